@@ -1,0 +1,101 @@
+r"""Hard linear constraints by *anchored kriging*: exact, sparse, without jitter.
+
+Wanted: the Gaussian with precision ``H`` on the set ``{u : C u = 0}``, where ``H`` may be singular along the directions
+that ``C`` removes. One diagonal entry per constraint is raised, ``Ht = H + kappa E E'`` (``E``: k unit vectors), so that
+``Ht`` is positive definite and as sparse as ``H``; the anchor is then taken out again. With
+
+    K = [E C'],   B = K' Ht^-1 K,   M = B - diag(kappa^-1 I, 0)
+
+    u*       = x - Ht^-1 K M^-1 K' x,                    x = Ht^-1 b
+    S        = Ht^-1 - (Ht^-1 K) M^-1 (Ht^-1 K)'
+    log|H|_C = k log kappa + log|Ht| + log|det(-M)| - log|C C'|
+
+where ``|H|_C`` is the determinant of ``H`` on the null space of ``C``. Everything needed is the Gram matrix of ``[b K]``
+under ``Ht^-1``, which `logdet_quad` returns together with ``log|Ht|``. Kriging for constraints: Rue & Held (2005),
+sec. 2.3.3; the anchor enters as one more (negative) rank-k update by the determinant lemma.
+
+The functions here are dense algebra of order ``2 k`` on that Gram matrix; without constraints they do nothing.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+
+class Constrained(NamedTuple):
+    """Moments of the constrained Gaussian: ``log|H|_C``, ``b'u*`` and the weights with ``u* = x - Ht^-1 K weights``."""
+
+    logdet: jax.Array
+    quad: jax.Array
+    weights: jax.Array
+
+
+def middle(gram: jax.Array, kappa: jax.Array) -> jax.Array:
+    """``M = K'Ht^-1 K - diag(kappa^-1 I, 0)``, of order 2k, from the Gram matrix ``K'Ht^-1 K``."""
+    k = gram.shape[0] // 2
+    return gram - jnp.diag(jnp.concatenate([jnp.full(k, 1.0) / kappa, jnp.zeros(k)]))
+
+
+def condition(logdet: jax.Array, gram: jax.Array, kappa: jax.Array, logdet_cct: jax.Array) -> Constrained:
+    """Condition on ``C u = 0`` and remove the anchor.
+
+    Parameters
+    ----------
+    logdet : float array ()
+        ``log|Ht|``.
+    gram : float array (1 + 2k, 1 + 2k)
+        ``[b K]' Ht^-1 [b K]``.
+    kappa, logdet_cct : float arrays ()
+        The anchor, and ``log|C C'|``.
+    """
+    k = (gram.shape[0] - 1) // 2
+    if k == 0:
+        return Constrained(logdet, gram[0, 0], jnp.zeros(0, gram.dtype))
+    m = middle(gram[1:, 1:], kappa)
+    weights = jnp.linalg.solve(m, gram[1:, 0])
+    log_abs_det = jnp.linalg.slogdet(-m)[1]
+    return Constrained(
+        k * jnp.log(kappa) + logdet + log_abs_det - logdet_cct, gram[0, 0] - gram[0, 1:] @ weights, weights
+    )
+
+
+def draw(w: jax.Array, solved: jax.Array, k_matrix: jax.Array, kappa: jax.Array, z: jax.Array) -> jax.Array:
+    """Turn draws of ``N(0, Ht^-1)`` into draws of the constrained Gaussian (zero mean).
+
+    ``w`` is first kriged onto ``C w = 0``; then ``T E (kappa^-1 I - E'T E)^-1/2 z`` is added, where ``T`` is the covariance
+    after kriging: that is the variance which the anchor had taken away.
+
+    Parameters
+    ----------
+    w : float array (n, m)
+        Draws of ``N(0, Ht^-1)``, one per column.
+    solved : float array (n, 2k)
+        ``Ht^-1 K``.
+    k_matrix : float array (n, 2k)
+        ``K = [E C']``.
+    kappa : float array ()
+        The anchor.
+    z : float array (k, m)
+        Standard normals.
+    """
+    k = k_matrix.shape[1] // 2
+    if k == 0:
+        return w
+    e, c = k_matrix[:, :k], k_matrix[:, k:]
+    solved_e, solved_c = solved[:, :k], solved[:, k:]
+    ccov = c.T @ solved_c
+    kriged = w - solved_c @ jnp.linalg.solve(ccov, c.T @ w)
+    te = solved_e - solved_c @ jnp.linalg.solve(ccov, c.T @ solved_e)
+    missing = jnp.eye(k) / kappa - e.T @ te
+    root = jnp.linalg.cholesky(0.5 * (missing + missing.T))
+    return kriged + te @ jax.scipy.linalg.solve_triangular(root, z, lower=True, trans="T")
+
+
+def variance_correction(solved: jax.Array, gram_k: jax.Array, kappa: jax.Array) -> jax.Array:
+    """What to take from the diagonal of ``Ht^-1`` to get the constrained marginal variances."""
+    if solved.shape[1] == 0:
+        return jnp.zeros(solved.shape[0], solved.dtype)
+    return jnp.sum(solved * jnp.linalg.solve(middle(gram_k, kappa), solved.T).T, axis=1)

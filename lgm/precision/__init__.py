@@ -1,0 +1,1 @@
+"""Precision templates: the mathematics of each latent prior, without data frames."""
