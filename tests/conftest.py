@@ -1,0 +1,33 @@
+"""Settings of every test. Warnings are errors (pyproject.toml); x64 is left alone: lgm must switch it on itself."""
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import lgm
+
+# Before anything imports matplotlib, and for the interpreters that tests start.
+os.environ["MPLBACKEND"] = "Agg"
+
+PACKAGE = Path(lgm.__file__).resolve().parent
+CHECKOUT = Path(__file__).resolve().parents[1]
+
+
+def pytest_report_header() -> str:
+    return f"lgm: {PACKAGE}"
+
+
+def pytest_sessionstart() -> None:
+    """`make test` sets LGM_TEST_INSTALLED: then the checkout beside the tests must not shadow the installed package."""
+    if os.environ.get("LGM_TEST_INSTALLED") and PACKAGE == CHECKOUT / "lgm":
+        pytest.exit(f"the tests would run against the checkout, {PACKAGE}, not the installed package", returncode=4)
+
+
+@pytest.fixture(autouse=True)
+def _close_figures() -> Iterator[None]:
+    yield
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")

@@ -1,0 +1,79 @@
+"""What every user of the installed package relies on."""
+
+import os
+import subprocess
+import sys
+from importlib import metadata, resources
+
+import pytest
+
+import lgm
+
+DISTRIBUTION = "lgm-bayes"
+
+
+def _is_installed() -> bool:
+    return any(True for _ in metadata.distributions(name=DISTRIBUTION))
+
+
+# `python -m pytest` in a checkout has no distribution to look at; `make test` always has one, and may not skip.
+needs_wheel = pytest.mark.skipif(
+    not _is_installed() and not os.environ.get("LGM_TEST_INSTALLED"), reason=f"{DISTRIBUTION} is not installed"
+)
+
+
+def run(code: str) -> str:
+    """Output of code in a fresh interpreter, away from what this test session has imported."""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+@needs_wheel
+def test_the_version_is_that_of_the_distribution():
+    assert lgm.__version__ == metadata.version(DISTRIBUTION)
+
+
+def test_type_information_is_shipped():
+    assert (resources.files("lgm") / "py.typed").is_file()
+
+
+@needs_wheel
+def test_every_data_file_is_shipped():
+    shipped = {str(path) for path in metadata.files(DISTRIBUTION) or []}
+    expected = {"sleepstudy.csv", "InstEval.csv.gz", "columbus_adj.csv", "factors.json", "SOURCES.md"}
+    assert {f"lgm/data/{name}" for name in expected} <= shipped
+
+
+@needs_wheel
+def test_nothing_but_the_package_is_shipped():
+    tops = {path.parts[0] for path in metadata.files(DISTRIBUTION) or []}
+    assert {top for top in tops if not top.endswith(".dist-info")} == {"lgm"}
+
+
+@needs_wheel
+def test_the_licence_is_shipped_and_named():
+    assert metadata.metadata(DISTRIBUTION)["License-Expression"] == "BSD-3-Clause"
+    assert any(path.name == "LICENSE" for path in metadata.files(DISTRIBUTION) or [])
+
+
+@pytest.mark.parametrize("value", ["True", "False"])
+def test_import_leaves_the_settings_of_jax_alone(value):
+    code = (
+        "import jax\n"
+        f"jax.config.update('jax_enable_x64', {value})\n"
+        "before = dict(jax.config.values)\n"
+        "import lgm\n"
+        "changed = {k: v for k, v in jax.config.values.items() if before.get(k) != v}\n"
+        "print(changed, jax.config.jax_enable_x64)"
+    )
+    assert run(code) == "{} " + value
+
+
+def test_import_reads_neither_arviz_nor_matplotlib():
+    slow = {"arviz", "matplotlib", "networkx", "libpysal", "polars"}
+    assert run(f"import sys, lgm; print(sorted({slow} & set(sys.modules)))") == "[]"
+
+
+def test_import_warns_of_nothing():
+    assert run("import warnings; warnings.simplefilter('error'); import lgm") == ""
