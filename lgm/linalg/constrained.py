@@ -1,14 +1,14 @@
 r"""Hard linear constraints by *anchored kriging*: exact, sparse, without jitter.
 
 Wanted: the Gaussian with precision ``H`` on the set ``{u : C u = 0}``, where ``H`` may be singular along the directions
-that ``C`` removes. One diagonal entry per constraint is raised, ``Ht = H + kappa E E'`` (``E``: k unit vectors), so that
+that ``C`` removes. One diagonal entry per constraint is raised, ``Ht = H + E diag(kappa) E'`` (``E``: k unit vectors), so that
 ``Ht`` is positive definite and as sparse as ``H``; the anchor is then taken out again. With
 
-    K = [E C'],   B = K' Ht^-1 K,   M = B - diag(kappa^-1 I, 0)
+    K = [E C'],   B = K' Ht^-1 K,   M = B - diag(1 / kappa, 0)
 
     u*       = x - Ht^-1 K M^-1 K' x,                    x = Ht^-1 b
     S        = Ht^-1 - (Ht^-1 K) M^-1 (Ht^-1 K)'
-    log|H|_C = k log kappa + log|Ht| + log|det(-M)| - log|C C'|
+    log|H|_C = sum log kappa + log|Ht| + log|det(-M)| - log|C C'|
 
 where ``|H|_C`` is the determinant of ``H`` on the null space of ``C``. Everything needed is the Gram matrix of ``[b K]``
 under ``Ht^-1``, which `logdet_quad` returns together with ``log|Ht|``. Kriging for constraints: Rue & Held (2005),
@@ -34,9 +34,8 @@ class Constrained(NamedTuple):
 
 
 def middle(gram: jax.Array, kappa: jax.Array) -> jax.Array:
-    """``M = K'Ht^-1 K - diag(kappa^-1 I, 0)``, of order 2k, from the Gram matrix ``K'Ht^-1 K``."""
-    k = gram.shape[0] // 2
-    return gram - jnp.diag(jnp.concatenate([jnp.full(k, 1.0) / kappa, jnp.zeros(k)]))
+    """``M = K'Ht^-1 K - diag(1 / kappa, 0)``, of order 2k, from the Gram matrix ``K'Ht^-1 K``."""
+    return gram - jnp.diag(jnp.concatenate([1.0 / kappa, jnp.zeros_like(kappa)]))
 
 
 def condition(logdet: jax.Array, gram: jax.Array, kappa: jax.Array, logdet_cct: jax.Array) -> Constrained:
@@ -48,8 +47,10 @@ def condition(logdet: jax.Array, gram: jax.Array, kappa: jax.Array, logdet_cct: 
         ``log|Ht|``.
     gram : float array (1 + 2k, 1 + 2k)
         ``[b K]' Ht^-1 [b K]``.
-    kappa, logdet_cct : float arrays ()
-        The anchor, and ``log|C C'|``.
+    kappa : float array (k,)
+        The anchors.
+    logdet_cct : float array ()
+        ``log|C C'|``.
     """
     k = (gram.shape[0] - 1) // 2
     if k == 0:
@@ -58,14 +59,14 @@ def condition(logdet: jax.Array, gram: jax.Array, kappa: jax.Array, logdet_cct: 
     weights = jnp.linalg.solve(m, gram[1:, 0])
     log_abs_det = jnp.linalg.slogdet(-m)[1]
     return Constrained(
-        k * jnp.log(kappa) + logdet + log_abs_det - logdet_cct, gram[0, 0] - gram[0, 1:] @ weights, weights
+        jnp.sum(jnp.log(kappa)) + logdet + log_abs_det - logdet_cct, gram[0, 0] - gram[0, 1:] @ weights, weights
     )
 
 
 def draw(w: jax.Array, solved: jax.Array, k_matrix: jax.Array, kappa: jax.Array, z: jax.Array) -> jax.Array:
     """Turn draws of ``N(0, Ht^-1)`` into draws of the constrained Gaussian (zero mean).
 
-    ``w`` is first kriged onto ``C w = 0``; then ``T E (kappa^-1 I - E'T E)^-1/2 z`` is added, where ``T`` is the covariance
+    ``w`` is first kriged onto ``C w = 0``; then ``T E (diag(1 / kappa) - E'T E)^-1/2 z`` is added, where ``T`` is the covariance
     after kriging: that is the variance which the anchor had taken away.
 
     Parameters
@@ -76,8 +77,8 @@ def draw(w: jax.Array, solved: jax.Array, k_matrix: jax.Array, kappa: jax.Array,
         ``Ht^-1 K``.
     k_matrix : float array (n, 2k)
         ``K = [E C']``.
-    kappa : float array ()
-        The anchor.
+    kappa : float array (k,)
+        The anchors.
     z : float array (k, m)
         Standard normals.
     """
@@ -89,7 +90,7 @@ def draw(w: jax.Array, solved: jax.Array, k_matrix: jax.Array, kappa: jax.Array,
     ccov = c.T @ solved_c
     kriged = w - solved_c @ jnp.linalg.solve(ccov, c.T @ w)
     te = solved_e - solved_c @ jnp.linalg.solve(ccov, c.T @ solved_e)
-    missing = jnp.eye(k) / kappa - e.T @ te
+    missing = jnp.diag(1.0 / kappa) - e.T @ te
     root = jnp.linalg.cholesky(0.5 * (missing + missing.T))
     return kriged + te @ jax.scipy.linalg.solve_triangular(root, z, lower=True, trans="T")
 

@@ -1,0 +1,62 @@
+"""What a latent term hands to the posterior: a block of effects, its precision, its hyperparameters."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lgm.pattern import IntArray
+from lgm.precision.intrinsic import Structure
+from lgm.precision.template import Template
+from lgm.priors import ThetaPrior
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One hyperparameter, or all correlations of one group.
+
+    Parameters
+    ----------
+    names : tuple of str
+        The variables, for example ``("sd(Days|Subject)",)``; several for the correlations of three or more effects.
+    kind : str
+        The class by which a prior can address it: ``"sd"``, ``"corr"``, ``"rho"``, ``"phi"``, ``"sigma"``.
+    default : ThetaPrior
+        Its prior unless the user gives one.
+    key : str
+        A further key for its prior, ``"corr(g)"`` for correlations.
+    q : int
+        Number of effects that are correlated.
+    """
+
+    names: tuple[str, ...]
+    kind: str
+    default: ThetaPrior
+    key: str = ""
+    q: int = 2
+
+
+@dataclass(frozen=True)
+class Block:
+    """A block of latent effects ``b ~ N(0, (D^-1 R D^-1)^-1)``.
+
+    Parameters
+    ----------
+    label : str
+        The term as it is printed.
+    template : Template or Structure
+        R, or an intrinsic structure that the posterior scales first.
+    sd_of : int array (n,)
+        Which of the block's standard deviations scales each effect.
+    parameters : tuple of Parameter
+        The standard deviations, then the shape parameters in the order of the template.
+    """
+
+    label: str
+    template: Template | Structure
+    sd_of: IntArray
+    parameters: tuple[Parameter, ...]
+
+    @property
+    def n(self) -> int:
+        """Number of effects."""
+        return self.template.n

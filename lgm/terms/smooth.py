@@ -1,0 +1,77 @@
+"""Smooth functions of one variable: ``s(x, bs="tp", k=10)``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sp
+
+from lgm.formula import Call, Piece
+from lgm.pattern import FloatArray
+from lgm.precision.iid import Iid
+from lgm.scope import Scope, option
+from lgm.terms import bases
+from lgm.terms.block import Block
+from lgm.terms.term import Encoded, Variable, arguments, sd_parameter
+
+DEFAULT_K = 10
+KINDS = ("tp", "cr", "ps")
+
+
+@dataclass(frozen=True)
+class SmoothTerm:
+    """A penalised regression spline with mgcv's bases and defaults, in its mixed-model form.
+
+    The straight line is the fixed effect ``s(x)[linear]`` (raw units of x), the rest is ``Z b`` with ``b ~ N(0, sd^2 I)``; the
+    columns of Z sum to zero over the rows of the data and are scaled so that sd is that of a typical contribution.
+    """
+
+    label: str
+    piece: Piece
+    basis: bases.Basis
+    z: sp.csc_array
+    null: dict[str, FloatArray]
+    block: Block
+    kind: str = "smooth"
+
+    @property
+    def variables(self) -> tuple[Variable, ...]:
+        """The coefficients."""
+        n = self.block.n
+        return (Variable(self.label, np.arange(n), f"{self.label}_basis", np.arange(1, n + 1)),)
+
+    @property
+    def size(self) -> str:
+        """The basis in words."""
+        return f"{self.basis.kind} basis, k={self.basis.k}"
+
+    def encode(self, scope: Scope) -> Encoded:
+        """The basis at other rows; beyond the range of the data it is continued, and a note says so."""
+        x = scope.numbers(self.piece, f"the variable of {self.label}")
+        outside = int(np.count_nonzero(self.basis.outside(x)))
+        low, high = self.basis.range
+        note = f"{self.label}: {outside} row(s) lie outside the data's range {low:g} to {high:g}: extrapolated"
+        return Encoded(
+            sp.csc_array(self.basis.evaluate(x)), {name: x for name in self.null}, notes=(note,) if outside else ()
+        )
+
+
+def build(call: Call, scope: Scope, label: str) -> SmoothTerm:
+    """Read ``s(x, bs=..., k=...)`` against the data."""
+    given = arguments(call, scope, ("x",), ("bs", "k"))
+    x = scope.numbers(given["x"], f"the variable of {label}")
+    kind = option(scope, given["bs"], "bs", KINDS) if "bs" in given else "tp"
+    k = _dimension(scope, given["k"]) if "k" in given else DEFAULT_K
+    basis = bases.build(kind, x, k, name=given["x"].text)
+    z = sp.csc_array(basis.evaluate(x))
+    n = z.shape[1]
+    block = Block(label, Iid(n), np.zeros(n, dtype=np.int64), (sd_parameter(f"sd({label})", scope.sd_y),))
+    return SmoothTerm(label, given["x"], basis, z, {f"{label}[linear]": x}, block)
+
+
+def _dimension(scope: Scope, piece: Piece) -> int:
+    value = scope.value(piece)
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+        raise scope.formula.error(f"k={piece.text} is not a whole number.", piece.span, "k = number of basis functions.")
+    return DEFAULT_K if value == -1 else int(value)  # -1 is mgcv's spelling of its default

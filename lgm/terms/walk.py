@@ -1,0 +1,91 @@
+"""Random walks over time or another ordered variable: ``rw1(t)`` and ``rw2(t)``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse as sp
+
+from lgm.errors import DataError
+from lgm.formula import Call, Piece
+from lgm.pattern import FloatArray
+from lgm.precision import rw
+from lgm.precision.intrinsic import Structure
+from lgm.scope import Scope
+from lgm.terms.block import Block
+from lgm.terms.term import Draw, Encoded, Novel, Variable, arguments, one_hot, sd_parameter
+from lgm.terms.timeline import Timeline, conditional_draw
+
+_STRUCTURES: dict[str, Callable[[npt.ArrayLike], Structure]] = {"rw1": rw.rw1, "rw2": rw.rw2}
+_FEWEST = {"rw1": 2, "rw2": 3}
+
+
+@dataclass(frozen=True)
+class WalkTerm:
+    """An intrinsic random walk over the distinct values of a variable, which may be irregular.
+
+    Effects sum to zero over the distinct values; for ``rw2`` the straight line is taken out as well and becomes the fixed
+    effect ``rw2(t)[linear]``. The standard deviation is that of a typical effect (geometric mean over the distinct
+    values), not of a step.
+    """
+
+    label: str
+    order: str
+    piece: Piece
+    timeline: Timeline
+    z: sp.csc_array
+    null: dict[str, FloatArray]
+    block: Block
+    kind: str = "walk"
+
+    @property
+    def variables(self) -> tuple[Variable, ...]:
+        """The effects by time."""
+        return (Variable(self.label, np.arange(self.timeline.n), self.piece.text, self.timeline.times),)
+
+    @property
+    def size(self) -> str:
+        """Number of distinct values."""
+        return f"{self.timeline.n} distinct values"
+
+    def encode(self, scope: Scope) -> Encoded:
+        """Columns at other rows; at new values the walk is interpolated or continued, given the fitted effects."""
+        values = scope.numbers(self.piece, f"the variable of {self.label}")
+        null = {name: values for name in self.null}
+        codes, new, new_codes = self.timeline.locate(values)
+        z = one_hot(codes, self.timeline.n)
+        if new.size == 0:
+            return Encoded(z, null)
+        what = f"{new.size} value(s) of {self.piece.text} that the data do not have"
+        return Encoded(z, null, Novel(what, one_hot(new_codes, new.size), self._continuation(new), population=False))
+
+    def _continuation(self, new: FloatArray) -> Draw:
+        times, old_places, new_places = self.timeline.merged(new)
+        structure = _STRUCTURES[self.order](times)
+
+        def draw(
+            sd: FloatArray, shape: FloatArray, b: FloatArray, normals: FloatArray, factor: FloatArray
+        ) -> FloatArray:
+            scale = sd[:, 0] / np.sqrt(factor[0])  # the fitted walk has precision factor * R / sd^2
+            return conditional_draw(
+                structure.pattern, structure.entries[None], old_places, new_places, b, scale, normals
+            )
+
+        return draw
+
+
+def build(call: Call, scope: Scope, label: str) -> WalkTerm:
+    """Read ``rw1(t)`` or ``rw2(t)`` against the data."""
+    piece = arguments(call, scope, ("t",))["t"]
+    values = scope.numbers(piece, f"the variable of {label}")
+    timeline = Timeline.of(values)
+    if timeline.n < _FEWEST[call.name]:
+        raise DataError(f"{label} needs at least {_FEWEST[call.name]} distinct values, `{piece.text}` has {timeline.n}.")
+    structure = _STRUCTURES[call.name](timeline.times)
+    block = Block(label, structure, np.zeros(timeline.n, dtype=np.int64), (sd_parameter(f"sd({label})", scope.sd_y),))
+    null = {f"{label}[linear]": values} if call.name == "rw2" else {}
+    codes, _, _ = timeline.locate(values)
+    return WalkTerm(label, call.name, piece, timeline, one_hot(codes, timeline.n), null, block)
