@@ -152,7 +152,7 @@ class Formula:
         Whole tokens are compared, never parts of words: ``x`` is found in ``log(x)``, not in ``x1``.
         """
         for token in _tokenize(self.source):
-            if token.kind in (Kind.NAME, Kind.PYTHON) and text in (token.text, token.body):
+            if token.kind in (Kind.NAME, Kind.PYTHON, Kind.VALUE) and text in (token.text, token.body):
                 return token.span
             if token.kind is Kind.PYTHON:
                 code = _Code(token)
