@@ -1,0 +1,1 @@
+"""Engines: the mode of theta, and draws from its posterior."""

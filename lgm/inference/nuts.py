@@ -1,0 +1,200 @@
+"""NumPyro's NUTS on theta, in coordinates whitened at the mode, several chains in one vectorised run.
+
+The kernel runs in jitted blocks of draws at module level, so that a second model of the same structure compiles nothing,
+progress can be shown, and Ctrl-C keeps what there is.
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpy.typing as npt
+from numpyro.infer.hmc import hmc
+from tqdm.auto import tqdm
+
+from lgm.errors import ConvergenceWarning
+from lgm.inference.mode import Mode
+from lgm.pattern import FloatArray
+from lgm.posterior import Posterior, log_density_working
+
+BLOCK = 50  # draws between two looks at the keyboard
+WARMUP = 200
+TARGET_ACCEPT = 0.85
+MAX_TREE_DEPTH = 8
+
+
+@dataclass(frozen=True)
+class Draws:
+    """Kept draws of theta.
+
+    Parameters
+    ----------
+    theta : float array (chains, draws, k)
+        Natural scale.
+    stats : dict of arrays (chains, draws)
+        ``diverging``, ``n_steps``, ``acceptance_rate``, ``energy``, ``lp`` (log density of the working coordinates).
+    step_size : float array (chains,)
+    warmup : int
+        Draws spent on adaptation, per chain.
+    interrupted : bool
+        Whether the run was stopped before all draws were made.
+    """
+
+    theta: FloatArray
+    stats: dict[str, npt.NDArray[Any]]
+    step_size: FloatArray
+    warmup: int
+    interrupted: bool
+
+
+class _Target(NamedTuple):
+    post: Posterior
+    centre: jax.Array
+    root: jax.Array
+
+
+class _Trace(NamedTuple):
+    theta: jax.Array
+    diverging: jax.Array
+    n_steps: jax.Array
+    acceptance_rate: jax.Array
+    energy: jax.Array
+    lp: jax.Array
+
+
+def _potential(target: _Target) -> Any:
+    return lambda z: -log_density_working(target.post, target.centre + target.root @ z)
+
+
+@lru_cache
+def _kernel(warmup: int) -> tuple[Any, Any]:
+    """NumPyro's kernel keeps the settings given to `init` for `sample`, hence one pair per setting."""
+    return hmc(potential_fn_gen=_potential, algo="NUTS")
+
+
+@partial(jax.jit, static_argnames="warmup")
+def _start(target: _Target, z: jax.Array, keys: jax.Array, warmup: int) -> Any:
+    init, _ = _kernel(warmup)
+
+    def one(z0: jax.Array, key: jax.Array) -> Any:
+        return init(
+            z0,
+            num_warmup=warmup,
+            step_size=1.0,
+            inverse_mass_matrix=jnp.eye(z0.size),
+            dense_mass=True,
+            adapt_mass_matrix=True,
+            target_accept_prob=TARGET_ACCEPT,
+            max_tree_depth=MAX_TREE_DEPTH,
+            model_args=(target,),
+            rng_key=key,
+        )
+
+    return jax.vmap(one)(z, keys)
+
+
+@partial(jax.jit, static_argnames=("warmup", "length"), donate_argnums=1)
+def _block(target: _Target, states: Any, warmup: int, length: int) -> tuple[Any, _Trace]:
+    _, step = _kernel(warmup)
+
+    def one(state: Any, _: None) -> tuple[Any, _Trace]:
+        state = jax.vmap(lambda s: step(s, model_args=(target,)))(state)
+        theta = jax.vmap(lambda z: target.post.hyper.natural(target.centre + target.root @ z))(state.z)
+        trace = _Trace(
+            theta, state.diverging, state.num_steps, state.accept_prob, state.energy, -state.potential_energy
+        )
+        return state, trace
+
+    return jax.lax.scan(one, states, None, length=length)
+
+
+def sample(
+    post: Posterior,
+    mode: Mode,
+    *,
+    chains: int,
+    draws: int,
+    warmup: int | None,
+    seed: int,
+    progress: bool,
+) -> Draws:
+    """Draw theta from its posterior.
+
+    Parameters
+    ----------
+    post : Posterior
+    mode : Mode
+        Where the chains start (with jitter) and how the coordinates are scaled.
+    chains, draws : int
+        Number of chains and of kept draws per chain.
+    warmup : int or None
+        Draws for adaptation; None for 200, enough because the coordinates are whitened already.
+    seed : int
+        The same seed gives the same bits on the same machine.
+    progress : bool
+        Whether to show a progress bar on stderr.
+
+    Notes
+    -----
+    Ctrl-C stops at the next block of 50 draws; if warm-up is over, what has been drawn is returned with a warning.
+    """
+    warmup = WARMUP if warmup is None else warmup
+    d = post.hyper.working_size
+    with jax.enable_x64(True):
+        target = _Target(post, jnp.asarray(mode.x), jnp.asarray(mode.root))
+        key_start, key_run = jax.random.split(jax.random.key(seed))
+        z = jax.random.t(key_start, 5.0, (chains, d)) if d else jnp.zeros((chains, 0))
+        state = _start(target, jnp.clip(z, -2.0, 2.0), jax.random.split(key_run, chains), warmup)
+        blocks: list[_Trace] = []
+        total = -(-warmup // BLOCK) * BLOCK + draws
+        with _interruptible() as stopped, tqdm(total=total, disable=not progress, desc="lgm", unit="draw") as bar:
+            for done in range(0, total, BLOCK):
+                state, trace = _block(target, state, warmup, BLOCK)
+                blocks.append(jax.tree.map(np.asarray, trace))
+                bar.update(min(BLOCK, total - done))
+                bar.set_postfix_str("warm-up" if done < total - draws else "", refresh=False)
+                if stopped:
+                    break
+    trace = jax.tree.map(lambda *parts: np.concatenate(parts), *blocks)
+    kept = jax.tree.map(lambda a: np.swapaxes(a[total - draws : total], 0, 1), trace)
+    made = kept.theta.shape[1]
+    if stopped and made < 4:
+        raise KeyboardInterrupt("stopped before a draw could be kept")
+    if made < draws:
+        warnings.warn(f"stopped after {made} of {draws} draws per chain; these are kept", ConvergenceWarning, stacklevel=4)
+    stats = {name: value for name, value in kept._asdict().items() if name != "theta"}
+    step_size = np.asarray(state.adapt_state.step_size)
+    return Draws(kept.theta, stats, step_size, total - draws, made < draws)
+
+
+@contextmanager
+def _interruptible() -> Iterator[list[bool]]:
+    """Collect Ctrl-C in a list instead of raising it in the middle of a block."""
+    import signal
+    import threading
+
+    stopped: list[bool] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield stopped
+        return
+
+    def note(signum: int, frame: Any) -> None:
+        if stopped:  # pressed twice: stop now
+            raise KeyboardInterrupt
+        stopped.append(True)
+        print("\nstopping after this block of draws; press Ctrl-C again to stop at once", file=sys.stderr)
+
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield stopped
+    finally:
+        signal.signal(signal.SIGINT, before)
