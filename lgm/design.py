@@ -15,10 +15,10 @@ from formulaic import Formula as Formulaic
 from formulaic import ModelSpec
 
 from lgm.errors import DataError, IdentifiabilityError
-from lgm.families import gaussian
 from lgm.formula import Formula, Piece
-from lgm.frame import Rows, to_pandas, usable_rows
+from lgm.frame import Rows, read_weights, to_pandas, usable_rows
 from lgm.pattern import FloatArray
+from lgm.priors import exponential
 from lgm.scope import Scope, names_in
 from lgm.terms import TERMS, group
 from lgm.terms.block import Block, Parameter
@@ -41,8 +41,10 @@ class Design:
         All rows in use, those without a response included.
     rows : Rows
         Which rows of the data these are.
-    y, offset, weights : float arrays (n,)
+    y, offset : float arrays (n,)
         Observed rows.
+    all_weights : float array
+        Of all rows in use, observed or not.
     X : sparse array (n, p)
         Fixed effects, null-space columns of terms included.
     Z : sparse array (n, q)
@@ -62,7 +64,7 @@ class Design:
     rows: Rows
     y: FloatArray
     offset: FloatArray
-    weights: FloatArray
+    all_weights: FloatArray
     X: sp.csc_array
     Z: sp.csc_array
     fixed_names: tuple[str, ...]
@@ -71,7 +73,16 @@ class Design:
     levels: dict[str, pd.Index]
     terms: tuple[Term, ...]
     null_names: tuple[str, ...]
-    weighted: bool
+
+    @property
+    def weights(self) -> FloatArray:
+        """Known weights of the observed rows, shape (n,)."""
+        return self.all_weights[self.rows.observed]
+
+    @property
+    def weighted(self) -> bool:
+        """Whether the weights differ."""
+        return bool(np.ptp(self.weights) > 0)
 
     @property
     def n(self) -> int:
@@ -102,8 +113,8 @@ class Design:
     def parameters(self) -> list[Parameter]:
         """Hyperparameters in the order of theta: those of the terms, then sigma."""
         own = [parameter for block in self.blocks for parameter in block.parameters]
-        sigma = gaussian.default_priors(self.scope.sd_y)["sigma"]
-        return [*own, Parameter(("sigma",), "sigma", sigma)]
+        sd_y = self.scope.sd_y
+        return [*own, Parameter(("sigma",), "sigma", exponential(1.0 / sd_y), 0.5 * sd_y)]
 
     @property
     def theta_names(self) -> tuple[str, ...]:
@@ -145,14 +156,14 @@ def build(formula: Formula, data: Any, env: Mapping[str, Any], weights: Any, mis
     if formula.has_wildcard:
         raise formula.error("`.` is not available.", formula.find("."), "the columns by name.")
     used = {name for text in [formula.response.text, *texts] for name in names_in(text)} | _fixed_names(formula)
-    w = _weights(weights, everything)
+    w = read_weights(weights, everything)
     frame = everything[[c for c in everything.columns if c in used]]
     frame.attrs["columns"] = list(everything.columns)
     bare = Scope(formula, frame, env, term_names=tuple(TERMS))
     response = bare.data_names(iter([formula.response.text]))
     predictors = [c for c in frame.columns if c not in response or c in _predictor_names(formula, texts)]
     rows = usable_rows(frame, predictors, response, missing)
-    w = w[rows.kept][rows.observed]
+    w = w[rows.kept]
     scope = bare.on(rows.frame)
     y = _response(scope, rows.observed)
     offset = sum((scope.numbers(piece, "the offset") for piece in formula.offsets), np.zeros(scope.n))
@@ -181,7 +192,7 @@ def build(formula: Formula, data: Any, env: Mapping[str, Any], weights: Any, mis
         rows=rows,
         y=y,
         offset=offset[seen],
-        weights=w,
+        all_weights=w,
         X=sp.csc_array(whole[take]),
         Z=sp.csc_array(z[take]),
         fixed_names=(*names, *null_names),
@@ -190,7 +201,6 @@ def build(formula: Formula, data: Any, env: Mapping[str, Any], weights: Any, mis
         levels=_factor_levels(formula, scope),
         terms=tuple(terms),
         null_names=tuple(null_names),
-        weighted=bool(np.ptp(w) > 0),
     )
 
 
@@ -241,29 +251,6 @@ def _fixed_names(formula: Formula) -> set[str]:
 
 def _predictor_names(formula: Formula, texts: list[str]) -> set[str]:
     return _fixed_names(formula) | {name for text in texts for name in names_in(text)}
-
-
-def _weights(weights: Any, frame: pd.DataFrame) -> FloatArray:
-    n = len(frame)
-    if weights is None:
-        return np.ones(n)
-    if isinstance(weights, str):
-        if weights not in frame.columns:
-            raise DataError(f"weights={weights!r} is not a column of the data. Columns: {', '.join(frame.columns)}.")
-        weights = frame[weights]
-    try:
-        w = np.asarray(weights, dtype=float)
-    except (TypeError, ValueError):
-        raise DataError("weights must be numbers, one per row, or the name of a column of numbers.") from None
-    if w.shape != (n,):
-        raise DataError(f"weights must have one number for each of the {n} rows, got shape {w.shape}.")
-    bad = np.flatnonzero(~(np.isfinite(w) & (w > 0)))
-    if bad.size:
-        raise DataError(
-            f"weights must be positive and finite; {bad.size} are not (first in row {frame.index[bad[0]]}: {w[bad[0]]:g}). "
-            "To leave a row out, remove it; to predict it, make its response missing."
-        )
-    return w
 
 
 def _response(scope: Scope, observed: npt.NDArray[np.bool_]) -> FloatArray:

@@ -37,5 +37,9 @@ class IdentifiabilityWarning(LgmWarning):
     """The data say little about a parameter, so its posterior is mostly its prior."""
 
 
+class PredictionWarning(LgmWarning):
+    """A prediction rests on something that the data did not show."""
+
+
 class ConvergenceWarning(LgmWarning):
     """The draws should not be trusted yet; the message says what to do next."""

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from lgm.errors import DataError
+from lgm.pattern import FloatArray
 
 
 @dataclass(frozen=True)
@@ -115,3 +116,33 @@ def usable_rows(frame: pd.DataFrame, predictors: Sequence[str], response: Sequen
         if isinstance(frame[name].dtype, pd.CategoricalDtype):
             frame[name] = frame[name].cat.remove_unused_categories()
     return Rows(frame, kept, observed, int(bad.sum()), missing_in)
+
+
+def read_weights(weights: Any, frame: pd.DataFrame) -> FloatArray:
+    """Known weights as an array: None for ones, a column's name, or an array.
+
+    Raises
+    ------
+    DataError
+        If they are not positive, finite and one per row.
+    """
+    n = len(frame)
+    if weights is None:
+        return np.ones(n)
+    if isinstance(weights, str):
+        if weights not in frame.columns:
+            raise DataError(f"weights={weights!r} is not a column of the data. Columns: {', '.join(frame.columns)}.")
+        weights = frame[weights]
+    try:
+        w = np.asarray(weights, dtype=float)
+    except (TypeError, ValueError):
+        raise DataError("weights must be numbers, one per row, or the name of a column of numbers.") from None
+    if w.shape != (n,):
+        raise DataError(f"weights must have one number for each of the {n} rows, got shape {w.shape}.")
+    bad = np.flatnonzero(~(np.isfinite(w) & (w > 0)))
+    if bad.size:
+        raise DataError(
+            f"weights must be positive and finite; {bad.size} are not (first in row {frame.index[bad[0]]}: {w[bad[0]]:g}). "
+            "To leave a row out, remove it; to predict it, make its response missing."
+        )
+    return w

@@ -202,15 +202,27 @@ def effects(post: Posterior, theta: jax.Array, z: jax.Array) -> Effects:
     return Effects(system.scale * mean, system.scale[:, None] * (mean[:, None] + noise))
 
 
-def variances(post: Posterior, theta: jax.Array) -> jax.Array:
-    """Exact conditional variances of u given theta, shape (p + q,), natural scale of the random effects."""
+def variances(post: Posterior, theta: jax.Array, functionals: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Exact conditional variances given theta: of all effects, and of some linear functionals of u.
+
+    Parameters
+    ----------
+    functionals : float array (p + q, m)
+        One functional per column, in the coordinates of `effects`.
+
+    Returns
+    -------
+    variances : float arrays (p + q,), (m,)
+    """
     system = _system(post, theta)
+    scale = system.scale
+    k = post.krige.shape[1]
+    whitened = scale[:, None] * functionals
+    solved = linalg.solve(post.analysis, system.values, jnp.concatenate([post.krige, whitened], axis=1))
+    solved_k, solved_f = solved[:, :k], solved[:, k:]
+    gram = post.krige.T @ solved_k
     diagonal = linalg.marginal_variances(post.analysis, system.values)
-    solved = linalg.solve(post.analysis, system.values, system.rhs[:, 1:])
-    gram = post.krige.T @ solved
-    return jnp.square(system.scale) * (diagonal - constrained.variance_correction(solved, gram, post.kappa))
-
-
-@jax.jit
-def _log_likelihood(post: Posterior, theta: jax.Array) -> jax.Array:
-    return log_likelihood(post, theta)
+    own = diagonal - constrained.variance_correction(solved_k, gram, post.kappa)
+    cross = whitened.T @ solved_k
+    other = jnp.sum(whitened * solved_f, axis=0) - constrained.variance_correction(cross, gram, post.kappa)
+    return jnp.square(scale) * own, other

@@ -90,7 +90,7 @@ def build(call: Call, scope: Scope, label: str) -> AutoregressiveTerm:
     template = Ar1(np.diff(timeline.times).astype(np.int64), timeline.n)
     parameters = (
         sd_parameter(f"sd({label})", scope.sd_y),
-        Parameter((f"rho({label})",), "rho", pc_corr(0.5, 0.5)),
+        Parameter((f"rho({label})",), "rho", pc_corr(0.5, 0.5), 0.5),
     )
     block = Block(label, template, np.zeros(timeline.n, dtype=np.int64), parameters)
     codes, _, _ = timeline.locate(scope.numbers(piece, label))

@@ -22,6 +22,8 @@ class Parameter:
         The class by which a prior can address it: ``"sd"``, ``"corr"``, ``"rho"``, ``"phi"``, ``"sigma"``.
     default : ThetaPrior
         Its prior unless the user gives one.
+    start : float
+        A first guess, natural scale, where the search for the mode begins.
     key : str
         A further key for its prior, ``"corr(g)"`` for correlations.
     q : int
@@ -31,6 +33,7 @@ class Parameter:
     names: tuple[str, ...]
     kind: str
     default: ThetaPrior
+    start: float
     key: str = ""
     q: int = 2
 

@@ -198,7 +198,7 @@ def build(bar: Bar, scope: Scope) -> GroupTerm:
         template = Correlated(grouping.n, q)
         pairs = [(names[j], names[i]) for i, j in zip(*np.tril_indices(q, -1), strict=True)]
         corr = tuple(f"corr({a},{b}|{group})" for a, b in pairs)
-        parameters.append(Parameter(corr, "corr", lkj(DEFAULT_LKJ), f"corr({group})", q))
+        parameters.append(Parameter(corr, "corr", lkj(DEFAULT_LKJ), 0.0, f"corr({group})", q))
     block = Block(bar.text, template, np.tile(np.arange(q), grouping.n), tuple(parameters))
     codes, _ = grouping.codes(scope)
     return GroupTerm(bar.text, bar, grouping, spec, tuple(names), _spread(columns, codes, grouping.n), block)

@@ -126,7 +126,7 @@ class Term(Protocol):
 
 def sd_parameter(name: str, scale: float) -> Parameter:
     """A standard deviation with the default prior ``P(sd > scale) = 0.05``."""
-    return Parameter((name,), "sd", pc_sd(scale, 0.05))
+    return Parameter((name,), "sd", pc_sd(scale, 0.05), scale / 3.0)
 
 
 def one_hot(codes: IntArray, n: int) -> sp.csc_array:

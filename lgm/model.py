@@ -1,0 +1,301 @@
+"""The main path: parse, design, analyse, sample, draw, summarise."""
+
+from __future__ import annotations
+
+import secrets
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+from formulaic.utils.context import capture_context
+
+from lgm import defaults, design, formula, posterior
+from lgm.analyse import Analysed, analyse
+from lgm.design import Design
+from lgm.errors import DataWarning, IdentifiabilityError, IdentifiabilityWarning, LgmError, PriorError
+from lgm.inference import mode, nuts
+from lgm.priors import Fixed, Flat, Normal
+from lgm.results import Fit, Inputs
+from lgm.terms import TERMS
+
+
+def fit(
+    formula: str,
+    data: Any,
+    family: str = "gaussian",
+    *,
+    priors: Mapping[str, Any] | None = None,
+    weights: Any = None,
+    env: Mapping[str, Any] | None = None,
+    missing: str = "drop",
+    method: str = "nuts",
+    chains: int = 4,
+    draws: int = 1000,
+    warmup: int | None = None,
+    interval: float = 0.95,
+    seed: int | None = None,
+    progress: bool = True,
+) -> Fit:
+    """Fit a latent Gaussian model: build it from a formula and draw from its posterior.
+
+    The model is ``y | u, theta ~ family(A u + offset, theta)``, ``u | theta ~ N(m, Q(theta)^-1)``, with ``u`` all fixed and
+    random effects. For a Gaussian response u is integrated out exactly, NUTS draws the few theta, and u is drawn from its
+    exact conditional.
+
+    Parameters
+    ----------
+    formula : str
+        Such as ``"y ~ x + (1|group) + s(t) + icar(region, graph)"``. Fixed effects: formulaic's whole grammar, with
+        ``offset(...)``. Group effects: ``(1|g)``, ``(x|g)`` correlated, ``(x||g)`` not, ``a/b`` nested, ``a:b``. Terms:
+        ``s(x, bs="tp"|"cr"|"ps", k=10)``, ``rw1(t)``, ``rw2(t)``, ``ar1(t)``, ``icar(region, graph)``.
+    data : pandas, polars or Arrow table, or dict of columns
+    family : {"gaussian"}
+    priors : mapping, optional
+        Prior by variable (``"sd(Days|Subject)"``, ``"sigma"``, ``"Days"``) or by class (``"sd"``, ``"corr"``, ``"fixed"``,
+        ``"rho"``); see `lgm.priors`. The others keep their defaults; ``fit.priors`` shows all.
+    weights : column name or array (n,), optional
+        Known positive weights: the residual variance of a row is ``sigma^2 / weight``.
+    env : mapping, optional
+        Names that the formula may use besides the columns; the caller's own names come last.
+    missing : {"drop", "error"}
+        What to do with rows that miss a predictor. Rows that miss the response are predicted.
+    method : {"nuts"}
+    chains, draws : int
+        Chains, and kept draws per chain.
+    warmup : int, optional
+        Adaptation draws per chain, by default 200.
+    interval : float
+        Probability of the equal-tailed intervals in tables and plots.
+    seed : int, optional
+        For the same bits again on the same machine; by default a fresh one, kept as ``fit.seed``.
+    progress : bool
+        Whether to show a progress bar.
+
+    Returns
+    -------
+    Fit
+
+    Raises
+    ------
+    FormulaError, DataError, PriorError, IdentifiabilityError
+        Each says what was found, where, and what is accepted.
+
+    Examples
+    --------
+    >>> import lgm
+    >>> fit = lgm.fit("Yield ~ 1 + (1|Batch)", lgm.load_dataset("Dyestuff"), draws=250, seed=1, progress=False)
+    >>> list(fit.summary().index)
+    ['Intercept', 'sd(Intercept|Batch)', 'sigma']
+    """
+    built = _build(formula, data, family, priors, weights, env, missing, capture_context(1))
+    return built.fit(
+        method=method,
+        chains=chains,
+        draws=draws,
+        warmup=warmup,
+        interval=interval,
+        seed=seed,
+        progress=progress,
+    )
+
+
+def model(
+    formula: str,
+    data: Any,
+    family: str = "gaussian",
+    *,
+    priors: Mapping[str, Any] | None = None,
+    weights: Any = None,
+    env: Mapping[str, Any] | None = None,
+    missing: str = "drop",
+) -> Model:
+    """Build a model without fitting it; the arguments are those of `fit`.
+
+    Examples
+    --------
+    >>> import lgm
+    >>> model = lgm.model("Yield ~ 1 + (1|Batch)", lgm.load_dataset("Dyestuff"))
+    >>> round(model.log_likelihood({"sd(Intercept|Batch)": 40.0, "sigma": 50.0}), 3)
+    -165.084
+    """
+    return _build(formula, data, family, priors, weights, env, missing, capture_context(1))
+
+
+def _build(
+    source: str,
+    data: Any,
+    family: str,
+    priors: Mapping[str, Any] | None,
+    weights: Any,
+    env: Mapping[str, Any] | None,
+    missing: str,
+    caller: Mapping[str, Any] | None,
+) -> Model:
+    _require(family == "gaussian", f'family={family!r} is not available; accepted: "gaussian".')
+    _require(missing in ("drop", "error"), f'missing={missing!r}; accepted: "drop" or "error".')
+    parsed = formula.parse(source, tuple(TERMS))
+    names = {**{k: v for k, v in (caller or {}).items() if k.isidentifier()}, **(env or {})}
+    built = design.build(parsed, data, names, weights, missing)
+    resolved = defaults.resolve(built, priors)
+    _check_identifiability(built, resolved)
+    _report_rows(built)
+    analysed = analyse(built, resolved.fixed, resolved.theta, centred_intercept=resolved.centred_intercept)
+    inputs = Inputs(source, data, family, dict(priors or {}), weights, names, missing)
+    return Model(built, resolved, analysed, inputs)
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model before it is fitted; `lgm.model` builds it.
+
+    Parameters
+    ----------
+    design : Design
+        Response, sparse columns, terms.
+    prior : defaults.Priors
+        Priors of all parameters.
+    analysed : Analysed
+        The posterior with u integrated out, and its structure.
+    inputs : Inputs
+        What the model was built from.
+    """
+
+    design: Design
+    prior: defaults.Priors
+    analysed: Analysed
+    inputs: Inputs
+
+    @property
+    def priors(self) -> pd.DataFrame:
+        """Prior of every variable, and whether it is the default or was given."""
+        return self.prior.table
+
+    def log_density(self, theta: Mapping[str, float]) -> float:
+        """``log p(y | theta) + log p(theta)``: natural scale, no Jacobian, u integrated out.
+
+        Parameters
+        ----------
+        theta : mapping
+            A value for every hyperparameter by name.
+        """
+        with jax.enable_x64(True):
+            return float(_log_density(self.analysed.posterior, self._theta(theta)))
+
+    def log_likelihood(self, theta: Mapping[str, float]) -> float:
+        """``log p(y | theta)`` with u integrated out; with flat fixed effects this is the REML log likelihood."""
+        with jax.enable_x64(True):
+            return float(_log_likelihood(self.analysed.posterior, self._theta(theta)))
+
+    def sample_prior(self, draws: int = 1000, seed: int | None = None) -> pd.DataFrame:
+        """Draws of the fixed effects and theta from their priors, one column per variable.
+
+        Raises
+        ------
+        PriorError
+            If a fixed effect has a flat prior.
+        """
+        flat = [n for n, p in zip(self.design.fixed_names, self.prior.fixed, strict=True) if isinstance(p, Flat)]
+        if flat:
+            raise PriorError(f"the prior of {', '.join(flat)} is flat, so nothing can be drawn from it; give a normal one.")
+        seed = _seed(seed)
+        with jax.enable_x64(True):
+            keys = jax.random.split(jax.random.key(seed), draws)
+            theta = np.asarray(jax.vmap(self.analysed.posterior.hyper.sample)(keys))
+        normals = np.random.default_rng(seed).standard_normal((draws, self.design.p))
+        priors = [p for p in self.prior.fixed if isinstance(p, Normal)]
+        beta = np.array([p.mean for p in priors]) + normals * np.array([p.sd for p in priors])
+        if self.prior.centred_intercept:
+            j = self.design.intercept
+            means = np.asarray(self.design.X.mean(axis=0)).ravel()
+            beta[:, j] -= np.delete(beta, j, axis=1) @ np.delete(means, j)
+        names = [*self.design.fixed_names, *self.design.theta_names]
+        return pd.DataFrame(np.hstack([beta, theta]), columns=names)
+
+    def fit(
+        self,
+        *,
+        method: str = "nuts",
+        chains: int = 4,
+        draws: int = 1000,
+        warmup: int | None = None,
+        interval: float = 0.95,
+        seed: int | None = None,
+        progress: bool = True,
+    ) -> Fit:
+        """Draw from the posterior; the arguments are those of `lgm.fit`."""
+        _require(method == "nuts", f'method={method!r} is not available; accepted: "nuts".')
+        for name, value, least in (("chains", chains, 1), ("draws", draws, 4), ("warmup", warmup, 1)):
+            fine = value is None if name == "warmup" and value is None else isinstance(value, int) and value >= least
+            _require(fine, f"{name}={value!r}; accepted: a whole number of at least {least}.")
+        _require(0 < interval < 1, f"interval={interval}; accepted: a probability between 0 and 1, such as 0.95.")
+        seed = _seed(seed)
+        post = self.analysed.posterior
+        found = mode.find_mode(post, defaults.starts(self.design, self.prior.theta))
+        kept = nuts.sample(post, found, chains=chains, draws=draws, warmup=warmup, seed=seed, progress=progress)
+        return Fit(self.design, self.prior, self.analysed, self.inputs, found, kept, interval, seed, method)
+
+    def _theta(self, theta: Mapping[str, float]) -> jax.Array:
+        names = self.design.theta_names
+        wrong = [n for n in theta if n not in names] + [n for n in names if n not in theta]
+        if wrong:
+            raise LgmError(f"theta must have exactly the names {', '.join(names)}; look at {', '.join(wrong)}.")
+        return jnp.asarray([float(theta[n]) for n in names], dtype=jnp.float64)
+
+    def __repr__(self) -> str:
+        d = self.design
+        lines = [f"lgm model: {d.formula.source}", f"gaussian, n = {d.n}, {d.p} fixed and {d.q} latent effects"]
+        lines += [f"  {term.label}: {term.size}" for term in d.terms]
+        return "\n".join([*lines, "Priors", self.priors.to_string(header=False)])
+
+
+_log_density = jax.jit(posterior.log_density)
+_log_likelihood = jax.jit(posterior.log_likelihood)
+
+
+def _require(fine: bool, message: str) -> None:
+    if not fine:
+        raise LgmError(message)
+
+
+def _seed(seed: int | None) -> int:
+    if seed is None:
+        return secrets.randbits(31)
+    _require(isinstance(seed, (int, np.integer)) and seed >= 0, f"seed={seed!r}; accepted: a whole number from 0.")
+    return int(seed)
+
+
+def _check_identifiability(built: Design, resolved: defaults.Priors) -> None:
+    """A group with a level per row says the same as the residual, unless sigma is known or weights tell them apart."""
+    if built.weighted or isinstance(resolved.theta[-1], Fixed):
+        return
+    for term in built.terms:
+        if term.kind == "group" and len(np.unique(built.rows.observed)) and _levels(term) >= built.n:
+            text = (
+                f"{term.label} has as many levels ({_levels(term)}) as there are rows ({built.n}), so its standard "
+                'deviation and sigma say the same. Remove the term, or fix sigma: priors={"sigma": lgm.priors.fixed(...)}.'
+            )
+            if not resolved.proper:
+                raise IdentifiabilityError(text)
+            warnings.warn(f"{text} Only their priors tell them apart.", IdentifiabilityWarning, stacklevel=4)
+
+
+def _levels(term: Any) -> int:
+    return max(v.labels.size for v in term.variables)
+
+
+def _report_rows(built: Design) -> None:
+    rows = built.rows
+    if rows.dropped:
+        where = ", ".join(f"{name} ({count})" for name, count in rows.missing_in.items())
+        warnings.warn(
+            f"{rows.dropped} of {rows.dropped + len(rows.kept)} rows are dropped: missing values in {where}",
+            DataWarning,
+            stacklevel=4,
+        )
+
+
