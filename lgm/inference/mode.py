@@ -9,9 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 from scipy.optimize import minimize
 
+from lgm import posterior
 from lgm.errors import IdentifiabilityError
 from lgm.pattern import FloatArray
-from lgm.posterior import Posterior, value_and_grad
+from lgm.posterior import Posterior
 
 _SOFTEST = 1e-2  # curvatures below this (working scale, where priors have curvature of order one) count as this
 
@@ -38,9 +39,7 @@ class Mode:
     gradient_norm: float
 
 
-@jax.jit
-def _value_and_grad(post: Posterior, x: jax.Array) -> tuple[jax.Array, jax.Array]:
-    return value_and_grad(post, x)
+value_and_grad = jax.jit(posterior.value_and_grad)
 
 
 @jax.jit
@@ -70,7 +69,7 @@ def find_mode(post: Posterior, start: FloatArray) -> Mode:
     d = post.hyper.working_size
 
     def negative(x: FloatArray) -> tuple[float, FloatArray]:
-        value, grad = _value_and_grad(post, jnp.asarray(x))
+        value, grad = value_and_grad(post, jnp.asarray(x))
         # a finite wall instead of infinity keeps the line search going back
         return (1e100 if not np.isfinite(value) else -float(value)), -np.asarray(grad)
 
@@ -88,7 +87,7 @@ def _finite_start(post: Posterior, start: FloatArray) -> FloatArray:
     guesses = [jnp.asarray(start)]
     for attempt in range(20):
         x = np.asarray(_working(post, guesses[-1]))
-        if np.all(np.isfinite(x)) and np.isfinite(_value_and_grad(post, jnp.asarray(x))[0]):
+        if np.all(np.isfinite(x)) and np.isfinite(value_and_grad(post, jnp.asarray(x))[0]):
             return x
         guesses.append(_prior_draw(post, jax.random.key(attempt)))
     raise IdentifiabilityError(
@@ -104,8 +103,8 @@ def _hessian(post: Posterior, x: FloatArray) -> FloatArray:
     for i in range(x.size):
         step = np.zeros(x.size)
         step[i] = h[i]
-        up = np.asarray(_value_and_grad(post, jnp.asarray(x + step))[1])
-        down = np.asarray(_value_and_grad(post, jnp.asarray(x - step))[1])
+        up = np.asarray(value_and_grad(post, jnp.asarray(x + step))[1])
+        down = np.asarray(value_and_grad(post, jnp.asarray(x - step))[1])
         rows.append((up - down) / (2.0 * h[i]))
     hessian = np.array(rows)
     return 0.5 * (hessian + hessian.T)

@@ -6,7 +6,9 @@ progress can be shown, and Ctrl-C keeps what there is.
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,10 +21,11 @@ import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
 from numpyro.infer.hmc import hmc
+from numpyro.infer.util import ParamInfo
 from tqdm.auto import tqdm
 
 from lgm.errors import ConvergenceWarning
-from lgm.inference.mode import Mode
+from lgm.inference.mode import Mode, value_and_grad
 from lgm.pattern import FloatArray
 from lgm.posterior import Posterior, log_density_working
 
@@ -82,15 +85,15 @@ def _kernel(warmup: int) -> tuple[Any, Any]:
 
 
 @partial(jax.jit, static_argnames="warmup")
-def _start(target: _Target, z: jax.Array, keys: jax.Array, warmup: int) -> Any:
+def _start(target: _Target, points: ParamInfo, keys: jax.Array, warmup: int) -> Any:
     init, _ = _kernel(warmup)
 
-    def one(z0: jax.Array, key: jax.Array) -> Any:
+    def one(point: ParamInfo, key: jax.Array) -> Any:
         return init(
-            z0,
+            point,
             num_warmup=warmup,
             step_size=1.0,
-            inverse_mass_matrix=jnp.eye(z0.size),
+            inverse_mass_matrix=jnp.eye(point.z.size),
             dense_mass=True,
             adapt_mass_matrix=True,
             target_accept_prob=TARGET_ACCEPT,
@@ -99,7 +102,7 @@ def _start(target: _Target, z: jax.Array, keys: jax.Array, warmup: int) -> Any:
             rng_key=key,
         )
 
-    return jax.vmap(one)(z, keys)
+    return jax.vmap(one)(points, keys)
 
 
 @partial(jax.jit, static_argnames=("warmup", "length"), donate_argnums=1)
@@ -151,9 +154,8 @@ def sample(
     d = post.hyper.working_size
     with jax.enable_x64(True):
         target = _Target(post, jnp.asarray(mode.x), jnp.asarray(mode.root))
-        key_start, key_run = jax.random.split(jax.random.key(seed))
-        z = jax.random.t(key_start, 5.0, (chains, d)) if d else jnp.zeros((chains, 0))
-        state = _start(target, jnp.clip(z, -2.0, 2.0), jax.random.split(key_run, chains), warmup)
+        points = _starting_points(post, mode, np.random.default_rng(seed).standard_normal((chains, d)))
+        state = _start(target, points, jax.random.split(jax.random.key(seed), chains), warmup)
         blocks: list[_Trace] = []
         total = -(-warmup // BLOCK) * BLOCK + draws
         with _interruptible() as stopped, tqdm(total=total, disable=not progress, desc="lgm", unit="draw") as bar:
@@ -176,12 +178,17 @@ def sample(
     return Draws(kept.theta, stats, step_size, total - draws, made < draws)
 
 
+def _starting_points(post: Posterior, mode: Mode, z: FloatArray) -> ParamInfo:
+    """Potential energy and gradient at the start of every chain, by the function that found the mode (compiled already)."""
+    found = [value_and_grad(post, mode.x + mode.root @ row) for row in z]
+    potential = -np.array([float(value) for value, _ in found])
+    gradient = -np.array([np.asarray(grad) @ mode.root for _, grad in found]).reshape(z.shape)
+    return ParamInfo(jnp.asarray(z), jnp.asarray(potential), jnp.asarray(gradient))
+
+
 @contextmanager
 def _interruptible() -> Iterator[list[bool]]:
     """Collect Ctrl-C in a list instead of raising it in the middle of a block."""
-    import signal
-    import threading
-
     stopped: list[bool] = []
     if threading.current_thread() is not threading.main_thread():
         yield stopped
