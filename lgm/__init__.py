@@ -1,6 +1,6 @@
 """Latent Gaussian models from one formula, with a full posterior.
 
-    fit = lgm.fit("y ~ x + (1|group) + s(t) + icar(region, graph)", data=df)
+fit = lgm.fit("y ~ x + (1|group) + s(t) + icar(region, graph)", data=df)
 """
 
 from importlib.metadata import version as _version

@@ -124,7 +124,9 @@ def _theta_prior(key: str, prior: Any, parameter: Parameter) -> ThetaPrior:
     what = f"the prior of `{key}`"
     if isinstance(prior, Fixed):
         if len(parameter.names) > 1:
-            raise PriorError(f"{what} cannot be fixed(): correlations of three or more effects move together; use lkj().")
+            raise PriorError(
+                f"{what} cannot be fixed(): correlations of three or more effects move together; use lkj()."
+            )
         return prior
     if isinstance(prior, Lkj):
         if parameter.kind != "corr":
@@ -143,7 +145,9 @@ def _theta_prior(key: str, prior: Any, parameter: Parameter) -> ThetaPrior:
 
 def _require_support(what: str, distribution: dist.Distribution, kind: str) -> None:
     if distribution.batch_shape or distribution.event_shape:
-        raise PriorError(f"{what} is of shape {distribution.batch_shape + distribution.event_shape}; it must be scalar.")
+        raise PriorError(
+            f"{what} is of shape {distribution.batch_shape + distribution.event_shape}; it must be scalar."
+        )
     with jax.enable_x64(True):
         discrete = distribution.support.is_discrete
         outside = discrete or any(bool(distribution.support(value)) for value in _OUTSIDE.get(kind, ()))

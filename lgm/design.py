@@ -220,7 +220,9 @@ def encode(design: Design, data: Any | None = None) -> NewRows:
         frame = to_pandas(data, needed)
         absent = sorted(needed - set(frame.columns))
         if absent:
-            raise DataError(f"new_data lacks the column(s) {', '.join(absent)}. It has: {', '.join(frame.attrs['columns'])}.")
+            raise DataError(
+                f"new_data lacks the column(s) {', '.join(absent)}. It has: {', '.join(frame.attrs['columns'])}."
+            )
         holes = {str(c): int(v) for c, v in frame.isna().sum().items() if v}
         if holes:
             raise DataError(f"new_data has missing values in {', '.join(f'{c} ({v})' for c, v in holes.items())}.")

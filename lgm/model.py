@@ -201,7 +201,9 @@ class Model:
         """
         flat = [n for n, p in zip(self.design.fixed_names, self.prior.fixed, strict=True) if isinstance(p, Flat)]
         if flat:
-            raise PriorError(f"the prior of {', '.join(flat)} is flat, so nothing can be drawn from it; give a normal one.")
+            raise PriorError(
+                f"the prior of {', '.join(flat)} is flat, so nothing can be drawn from it; give a normal one."
+            )
         seed = _seed(seed)
         with jax.enable_x64(True):
             keys = jax.random.split(jax.random.key(seed), draws)
@@ -297,5 +299,3 @@ def _report_rows(built: Design) -> None:
             DataWarning,
             stacklevel=4,
         )
-
-

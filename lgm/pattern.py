@@ -108,7 +108,9 @@ class Pattern:
         starts = np.cumsum([0] + [p.n for p in patterns])
         offsets = np.cumsum([0] + [p.nnz for p in patterns])
         indptr = np.concatenate([[0]] + [p.indptr[1:] + o for p, o in zip(patterns, offsets, strict=False)])
-        indices = np.concatenate([np.empty(0, np.int64)] + [p.indices + s for p, s in zip(patterns, starts, strict=False)])
+        indices = np.concatenate(
+            [np.empty(0, np.int64)] + [p.indices + s for p, s in zip(patterns, starts, strict=False)]
+        )
         return cls(int(starts[-1]), indptr, indices)
 
     @property

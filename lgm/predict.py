@@ -31,14 +31,18 @@ def predict(
 ) -> pd.DataFrame:
     """See `Fit.predict`."""
     _require(kind in ("mean", "response"), f'kind={kind!r}; accepted: "mean" or "response".')
-    _require(new_levels in ("sample", "zero", "error"), f'new_levels={new_levels!r}; accepted: "sample", "zero", "error".')
+    _require(
+        new_levels in ("sample", "zero", "error"), f'new_levels={new_levels!r}; accepted: "sample", "zero", "error".'
+    )
     d = fit.design
     rows = designs.encode(d, new_data)
     used = [include_group_specific or term.kind != "group" for term in d.terms]
     _announce(rows, used, new_levels)
     rng = np.random.default_rng(seed)
     novel = [
-        None if enc.novel is None or not use or (enc.novel.population and new_levels == "zero") else _novel(fit, j, rng)(enc)
+        None
+        if enc.novel is None or not use or (enc.novel.population and new_levels == "zero")
+        else _novel(fit, j, rng)(enc)
         for j, (enc, use) in enumerate(zip(rows.encoded, used, strict=True))
     ]
     noise_scale = _noise_scale(fit, new_data, weights, len(rows.index)) if kind == "response" else None
@@ -50,7 +54,9 @@ def predict(
     for start in range(0, n, step):
         part = slice(start, min(start + step, n))
         eta = _linear_predictor(fit, rows, used, novel, draws, part)
-        out[part, 0] = _linear_predictor(fit, rows, used, novel, fit.effects.mean[None], part)[:, 0] if exact else eta.mean(1)
+        out[part, 0] = (
+            _linear_predictor(fit, rows, used, novel, fit.effects.mean[None], part)[:, 0] if exact else eta.mean(1)
+        )
         if noise_scale is not None:
             sigma = fit.draws.theta[..., -1].ravel()
             eta = eta + noise_scale[part, None] * sigma * rng.standard_normal(eta.shape)

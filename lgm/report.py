@@ -54,7 +54,9 @@ def verdict(summary: pd.DataFrame, draws: Draws) -> str:
     facts = f"largest R-hat {rhat:.3f}, smallest effective sample size {ess:.0f}, {diverging} divergences"
     worst = moving["r_hat"].idxmax()
     if rhat > RHAT_LIMIT:
-        return f"Not converged: {facts}. The chains disagree about {worst}: raise warmup and draws, or look at its prior."
+        return (
+            f"Not converged: {facts}. The chains disagree about {worst}: raise warmup and draws, or look at its prior."
+        )
     if share > 0.005:
         return f"Doubtful: {facts}. Divergences bias the draws: raise warmup, or use a stronger prior on the sds."
     if ess < ESS_LIMIT:
@@ -103,7 +105,16 @@ def text(fit: Fit) -> str:
     lines = [f"{name:<{width}}  {value}" for name, value in head]
     priors = fit.priors.rename_axis(None).rename(columns=str.capitalize)
     return "\n".join(
-        [*lines, "", "Priors", _indent(priors.to_string()), "", _indent(_formatted(fit.summary()).to_string()), "", fit.verdict]
+        [
+            *lines,
+            "",
+            "Priors",
+            _indent(priors.to_string()),
+            "",
+            _indent(_formatted(fit.summary()).to_string()),
+            "",
+            fit.verdict,
+        ]
     )
 
 

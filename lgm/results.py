@@ -170,7 +170,9 @@ class Fit:
                 at = p + place.start + variable.index
                 ends = np.quantile(self.effects.draws[:, at], [low, high], axis=0)
                 values = np.column_stack([self.effects.mean[at], self.effects.sd[at], *ends])
-                index = pd.MultiIndex.from_arrays([[variable.name] * at.size, variable.labels], names=["effect", "level"])
+                index = pd.MultiIndex.from_arrays(
+                    [[variable.name] * at.size, variable.labels], names=["effect", "level"]
+                )
                 tables.append(pd.DataFrame(values, index, columns=["mean", "sd", *self.interval_names]))
         if not tables:
             raise report.unknown_term(term, self.design)
@@ -247,5 +249,3 @@ class Fit:
 
     def _repr_html_(self) -> str:
         return report.html(self)
-
-

@@ -114,7 +114,9 @@ class Scope:
         shown = ", ".join(columns[:12]) + (", ..." if len(columns) > 12 else "")
         hint = suggest(name, columns)
         raise self.formula.error(
-            f"{message} {hint}".strip(), span, f"a column of the data ({shown}), or a name in `env` or in your own scope."
+            f"{message} {hint}".strip(),
+            span,
+            f"a column of the data ({shown}), or a name in `env` or in your own scope.",
         )
 
     def numbers(self, piece: Piece, role: str) -> FloatArray:
@@ -128,7 +130,9 @@ class Scope:
         values = self.column(piece, role)
         if isinstance(values.dtype, pd.CategoricalDtype) or not pd.api.types.is_numeric_dtype(values.dtype):
             raise self.formula.error(
-                f"{role} `{piece.text}` holds {_kind(values)}, but it must be numeric.", piece.span, "a column of numbers."
+                f"{role} `{piece.text}` holds {_kind(values)}, but it must be numeric.",
+                piece.span,
+                "a column of numbers.",
             )
         out = values.to_numpy(dtype=float, na_value=np.nan)
         bad = np.flatnonzero(~np.isfinite(out))
@@ -147,7 +151,9 @@ class Scope:
             if array.shape != (self.n,):
                 shape = "a single value" if array.ndim == 0 else f"an array of shape {array.shape}"
                 raise self.formula.error(
-                    f"{role} `{piece.text}` is {shape}, but the data have {self.n} rows.", piece.span, "one value per row."
+                    f"{role} `{piece.text}` is {shape}, but the data have {self.n} rows.",
+                    piece.span,
+                    "one value per row.",
                 )
             value = pd.Series(array, index=self.frame.index, name=piece.text)
         return value
@@ -174,5 +180,3 @@ def option(scope: Scope, piece: Piece, name: str, accepted: tuple[Any, ...]) -> 
         listed = ", ".join(repr(a) for a in accepted)
         raise scope.formula.error(f"{name}={piece.text} is not known.", piece.span, f"{name} = {listed}.")
     return value
-
-

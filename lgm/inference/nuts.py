@@ -172,7 +172,9 @@ def sample(
     if stopped and made < 4:
         raise KeyboardInterrupt("stopped before a draw could be kept")
     if made < draws:
-        warnings.warn(f"stopped after {made} of {draws} draws per chain; these are kept", ConvergenceWarning, stacklevel=4)
+        warnings.warn(
+            f"stopped after {made} of {draws} draws per chain; these are kept", ConvergenceWarning, stacklevel=4
+        )
     stats = {name: value for name, value in kept._asdict().items() if name != "theta"}
     step_size = np.asarray(state.adapt_state.step_size)
     return Draws(kept.theta, stats, step_size, total - draws, made < draws)

@@ -36,5 +36,7 @@ def register_term(name: str, build: Builder) -> None:
         If the name is taken or is not a Python name.
     """
     if name in TERMS or name == "offset" or not name.isidentifier():
-        raise ValueError(f"`{name}` cannot be registered: it must be a Python name that is not taken ({', '.join(TERMS)})")
+        raise ValueError(
+            f"`{name}` cannot be registered: it must be a Python name that is not taken ({', '.join(TERMS)})"
+        )
     TERMS[name] = build

@@ -123,7 +123,8 @@ class GroupTerm:
         group, q = self.bar.group_name, len(self.names)
         levels = np.arange(self.grouping.n)
         return tuple(
-            Variable(f"{name}|{group}", levels * q + k, group, self.grouping.labels) for k, name in enumerate(self.names)
+            Variable(f"{name}|{group}", levels * q + k, group, self.grouping.labels)
+            for k, name in enumerate(self.names)
         )
 
     @property
@@ -188,7 +189,9 @@ def build(bar: Bar, scope: Scope) -> GroupTerm:
     spec, columns, names = materialise(Formulaic(bar.effects.text), scope, bar.effects.span)
     q = len(names)
     if q == 0:
-        raise DataError(f"{bar.text} has no effect left of its bar; accepted: (1 | {group}), (x | {group}), (0 + x | {group})")
+        raise DataError(
+            f"{bar.text} has no effect left of its bar; accepted: (1 | {group}), (x | {group}), (0 + x | {group})"
+        )
     scales = _value_scales(columns, scope.n)
     parameters: list[Parameter] = [
         sd_parameter(f"sd({name}|{group})", scope.sd_y / s) for name, s in zip(names, scales, strict=True)

@@ -135,7 +135,9 @@ def one_hot(codes: IntArray, n: int) -> sp.csc_array:
     return sp.csc_array((np.ones(rows.size), (rows, codes[rows])), shape=(codes.size, n))
 
 
-def arguments(call: Call, scope: Scope, positional: tuple[str, ...], keywords: tuple[str, ...] = ()) -> dict[str, Piece]:
+def arguments(
+    call: Call, scope: Scope, positional: tuple[str, ...], keywords: tuple[str, ...] = ()
+) -> dict[str, Piece]:
     """Match the arguments of a term call to its signature.
 
     Raises

@@ -83,7 +83,9 @@ def build(call: Call, scope: Scope, label: str) -> WalkTerm:
     values = scope.numbers(piece, f"the variable of {label}")
     timeline = Timeline.of(values)
     if timeline.n < _FEWEST[call.name]:
-        raise DataError(f"{label} needs at least {_FEWEST[call.name]} distinct values, `{piece.text}` has {timeline.n}.")
+        raise DataError(
+            f"{label} needs at least {_FEWEST[call.name]} distinct values, `{piece.text}` has {timeline.n}."
+        )
     structure = _STRUCTURES[call.name](timeline.times)
     block = Block(label, structure, np.zeros(timeline.n, dtype=np.int64), (sd_parameter(f"sd({label})", scope.sd_y),))
     null = {f"{label}[linear]": values} if call.name == "rw2" else {}
