@@ -135,9 +135,10 @@ def _tangent_transpose(cotangent: Any, values: Any, direction: Any, *, sym: Anal
 
 
 def _tangent_batch(args: Sequence[Any], dims: Sequence[Any], *, sym: Analysis) -> tuple[jax.Array, int]:
-    size = next(a.shape[d] for a, d in zip(args, dims, strict=True) if d is not batching.not_mapped)
-    batched = [batching.bdim_at_front(a, d, size) for a, d in zip(args, dims, strict=True)]
-    return selected_inverse_tangent(sym, *batched), 0
+    # An axis of None is that of an argument which is the same for the whole batch.
+    size = next(a.shape[d] for a, d in zip(args, dims, strict=True) if d is not None)
+    in_front = [a if d is None else jnp.moveaxis(a, d, 0) for a, d in zip(args, dims, strict=True)]
+    return selected_inverse_tangent(sym, *(_batch(a, d is not None, size) for a, d in zip(in_front, dims, strict=True))), 0
 
 
 _tangent_p.def_impl(lambda *args, sym: jax.jit(_tangent_call, static_argnames="sym")(*args, sym=sym))
