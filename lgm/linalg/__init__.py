@@ -1,11 +1,16 @@
-"""Linear algebra on symmetric sparse matrices with a fixed pattern, inside JAX."""
+"""Sparse symmetric positive definite matrices in JAX: factor once, use in every way that a Gaussian model needs.
 
-from lgm.linalg.dense import (
-    Analysis,
-    analyse,
+``sym = analyse(Q)`` looks at the pattern of a matrix once, on the host. The verbs then take ``sym`` and the values in
+pattern order (``sym.values(Q)``) and work under ``jit``, ``grad`` and ``vmap``.
+"""
+
+from lgm.linalg.analysis import Analysis, analyse
+from lgm.linalg.cholesky import (
+    factor_info,
     logdet,
     logdet_quad,
     marginal_variances,
+    require_positive_definite,
     sample,
     selected_inverse,
     solve,
@@ -15,9 +20,11 @@ from lgm.linalg.dense import (
 __all__ = [
     "Analysis",
     "analyse",
+    "factor_info",
     "logdet",
     "logdet_quad",
     "marginal_variances",
+    "require_positive_definite",
     "sample",
     "selected_inverse",
     "solve",

@@ -1,0 +1,165 @@
+"""Value and gradient of a sparse Gaussian log-density: `lgm.linalg` beside sparsax, in one run.
+
+    python benchmarks/linalg.py [--cases "grid 100^2" "crossed"] [--quick]
+
+Every figure is a median over calls with values that change from call to call. Columns: milliseconds of our
+factorisation, of our fused call (factor, solve, selected inverse), of our jitted value and gradient of
+``0.5 b'Q^-1 b - 0.5 log|Q|``, and of the rival's; then the ratios. sparsax is a rival only; without it its columns
+are empty.
+"""
+
+import argparse
+import resource
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from cases import CASES
+
+from lgm.linalg import Analysis, _calls, analyse, logdet, logdet_quad
+from lgm.linalg._ffi import kernel
+
+try:
+    import sparsax
+except ImportError:
+    sparsax = None
+
+Function = Callable[..., Any]
+
+
+def median_ms(function: Function, arguments: Sequence[Any], seconds: float) -> float:
+    """Median time of a call in milliseconds over about this many seconds, at least 5 calls."""
+    jax.block_until_ready(function(arguments[0]))
+    times: list[float] = []
+    start = time.perf_counter()
+    while len(times) < 5 or (time.perf_counter() - start < seconds and len(times) < 2000):
+        before = time.perf_counter()
+        jax.block_until_ready(function(arguments[len(times) % len(arguments)]))
+        times.append(time.perf_counter() - before)
+    return 1e3 * float(np.median(times))
+
+
+def interleaved_ms(functions: Sequence[Function], arguments: Sequence[Any], seconds: float) -> list[float]:
+    """Medians of several functions, taken in turns so that a busy machine slows all of them."""
+    rounds = [[median_ms(f, arguments, seconds / 3) for f in functions] for _ in range(3)]
+    return [float(np.median(column)) for column in zip(*rounds, strict=True)]
+
+
+def ours(sym: Analysis, b: jax.Array) -> Function:
+    """Jitted value and gradient of the log-density."""
+
+    def objective(values: jax.Array) -> jax.Array:
+        ld, quad, _ = logdet_quad(sym, values, b)
+        return 0.5 * quad - 0.5 * ld
+
+    return jax.value_and_grad(objective)
+
+
+def rivals(sym: Analysis, b: jax.Array) -> Function:
+    """The same by sparsax; it wants the upper triangle."""
+    i, j = jnp.asarray(sym.pattern.cols, jnp.int32), jnp.asarray(sym.pattern.rows, jnp.int32)
+
+    def objective(values: jax.Array) -> jax.Array:
+        x = sparsax.solve(i, j, values, b)
+        return 0.5 * b @ x - 0.5 * sparsax.logdet(i, j, values, sym.n)
+
+    return jax.value_and_grad(objective)
+
+
+def values_of(sym: Analysis, base: np.ndarray, count: int) -> list[jax.Array]:
+    """Positive definite variants: every diagonal entry grows by its own amount."""
+    rng = np.random.default_rng(0)
+    out = []
+    for _ in range(count):
+        values = base.copy()
+        values[sym.pattern.indptr[:-1]] *= 1.0 + 0.1 * rng.uniform(size=sym.n)
+        out.append(jnp.asarray(values))
+    return out
+
+
+def single(name: str, seconds: float, rows: list[str]) -> None:
+    """One row of the main table."""
+    matrix = CASES[name]()
+    start = time.perf_counter()
+    sym = analyse(matrix)
+    analysis_ms = 1e3 * (time.perf_counter() - start)
+    arguments = values_of(sym, sym.values(matrix), 5)
+    b = jnp.asarray(np.random.default_rng(2).normal(size=sym.n))
+    factor = jax.jit(lambda v: logdet(sym, v))
+    fused = jax.jit(lambda v: _calls.factor_solve_invert(sym, v, b[:, None]))
+    functions = [factor, fused, jax.jit(ours(sym, b))]
+    error = float("nan")
+    if sparsax is not None:
+        functions.append(jax.jit(rivals(sym, b)))
+        gradient, reference = functions[2](arguments[0])[1], functions[3](arguments[0])[1]
+        error = float(jnp.max(jnp.abs(gradient - reference)) / jnp.max(jnp.abs(reference)))
+    times = interleaved_ms(functions, arguments, seconds)
+    rival = times[3] if sparsax is not None else float("nan")
+    rows.append(
+        f"{name:16s} {sym.n:7d} {sym.ordering:8s} {analysis_ms:8.1f} {times[0]:9.3f} {times[1]:9.3f} {times[2]:9.3f} "
+        f"{rival:9.3f} {rival / times[2]:7.1f} {times[1] / times[0]:7.2f} {sym.workspace_bytes / 8 / sym.nnz_factor:7.2f} "
+        f"{error:9.1e}"
+    )
+    print(rows[-1], flush=True)
+
+
+def batch_of_four(name: str, seconds: float) -> None:
+    """Four parameter vectors under vmap on one thread and on two."""
+    matrix = CASES[name]()
+    sym = analyse(matrix)
+    arguments = [jnp.stack(values_of(sym, sym.values(matrix), 4))]
+    b = jnp.asarray(np.random.default_rng(2).normal(size=sym.n))
+    function = jax.jit(jax.vmap(ours(sym, b)))
+    times: dict[int, list[float]] = {1: [], 2: []}
+    for _ in range(3):
+        for threads, found in times.items():
+            kernel.set_max_threads(threads)
+            found.append(median_ms(function, arguments, seconds / 3))
+    kernel.set_max_threads(0)
+    one, two = (float(np.median(found)) for found in times.values())
+    print(f"{name:16s} {one:9.3f} {two:9.3f} {one / two:7.2f}", flush=True)
+
+
+def growth(calls: int) -> None:
+    """Growth of the process over many evaluations, from after a warm-up."""
+    sym = analyse(CASES["grid 32^2"]())
+    arguments = values_of(sym, sym.values(CASES["grid 32^2"]()), 5)
+    function = jax.jit(ours(sym, jnp.ones(sym.n)))
+    for k in range(200):
+        jax.block_until_ready(function(arguments[k % 5]))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for k in range(calls):
+        jax.block_until_ready(function(arguments[k % 5]))
+    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    print(f"peak memory over {calls} evaluations of grid 32^2 grew by {after - before} KiB")
+
+
+def main() -> None:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--cases", nargs="*", default=list(CASES), choices=list(CASES))
+    parser.add_argument("--quick", action="store_true", help="fewer calls")
+    options = parser.parse_args()
+    jax.config.update("jax_enable_x64", True)
+    seconds = 0.3 if options.quick else 2.0
+    if sparsax is None:
+        print("sparsax is not installed: its columns are skipped (pip install sparsax)")
+    print(
+        f"{'case':16s} {'n':>7s} {'ordering':8s} {'analyse':>8s} {'factor':>9s} {'fused':>9s} {'ours':>9s} {'sparsax':>9s} "
+        f"{'times':>7s} {'fus/fac':>7s} {'mem/L':>7s} {'error':>9s}"
+    )
+    rows: list[str] = []
+    for name in options.cases:
+        single(name, seconds, rows)
+    print(f"\nbatch of 4      {'1 thread':>10s} {'2 threads':>9s} {'speedup':>7s}")
+    for name in options.cases:
+        batch_of_four(name, seconds)
+    print()
+    growth(2_000 if options.quick else 10_000)
+
+
+if __name__ == "__main__":
+    main()

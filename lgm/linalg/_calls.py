@@ -1,0 +1,149 @@
+"""The kernel's calls as JAX functions: shapes and batches, no derivatives.
+
+Arguments may have leading batch dimensions in common. Under ``vmap`` a batch of matrices is one native call, whose
+elements share the threads; one matrix with a batch of right-hand sides is factored once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.custom_batching import custom_vmap
+from jax.extend.core import Primitive
+from jax.interpreters import ad, batching, mlir
+
+from lgm.linalg.analysis import Analysis
+
+
+def _native(
+    target: str, sym: Analysis, results: Sequence[tuple[tuple[int, ...], Any]]
+) -> Callable[..., tuple[jax.Array, ...]]:
+    """The call of one native target whose results have these shapes and types."""
+    call = jax.ffi.ffi_call(
+        target, [jax.ShapeDtypeStruct(shape, dtype) for shape, dtype in results], vmap_method="broadcast_all"
+    )
+    return lambda *args: tuple(call(*args, analysis=sym.key))
+
+
+def _columns_first(array: jax.Array, batched: bool, size: int) -> tuple[jax.Array, Callable[[jax.Array], jax.Array]]:
+    """A batch (B, ..., n, k) of right-hand sides as one (..., n, B k), and the way back."""
+    if not batched:
+        return array, lambda out: out
+    k = array.shape[-1]
+    side_by_side = jnp.moveaxis(array, 0, -2)
+    wide = side_by_side.reshape(*side_by_side.shape[:-2], size * k)
+    return wide, lambda out: jnp.moveaxis(out.reshape(*out.shape[:-1], size, k), -2, 0)
+
+
+def _batch(array: jax.Array, batched: bool, size: int) -> jax.Array:
+    return array if batched else jnp.broadcast_to(array, (size, *array.shape))
+
+
+def factor_solve(
+    sym: Analysis, values: jax.Array, rhs: jax.Array, normals: jax.Array
+) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
+    """Log-determinant, info, ``Q^-1 rhs`` and ``L^-T normals`` from one factorisation.
+
+    Shapes: values (..., nnz), rhs (..., n, k), normals (..., n, m); logdet and info (...), the others like their
+    arguments.
+    """
+
+    @custom_vmap
+    def call(values: jax.Array, rhs: jax.Array, normals: jax.Array) -> tuple[jax.Array, ...]:
+        batch = values.shape[:-1]
+        results = [(batch, np.float64), (batch, np.int32), (rhs.shape, np.float64), (normals.shape, np.float64)]
+        return _native("lgm_factor_solve", sym, results)(values, rhs, normals)
+
+    @call.def_vmap
+    def rule(
+        size: int, batched: Sequence[bool], values: jax.Array, rhs: jax.Array, normals: jax.Array
+    ) -> tuple[tuple[jax.Array, ...], tuple[bool, ...]]:
+        if batched[0]:
+            return call(*(_batch(a, b, size) for a, b in zip((values, rhs, normals), batched, strict=True))), (True,) * 4
+        wide_rhs, rhs_back = _columns_first(rhs, batched[1], size)
+        wide_normals, normals_back = _columns_first(normals, batched[2], size)
+        logdet, info, x, draws = call(values, wide_rhs, wide_normals)
+        return (logdet, info, rhs_back(x), normals_back(draws)), (False, False, batched[1], batched[2])
+
+    return call(values, rhs, normals)
+
+
+def factor_solve_invert(
+    sym: Analysis, values: jax.Array, rhs: jax.Array
+) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
+    """Log-determinant, info, ``Q^-1 rhs`` and the inverse on the pattern, from one fused call.
+
+    Shapes: values (..., nnz), rhs (..., n, k); logdet and info (...), the others like their arguments.
+    """
+
+    @custom_vmap
+    def call(values: jax.Array, rhs: jax.Array) -> tuple[jax.Array, ...]:
+        batch = values.shape[:-1]
+        results = [(batch, np.float64), (batch, np.int32), (rhs.shape, np.float64), (values.shape, np.float64)]
+        return _native("lgm_factor_solve_invert", sym, results)(values, rhs)
+
+    @call.def_vmap
+    def rule(
+        size: int, batched: Sequence[bool], values: jax.Array, rhs: jax.Array
+    ) -> tuple[tuple[jax.Array, ...], tuple[bool, ...]]:
+        if batched[0]:
+            return call(values, _batch(rhs, batched[1], size)), (True,) * 4
+        wide, back = _columns_first(rhs, batched[1], size)
+        logdet, info, x, z = call(values, wide)
+        return (logdet, info, back(x), z), (False, False, batched[1], False)
+
+    return call(values, rhs)
+
+
+# The directional derivative of the selected inverse is a primitive of its own because it is linear in the direction,
+# with a known transpose, and must batch: no other means of JAX gives all three. With Z = Q^-1 and pattern positions
+# e = (i, j), f = (k, l), the entry of the map direction -> tangent is
+#     J[e, f] = -c_f (Z_ik Z_lj + Z_il Z_kj),   c_f = 1/2 on the diagonal, 1 off it,
+# for a stored off-diagonal stands for two. The bracket is symmetric in e and f, hence J' = c J c^-1.
+_tangent_p = Primitive("lgm_selected_inverse_tangent")
+
+
+def selected_inverse_tangent(sym: Analysis, values: jax.Array, direction: jax.Array) -> jax.Array:
+    """``-(Q^-1 G Q^-1)`` on the pattern, for G given like Q by its stored entries; shapes (..., nnz)."""
+    out: jax.Array = _tangent_p.bind(values, direction, sym=sym)
+    return out
+
+
+def _tangent_call(values: jax.Array, direction: jax.Array, *, sym: Analysis) -> jax.Array:
+    return _native("lgm_selected_inverse_tangent", sym, [(values.shape, np.float64)])(values, direction)[0]
+
+
+def _tangent_jvp(primals: Sequence[Any], tangents: Sequence[Any], *, sym: Analysis) -> tuple[jax.Array, Any]:
+    values, direction = primals
+    if not isinstance(tangents[0], ad.Zero):
+        raise NotImplementedError("the third derivative of a sparse log-determinant (second of a selected inverse)")
+    out = selected_inverse_tangent(sym, values, direction)
+    if isinstance(tangents[1], ad.Zero):
+        return out, ad.Zero.from_primal_value(out)
+    return out, selected_inverse_tangent(sym, values, tangents[1])
+
+
+def _tangent_transpose(cotangent: Any, values: Any, direction: Any, *, sym: Analysis) -> tuple[None, Any]:
+    if isinstance(cotangent, ad.Zero):
+        return None, ad.Zero(direction.aval)
+    weights = np.where(sym.pattern.rows == sym.pattern.cols, 0.5, 1.0)
+    return None, weights * selected_inverse_tangent(sym, values, cotangent / weights)
+
+
+def _tangent_batch(args: Sequence[Any], dims: Sequence[Any], *, sym: Analysis) -> tuple[jax.Array, int]:
+    # An axis of None is that of an argument which is the same for the whole batch.
+    size = next(a.shape[d] for a, d in zip(args, dims, strict=True) if d is not None)
+    in_front = [a if d is None else jnp.moveaxis(a, d, 0) for a, d in zip(args, dims, strict=True)]
+    return selected_inverse_tangent(sym, *(_batch(a, d is not None, size) for a, d in zip(in_front, dims, strict=True))), 0
+
+
+_tangent_p.def_impl(lambda *args, sym: jax.jit(_tangent_call, static_argnames="sym")(*args, sym=sym))
+_tangent_p.def_abstract_eval(lambda values, direction, *, sym: direction)
+ad.primitive_jvps[_tangent_p] = _tangent_jvp
+ad.primitive_transposes[_tangent_p] = _tangent_transpose
+batching.primitive_batchers[_tangent_p] = _tangent_batch
+mlir.register_lowering(_tangent_p, mlir.lower_fun(_tangent_call, multiple_results=False))

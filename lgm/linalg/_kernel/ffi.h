@@ -1,0 +1,17 @@
+// Handlers through which XLA calls the kernel.
+#pragma once
+
+#include <cstdint>
+
+namespace lgm {
+
+// Handlers as addresses for registration; all share one calling convention.
+void* factor_solve_handler();
+void* factor_solve_invert_handler();
+void* selected_inverse_tangent_handler();
+
+// Upper limit on the threads that share one batch; 0 for as many as XLA's pool has. Results do not depend on it.
+void set_max_threads(int64_t threads);
+int64_t max_threads();
+
+}  // namespace lgm

@@ -1,0 +1,148 @@
+// Dense arithmetic on one front: plain loops or BLAS, whichever is faster at its size.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <type_traits>
+
+#include "blas.h"
+#include "loops.h"
+
+namespace lgm {
+
+// Below these amounts of work (height^2 * columns) plain loops beat BLAS calls (measured).
+constexpr double kFactorByLoops = 60e3;
+constexpr double kInverseByLoops = 12e3;
+constexpr double kSolveByLoops = 20e3;  // height * columns * right-hand sides
+
+template <class T>
+constexpr bool kHasBlas = std::is_same_v<T, double>;
+
+inline double work(int32_t height, int32_t columns) { return static_cast<double>(height) * height * columns; }
+
+template <class T>
+bool by_loops(double amount, double bound) {
+  return !kHasBlas<T> || amount < bound;
+}
+
+// Factor the pivots and subtract their outer products from the update matrix. The failing pivot, from 1, or 0.
+template <class T>
+int32_t factor_front(int32_t columns, int32_t below, T* panel, T* update) {
+  const int32_t height = columns + below;
+  if constexpr (kHasBlas<T>) {
+    if (!by_loops<T>(work(height, columns), kFactorByLoops)) {
+      if (const int32_t failed = blas::potrf(columns, panel, height)) return failed;
+      for (int32_t k = 0; k < columns; ++k) {  // some libraries let NaN and infinity through
+        if (!loops::is_pivot(panel[static_cast<int64_t>(k) * height + k])) return k + 1;
+      }
+      if (below == 0) return 0;
+      blas::trsm_right('T', below, columns, panel, height, panel + columns, height);
+      blas::syrk(below, columns, -1.0, panel + columns, height, 1.0, update, below);
+      return 0;
+    }
+  }
+  if (const int32_t failed = loops::factor_panel(height, columns, panel)) return failed;
+  loops::update(below, columns, panel + columns, height, update);
+  return 0;
+}
+
+// Selected inverse of one front. On entry the panel holds the factor (L_C over L_R) and `outer` the inverse on the
+// rows below (lower triangle); on return the panel holds the inverse on the pivots and between them and those rows:
+//     W = L_R L_C^-1,   Z_RC = -Z_RR W,   Z_CC = (L_C L_C')^-1 - W' Z_RC.
+// `block` is work space of below x columns.
+template <class T>
+void invert_front(int32_t columns, int32_t below, T* panel, T* outer, T* block) {
+  const int32_t height = columns + below;
+  T* w = panel + columns;
+  bool done = false;
+  if constexpr (kHasBlas<T>) {
+    if (!by_loops<T>(work(height, columns), kInverseByLoops)) {
+      if (below > 0) {
+        blas::trsm_right('N', below, columns, panel, height, w, height);
+        blas::symm_left(below, columns, -1.0, outer, below, w, height, 0.0, block, below);
+      }
+      blas::potri(columns, panel, height);
+      constexpr int32_t kStrip = 96;  // strips skip most of the upper triangle
+      for (int32_t j = 0; j < columns && below > 0; j += kStrip) {
+        T* corner = panel + static_cast<int64_t>(j) * height + j;
+        blas::gemm('T', 'N', columns - j, std::min(kStrip, columns - j), below, -1.0,
+                   w + static_cast<int64_t>(j) * height, height, block + static_cast<int64_t>(j) * below, below, 1.0,
+                   corner, height);
+      }
+      done = true;
+    }
+  }
+  if (!done) {
+    if (below > 0) {
+      loops::divide_right(below, columns, panel, w, height);
+      loops::mirror_lower(below, outer);
+      std::fill_n(block, static_cast<int64_t>(below) * columns, T(0.0));
+      for (int32_t j = 0; j < columns; ++j) {
+        loops::subtract_columns(below, below, block + static_cast<int64_t>(j) * below, outer, below,
+                                w + static_cast<int64_t>(j) * height, 1);
+      }
+    }
+    loops::invert_from_factor(columns, panel, height);
+    loops::subtract_inner(below, columns, w, height, block, below, panel, height);
+  }
+  for (int32_t j = 0; j < columns; ++j) {
+    std::copy_n(block + static_cast<int64_t>(j) * below, below, w + static_cast<int64_t>(j) * height);
+  }
+}
+
+// Forward substitution on one front: y (columns x k) becomes L_C^-1 y, and `change` (below x k) becomes -L_R y. Rows
+// of right-hand sides are contiguous, so to BLAS they are the columns of the transposed matrix.
+template <class T>
+void solve_front_lower(int32_t columns, int32_t below, const T* panel, T* y, T* change, int32_t k) {
+  const int32_t height = columns + below;
+  if constexpr (kHasBlas<T>) {
+    if (k > 1 && static_cast<double>(height) * columns * k > kSolveByLoops) {
+      blas::trsm_right('T', k, columns, panel, height, y, k);
+      if (below > 0) blas::gemm('N', 'T', k, below, columns, -1.0, y, k, panel + columns, height, 0.0, change, k);
+      return;
+    }
+  }
+  std::fill_n(change, static_cast<int64_t>(below) * k, T(0.0));
+  for (int32_t j = 0; j < columns; ++j) {
+    const T* const l = panel + static_cast<int64_t>(j) * height;
+    const T inverse = T(1.0) / l[j];
+    T* const yj = y + static_cast<int64_t>(j) * k;
+    for (int32_t c = 0; c < k; ++c) yj[c] *= inverse;
+    if (k == 1) {
+      loops::subtract(columns - j - 1, yj + 1, l + j + 1, *yj);
+      continue;
+    }
+    for (int32_t i = j + 1; i < columns; ++i) loops::subtract(k, y + static_cast<int64_t>(i) * k, yj, l[i]);
+    for (int32_t i = 0; i < below; ++i) {
+      loops::subtract(k, change + static_cast<int64_t>(i) * k, yj, l[columns + i]);
+    }
+  }
+  if (k == 1) loops::subtract_columns(below, columns, change, panel + columns, height, y, 1);
+}
+
+// Back-substitution on one front: y becomes L_C^-T (y - L_R' known).
+template <class T>
+void solve_front_upper(int32_t columns, int32_t below, const T* panel, T* y, const T* known, int32_t k) {
+  const int32_t height = columns + below;
+  if constexpr (kHasBlas<T>) {
+    if (k > 1 && static_cast<double>(height) * columns * k > kSolveByLoops) {
+      if (below > 0) blas::gemm('N', 'N', k, columns, below, -1.0, known, k, panel + columns, height, 1.0, y, k);
+      blas::trsm_right('N', k, columns, panel, height, y, k);
+      return;
+    }
+  }
+  for (int32_t j = columns - 1; j >= 0; --j) {
+    const T* const l = panel + static_cast<int64_t>(j) * height;
+    const T inverse = T(1.0) / l[j];
+    T* const yj = y + static_cast<int64_t>(j) * k;
+    if (k == 1) {
+      *yj = (*yj - loops::dot(columns - j - 1, l + j + 1, yj + 1) - loops::dot(below, l + columns, known)) * inverse;
+      continue;
+    }
+    for (int32_t i = j + 1; i < columns; ++i) loops::subtract(k, yj, y + static_cast<int64_t>(i) * k, l[i]);
+    for (int32_t i = 0; i < below; ++i) loops::subtract(k, yj, known + static_cast<int64_t>(i) * k, l[columns + i]);
+    for (int32_t c = 0; c < k; ++c) yj[c] *= inverse;
+  }
+}
+
+}  // namespace lgm

@@ -1,0 +1,139 @@
+// Python's door to the kernel: analysis on the host, registration of BLAS and of the XLA handlers.
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+#include <cstring>
+#include <stdexcept>
+
+#include "blas.h"
+#include "ffi.h"
+#include "ordering.h"
+#include "registry.h"
+
+namespace nb = nanobind;
+
+namespace lgm {
+namespace {
+
+using Int64s = nb::ndarray<const int64_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+using Int32s = nb::ndarray<const int32_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+
+LowerPattern pattern_of(const Int64s& indptr, const Int64s& indices) {
+  if (indptr.size() == 0 || indptr.data()[indptr.size() - 1] != static_cast<int64_t>(indices.size())) {
+    throw std::invalid_argument("indptr and indices do not belong together");
+  }
+  return {static_cast<int32_t>(indptr.size()) - 1, indptr.data(), indices.data()};
+}
+
+std::vector<int32_t> permutation_of(const Int32s& order, int32_t n) {
+  std::vector<int32_t> out(order.data(), order.data() + order.size());
+  std::vector<bool> seen(n, false);
+  if (static_cast<int32_t>(out.size()) != n) throw std::invalid_argument("the ordering has a wrong length");
+  for (const int32_t v : out) {
+    if (v < 0 || v >= n || seen[v]) throw std::invalid_argument("the ordering is not a permutation");
+    seen[v] = true;
+  }
+  return out;
+}
+
+nb::dict describe(const Cost& cost) {
+  nb::dict out;
+  out["nnz_factor"] = cost.factor_entries;
+  out["stored"] = cost.panel_entries;
+  out["row_entries"] = cost.row_entries;
+  out["largest_front"] = cost.largest_front;
+  out["flops"] = cost.flops;
+  return out;
+}
+
+nb::dict predict_cost(const Int64s& indptr, const Int64s& indices, const Int32s& order) {
+  const LowerPattern a = pattern_of(indptr, indices);
+  const std::vector<int32_t> permutation = permutation_of(order, a.n);
+  Cost cost;
+  {
+    nb::gil_scoped_release unlocked;
+    cost = predict(a, permutation);
+  }
+  return describe(cost);
+}
+
+nb::dict register_analysis(const std::string& key, const Int64s& indptr, const Int64s& indices, const Int32s& order) {
+  const LowerPattern a = pattern_of(indptr, indices);
+  const std::vector<int32_t> permutation = permutation_of(order, a.n);
+  std::shared_ptr<Analysis> analysis;
+  {
+    nb::gil_scoped_release unlocked;
+    analysis = Registry::instance().find(key);
+    if (!analysis) analysis = Registry::instance().add(key, analyse(a, permutation));
+  }
+  const Symbolic& symbolic = analysis->symbolic;
+  nb::dict out = describe(symbolic.cost);
+  out["fronts"] = symbolic.fronts.size();
+  out["workspace_bytes"] = 8 * (symbolic.panel_size + symbolic.update_size + symbolic.scratch_size + symbolic.block_size);
+  return out;
+}
+
+// Neighbour lists of a graph (both directions, no loops) -> order[new] = old.
+std::vector<int32_t> order_by_minimum_degree(const Int64s& indptr, const Int32s& indices) {
+  Adjacency graph;
+  graph.ptr.assign(indptr.data(), indptr.data() + indptr.size());
+  graph.list.assign(indices.data(), indices.data() + indices.size());
+  nb::gil_scoped_release unlocked;
+  return minimum_degree(graph);
+}
+
+// SciPy's capsules carry the C signature of a routine as their name, which tells the width of its integers.
+void* routine(nb::dict capsules, const char* name, bool& wide) {
+  nb::object capsule = capsules[name];
+  const char* const signature = PyCapsule_GetName(capsule.ptr());
+  if (!signature) throw std::runtime_error(std::string("SciPy's routine ") + name + " does not tell its signature");
+  const std::string text = signature;
+  const bool narrow = text.find(", int *") != std::string::npos;
+  wide = text.find("int64") != std::string::npos || text.find("long") != std::string::npos;
+  if (narrow == wide) {
+    throw std::runtime_error("cannot tell the integer width of SciPy's BLAS from the signature '" + text + "' of " +
+                             name + "; lgm knows 'int' and 64-bit integers");
+  }
+  return PyCapsule_GetPointer(capsule.ptr(), signature);
+}
+
+void use_blas(nb::dict blas_capsules, nb::dict lapack_capsules, uintptr_t get_threads, uintptr_t set_threads) {
+  blas::Routines routines;
+  bool wide[6];
+  routines.gemm = routine(blas_capsules, "dgemm", wide[0]);
+  routines.symm = routine(blas_capsules, "dsymm", wide[1]);
+  routines.syrk = routine(blas_capsules, "dsyrk", wide[2]);
+  routines.trsm = routine(blas_capsules, "dtrsm", wide[3]);
+  routines.potrf = routine(lapack_capsules, "dpotrf", wide[4]);
+  routines.potri = routine(lapack_capsules, "dpotri", wide[5]);
+  for (const bool w : wide) {
+    if (w != wide[0]) throw std::runtime_error("SciPy's BLAS and LAPACK differ in the width of their integers");
+  }
+  routines.wide = wide[0];
+  blas::use(routines, {reinterpret_cast<int (*)()>(get_threads), reinterpret_cast<void (*)(int)>(set_threads)});
+}
+
+nb::dict handlers() {
+  nb::dict out;
+  out["lgm_factor_solve"] = nb::capsule(factor_solve_handler(), "xla._CUSTOM_CALL_TARGET");
+  out["lgm_factor_solve_invert"] = nb::capsule(factor_solve_invert_handler(), "xla._CUSTOM_CALL_TARGET");
+  out["lgm_selected_inverse_tangent"] = nb::capsule(selected_inverse_tangent_handler(), "xla._CUSTOM_CALL_TARGET");
+  return out;
+}
+
+}  // namespace
+}  // namespace lgm
+
+NB_MODULE(_kernel_ext, module) {
+  module.def("predict_cost", &lgm::predict_cost, nb::arg("indptr"), nb::arg("indices"), nb::arg("order"));
+  module.def("register_analysis", &lgm::register_analysis, nb::arg("key"), nb::arg("indptr"), nb::arg("indices"),
+             nb::arg("order"));
+  module.def("minimum_degree", &lgm::order_by_minimum_degree, nb::arg("indptr"), nb::arg("indices"));
+  module.def("use_blas", &lgm::use_blas, nb::arg("blas"), nb::arg("lapack"), nb::arg("get_threads"),
+             nb::arg("set_threads"));
+  module.def("handlers", &lgm::handlers);
+  module.def("set_max_threads", &lgm::set_max_threads, nb::arg("threads"));
+  module.def("max_threads", &lgm::max_threads);
+}

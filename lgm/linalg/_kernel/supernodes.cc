@@ -1,0 +1,182 @@
+#include "supernodes.h"
+
+#include <algorithm>
+#include <numeric>
+
+namespace lgm {
+namespace {
+
+int64_t panel_entries(int64_t columns, int64_t below) { return columns * (columns + 1) / 2 + columns * below; }
+
+// A supernode while supernodes are being merged. It lives at the index of its last maximal supernode.
+struct Group {
+  int32_t columns = 0;
+  int32_t below = 0;
+  int64_t zeros = 0;  // entries stored though the factor has a zero there
+  std::vector<int32_t> children;
+};
+
+// Merging saves calls and indirect addressing and costs arithmetic on zeros. The bounds are tuned on chains and
+// grids together: chains want few zeros, grids want wide panels.
+bool worth_merging(int64_t columns, int64_t zeros, int64_t entries) {
+  if (columns <= 4) return true;
+  const double share = static_cast<double>(zeros) / static_cast<double>(entries);
+  if (columns <= 16) return share < 0.5;
+  if (columns <= 48) return share < 0.1;
+  return share < 0.05;
+}
+
+class Amalgamation {
+ public:
+  explicit Amalgamation(const EliminationTree& tree) : tree_(tree) {
+    find_maximal();
+    for (int32_t p = 0; p < static_cast<int32_t>(groups_.size()); ++p) merge_children(p);
+  }
+
+  Supernodes ordered();
+
+ private:
+  void find_maximal();
+  void merge_children(int32_t p);
+  std::vector<int32_t> schedule();
+  bool leaf(int32_t g) const { return groups_[g].children.empty(); }
+
+  const EliminationTree& tree_;
+  std::vector<int32_t> first_;   // first column of each maximal supernode
+  std::vector<Group> groups_;    // one per maximal supernode; those merged away are marked by owner_
+  std::vector<int32_t> owner_;   // group into which a maximal supernode was merged (itself if it was not)
+  std::vector<int32_t> parent_;  // parent group at the start
+};
+
+// Columns j and j + 1 share a supernode if j + 1 is the parent of j and has the same rows below.
+void Amalgamation::find_maximal() {
+  const auto n = static_cast<int32_t>(tree_.parent.size());
+  std::vector<int32_t> group_of(n);
+  for (int32_t j = 0; j < n; ++j) {
+    if (j == 0 || tree_.parent[j - 1] != j || tree_.count[j - 1] != tree_.count[j] + 1) first_.push_back(j);
+    group_of[j] = static_cast<int32_t>(first_.size()) - 1;
+  }
+  const auto count = static_cast<int32_t>(first_.size());
+  first_.push_back(n);
+  groups_.resize(count);
+  parent_.assign(count, -1);
+  owner_.resize(count);
+  std::iota(owner_.begin(), owner_.end(), 0);
+  for (int32_t g = 0; g < count; ++g) {
+    groups_[g].columns = first_[g + 1] - first_[g];
+    groups_[g].below = tree_.count[first_[g]] - groups_[g].columns;
+    const int32_t up = tree_.parent[first_[g + 1] - 1];
+    if (up == -1) continue;
+    parent_[g] = group_of[up];
+    groups_[parent_[g]].children.push_back(g);
+  }
+}
+
+// Offer every child to its parent, those that bring in the fewest zeros first; the children of a merged child are
+// handed up. Children come before parents, so they have been through this themselves.
+void Amalgamation::merge_children(int32_t p) {
+  Group& parent = groups_[p];
+  const auto new_zeros = [&](const Group& child) {
+    return panel_entries(child.columns + parent.columns, parent.below) - panel_entries(child.columns, child.below) -
+           panel_entries(parent.columns, parent.below);
+  };
+  std::vector<std::pair<int64_t, int32_t>> offers;
+  for (const int32_t c : parent.children) offers.emplace_back(new_zeros(groups_[c]), c);
+  std::sort(offers.begin(), offers.end());
+  std::vector<int32_t> kept;
+  for (const auto& [unused, c] : offers) {
+    Group& child = groups_[c];
+    const int64_t zeros = child.zeros + parent.zeros + new_zeros(child);
+    const int64_t columns = child.columns + parent.columns;
+    if (!worth_merging(columns, zeros, panel_entries(columns, parent.below))) {
+      kept.push_back(c);
+      continue;
+    }
+    parent.columns = static_cast<int32_t>(columns);
+    parent.zeros = zeros;
+    kept.insert(kept.end(), child.children.begin(), child.children.end());
+    child.children.clear();
+    owner_[c] = p;
+  }
+  parent.children = std::move(kept);
+}
+
+// Postorder of the groups. Update matrices of children wait for their parent, so the child whose subtree needs most
+// beyond what it leaves behind goes first (Liu 1986), and leaves go last.
+std::vector<int32_t> Amalgamation::schedule() {
+  const auto count = static_cast<int32_t>(groups_.size());
+  std::vector<int64_t> peak(count, 0), size(count, 0);
+  for (int32_t g = 0; g < count; ++g) {
+    if (owner_[g] != g) continue;
+    size[g] = static_cast<int64_t>(groups_[g].below) * groups_[g].below;
+    auto& children = groups_[g].children;
+    const auto rank = [&](int32_t c) { return leaf(c) ? int64_t{-1} : peak[c] - size[c]; };
+    std::stable_sort(children.begin(), children.end(), [&](int32_t a, int32_t b) { return rank(a) > rank(b); });
+    int64_t waiting = 0;
+    for (const int32_t c : children) {
+      if (leaf(c)) break;
+      peak[g] = std::max(peak[g], waiting + peak[c]);
+      waiting += size[c];
+    }
+    peak[g] = std::max(peak[g], waiting + size[g]);
+  }
+  std::vector<int32_t> order, path;
+  std::vector<size_t> next(count, 0);
+  for (int32_t root = 0; root < count; ++root) {
+    if (owner_[root] != root || parent_[root] != -1) continue;
+    path.push_back(root);
+    while (!path.empty()) {
+      const int32_t g = path.back();
+      if (next[g] < groups_[g].children.size()) {
+        path.push_back(groups_[g].children[next[g]++]);
+      } else {
+        order.push_back(g);
+        path.pop_back();
+      }
+    }
+  }
+  return order;
+}
+
+Supernodes Amalgamation::ordered() {
+  const auto count = static_cast<int32_t>(groups_.size());
+  // A group's columns in their old order: columns of merged descendants come before those of the group itself.
+  std::vector<std::vector<int32_t>> members(count);
+  for (int32_t g = count - 1; g >= 0; --g) owner_[g] = owner_[owner_[g]];  // owners have larger indices: one pass
+  for (int32_t g = 0; g < count; ++g) members[owner_[g]].push_back(g);
+  const std::vector<int32_t> order = schedule();
+  std::vector<int32_t> place(count, -1);
+  for (size_t k = 0; k < order.size(); ++k) place[order[k]] = static_cast<int32_t>(k);
+  Supernodes out;
+  out.first.push_back(0);
+  for (const int32_t g : order) {
+    for (const int32_t m : members[g]) {
+      for (int32_t j = first_[m]; j < first_[m + 1]; ++j) out.order.push_back(tree_.order[j]);
+    }
+    out.first.push_back(static_cast<int32_t>(out.order.size()));
+    out.below.push_back(groups_[g].below);
+    out.parent.push_back(parent_[g] == -1 ? -1 : place[owner_[parent_[g]]]);
+    out.is_leaf.push_back(leaf(g) && parent_[g] != -1);
+  }
+  return out;
+}
+
+}  // namespace
+
+Supernodes find_supernodes(const EliminationTree& tree) { return Amalgamation(tree).ordered(); }
+
+Cost cost(const EliminationTree& tree, const Supernodes& supernodes) {
+  Cost total;
+  for (const int32_t c : tree.count) total.factor_entries += c;
+  for (int32_t s = 0; s < supernodes.count(); ++s) {
+    const double columns = supernodes.columns(s), below = supernodes.below[s];
+    const int64_t panel = static_cast<int64_t>(supernodes.columns(s)) * (supernodes.columns(s) + supernodes.below[s]);
+    total.panel_entries += panel;
+    total.row_entries += supernodes.below[s];
+    total.largest_front = std::max(total.largest_front, panel);
+    total.flops += columns * columns * columns / 3 + columns * columns * below + columns * below * below;
+  }
+  return total;
+}
+
+}  // namespace lgm

@@ -1,0 +1,55 @@
+// Symbolic factorisation: everything about a Cholesky factor that depends on the pattern alone.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "supernodes.h"
+
+namespace lgm {
+
+// One dense front: `columns` pivots and `below` further rows. Its panel is (columns + below) x columns, its update
+// matrix below x below; both are column-major and use the lower triangle.
+struct Front {
+  int32_t first = 0;    // first pivot column, in factor order
+  int32_t columns = 0;
+  int32_t below = 0;
+  int32_t tail = 0;     // relative[tail ..] are consecutive places in the parent's front
+  int32_t parent = -1;
+  int32_t leaves = 0;   // leaf children, which sit directly before this front
+  bool is_leaf = false; // its update matrix lives in scratch memory, within its parent's turn
+  int32_t child_begin = 0, child_end = 0;  // other children, in Symbolic::children
+  int64_t panel = 0;    // offset of the panel in panel memory
+  int64_t update = 0;   // offset of the update matrix in update memory
+  int64_t rows = 0;     // offset of its row list and relative places
+  int64_t entry_begin = 0, entry_end = 0;  // stored entries of the matrix that belong to the panel
+
+  int32_t height() const { return columns + below; }
+};
+
+struct Symbolic {
+  int32_t n = 0;
+  int64_t nnz = 0;
+  std::vector<int32_t> order;     // order[new] = old
+  std::vector<Front> fronts;      // in the order of factorisation
+  std::vector<int32_t> children;
+  std::vector<int32_t> rows;      // row list below the pivots of every front, ascending, in factor order
+  std::vector<int32_t> relative;  // the same rows as places in the parent's front
+  std::vector<int32_t> entry;     // stored entries grouped by front: index in pattern order ...
+  std::vector<int32_t> place;     // ... and offset in the front's panel
+  int64_t panel_size = 0;         // doubles of panel memory
+  int64_t update_size = 0;        // doubles of update memory
+  int64_t scratch_size = 0;       // doubles for the update matrix of one leaf
+  int64_t block_size = 0;         // doubles of the largest below x columns block
+  int32_t most_below = 0;
+  bool may_use_blas = false;      // some front is large enough
+  Cost cost;
+};
+
+// Cost of the ordering without building anything of the size of the factor.
+Cost predict(const LowerPattern& a, const std::vector<int32_t>& order);
+
+// Throws std::length_error if a panel is too large for 32-bit offsets.
+Symbolic analyse(const LowerPattern& a, const std::vector<int32_t>& order);
+
+}  // namespace lgm
