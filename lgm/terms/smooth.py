@@ -66,7 +66,8 @@ def build(call: Call, scope: Scope, label: str) -> SmoothTerm:
     basis = bases.build(kind, x, k, name=given["x"].text)
     z = sp.csc_array(basis.evaluate(x))
     n = z.shape[1]
-    block = Block(label, Iid(n), np.zeros(n, dtype=np.int64), (sd_parameter(f"sd({label})", scope.sd_y),))
+    parameters = (sd_parameter(f"sd({label})", scope.sd_y),)
+    block = Block(label, Iid(n), np.zeros(n, dtype=np.int64), parameters, basis.scale)
     return SmoothTerm(label, given["x"], basis, z, {f"{label}[linear]": x}, block)
 
 
