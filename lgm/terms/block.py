@@ -53,8 +53,8 @@ class Block:
     parameters : tuple of Parameter
         The standard deviations, then the shape parameters in the order of the template.
     scale : float, optional
-        Of a term that has scaled its own columns: what multiplied the penalty on its effects, as `Structure.scaled` multiplies
-        an intrinsic structure.
+        Of a term that has scaled its own columns: what multiplied the penalty on its effects, as `Structure.scaled`
+        multiplies an intrinsic structure.
     """
 
     label: str
