@@ -36,7 +36,7 @@ class Analysed:
     reference : float array (p,)
         Least-squares coefficients.
     scales : dict
-        Per intrinsic term, the factor(s) that multiplied its structure matrix.
+        Per intrinsic or smooth term, the factor(s) that multiplied its structure matrix or penalty.
     """
 
     posterior: Posterior
@@ -148,6 +148,8 @@ def _scaled_templates(blocks: Sequence[Block]) -> tuple[list[Template], dict[str
         template = block.template
         if isinstance(template, Structure):
             template, scales[block.label] = template.scaled(*intrinsic_moments(template))
+        elif block.scale is not None:
+            scales[block.label] = np.array([block.scale])
         templates.append(template)
     return templates, scales
 

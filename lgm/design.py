@@ -15,7 +15,7 @@ from formulaic import Formula as Formulaic
 from formulaic import ModelSpec
 
 from lgm.errors import DataError, IdentifiabilityError
-from lgm.formula import Formula, Piece
+from lgm.formula import Formula
 from lgm.frame import Rows, read_weights, to_pandas, usable_rows
 from lgm.pattern import FloatArray
 from lgm.priors import exponential
@@ -239,7 +239,7 @@ def encode(design: Design, data: Any | None = None) -> NewRows:
 def _texts(formula: Formula) -> Iterator[str]:
     """Source of every piece of the right-hand side but the fixed part."""
     for bar in formula.bars:
-        yield from bar.group
+        yield from (piece.text for piece in bar.group)
         yield from (factor.expr for term in Formulaic(bar.effects.text) for factor in term.factors)
     for call in formula.calls:
         yield from (piece.text for piece in call.args)

@@ -416,11 +416,11 @@ def slot(prior: ThetaPrior, q: int = 2) -> Slot:
 
     For ``q = 2`` the LKJ prior is that of a single correlation, ``(r + 1) / 2 ~ Beta(concentration, concentration)``.
     """
-    if isinstance(prior, Fixed):
-        return Held(np.float64(prior.value))
-    if isinstance(prior, Lkj) and q > 2:
-        return Correlations(np.float64(prior.concentration), q)
     with jax.enable_x64(True):
+        if isinstance(prior, Fixed):
+            return Held(jnp.asarray(prior.value, dtype=jnp.float64))
+        if isinstance(prior, Lkj) and q > 2:
+            return Correlations(jnp.asarray(prior.concentration, dtype=jnp.float64), q)
         if isinstance(prior, Lkj):
             stretch = AffineTransform(-1.0, 2.0, domain=constraints.unit_interval)
             chosen = dist.TransformedDistribution(dist.Beta(prior.concentration, prior.concentration), stretch)

@@ -13,9 +13,10 @@ import pandas as pd
 from formulaic.transforms import TRANSFORMS
 from formulaic.utils.layered_mapping import LayeredMapping
 
-from lgm.errors import DataError, FormulaError
-from lgm.formula import Formula, Piece, suggest
+from lgm.errors import DataError
+from lgm.formula import Formula, suggest
 from lgm.pattern import FloatArray
+from lgm.tokens import Piece
 
 
 def names_in(text: str) -> list[str]:

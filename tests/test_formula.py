@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lgm.errors import FormulaError
-from lgm.formula import Formula, Span, parse, suggest, unknown_call_message
+from lgm.formula import Formula, parse, suggest, unknown_call_message
+from lgm.tokens import Span
 
 TERMS = {"s", "rw1", "rw2", "icar"}
 
@@ -87,7 +88,11 @@ def test_spans_cover_what_was_typed() -> None:
     (call,) = formula.calls
     assert [_slice(formula, bar.span) for bar in formula.bars] == ["( 1+z | a/`b c` )"] * 2
     assert [(bar.effects.text, _slice(formula, bar.effects.span)) for bar in formula.bars] == [("1 + z", "1+z")] * 2
-    assert [(bar.group, bar.group_name) for bar in formula.bars] == [(("a",), "a"), (("a", "b c"), "a:b c")]
+    assert [([p.text for p in bar.group], bar.group_name) for bar in formula.bars] == [
+        (["a"], "a"),
+        (["a", "`b c`"], "a:b c"),
+    ]
+    assert [_slice(formula, piece.span) for piece in formula.bars[1].group] == ["a", "`b c`"]
     assert (call.name, call.label, _slice(formula, call.span)) == ("s", "s(é)", "s(é, by = {'k': 1})")
     assert [(name, piece.text, _slice(formula, piece.span)) for name, piece in call.keywords] == [
         ("by", "{'k': 1}", "{'k': 1}")

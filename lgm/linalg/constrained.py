@@ -38,7 +38,7 @@ def middle(gram: jax.Array, kappa: jax.Array) -> jax.Array:
     return gram - jnp.diag(jnp.concatenate([1.0 / kappa, jnp.zeros_like(kappa)]))
 
 
-def condition(logdet: jax.Array, gram: jax.Array, kappa: jax.Array, logdet_cct: jax.Array) -> Constrained:
+def condition(logdet: jax.Array, gram: jax.Array, kappa: jax.Array, logdet_cct: jax.Array | float) -> Constrained:
     """Condition on ``C u = 0`` and remove the anchor.
 
     Parameters
@@ -49,7 +49,7 @@ def condition(logdet: jax.Array, gram: jax.Array, kappa: jax.Array, logdet_cct: 
         ``[b K]' Ht^-1 [b K]``.
     kappa : float array (k,)
         The anchors.
-    logdet_cct : float array ()
+    logdet_cct : float
         ``log|C C'|``.
     """
     k = (gram.shape[0] - 1) // 2

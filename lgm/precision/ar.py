@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from lgm.pattern import Pattern
+from lgm.pattern import IntArray, Pattern
 
 
 @jax.tree_util.register_dataclass
@@ -42,7 +42,7 @@ class Ar1:
     [1.3333, -0.6667, 1.6667, -0.6667, 1.3333]
     """
 
-    gaps: jax.Array
+    gaps: jax.Array | IntArray
     n: int = field(metadata={"static": True})
 
     @property

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from lgm.pattern import FloatArray, IntArray, Pattern
@@ -78,8 +79,8 @@ class Structure:
 class Intrinsic:
     """A precision without shape parameters: scaled entries, their generalised log-determinant, their places."""
 
-    entries: jax.Array
-    log_det: jax.Array
+    entries: jax.Array | FloatArray
+    log_det: jax.Array | np.float64
     pattern: Pattern = field(metadata={"static": True})
 
     @property
@@ -94,8 +95,8 @@ class Intrinsic:
 
     def values(self, shape: jax.Array | None) -> jax.Array:
         """The entries, shape (nnz,)."""
-        return self.entries
+        return jnp.asarray(self.entries)
 
     def logdet(self, shape: jax.Array | None) -> jax.Array:
         """Log of the product of the non-zero eigenvalues."""
-        return self.log_det
+        return jnp.asarray(self.log_det)

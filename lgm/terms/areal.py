@@ -8,21 +8,22 @@ import numpy as np
 import scipy.sparse as sp
 
 from lgm.errors import DataError
-from lgm.formula import Call, Piece
+from lgm.formula import Call
 from lgm.graphs import Graph, as_graph
 from lgm.pattern import FloatArray, IntArray
 from lgm.precision.icar import icar
 from lgm.scope import Scope
 from lgm.terms.block import Block
 from lgm.terms.term import Encoded, Variable, arguments, one_hot, sd_parameter
+from lgm.tokens import Piece
 
 
 @dataclass(frozen=True)
 class ArealTerm:
     """Intrinsic CAR effects, one per node of the graph, whether the data have that region or not.
 
-    Effects sum to zero within each connected component; a region without neighbours has an independent effect. The standard
-    deviation is that of a typical effect (geometric mean over the nodes of a component).
+    Effects sum to zero within each connected component; a region without neighbours has an independent effect. The
+    standard deviation is that of a typical effect (geometric mean over the nodes of a component).
     """
 
     label: str

@@ -10,7 +10,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from lgm.errors import DataError
-from lgm.formula import Call, Piece
+from lgm.formula import Call
 from lgm.pattern import FloatArray
 from lgm.precision.ar import Ar1
 from lgm.priors import pc_corr
@@ -18,6 +18,7 @@ from lgm.scope import Scope
 from lgm.terms.block import Block, Parameter
 from lgm.terms.term import Draw, Encoded, Novel, Variable, arguments, one_hot, sd_parameter
 from lgm.terms.timeline import Timeline, conditional_draw
+from lgm.tokens import Piece
 
 
 @dataclass(frozen=True)

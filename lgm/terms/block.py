@@ -52,12 +52,16 @@ class Block:
         Which of the block's standard deviations scales each effect.
     parameters : tuple of Parameter
         The standard deviations, then the shape parameters in the order of the template.
+    scale : float, optional
+        Of a term that has scaled its own columns: what multiplied the penalty on its effects, as `Structure.scaled`
+        multiplies an intrinsic structure.
     """
 
     label: str
     template: Template | Structure
     sd_of: IntArray
     parameters: tuple[Parameter, ...]
+    scale: float | None = None
 
     @property
     def n(self) -> int:

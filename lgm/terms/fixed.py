@@ -12,9 +12,10 @@ from formulaic import ModelSpec
 from formulaic.errors import DataMismatchWarning, FormulaicError
 
 from lgm.errors import DataError
-from lgm.formula import Span, unknown_call_message
+from lgm.formula import unknown_call_message
 from lgm.pattern import FloatArray
 from lgm.scope import Scope, names_in
+from lgm.tokens import Span
 
 
 def materialise(source: Formulaic | ModelSpec, scope: Scope, span: Span) -> tuple[ModelSpec, sp.csc_array, list[str]]:
@@ -80,8 +81,8 @@ def _require_finite(columns: sp.csc_array, names: list[str], scope: Scope) -> No
 def standardise(x: sp.csc_array, intercept: int | None) -> tuple[sp.csc_array, FloatArray]:
     """Change of basis of the fixed effects that conditions their normal equations.
 
-    Columns without a zero are centred (only beside an intercept) and all are scaled: ``X_int = X B``, ``beta = B beta_int``.
-    Columns with zeros, such as those of factors, stay sparse and are only scaled.
+    Columns without a structural zero are centred (only beside an intercept) and all are scaled: ``X_int = X B``,
+    ``beta = B beta_int``. Columns with such zeros, those of factors, stay sparse and are only scaled.
 
     Returns
     -------

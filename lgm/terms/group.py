@@ -12,7 +12,7 @@ from formulaic import Formula as Formulaic
 from formulaic import ModelSpec
 
 from lgm.errors import DataError
-from lgm.formula import Bar, Piece
+from lgm.formula import Bar
 from lgm.pattern import FloatArray, IntArray
 from lgm.precision.correlated import Correlated
 from lgm.precision.iid import Iid
@@ -21,6 +21,7 @@ from lgm.scope import Scope
 from lgm.terms.block import Block, Parameter
 from lgm.terms.fixed import materialise
 from lgm.terms.term import Encoded, Novel, Variable, sd_parameter
+from lgm.tokens import Piece
 
 DEFAULT_LKJ = 2.0
 
@@ -37,7 +38,7 @@ class Grouping:
     @classmethod
     def of(cls, bar: Bar, scope: Scope) -> Grouping:
         """Read the levels from the data."""
-        factors = tuple(Piece(text, bar.span) for text in bar.group)
+        factors = bar.group
         values, codes = [], []
         for factor in factors:
             column = scope.column(factor, "the grouping factor")

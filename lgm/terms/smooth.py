@@ -7,13 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse as sp
 
-from lgm.formula import Call, Piece
+from lgm.formula import Call
 from lgm.pattern import FloatArray
 from lgm.precision.iid import Iid
 from lgm.scope import Scope, option
 from lgm.terms import bases
 from lgm.terms.block import Block
 from lgm.terms.term import Encoded, Variable, arguments, sd_parameter
+from lgm.tokens import Piece
 
 DEFAULT_K = 10
 KINDS = ("tp", "cr", "ps")
@@ -23,8 +24,9 @@ KINDS = ("tp", "cr", "ps")
 class SmoothTerm:
     """A penalised regression spline with mgcv's bases and defaults, in its mixed-model form.
 
-    The straight line is the fixed effect ``s(x)[linear]`` (raw units of x), the rest is ``Z b`` with ``b ~ N(0, sd^2 I)``; the
-    columns of Z sum to zero over the rows of the data and are scaled so that sd is that of a typical contribution.
+    The straight line is the fixed effect ``s(x)[linear]`` (raw units of x), the rest is ``Z b`` with
+    ``b ~ N(0, sd^2 I)``; the columns of Z sum to zero over the rows of the data and are scaled so that sd is that of a
+    typical contribution.
     """
 
     label: str
@@ -66,7 +68,8 @@ def build(call: Call, scope: Scope, label: str) -> SmoothTerm:
     basis = bases.build(kind, x, k, name=given["x"].text)
     z = sp.csc_array(basis.evaluate(x))
     n = z.shape[1]
-    block = Block(label, Iid(n), np.zeros(n, dtype=np.int64), (sd_parameter(f"sd({label})", scope.sd_y),))
+    parameters = (sd_parameter(f"sd({label})", scope.sd_y),)
+    block = Block(label, Iid(n), np.zeros(n, dtype=np.int64), parameters, basis.scale)
     return SmoothTerm(label, given["x"], basis, z, {f"{label}[linear]": x}, block)
 
 

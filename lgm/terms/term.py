@@ -9,11 +9,12 @@ import numpy as np
 import scipy.sparse as sp
 
 from lgm.errors import FormulaError
-from lgm.formula import Call, Piece
+from lgm.formula import Call
 from lgm.pattern import FloatArray, IntArray
 from lgm.priors import pc_sd
 from lgm.scope import Scope
 from lgm.terms.block import Block, Parameter
+from lgm.tokens import Piece
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ class Novel:
 
 @dataclass(frozen=True)
 class Encoded:
-    """A term at new rows: columns for the fitted effects, null-space columns, and effects that the fit does not have."""
+    """A term at new rows: columns of the fitted effects, null-space columns, effects that the fit does not have."""
 
     z: sp.csc_array
     null: dict[str, FloatArray] = field(default_factory=dict)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from lgm.errors import DataError
-from lgm.formula import Call, Piece
+from lgm.formula import Call
 from lgm.pattern import FloatArray
 from lgm.precision import rw
 from lgm.precision.intrinsic import Structure
@@ -18,6 +18,7 @@ from lgm.scope import Scope
 from lgm.terms.block import Block
 from lgm.terms.term import Draw, Encoded, Novel, Variable, arguments, one_hot, sd_parameter
 from lgm.terms.timeline import Timeline, conditional_draw
+from lgm.tokens import Piece
 
 _STRUCTURES: dict[str, Callable[[npt.ArrayLike], Structure]] = {"rw1": rw.rw1, "rw2": rw.rw2}
 _FEWEST = {"rw1": 2, "rw2": 3}
@@ -27,9 +28,9 @@ _FEWEST = {"rw1": 2, "rw2": 3}
 class WalkTerm:
     """An intrinsic random walk over the distinct values of a variable, which may be irregular.
 
-    Effects sum to zero over the distinct values; for ``rw2`` the straight line is taken out as well and becomes the fixed
-    effect ``rw2(t)[linear]``. The standard deviation is that of a typical effect (geometric mean over the distinct
-    values), not of a step.
+    Effects sum to zero over the distinct values; for ``rw2`` the straight line is taken out as well and becomes the
+    fixed effect ``rw2(t)[linear]``. The standard deviation is that of a typical effect (geometric mean over the
+    distinct values), not of a step.
     """
 
     label: str
