@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from lgm import design as designs
+from lgm.design import Design
 from lgm.errors import DataError, LgmError, PredictionWarning
 from lgm.frame import read_weights, to_pandas
 from lgm.pattern import FloatArray
+from lgm.scope import names_in
 
 if TYPE_CHECKING:
     from lgm.results import Fit
@@ -35,34 +38,58 @@ def predict(
         new_levels in ("sample", "zero", "error"), f'new_levels={new_levels!r}; accepted: "sample", "zero", "error".'
     )
     d = fit.design
+    if new_data is not None:
+        new_data = _table(d, new_data, include_group_specific)
     rows = designs.encode(d, new_data)
     used = [include_group_specific or term.kind != "group" for term in d.terms]
     _announce(rows, used, new_levels)
-    rng = np.random.default_rng(seed)
-    novel = [
-        None
-        if enc.novel is None or not use or (enc.novel.population and new_levels == "zero")
-        else _novel(fit, j, rng)(enc)
-        for j, (enc, use) in enumerate(zip(rows.encoded, used, strict=True))
-    ]
+    rng = np.random.default_rng([seed, 2])
+    zero = [enc.novel is None or (enc.novel.population and new_levels == "zero") for enc in rows.encoded]
+    fresh = [_fresh(fit, j, rows, rng) if use and not zero[j] else None for j, use in enumerate(used)]
     noise_scale = _noise_scale(fit, new_data, weights, len(rows.index)) if kind == "response" else None
     n, draws = len(rows.index), fit.effects.draws
+    mean, drawn = _Effects(fit.effects.mean[None], _means(fresh)), _Effects(draws, [f and f.draws for f in fresh])
+    sigma = fit.draws.theta[..., -1].ravel()
     out = np.empty((n, 4))
     step = max(_CHUNK // len(draws), 1)
-    low, high = (1 - fit.interval) / 2, (1 + fit.interval) / 2
-    exact = all(part is None for part in novel)
     for start in range(0, n, step):
-        part = slice(start, min(start + step, n))
-        eta = _linear_predictor(fit, rows, used, novel, draws, part)
-        out[part, 0] = (
-            _linear_predictor(fit, rows, used, novel, fit.effects.mean[None], part)[:, 0] if exact else eta.mean(1)
-        )
+        part = np.arange(start, min(start + step, n))
+        out[part, 0] = _linear_predictor(fit, rows, used, mean, part)[:, 0]
+        eta = _linear_predictor(fit, rows, used, drawn, part)
         if noise_scale is not None:
-            sigma = fit.draws.theta[..., -1].ravel()
             eta = eta + noise_scale[part, None] * sigma * rng.standard_normal(eta.shape)
         out[part, 1] = eta.std(axis=1, ddof=1)
-        out[part, 2:] = np.quantile(eta, [low, high], axis=1).T
+        out[part, 2:] = np.quantile(eta, [(1 - fit.interval) / 2, (1 + fit.interval) / 2], axis=1).T
     return pd.DataFrame(out, index=rows.index, columns=["mean", "sd", *fit.interval_names])
+
+
+class _Effects(NamedTuple):
+    """Fitted effects, and those that only the new rows have, term by term: one row per posterior draw."""
+
+    u: FloatArray
+    fresh: list[FloatArray | None]
+
+
+class _Fresh(NamedTuple):
+    """Effects that the fit does not have: their mean given each draw of theta and of the fitted effects, and draws."""
+
+    means: FloatArray
+    draws: FloatArray
+
+
+def _means(fresh: list[_Fresh | None]) -> list[FloatArray | None]:
+    return [None if part is None else part.means.mean(axis=0, keepdims=True) for part in fresh]
+
+
+def _table(d: Design, new_data: Any, include_group_specific: bool) -> pd.DataFrame:
+    """New data as pandas; at the population level groups need not be there, so any level of the fit stands in."""
+    frame = to_pandas(new_data)
+    if not include_group_specific:
+        grouping = {name for bar in d.formula.bars for piece in bar.group for name in names_in(piece.text)}
+        known = d.scope.frame
+        for name in sorted(grouping & set(known.columns) - set(frame.columns)):
+            frame[name] = pd.Series(known[name].iloc[[0] * len(frame)].array, index=frame.index)
+    return frame
 
 
 def _require(fine: bool, message: str) -> None:
@@ -71,34 +98,35 @@ def _require(fine: bool, message: str) -> None:
 
 
 def _linear_predictor(
-    fit: Fit, rows: designs.NewRows, used: list[bool], novel: list[Any], u: FloatArray, part: slice
+    fit: Fit, rows: designs.NewRows, used: list[bool], effects: _Effects, take: npt.NDArray[np.int64]
 ) -> FloatArray:
     """``A u + offset`` at some rows, shape (rows, draws)."""
-    d = fit.design
-    take = np.arange(part.start, part.stop)
-    eta = rows.offset[take, None] + rows.X[take] @ u[:, : d.p].T
-    for j, place in enumerate(d.term_slices()):
+    p = fit.design.p
+    eta = rows.offset[take, None] + rows.X[take] @ effects.u[:, :p].T
+    for j, (place, encoded) in enumerate(zip(fit.design.term_slices(), rows.encoded, strict=True)):
         if used[j]:
-            eta = eta + rows.encoded[j].z[take] @ u[:, d.p + place.start : d.p + place.stop].T
-            if novel[j] is not None:
-                eta = eta + rows.encoded[j].novel.z[take] @ novel[j].T
+            eta = eta + encoded.z[take] @ effects.u[:, p + place.start : p + place.stop].T
+            fresh = effects.fresh[j]
+            if fresh is not None and encoded.novel is not None:
+                eta = eta + encoded.novel.z[take] @ fresh.T
     return np.asarray(eta)
 
 
-def _novel(fit: Fit, j: int, rng: np.random.Generator) -> Any:
-    """Draws of the effects of term j that the fit does not have, one row per posterior draw."""
-
-    def make(encoded: Any) -> FloatArray:
-        d = fit.design
-        theta = fit.draws.theta.reshape(-1, fit.draws.theta.shape[-1])
-        (sd0, sd1), (shape0, shape1) = fit.analysed.posterior.layout[j]
-        place = d.term_slices()[j]
-        b = fit.effects.draws[:, d.p + place.start : d.p + place.stop]
-        normals = rng.standard_normal((len(theta), encoded.novel.z.shape[1]))
-        factor = fit.scales.get(d.terms[j].label, np.ones(1))
-        return np.asarray(encoded.novel.draw(theta[:, sd0:sd1], theta[:, shape0:shape1], b, normals, factor))
-
-    return make
+def _fresh(fit: Fit, j: int, rows: designs.NewRows, rng: np.random.Generator) -> _Fresh:
+    """The effects of term j that the fit does not have, given each posterior draw."""
+    d, novel = fit.design, rows.encoded[j].novel
+    assert novel is not None
+    theta = fit.draws.theta.reshape(-1, fit.draws.theta.shape[-1])
+    (sd0, sd1), (shape0, shape1) = fit.analysed.posterior.layout[j]
+    place = d.term_slices()[j]
+    b = fit.effects.draws[:, d.p + place.start : d.p + place.stop]
+    normals = rng.standard_normal((len(theta), novel.z.shape[1]))
+    factor = fit.scales.get(d.terms[j].label, np.ones(1))
+    means, draws = (
+        np.asarray(novel.draw(theta[:, sd0:sd1], theta[:, shape0:shape1], b, z, factor))
+        for z in (np.zeros_like(normals), normals)
+    )
+    return _Fresh(means, draws)
 
 
 def _announce(rows: designs.NewRows, used: list[bool], new_levels: str) -> None:
@@ -115,9 +143,15 @@ def _announce(rows: designs.NewRows, used: list[bool], new_levels: str) -> None:
             warnings.warn(f"{novel.what}: their effects are {how}", PredictionWarning, stacklevel=4)
 
 
-def _noise_scale(fit: Fit, new_data: Any, weights: Any, n: int) -> FloatArray:
+def _noise_scale(fit: Fit, new_data: pd.DataFrame | None, weights: Any, n: int) -> FloatArray:
     """``1 / sqrt(weight)`` per row; the rows of the fit keep their own weights."""
-    if new_data is None and weights is None:
-        return 1.0 / np.sqrt(fit.design.all_weights)
-    frame = fit.design.scope.frame if new_data is None else to_pandas(new_data)
-    return 1.0 / np.sqrt(read_weights(weights, frame))
+    if new_data is None:
+        w = fit.design.all_weights if weights is None else read_weights(weights, fit.design.scope.frame)
+        return 1.0 / np.sqrt(w)
+    given = fit.inputs.weights
+    if weights is None and isinstance(given, str) and given in new_data.columns:
+        weights = given
+    if weights is None and fit.design.weighted:
+        text = "the fit has weights, but none are given for new_data: each of its rows counts with weight 1"
+        warnings.warn(text, PredictionWarning, stacklevel=4)
+    return 1.0 / np.sqrt(read_weights(weights, new_data))

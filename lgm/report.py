@@ -1,79 +1,75 @@
-"""A fit in words: diagnostics, verdict, text and HTML."""
+"""A fit in words: numbers, verdict, text and HTML."""
 
 from __future__ import annotations
 
 import html as _html
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-import xarray as xr
 
 from lgm.design import Design
 from lgm.errors import LgmError
 from lgm.formula import suggest
 from lgm.inference.nuts import Draws
+from lgm.terms.term import Term, Variable
 
 if TYPE_CHECKING:
     from lgm.results import Fit
 
 RHAT_LIMIT = 1.01
 ESS_LIMIT = 400  # Vehtari et al. (2021), sec. 4.4: enough for stable estimates of R-hat and of quantiles
-
-
-@contextmanager
-def quiet_arviz() -> Iterator[Any]:
-    """ArviZ, read when first needed; 0.23 announces its successor at import, which is not the user's concern."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)
-        import arviz  # noqa: PLC0415, TID253 - read late, so that `import lgm` stays fast
-
-        yield arviz
-
-
-def diagnostics(draws: xr.Dataset) -> pd.DataFrame:
-    """Bulk and tail effective sample sizes and R-hat (Vehtari et al. 2021), one row per variable."""
-    with quiet_arviz() as az:
-        bulk, tail, rhat = az.ess(draws, method="bulk"), az.ess(draws, method="tail"), az.rhat(draws)
-    names = list(draws.data_vars)
-    columns = {"ess_bulk": bulk, "ess_tail": tail, "r_hat": rhat}
-    return pd.DataFrame({c: [float(d[n]) for n in names] for c, d in columns.items()}, index=names)
+DIVERGENT_SHARE = 0.005
 
 
 def verdict(summary: pd.DataFrame, draws: Draws) -> str:
-    """One line: can the draws be trusted, and what to do if not. Constants (held parameters) are not judged."""
-    moving = summary[np.isfinite(summary["r_hat"])]
-    diverging = int(draws.stats["diverging"].sum())
-    share = diverging / draws.stats["diverging"].size
-    if moving.empty:
+    """One line: can the draws be trusted, and what to do if not. Hyperparameters that are held are not judged."""
+    if not np.ptp(draws.theta, axis=(0, 1)).any():
         return "Exact: every hyperparameter is fixed, so the draws are independent."
+    moving = summary[summary["sd"] > 0]
+    chains, kept, _ = draws.theta.shape
+    diverging = int(draws.stats["diverging"].sum())
     rhat, ess = moving["r_hat"].max(), moving[["ess_bulk", "ess_tail"]].min(axis=None)
-    facts = f"largest R-hat {rhat:.3f}, smallest effective sample size {ess:.0f}, {diverging} divergences"
-    worst = moving["r_hat"].idxmax()
+    shown = "no R-hat from one chain" if chains == 1 else f"largest R-hat {rhat:.3f}"
+    plural = "" if diverging == 1 else "s"
+    facts = f"{shown}, smallest effective sample size {ess:.0f}, {diverging} divergence{plural}"
     if rhat > RHAT_LIMIT:
+        worst = moving["r_hat"].idxmax()
         return (
-            f"Not converged: {facts}. The chains disagree about {worst}: raise warmup and draws, or look at its prior."
+            f"Not converged: {facts}. The chains disagree about {worst}: draw more (draws={2 * kept}, warmup="
+            f"{2 * draws.warmup}); if that does not help, give it a narrower prior."
         )
-    if share > 0.005:
-        return f"Doubtful: {facts}. Divergences bias the draws: raise warmup, or use a stronger prior on the sds."
-    if ess < ESS_LIMIT:
-        return f"Too few draws: {facts}. Raise draws until every effective sample size is above {ESS_LIMIT}."
+    if diverging > DIVERGENT_SHARE * chains * kept:
+        return (
+            f"Doubtful: {facts}. Divergences can bias the draws: raise warmup to {2 * draws.warmup}, or give the "
+            "standard deviations narrower priors."
+        )
+    if not ess >= ESS_LIMIT:
+        wanted = f" to about {_rounded_up(kept * ESS_LIMIT / ess)}" if ess > 0 else ""
+        return f"Too few draws: {facts}. Raise draws{wanted}, so that every effective sample size reaches {ESS_LIMIT}."
+    if chains == 1:
+        return f"Unchecked: {facts}. Run chains=4, so that the chains can be compared."
     return f"Converged: {facts}."
+
+
+def _rounded_up(wanted: float) -> int:
+    """Two leading digits, upwards."""
+    step = 10 ** max(math.floor(math.log10(wanted)) - 1, 0)
+    return int(math.ceil(wanted / step) * step)
 
 
 def _head(fit: Fit) -> list[tuple[str, str]]:
     d, (chains, draws, _) = fit.design, fit.draws.theta.shape
-    rows = [
+    stopped = ", stopped early" if fit.draws.interrupted else ""
+    drawn = f"{chains} chain{'s' if chains > 1 else ''} of {draws} after {fit.draws.warmup} for warm-up{stopped}"
+    return [
         ("Formula", d.formula.source),
-        ("Family", "gaussian (identity link)"),
+        ("Family", "gaussian (identity link)" + (", weighted" if d.weighted else "")),
         ("Rows", _rows(d)),
         *((term.label, term.size) for term in d.terms),
-        ("Draws", f"{chains} chains of {draws} after {fit.draws.warmup} warm-up, {fit.method}, seed {fit.seed}"),
+        ("Draws", f"{drawn} ({fit.method}, seed {fit.seed})"),
     ]
-    return rows
 
 
 def _rows(d: Design) -> str:
@@ -86,51 +82,113 @@ def _rows(d: Design) -> str:
     return ", ".join(parts)
 
 
-def _formatted(summary: pd.DataFrame) -> pd.DataFrame:
-    table = summary.copy()
-    for column in table.columns:
-        if column.startswith("ess"):
-            table[column] = [f"{v:.0f}" for v in table[column]]
-        elif column == "r_hat":
-            table[column] = [f"{v:.3f}" for v in table[column]]
-        else:
-            table[column] = [f"{v:.4g}" for v in table[column]]
+def formatted(summary: pd.DataFrame) -> pd.DataFrame:
+    """Numbers as text: in each row as many decimals as give its sd three digits; sample sizes are whole."""
+    table = pd.DataFrame("", index=summary.index, columns=summary.columns, dtype=object)
+    values = [c for c in summary.columns if c != "r_hat" and not c.startswith("ess")]
+    table[values] = [_row(row) for row in summary[values].to_numpy(dtype=float)]
+    for column in table.columns.difference(values):
+        digits = 3 if column == "r_hat" else 0
+        table[column] = ["-" if np.isnan(v) else f"{v:.{digits}f}" for v in summary[column]]
+    for column in values:
+        table[column] = _aligned(list(table[column]))
     return table.rename_axis(None)
+
+
+def _row(row: np.ndarray) -> list[str]:
+    """Mean, sd and interval with common decimals; a constant has four digits and no spread."""
+    mean, sd = row[:2]
+    if not np.all(np.isfinite(row)):
+        return [f"{v:.4g}" for v in row]
+    if sd == 0:
+        return [f"{mean:.4g}", "-", "-", "-"][: row.size]
+    decimals = 2 - math.floor(math.log10(sd))
+    if decimals > 6 or np.max(np.abs(row)) >= 1e7:
+        return [f"{v:.3e}" for v in row]
+    return [f"{v:.{max(decimals, 0)}f}" for v in row]
+
+
+def _aligned(cells: list[str]) -> list[str]:
+    """Decimal points under each other."""
+    tails = [len(cell) - cell.index(".") if "." in cell else 0 for cell in cells]
+    return [cell + " " * (max(tails) - tail) for cell, tail in zip(cells, tails, strict=True)]
 
 
 def text(fit: Fit) -> str:
     """What ``print(fit)`` shows."""
-    head = _head(fit)
-    width = max(len(name) for name, _ in head)
-    lines = [f"{name:<{width}}  {value}" for name, value in head]
-    priors = fit.priors.rename_axis(None).rename(columns=str.capitalize)
-    return "\n".join(
-        [
-            *lines,
-            "",
-            "Priors",
-            _indent(priors.to_string()),
-            "",
-            _indent(_formatted(fit.summary()).to_string()),
-            "",
-            fit.verdict,
-        ]
-    )
+    priors = [(str(name), row.prior + _given(row.source)) for name, row in fit.priors.iterrows()]
+    table = formatted(fit.summary()).to_string()
+    return "\n".join([*_columns(_head(fit)), "", "Priors", *_columns(priors, "  "), "", table, "", fit.verdict])
 
 
-def _indent(block: str) -> str:
-    return "\n".join("  " + line for line in block.splitlines())
+def _given(source: str) -> str:
+    return "" if source == "default" else f"  ({source})"
+
+
+def _columns(rows: list[tuple[str, str]], indent: str = "") -> list[str]:
+    width = max(len(name) for name, _ in rows)
+    return [f"{indent}{name:<{width}}  {value}" for name, value in rows]
 
 
 def html(fit: Fit) -> str:
-    """What a notebook shows."""
-    rows = "".join(f"<tr><th>{_html.escape(k)}</th><td>{_html.escape(v)}</td></tr>" for k, v in _head(fit))
-    priors = fit.priors.rename_axis(None).rename(columns=str.capitalize).to_html(border=0)
-    table = _formatted(fit.summary()).to_html(border=0)
-    return (
-        f"<div><table>{rows}</table>{table}<details><summary>Priors</summary>{priors}</details>"
-        f"<p>{_html.escape(fit.verdict)}</p></div>"
+    """What a notebook shows; colours are left to the notebook, so that it is readable on dark pages too."""
+    cell = 'style="text-align:left; white-space:pre-wrap"'
+    head = "".join(_html_row(name, value, cell) for name, value in _head(fit))
+    priors = "".join(_html_row(str(name), row.prior + _given(row.source), cell) for name, row in fit.priors.iterrows())
+    table = formatted(fit.summary())
+    columns = "".join(f'<th style="text-align:right">{_html.escape(c)}</th>' for c in table.columns)
+    number = 'style="text-align:right; white-space:pre; font-variant-numeric:tabular-nums"'
+    body = "".join(
+        f"<tr><th {cell}>{_html.escape(str(name))}</th>"
+        + "".join(f"<td {number}>{_html.escape(v)}</td>" for v in row)
+        + "</tr>"
+        for name, row in zip(table.index, table.to_numpy(), strict=True)
     )
+    colour = "#009E73" if fit.verdict.startswith(("Converged", "Exact")) else "#D55E00"
+    return (
+        f"<div><table>{head}</table><details><summary>Priors</summary><table>{priors}</table></details>"
+        f"<table><thead><tr><th></th>{columns}</tr></thead><tbody>{body}</tbody></table>"
+        f'<p style="border-left:4px solid {colour}; padding-left:0.6em">{_html.escape(fit.verdict)}</p></div>'
+    )
+
+
+def _html_row(name: str, value: str, cell: str) -> str:
+    return f"<tr><th {cell}>{_html.escape(name)}</th><td {cell}>{_html.escape(value)}</td></tr>"
+
+
+def place(name: str, kind: str, term: Term) -> tuple[str, str]:
+    """Group (or term) of a hyperparameter, and its name within: ``sd(Days|Subject)`` is ``("Subject", "sd(Days)")``."""
+    owner = term.variables[0].dim if term.kind == "group" else term.label
+    inside = name.removeprefix(f"{kind}(").removesuffix(")")
+    effect = inside.removesuffix(f"|{owner}")
+    return owner, kind if inside == owner or effect == inside else f"{kind}({effect})"
+
+
+def effects(fit: Fit, wanted: str | None) -> pd.DataFrame:
+    """See `Fit.ranef`."""
+    p, tables = fit.design.p, []
+    for term, where in zip(fit.design.terms, fit.design.term_slices(), strict=True):
+        for variable in term.variables:
+            if wanted is not None and not is_named(wanted, term, variable):
+                continue
+            at = p + where.start + variable.index
+            ends = np.quantile(fit.effects.draws[:, at], [(1 - fit.interval) / 2, (1 + fit.interval) / 2], axis=0)
+            values = np.column_stack([fit.effects.mean[at], fit.effects.sd[at], *ends])
+            index = pd.MultiIndex.from_arrays([[variable.name] * at.size, variable.labels], names=["effect", "level"])
+            tables.append(pd.DataFrame(values, index, columns=["mean", "sd", *fit.interval_names]))
+    if not tables:
+        raise unknown_term(wanted, fit.design)
+    return pd.concat(tables)
+
+
+def is_named(name: str, term: Term, variable: Variable) -> bool:
+    """Whether a name that a user typed means this part of a term: the whole term, the effect, or its group."""
+    known = [term.label, variable.name, *([variable.dim] if term.kind == "group" else [])]
+    return _plain(name) in map(_plain, known)
+
+
+def _plain(name: str) -> str:
+    return name.replace(" ", "")
 
 
 def unknown_term(term: str | None, design: Design) -> LgmError:

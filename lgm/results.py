@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -11,7 +13,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from lgm import predict, report
+from lgm import predict, record, report
 from lgm.analyse import Analysed
 from lgm.defaults import Priors
 from lgm.design import Design
@@ -22,6 +24,8 @@ from lgm.pattern import FloatArray
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+LEAD = ("chain", "draw")
 
 
 @dataclass(frozen=True)
@@ -41,8 +45,17 @@ class Inputs:
 class Fit:
     """The posterior of a model.
 
-    Tables hold posterior means, standard deviations and equal-tailed intervals of probability ``interval``. Means and standard
-    deviations of effects are exact mixtures over the draws of theta; intervals are quantiles of draws.
+    Tables hold posterior means, standard deviations and equal-tailed intervals of probability ``interval``. Means and
+    standard deviations of effects are exact mixtures over the draws of theta; intervals are quantiles of draws.
+
+    Examples
+    --------
+    >>> import lgm
+    >>> fit = lgm.fit("Yield ~ 1 + (1|Batch)", lgm.load_dataset("Dyestuff"), draws=250, seed=1, progress=False)
+    >>> fit.nobs, fit.ngrps()
+    (30, {'Batch': 6})
+    >>> list(fit.varcorr().index)
+    [('Batch', 'sd(Intercept)'), ('Residual', 'sigma')]
     """
 
     design: Design
@@ -54,12 +67,25 @@ class Fit:
     interval: float
     seed: int
     method: str
+    stored_effects: EffectDraws | None = None  # of a fit that was read from a file
 
     @cached_property
     def effects(self) -> EffectDraws:
         """Draws, means and standard deviations of all effects, made when first needed."""
+        if self.stored_effects is not None:
+            return self.stored_effects
         chains, draws, k = self.draws.theta.shape
         return draw_effects(self.analysed, self.draws.theta.reshape(chains * draws, k), self.seed)
+
+    @property
+    def nobs(self) -> int:
+        """Number of rows with a response."""
+        return self.design.n
+
+    def ngrps(self) -> dict[str, int]:
+        """Number of levels of each group."""
+        groups = [term.variables[0] for term in self.design.terms if term.kind == "group"]
+        return {variable.dim: variable.labels.size for variable in groups}
 
     @property
     def priors(self) -> pd.DataFrame:
@@ -76,26 +102,37 @@ class Fit:
 
     @cached_property
     def posterior(self) -> xr.Dataset:
-        """The draws as an xarray dataset with dimensions chain, draw and one per term."""
+        """The draws as an xarray dataset with dimensions chain, draw and one per term.
+
+        A variable or group that is itself called ``chain`` or ``draw`` gets an underscore.
+        """
         chains, draws, _ = self.draws.theta.shape
-        lead = ("chain", "draw")
         coords: dict[str, Any] = {"chain": np.arange(chains), "draw": np.arange(draws)}
         u = self.effects.draws.reshape(chains, draws, -1)
         p = self.design.p
-        variables: dict[str, Any] = {name: (lead, u[..., j]) for j, name in enumerate(self.design.fixed_names)}
-        for name, values in zip(self.design.theta_names, np.moveaxis(self.draws.theta, -1, 0), strict=True):
-            variables[name] = (lead, values)
+        variables: dict[str, Any] = {n: (LEAD, x) for n, x in zip(self._names, self._scalars(), strict=True)}
         for term, place in zip(self.design.terms, self.design.term_slices(), strict=True):
             b = u[..., p + place.start : p + place.stop]
             for variable in term.variables:
                 dim = self._dim(variable.dim, variable.labels, coords, variables)
-                variables[variable.name] = ((*lead, dim), b[..., variable.index])
+                variables[variable.name] = ((*LEAD, dim), b[..., variable.index])
         return xr.Dataset(variables, coords, attrs={"formula": self.design.formula.source, "method": self.method})
+
+    @property
+    def _names(self) -> list[str]:
+        """Fixed effects and hyperparameters, as variables of the posterior."""
+        names = [*self.design.fixed_names, *self.design.theta_names]
+        return [f"{name}_" if name in LEAD else name for name in names]
+
+    def _scalars(self) -> list[FloatArray]:
+        chains, draws, _ = self.draws.theta.shape
+        beta = self.effects.draws[:, : self.design.p].reshape(chains, draws, -1)
+        return list(np.moveaxis(np.concatenate([beta, self.draws.theta], axis=-1), -1, 0))
 
     @staticmethod
     def _dim(dim: str, labels: Any, coords: dict[str, Any], variables: Mapping[str, Any]) -> str:
         """Name of a dimension: as the term says, longer where that name is taken by other labels or by a variable."""
-        while dim in variables or (dim in coords and not np.array_equal(coords[dim], labels)):
+        while dim in LEAD or dim in variables or (dim in coords and not np.array_equal(coords[dim], labels)):
             dim += "_"
         coords[dim] = labels
         return dim
@@ -103,15 +140,14 @@ class Fit:
     @cached_property
     def idata(self) -> Any:
         """Everything as an ArviZ object (InferenceData, or an xarray DataTree with ArviZ 1)."""
-        lead = ("chain", "draw")
         rows = {"row": self.design.scope.frame.index[self.design.rows.observed].to_numpy()}
         groups = {
             "posterior": self.posterior,
-            "sample_stats": xr.Dataset({name: (lead, values) for name, values in self.draws.stats.items()}),
+            "sample_stats": xr.Dataset({name: (LEAD, values) for name, values in self.draws.stats.items()}),
             "observed_data": xr.Dataset({self.design.formula.response.text: ("row", self.design.y)}, rows),
         }
-        with report.quiet_arviz() as az:
-            if hasattr(az, "InferenceData"):
+        with quiet_arviz() as az:
+            if az.__version__.startswith("0."):
                 return az.InferenceData(**groups)
         return xr.DataTree.from_dict(groups)
 
@@ -121,37 +157,36 @@ class Fit:
 
     @cached_property
     def _summary(self) -> pd.DataFrame:
-        names = [*self.design.fixed_names, *self.design.theta_names]
-        table = self._table({name: self.posterior[name].to_numpy() for name in names})
-        p = self.design.p
-        table.loc[list(self.design.fixed_names), "mean"] = self.effects.mean[:p]
-        table.loc[list(self.design.fixed_names), "sd"] = self.effects.sd[:p]
-        return table.join(report.diagnostics(self.posterior[names]))
-
-    def _table(self, draws: Mapping[str, FloatArray]) -> pd.DataFrame:
+        draws = dict(zip(self._names, self._scalars(), strict=True))
         low, high = (1 - self.interval) / 2, (1 + self.interval) / 2
         rows = [(np.mean(x), np.std(x, ddof=1), *np.quantile(x, [low, high])) for x in draws.values()]
-        columns = ["mean", "sd", *self.interval_names]
-        return pd.DataFrame(rows, index=pd.Index(list(draws), name="variable"), columns=columns)
+        table = pd.DataFrame(rows, index=pd.Index(list(draws), name="variable"), columns=self._columns)
+        p = self.design.p
+        table.iloc[:p, 0], table.iloc[:p, 1] = self.effects.mean[:p], self.effects.sd[:p]
+        held = [name for name, x in draws.items() if np.ptp(x) == 0]
+        table.loc[held, "sd"] = 0.0
+        return table.join(diagnostics({name: x for name, x in draws.items() if name not in held}))
 
     @property
     def interval_names(self) -> tuple[str, str]:
         """Column names of the interval's ends, such as ``("2.5%", "97.5%")``."""
         return f"{50 * (1 - self.interval):.4g}%", f"{50 * (1 + self.interval):.4g}%"
 
+    @property
+    def _columns(self) -> list[str]:
+        return ["mean", "sd", *self.interval_names]
+
     def fixef(self) -> pd.DataFrame:
         """Fixed effects: mean, sd, interval."""
-        return self._summary.loc[list(self.design.fixed_names), ["mean", "sd", *self.interval_names]].copy()
+        return self._summary.iloc[: self.design.p][self._columns].copy()
 
     def varcorr(self) -> pd.DataFrame:
-        """Standard deviations and correlations of the latent terms and the residual, one row each.
-
-        Columns: the term, the kind (sd, corr, rho, sigma), mean, sd, interval.
-        """
-        rows = [(b.label, q.kind) for b in self.design.blocks for q in b.parameters for _ in q.names]
-        where = pd.DataFrame([*rows, ("Residual", "sigma")], columns=["term", "kind"])
-        where.index = pd.Index(self.design.theta_names, name="variable")
-        return where.join(self._summary[["mean", "sd", *self.interval_names]])
+        """Standard deviations and correlations by group or term, and the residual's: mean, sd, interval."""
+        table = self._summary.iloc[self.design.p :][self._columns].copy()
+        owners = [(term, q) for term in self.design.terms for q in term.block.parameters]
+        index = [report.place(name, q.kind, term) for term, q in owners for name in q.names]
+        table.index = pd.MultiIndex.from_tuples([*index, ("Residual", "sigma")], names=["group", "parameter"])
+        return table
 
     def ranef(self, term: str | None = None) -> pd.DataFrame:
         """Latent effects by term and level: mean, sd, interval.
@@ -159,24 +194,10 @@ class Fit:
         Parameters
         ----------
         term : str, optional
-            A term or one of its effects, such as ``"(Days|Subject)"`` or ``"Days|Subject"``; by default all.
+            A term, one of its effects, or a group, such as ``"(Days|Subject)"``, ``"Days|Subject"`` or ``"Subject"``;
+            by default all.
         """
-        low, high = (1 - self.interval) / 2, (1 + self.interval) / 2
-        p, tables = self.design.p, []
-        for t, place in zip(self.design.terms, self.design.term_slices(), strict=True):
-            for variable in t.variables:
-                if term is not None and term.replace(" ", "") not in (t.label.replace(" ", ""), variable.name):
-                    continue
-                at = p + place.start + variable.index
-                ends = np.quantile(self.effects.draws[:, at], [low, high], axis=0)
-                values = np.column_stack([self.effects.mean[at], self.effects.sd[at], *ends])
-                index = pd.MultiIndex.from_arrays(
-                    [[variable.name] * at.size, variable.labels], names=["effect", "level"]
-                )
-                tables.append(pd.DataFrame(values, index, columns=["mean", "sd", *self.interval_names]))
-        if not tables:
-            raise report.unknown_term(term, self.design)
-        return pd.concat(tables)
+        return report.effects(self, term)
 
     def predict(
         self,
@@ -197,19 +218,22 @@ class Fit:
         kind : {"mean", "response"}
             The expected response, or a new observation with its residual noise.
         new_levels : {"sample", "zero", "error"}
-            For levels of a group that the fit does not have: effects drawn from their population (a warning says so), effects
-            of zero, or an error.
+            For levels of a group that the fit does not have: effects drawn from their population (a warning says so),
+            effects of zero, or an error.
         include_group_specific : bool
-            False gives predictions at the population level: all group effects are zero.
+            False gives predictions at the population level: all group effects are zero, and new_data need not have the
+            grouping columns.
         weights : column name or array, optional
-            For ``kind="response"``: weights of the new observations, one by default.
+            For ``kind="response"``: weights of the new observations. By default the column that gave the weights of the
+            fit, where new_data has it, else one.
         seed : int, optional
             For noise and new levels; by default the seed of the fit.
 
         Returns
         -------
         pandas.DataFrame
-            Columns mean, sd and the interval's ends, with the index of the data.
+            Columns mean, sd and the interval's ends, with the index of the data. Neither noise nor the draws of new
+            effects enter the mean, which is an exact mixture over the draws of theta.
         """
         return predict.predict(
             self,
@@ -221,23 +245,21 @@ class Fit:
             seed=self.seed if seed is None else seed,
         )
 
-    def plot(self) -> Figure:
-        """Marginal posteriors and traces of fixed effects and hyperparameters."""
+    def plot(self, variables: list[str] | str | None = None) -> Figure:
+        """Marginal posteriors with priors, and traces, of fixed effects and hyperparameters; see `lgm.plots.plot`."""
         from lgm import plots
 
-        return plots.plot(self)
+        return plots.plot(self, variables)
 
-    def plot_term(self, term: str) -> Figure:
-        """The estimated effects of one term, such as ``"s(t)"`` or ``"(Days|Subject)"``."""
+    def plot_term(self, term: str, *, geometry: Any = None, residuals: bool = True) -> Figure:
+        """The estimated effects of a term, such as ``"s(t)"`` or ``"(Days|Subject)"``; see `lgm.plots.plot_term`."""
         from lgm import plots
 
-        return plots.plot_term(self, term)
+        return plots.plot_term(self, term, geometry=geometry, residuals=residuals)
 
     def save(self, path: Any) -> None:
-        """Write the whole fit to one file, to be read by `lgm.load`."""
-        from lgm import storage
-
-        storage.save(self, path)
+        """Write the whole fit to one file, for `lgm.load`; refuses formulas that use what a file cannot hold (a lambda)."""
+        record.of(self).write(path)
 
     @property
     def verdict(self) -> str:
@@ -249,3 +271,27 @@ class Fit:
 
     def _repr_html_(self) -> str:
         return report.html(self)
+
+
+@contextmanager
+def quiet_arviz() -> Iterator[Any]:
+    """ArviZ, read when first needed; 0.23 announces its successor at import, which is not the user's concern."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        import arviz  # noqa: PLC0415, TID253 - read late, so that `import lgm` stays fast
+
+        yield arviz
+
+
+def diagnostics(draws: Mapping[str, FloatArray]) -> pd.DataFrame:
+    """Bulk and tail effective sample sizes and R-hat (Vehtari et al. 2021), one row per variable.
+
+    R-hat needs at least two chains and is NaN for one.
+    """
+    data = xr.Dataset({name: (LEAD, x) for name, x in draws.items()})
+    with quiet_arviz() as az:
+        columns = {"ess_bulk": az.ess(data, method="bulk"), "ess_tail": az.ess(data, method="tail")}
+        if len(draws) and data.sizes["chain"] > 1:
+            columns["r_hat"] = az.rhat(data)
+    table = {c: [float(found[name]) for name in draws] for c, found in columns.items()}
+    return pd.DataFrame(table, index=list(draws), columns=["ess_bulk", "ess_tail", "r_hat"], dtype=float)

@@ -1,0 +1,154 @@
+"""What of a fit a file keeps: the formula and all that it uses, the priors, the settings, the draws.
+
+The model itself (columns, patterns, factors) is not kept: it follows from the rest, and `lgm.storage` builds it again.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from formulaic import Formula as Formulaic
+
+from lgm import archive
+from lgm.design import Design
+from lgm.errors import LgmError
+from lgm.inference.mode import Mode
+from lgm.inference.nuts import Draws
+from lgm.latent import EffectDraws
+from lgm.scope import names_in
+
+if TYPE_CHECKING:
+    from lgm.results import Fit
+
+FORMAT = 1  # raise it whenever an older lgm could not read what is written
+_SETTINGS = ("interval", "seed", "method")
+
+
+@dataclass(frozen=True)
+class Record:
+    """A fit on its way into a file or out of it.
+
+    Parameters
+    ----------
+    inputs : dict
+        Arguments of `lgm.model`; the data are the rows and columns in use.
+    rows : dict
+        What the data looked like before rows were dropped: ``kept``, ``dropped``, ``missing_in``, ``columns``.
+    settings : dict
+        Interval, seed, method, and the name of the weights if they had one.
+    names : list of str
+        Fixed effects and hyperparameters, by which a rebuilt model is recognised.
+    mode, draws, effects : the results.
+    """
+
+    inputs: dict[str, Any]
+    rows: dict[str, Any]
+    settings: dict[str, Any]
+    names: list[str]
+    mode: Mode
+    draws: Draws
+    effects: EffectDraws
+
+    def write(self, path: str | os.PathLike[str]) -> None:
+        """Write one file; see `lgm.results.Fit.save`."""
+        box = archive.Archive()
+        sections = {
+            "inputs": {
+                "formula": self.inputs["formula"],
+                "family": self.inputs["family"],
+                "missing": self.inputs["missing"],
+                "data": box.pack(self.inputs["data"], "the data"),
+                "weights": box.pack(self.inputs["weights"], "the weights"),
+                "env": {k: box.pack(v, f"`{k}` of the formula") for k, v in self.inputs["env"].items()},
+                "priors": {k: box.pack(v, f"the prior of `{k}`") for k, v in self.inputs["priors"].items()},
+            },
+            "rows": box.pack(self.rows, "the rows"),
+            "settings": box.pack(self.settings, "the settings"),
+            "names": self.names,
+            "mode": box.pack(vars(self.mode), "the mode"),
+            "draws": box.pack(vars(self.draws), "the draws"),
+            "effects": box.pack(vars(self.effects), "the effects"),
+        }
+        made_by = {"format": FORMAT, "lgm": version("lgm-bayes"), "python": platform.python_version()}
+        archive.write(path, {**made_by, **sections}, box.arrays)
+
+
+def of(fit: Fit) -> Record:
+    """The record of a fit."""
+    d, given = fit.design, fit.inputs
+    used = names_used(d)
+    env = {name: given.env[name] for name in used if name in given.env and name not in d.scope.frame.columns}
+    rows = d.rows
+    return Record(
+        inputs={
+            "formula": given.formula,
+            "data": d.scope.frame,
+            "family": given.family,
+            "priors": given.priors,
+            "weights": None if given.weights is None else d.all_weights,
+            "env": env,
+            "missing": given.missing,
+        },
+        rows={
+            "kept": rows.kept,
+            "dropped": rows.dropped,
+            "missing_in": rows.missing_in,
+            "columns": list(d.scope.frame.attrs.get("columns", d.scope.frame.columns)),
+        },
+        settings={
+            **{name: getattr(fit, name) for name in _SETTINGS},
+            "weights": given.weights if isinstance(given.weights, str) else None,
+        },
+        names=[*d.fixed_names, *d.theta_names],
+        mode=fit.mode,
+        draws=fit.draws,
+        effects=fit.effects,
+    )
+
+
+def read(path: str | os.PathLike[str]) -> Record:
+    """The record in a file.
+
+    Raises
+    ------
+    LgmError
+        If it is not a file of `Record.write`, or of another format.
+    """
+    header, arrays = archive.read(path)
+    if header.get("format") != FORMAT:
+        writer = header.get("lgm", "?")
+        raise LgmError(
+            f"{os.fspath(path)} was written by lgm {writer} in format {header.get('format', '?')}; this is lgm "
+            f"{version('lgm-bayes')}, which reads format {FORMAT}. The version that wrote it can read it: "
+            f"pip install lgm-bayes=={writer}"
+        )
+    box = archive.Archive(arrays)
+    inputs = header["inputs"]
+    for name in ("data", "weights"):
+        inputs[name] = box.unpack(inputs[name])
+    for name in ("env", "priors"):
+        inputs[name] = {key: box.unpack(value) for key, value in inputs[name].items()}
+    parts = {name: box.unpack(header[name]) for name in ("rows", "settings", "mode", "draws", "effects")}
+    draws = {**parts["draws"], "stats": dict(parts["draws"]["stats"])}
+    results = (Mode(**parts["mode"]), Draws(**draws), EffectDraws(**parts["effects"]))
+    return Record(inputs, parts["rows"], parts["settings"], header["names"], *results)
+
+
+def names_used(d: Design) -> list[str]:
+    """Every name that the formula evaluates: columns, variables, functions, modules."""
+    return list(dict.fromkeys(name for text in _texts(d) for name in names_in(text)))
+
+
+def _texts(d: Design) -> Iterator[str]:
+    formula = d.formula
+    yield formula.response.text
+    effects = [Formulaic(source) for source in (formula.fixed, *(bar.effects.text for bar in formula.bars))]
+    yield from (factor.expr for part in effects for term in part for factor in term.factors)
+    yield from (piece.text for bar in formula.bars for piece in bar.group)
+    pieces = [p for call in formula.calls for p in (*call.args, *(value for _, value in call.keywords))]
+    yield from (piece.text for piece in (*pieces, *formula.offsets))
