@@ -1,0 +1,117 @@
+"""Gaussian models by their definition: dense covariances of the response and of the effects.
+
+The response is ``y ~ N(X beta, V)``; every term adds a matrix to V that is written down row by row from its meaning.
+This shares nothing with lgm, which works with sparse precisions of whitened effects.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from scipy.sparse.csgraph import connected_components
+
+EPS = float(np.finfo(np.float64).eps)
+
+
+def rounding(n, *matrices):
+    """Relative error of a factorisation or solve of order n: ``10 n eps`` times the largest condition number."""
+    cond = max((np.linalg.cond(np.asarray(m)) for m in matrices), default=1.0)
+    assert cond < 1e10, "a case this badly conditioned cannot show anything"
+    return 10.0 * n * EPS * float(cond)
+
+
+def restricted(y, X, V):
+    """``log`` of the integral of ``N(y; X beta, V)`` over beta (the REML likelihood); X may have no columns."""
+    n, p = X.shape
+    factor = jnp.linalg.cholesky(V)
+    white = jax.scipy.linalg.solve_triangular(factor, jnp.column_stack([X, y]), lower=True)
+    gram = white.T @ white
+    schur = gram[p, p] - gram[p, :p] @ jnp.linalg.solve(gram[:p, :p], gram[:p, p]) if p else gram[0, 0]
+    log_det = 2.0 * jnp.sum(jnp.log(jnp.diagonal(factor))) + (jnp.linalg.slogdet(gram[:p, :p])[1] if p else 0.0)
+    return -0.5 * ((n - p) * jnp.log(2.0 * jnp.pi) + log_det + schur)
+
+
+def group(codes, columns, sds, corr=()):
+    """``V_ij = x_i' D C D x_j`` for rows of the same group, else zero; C is the correlation matrix."""
+    codes, columns = np.asarray(codes), np.atleast_2d(np.asarray(columns, dtype=float).T).T
+    scaled = columns * jnp.stack(sds)
+    return jnp.where(codes[:, None] == codes, scaled @ correlation(corr, len(sds)) @ scaled.T, 0.0)
+
+
+def correlation(corr, q):
+    """Correlation matrix with the lower triangle ``corr``, row by row; the identity without it."""
+    lower = jnp.zeros((q, q))
+    for row, col, value in zip(*np.tril_indices(q, -1), corr, strict=False):
+        lower = lower.at[row, col].set(value)
+    return lower + lower.T + jnp.eye(q)
+
+
+def ar1(t, sd, rho):
+    """``sd^2 rho^|t_i - t_j|``."""
+    return sd**2 * rho ** np.abs(np.subtract.outer(t, t))
+
+
+def rw_structure(order, times):
+    """``sum_i (u_{i+1} - u_i)^2 / d_i`` or the lumped integral of the squared second derivative, as a matrix."""
+    t = np.asarray(times, dtype=float)
+    R = np.zeros((t.size, t.size))
+    for i in range(t.size - order):
+        row = np.zeros(t.size)
+        if order == 1:
+            row[[i, i + 1]] = np.array([-1.0, 1.0]) / np.sqrt(t[i + 1] - t[i])
+        else:
+            left, right = t[i + 1] - t[i], t[i + 2] - t[i + 1]
+            row[[i, i + 1, i + 2]] = np.array([1 / left, -1 / left - 1 / right, 1 / right]) / np.sqrt(
+                (left + right) / 2
+            )
+        R += np.outer(row, row)
+    return R
+
+
+def icar_structure(n, edges):
+    """``sum over edges (u_i - u_j)^2`` as a matrix; nodes without neighbours get a one."""
+    R = np.zeros((n, n))
+    for i, j in edges:
+        R[[i, j], [i, j]] += 1.0
+        R[[i, j], [j, i]] -= 1.0
+    lonely = np.diag(R) == 0
+    R[lonely, lonely] = 1.0
+    return R
+
+
+def scaled_covariance(R, nullity=1):
+    """Pseudo-inverse of each connected component, divided by the geometric mean of its variances; and these means.
+
+    ``nullity`` is the number of null directions of a component of two or more nodes.
+    """
+    labels = connected_components(R != 0)[1]
+    out, means = np.zeros_like(R), []
+    for label in range(labels.max() + 1):
+        part = np.ix_(labels == label, labels == label)
+        if np.count_nonzero(labels == label) == 1:
+            out[part] = 1.0
+            continue
+        values, vectors = np.linalg.eigh(R[part])
+        inverse = vectors[:, nullity:] / values[nullity:] @ vectors[:, nullity:].T
+        means.append(np.exp(np.mean(np.log(np.diag(inverse)))))
+        out[part] = inverse / means[-1]
+    return out, np.array(means)
+
+
+def condition(y, A, covariance, V, flat=0):
+    """Mean and covariance of u given y, where ``y = A u + noise`` and the prior of u is ``N(0, covariance)``.
+
+    The first ``flat`` effects have a flat prior; they are in A, but neither in ``covariance`` nor in ``V = cov(y)``.
+    """
+    X, Z = A[:, :flat], A[:, flat:]
+    inverse = np.linalg.inv(V)
+    beta_cov = np.linalg.inv(X.T @ inverse @ X)
+    beta = beta_cov @ X.T @ inverse @ y
+    pull = covariance @ Z.T @ inverse
+    mean = np.concatenate([beta, pull @ (y - X @ beta)])
+    tilt = pull @ X
+    return mean, np.block(
+        [
+            [beta_cov, -beta_cov @ tilt.T],
+            [-tilt @ beta_cov, covariance - pull @ Z @ covariance + tilt @ beta_cov @ tilt.T],
+        ]
+    )

@@ -1,0 +1,206 @@
+"""Fits of other software at their own estimates: likelihoods, fitted values, effects, scales."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from helpers import REFERENCE, reference
+
+import lgm
+from lgm import posterior
+from lgm.priors import exponential, flat, normal
+
+SLOW = {"InstEval.lmer_reml"}  # 73421 rows and 4130 effects: 20 s and a gigabyte by dense algebra
+NEEDS_A_CYCLIC_WALK = {"co2.reml_rw2_season"}
+GRAPHS = {"columbus": ("columbus_adj", range(1, 50))}
+RENAMED = {"(Intercept)": "Intercept", "cask:batch": "batch:cask", "Subject.1": "Subject"}
+OWN_NAMES = {
+    "icar": "sd(icar(id))",
+    "rw1": "sd(rw1(t))",
+    "rw2": "sd(rw2(t))",
+    "season": "sd(Intercept|season)",
+    "intercept": "sd(Intercept|Subject)",
+    "slope": "sd(Days|Subject)",
+}
+
+
+def restricted_fits():
+    """Every exact Gaussian REML fit in the index: those by lme4, and those by dense algebra."""
+    index = json.loads((REFERENCE / "index.json").read_text())
+    names = [fit["id"] for fit in index if fit["family"] == "gaussian"]
+    names = [name for name in names if re.search(r"\.lmer\w*_reml$|\.reml_", name) and name not in NEEDS_A_CYCLIC_WALK]
+    assert len(names) >= 20
+    return [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in names]
+
+
+def build(fit, priors=None):
+    """The model of a reference, with its formula and graph; fixed effects are flat unless priors are given."""
+    if priors is None:
+        priors = {"Intercept": flat()} | ({"fixed": flat()} if len(fit["fixed"]) > 1 or "smooths" in fit else {})
+    dataset = fit["dataset"]
+    env = {}
+    if dataset in GRAPHS:
+        edges, nodes = GRAPHS[dataset]
+        env["graph"] = lgm.graph(lgm.load_dataset(edges), nodes)
+    formula = fit["formula"].replace("icar(id)", "icar(id, graph)")
+    return lgm.model(formula, lgm.load_dataset(dataset), priors=priors, env=env)
+
+
+def theta_of(fit, model):
+    """The estimates by lgm's names; a structured sd is one of the unscaled structure in the files."""
+    if "varcomp" not in fit:
+        own = {OWN_NAMES[name]: sd for name, sd in fit["sd"].items()}
+        for label, factor in model.analysed.scales.items():
+            own[f"sd({label})"] *= np.sqrt(factor[0])
+        return {**own, "sigma": fit["residual_sd"]}
+    out = {}
+    for row in fit["varcomp"]:
+        group = RENAMED.get(row["group"], row["group"])
+        if "corr" in row:
+            first, second = (RENAMED.get(row[term], row[term]) for term in ("term1", "term2"))
+            out[f"corr({first},{second}|{group})"] = row["corr"]
+        elif group == "Residual":
+            out["sigma"] = row["sd"]
+        else:
+            out[f"sd({RENAMED.get(row['term'], row['term'])}|{group})"] = row["sd"]
+    return out
+
+
+def unit_of_last_digit(value):
+    """The files hold ten significant digits."""
+    return 10.0 ** (np.floor(np.log10(np.abs(value))) - 9.0)
+
+
+@pytest.mark.parametrize("name", restricted_fits())
+def test_restricted_likelihood(name):
+    """At the optimum the ten printed digits of theta matter only to second order."""
+    fit = reference(name)
+    model = build(fit)
+    assert model.design.n == fit["n"]
+    deviance = -2.0 * model.log_likelihood(theta_of(fit, model))
+    assert abs(deviance + 2.0 * fit["logLik"]) <= max(1e-6, unit_of_last_digit(2.0 * fit["logLik"]))
+
+
+FITTED = (
+    "sleepstudy.lmer_reml",
+    "Pastes.lmer_nested_reml",
+    "columbus.reml_icar",
+    "nhtemp.reml_rw2",
+    "AirPassengers.reml_log_rw1_season",
+    "gamsim1.gam_tp_reml",
+    "gamsim1.gam_tp_ml",
+    "gamsim1.gam_cr_reml",
+    "gamsim1.gam_ps_reml",
+    "mcycle.gam_tp_reml",
+    "mcycle.gam_ps_reml",
+    "nhtemp.gam_tp_reml",
+)
+
+
+def smooth_theta(fit, model):
+    """mgcv's ``sp / S_scale`` penalises ``b'b`` before `Basis.scale`: ``sd = sigma sqrt(scale S_scale / sp)``."""
+    theta = {"sigma": fit["residual_sd"]}
+    for smooth in fit["smooths"]:
+        (scale,) = model.analysed.scales[smooth["label"]]
+        theta[f"sd({smooth['label']})"] = fit["residual_sd"] * np.sqrt(scale * smooth["S_scale"] / smooth["sp"])
+    return theta
+
+
+_effects = jax.jit(posterior.effects)
+
+
+def conditional_mean(model, theta):
+    """``E[u | y, theta]`` on the printed scale."""
+    post = model.analysed.posterior
+    with jax.enable_x64(True):
+        zeros = jnp.zeros((post.dim + post.kappa.size, 1))
+        return model.analysed.natural(np.asarray(_effects(post, model._theta(theta), zeros).mean))
+
+
+@pytest.mark.parametrize("name", FITTED)
+def test_fitted_values(name):
+    """``A u*`` from the formula to the conditional mean.
+
+    The files give theta with ten digits, so each entry of the prior precision L, relative to that of the data, is
+    wrong by ``r = 2e-9`` at most. With the smoother ``S = A H^-1 A'`` (data scaled to precision one), ``d fitted /
+    d log L_j = -A H^-1 L_j H^-1 A' y``; that matrix is at most ``S (I - S) <= 1/4``, because ``L_j <= L``, and moves
+    no constant.
+    """
+    fit = reference(name)
+    model = build(fit)
+    theta = smooth_theta(fit, model) if "smooths" in fit else theta_of(fit, model)
+    ours = model.design.A @ conditional_mean(model, theta)
+    fitted = np.array(fit["fitted"])
+    bound = unit_of_last_digit(fitted) + 2e-9 * len(theta) * np.linalg.norm(model.design.y - model.design.y.mean()) / 4
+    assert bound.max() < 1e-7 * np.ptp(fitted)
+    np.testing.assert_array_less(np.abs(ours - fitted), bound)
+
+
+@pytest.mark.parametrize("name", ["sleepstudy.lmer_reml", "columbus.reml_icar", "nhtemp.reml_rw2"])
+def test_fixed_effects_and_their_standard_errors(name):
+    """As above: ``|H^(1/2) du| <= r |L^(1/2) u|`` for each theta, and ``u'Lu <= y'y / sigma^2`` for centred y."""
+    fit = reference(name)
+    model = build(fit)
+    theta = theta_of(fit, model)
+    estimate, se = np.array([list(row.values()) for row in fit["fixed"].values()]).T
+    p = model.design.p
+    post = model.analysed.posterior
+    functionals = np.zeros((post.dim, p))
+    functionals[:p] = model.analysed.basis.T
+    with jax.enable_x64(True):
+        found = posterior.variances(post, model._theta(theta), jnp.asarray(functionals))[1]
+    y = model.design.y - model.design.y.mean()
+    shift = 2e-9 * len(theta) * np.linalg.norm(y) / theta["sigma"]
+    np.testing.assert_array_less(
+        np.abs(conditional_mean(model, theta)[:p] - estimate), shift * se + unit_of_last_digit(estimate)
+    )
+    np.testing.assert_allclose(np.sqrt(found), se, rtol=2e-9 * len(theta))
+
+
+def test_group_effects_of_lme4():
+    fit = reference("sleepstudy.lmer_reml")
+    model = build(fit)
+    ours = conditional_mean(model, theta_of(fit, model))[model.design.p :].reshape(-1, 2)
+    theirs = np.column_stack([fit["ranef"]["Subject"]["(Intercept)"], fit["ranef"]["Subject"]["Days"]])
+    assert model.design.terms[0].variables[0].labels.astype(str).tolist() == fit["ranef"]["Subject"]["levels"]
+    np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-8 * np.abs(theirs).max())
+
+
+@pytest.mark.parametrize("name", ["Nile.reml_rw1", "columbus.reml_icar_nocov", "nhtemp.reml_rw2"])
+def test_scale_of_structured_terms(name):
+    fit = reference(name)
+    (factor,) = build(fit).analysed.scales.values()
+    np.testing.assert_allclose(factor, [fit["scale_factor"]], rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("name", "widest"), [("Dyestuff.bayes_exact", 2.0), ("Nile.bayes_exact", 2.0), ("columbus.bayes_exact", 12.0)]
+)
+def test_marginal_likelihood(name, widest):
+    """``log p(y)`` with proper priors, by the trapezoidal rule on the log sds; the coarse rule bounds its error.
+
+    The file's own grid stops where little is left, which costs it up to 1e-4; a lost constant would be far larger.
+    ``widest`` is how far sigma may go down: without replicates the structured term can explain everything.
+    """
+    fit = reference(name)
+    given = dict(fit["priors"])
+    fixed = {RENAMED.get(k, k): normal(v["mean"], v["sd"]) for k, v in given.pop("fixed").items()}
+    sd, sigma = (exponential(prior["rate"]) for prior in given.values())
+    model = build(fit, {**fixed, "sd": sd, "sigma": sigma})
+    centre = np.log(fit["posterior"]["sigma"]["mean"])
+    axes = np.linspace(centre - 14.0, centre + 6.0, 241), np.linspace(centre - widest, centre + 2.0, 97)
+    logs = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
+    with jax.enable_x64(True):
+        on_grid = jax.jit(lambda post, grid: jax.lax.map(lambda x: posterior.log_density(post, x), grid, batch_size=97))
+        values = np.asarray(on_grid(model.analysed.posterior, jnp.exp(logs.reshape(-1, 2)))).reshape(241, 97)
+    values = values + logs.sum(axis=-1)
+    spacing = np.log((axes[0][1] - axes[0][0]) * (axes[1][1] - axes[1][0]))
+    fine = np.logaddexp.reduce(values, axis=None) + spacing
+    coarse = np.logaddexp.reduce(values[::2, ::2], axis=None) + spacing + np.log(4.0)
+    assert abs(fine - coarse) < 1e-3
+    assert abs(fine - fit["log_marginal_likelihood"]) < abs(fine - coarse) + 1e-4
