@@ -1,0 +1,35 @@
+"""Correlated effects against Kronecker products."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from dense_model import correlation, rounding
+
+from lgm.precision.correlated import Correlated, correlation_matrix
+
+CASES = [(1, 2, [0.6]), (4, 2, [-0.3]), (3, 3, [0.5, -0.2, 0.4]), (2, 4, [0.1, 0.2, 0.3, -0.1, 0.0, 0.5])]
+
+
+def test_correlations_are_ordered_row_by_row():
+    with jax.enable_x64(True):
+        found = correlation_matrix(jnp.array([0.1, 0.2, 0.3]), 3)
+    assert np.asarray(found).tolist() == [[1.0, 0.1, 0.2], [0.1, 1.0, 0.3], [0.2, 0.3, 1.0]]
+
+
+@pytest.mark.parametrize(("levels", "q", "corr"), CASES)
+def test_kronecker_product(levels, q, corr):
+    template = Correlated(levels, q)
+    assert (template.n, template.n_shape) == (levels * q, len(corr))
+    with jax.enable_x64(True):
+        C = np.asarray(correlation(corr, q))
+        values, log_det = template.values(jnp.array(corr)), template.logdet(jnp.array(corr))
+    whole = np.kron(np.eye(levels), C)
+    tolerance = rounding(q, C) * np.linalg.norm(np.linalg.inv(C), 2)
+    np.testing.assert_allclose(template.pattern.matrix(values).toarray(), np.linalg.inv(whole), rtol=0, atol=tolerance)
+    np.testing.assert_allclose(log_det, -np.linalg.slogdet(whole)[1], rtol=0, atol=levels * tolerance)
+
+
+def test_no_correlation_matrix_is_nan():
+    with jax.enable_x64(True):
+        assert np.isnan(Correlated(2, 3).logdet(jnp.array([0.9, 0.9, -0.9])))

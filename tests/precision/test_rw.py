@@ -1,0 +1,56 @@
+"""Random walks: known integer matrices, null spaces and ranks at irregular times, units."""
+
+import numpy as np
+import pytest
+from dense_model import rounding, rw_structure
+
+from lgm.precision.rw import rw1, rw2
+
+WALKS = {1: rw1, 2: rw2}
+IRREGULAR = np.array([-3.0, -2.5, 0.0, 0.25, 4.0, 11.0, 12.0])
+
+
+def matrix(structure):
+    return structure.pattern.matrix(structure.entries).toarray()
+
+
+def test_integer_cases():
+    assert matrix(rw1(np.arange(4))).tolist() == [[1, -1, 0, 0], [-1, 2, -1, 0], [0, -1, 2, -1], [0, 0, -1, 1]]
+    assert matrix(rw2(np.arange(5))).tolist() == [
+        [1, -2, 1, 0, 0],
+        [-2, 5, -4, 1, 0],
+        [1, -4, 6, -4, 1],
+        [0, 1, -4, 5, -2],
+        [0, 0, 1, -2, 1],
+    ]
+
+
+@pytest.mark.parametrize("order", WALKS)
+def test_irregular_times(order):
+    structure, R = WALKS[order](IRREGULAR), rw_structure(order, IRREGULAR)
+    n = IRREGULAR.size
+    tolerance = rounding(n) * np.abs(R).max()
+    np.testing.assert_allclose(matrix(structure), R, rtol=0, atol=tolerance)
+    np.testing.assert_allclose(R @ structure.null_space, 0.0, atol=tolerance)
+    polynomials = np.vander(IRREGULAR, order, increasing=True)
+    both = np.hstack([structure.null_space, polynomials])
+    assert structure.null_space.shape == (n, order)
+    assert np.linalg.matrix_rank(both) == np.linalg.matrix_rank(structure.null_space) == order
+    assert np.linalg.matrix_rank(R) == n - order
+    R[structure.anchors, structure.anchors] += np.diag(R).mean()
+    assert np.linalg.cond(R) < 1e6
+    assert np.all(structure.component == 0)
+
+
+@pytest.mark.parametrize(("order", "power"), [(1, 1), (2, 3)])
+def test_units_of_time(order, power):
+    """Time in other units multiplies R: scaling removes it."""
+    one, other = WALKS[order](IRREGULAR), WALKS[order](8.0 * IRREGULAR + 512.0)
+    np.testing.assert_allclose(other.entries * 8.0**power, one.entries, rtol=rounding(1), atol=0)
+
+
+@pytest.mark.parametrize(("order", "n"), [(1, 2), (2, 3)])
+def test_the_shortest_walks(order, n):
+    structure = WALKS[order](np.arange(n))
+    assert np.linalg.matrix_rank(matrix(structure)) == 1
+    assert structure.null_space.shape == (n, order)
