@@ -67,7 +67,7 @@ def draw_effects(analysed: Analysed, thetas: FloatArray, seed: int) -> EffectDra
     seed : int
     """
     post, p = analysed.posterior, analysed.reference.size
-    n_normals = post.dim + post.kappa.shape[0]
+    n_normals = post.n_normals
     chunk = int(np.clip(CHUNK_BYTES // (8 * 4 * n_normals), 1, 250))
     total = len(thetas)
     with jax.enable_x64(True):

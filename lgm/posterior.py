@@ -105,6 +105,11 @@ class Posterior:
         """Number of effects, p + q."""
         return self.analysis.n
 
+    @property
+    def n_normals(self) -> int:
+        """Standard normals that one draw of the effects takes: one per effect and one per constraint."""
+        return self.dim + int(self.kappa.shape[0])
+
 
 class System(NamedTuple):
     """The whitened linear system at one theta."""
@@ -134,7 +139,10 @@ def log_likelihood(post: Posterior, theta: jax.Array) -> jax.Array:
     """``log p(y | theta)``, every constant kept; NaN where H is not positive definite."""
     system = _system(post, theta)
     logdet, gram, _ = linalg.logdet_quad(post.analysis, system.values, system.rhs)
-    c = constrained.condition(logdet, gram, post.kappa, post.logdet_cct)
+    return _marginal(post, theta, system, constrained.condition(logdet, gram, post.kappa, post.logdet_cct))
+
+
+def _marginal(post: Posterior, theta: jax.Array, system: System, c: constrained.Constrained) -> jax.Array:
     square, n, sum_log_w, prior_const, p_flat = post.constants
     sigma = theta[-1]
     misfit = square / jnp.square(sigma) - c.quad + prior_const
@@ -188,18 +196,31 @@ class Effects(NamedTuple):
     draws: jax.Array  # (p + q, m)
 
 
-def effects(post: Posterior, theta: jax.Array, z: jax.Array) -> Effects:
-    """Conditional mean of u given theta, and one draw per column of standard normals ``z`` (p + q + k, m).
+def log_likelihood_and_effects(post: Posterior, theta: jax.Array, z: jax.Array) -> tuple[jax.Array, Effects]:
+    """``log p(y | theta)`` and the effects given theta, from one factorisation.
 
-    The mean of the fixed effects is relative to the reference that the design subtracts.
+    Parameters
+    ----------
+    z : float array (n_normals, m)
+        Standard normals, one column per draw of u.
+
+    Notes
+    -----
+    The fixed effects are relative to the reference that the design subtracts.
     """
     system = _system(post, theta)
-    n, k = post.dim, post.kappa.shape[0]
+    n = post.dim
     logdet, solved, w = linalg.solve_and_sample(post.analysis, system.values, system.rhs, z[:n])
     c = constrained.condition(logdet, system.rhs.T @ solved, post.kappa, post.logdet_cct)
     mean = solved[:, 0] - solved[:, 1:] @ c.weights
-    noise = constrained.draw(w, solved[:, 1:], post.krige, post.kappa, z[n : n + k])
-    return Effects(system.scale * mean, system.scale[:, None] * (mean[:, None] + noise))
+    noise = constrained.draw(w, solved[:, 1:], post.krige, post.kappa, z[n:])
+    found = Effects(system.scale * mean, system.scale[:, None] * (mean[:, None] + noise))
+    return _marginal(post, theta, system, c), found
+
+
+def effects(post: Posterior, theta: jax.Array, z: jax.Array) -> Effects:
+    """Conditional mean of u given theta, and one draw per column of standard normals ``z`` (n_normals, m)."""
+    return log_likelihood_and_effects(post, theta, z)[1]
 
 
 def variances(post: Posterior, theta: jax.Array, functionals: jax.Array) -> tuple[jax.Array, jax.Array]:

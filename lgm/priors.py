@@ -73,6 +73,7 @@ class Fixed:
 
 
 FixedEffectPrior = Normal | Flat
+_HALF_LINES = (type(constraints.positive), type(constraints.nonnegative))
 ThetaPrior = Prior | Lkj | Fixed
 
 
@@ -267,6 +268,26 @@ class Scalar:
         """One natural draw (1,)."""
         return jnp.reshape(self.distribution.sample(key), (1,))
 
+    @property
+    def folded(self) -> tuple[bool, ...]:
+        """Whether the proposal coordinate is the value itself with a sign that does not matter."""
+        return (isinstance(self.distribution.support, _HALF_LINES),)
+
+    def from_folded(self, x: jax.Array) -> jax.Array:
+        """Proposal (1,) to natural (1,)."""
+        return jnp.abs(x) if self.folded[0] else self.natural(x)
+
+    def to_folded(self, value: jax.Array) -> jax.Array:
+        """Natural (1,) to proposal (1,)."""
+        return value if self.folded[0] else self.working(value)
+
+    def log_jacobian_folded(self, x: jax.Array) -> jax.Array:
+        """``log |d natural / d proposal|``."""
+        if self.folded[0]:
+            return jnp.zeros(())
+        transform = biject_to(self.distribution.support)
+        return transform.log_abs_det_jacobian(x[0], transform(x[0]))
+
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
@@ -297,6 +318,23 @@ class Held:
     def sample(self, key: jax.Array) -> jax.Array:
         """The value, shape (1,)."""
         return jnp.reshape(self.value, (1,))
+
+    @property
+    def folded(self) -> tuple[bool, ...]:
+        """No coordinates."""
+        return ()
+
+    def from_folded(self, x: jax.Array) -> jax.Array:
+        """The value, shape (1,)."""
+        return jnp.reshape(self.value, (1,))
+
+    def to_folded(self, value: jax.Array) -> jax.Array:
+        """Nothing, shape (0,)."""
+        return jnp.zeros(0)
+
+    def log_jacobian_folded(self, x: jax.Array) -> jax.Array:
+        """Zero."""
+        return jnp.zeros(())
 
 
 @jax.tree_util.register_dataclass
@@ -346,6 +384,26 @@ class Correlations:
         factor = dist.LKJCholesky(self.q, self.concentration).sample(key)
         return (factor @ factor.T)[np.tril_indices(self.q, -1)]
 
+    @property
+    def folded(self) -> tuple[bool, ...]:
+        """None of the coordinates."""
+        return (False,) * self.size
+
+    def from_folded(self, x: jax.Array) -> jax.Array:
+        """Proposal to natural: as for NUTS."""
+        return self.natural(x)
+
+    def to_folded(self, value: jax.Array) -> jax.Array:
+        """Natural to proposal: as for NUTS."""
+        return self.working(value)
+
+    def log_jacobian_folded(self, x: jax.Array) -> jax.Array:
+        """``log |d natural / d proposal|``: that of the working map to L, then of L to ``L L'``."""
+        transform = CorrCholeskyTransform()
+        factor = transform(x)
+        powers = np.arange(self.q - 1, -1, -1.0)  # |d(LL') / dL| = prod L_kk^(q - k), k from 1
+        return transform.log_abs_det_jacobian(x, factor) + jnp.sum(powers * jnp.log(jnp.diagonal(factor)))
+
     def _matrix(self, value: jax.Array) -> jax.Array:
         lower = jnp.zeros((self.q, self.q)).at[np.tril_indices(self.q, -1)].set(value)
         return lower + lower.T + jnp.eye(self.q)
@@ -393,6 +451,28 @@ class Hyperparameters:
         """One draw of theta from its prior, natural (size,)."""
         keys = jax.random.split(key, max(len(self.slots), 1))
         return _join(s.sample(k) for s, k in zip(self.slots, keys, strict=False))
+
+    @property
+    def folded(self) -> tuple[bool, ...]:
+        """Which proposal coordinates are values on a half line, given a sign that does not matter.
+
+        Proposal coordinates are those of importance sampling: a standard deviation is itself (so that zero is an ordinary
+        point, and a proposal may straddle it), everything else is on its working scale.
+        """
+        return tuple(flag for s in self.slots for flag in s.folded)
+
+    def from_folded(self, x: jax.Array) -> jax.Array:
+        """Proposal (working_size,) to natural (size,)."""
+        return _join(s.from_folded(part) for s, part in zip(self.slots, self._working_parts(x), strict=True))
+
+    def to_folded(self, theta: jax.Array) -> jax.Array:
+        """Natural (size,) to proposal (working_size,)."""
+        return _join(s.to_folded(part) for s, part in zip(self.slots, self._natural_parts(theta), strict=True))
+
+    def log_jacobian_folded(self, x: jax.Array) -> jax.Array:
+        """``log |d natural / d proposal|``."""
+        parts = zip(self.slots, self._working_parts(x), strict=True)
+        return sum((s.log_jacobian_folded(part) for s, part in parts), jnp.zeros(()))
 
     def _working_parts(self, x: jax.Array) -> list[jax.Array]:
         return _split(x, [s.working_size for s in self.slots])

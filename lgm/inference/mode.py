@@ -74,7 +74,7 @@ def find_mode(post: Posterior, start: FloatArray) -> Mode:
         return (1e100 if not np.isfinite(value) else -float(value)), -np.asarray(grad)
 
     with jax.enable_x64(True):
-        x0 = _finite_start(post, start)
+        x0 = finite_start(post, start)
         if d == 0:
             return Mode(np.zeros(0), np.zeros((0, 0)), -negative(np.zeros(0))[0], 0.0)
         found = minimize(negative, x0, jac=True, method="BFGS", options={"gtol": 1e-6, "maxiter": 200})
@@ -82,7 +82,7 @@ def find_mode(post: Posterior, start: FloatArray) -> Mode:
     return Mode(found.x, root, -float(found.fun), float(np.max(np.abs(root.T @ found.jac))))
 
 
-def _finite_start(post: Posterior, start: FloatArray) -> FloatArray:
+def finite_start(post: Posterior, start: FloatArray) -> FloatArray:
     """The guess if the density is finite there, else the first of some prior draws where it is."""
     guesses = [jnp.asarray(start)]
     for attempt in range(20):

@@ -1,0 +1,178 @@
+"""The mode of theta on its own scale, where a standard deviation of zero is an ordinary point.
+
+Coordinates are those of `Hyperparameters.from_folded`: a standard deviation is itself, everything else is on its working
+scale. Without the Jacobian the maximum is the mode of the natural density (with flat priors: REML); with it, the mode of the
+density that importance sampling proposes from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpy.typing as npt
+from scipy.optimize import minimize
+
+from lgm import posterior
+from lgm.inference.mode import finite_start
+from lgm.pattern import FloatArray
+from lgm.posterior import Posterior
+
+_WALL = 1e100  # stands for infinity: a finite number keeps the line search going back
+_NEAR_ZERO = 1e-4  # of a coordinate's scale: closer to zero counts as on the boundary
+
+
+@dataclass(frozen=True)
+class FoldedMode:
+    """A maximum in folded coordinates.
+
+    Parameters
+    ----------
+    x : float array (d,)
+    theta : float array (k,)
+        The same on the natural scale.
+    root : float array (d, d)
+        ``root @ root.T`` is the inverse curvature; for a coordinate on the boundary, the squared distance at which the log
+        density has fallen by one half.
+    value : float
+        Log density there.
+    boundary : bool array (d,)
+        Which standard deviations are zero.
+    """
+
+    x: FloatArray
+    theta: FloatArray
+    root: FloatArray
+    value: float
+    boundary: npt.NDArray[np.bool_]
+
+
+def log_density(post: Posterior, x: jax.Array, jacobian: bool) -> jax.Array:
+    """Log density of theta in folded coordinates, with or without the Jacobian of the coordinates that are not folded."""
+    theta = post.hyper.from_folded(x)
+    value = posterior.log_likelihood(post, theta) + post.hyper.log_prior(theta)
+    return value + post.hyper.log_jacobian_folded(x) if jacobian else value
+
+
+@partial(jax.jit, static_argnames="jacobian")
+def _value_and_grad(post: Posterior, x: jax.Array, jacobian: bool) -> tuple[jax.Array, jax.Array]:
+    value, grad = jax.value_and_grad(log_density, argnums=1)(post, x, jacobian)
+    fine = jnp.isfinite(value) & jnp.all(jnp.isfinite(grad))
+    return jnp.where(fine, value, -jnp.inf), jnp.where(fine, grad, 0.0)
+
+
+@jax.jit
+def _from_working(post: Posterior, x: jax.Array) -> jax.Array:
+    return post.hyper.to_folded(post.hyper.natural(x))
+
+
+@jax.jit
+def _natural(post: Posterior, x: jax.Array) -> jax.Array:
+    return post.hyper.from_folded(x)
+
+
+Target = Callable[[FloatArray], tuple[float, FloatArray]]
+
+
+def find_folded_mode(post: Posterior, start: FloatArray, *, jacobian: bool) -> FoldedMode:
+    """Maximise the density in folded coordinates: L-BFGS-B on the exact gradient, then Newton steps.
+
+    Parameters
+    ----------
+    post : Posterior
+    start : float array (k,)
+        First guess of theta, natural scale.
+    jacobian : bool
+        Whether the density is that of the coordinates or that of theta itself.
+    """
+
+    def target(x: FloatArray) -> tuple[float, FloatArray]:
+        value, grad = _value_and_grad(post, jnp.asarray(x), jacobian)
+        return float(value), np.asarray(grad)
+
+    with jax.enable_x64(True):
+        x = np.asarray(_from_working(post, jnp.asarray(finite_start(post, start))))
+        folded = np.array(post.hyper.folded, dtype=bool)
+        scale = np.where(folded, np.maximum(np.abs(x), 1e-8), 1.0)
+        boundary = np.zeros(x.size, dtype=bool)
+        if x.size:
+            x = _climb(target, x, scale, folded)
+            boundary = folded & (x <= _NEAR_ZERO * scale)
+            x = np.where(boundary, 0.0, x)
+        x, hessian = _newton(target, x, scale, ~boundary)
+        value = target(x)[0]
+        root = _root(target, x, value, scale, boundary, hessian)
+        return FoldedMode(x, np.asarray(_natural(post, jnp.asarray(x))), root, value, boundary)
+
+
+def _climb(target: Target, x: FloatArray, scale: FloatArray, folded: npt.NDArray[np.bool_]) -> FloatArray:
+    def negative(z: FloatArray) -> tuple[float, FloatArray]:
+        value, grad = target(z * scale)
+        return (-value if np.isfinite(value) else _WALL), -grad * scale
+
+    bounds = [(0.0 if fold else None, None) for fold in folded]
+    found = minimize(negative, x / scale, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 500})
+    return np.asarray(found.x * scale)
+
+
+def _newton(
+    target: Target, x: FloatArray, scale: FloatArray, free: npt.NDArray[np.bool_]
+) -> tuple[FloatArray, FloatArray]:
+    """Newton steps on the free coordinates while they gain; the last Hessian (of the free coordinates) is returned too."""
+    where = np.flatnonzero(free)
+    for _ in range(4):
+        hessian = _hessian(target, x, scale, where)
+        value, grad = target(x)
+        if where.size == 0 or np.max(np.linalg.eigvalsh(hessian)) >= 0:
+            break
+        step = np.zeros_like(x)
+        step[where] = np.linalg.solve(hessian, -grad[where])
+        gain = target(x + step)[0] - value
+        if not gain > 0:
+            break
+        x = x + step
+        if gain < 1e-10:
+            break
+    return x, hessian
+
+
+def _hessian(target: Target, x: FloatArray, scale: FloatArray, where: npt.NDArray[np.int64]) -> FloatArray:
+    """Central differences of the exact gradient in the coordinates ``where``."""
+    rows = []
+    for i in where:
+        step = np.zeros_like(x)
+        step[i] = np.cbrt(np.finfo(float).eps) * scale[i]
+        rows.append((target(x + step)[1] - target(x - step)[1])[where] / (2.0 * step[i]))
+    hessian = np.array(rows).reshape(where.size, where.size)
+    return 0.5 * (hessian + hessian.T)
+
+
+def _root(
+    target: Target,
+    x: FloatArray,
+    value: float,
+    scale: FloatArray,
+    boundary: npt.NDArray[np.bool_],
+    hessian: FloatArray,
+) -> FloatArray:
+    """Square root of the inverse curvature; directions that do not curve down get the scale of their coordinate."""
+    root = np.zeros((x.size, x.size))
+    where = np.flatnonzero(~boundary)
+    if where.size:
+        unit = hessian * np.outer(scale[where], scale[where])
+        values, vectors = np.linalg.eigh(-unit)
+        root[np.ix_(where, where)] = scale[where, None] * vectors / np.sqrt(np.maximum(values, 1e-2))
+    for i in np.flatnonzero(boundary):
+        step = np.zeros_like(x)
+        step[i] = scale[i]
+        for _ in range(60):  # halve or double until the density has fallen by about one half
+            drop = value - target(x + step)[0]
+            if 0.25 <= drop <= 1.0:
+                break
+            step *= 0.5 if drop > 1.0 else 2.0
+        root[i, i] = step[i] / np.sqrt(2.0 * max(drop, 0.25))
+    return root

@@ -1,0 +1,189 @@
+"""Importance sampling of theta: the same posterior from a thousand values of its density.
+
+theta is low-dimensional and its posterior smooth, so draws from a wide proposal around the mode, weighted by the exact
+density, represent it; every value is one factorisation, and all are independent. The proposal is a multivariate Student t in
+coordinates that respect the boundary: a standard deviation is proposed on its own scale and folded at zero, where its
+posterior density is finite (on the log scale it has an exponential tail that no Gaussian covers). Draws are scrambled Sobol
+points; weights are Pareto-smoothed; if their tail is heavy the proposal is refitted to the weighted draws, and all draws are
+pooled under the mixture of the proposals (Cornuet et al. 2012).
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from scipy import stats
+from scipy.special import gammaln, logsumexp
+from tqdm.auto import tqdm
+
+from lgm import posterior
+from lgm.inference import pareto
+from lgm.inference.folded import FoldedMode
+from lgm.pattern import FloatArray
+from lgm.posterior import Posterior
+
+EVALUATIONS = 1024  # per round; a power of two, as Sobol points want it
+ROUNDS = 4  # the first and three refits
+GOOD_K = 0.5  # no refit below this: the variance of the weights is finite
+BATCH = 64  # thetas in one vectorised call
+DF = 5.0  # of the Student t proposal
+STORED_BYTES = 1e9  # effects drawn along with the values are kept up to this size, else drawn in a second pass
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """Multivariate Student t around ``centre`` with scale ``root @ root.T``, folded at zero where ``folded`` says so."""
+
+    centre: FloatArray
+    root: FloatArray
+    folded: tuple[bool, ...]
+
+    def draw(self, n: int, seed: int) -> FloatArray:
+        """``n`` scrambled Sobol points of the unfolded t, folded; shape (n, d)."""
+        d = self.centre.size
+        points = stats.qmc.Sobol(d + 1, scramble=True, rng=np.random.default_rng(seed)).random(n)
+        points = np.clip(points, 1e-12, 1.0 - 1e-12)
+        normals = stats.norm.ppf(points[:, :d])
+        stretch = np.sqrt(DF / stats.chi2.ppf(points[:, d], DF))
+        x = self.centre + (normals * stretch[:, None]) @ self.root.T
+        return np.where(self.folded, np.abs(x), x)
+
+    def log_density(self, x: FloatArray) -> FloatArray:
+        """Log density of folded points: the sum over all signs of the folded coordinates."""
+        d = self.centre.size
+        where = np.flatnonzero(self.folded)
+        inverse = np.linalg.inv(self.root)
+        constant = gammaln((DF + d) / 2) - gammaln(DF / 2) - d / 2 * np.log(DF * np.pi) - np.linalg.slogdet(self.root)[1]
+        terms = []
+        for signs in itertools.product((1.0, -1.0), repeat=where.size):
+            flipped = x.copy()
+            flipped[:, where] *= signs
+            square = np.sum(((flipped - self.centre) @ inverse.T) ** 2, axis=1)
+            terms.append(constant - (DF + d) / 2 * np.log1p(square / DF))
+        return logsumexp(terms, axis=0)
+
+
+class Evaluations(NamedTuple):
+    """Values of the density at proposal points, and the effects given theta at each of them."""
+
+    log_density: FloatArray  # (S,), proposal coordinates
+    mean: FloatArray  # (S, p + q), or (S, 0) if not stored
+    draws: FloatArray  # (S, p + q, m)
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """A posterior of theta as weighted points.
+
+    Parameters
+    ----------
+    theta : float array (S, k)
+        Natural scale.
+    log_weights : float array (S,)
+        Smoothed and normalised.
+    k : float
+        Pareto k of the raw weights.
+    ess : float
+        Effective number of points.
+    log_evidence, log_evidence_se : float
+        ``log p(y)`` and its Monte Carlo error.
+    evaluated : Evaluations
+        What was computed at the points.
+    """
+
+    theta: FloatArray
+    log_weights: FloatArray
+    k: float
+    ess: float
+    log_evidence: float
+    log_evidence_se: float
+    evaluated: Evaluations
+
+
+@partial(jax.jit, static_argnames="draws")
+def _evaluate(
+    post: Posterior, x: jax.Array, key: jax.Array, counters: jax.Array, draws: int
+) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
+    """Log densities, natural thetas, conditional means and draws of u: one factorisation for each point."""
+
+    def one(x: jax.Array, counter: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
+        theta = post.hyper.from_folded(x)
+        z = jax.random.normal(jax.random.fold_in(key, counter), (post.n_normals, draws))
+        log_likelihood, effects = posterior.log_likelihood_and_effects(post, theta, z)
+        value = log_likelihood + post.hyper.log_prior(theta) + post.hyper.log_jacobian_folded(x)
+        return jnp.where(jnp.isfinite(value), value, -jnp.inf), theta, effects.mean, effects.draws
+
+    return jax.vmap(one)(x, counters)
+
+
+def sample(post: Posterior, mode: FoldedMode, *, draws: int, seed: int, progress: bool) -> Sampled:
+    """Represent the posterior of theta by weighted points.
+
+    Parameters
+    ----------
+    post : Posterior
+    mode : FoldedMode
+        Of the density with Jacobian.
+    draws : int
+        Number of draws that will be taken; sets how many effects are drawn at each point.
+    seed : int
+    progress : bool
+    """
+    per_point = int(np.ceil(2 * draws / EVALUATIONS))
+    if 8.0 * EVALUATIONS * post.dim * (per_point + 1) > STORED_BYTES:
+        per_point = 0
+    folded = post.hyper.folded
+    proposals = [Proposal(mode.x, mode.root, folded)]
+    rounds: list[tuple[FloatArray, FloatArray, Evaluations]] = []
+    with jax.enable_x64(True), tqdm(total=EVALUATIONS, disable=not progress, desc="lgm", unit="value") as bar:
+        for r in range(ROUNDS):
+            x = proposals[-1].draw(EVALUATIONS, seed + r)
+            rounds.append((x, *_evaluate_all(post, x, seed, r, per_point, bar)))
+            points = np.concatenate([x for x, _, _ in rounds])
+            values = np.concatenate([e.log_density for _, _, e in rounds])
+            mixture = logsumexp([q.log_density(points) for q in proposals], axis=0) - np.log(len(proposals))
+            raw = values - mixture
+            smoothed = pareto.smooth(raw)
+            if smoothed.k < GOOD_K or r == ROUNDS - 1:
+                break
+            proposals.append(_refitted(mode, points, np.exp(smoothed.log_weights), folded))
+            bar.total += EVALUATIONS
+    evidence = logsumexp(raw) - np.log(raw.size)
+    relative = np.exp(raw - evidence)
+    return Sampled(
+        theta=np.concatenate([theta for _, theta, _ in rounds]),
+        log_weights=smoothed.log_weights,
+        k=smoothed.k,
+        ess=smoothed.ess,
+        log_evidence=float(evidence),
+        log_evidence_se=float(np.std(relative, ddof=1) / np.sqrt(raw.size)),
+        evaluated=Evaluations(*(np.concatenate(parts) for parts in zip(*(e for _, _, e in rounds), strict=True))),
+    )
+
+
+def _evaluate_all(
+    post: Posterior, x: FloatArray, seed: int, r: int, per_point: int, bar: tqdm
+) -> tuple[FloatArray, Evaluations]:
+    key = jax.random.fold_in(jax.random.key(seed), 1 + r)
+    parts = []
+    for start in range(0, len(x), BATCH):
+        batch = jnp.asarray(x[start : start + BATCH])
+        found = _evaluate(post, batch, key, jnp.arange(start, start + BATCH), per_point)
+        value, theta, mean, draws = (np.asarray(part) for part in found)
+        parts.append((value, theta, mean if per_point else mean[:, :0], draws))
+        bar.update(BATCH)
+    value, theta, mean, draws = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return theta, Evaluations(value, mean, draws)
+
+
+def _refitted(mode: FoldedMode, points: FloatArray, weights: FloatArray, folded: tuple[bool, ...]) -> Proposal:
+    """A proposal with the weighted second moment about the mode, which widens it where the posterior is skewed."""
+    away = points - mode.x
+    moment = away.T @ (weights[:, None] * away)
+    return Proposal(mode.x, np.linalg.cholesky(moment), folded)
