@@ -152,8 +152,8 @@ def _pack_distribution(archive: Archive, value: dist.Distribution, where: str) -
     home = _home(type(value))
     if home is None or not all(hasattr(value, name) for name in wanted):
         raise LgmError(
-            f"{where} is a {type(value).__name__}, which cannot be made again from a file. Nothing was written. Fit with "
-            "a prior of lgm.priors or a NumPyro distribution that keeps the arguments of its constructor."
+            f"{where} is a {type(value).__name__}, which cannot be made again from a file. Nothing was written. "
+            "Fit with a prior of lgm.priors, or a NumPyro distribution that keeps the arguments of its constructor."
         )
     arguments = {name: archive.pack(_number(getattr(value, name)), where) for name in wanted}
     return {"class": home, "arguments": arguments}

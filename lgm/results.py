@@ -258,7 +258,7 @@ class Fit:
         return plots.plot_term(self, term, geometry=geometry, residuals=residuals)
 
     def save(self, path: Any) -> None:
-        """Write the whole fit to one file, for `lgm.load`; refuses formulas that use what a file cannot hold (a lambda)."""
+        """Write the whole fit to one file, for `lgm.load`; an error says what in the formula a file cannot hold."""
         record.of(self).write(path)
 
     @property
