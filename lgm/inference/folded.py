@@ -18,11 +18,11 @@ import numpy.typing as npt
 from scipy.optimize import minimize
 
 from lgm import posterior
-from lgm.inference.mode import finite_start
+from lgm.inference.mode import Mode
 from lgm.pattern import FloatArray
 from lgm.posterior import Posterior
 
-_WALL = 1e100  # stands for infinity: a finite number keeps the line search going back
+_WALL = 1e3  # how far below the best value so far an undefined density counts: finite, so that a line search turns back
 _NEAR_ZERO = 1e-4  # of a coordinate's scale: closer to zero counts as on the boundary
 
 
@@ -78,14 +78,14 @@ def _natural(post: Posterior, x: jax.Array) -> jax.Array:
 Target = Callable[[FloatArray], tuple[float, FloatArray]]
 
 
-def find_folded_mode(post: Posterior, start: FloatArray, *, jacobian: bool) -> FoldedMode:
+def find_folded_mode(post: Posterior, start: Mode, *, jacobian: bool) -> FoldedMode:
     """Maximise the density in folded coordinates: L-BFGS-B on the exact gradient, then Newton steps.
 
     Parameters
     ----------
     post : Posterior
-    start : float array (k,)
-        First guess of theta, natural scale.
+    start : Mode
+        Of the working density: always inside the boundary, and close.
     jacobian : bool
         Whether the density is that of the coordinates or that of theta itself.
     """
@@ -95,7 +95,7 @@ def find_folded_mode(post: Posterior, start: FloatArray, *, jacobian: bool) -> F
         return float(value), np.asarray(grad)
 
     with jax.enable_x64(True):
-        x = np.asarray(_from_working(post, jnp.asarray(finite_start(post, start))))
+        x = np.asarray(_from_working(post, jnp.asarray(start.x)))
         folded = np.array(post.hyper.folded, dtype=bool)
         scale = np.where(folded, np.maximum(np.abs(x), 1e-8), 1.0)
         boundary = np.zeros(x.size, dtype=bool)
@@ -110,9 +110,13 @@ def find_folded_mode(post: Posterior, start: FloatArray, *, jacobian: bool) -> F
 
 
 def _climb(target: Target, x: FloatArray, scale: FloatArray, folded: npt.NDArray[np.bool_]) -> FloatArray:
+    best = target(x)[0]
+
     def negative(z: FloatArray) -> tuple[float, FloatArray]:
+        nonlocal best
         value, grad = target(z * scale)
-        return (-value if np.isfinite(value) else _WALL), -grad * scale
+        best = max(best, value)
+        return -max(value, best - _WALL), -grad * scale
 
     bounds = [(0.0 if fold else None, None) for fold in folded]
     found = minimize(negative, x / scale, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 500})
