@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from lgm.errors import DataError
+from lgm.formula import suggest
 from lgm.pattern import FloatArray
 
 
@@ -40,48 +42,143 @@ class Rows:
     missing_in: dict[str, int]
 
 
+@dataclass(frozen=True)
+class Table:
+    """A table whose columns become pandas when they are asked for.
+
+    Parameters
+    ----------
+    native : pandas.DataFrame or narwhals.DataFrame
+    names : tuple of str
+        All of its columns.
+    what : str
+        What messages call it.
+    """
+
+    native: Any
+    names: tuple[str, ...]
+    what: str = "the data"
+
+    @classmethod
+    def of(cls, data: Any, what: str = "the data") -> Table:
+        """Read a pandas, polars or Arrow table, or a dict of columns.
+
+        Raises
+        ------
+        DataError
+            If the object is none of these, or has no rows.
+        """
+        if isinstance(data, Mapping):
+            try:
+                data = pd.DataFrame(dict(data))
+            except ValueError as error:
+                raise DataError(f"{what}: a dict of columns must hold arrays of one length ({error}).") from None
+        if not isinstance(data, pd.DataFrame):
+            try:
+                data = nw.from_native(data, eager_only=True)
+            except TypeError:
+                kind = type(data).__name__
+                hint = " Call its collect() first." if hasattr(data, "collect") else ""
+                raise DataError(
+                    f"{what} must be a pandas, polars or Arrow table (or a dict of columns), not {kind}.{hint}"
+                ) from None
+        if len(data) == 0:
+            raise DataError(f"there are no rows in {what}.")
+        return cls(data, tuple(str(name) for name in data.columns), what)
+
+    def __len__(self) -> int:
+        return len(self.native)
+
+    def select(self, wanted: Collection[str] | None = None) -> pd.DataFrame:
+        """Copies of the wanted columns, in plain dtypes; a table without an index gets 0, 1, 2, ...
+
+        Raises
+        ------
+        DataError
+            If there are several columns of a wanted name.
+        """
+        times = Counter(self.names)
+        used = [name for name in times if wanted is None or name in wanted]
+        repeated = [name for name in used if times[name] > 1]
+        if repeated:
+            raise DataError(f"several columns of {self.what} are called {listed(repeated)}; rename all but one.")
+        if isinstance(self.native, pd.DataFrame):
+            places = {name: i for i, name in enumerate(self.names)}
+            index = self.native.index
+            columns = {name: plain(self.native.iloc[:, places[name]]) for name in used}
+        else:
+            index = pd.RangeIndex(len(self))
+            columns = {name: _of_narwhals(self.native[name]) for name in used}
+        return pd.DataFrame(columns, index=index)
+
+
 def to_pandas(data: Any, wanted: Collection[str] | None = None) -> pd.DataFrame:
-    """The wanted columns of a pandas, polars or Arrow table, as pandas; all names stay in ``attrs["columns"]``.
+    """The wanted columns of a table as pandas; see `Table`."""
+    return Table.of(data).select(wanted)
+
+
+def plain(column: pd.Series) -> pd.Series:
+    """The same values in one of few dtypes.
+
+    Numbers are NumPy's, or pandas' nullable integers; booleans are bool or pandas' boolean; text and everything else
+    that is not categorical, a date or a duration is object. Objects that are all numbers, booleans or dates become
+    such.
+    """
+    if isinstance(column.dtype, pd.ArrowDtype):
+        return _of_narwhals(nw.from_native(column, series_only=True)).set_axis(column.index)
+    if isinstance(column.dtype, pd.SparseDtype):
+        column = column.sparse.to_dense()
+    if isinstance(column.dtype, pd.StringDtype):
+        return column.astype(object)
+    if column.dtype != object:
+        return column.copy()
+    kind = pd.api.types.infer_dtype(column, skipna=True)
+    if kind == "integer":
+        try:
+            return column.astype("Int64")
+        except (OverflowError, TypeError, ValueError):  # larger than 64 bits: labels, if anything
+            return column.copy()
+    if kind in ("floating", "mixed-integer-float", "decimal"):
+        return pd.Series([np.nan if pd.isna(v) else float(v) for v in column], index=column.index)
+    if kind == "boolean":
+        return column.astype("boolean")
+    if kind in ("date", "datetime", "datetime64"):
+        return pd.to_datetime(column)
+    if kind == "timedelta":
+        return pd.to_timedelta(column)
+    return column.copy()
+
+
+def _of_narwhals(series: nw.Series[Any]) -> pd.Series:
+    if isinstance(series.dtype, (nw.Categorical, nw.Enum)):
+        return pd.Series(pd.Categorical(series.to_list(), categories=series.cat.get_categories().to_list()))
+    if series.dtype.is_numeric() and not isinstance(series.dtype, nw.Decimal) and series.null_count() == 0:
+        return pd.Series(series.to_numpy())
+    if series.dtype.is_float():
+        return pd.Series([np.nan if value is None else value for value in series.to_list()], dtype=float)
+    return plain(pd.Series(series.to_list(), dtype=object))
+
+
+def per_row(value: Any, frame: pd.DataFrame, name: str) -> pd.Series | None:
+    """An array from outside of the data as a column beside them; None if it does not have one value per row.
 
     Raises
     ------
     DataError
-        If the object is not a table, has no rows, or has a column twice.
+        If it is a pandas series of that length with other row labels.
     """
-    if isinstance(data, dict):
-        data = pd.DataFrame(data)
-    try:
-        table = nw.from_native(data, eager_only=True)
-    except TypeError:
+    if isinstance(value, pd.Series) and len(value) == len(frame) and not value.index.equals(frame.index):
         raise DataError(
-            f"data must be a pandas, polars or Arrow table (or a dict of columns), not {type(data).__name__}."
-        ) from None
-    names = [str(c) for c in data.columns] if isinstance(data, pd.DataFrame) else table.columns
-    repeated = sorted({n for n in names if names.count(n) > 1})
-    if repeated:
-        raise DataError(f"the data have the column(s) {', '.join(repeated)} more than once.")
-    if len(table) == 0:
-        raise DataError("the data have no rows.")
-    used = [n for n in names if wanted is None or n in wanted]
-    if isinstance(data, pd.DataFrame):
-        frame = data.loc[:, [c for c in data.columns if str(c) in set(used)]].copy()
-        frame.columns = pd.Index([str(c) for c in frame.columns])
-        frame = frame.astype({c: object for c in frame if isinstance(frame[c].dtype, pd.StringDtype)})
-    else:
-        frame = pd.DataFrame({n: _column(table[n]) for n in used}, index=pd.RangeIndex(len(table)))
-    frame.attrs["columns"] = names
-    return frame
-
-
-def _column(series: nw.Series[Any]) -> Any:
-    if isinstance(series.dtype, (nw.Categorical, nw.Enum)):
-        return pd.Categorical(series.to_list(), categories=series.cat.get_categories().to_list())
-    if series.dtype.is_numeric() and series.null_count() == 0:
-        return series.to_numpy()
-    values = series.to_list()
-    if series.dtype.is_numeric():
-        return np.array([np.nan if v is None else float(v) for v in values])
-    return pd.Series(values, dtype=object if not series.dtype.is_temporal() else None)
+            f"`{name}` is a pandas Series from outside of the data, and its index is not that of the data. If its rows "
+            f"are in the order of the data, make it an array: {name} = {name}.to_numpy()."
+        )
+    if isinstance(value, (np.ndarray, pd.Series, pd.Index, pd.api.extensions.ExtensionArray)):
+        if np.shape(value) == (len(frame),):
+            return plain(pd.Series(value)).set_axis(frame.index)
+        return None
+    series = nw.from_native(value, series_only=True, pass_through=True)
+    fits = isinstance(series, nw.Series) and len(series) == len(frame)
+    return _of_narwhals(series).set_axis(frame.index) if fits else None
 
 
 def usable_rows(frame: pd.DataFrame, predictors: Sequence[str], response: Sequence[str], missing: str) -> Rows:
@@ -99,50 +196,110 @@ def usable_rows(frame: pd.DataFrame, predictors: Sequence[str], response: Sequen
     DataError
         If predictors are missing and ``missing="error"``, or no row with a response is left.
     """
-    absent = frame[list(predictors)].isna()
-    missing_in = {str(c): int(v) for c, v in absent.sum().items() if v}
-    bad = absent.any(axis=1).to_numpy(dtype=bool) if predictors else np.zeros(len(frame), dtype=bool)
+    absent = {name: frame[name].isna().to_numpy(dtype=bool) for name in predictors}
+    missing_in = {name: int(gaps.sum()) for name, gaps in absent.items() if gaps.any()}
+    bad = np.logical_or.reduce([np.zeros(len(frame), dtype=bool), *absent.values()])
     if bad.any() and missing == "error":
-        counts = ", ".join(f"{name} ({count})" for name, count in missing_in.items())
-        raise DataError(f"missing values in {counts}. Accepted: complete predictors, or missing='drop'.")
+        counts = "; ".join(f"`{name}` ({n}: row {_first(frame, absent[name])})" for name, n in missing_in.items())
+        raise DataError(f"values are missing in {counts}. Accepted: complete predictors, or missing='drop'.")
     kept = np.flatnonzero(~bad)
-    attrs = frame.attrs
-    frame = frame.iloc[kept].copy()
-    frame.attrs = attrs
-    observed = ~frame[list(response)].isna().any(axis=1).to_numpy(dtype=bool) if response else np.ones(len(frame), bool)
+    frame = pd.DataFrame({name: _settled(frame[name].iloc[kept]) for name in frame}, index=frame.index[kept])
+    observed = ~np.logical_or.reduce([np.zeros(kept.size, dtype=bool), *(frame[c].isna().to_numpy() for c in response)])
     if not observed.any():
-        raise DataError("no row is left: every row misses the response or a predictor.")
-    for name in frame.columns:
-        if isinstance(frame[name].dtype, pd.CategoricalDtype):
-            frame[name] = frame[name].cat.remove_unused_categories()
+        counts = ", ".join(f"`{name}` ({count})" for name, count in missing_in.items())
+        which = f"`{'`, `'.join(response)}`, or a predictor: {counts}" if counts else f"`{'`, `'.join(response)}`"
+        raise DataError(f"no row is left: every row misses {which}.")
     return Rows(frame, kept, observed, int(bad.sum()), missing_in)
 
 
-def read_weights(weights: Any, frame: pd.DataFrame) -> FloatArray:
+def _settled(column: pd.Series) -> pd.Series:
+    """Nullable numbers and booleans without a missing value as NumPy's; a category that no row has is dropped."""
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        return column.cat.remove_unused_categories()
+    if not isinstance(column.dtype, pd.api.extensions.ExtensionDtype) or not hasattr(column.dtype, "numpy_dtype"):
+        return column
+    if not column.isna().any():
+        return column.astype(column.dtype.numpy_dtype)
+    return column if column.dtype == "boolean" else column.astype(float)
+
+
+def settled(frame: pd.DataFrame) -> pd.DataFrame:
+    """The same rows, all of them complete, in NumPy's dtypes."""
+    return pd.DataFrame({name: _settled(frame[name]) for name in frame}, index=frame.index)
+
+
+def _first(frame: pd.DataFrame, flags: npt.NDArray[np.bool_], limit: int = 5) -> str:
+    return listed(frame.index[np.flatnonzero(flags)], limit)
+
+
+def read_weights(
+    weights: Any, frame: pd.DataFrame, names: Sequence[str] = (), kept: npt.NDArray[np.int64] | None = None
+) -> FloatArray:
     """Known weights as an array: None for ones, a column's name, or an array.
+
+    Parameters
+    ----------
+    weights : None, str or array
+    frame : pandas.DataFrame
+        All rows of the data.
+    names : sequence of str
+        All columns of the data, for the message, if the frame has only some.
+    kept : int array, optional
+        Positions of the rows in use, by default all; other rows may have any weight.
+
+    Returns
+    -------
+    float array, one number for each row in use.
 
     Raises
     ------
     DataError
         If they are not positive, finite and one per row.
     """
-    n = len(frame)
+    rows = np.arange(len(frame)) if kept is None else kept
     if weights is None:
-        return np.ones(n)
+        return np.ones(rows.size)
+    what = "weights"
     if isinstance(weights, str):
         if weights not in frame.columns:
-            raise DataError(f"weights={weights!r} is not a column of the data. Columns: {', '.join(frame.columns)}.")
-        weights = frame[weights]
-    try:
-        w = np.asarray(weights, dtype=float)
-    except (TypeError, ValueError):
-        raise DataError("weights must be numbers, one per row, or the name of a column of numbers.") from None
-    if w.shape != (n,):
-        raise DataError(f"weights must have one number for each of the {n} rows, got shape {w.shape}.")
-    bad = np.flatnonzero(~(np.isfinite(w) & (w > 0)))
-    if bad.size:
+            known = names or [str(c) for c in frame.columns]
+            hint = suggest(weights, known)
+            raise DataError(f"weights={weights!r} is not a column of the data. {hint} Columns: {listed(known)}.")
+        what, weights = f"the weights `{weights}`", frame[weights]
+    column = per_row(np.asarray(weights) if isinstance(weights, (list, tuple)) else weights, frame, "weights")
+    if column is None:
+        shape = f"an array of shape {np.shape(weights)}" if np.ndim(weights) else repr(weights)
+        raise DataError(f"{what} must have one number for each of the {len(frame)} rows of the data, not {shape}.")
+    if pd.api.types.is_bool_dtype(column.dtype) or not pd.api.types.is_numeric_dtype(column.dtype):
+        raise DataError(f"{what} must be numbers; these are {kind_of(column)}.")
+    w = column.to_numpy(dtype=float, na_value=np.nan)[rows]
+    bad = ~(np.isfinite(w) & (w > 0))
+    if bad.any():
+        first = rows[np.flatnonzero(bad)[0]]
         raise DataError(
-            f"weights must be positive and finite; {bad.size} are not (first in row {frame.index[bad[0]]}: {w[bad[0]]:g}). "
-            "To leave a row out, remove it; to predict it, make its response missing."
+            f"{what} must be positive and finite; {bad.sum()} of {w.size} are not (first: {w[bad][0]:g} in row "
+            f"{frame.index[first]}). To leave a row out, remove it; to predict it, make its response missing."
         )
     return w
+
+
+def kind_of(values: pd.Series) -> str:
+    """What a column holds, in words."""
+    dtype = values.dtype
+    if isinstance(dtype, pd.CategoricalDtype):
+        return "categories"
+    if pd.api.types.is_bool_dtype(dtype):
+        return "booleans"
+    if pd.api.types.is_datetime64_any_dtype(dtype) or isinstance(dtype, pd.PeriodDtype):
+        return "dates"
+    if pd.api.types.is_timedelta64_dtype(dtype):
+        return "durations"
+    kind = pd.api.types.infer_dtype(values, skipna=True)
+    if kind == "mixed-integer":
+        return "numbers among other things"
+    return {"string": "text", "mixed": "objects of several types"}.get(kind, f"{kind} values")
+
+
+def listed(names: Sequence[Any], limit: int = 12) -> str:
+    """The first few names, for a message."""
+    return ", ".join(str(name) for name in names[:limit]) + (", ..." if len(names) > limit else "")

@@ -2,44 +2,42 @@
 
 from __future__ import annotations
 
-import ast
 import builtins
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from formulaic.materializers.types import FactorValues
 from formulaic.transforms import TRANSFORMS
-from formulaic.utils.layered_mapping import LayeredMapping
 
-from lgm.errors import DataError
-from lgm.formula import Formula, suggest
+from lgm.errors import DataError, LgmError
+from lgm.expression import Expression, function
+from lgm.formula import Formula, suggest, unknown_call_message
+from lgm.frame import kind_of, listed, per_row, plain
 from lgm.pattern import FloatArray
-from lgm.tokens import Piece
+from lgm.tokens import Piece, Span
+
+_HINTS = {
+    "dates": " Make a column of numbers of it, such as the days since the first date: (date - date.min()).dt.days.",
+    "durations": " Make a column of numbers of it, such as its days: duration.dt.days.",
+    "text": " Numbers stored as text are converted by astype(float).",
+    "booleans": " Booleans are factors; as zeros and ones they are converted by astype(float).",
+}
 
 
 def names_in(text: str) -> list[str]:
-    """Names that a piece of a formula uses, in order; backticked names without their backticks.
+    """All names in a piece of a formula: those of values, then those of functions.
 
     Examples
     --------
-    >>> names_in("np.log(x + 1)"), names_in("`body mass`")
-    (['np', 'x'], ['body mass'])
+    >>> names_in("np.log(x + 1)"), names_in("log(`body mass`)")
+    (['np', 'x'], ['body mass', 'log'])
     """
-    if text.startswith("`") and text.endswith("`"):
-        return [text[1:-1]]
-    quoted = {}
-    parts = text.split("`")
-    for i in range(1, len(parts), 2):
-        quoted[f"_backticked_{i}"] = parts[i]
-        parts[i] = f"_backticked_{i}"
-    try:
-        tree = ast.parse("".join(parts).strip().removeprefix("{").removesuffix("}"), mode="eval")
-    except SyntaxError:  # a plain column name that is no Python name
-        return [text]
-    found = [node.id for node in ast.walk(tree) if isinstance(node, ast.Name)]
-    return list(dict.fromkeys(quoted.get(name, name) for name in found))
+    found = Expression.of(text).names((), {})
+    return list(dict.fromkeys([*found.others, *found.functions]))
 
 
 @dataclass(frozen=True)
@@ -53,17 +51,23 @@ class Scope:
         The rows in use; only columns that the formula names.
     env : mapping
         Names that are not columns.
+    columns : tuple of str
+        All columns of the data, for messages.
     sd_y : float
         Standard deviation of the response, the yardstick of default priors.
     term_names : tuple of str
         Registered term calls, for messages.
+    memory : dict
+        What stateful transformations, such as ``scale(x)``, have learnt from the rows of the fit.
     """
 
     formula: Formula
     frame: pd.DataFrame
     env: Mapping[str, Any]
+    columns: tuple[str, ...] = ()
     sd_y: float = 1.0
     term_names: tuple[str, ...] = ()
+    memory: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @property
     def n(self) -> int:
@@ -82,43 +86,46 @@ class Scope:
         FormulaError
             If a name is unknown or the expression fails; the place is marked.
         """
-        text = piece.text.strip()
-        if text.startswith("`") and text.endswith("`"):
-            text = text[1:-1]
-        if text in self.frame.columns:
-            return self.frame[text]
-        for name in names_in(text):
-            self.require(name, piece)
-        spoken = {name: name for name in self.frame.columns}
-        for i, name in enumerate(n for n in spoken if f"`{n}`" in text):
-            spoken[name] = f"_column_{i}"
-            text = text.replace(f"`{name}`", f"_column_{i}")
-        columns = {alias: self.frame[name] for name, alias in spoken.items()}
-        names = LayeredMapping(columns, self.env, TRANSFORMS, vars(builtins))
+        expression = Expression.of(piece.text)
+        self.require(expression, piece.span)
         try:
-            return eval(text.removeprefix("{").removesuffix("}"), {"__builtins__": {}}, names)
+            value = expression.evaluate(self.frame, self.env, self.memory.setdefault(piece.text, {}))
+        except LgmError:
+            raise
         except Exception as error:
             message = f"`{piece.text}` cannot be evaluated: {type(error).__name__}: {error}."
             raise self.formula.error(message, piece.span) from error
+        return value.__wrapped__ if isinstance(value, FactorValues) else value
 
-    def reachable(self, name: str) -> bool:
-        """Whether a name stands for something."""
-        return name in self.frame.columns or name in self.env or name in TRANSFORMS or hasattr(builtins, name)
+    def require(self, expression: Expression, span: Span) -> None:
+        """Raise unless every name in an expression stands for something.
 
-    def require(self, name: str, piece: Piece | None = None) -> None:
-        """Raise unless a name is a column, in ``env`` or in the caller's scope."""
-        if self.reachable(name):
-            return
-        span = self.formula.find(name) or (piece.span if piece else None)
-        message = f"`{name}` is not a column of the data, and no such name is in reach."
-        columns = [str(c) for c in self.frame.attrs.get("columns", self.frame.columns)]
-        shown = ", ".join(columns[:12]) + (", ..." if len(columns) > 12 else "")
-        hint = suggest(name, columns)
-        raise self.formula.error(
-            f"{message} {hint}".strip(),
-            span,
-            f"a column of the data ({shown}), or a name in `env` or in your own scope.",
-        )
+        Raises
+        ------
+        FormulaError
+            The name is marked; close matches are suggested.
+        """
+        names = expression.names(self.frame.columns, self.env)
+        for name in names.functions:
+            if function(name, self.env) is None:
+                message = unknown_call_message(name, self.term_names)
+                raise self.formula.error(message, self.formula.find(name) or span)
+        for name in names.others:
+            if self._is_nothing(name, alone=expression.is_name):
+                known = list(self.columns or self.frame.columns)
+                message = f"`{name}` is not a column of the data, and no such name is in reach. {suggest(name, known)}"
+                raise self.formula.error(
+                    message.strip(),
+                    self.formula.find(name) or span,
+                    f"a column of the data ({listed(known)}), or a name in `env` or in your own scope.",
+                )
+
+    def _is_nothing(self, name: str, *, alone: bool) -> bool:
+        """Whether a name has no value here; ``id`` is a function of Python, but ``s(id)`` means a column."""
+        if name in self.env:
+            return alone and (callable(self.env[name]) or isinstance(self.env[name], ModuleType))
+        value = TRANSFORMS.get(name, getattr(builtins, name, None))
+        return alone or not isinstance(value, (type, ModuleType))
 
     def numbers(self, piece: Piece, role: str) -> FloatArray:
         """A piece as one finite number per row.
@@ -129,55 +136,69 @@ class Scope:
             If it is not numeric, not of the right length, or not finite.
         """
         values = self.column(piece, role)
-        if isinstance(values.dtype, pd.CategoricalDtype) or not pd.api.types.is_numeric_dtype(values.dtype):
+        if pd.api.types.is_bool_dtype(values.dtype) or not pd.api.types.is_numeric_dtype(values.dtype):
+            kind = kind_of(values)
             raise self.formula.error(
-                f"{role} `{piece.text}` holds {_kind(values)}, but it must be numeric.",
-                piece.span,
-                "a column of numbers.",
+                f"{role} `{piece.text}` holds {kind}, but it must be numeric.{_HINTS.get(kind, '')}",
+                self.formula.find(piece.text) or piece.span,
+                "a column of numbers, or an expression that gives numbers.",
             )
+        if np.issubdtype(np.asarray(values).dtype, np.complexfloating):
+            raise self.formula.error(f"{role} `{piece.text}` holds complex numbers.", piece.span, "real numbers.")
         out = values.to_numpy(dtype=float, na_value=np.nan)
         bad = np.flatnonzero(~np.isfinite(out))
         if bad.size:
             raise DataError(
                 f"{role} `{piece.text}` is not finite in {bad.size} of {out.size} rows "
-                f"(first: {_rows(values.index[bad])}). Give finite numbers, or remove these rows."
+                f"(first: {listed(values.index[bad], 5)}). Give finite numbers, or remove these rows."
             )
         return out
 
     def column(self, piece: Piece, role: str) -> pd.Series:
-        """A piece as one value per row."""
+        """A piece as one value per row.
+
+        Raises
+        ------
+        FormulaError
+            If it is a single value, or has another number of rows; nothing is recycled.
+        """
         value = self.value(piece)
-        if not isinstance(value, pd.Series):
-            array = np.asarray(value)
-            if array.shape != (self.n,):
-                shape = "a single value" if array.ndim == 0 else f"an array of shape {array.shape}"
-                raise self.formula.error(
-                    f"{role} `{piece.text}` is {shape}, but the data have {self.n} rows.",
-                    piece.span,
-                    "one value per row.",
-                )
-            value = pd.Series(array, index=self.frame.index, name=piece.text)
-        return value
-
-    def data_names(self, pieces: Iterator[str]) -> list[str]:
-        """Columns of the data that pieces of the formula use, in order."""
-        return list(dict.fromkeys(name for text in pieces for name in names_in(text) if name in self.frame.columns))
+        if isinstance(value, (list, tuple)):
+            value = np.asarray(value)
+        column = per_row(value, self.frame, piece.text)
+        if column is None:
+            raise self.formula.error(
+                f"{role} `{piece.text}` is {shape_of(value)}, but {self.n} rows are in use.",
+                piece.span,
+                "one value per row.",
+            )
+        return plain(column) if column.dtype == object else column
 
 
-def _kind(values: pd.Series) -> str:
-    if pd.api.types.is_datetime64_any_dtype(values.dtype):
-        return "dates"
-    return "categories" if isinstance(values.dtype, pd.CategoricalDtype) else f"{values.dtype} values"
+def shape_of(value: Any) -> str:
+    """Size of a value that should have one entry per row, in words."""
+    shape = np.shape(value)
+    if not shape:
+        return (
+            f"a single value, {value!r}" if isinstance(value, (int, float, np.generic)) else f"a {type(value).__name__}"
+        )
+    return f"an array of {shape[0]} values" if len(shape) == 1 else f"an array of shape {shape}"
 
 
-def _rows(index: pd.Index) -> str:
-    return ", ".join(str(i) for i in index[:5]) + (", ..." if len(index) > 5 else "")
+def pieces(formula: Formula) -> Iterator[Piece]:
+    """The pieces of the right-hand side that are Python: groupings, arguments of term calls, offsets."""
+    for bar in formula.bars:
+        yield from bar.group
+    for call in formula.calls:
+        yield from call.args
+        yield from (piece for _, piece in call.keywords)
+    yield from formula.offsets
 
 
 def option(scope: Scope, piece: Piece, name: str, accepted: tuple[Any, ...]) -> Any:
     """The value of an argument that must be one of a few."""
     value = scope.value(piece)
     if not isinstance(value, (str, bool, int)) or value not in accepted:
-        listed = ", ".join(repr(a) for a in accepted)
-        raise scope.formula.error(f"{name}={piece.text} is not known.", piece.span, f"{name} = {listed}.")
+        listed_options = ", ".join(repr(a) for a in accepted)
+        raise scope.formula.error(f"{name}={piece.text} is not known.", piece.span, f"{name} = {listed_options}.")
     return value

@@ -1,81 +1,18 @@
-"""The fixed part: formulaic's whole grammar, as sparse columns."""
+"""The fixed effects: a well-conditioned basis, and whether the data can tell their columns apart."""
 
 from __future__ import annotations
 
-import warnings
+from collections.abc import Sequence
 
 import numpy as np
-import pandas as pd
 import scipy.sparse as sp
-from formulaic import Formula as Formulaic
-from formulaic import ModelSpec
-from formulaic.errors import DataMismatchWarning, FormulaicError
 
-from lgm.errors import DataError
-from lgm.formula import unknown_call_message
+from lgm.errors import IdentifiabilityError
 from lgm.pattern import FloatArray
-from lgm.scope import Scope, names_in
-from lgm.tokens import Span
 
-
-def materialise(source: Formulaic | ModelSpec, scope: Scope, span: Span) -> tuple[ModelSpec, sp.csc_array, list[str]]:
-    """Columns of a formula, or of one that was encoded before, at the rows of a scope.
-
-    Returns
-    -------
-    spec : ModelSpec
-        What encodes other rows in the same way (levels, knots, centres).
-    columns : sparse array (n, p)
-    names : list of str
-        formulaic's names.
-
-    Raises
-    ------
-    FormulaError
-        For an unknown name or a failing expression, with its place marked.
-    DataError
-        For levels that the fit does not have, or values that are not finite.
-    """
-    formula = source.formula if isinstance(source, ModelSpec) else source
-    _require_names(formula, scope, span)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", DataMismatchWarning)
-            matrix = source.get_model_matrix(scope.frame, context=scope.env, output="sparse", na_action="ignore")
-    except DataMismatchWarning as mismatch:
-        raise DataError(f"{mismatch} Give rows with levels that were in the data of the fit.") from None
-    except FormulaicError as error:
-        cause = error.__cause__ or error
-        raise scope.formula.error(f"The fixed part cannot be evaluated: {cause}.", span) from error
-    spec = matrix.model_spec
-    columns = sp.csc_array(matrix.__wrapped__ if hasattr(matrix, "__wrapped__") else matrix)
-    names = [str(name) for name in spec.column_names]
-    _require_finite(columns, names, scope)
-    return spec, columns, names
-
-
-def _require_names(formula: Formulaic, scope: Scope, span: Span) -> None:
-    for term in formula:
-        for factor in term.factors:
-            if str(factor.eval_method.value) == "literal":
-                continue
-            for name in names_in(factor.expr):
-                called = f"{name}(" in factor.expr.replace(" ", "")
-                if called and not scope.reachable(name):
-                    where = scope.formula.find(factor.expr) or span
-                    raise scope.formula.error(unknown_call_message(name, scope.term_names), where)
-                scope.require(name)
-
-
-def _require_finite(columns: sp.csc_array, names: list[str], scope: Scope) -> None:
-    bad = np.flatnonzero(~np.isfinite(columns.data))
-    if bad.size:
-        column = int(np.searchsorted(columns.indptr, bad[0], side="right") - 1)
-        row = scope.frame.index[columns.indices[bad[0]]]
-        raise DataError(
-            f"the column `{names[column]}` is {columns.data[bad[0]]} in row {row}; every predictor must be finite. "
-            "Look at its transformation, such as the logarithm of zero."
-        )
+# A column whose squared residual on the others is this small, relative to its own square, adds nothing that survives
+# double precision: rounding in the Gram matrix leaves about 1e-15.
+COLLINEAR = 1e-12
 
 
 def standardise(x: sp.csc_array, intercept: int | None) -> tuple[sp.csc_array, FloatArray]:
@@ -91,28 +28,78 @@ def standardise(x: sp.csc_array, intercept: int | None) -> tuple[sp.csc_array, F
         B.
     """
     n, p = x.shape
-    shift, scale, columns = np.zeros(p), np.ones(p), []
+    shift, scale = np.zeros(p), np.ones(p)
+    out = sp.csc_array((x.data.astype(float), x.indices, x.indptr), shape=x.shape)
     for j in range(p):
-        column = x[:, [j]]
+        part = slice(out.indptr[j], out.indptr[j + 1])
         if j != intercept:
-            if intercept is not None and column.nnz == n:
-                shift[j] = column.data.mean()
-                column = sp.csc_array(column.toarray() - shift[j])
-            scale[j] = np.sqrt(np.sum(column.data**2) / n) or 1.0
-        columns.append(column / scale[j])
+            if intercept is not None and part.stop - part.start == n:
+                shift[j] = out.data[part].mean()
+                out.data[part] -= shift[j]
+            scale[j] = np.sqrt(np.sum(out.data[part] ** 2) / n) or 1.0
+        out.data[part] /= scale[j]
     basis = np.diag(1.0 / scale)
     if intercept is not None:
         basis[intercept] -= shift / scale
-    return sp.csc_array(sp.hstack(columns, format="csc") if columns else x), basis
+    return out, basis
 
 
-def unseen_levels(scope: Scope, training: dict[str, pd.Index]) -> None:
-    """Raise if a factor of the fixed part has a level that the fit does not have."""
-    for name, levels in training.items():
-        values = pd.Index(scope.frame[name].unique())
-        unknown = [str(v) for v in values if v not in levels]
-        if unknown:
-            raise DataError(
-                f"`{name}` has level(s) that the fit does not have: {', '.join(unknown[:5])}. "
-                f"Known levels: {', '.join(str(v) for v in levels[:8])}{', ...' if len(levels) > 8 else ''}."
+def _residuals(gram: FloatArray) -> FloatArray:
+    """Squared length of what each column adds to the ones before it, relative to its own length."""
+    length = np.sqrt(np.diag(gram))
+    left = gram / np.outer(length, length)
+    try:
+        pivots = np.diag(np.linalg.cholesky(left)) ** 2
+        if np.all(pivots > COLLINEAR):
+            return pivots
+    except np.linalg.LinAlgError:
+        pass
+    out = np.ones(length.size)
+    for j in range(length.size):
+        out[j] = max(left[j, j], 0.0)
+        if out[j] > COLLINEAR:
+            left -= np.outer(left[:, j], left[j]) / left[j, j]
+    return out
+
+
+def require_full_rank(x: sp.csc_array, names: Sequence[str], intercept: int | None) -> None:
+    """Check the fixed effects at the rows with a response.
+
+    Raises
+    ------
+    IdentifiabilityError
+        If a column is zero, constant beside the intercept, or a combination of others, which are named.
+    """
+    for j, name in enumerate(names):
+        values = x.data[x.indptr[j] : x.indptr[j + 1]]
+        if not np.any(values):
+            raise IdentifiabilityError(
+                f"the column `{name}` is zero in every row with a response, so nothing is known about it. Remove the "
+                "column; a level of a factor that only rows without a response have goes away with these rows."
             )
+        full = intercept is not None and j != intercept and values.size == x.shape[0]
+        if full and np.ptp(values) <= COLLINEAR * np.max(np.abs(values)):
+            raise IdentifiabilityError(
+                f"the column `{name}` is {values[0]:g} in every row, like the intercept. Remove one of the two."
+            )
+    standard, _ = standardise(x, intercept)
+    gram = (standard.T @ standard).toarray()
+    redundant = np.flatnonzero(_residuals(gram) <= COLLINEAR) if gram.size else []
+    if len(redundant):
+        j = int(redundant[0])
+        weights = np.abs(np.linalg.lstsq(gram[:j, :j], gram[:j, j], rcond=None)[0])
+        partners = [f"`{names[i]}`" for i in np.flatnonzero(weights > 1e-6 * weights.max())]
+        others = f"{', '.join(partners[:-1])} and {partners[-1]}" if len(partners) > 1 else partners[0]
+        what = "a linear function" if len(partners) == 1 else "a linear combination"
+        raise IdentifiabilityError(
+            f"the column `{names[j]}` is {what} of {others}, so the data cannot tell them apart. Remove one of them."
+        )
+
+
+def adds(x: sp.csc_array, values: FloatArray, intercept: int | None) -> bool:
+    """Whether a column is outside the span of the fixed effects so far."""
+    n = values.size
+    column = sp.csc_array((values, np.arange(n), np.array([0, n])), shape=(n, 1))
+    standard, _ = standardise(sp.csc_array(sp.hstack([x, column], format="csc")), intercept)
+    gram = (standard.T @ standard).toarray()
+    return bool(gram[-1, -1] > 0 and _residuals(gram)[-1] > COLLINEAR)

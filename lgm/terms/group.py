@@ -3,101 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import pandas as pd
 import scipy.sparse as sp
 from formulaic import Formula as Formulaic
 from formulaic import ModelSpec
 
-from lgm.errors import DataError
+from lgm.errors import DataError, IdentifiabilityError
 from lgm.formula import Bar
+from lgm.frame import listed
 from lgm.pattern import FloatArray, IntArray
 from lgm.precision.correlated import Correlated
 from lgm.precision.iid import Iid
 from lgm.priors import lkj
 from lgm.scope import Scope
 from lgm.terms.block import Block, Parameter
-from lgm.terms.fixed import materialise
+from lgm.terms.columns import materialise
+from lgm.terms.grouping import Grouping
 from lgm.terms.term import Encoded, Novel, Variable, sd_parameter
-from lgm.tokens import Piece
 
 DEFAULT_LKJ = 2.0
-
-
-@dataclass(frozen=True)
-class Grouping:
-    """The levels of ``g`` or ``a:b``: observed values, or combinations of values, in sorted order."""
-
-    factors: tuple[Piece, ...]
-    values: tuple[pd.Index, ...]  # of each factor
-    keys: pd.Index  # observed combinations, as one integer each
-    labels: np.ndarray[Any, Any]
-
-    @classmethod
-    def of(cls, bar: Bar, scope: Scope) -> Grouping:
-        """Read the levels from the data."""
-        factors = bar.group
-        values, codes = [], []
-        for factor in factors:
-            column = scope.column(factor, "the grouping factor")
-            categories = _levels(column)
-            values.append(categories)
-            codes.append(categories.get_indexer(_plain(column)))
-        combined = _combine(codes, values)
-        keys = pd.Index(np.unique(combined))
-        labels = _labels(keys, values)
-        return cls(factors, tuple(values), keys, labels)
-
-    def codes(self, scope: Scope) -> tuple[IntArray, list[str]]:
-        """Position of each row's level, -1 if the fit does not have it, and the labels of unknown levels by row."""
-        columns = [_plain(scope.column(factor, "the grouping factor")) for factor in self.factors]
-        parts = [values.get_indexer(column) for values, column in zip(self.values, columns, strict=True)]
-        known = np.all([part >= 0 for part in parts], axis=0)
-        combined = np.where(known, _combine(parts, self.values), -1)
-        codes = np.where(known, self.keys.get_indexer(combined), -1)
-        names = [":".join(str(c.iloc[i]) for c in columns) for i in range(scope.n)] if np.any(codes < 0) else []
-        return codes.astype(np.int64), names
-
-    @property
-    def n(self) -> int:
-        """Number of levels."""
-        return len(self.keys)
-
-
-def _plain(column: pd.Series) -> pd.Series:
-    if isinstance(column.dtype, pd.CategoricalDtype):
-        return column.astype(column.cat.categories.dtype)
-    return column
-
-
-def _levels(column: pd.Series) -> pd.Index:
-    """Observed values: in the order of the categories if there are any, else sorted where they can be."""
-    if isinstance(column.dtype, pd.CategoricalDtype):
-        return column.cat.remove_unused_categories().cat.categories
-    unique = pd.Index(column.unique())
-    try:
-        return unique.sort_values()
-    except TypeError:  # values of several types: their order of appearance
-        return unique
-
-
-def _combine(codes: list[Any], values: tuple[pd.Index, ...] | list[pd.Index]) -> IntArray:
-    combined = np.zeros(len(codes[0]), dtype=np.int64)
-    for code, index in zip(codes, values, strict=True):
-        combined = combined * len(index) + code
-    return combined
-
-
-def _labels(keys: pd.Index, values: list[pd.Index]) -> np.ndarray[Any, Any]:
-    if len(values) == 1:
-        return np.asarray(values[0])
-    rest, parts = np.asarray(keys), []
-    for index in reversed(values):
-        rest, code = np.divmod(rest, len(index))
-        parts.append(np.asarray(index)[code].astype(str))
-    return np.array([":".join(p) for p in zip(*reversed(parts), strict=True)], dtype=object)
 
 
 @dataclass(frozen=True)
@@ -135,18 +60,14 @@ class GroupTerm:
 
     def encode(self, scope: Scope) -> Encoded:
         """Columns at other rows; unknown levels get effects of their own."""
-        columns = materialise(self.spec, scope, self.bar.effects.span)[1]
-        codes, names = self.grouping.codes(scope)
-        z = _spread(columns, codes, self.grouping.n)
-        unknown = codes < 0
-        if not np.any(unknown):
+        what = f"The part before the bar of {self.bar.text}"
+        columns = materialise(self.spec, scope, self.bar.effects.span, what)[1]
+        known, new, labels = self.grouping.codes(scope)
+        z = _spread(columns, known, self.grouping.n)
+        if not labels.size:
             return Encoded(z)
-        labels, new_codes = np.unique([names[i] for i in np.flatnonzero(unknown)], return_inverse=True)
-        placed = np.full(codes.size, -1, dtype=np.int64)
-        placed[unknown] = new_codes
-        shown = ", ".join(labels[:5]) + (", ..." if len(labels) > 5 else "")
-        what = f"{len(labels)} new level(s) of {self.bar.group_name} ({shown})"
-        return Encoded(z, novel=Novel(what, _spread(columns, placed, len(labels)), self._draw, population=True))
+        what = f"{len(labels)} new level(s) of {self.bar.group_name} ({listed(labels.tolist(), 5)})"
+        return Encoded(z, novel=Novel(what, _spread(columns, new, len(labels)), self._draw, population=True))
 
     def _draw(
         self, sd: FloatArray, shape: FloatArray, b: FloatArray, normals: FloatArray, factor: FloatArray
@@ -176,23 +97,25 @@ def build(bar: Bar, scope: Scope) -> GroupTerm:
     Raises
     ------
     FormulaError
-        If the left side cannot be evaluated.
+        If the effects or the grouping cannot be evaluated.
     DataError
-        If the group has a single level, or the left side is empty.
+        If the group has a single level.
+    IdentifiabilityError
+        If an effect is zero in every row.
     """
-    grouping = Grouping.of(bar, scope)
+    grouping, codes = Grouping.of(bar, scope)
     group = bar.group_name
     if grouping.n == 1:
         raise DataError(
             f"the group `{group}` in {bar.text} has one level ({grouping.labels[0]}): a variance between levels "
             f"needs at least two. Remove the term, or use another grouping."
         )
-    spec, columns, names = materialise(Formulaic(bar.effects.text), scope, bar.effects.span)
+    what = f"The part before the bar of {bar.text}"
+    spec, columns, names = materialise(Formulaic(bar.effects.text), scope, bar.effects.span, what)
     q = len(names)
-    if q == 0:
-        raise DataError(
-            f"{bar.text} has no effect left of its bar; accepted: (1 | {group}), (x | {group}), (0 + x | {group})"
-        )
+    empty = [name for k, name in enumerate(names) if not np.any(columns[:, [k]].data)]
+    if empty:
+        raise IdentifiabilityError(f"the effect `{empty[0]}` in {bar.text} is zero in every row; remove it.")
     scales = _value_scales(columns, scope.n)
     parameters: list[Parameter] = [
         sd_parameter(f"sd({name}|{group})", scope.sd_y / s) for name, s in zip(names, scales, strict=True)
@@ -204,7 +127,6 @@ def build(bar: Bar, scope: Scope) -> GroupTerm:
         corr = tuple(f"corr({a},{b}|{group})" for a, b in pairs)
         parameters.append(Parameter(corr, "corr", lkj(DEFAULT_LKJ), 0.0, f"corr({group})", q))
     block = Block(bar.text, template, np.tile(np.arange(q), grouping.n), tuple(parameters))
-    codes, _ = grouping.codes(scope)
     return GroupTerm(bar.text, bar, grouping, spec, tuple(names), _spread(columns, codes, grouping.n), block)
 
 

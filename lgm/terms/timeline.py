@@ -29,7 +29,7 @@ class Timeline:
         return self.times.size
 
     def locate(self, values: FloatArray) -> tuple[IntArray, FloatArray, IntArray]:
-        """Position of each value (-1 if new), the distinct new values, each row's position among these (-1 if known)."""
+        """Position of each value (-1 if new), the distinct new values, where each row is among these (-1 if known)."""
         at = np.minimum(np.searchsorted(self.times, values), self.n - 1)
         known = self.times[at] == values
         new, new_codes = np.unique(values[~known], return_inverse=True)
