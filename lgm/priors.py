@@ -254,9 +254,12 @@ class Scalar:
         return biject_to(self.distribution.support).inv(value)
 
     def log_prior(self, value: jax.Array) -> jax.Array:
-        """Log density of the natural value; -inf outside the support."""
-        inside = self.distribution.support(value[0])
-        return jnp.where(inside, self.distribution.log_prob(value[0]), -jnp.inf)
+        """Log density of the natural value; -inf outside the support, to which zero belongs as an end of the half line."""
+        support = self.distribution.support
+        if isinstance(support, type(constraints.positive)):
+            support = constraints.nonnegative
+        density = self.distribution.log_prob(value[0])
+        return jnp.where(support(value[0]) & ~jnp.isnan(density), density, -jnp.inf)
 
     def log_prior_working(self, x: jax.Array) -> jax.Array:
         """Log density of the working value, Jacobian included."""

@@ -139,12 +139,13 @@ def sample(post: Posterior, mode: FoldedMode, *, draws: int, seed: int, progress
     if 8.0 * EVALUATIONS * post.dim * (per_point + 1) > STORED_BYTES:
         per_point = 0
     folded = post.hyper.folded
-    proposals = [Proposal(mode.x, mode.root, folded)]
     rounds: list[tuple[FloatArray, FloatArray, Evaluations]] = []
     with jax.enable_x64(True), tqdm(total=EVALUATIONS, disable=not progress, desc="lgm", unit="value") as bar:
+        proposals = [Proposal(mode.x, _widened(post, mode, per_point), folded)]
         for r in range(ROUNDS):
             x = proposals[-1].draw(EVALUATIONS, seed + r)
-            rounds.append((x, *_evaluate_all(post, x, seed, r, per_point, bar)))
+            key = jax.random.fold_in(jax.random.key(seed), 1 + r)
+            rounds.append((x, *_evaluate_all(post, x, key, per_point, bar)))
             points = np.concatenate([x for x, _, _ in rounds])
             values = np.concatenate([e.log_density for _, _, e in rounds])
             mixture = logsumexp([q.log_density(points) for q in proposals], axis=0) - np.log(len(proposals))
@@ -167,17 +168,34 @@ def sample(post: Posterior, mode: FoldedMode, *, draws: int, seed: int, progress
     )
 
 
+def _widened(post: Posterior, mode: FoldedMode, per_point: int) -> FloatArray:
+    """The root of the inverse curvature with each direction as wide as the wider of its two sides.
+
+    At ``mode +- sqrt(2) root_k`` a Gaussian has fallen by one; where the density has fallen by less, that side is
+    ``drop^-1/2`` wide in units of the direction.
+    """
+    d = mode.x.size
+    steps = np.sqrt(2.0) * np.concatenate([mode.root.T, -mode.root.T])
+    points = np.tile(mode.x, (-(-2 * d // BATCH) * BATCH, 1))
+    points[: 2 * d] += steps
+    points = np.where(post.hyper.folded, np.abs(points), points)
+    values = _evaluate_all(post, points, jax.random.key(0), per_point)[1].log_density[: 2 * d]
+    drop = np.min((mode.value - values).reshape(2, d), axis=0)
+    return mode.root * np.clip(drop, 0.1, 1.0) ** -0.5
+
+
 def _evaluate_all(
-    post: Posterior, x: FloatArray, seed: int, r: int, per_point: int, bar: tqdm
+    post: Posterior, x: FloatArray, key: jax.Array, per_point: int, bar: tqdm | None = None
 ) -> tuple[FloatArray, Evaluations]:
-    key = jax.random.fold_in(jax.random.key(seed), 1 + r)
+    """Natural thetas and evaluations at proposal points, batch by batch."""
     parts = []
     for start in range(0, len(x), BATCH):
         batch = jnp.asarray(x[start : start + BATCH])
         found = _evaluate(post, batch, key, jnp.arange(start, start + BATCH), per_point)
         value, theta, mean, draws = (np.asarray(part) for part in found)
         parts.append((value, theta, mean if per_point else mean[:, :0], draws))
-        bar.update(BATCH)
+        if bar is not None:
+            bar.update(BATCH)
     value, theta, mean, draws = (np.concatenate(column) for column in zip(*parts, strict=True))
     return theta, Evaluations(value, mean, draws)
 
