@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -52,8 +52,8 @@ def of(fit: Fit, j: int) -> Curve:
     piece = term.piece
     at = d.scope.numbers(piece, f"the variable of {term.label}")[d.rows.observed]
     x = term.timeline.times if term.kind == "walk" else np.linspace(at.min(), at.max(), _GRID)
-    # a column that is called like the whole expression stands for its value
-    found = term.encode(d.scope.on(pd.DataFrame({piece.text.strip("`"): x})))
+    # the term over a plain column in place of its expression, such as log(x)
+    found = replace(term, piece=replace(piece, text="x")).encode(d.scope.on(pd.DataFrame({"x": x})))
     place = d.term_slices()[j]
     own = np.arange(d.p + place.start, d.p + place.stop)
     lines = [name for name in term.null if name in d.null_names]

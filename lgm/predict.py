@@ -122,10 +122,12 @@ def _fresh(fit: Fit, j: int, rows: designs.NewRows, rng: np.random.Generator) ->
     b = fit.effects.draws[:, d.p + place.start : d.p + place.stop]
     normals = rng.standard_normal((len(theta), novel.z.shape[1]))
     factor = fit.scales.get(d.terms[j].label, np.ones(1))
-    means, draws = (
-        np.asarray(novel.draw(theta[:, sd0:sd1], theta[:, shape0:shape1], b, z, factor))
-        for z in (np.zeros_like(normals), normals)
-    )
+    sd, shape = theta[:, sd0:sd1], theta[:, shape0:shape1]
+    draws = np.asarray(novel.draw(sd, shape, b, normals, factor))
+    # The mean is linear in b. Without shape parameters theta is not in it, so that the mean of b gives it exactly.
+    if shape.shape[1] == 0:
+        b, sd, shape = fit.effects.mean[None, d.p + place.start : d.p + place.stop], sd[:1], shape[:1]
+    means = np.asarray(novel.draw(sd, shape, b, np.zeros((len(b), normals.shape[1])), factor))
     return _Fresh(means, draws)
 
 

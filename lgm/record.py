@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -17,10 +17,12 @@ from formulaic import Formula as Formulaic
 from lgm import archive
 from lgm.design import Design
 from lgm.errors import LgmError
+from lgm.expression import Expression
 from lgm.inference.mode import Mode
 from lgm.inference.nuts import Draws
 from lgm.latent import EffectDraws
-from lgm.scope import names_in
+from lgm.scope import pieces
+from lgm.terms.columns import expression, factors
 
 if TYPE_CHECKING:
     from lgm.results import Fit
@@ -81,8 +83,6 @@ class Record:
 def of(fit: Fit) -> Record:
     """The record of a fit."""
     d, given = fit.design, fit.inputs
-    used = names_used(d)
-    env = {name: given.env[name] for name in used if name in given.env and name not in d.scope.frame.columns}
     rows = d.rows
     return Record(
         inputs={
@@ -91,14 +91,14 @@ def of(fit: Fit) -> Record:
             "family": given.family,
             "priors": given.priors,
             "weights": None if given.weights is None else d.all_weights,
-            "env": env,
+            "env": {name: given.env[name] for name in names_used(d, given.env)},
             "missing": given.missing,
         },
         rows={
             "kept": rows.kept,
             "dropped": rows.dropped,
             "missing_in": rows.missing_in,
-            "columns": list(d.scope.frame.attrs.get("columns", d.scope.frame.columns)),
+            "columns": list(d.scope.columns),
         },
         settings={
             **{name: getattr(fit, name) for name in _SETTINGS},
@@ -139,16 +139,12 @@ def read(path: str | os.PathLike[str]) -> Record:
     return Record(inputs, parts["rows"], parts["settings"], header["names"], *results)
 
 
-def names_used(d: Design) -> list[str]:
-    """Every name that the formula evaluates: columns, variables, functions, modules."""
-    return list(dict.fromkeys(name for text in _texts(d) for name in names_in(text)))
-
-
-def _texts(d: Design) -> Iterator[str]:
+def names_used(d: Design, env: Mapping[str, Any]) -> list[str]:
+    """Names of the formula that ``env`` has to provide: all but columns, formulaic's functions and Python's."""
     formula = d.formula
-    yield formula.response.text
-    effects = [Formulaic(source) for source in (formula.fixed, *(bar.effects.text for bar in formula.bars))]
-    yield from (factor.expr for part in effects for term in part for factor in term.factors)
-    yield from (piece.text for bar in formula.bars for piece in bar.group)
-    pieces = [p for call in formula.calls for p in (*call.args, *(value for _, value in call.keywords))]
-    yield from (piece.text for piece in (*pieces, *formula.offsets))
+    sides = [Formulaic(source) for source in (formula.fixed, *(bar.effects.text for bar in formula.bars))]
+    used = [expression(factor) for side in sides for factor in factors(side)]
+    used += [Expression.of(piece.text) for piece in (formula.response, *pieces(formula))]
+    columns = d.scope.frame.columns  # arrays of the scope with one value per row are among them
+    found = [each.names(columns, env) for each in used]
+    return [name for names in found for name in (*names.others, *names.functions) if name in env]

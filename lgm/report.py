@@ -29,7 +29,7 @@ def verdict(summary: pd.DataFrame, draws: Draws) -> str:
         return "Exact: every hyperparameter is fixed, so the draws are independent."
     moving = summary[summary["sd"] > 0]
     chains, kept, _ = draws.theta.shape
-    diverging = int(draws.stats["diverging"].sum())
+    diverging = int(np.sum(draws.stats.get("diverging", 0)))
     rhat, ess = moving["r_hat"].max(), moving[["ess_bulk", "ess_tail"]].min(axis=None)
     shown = "no R-hat from one chain" if chains == 1 else f"largest R-hat {rhat:.3f}"
     plural = "" if diverging == 1 else "s"

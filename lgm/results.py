@@ -233,7 +233,8 @@ class Fit:
         -------
         pandas.DataFrame
             Columns mean, sd and the interval's ends, with the index of the data. Neither noise nor the draws of new
-            effects enter the mean, which is an exact mixture over the draws of theta.
+            effects enter the mean: it is an exact mixture over the draws of theta (at new times of an ar1, an average
+            over draws of the fitted effects).
         """
         return predict.predict(
             self,

@@ -65,5 +65,4 @@ def _with_rows(design: Design, kept: Record) -> Design:
     """The design, with the rows counted as in the data that the user gave."""
     was = kept.rows
     rows = replace(design.rows, kept=was["kept"], dropped=was["dropped"], missing_in=was["missing_in"])
-    design.scope.frame.attrs["columns"] = was["columns"]
-    return replace(design, rows=rows)
+    return replace(design, rows=rows, scope=replace(design.scope, columns=tuple(was["columns"])))
