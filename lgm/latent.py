@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import numpy.typing as npt
 
 from lgm.analyse import Analysed
+from lgm.inference.draws import Draws
 from lgm.pattern import FloatArray
 from lgm.posterior import Posterior, effects, variances
 
@@ -56,45 +59,102 @@ def _variance_chunk(post: Posterior, thetas: jax.Array, functionals: jax.Array) 
     return jnp.sum(own, axis=0), jnp.sum(other, axis=0)
 
 
-def draw_effects(analysed: Analysed, thetas: FloatArray, seed: int) -> EffectDraws:
-    """Draw u from its conditional for every theta, in chunks of bounded memory.
+def draw_effects(analysed: Analysed, drawn: Draws, seed: int) -> EffectDraws:
+    """One draw of u for every draw of theta; means and variances as mixtures over theta.
+
+    Effects that the engine computed along with its weights are used where they suffice.
 
     Parameters
     ----------
     analysed : Analysed
-    thetas : float array (S, k)
-        Kept draws of theta, natural scale.
+    drawn : Draws
+        Of theta.
     seed : int
     """
-    post, p = analysed.posterior, analysed.reference.size
+    thetas = drawn.theta.reshape(-1, drawn.theta.shape[-1])
+    if drawn.points is not None and drawn.points.draws.shape[-1]:
+        mean, spread, draws = _from_points(analysed, drawn, thetas, seed)
+    else:
+        mean, spread, draws = _from_conditionals(analysed, thetas, seed)
+    return EffectDraws(draws, mean, np.sqrt(spread + _mean_variances(analysed, thetas)))
+
+
+def _from_conditionals(
+    analysed: Analysed, thetas: FloatArray, seed: int
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Mean and variance of the conditional means over theta, and draws, chunk by chunk."""
+    draws = np.empty((len(thetas), analysed.posterior.dim))
+    total, square = np.zeros(draws.shape[1]), np.zeros(draws.shape[1])
+    first = None
+    for place, mean, draw in _conditionals(analysed.posterior, thetas, np.arange(len(thetas)), seed):
+        draws[place] = analysed.natural(draw)
+        means = analysed.natural(mean)
+        first = means[0] if first is None else first  # a shift, against cancellation in the variance
+        total += np.sum(means - first, axis=0)
+        square += np.sum((means - first) ** 2, axis=0)
+    average = total / len(thetas)
+    return first + average, np.maximum(square / len(thetas) - average**2, 0.0), draws
+
+
+def _conditionals(
+    post: Posterior, thetas: FloatArray, counters: npt.NDArray[np.int64], seed: int
+) -> Iterator[tuple[slice, FloatArray, FloatArray]]:
+    """Places, conditional means and draws in chunks of bounded memory, internal coordinates."""
     n_normals = post.n_normals
     chunk = int(np.clip(CHUNK_BYTES // (8 * 4 * n_normals), 1, 250))
-    total = len(thetas)
     with jax.enable_x64(True):
         key = jax.random.fold_in(jax.random.key(seed), 1)
-        means, draws = np.empty((total, post.dim)), np.empty((total, post.dim))
-        for start in range(0, total, chunk):
-            at = np.minimum(np.arange(start, start + chunk), total - 1)  # the last chunk has the same shape
-            mean, draw = _draw_chunk(post, jnp.asarray(thetas[at]), key, jnp.asarray(at), n_normals)
-            stop = min(start + chunk, total)
-            means[start:stop], draws[start:stop] = mean[: stop - start], draw[: stop - start]
-        conditional = _mean_variances(analysed, thetas, min(chunk, 50))
-    means = analysed.natural(means)
-    sd = np.sqrt(means.var(axis=0) + conditional)
-    mean = means.mean(axis=0)
-    del means
-    return EffectDraws(analysed.natural(draws), mean, sd)
+        for start in range(0, len(thetas), chunk):
+            at = np.minimum(np.arange(start, start + chunk), len(thetas) - 1)  # every chunk has the same shape
+            mean, draw = _draw_chunk(post, jnp.asarray(thetas[at]), key, jnp.asarray(counters[at]), n_normals)
+            stop = min(start + chunk, len(thetas))
+            yield slice(start, stop), np.asarray(mean)[: stop - start], np.asarray(draw)[: stop - start]
 
 
-def _mean_variances(analysed: Analysed, thetas: FloatArray, chunk: int) -> FloatArray:
-    """Average conditional variance of the printed effects over evenly spaced thetas."""
+def _from_points(
+    analysed: Analysed, drawn: Draws, thetas: FloatArray, seed: int
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """The same from weighted points: means use the weights of all points, not the resampled ones."""
+    points, index = drawn.points, drawn.index
+    assert points is not None and index is not None
+    weights = np.exp(points.log_weights)
+    means = analysed.natural(points.mean)
+    mean = weights @ means
+    spread = weights @ (means - mean) ** 2
+    occurrence = _occurrences(index)
+    kept = np.flatnonzero(occurrence < points.draws.shape[-1])
+    draws = np.empty((index.size, analysed.posterior.dim))
+    draws[kept] = points.draws[index[kept], :, occurrence[kept]]
+    more = np.flatnonzero(occurrence >= points.draws.shape[-1])
+    for place, _, draw in _conditionals(analysed.posterior, thetas[more], more, seed):
+        draws[more[place]] = draw
+    return mean, spread, analysed.natural(draws)
+
+
+def _occurrences(index: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """How often each entry has occurred before."""
+    order = np.argsort(index, kind="stable")
+    ranked = index[order]
+    starts = np.flatnonzero(np.concatenate([[True], ranked[1:] != ranked[:-1]]))
+    run = np.arange(index.size) - np.repeat(starts, np.diff(np.concatenate([starts, [index.size]])))
+    out = np.empty(index.size, dtype=np.int64)
+    out[order] = run
+    return out
+
+
+def _mean_variances(analysed: Analysed, thetas: FloatArray) -> FloatArray:
+    """Average conditional variance of the printed effects over at most `VARIANCE_DRAWS` evenly spaced thetas."""
     post, p = analysed.posterior, analysed.reference.size
     functionals = np.zeros((post.dim, p))
     functionals[:p] = analysed.basis.T
-    n = min(VARIANCE_DRAWS, len(thetas)) // chunk * chunk or min(VARIANCE_DRAWS, len(thetas))
+    if np.all(thetas == thetas[0]):
+        thetas = thetas[:1]
+    chunk = int(np.clip(CHUNK_BYTES // (8 * 8 * post.dim), 1, min(50, len(thetas))))
+    n = min(VARIANCE_DRAWS, len(thetas)) // chunk * chunk
     chosen = thetas[np.linspace(0, len(thetas) - 1, n).astype(int)]
     total = np.zeros(post.dim)
-    for start in range(0, n, chunk):
-        own, fixed = _variance_chunk(post, jnp.asarray(chosen[start : start + chunk]), jnp.asarray(functionals))
-        total += np.concatenate([np.asarray(fixed), np.asarray(own)[p:]])
+    with jax.enable_x64(True):
+        for start in range(0, n, chunk):
+            own, fixed = _variance_chunk(post, jnp.asarray(chosen[start : start + chunk]), jnp.asarray(functionals))
+            total += np.concatenate([np.asarray(fixed), np.asarray(own)[p:]])
     return total / n

@@ -18,7 +18,7 @@ from lgm.analyse import Analysed
 from lgm.defaults import Priors
 from lgm.design import Design
 from lgm.inference.mode import Mode
-from lgm.inference.nuts import Draws
+from lgm.inference.draws import Draws
 from lgm.latent import EffectDraws, draw_effects
 from lgm.pattern import FloatArray
 
@@ -74,8 +74,7 @@ class Fit:
         """Draws, means and standard deviations of all effects, made when first needed."""
         if self.stored_effects is not None:
             return self.stored_effects
-        chains, draws, k = self.draws.theta.shape
-        return draw_effects(self.analysed, self.draws.theta.reshape(chains * draws, k), self.seed)
+        return draw_effects(self.analysed, self.draws, self.seed)
 
     @property
     def nobs(self) -> int:

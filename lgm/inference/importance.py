@@ -18,19 +18,22 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+import numpy.typing as npt
 from scipy import stats
 from scipy.special import gammaln, logsumexp
 from tqdm.auto import tqdm
 
 from lgm import posterior
 from lgm.inference import pareto
+from lgm.inference.draws import Draws, Points
 from lgm.inference.folded import FoldedMode
 from lgm.pattern import FloatArray
 from lgm.posterior import Posterior
 
 EVALUATIONS = 1024  # per round; a power of two, as Sobol points want it
 ROUNDS = 4  # the first and three refits
-GOOD_K = 0.5  # no refit below this: the variance of the weights is finite
+GOOD_K = 0.5  # no refit if k is below this, where the variance of the weights is finite,
+GOOD_ESS = 0.5  # and the effective number of points is above this share
 BATCH = 64  # thetas in one vectorised call
 DF = 5.0  # of the Student t proposal
 STORED_BYTES = 1e9  # effects drawn along with the values are kept up to this size, else drawn in a second pass
@@ -69,41 +72,14 @@ class Proposal:
         return logsumexp(terms, axis=0)
 
 
-class Evaluations(NamedTuple):
-    """Values of the density at proposal points, and the effects given theta at each of them."""
+class _Round(NamedTuple):
+    """Points of one round: proposal coordinates, natural scale, log density, and the effects given theta."""
 
-    log_density: FloatArray  # (S,), proposal coordinates
-    mean: FloatArray  # (S, p + q), or (S, 0) if not stored
+    x: FloatArray  # (S, d)
+    theta: FloatArray  # (S, k)
+    log_density: FloatArray  # (S,), of the proposal coordinates
+    mean: FloatArray  # (S, p + q), or (S, 0) if not kept
     draws: FloatArray  # (S, p + q, m)
-
-
-@dataclass(frozen=True)
-class Sampled:
-    """A posterior of theta as weighted points.
-
-    Parameters
-    ----------
-    theta : float array (S, k)
-        Natural scale.
-    log_weights : float array (S,)
-        Smoothed and normalised.
-    k : float
-        Pareto k of the raw weights.
-    ess : float
-        Effective number of points.
-    log_evidence, log_evidence_se : float
-        ``log p(y)`` and its Monte Carlo error.
-    evaluated : Evaluations
-        What was computed at the points.
-    """
-
-    theta: FloatArray
-    log_weights: FloatArray
-    k: float
-    ess: float
-    log_evidence: float
-    log_evidence_se: float
-    evaluated: Evaluations
 
 
 @partial(jax.jit, static_argnames="draws")
@@ -122,8 +98,8 @@ def _evaluate(
     return jax.vmap(one)(x, counters)
 
 
-def sample(post: Posterior, mode: FoldedMode, *, draws: int, seed: int, progress: bool) -> Sampled:
-    """Represent the posterior of theta by weighted points.
+def sample(post: Posterior, mode: FoldedMode, *, draws: int, seed: int, progress: bool) -> Draws:
+    """Represent the posterior of theta by weighted points, and resample it to equally weighted draws in one chain.
 
     Parameters
     ----------
@@ -131,41 +107,57 @@ def sample(post: Posterior, mode: FoldedMode, *, draws: int, seed: int, progress
     mode : FoldedMode
         Of the density with Jacobian.
     draws : int
-        Number of draws that will be taken; sets how many effects are drawn at each point.
+        Number of draws.
     seed : int
     progress : bool
     """
+    points, log_density = weighted_points(post, mode, draws=draws, seed=seed, progress=progress)
+    index = _resampled(np.exp(points.log_weights), draws, np.random.default_rng(seed))
+    stats = {"lp": log_density[index][None], "diverging": np.zeros((1, draws), dtype=bool)}
+    return Draws(points.theta[index][None], stats, np.zeros(0), 0, False, points, index)
+
+
+def weighted_points(
+    post: Posterior, mode: FoldedMode, *, draws: int, seed: int, progress: bool
+) -> tuple[Points, FloatArray]:
+    """The weighted points, and the log density (proposal coordinates) at each; `draws` sets how many u are drawn at each."""
     per_point = int(np.ceil(2 * draws / EVALUATIONS))
     if 8.0 * EVALUATIONS * post.dim * (per_point + 1) > STORED_BYTES:
         per_point = 0
     folded = post.hyper.folded
-    rounds: list[tuple[FloatArray, FloatArray, Evaluations]] = []
+    rounds: list[_Round] = []
     with jax.enable_x64(True), tqdm(total=EVALUATIONS, disable=not progress, desc="lgm", unit="value") as bar:
         proposals = [Proposal(mode.x, _widened(post, mode, per_point), folded)]
         for r in range(ROUNDS):
             x = proposals[-1].draw(EVALUATIONS, seed + r)
-            key = jax.random.fold_in(jax.random.key(seed), 1 + r)
-            rounds.append((x, *_evaluate_all(post, x, key, per_point, bar)))
-            points = np.concatenate([x for x, _, _ in rounds])
-            values = np.concatenate([e.log_density for _, _, e in rounds])
-            mixture = logsumexp([q.log_density(points) for q in proposals], axis=0) - np.log(len(proposals))
-            raw = values - mixture
+            rounds.append(_evaluate_all(post, x, jax.random.fold_in(jax.random.key(seed), 1 + r), per_point, bar))
+            pooled = _Round(*(np.concatenate(parts) for parts in zip(*rounds, strict=True)))
+            mixture = logsumexp([q.log_density(pooled.x) for q in proposals], axis=0) - np.log(len(proposals))
+            raw = pooled.log_density - mixture
             smoothed = pareto.smooth(raw)
-            if smoothed.k < GOOD_K or r == ROUNDS - 1:
+            if (smoothed.k < GOOD_K and smoothed.ess > GOOD_ESS * raw.size) or r == ROUNDS - 1:
                 break
-            proposals.append(_refitted(mode, points, np.exp(smoothed.log_weights), folded))
+            proposals.append(_refitted(mode, pooled.x, np.exp(smoothed.log_weights), folded))
             bar.total += EVALUATIONS
     evidence = logsumexp(raw) - np.log(raw.size)
-    relative = np.exp(raw - evidence)
-    return Sampled(
-        theta=np.concatenate([theta for _, theta, _ in rounds]),
-        log_weights=smoothed.log_weights,
-        k=smoothed.k,
-        ess=smoothed.ess,
-        log_evidence=float(evidence),
-        log_evidence_se=float(np.std(relative, ddof=1) / np.sqrt(raw.size)),
-        evaluated=Evaluations(*(np.concatenate(parts) for parts in zip(*(e for _, _, e in rounds), strict=True))),
-    )
+    error = np.std(np.exp(raw - evidence), ddof=1) / np.sqrt(raw.size)
+    return Points(
+        pooled.theta,
+        smoothed.log_weights,
+        smoothed.k,
+        smoothed.ess,
+        float(evidence),
+        float(error),
+        pooled.mean,
+        pooled.draws,
+    ), pooled.log_density
+
+
+def _resampled(weights: FloatArray, n: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+    """Systematic resampling, in random order: a point of weight w is taken ``n w`` times, rounded up or down."""
+    positions = (np.arange(n) + rng.random()) / n
+    index = np.minimum(np.searchsorted(np.cumsum(weights), positions), weights.size - 1)
+    return rng.permutation(index)
 
 
 def _widened(post: Posterior, mode: FoldedMode, per_point: int) -> FloatArray:
@@ -179,25 +171,22 @@ def _widened(post: Posterior, mode: FoldedMode, per_point: int) -> FloatArray:
     points = np.tile(mode.x, (-(-2 * d // BATCH) * BATCH, 1))
     points[: 2 * d] += steps
     points = np.where(post.hyper.folded, np.abs(points), points)
-    values = _evaluate_all(post, points, jax.random.key(0), per_point)[1].log_density[: 2 * d]
+    values = _evaluate_all(post, points, jax.random.key(0), per_point).log_density[: 2 * d]
     drop = np.min((mode.value - values).reshape(2, d), axis=0)
     return mode.root * np.clip(drop, 0.1, 1.0) ** -0.5
 
 
-def _evaluate_all(
-    post: Posterior, x: FloatArray, key: jax.Array, per_point: int, bar: tqdm | None = None
-) -> tuple[FloatArray, Evaluations]:
-    """Natural thetas and evaluations at proposal points, batch by batch."""
+def _evaluate_all(post: Posterior, x: FloatArray, key: jax.Array, per_point: int, bar: tqdm | None = None) -> _Round:
+    """Evaluate proposal points batch by batch; their number is a multiple of the batch."""
     parts = []
     for start in range(0, len(x), BATCH):
         batch = jnp.asarray(x[start : start + BATCH])
         found = _evaluate(post, batch, key, jnp.arange(start, start + BATCH), per_point)
         value, theta, mean, draws = (np.asarray(part) for part in found)
-        parts.append((value, theta, mean if per_point else mean[:, :0], draws))
+        parts.append((theta, value, mean if per_point else mean[:, :0], draws))
         if bar is not None:
             bar.update(BATCH)
-    value, theta, mean, draws = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return theta, Evaluations(value, mean, draws)
+    return _Round(x, *(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
 def _refitted(mode: FoldedMode, points: FloatArray, weights: FloatArray, folded: tuple[bool, ...]) -> Proposal:

@@ -12,19 +12,18 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import numpy.typing as npt
 from numpyro.infer.hmc import hmc
 from numpyro.infer.util import ParamInfo
 from tqdm.auto import tqdm
 
 from lgm.errors import ConvergenceWarning
+from lgm.inference.draws import Draws
 from lgm.inference.mode import Mode, value_and_grad
 from lgm.pattern import FloatArray
 from lgm.posterior import Posterior, log_density_working
@@ -33,30 +32,6 @@ BLOCK = 50  # draws between two looks at the keyboard
 WARMUP = 200
 TARGET_ACCEPT = 0.85
 MAX_TREE_DEPTH = 8
-
-
-@dataclass(frozen=True)
-class Draws:
-    """Kept draws of theta.
-
-    Parameters
-    ----------
-    theta : float array (chains, draws, k)
-        Natural scale.
-    stats : dict of arrays (chains, draws)
-        ``diverging``, ``n_steps``, ``acceptance_rate``, ``energy``, ``lp`` (log density of the working coordinates).
-    step_size : float array (chains,)
-    warmup : int
-        Draws spent on adaptation, per chain.
-    interrupted : bool
-        Whether the run was stopped before all draws were made.
-    """
-
-    theta: FloatArray
-    stats: dict[str, npt.NDArray[Any]]
-    step_size: FloatArray
-    warmup: int
-    interrupted: bool
 
 
 class _Target(NamedTuple):

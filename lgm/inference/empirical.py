@@ -1,0 +1,60 @@
+"""Theta at its mode, the effects given it: what an lme4 user expects (with flat priors the mode is REML)."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from lgm import posterior
+from lgm.inference.draws import Draws, Points
+from lgm.inference.folded import FoldedMode
+from lgm.pattern import FloatArray
+from lgm.posterior import Posterior
+
+
+@jax.jit
+def _effects(post: Posterior, theta: jax.Array, z: jax.Array) -> posterior.Effects:
+    return posterior.effects(post, theta, z)
+
+
+@jax.jit
+def _spread(post: Posterior, x: jax.Array, root: jax.Array) -> jax.Array:
+    jacobian = jax.jacfwd(post.hyper.from_folded)(x)
+    return jnp.sqrt(jnp.sum(jnp.square(jacobian @ root), axis=1))
+
+
+def sample(post: Posterior, mode: FoldedMode, *, draws: int, seed: int) -> Draws:
+    """Draws of u at the mode of theta, as one chain in which theta does not move.
+
+    Parameters
+    ----------
+    post : Posterior
+    mode : FoldedMode
+        Of the natural density, without Jacobian.
+    draws : int
+    seed : int
+    """
+    with jax.enable_x64(True):
+        z = jax.random.normal(jax.random.key(seed), (post.n_normals, draws))
+        found = _effects(post, jnp.asarray(mode.theta), z)
+    points = Points(
+        theta=mode.theta[None],
+        log_weights=np.zeros(1),
+        k=np.nan,
+        ess=np.nan,
+        log_evidence=np.nan,
+        log_evidence_se=np.nan,
+        mean=np.asarray(found.mean)[None],
+        draws=np.asarray(found.draws)[None],
+    )
+    stats = {"lp": np.full((1, draws), mode.value), "diverging": np.zeros((1, draws), dtype=bool)}
+    theta = np.repeat(mode.theta[None], draws, axis=0)[None]
+    return Draws(theta, stats, np.zeros(0), 0, False, points, np.zeros(draws, dtype=np.int64))
+
+
+def standard_errors(post: Posterior, mode: FoldedMode) -> FloatArray:
+    """Curvature-based standard errors of theta, natural scale, by the delta method; NaN for a value on the boundary."""
+    with jax.enable_x64(True):
+        spread = np.asarray(_spread(post, jnp.asarray(mode.x), jnp.asarray(mode.root)))
+    return np.where(mode.theta == 0.0, np.nan, spread)
