@@ -14,10 +14,10 @@ import scipy.sparse as sp
 from formulaic import Formula as Formulaic
 from formulaic import ModelSpec
 
-from lgm.errors import DataError
+from lgm.errors import DataError, IdentifiabilityError
 from lgm.expression import Expression, Names
 from lgm.formula import Formula
-from lgm.frame import Rows, Table, listed, per_row, read_weights, settled, usable_rows
+from lgm.frame import Rows, Table, is_number, listed, per_row, read_weights, settled, usable_rows
 from lgm.pattern import FloatArray
 from lgm.priors import exponential
 from lgm.scope import Scope, pieces
@@ -153,8 +153,7 @@ def build(formula: Formula, data: Any, env: Mapping[str, Any], weights: Any, mis
     FormulaError, DataError, IdentifiabilityError
         Each says what was found, where, and what is accepted.
     """
-    if formula.has_wildcard:
-        raise formula.error("`.` is not available.", formula.find("."), "the columns by name.")
+    _check_formula(formula)
     scope, rows, w = _rows(formula, Table.of(data), env, weights, missing)
     seen = np.flatnonzero(rows.observed)
     y = _response(scope, rows.observed)
@@ -162,6 +161,7 @@ def build(formula: Formula, data: Any, env: Mapping[str, Any], weights: Any, mis
     scope = replace(scope, sd_y=_spread(formula, y - offset[seen]))
     spec, x, names = materialise(Formulaic(formula.fixed), scope, formula.fixed_span)
     intercept = names.index("Intercept") if "Intercept" in names else None
+    _require_observed_levels(scope, names, rows.observed)
     require_full_rank(sp.csc_array(x[seen]), names, intercept)
     terms = _terms(formula, scope)
     whole, null_names = _with_null_columns(x, terms, seen, intercept)
@@ -197,6 +197,14 @@ def encode(design: Design, data: Any | None = None) -> NewRows:
     nulls = {name: values for e in encoded for name, values in e.null.items()}
     extra = [full_column(nulls[name]) for name in design.null_names]
     return NewRows(scope.frame.index, sp.csc_array(sp.hstack([x, *extra], format="csc")), encoded, _offset(scope))
+
+
+def _check_formula(formula: Formula) -> None:
+    if formula.has_wildcard:
+        raise formula.error("`.` is not available.", formula.find("."), "the columns by name.")
+    if formula.response.text in [factor.expr for factor in factors(Formulaic(formula.fixed))]:
+        message = f"The response `{formula.response.text}` is among the predictors too."
+        raise formula.error(message, formula.fixed_span, "predictors that are not the response itself.")
 
 
 def _rows(
@@ -261,12 +269,29 @@ def _response(scope: Scope, observed: npt.NDArray[np.bool_]) -> FloatArray:
     return part.numbers(scope.formula.response, "the response")
 
 
+def _require_observed_levels(scope: Scope, names: Sequence[str], observed: npt.NDArray[np.bool_]) -> None:
+    """Every level of a fixed factor needs a response, or nothing is known about it."""
+    if observed.all():
+        return
+    for factor in factors(Formulaic(scope.formula.fixed)):
+        column = scope.frame.get(factor.expr)
+        if column is not None and not is_number(column):
+            lost = set(column.unique()) - set(column[observed].unique())
+            if lost:
+                raise IdentifiabilityError(
+                    f"no row with level {listed(sorted(map(str, lost)), 5)} of `{factor.expr}` has a response, so "
+                    f"nothing is known about it. Remove these rows, or use a group effect, (1 | {factor.expr})."
+                )
+
+
 def _offset(scope: Scope) -> FloatArray:
     return sum((scope.numbers(piece, "the offset") for piece in scope.formula.offsets), np.zeros(scope.n))
 
 
 def _spread(formula: Formula, y: FloatArray) -> float:
     """Standard deviation of the response less its offset."""
+    if y.size == 1:
+        raise DataError(f"only one row has a response `{formula.response.text}`; there is nothing to model.")
     sd = float(np.std(y))
     if sd <= 1e-13 * float(np.max(np.abs(y))):
         less = " less its offset" if formula.offsets else ""

@@ -12,7 +12,7 @@ import difflib
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
-from lgm.errors import FormulaError
+from lgm.errors import FormulaError, LgmError
 from lgm.tokens import (
     FIXED,
     Code,
@@ -140,9 +140,11 @@ class Formula:
                     return min(spans, key=lambda span: span.start)
         return None
 
-    def error(self, message: str, span: Span | None = None, accepted: str = "") -> FormulaError:
+    def error(
+        self, message: str, span: Span | None = None, accepted: str = "", kind: type[LgmError] = FormulaError
+    ) -> LgmError:
         """Error to raise: the message, the formula with the span marked (None marks nothing), what is accepted."""
-        return marked(self.source, message, span, accepted)
+        return kind(marked(self.source, message, span, accepted))
 
 
 def suggest(name: str, candidates: Collection[str]) -> str:
@@ -185,7 +187,7 @@ def parse(source: str, term_names: Collection[str]) -> Formula:
     try:
         return _parse(source, frozenset(term_names) | {"offset"})
     except Problem as problem:
-        raise marked(source, problem.message, problem.span, problem.accepted) from None
+        raise FormulaError(marked(source, problem.message, problem.span, problem.accepted)) from None
 
 
 def _parse(source: str, names: frozenset[str]) -> Formula:

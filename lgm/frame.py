@@ -72,7 +72,7 @@ class Table:
             try:
                 data = pd.DataFrame(dict(data))
             except ValueError as error:
-                raise DataError(f"{what}: a dict of columns must hold arrays of one length ({error}).") from None
+                raise DataError(f"the columns in the dict must be arrays of one length ({error}).") from None
         if not isinstance(data, pd.DataFrame):
             try:
                 data = nw.from_native(data, eager_only=True)
@@ -263,8 +263,8 @@ def read_weights(
     if isinstance(weights, str):
         if weights not in frame.columns:
             known = names or [str(c) for c in frame.columns]
-            hint = suggest(weights, known)
-            raise DataError(f"weights={weights!r} is not a column of the data. {hint} Columns: {listed(known)}.")
+            hint = f" {suggest(weights, known)}".rstrip()
+            raise DataError(f"weights={weights!r} is not a column of the data.{hint} Columns: {listed(known)}")
         what, weights = f"the weights `{weights}`", frame[weights]
     column = per_row(np.asarray(weights) if isinstance(weights, (list, tuple)) else weights, frame, "weights")
     if column is None:
@@ -281,6 +281,12 @@ def read_weights(
             f"{frame.index[first]}). To leave a row out, remove it; to predict it, make its response missing."
         )
     return w
+
+
+def is_number(values: pd.Series) -> bool:
+    """Whether a column holds real numbers; booleans are none."""
+    dtype = values.dtype
+    return pd.api.types.is_numeric_dtype(dtype) and not pd.api.types.is_bool_dtype(dtype) and dtype.kind != "c"
 
 
 def kind_of(values: pd.Series) -> str:

@@ -113,12 +113,17 @@ class Scope:
         for name in names.others:
             if self._is_nothing(name, alone=expression.is_name):
                 known = list(self.columns or self.frame.columns)
-                message = f"`{name}` is not a column of the data, and no such name is in reach. {suggest(name, known)}"
+                what = "outside it is a function or module" if name in self.env else "no such name is in reach"
+                hint = suggest(name, known)
                 raise self.formula.error(
-                    message.strip(),
+                    f"`{name}` is not a column of the data, and {what}. {hint}".strip(),
                     self.formula.find(name) or span,
                     f"a column of the data ({listed(known)}), or a name in `env` or in your own scope.",
                 )
+
+    def knows(self, name: str) -> bool:
+        """Whether a name is a column, or is in ``env`` or in the caller's scope."""
+        return name in self.frame.columns or name in self.env
 
     def _is_nothing(self, name: str, *, alone: bool) -> bool:
         """Whether a name has no value here; ``id`` is a function of Python, but ``s(id)`` means a column."""
@@ -140,17 +145,18 @@ class Scope:
             kind = kind_of(values)
             raise self.formula.error(
                 f"{role} `{piece.text}` holds {kind}, but it must be numeric.{_HINTS.get(kind, '')}",
-                self.formula.find(piece.text) or piece.span,
+                piece.span,
                 "a column of numbers, or an expression that gives numbers.",
+                DataError,
             )
-        if np.issubdtype(np.asarray(values).dtype, np.complexfloating):
-            raise self.formula.error(f"{role} `{piece.text}` holds complex numbers.", piece.span, "real numbers.")
+        if values.dtype.kind == "c":
+            raise self.formula.error(f"{role} `{piece.text}` holds complex numbers.", piece.span, "numbers.", DataError)
         out = values.to_numpy(dtype=float, na_value=np.nan)
         bad = np.flatnonzero(~np.isfinite(out))
         if bad.size:
             raise DataError(
                 f"{role} `{piece.text}` is not finite in {bad.size} of {out.size} rows "
-                f"(first: {listed(values.index[bad], 5)}). Give finite numbers, or remove these rows."
+                f"(rows {listed(values.index[bad], 5)}). Give finite numbers, or remove these rows."
             )
         return out
 
@@ -168,9 +174,9 @@ class Scope:
         column = per_row(value, self.frame, piece.text)
         if column is None:
             raise self.formula.error(
-                f"{role} `{piece.text}` is {shape_of(value)}, but {self.n} rows are in use.",
+                f"{role} `{piece.text}` is {shape_of(value)}.",
                 piece.span,
-                "one value per row.",
+                f"one value for each of the {self.n} rows in use.",
             )
         return plain(column) if column.dtype == object else column
 
@@ -179,9 +185,8 @@ def shape_of(value: Any) -> str:
     """Size of a value that should have one entry per row, in words."""
     shape = np.shape(value)
     if not shape:
-        return (
-            f"a single value, {value!r}" if isinstance(value, (int, float, np.generic)) else f"a {type(value).__name__}"
-        )
+        number = isinstance(value, (int, float, np.number))
+        return f"a single value, {value:g}" if number else f"of the type {type(value).__name__}"
     return f"an array of {shape[0]} values" if len(shape) == 1 else f"an array of shape {shape}"
 
 
@@ -197,8 +202,15 @@ def pieces(formula: Formula) -> Iterator[Piece]:
 
 def option(scope: Scope, piece: Piece, name: str, accepted: tuple[Any, ...]) -> Any:
     """The value of an argument that must be one of a few."""
+    if piece.text in accepted and not scope.knows(piece.text):
+        raise _option_error(scope, piece, name, accepted)
     value = scope.value(piece)
     if not isinstance(value, (str, bool, int)) or value not in accepted:
-        listed_options = ", ".join(repr(a) for a in accepted)
-        raise scope.formula.error(f"{name}={piece.text} is not known.", piece.span, f"{name} = {listed_options}.")
+        raise _option_error(scope, piece, name, accepted)
     return value
+
+
+def _option_error(scope: Scope, piece: Piece, name: str, accepted: tuple[Any, ...]) -> LgmError:
+    options = ", ".join(repr(a) for a in accepted)
+    quotes = f" Put it in quotes: {name}={piece.text!r}." if piece.text in accepted else ""
+    return scope.formula.error(f"{name}={piece.text} is not known.{quotes}", piece.span, f"{name} = {options}.")

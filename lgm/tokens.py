@@ -17,8 +17,6 @@ from formulaic.parser import DefaultFormulaParser
 from formulaic.parser.algos.tokenize import tokenize as formulaic_tokenize
 from formulaic.parser.types import Token as FormulaicToken
 
-from lgm.errors import FormulaError
-
 Kind: TypeAlias = FormulaicToken.Kind
 
 # What is accepted, in the words of messages.
@@ -62,8 +60,8 @@ class Problem(Exception):
         self.message, self.span, self.accepted = message, span, accepted
 
 
-def marked(source: str, message: str, span: Span | None, accepted: str) -> FormulaError:
-    """Error with a formula below its message; the span is marked, None marks nothing."""
+def marked(source: str, message: str, span: Span | None, accepted: str) -> str:
+    """Message with a formula below it; the span is marked, None marks nothing."""
     parts, start = [message], 0
     for line in source.split("\n"):
         shown = "".join(" " if char.isspace() else char for char in line)  # a tab is one column wide
@@ -75,7 +73,7 @@ def marked(source: str, message: str, span: Span | None, accepted: str) -> Formu
             high = max(min(span.stop - start, len(line)), low + 1)
             parts.extend([f"    {shown}", "    " + " " * low + "^" * (high - low)])
         start += len(line) + 1
-    return FormulaError("\n".join([*parts, *([f"Accepted: {accepted}"] if accepted else [])]))
+    return "\n".join([*parts, *([f"Accepted: {accepted}"] if accepted else [])])
 
 
 @dataclass(frozen=True, slots=True)

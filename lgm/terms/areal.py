@@ -64,16 +64,17 @@ def _codes(scope: Scope, piece: Piece, graph: Graph, label: str) -> IntArray:
     try:
         return graph.index(column.tolist())
     except DataError as error:
-        raise DataError(
-            f"{label}: {error} Every region of `{piece.text}` must be a node of the graph: list regions without "
-            "neighbours by lgm.graph(edges, nodes=...), or check the spelling of the labels."
-        ) from None
+        raise DataError(f"{label}: {error}.") from None
 
 
 def build(call: Call, scope: Scope, label: str) -> ArealTerm:
     """Read ``icar(region, graph)`` against the data; the graph in any form that `lgm.graph` takes."""
     given = arguments(call, scope, ("region", "graph"))
-    graph = as_graph(scope.value(given["graph"]))
+    value = scope.value(given["graph"])
+    try:
+        graph = as_graph(value)
+    except DataError as error:
+        raise DataError(f"{label}: {error}.") from None
     codes = _codes(scope, given["region"], graph, label)
     structure = icar(graph.edges, graph.components)
     if not np.any(structure.component >= 0):

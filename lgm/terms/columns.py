@@ -20,7 +20,7 @@ from formulaic.materializers.types import FactorValues
 from formulaic.parser.types import Factor, Term
 from interface_meta import override
 
-from lgm.errors import DataError, IdentifiabilityError, LgmError
+from lgm.errors import DataError, FormulaError, IdentifiabilityError, LgmError
 from lgm.expression import Expression
 from lgm.frame import kind_of, listed, plain
 from lgm.pattern import FloatArray
@@ -119,8 +119,8 @@ class _Columns(PandasMaterializer):
         parts = [v for k, v in raw.items() if not str(k).startswith("__")] if isinstance(raw, dict) else [raw]
         for part in parts:
             if len(np.shape(part)) not in (1, 2) or np.shape(part)[0] != self.scope.n:
-                message = f"`{expr}` is {shape_of(part)}, but {self.scope.n} rows are in use."
-                raise self._error(message, expr, "one value per row.")
+                accepted = f"one value for each of the {self.scope.n} rows in use."
+                raise self._error(f"`{expr}` is {shape_of(part)}.", expr, accepted)
         if isinstance(raw, (dict, pd.DataFrame)) or sp.issparse(raw) or np.ndim(raw) == 2:
             return value
         column = plain(raw if isinstance(raw, pd.Series) else pd.Series(np.asarray(raw), index=self.scope.frame.index))
@@ -132,18 +132,18 @@ class _Columns(PandasMaterializer):
         gaps = column.isna()
         if gaps.any() and (is_factor or not pd.api.types.is_numeric_dtype(column.dtype)):
             rows = listed(column.index[gaps], 5)
-            raise DataError(f"`{expr}` is missing in {gaps.sum()} of {gaps.size} rows (first: {rows}).")
+            raise DataError(f"`{expr}` is missing in {gaps.sum()} of {gaps.size} rows (rows {rows}).")
         if is_factor:
             return
         fine = pd.api.types.is_numeric_dtype(column.dtype) and column.dtype.kind != "c"
         if fine or kind in ("text", "categories"):
             return
-        hint = " As a factor it is `C(...)`; as a number, make a column of numbers of it." if kind == "dates" else ""
+        hint = f" Write `C({expr})` for a factor, or make a column of numbers of it." if kind == "dates" else ""
         message = f"`{expr}` holds {kind}, which cannot be a predictor.{hint}"
-        raise self._error(message, expr, "numbers, text, categories or booleans.")
+        raise self._error(message, expr, "numbers, text, categories or booleans.", DataError)
 
-    def _error(self, message: str, expr: str, accepted: str) -> LgmError:
-        return self.scope.formula.error(message, self.scope.formula.find(expr) or self.span, accepted)
+    def _error(self, message: str, expr: str, accepted: str, kind: type[LgmError] = FormulaError) -> LgmError:
+        return self.scope.formula.error(message, self.scope.formula.find(expr) or self.span, accepted, kind)
 
     @override
     def _is_categorical(self, values: Any) -> bool:

@@ -84,11 +84,11 @@ def require_full_rank(x: sp.csc_array, names: Sequence[str], intercept: int | No
             )
     standard, _ = standardise(x, intercept)
     gram = (standard.T @ standard).toarray()
-    redundant = np.flatnonzero(_residuals(gram) <= COLLINEAR) if gram.size else []
-    if len(redundant):
+    redundant = np.flatnonzero(_residuals(gram) <= COLLINEAR)
+    if redundant.size:
         j = int(redundant[0])
         weights = np.abs(np.linalg.lstsq(gram[:j, :j], gram[:j, j], rcond=None)[0])
-        partners = [f"`{names[i]}`" for i in np.flatnonzero(weights > 1e-6 * weights.max())]
+        partners = [f"`{name}`" for name, w in zip(names, weights, strict=False) if w > 1e-6 * weights.max()]
         others = f"{', '.join(partners[:-1])} and {partners[-1]}" if len(partners) > 1 else partners[0]
         what = "a linear function" if len(partners) == 1 else "a linear combination"
         raise IdentifiabilityError(

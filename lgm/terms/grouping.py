@@ -112,10 +112,12 @@ class Grouping:
 
 def _column(scope: Scope, factor: Piece) -> pd.Series:
     column = scope.column(factor, "the grouping factor")
-    gaps = column.isna()
+    gaps = column.isna() | (np.isinf(column) if column.dtype.kind == "f" else False)
     if gaps.any():
         rows = listed(column.index[gaps], 5)
-        raise DataError(f"the grouping factor `{factor.text}` is missing in {gaps.sum()} rows (first: {rows}).")
+        raise DataError(
+            f"the grouping factor `{factor.text}` is missing or infinite in {gaps.sum()} rows (rows {rows})."
+        )
     return column
 
 

@@ -77,6 +77,6 @@ def _dimension(scope: Scope, piece: Piece) -> int:
     value = scope.value(piece)
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
         raise scope.formula.error(
-            f"k={piece.text} is not a whole number.", piece.span, "k = number of basis functions."
+            f"k={piece.text} is not a whole number.", piece.span, "the dimension of the basis, such as k=10."
         )
     return DEFAULT_K if value == -1 else int(value)  # -1 is mgcv's spelling of its default

@@ -8,13 +8,12 @@ from typing import Any, Protocol
 import numpy as np
 import scipy.sparse as sp
 
-from lgm.errors import FormulaError
-from lgm.formula import Call
+from lgm.formula import Call, suggest
 from lgm.pattern import FloatArray, IntArray
 from lgm.priors import pc_sd
 from lgm.scope import Scope
 from lgm.terms.block import Block, Parameter
-from lgm.tokens import Piece
+from lgm.tokens import Piece, Span
 
 
 @dataclass(frozen=True)
@@ -150,13 +149,18 @@ def arguments(
     names = (*positional, *keywords)
     if len(call.args) > len(positional):
         extra = call.args[len(positional)]
-        raise _call_error(scope, f"{call.name}() takes {len(positional)} plain argument(s).", extra, signature)
+        few = f"{len(positional)} argument{'s' if len(positional) > 1 else ''} without a keyword"
+        raise scope.formula.error(f"{call.name}() takes {few}.", extra.span, signature)
     given = dict(zip(positional, call.args, strict=False))
     for name, piece in call.keywords:
         if name not in names:
-            raise _call_error(scope, f"{call.name}() has no argument `{name}`.", piece, signature)
+            hint = f" {suggest(name, names)}".rstrip()
+            span = _keyword_span(scope, name, piece)
+            raise scope.formula.error(f"{call.name}() has no argument `{name}`.{hint}", span, signature)
         if name in given:
-            raise _call_error(scope, f"{call.name}() got `{name}` twice.", piece, signature)
+            raise scope.formula.error(
+                f"{call.name}() gets `{name}` twice.", _keyword_span(scope, name, piece), signature
+            )
         given[name] = piece
     missing = [name for name in positional if name not in given]
     if missing:
@@ -164,5 +168,6 @@ def arguments(
     return given
 
 
-def _call_error(scope: Scope, message: str, piece: Piece, signature: str) -> FormulaError:
-    return scope.formula.error(message, piece.span, signature)
+def _keyword_span(scope: Scope, name: str, piece: Piece) -> Span:
+    """From the keyword to the end of its value."""
+    return Span(max(scope.formula.source.rfind(name, 0, piece.span.start), 0), piece.span.stop)
