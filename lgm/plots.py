@@ -18,7 +18,7 @@ import scipy.stats
 from matplotlib import style  # noqa: TID253 - this module is itself read late
 from matplotlib.figure import Figure  # noqa: TID253
 
-from lgm import panels, report
+from lgm import curves, panels, report
 from lgm.errors import LgmError
 from lgm.formula import suggest
 from lgm.pattern import FloatArray
@@ -118,16 +118,14 @@ def plot_term(fit: Fit, term: str, *, geometry: Any = None, residuals: bool = Tr
         labels = ", ".join(t.label for _, t, _ in found)
         raise LgmError(f"{term!r} stands for several terms: {labels}. Name one of them.")
     j, owner, variables = found[0]
-    if owner.kind in ("smooth", "walk") and hasattr(owner, "piece"):
-        return _curve(fit, j, owner, residuals)
     if geometry is not None and owner.kind != "areal":
         raise LgmError(f"geometry is for areal terms; {owner.label} is not one.")
+    if owner.kind in ("smooth", "walk") and hasattr(owner, "piece"):
+        return _curve(fit, j, residuals)
     return _levels(fit, j, owner, variables, geometry)
 
 
-def _curve(fit: Fit, j: int, term: Term, residuals: bool) -> Figure:
-    from lgm import curves
-
+def _curve(fit: Fit, j: int, residuals: bool) -> Figure:
     curve = curves.of(fit, j)
     with _picture(6.5, 4.0) as figure:
         panels.curve(figure, figure.subplots(), curve, fit.interval, residuals)

@@ -8,18 +8,19 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from formulaic import Formula as Formulaic
 
 from lgm import archive
 from lgm.design import Design
 from lgm.errors import LgmError
 from lgm.expression import Expression
+from lgm.inference.draws import Draws, Points
 from lgm.inference.mode import Mode
-from lgm.inference.nuts import Draws
 from lgm.latent import EffectDraws
 from lgm.scope import pieces
 from lgm.terms.columns import expression, factors
@@ -73,7 +74,7 @@ class Record:
             "settings": box.pack(self.settings, "the settings"),
             "names": self.names,
             "mode": box.pack(vars(self.mode), "the mode"),
-            "draws": box.pack(vars(self.draws), "the draws"),
+            "draws": box.pack(_plain(self.draws), "the draws"),
             "effects": box.pack(vars(self.effects), "the effects"),
         }
         made_by = {"format": FORMAT, "lgm": version("lgm-bayes"), "python": platform.python_version()}
@@ -134,9 +135,19 @@ def read(path: str | os.PathLike[str]) -> Record:
     for name in ("env", "priors"):
         inputs[name] = {key: box.unpack(value) for key, value in inputs[name].items()}
     parts = {name: box.unpack(header[name]) for name in ("rows", "settings", "mode", "draws", "effects")}
-    draws = {**parts["draws"], "stats": dict(parts["draws"]["stats"])}
-    results = (Mode(**parts["mode"]), Draws(**draws), EffectDraws(**parts["effects"]))
+    points = parts["draws"].pop("points")
+    draws = Draws(**parts["draws"], points=None if points is None else Points(**points))
+    results = (Mode(**parts["mode"]), draws, EffectDraws(**parts["effects"]))
     return Record(inputs, parts["rows"], parts["settings"], header["names"], *results)
+
+
+def _plain(draws: Draws) -> dict[str, Any]:
+    """Draws as a dict; the effects at weighted points are left out, because the drawn effects are kept."""
+    points = draws.points
+    if points is not None:
+        size, dim = len(points.theta), points.draws.shape[1]
+        points = replace(points, mean=np.zeros((size, 0)), draws=np.zeros((size, dim, 0)))
+    return {**vars(draws), "points": None if points is None else vars(points)}
 
 
 def names_used(d: Design, env: Mapping[str, Any]) -> list[str]:

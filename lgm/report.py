@@ -12,7 +12,8 @@ import pandas as pd
 from lgm.design import Design
 from lgm.errors import LgmError
 from lgm.formula import suggest
-from lgm.inference.nuts import Draws
+from lgm.inference.draws import Draws, Points
+from lgm.inference.pareto import threshold
 from lgm.terms.term import Term, Variable
 
 if TYPE_CHECKING:
@@ -23,13 +24,15 @@ ESS_LIMIT = 400  # Vehtari et al. (2021), sec. 4.4: enough for stable estimates 
 DIVERGENT_SHARE = 0.005
 
 
-def verdict(summary: pd.DataFrame, draws: Draws) -> str:
+def verdict(summary: pd.DataFrame, draws: Draws, method: str = "nuts") -> str:
     """One line: can the draws be trusted, and what to do if not. Hyperparameters that are held are not judged."""
     if not np.ptp(draws.theta, axis=(0, 1)).any():
-        return "Exact: every hyperparameter is fixed, so the draws are independent."
+        return _of_held(method)
+    if draws.points is not None:
+        return _of_points(draws.points)
     moving = summary[summary["sd"] > 0]
     chains, kept, _ = draws.theta.shape
-    diverging = int(np.sum(draws.stats.get("diverging", 0)))
+    diverging = int(np.sum(draws.stats["diverging"]))
     rhat, ess = moving["r_hat"].max(), moving[["ess_bulk", "ess_tail"]].min(axis=None)
     shown = "no R-hat from one chain" if chains == 1 else f"largest R-hat {rhat:.3f}"
     plural = "" if diverging == 1 else "s"
@@ -53,6 +56,28 @@ def verdict(summary: pd.DataFrame, draws: Draws) -> str:
     return f"Converged: {facts}."
 
 
+def _of_held(method: str) -> str:
+    if method == "mode":
+        return (
+            "Conditional: hyperparameters are held at their posterior mode, so that intervals leave out their "
+            'uncertainty. Use method="nuts" for all of it.'
+        )
+    return "Exact: every hyperparameter is fixed, so the draws are independent."
+
+
+def _of_points(points: Points) -> str:
+    """The verdict on weighted points: can the weights be trusted, and are there enough of them."""
+    limit = threshold(points.log_weights.size)
+    facts = (
+        f"Pareto k {points.k:.2f} (limit {limit:.2f}), {points.ess:.0f} effective of {points.log_weights.size} points"
+    )
+    if not points.k <= limit:
+        return f'Not reliable: {facts}. A few points carry most of the weight: use method="nuts".'
+    if points.ess < ESS_LIMIT:
+        return f'Too few points: {facts}, fewer than {ESS_LIMIT}. Use method="nuts".'
+    return f"Reliable: {facts}."
+
+
 def _rounded_up(wanted: float) -> int:
     """Two leading digits, upwards."""
     step = 10 ** max(math.floor(math.log10(wanted)) - 1, 0)
@@ -60,16 +85,24 @@ def _rounded_up(wanted: float) -> int:
 
 
 def _head(fit: Fit) -> list[tuple[str, str]]:
-    d, (chains, draws, _) = fit.design, fit.draws.theta.shape
-    stopped = ", stopped early" if fit.draws.interrupted else ""
-    drawn = f"{chains} chain{'s' if chains > 1 else ''} of {draws} after {fit.draws.warmup} for warm-up{stopped}"
+    d = fit.design
     return [
         ("Formula", d.formula.source),
         ("Family", "gaussian (identity link)" + (", weighted" if d.weighted else "")),
         ("Rows", _rows(d)),
         *((term.label, term.size) for term in d.terms),
-        ("Draws", f"{drawn} ({fit.method}, seed {fit.seed})"),
+        ("Draws", f"{_drawn(fit.draws, fit.method)} ({fit.method}, seed {fit.seed})"),
     ]
+
+
+def _drawn(kept: Draws, method: str) -> str:
+    chains, draws, _ = kept.theta.shape
+    if kept.points is None:
+        stopped = ", stopped early" if kept.interrupted else ""
+        return f"{chains} chain{'s' if chains > 1 else ''} of {draws} after {kept.warmup} for warm-up{stopped}"
+    if len(kept.points.theta) > 1:
+        return f"{draws} from {len(kept.points.theta)} weighted points"
+    return f"{draws}, hyperparameters held" + (" at their mode" if method == "mode" else "")
 
 
 def _rows(d: Design) -> str:
@@ -144,7 +177,7 @@ def html(fit: Fit) -> str:
         + "</tr>"
         for name, row in zip(table.index, table.to_numpy(), strict=True)
     )
-    colour = "#009E73" if fit.verdict.startswith(("Converged", "Exact")) else "#D55E00"
+    colour = "#009E73" if fit.verdict.startswith(("Converged", "Exact", "Reliable")) else "#D55E00"
     return (
         f"<div><table>{head}</table><details><summary>Priors</summary><table>{priors}</table></details>"
         f"<table><thead><tr><th></th>{columns}</tr></thead><tbody>{body}</tbody></table>"

@@ -17,8 +17,8 @@ from lgm import predict, record, report
 from lgm.analyse import Analysed
 from lgm.defaults import Priors
 from lgm.design import Design
-from lgm.inference.mode import Mode
 from lgm.inference.draws import Draws
+from lgm.inference.mode import Mode
 from lgm.latent import EffectDraws, draw_effects
 from lgm.pattern import FloatArray
 
@@ -162,6 +162,13 @@ class Fit:
         table = pd.DataFrame(rows, index=pd.Index(list(draws), name="variable"), columns=self._columns)
         p = self.design.p
         table.iloc[:p, 0], table.iloc[:p, 1] = self.effects.mean[:p], self.effects.sd[:p]
+        points = self.draws.points
+        if points is not None:
+            # weighted points give moments directly; what was resampled from them says nothing of their number
+            weights = np.exp(points.log_weights)
+            mean = weights @ points.theta
+            table.iloc[p:, 0], table.iloc[p:, 1] = mean, np.sqrt(weights @ (points.theta - mean) ** 2)
+            return table.assign(ess_bulk=points.ess, ess_tail=np.nan, r_hat=np.nan)
         held = [name for name, x in draws.items() if np.ptp(x) == 0]
         table.loc[held, "sd"] = 0.0
         return table.join(diagnostics({name: x for name, x in draws.items() if name not in held}))
@@ -217,23 +224,19 @@ class Fit:
         kind : {"mean", "response"}
             The expected response, or a new observation with its residual noise.
         new_levels : {"sample", "zero", "error"}
-            For levels of a group that the fit does not have: effects drawn from their population (a warning says so),
-            effects of zero, or an error.
+            For levels that the fit does not have: effects from their population (and a warning), zero, or an error.
         include_group_specific : bool
-            False gives predictions at the population level: all group effects are zero, and new_data need not have the
-            grouping columns.
+            False gives the population level: all group effects are zero, and grouping columns are not needed.
         weights : column name or array, optional
-            For ``kind="response"``: weights of the new observations. By default the column that gave the weights of the
-            fit, where new_data has it, else one.
+            For ``kind="response"``. By default the column that gave the weights of the fit, if there is one, else one.
         seed : int, optional
             For noise and new levels; by default the seed of the fit.
 
         Returns
         -------
         pandas.DataFrame
-            Columns mean, sd and the interval's ends, with the index of the data. Neither noise nor the draws of new
-            effects enter the mean: it is an exact mixture over the draws of theta (at new times of an ar1, an average
-            over draws of the fitted effects).
+            Columns mean, sd and the interval's ends, with the index of the data. The mean has neither noise nor draws
+            of new effects in it: it is an exact mixture over theta (at new times of an ar1, an average over draws).
         """
         return predict.predict(
             self,
@@ -264,7 +267,7 @@ class Fit:
     @property
     def verdict(self) -> str:
         """Whether the draws can be trusted, in one line, and what to do if not."""
-        return report.verdict(self._summary, self.draws)
+        return report.verdict(self._summary, self.draws, self.method)
 
     def __repr__(self) -> str:
         return report.text(self)
@@ -275,7 +278,7 @@ class Fit:
 
 @contextmanager
 def quiet_arviz() -> Iterator[Any]:
-    """ArviZ, read when first needed; 0.23 announces its successor at import, which is not the user's concern."""
+    """ArviZ, read when first needed; that 0.23 announces its successor at import is not the user's concern."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
         import arviz  # noqa: PLC0415, TID253 - read late, so that `import lgm` stays fast

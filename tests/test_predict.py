@@ -1,0 +1,235 @@
+"""Predictions against closed forms; the draws of theta are chosen, so that nothing is left to a sampler."""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+from synthetic import around, fit_of
+
+import lgm
+
+DRAWS = 1000  # per chain
+FEW = 25
+# Monte Carlo error of a variance from S independent normal draws, relative; five of them are allowed.
+VARIANCE = 5 * np.sqrt(2 / (4 * DRAWS))
+
+
+@pytest.fixture(scope="module")
+def groups() -> lgm.Fit:
+    rng = np.random.default_rng(3)
+    g = np.repeat(["a", "b", "c", "d", "e", "f"], 8)
+    data = pd.DataFrame({"g": g, "x": rng.normal(size=48), "f": np.tile(["u", "v"], 24), "w": rng.uniform(1, 3, 48)})
+    data["e"] = rng.normal(size=48)
+    data["y"] = 1 + data.x + data.e + rng.normal(size=48) + (data.f == "v")
+    data.loc[[5, 11], "y"] = np.nan
+    data.index = [f"row {i}" for i in range(48)]
+    model = lgm.model("y ~ x + f + offset(e) + (x|g)", data, weights="w")
+    rho = {"corr(Intercept,x|g)": 0.5}
+    return around(model, {"sd(Intercept|g)": 1.0, "sd(x|g)": 0.7, **rho, "sigma": 1.0}, draws=DRAWS)
+
+
+@pytest.fixture(scope="module")
+def new(groups: lgm.Fit) -> pd.DataFrame:
+    return pd.DataFrame(
+        {"x": [0.0, 1.0, -2.0], "f": ["u", "v", "u"], "e": [0.0, 0.5, 2.0], "g": ["a", "c", "f"]},
+        index=pd.Index([30, 10, 20], name="who"),
+    )
+
+
+def test_the_mean_is_the_design_times_the_exact_means(groups: lgm.Fit) -> None:
+    d = groups.design
+    found = groups.predict()
+    expected = d.A @ groups.effects.mean + d.offset
+    np.testing.assert_allclose(found["mean"][d.rows.observed], expected, rtol=1e-12, atol=1e-12)
+
+
+def test_rows_without_a_response_are_predicted_and_the_index_is_kept(groups: lgm.Fit) -> None:
+    found = groups.predict()
+    assert list(found.index) == [f"row {i}" for i in range(48)]
+    assert np.isfinite(found.to_numpy()).all()
+    assert list(found.columns) == ["mean", "sd", "2.5%", "97.5%"]
+
+
+def test_new_rows_by_hand(groups: lgm.Fit, new: pd.DataFrame) -> None:
+    beta, b = groups.fixef()["mean"], groups.ranef()["mean"]
+    expected = [
+        beta["Intercept"]
+        + beta["x"] * row.x
+        + beta["f[T.v]"] * (row.f == "v")
+        + row.e
+        + b["Intercept|g", row.g]
+        + b["x|g", row.g] * row.x
+        for row in new.itertuples()
+    ]
+    found = groups.predict(new)
+    np.testing.assert_allclose(found["mean"], expected, rtol=1e-12)
+    assert found.index.equals(new.index)
+
+
+@pytest.mark.parametrize("convert", [pl.from_pandas, pa.Table.from_pandas, dict])
+def test_tables_of_other_libraries(groups: lgm.Fit, new: pd.DataFrame, convert: object) -> None:
+    plain = new.reset_index(drop=True)
+    other = plain.to_dict("list") if convert is dict else convert(plain)
+    pd.testing.assert_frame_equal(groups.predict(other), groups.predict(plain))
+
+
+def test_a_multiindex_is_kept(groups: lgm.Fit, new: pd.DataFrame) -> None:
+    index = pd.MultiIndex.from_tuples([("p", 1), ("p", 2), ("q", 1)])
+    assert groups.predict(new.set_axis(index)).index.equals(index)
+
+
+def test_a_new_level_varies_as_its_population(groups: lgm.Fit, new: pd.DataFrame) -> None:
+    with pytest.warns(lgm.PredictionWarning, match=r"2 new level\(s\) of g \(.*\): .*drawn from the population"):
+        found = groups.predict(new.assign(g=["z", "y", "z"]))
+    population = groups.predict(new, include_group_specific=False)
+    np.testing.assert_allclose(found["mean"], population["mean"], rtol=1e-12)
+    sd0, sd1, rho, _ = groups.draws.theta.reshape(-1, 4).T
+    x = new["x"].to_numpy()[:, None]
+    between = np.mean(sd0**2 + 2 * rho * sd0 * sd1 * x + sd1**2 * x**2, axis=1)
+    np.testing.assert_allclose(found["sd"] ** 2, population["sd"] ** 2 + between, rtol=2 * VARIANCE)
+
+
+def test_rows_of_one_new_level_share_its_effects(groups: lgm.Fit, new: pd.DataFrame) -> None:
+    twice = new.iloc[[0, 0]].assign(g="z")
+    with pytest.warns(lgm.PredictionWarning):
+        found = groups.predict(twice)
+    np.testing.assert_array_equal(found.iloc[0], found.iloc[1])
+
+
+def test_what_to_do_about_new_levels(groups: lgm.Fit, new: pd.DataFrame) -> None:
+    unknown = new.assign(g="z")
+    with pytest.warns(lgm.PredictionWarning, match="set to zero"):
+        zero = groups.predict(unknown, new_levels="zero")
+    pd.testing.assert_frame_equal(zero, groups.predict(unknown, include_group_specific=False))
+    with pytest.raises(lgm.DataError, match=r"1 new level.*accepted: new_levels"):
+        groups.predict(unknown, new_levels="error")
+    with pytest.raises(lgm.LgmError, match="accepted: .sample., .zero., .error."):
+        groups.predict(unknown, new_levels="drop")
+
+
+def test_the_population_level_needs_no_groups(groups: lgm.Fit, new: pd.DataFrame) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = groups.predict(new.drop(columns="g"), include_group_specific=False)
+    pd.testing.assert_frame_equal(found, groups.predict(new, include_group_specific=False))
+
+
+def test_a_new_observation_has_noise_by_its_weight(groups: lgm.Fit, new: pd.DataFrame) -> None:
+    mean = groups.predict(new)
+    weights = np.array([1.0, 4.0, 0.25])
+    found = groups.predict(new, "response", weights=weights)
+    noise = np.mean(groups.draws.theta[..., -1] ** 2) / weights
+    np.testing.assert_allclose(found["sd"] ** 2, mean["sd"] ** 2 + noise, rtol=2 * VARIANCE)
+    pd.testing.assert_series_equal(found["mean"], mean["mean"])
+
+
+def test_weights_of_new_rows_come_from_the_column_of_the_fit(groups: lgm.Fit, new: pd.DataFrame) -> None:
+    weighted = new.assign(w=[1.0, 4.0, 0.25])
+    by_column = groups.predict(weighted, "response")
+    pd.testing.assert_frame_equal(by_column, groups.predict(new, "response", weights=[1.0, 4.0, 0.25]))
+    with pytest.warns(lgm.PredictionWarning, match="the fit has weights"):
+        groups.predict(new, "response")
+
+
+def test_the_seed_decides_the_noise(groups: lgm.Fit, new: pd.DataFrame) -> None:
+    one, two = (groups.predict(new, "response", weights=[1, 1, 1], seed=s) for s in (1, 2))
+    assert not np.array_equal(one["sd"], two["sd"])
+    pd.testing.assert_frame_equal(one, groups.predict(new, "response", weights=[1, 1, 1], seed=1))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda t: t.drop(columns="x"), "lacks the column"),
+        (lambda t: t.assign(x=[0.0, np.nan, 1.0]), r"missing values in x \(1\)"),
+        (lambda t: t.assign(f="nothing"), "`f`"),
+    ],
+)
+def test_new_data_that_do_not_fit(groups: lgm.Fit, new: pd.DataFrame, change: object, message: str) -> None:
+    with pytest.raises(lgm.DataError, match=message):
+        groups.predict(change(new))
+
+
+def test_an_unknown_kind(groups: lgm.Fit) -> None:
+    with pytest.raises(lgm.LgmError, match="accepted: .mean. or .response."):
+        groups.predict(kind="median")
+
+
+def _series(term: str, theta: dict[str, float], times: np.ndarray) -> lgm.Fit:
+    rng = np.random.default_rng(5)
+    data = pd.DataFrame({"t": times, "y": 3 + np.cumsum(rng.normal(size=times.size))})
+    return around(lgm.model(f"y ~ 1 + {term}", data), theta, spread=0.0, draws=DRAWS)
+
+
+def _last(fit: lgm.Fit, name: str) -> np.ndarray:
+    """Draws of intercept and last effect."""
+    draws = fit.posterior
+    return np.column_stack([draws["Intercept"].to_numpy().ravel(), draws[name].to_numpy()[..., -1].ravel()])
+
+
+def test_a_random_walk_goes_on_with_variance_linear_in_time() -> None:
+    fit = _series("rw1(t)", {"sd(rw1(t))": 2.0, "sigma": 0.5}, np.arange(1.0, 21.0))
+    ahead = np.array([1.0, 2.0, 5.0, 12.5])
+    found = fit.predict(pd.DataFrame({"t": 20 + ahead}))
+    last = fit.predict(pd.DataFrame({"t": [20.0]}))
+    np.testing.assert_allclose(found["mean"], last["mean"].iloc[0], rtol=1e-10)
+    step = 2.0**2 / fit.scales["rw1(t)"][0]
+    level = _last(fit, "rw1(t)").sum(axis=1).var()
+    np.testing.assert_allclose(found["sd"] ** 2, level + step * ahead, rtol=2 * VARIANCE)
+
+
+def test_a_random_walk_bridges_a_gap() -> None:
+    times = np.concatenate([np.arange(1.0, 8.0), np.arange(11.0, 18.0)])
+    fit = _series("rw1(t)", {"sd(rw1(t))": 2.0, "sigma": 0.5}, times)
+    at = fit.ranef()["mean"].xs("rw1(t)")
+    found = fit.predict(pd.DataFrame({"t": [8.0, 9.0, 10.0]}))["mean"] - fit.fixef().loc["Intercept", "mean"]
+    np.testing.assert_allclose(found, at[7.0] + (at[11.0] - at[7.0]) * np.array([0.25, 0.5, 0.75]), rtol=1e-9)
+
+
+def test_a_second_order_walk_goes_on_along_its_last_line() -> None:
+    fit = _series("rw2(t)", {"sd(rw2(t))": 2.0, "sigma": 0.5}, np.arange(1.0, 21.0))
+    found = fit.predict(pd.DataFrame({"t": [19.0, 20.0, 21.0, 24.0]}))["mean"].to_numpy()
+    slope = found[1] - found[0]
+    np.testing.assert_allclose(found[2:], found[1] + slope * np.array([1.0, 4.0]), rtol=1e-8)
+
+
+def test_an_autoregression_returns_to_its_mean() -> None:
+    rho, sd = 0.8, 2.0
+    fit = _series("ar1(t)", {"sd(ar1(t))": sd, "rho(ar1(t))": rho, "sigma": 0.5}, np.arange(1.0, 21.0))
+    ahead = np.array([1.0, 3.0, 10.0])
+    found = fit.predict(pd.DataFrame({"t": 20 + ahead}))
+    intercept, last = _last(fit, "ar1(t)").T
+    np.testing.assert_allclose(found["mean"], fit.effects.mean[0] + rho**ahead * last.mean(), rtol=1e-9)
+    fixed = [np.var(intercept + rho**h * last) for h in ahead]
+    np.testing.assert_allclose(found["sd"] ** 2, fixed + sd**2 * (1 - rho ** (2 * ahead)), rtol=2 * VARIANCE)
+
+
+def test_a_smooth_is_continued_by_a_line_and_says_so() -> None:
+    rng = np.random.default_rng(8)
+    data = pd.DataFrame({"x": np.linspace(1, 2, 60), "y": rng.normal(size=60)})
+    data["y"] += np.sin(6 * data.x)
+    fit = around(lgm.model("y ~ s(log(x))", data), {"sd(s(log(x)))": 1.0, "sigma": 1.0}, draws=FEW)
+    beyond = np.exp([0.8, 0.9, 1.0])
+    with pytest.warns(
+        lgm.PredictionWarning, match=r"3 row\(s\) lie outside the data's range 0 to 0.693147: extrapolated"
+    ):
+        found = fit.predict(pd.DataFrame({"x": beyond}))["mean"].to_numpy()
+    np.testing.assert_allclose(found[2] - found[1], found[1] - found[0], rtol=1e-8)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fit.predict(data)
+
+
+def test_many_rows_are_handled_in_pieces(groups: lgm.Fit, new: pd.DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = groups.predict(new, "response", weights=[1, 1, 1])
+    monkeypatch.setattr("lgm.predict._CHUNK", 1)
+    pd.testing.assert_frame_equal(whole, groups.predict(new, "response", weights=[1, 1, 1]))
+
+
+def test_one_chain_of_few_draws() -> None:
+    data = pd.DataFrame({"y": [1.0, 2.0, 4.0, 3.0], "g": list("aabb")})
+    fit = fit_of(lgm.model("y ~ 1 + (1|g)", data), np.full((1, 4, 2), 1.0))
+    assert fit.predict().shape == (4, 4)
