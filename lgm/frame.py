@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import narwhals as nw
+import narwhals.stable.v2 as nw
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -151,11 +151,14 @@ def plain(column: pd.Series) -> pd.Series:
 
 def _of_narwhals(series: nw.Series[Any]) -> pd.Series:
     if isinstance(series.dtype, (nw.Categorical, nw.Enum)):
-        return pd.Series(pd.Categorical(series.to_list(), categories=series.cat.get_categories().to_list()))
+        categories = series.cat.get_categories().to_list()
+        if series.implementation.is_polars() and not isinstance(series.dtype, nw.Enum):
+            categories.sort()  # a Categorical of polars has no order but that in which the session met its values
+        return pd.Series(pd.Categorical(series.to_list(), categories=categories))
     if series.dtype.is_numeric() and not isinstance(series.dtype, nw.Decimal) and series.null_count() == 0:
         return pd.Series(series.to_numpy())
     if series.dtype.is_float():
-        return pd.Series([np.nan if value is None else value for value in series.to_list()], dtype=float)
+        return pd.Series([np.nan if pd.isna(value) else value for value in series.to_list()], dtype=float)
     return plain(pd.Series(series.to_list(), dtype=object))
 
 

@@ -73,9 +73,10 @@ def require_full_rank(x: sp.csc_array, names: Sequence[str], intercept: int | No
     for j, name in enumerate(names):
         values = x.data[x.indptr[j] : x.indptr[j + 1]]
         if not np.any(values):
+            cell = " or make one factor of the combinations that occur," if ":" in name else ""
             raise IdentifiabilityError(
-                f"the column `{name}` is zero in every row with a response, so nothing is known about it. Remove the "
-                "column; a level of a factor that only rows without a response have goes away with these rows."
+                f"the column `{name}` is zero in every row with a response, so nothing is known about it. Remove its "
+                f"term,{cell} or remove the rows without a response that it comes from."
             )
         full = intercept is not None and j != intercept and values.size == x.shape[0]
         if full and np.ptp(values) <= COLLINEAR * np.max(np.abs(values)):

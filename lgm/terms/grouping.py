@@ -165,6 +165,7 @@ def _refuse_mixture(factor: Piece, levels: Levels, fresh: list[Hashable]) -> Non
     same = [value for value in fresh if str(value) in written]
     if same:
         raise DataError(
-            f"the levels of `{factor.text}` are text on one side and not on the other: {listed(same, 5)} here, and "
-            f"{listed([repr(v) for v in levels.values], 5)} in the fit. Convert one of them."
+            f"the levels of `{factor.text}` are text on one side and not on the other: "
+            f"{listed([repr(value) for value in same], 5)} here, and "
+            f"{listed([repr(value) for value in levels.values], 5)} in the fit. Convert one of them."
         )
