@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lgm.analyse import Analysed
+from lgm.inference.ahead import Compiled
 from lgm.inference.draws import Draws
 from lgm.pattern import FloatArray
 from lgm.posterior import Posterior, effects, variances
@@ -40,23 +40,48 @@ class EffectDraws:
     sd: FloatArray
 
 
-@partial(jax.jit, static_argnames="n_normals")
+@Compiled
 def _draw_chunk(
-    post: Posterior, thetas: jax.Array, key: jax.Array, counters: jax.Array, n_normals: int
+    post: Posterior, thetas: jax.Array, key: jax.Array, counters: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
     def one(theta: jax.Array, counter: jax.Array) -> tuple[jax.Array, jax.Array]:
         # one key per kept theta, so that the draws do not depend on how they are chunked
-        z = jax.random.normal(jax.random.fold_in(key, counter), (n_normals, 1))
+        z = jax.random.normal(jax.random.fold_in(key, counter), (post.n_normals, 1))
         found = effects(post, theta, z)
         return found.mean, found.draws[:, 0]
 
     return jax.vmap(one)(thetas, counters)
 
 
-@jax.jit
+@Compiled
 def _variance_chunk(post: Posterior, thetas: jax.Array, functionals: jax.Array) -> tuple[jax.Array, jax.Array]:
     own, other = jax.vmap(lambda theta: variances(post, theta, functionals))(thetas)
     return jnp.sum(own, axis=0), jnp.sum(other, axis=0)
+
+
+def _key(seed: int) -> jax.Array:
+    """A key of its own for u, mixed by NumPy (JAX would compile for it)."""
+    return jax.random.wrap_key_data(np.random.SeedSequence([seed, 1]).generate_state(2))
+
+
+def _draw_size(post: Posterior) -> int:
+    """Thetas in one call: as many as bounded memory allows."""
+    return int(np.clip(CHUNK_BYTES // (8 * 4 * post.n_normals), 1, 250))
+
+
+def _variance_size(post: Posterior, thetas: int) -> int:
+    return int(np.clip(CHUNK_BYTES // (8 * 8 * post.dim), 1, min(50, thetas)))
+
+
+def prepare(post: Posterior, thetas: int) -> None:
+    """Compile what `draw_effects` will call for so many thetas, from shapes alone."""
+    p, size = post.dim - sum(t.n for t in post.templates), _draw_size(post)
+    shape = jax.ShapeDtypeStruct
+    with jax.enable_x64(True):
+        k, key = post.hyper.size, _key(0)
+        _draw_chunk.ahead(post, shape((size, k), jnp.float64), key, shape((size,), jnp.int64))
+        chunk = _variance_size(post, thetas)
+        _variance_chunk.ahead(post, shape((chunk, k), jnp.float64), shape((post.dim, p), jnp.float64))
 
 
 def draw_effects(analysed: Analysed, drawn: Draws, seed: int) -> EffectDraws:
@@ -100,13 +125,12 @@ def _conditionals(
     post: Posterior, thetas: FloatArray, counters: npt.NDArray[np.int64], seed: int
 ) -> Iterator[tuple[slice, FloatArray, FloatArray]]:
     """Places, conditional means and draws in chunks of bounded memory, internal coordinates."""
-    n_normals = post.n_normals
-    chunk = int(np.clip(CHUNK_BYTES // (8 * 4 * n_normals), 1, 250))
+    chunk = _draw_size(post)
     with jax.enable_x64(True):
-        key = jax.random.fold_in(jax.random.key(seed), 1)
+        key = _key(seed)
         for start in range(0, len(thetas), chunk):
             at = np.minimum(np.arange(start, start + chunk), len(thetas) - 1)  # every chunk has the same shape
-            mean, draw = _draw_chunk(post, jnp.asarray(thetas[at]), key, jnp.asarray(counters[at]), n_normals)
+            mean, draw = _draw_chunk(post, jnp.asarray(thetas[at]), key, jnp.asarray(counters[at]))
             stop = min(start + chunk, len(thetas))
             yield slice(start, stop), np.asarray(mean)[: stop - start], np.asarray(draw)[: stop - start]
 
@@ -149,7 +173,7 @@ def _mean_variances(analysed: Analysed, thetas: FloatArray) -> FloatArray:
     functionals[:p] = analysed.basis.T
     if np.all(thetas == thetas[0]):
         thetas = thetas[:1]
-    chunk = int(np.clip(CHUNK_BYTES // (8 * 8 * post.dim), 1, min(50, len(thetas))))
+    chunk = _variance_size(post, len(thetas))
     n = min(VARIANCE_DRAWS, len(thetas)) // chunk * chunk
     chosen = thetas[np.linspace(0, len(thetas) - 1, n).astype(int)]
     total = np.zeros(post.dim)

@@ -14,11 +14,12 @@ import numpy as np
 import pandas as pd
 from formulaic.utils.context import capture_context
 
-from lgm import defaults, design, formula, posterior
+from lgm import defaults, design, formula, latent, posterior
 from lgm.analyse import Analysed, analyse
 from lgm.design import Design
 from lgm.errors import DataWarning, IdentifiabilityError, IdentifiabilityWarning, LgmError, PriorError
 from lgm.inference import empirical, importance, mode, nuts
+from lgm.inference.ahead import in_background
 from lgm.inference.folded import find_folded_mode
 from lgm.priors import Fixed, Flat, Normal
 from lgm.results import Fit, Inputs
@@ -242,6 +243,9 @@ class Model:
         _require(0 < interval < 1, f"interval={interval}; accepted: a probability between 0 and 1, such as 0.95.")
         seed = _seed(seed)
         post = self.analysed.posterior
+        if method == "nuts" and post.hyper.working_size:
+            in_background(lambda: nuts.prepare(post, chains=chains, warmup=warmup))
+            in_background(lambda: latent.prepare(post, chains * draws))
         found = mode.find_mode(post, defaults.starts(self.design, self.prior.theta))
         if method == "mode" or post.hyper.working_size == 0:
             kept = empirical.sample(post, find_folded_mode(post, found, jacobian=False), draws=chains * draws, seed=seed)

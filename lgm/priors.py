@@ -17,7 +17,8 @@ import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
 from numpyro.distributions import biject_to, constraints
-from numpyro.distributions.transforms import AffineTransform, CorrCholeskyTransform
+from numpyro.distributions.transforms import CorrCholeskyTransform
+from scipy.special import betaln
 
 from lgm.errors import PriorError
 
@@ -233,6 +234,31 @@ class PcCorrelation(dist.Distribution):
         shape = sample_shape + self.batch_shape
         mu = jax.random.exponential(key_mu, shape) / self.rate
         return jax.random.rademacher(key_sign, shape) * jnp.sqrt(-jnp.expm1(-mu * mu))
+
+
+class LkjCorrelation(dist.Distribution):
+    """The one correlation of two effects under an LKJ prior: density proportional to ``(1 - r^2)^(concentration - 1)``.
+
+    That is ``(r + 1) / 2 ~ Beta(concentration, concentration)``; the normalising constant is kept as a number, so that
+    evaluations do not compute it again.
+    """
+
+    arg_constraints = {"concentration": constraints.positive}
+    support = constraints.interval(-1.0, 1.0)
+    pytree_data_fields = ("concentration", "log_constant")
+
+    def __init__(self, concentration: float, *, validate_args: bool | None = None) -> None:
+        self.concentration = concentration
+        self.log_constant = float(-(2.0 * concentration - 1.0) * np.log(2.0) - betaln(concentration, concentration))
+        super().__init__(batch_shape=(), validate_args=validate_args)
+
+    def log_prob(self, value: Any) -> jax.Array:
+        """Log density."""
+        return self.log_constant + (self.concentration - 1.0) * jnp.log1p(-jnp.square(value))
+
+    def sample(self, key: jax.Array, sample_shape: tuple[int, ...] = ()) -> jax.Array:
+        """Draws from the stretched beta distribution."""
+        return 2.0 * jax.random.beta(key, self.concentration, self.concentration, sample_shape) - 1.0
 
 
 @jax.tree_util.register_dataclass
@@ -505,8 +531,7 @@ def slot(prior: ThetaPrior, q: int = 2) -> Slot:
         if isinstance(prior, Lkj) and q > 2:
             return Correlations(jnp.asarray(prior.concentration, dtype=jnp.float64), q)
         if isinstance(prior, Lkj):
-            stretch = AffineTransform(-1.0, 2.0, domain=constraints.unit_interval)
-            chosen = dist.TransformedDistribution(dist.Beta(prior.concentration, prior.concentration), stretch)
+            chosen: dist.Distribution = LkjCorrelation(prior.concentration)
         else:
             chosen = prior.distribution
         return Scalar(jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype=jnp.float64), chosen))

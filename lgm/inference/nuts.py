@@ -23,6 +23,7 @@ from numpyro.infer.util import ParamInfo
 from tqdm.auto import tqdm
 
 from lgm.errors import ConvergenceWarning
+from lgm.inference.ahead import Compiled
 from lgm.inference.draws import Draws
 from lgm.inference.mode import Mode, value_and_grad
 from lgm.pattern import FloatArray
@@ -59,7 +60,7 @@ def _kernel(warmup: int) -> tuple[Any, Any]:
     return hmc(potential_fn_gen=_potential, algo="NUTS")
 
 
-@partial(jax.jit, static_argnames="warmup")
+@Compiled
 def _start(target: _Target, points: ParamInfo, keys: jax.Array, warmup: int) -> Any:
     init, _ = _kernel(warmup)
 
@@ -80,7 +81,7 @@ def _start(target: _Target, points: ParamInfo, keys: jax.Array, warmup: int) -> 
     return jax.vmap(one)(points, keys)
 
 
-@partial(jax.jit, static_argnames=("warmup", "length"), donate_argnums=1)
+@partial(Compiled, donate=(1,))
 def _block(target: _Target, states: Any, warmup: int, length: int) -> tuple[Any, _Trace]:
     _, step = _kernel(warmup)
 
@@ -93,6 +94,25 @@ def _block(target: _Target, states: Any, warmup: int, length: int) -> tuple[Any,
         return state, trace
 
     return jax.lax.scan(one, states, None, length=length)
+
+
+def prepare(post: Posterior, *, chains: int, warmup: int | None) -> None:
+    """Compile what `sample` will call, from shapes alone."""
+    warmup, d = WARMUP if warmup is None else warmup, post.hyper.working_size
+    with jax.enable_x64(True):
+        keys = _keys(0, chains)
+        target = _Target(post, _shape(d), _shape(d, d))
+        state = _start.ahead(target, ParamInfo(_shape(chains, d), _shape(chains), _shape(chains, d)), keys, warmup=warmup)
+        _block.ahead(target, state, warmup=warmup, length=BLOCK)
+
+
+def _keys(seed: int, n: int) -> jax.Array:
+    """One key per chain, mixed by NumPy (JAX would compile for it)."""
+    return jax.random.wrap_key_data(np.random.SeedSequence(seed).generate_state(2 * n).reshape(n, 2))
+
+
+def _shape(*shape: int) -> jax.ShapeDtypeStruct:
+    return jax.ShapeDtypeStruct(shape, jnp.float64)
 
 
 def sample(
@@ -130,12 +150,12 @@ def sample(
     with jax.enable_x64(True):
         target = _Target(post, jnp.asarray(mode.x), jnp.asarray(mode.root))
         points = _starting_points(post, mode, np.random.default_rng(seed).standard_normal((chains, d)))
-        state = _start(target, points, jax.random.split(jax.random.key(seed), chains), warmup)
+        state = _start(target, points, _keys(seed, chains), warmup=warmup)
         blocks: list[_Trace] = []
         total = -(-warmup // BLOCK) * BLOCK + draws
         with _interruptible() as stopped, tqdm(total=total, disable=not progress, desc="lgm", unit="draw") as bar:
             for done in range(0, total, BLOCK):
-                state, trace = _block(target, state, warmup, BLOCK)
+                state, trace = _block(target, state, warmup=warmup, length=BLOCK)
                 blocks.append(jax.tree.map(np.asarray, trace))
                 bar.update(min(BLOCK, total - done))
                 bar.set_postfix_str("warm-up" if done < total - draws else "", refresh=False)
