@@ -13,14 +13,17 @@ import scipy.sparse as sp
 
 from lgm import linalg
 from lgm.design import Design
+from lgm.errors import DataError
 from lgm.linalg import constrained
 from lgm.pattern import FloatArray, IntArray, Pattern
 from lgm.posterior import BlockLayout, Posterior
-from lgm.precision.intrinsic import Structure
+from lgm.precision.intrinsic import Intrinsic, Structure
 from lgm.precision.template import Template
 from lgm.priors import FixedEffectPrior, Hyperparameters, Normal, ThetaPrior, slot
 from lgm.terms.block import Block
 from lgm.terms.fixed import standardise
+
+MOST_LOST = 0.1  # n eps max|R|; the log likelihood is then wrong by 0.01 or so
 
 
 @dataclass(frozen=True)
@@ -147,11 +150,22 @@ def _scaled_templates(blocks: Sequence[Block]) -> tuple[list[Template], dict[str
     for block in blocks:
         template = block.template
         if isinstance(template, Structure):
-            template, scales[block.label] = template.scaled(*intrinsic_moments(template))
+            template, scales[block.label] = template.scaled(*(template.moments or intrinsic_moments(template)))
+            _require_precise(template, block.label)
         elif block.scale is not None:
             scales[block.label] = np.array([block.scale])
         templates.append(template)
     return templates, scales
+
+
+def _require_precise(template: Intrinsic, label: str) -> None:
+    """Rounding in R acts like data on its null space, and unit-scale effects do not drown it any more."""
+    lost = template.n * float(np.finfo(np.float64).eps * np.max(np.abs(template.entries)))
+    if lost > MOST_LOST:
+        raise DataError(
+            f"{label}: some of its values are so close to each other, compared with their range, that double precision "
+            "does not suffice. Round them, so that close ones coincide, or use s(...)."
+        )
 
 
 def intrinsic_moments(structure: Structure) -> tuple[FloatArray, float]:

@@ -31,8 +31,8 @@ class Ar1:
 
     Notes
     -----
-    Shape parameter: ``rho`` in (-1, 1), the correlation of times one unit apart. For equal gaps this is Rue & Held (2005),
-    sec. 1.1.1, where the innovations have unit variance; here the process has.
+    Shape parameter: ``rho`` in (-1, 1), the correlation of times one unit apart. For equal gaps this is Rue & Held
+    (2005), sec. 1.1.1, where the innovations have unit variance; here the process has.
 
     Examples
     --------

@@ -12,8 +12,9 @@ from lgm.precision.intrinsic import Structure
 def icar(edges: npt.ArrayLike, component: npt.ArrayLike) -> Structure:
     """Structure ``R = D_w - W`` of an undirected graph: ``u'Ru = sum over edges (u_i - u_j)^2``.
 
-    Each connected component of two or more nodes has its own level, so its effects sum to zero (Besag, York & Mollie 1991;
-    for components Freni-Sterrantino, Ventrucci & Rue 2018). A node without neighbours is an independent standard normal effect.
+    Each connected component of two or more nodes has its own level, so its effects sum to zero (Besag, York & Mollie
+    1991; for components Freni-Sterrantino, Ventrucci & Rue 2018). A node without neighbours is an independent standard
+    normal effect.
 
     Parameters
     ----------

@@ -22,12 +22,14 @@ class Structure:
     entries : float array (nnz,)
         Its entries.
     null_space : float array (n, k)
-        A basis of null(R), which is also the constraint: ``null_space' u = 0``. The rank of R is ``n - k`` by this rule,
-        never by looking at eigenvalues.
+        A basis of null(R), which is also the constraint: ``null_space' u = 0``. The rank of R is ``n - k`` by this
+        rule, never by looking at eigenvalues.
     anchors : int array (k,)
         Positions whose diagonal entries, once raised, make R positive definite.
     component : int array (n,)
         Connected component of each position, to be scaled by itself; -1 where R is proper and of unit scale already.
+    moments : (float array (n,), float), optional
+        What `scaled` needs, where a closed form is known: it holds when R is too ill-conditioned to be factored.
     """
 
     pattern: Pattern
@@ -35,6 +37,7 @@ class Structure:
     null_space: FloatArray
     anchors: IntArray
     component: IntArray
+    moments: tuple[FloatArray, float] | None = None
 
     @property
     def n(self) -> int:

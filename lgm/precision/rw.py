@@ -1,4 +1,9 @@
-"""Random walks of order one and two at increasing, possibly irregular times."""
+"""Random walks of order one and two at increasing, possibly irregular times.
+
+Two close times make entries of R that swamp the others (``1 / d``, or ``1 / d^3`` for order two), so variances and
+determinant come from the walk itself: ``u = M e``, one column of M per step of the walk, e independent. With the
+projector P that takes out the null space, ``R^- = P M var(e) M' P``, which no close times can spoil.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +15,14 @@ from lgm.pattern import FloatArray, Pattern
 from lgm.precision.intrinsic import Structure
 
 
-def _structure(matrix: sp.csc_array, null_space: FloatArray, anchors: list[int]) -> Structure:
+def _structure(
+    matrix: sp.csc_array, null_space: FloatArray, anchors: list[int], variances: FloatArray, logdet: float
+) -> Structure:
     n = matrix.shape[0]
     pattern = Pattern.of(matrix)
-    return Structure(
-        pattern, pattern.values(matrix), null_space, np.array(anchors, dtype=np.int64), np.zeros(n, dtype=np.int64)
-    )
+    places = np.array(anchors, dtype=np.int64)
+    component = np.zeros(n, dtype=np.int64)
+    return Structure(pattern, pattern.values(matrix), null_space, places, component, (variances, logdet))
 
 
 def rw1(times: npt.ArrayLike) -> Structure:
@@ -33,15 +40,25 @@ def rw1(times: npt.ArrayLike) -> Structure:
     n = t.size
     step = sp.diags_array([-np.ones(n - 1), np.ones(n - 1)], offsets=[0, 1], shape=(n - 1, n), format="csc")
     matrix = sp.csc_array(step.T @ sp.diags_array(1.0 / np.diff(t)) @ step)
-    return _structure(matrix, np.ones((n, 1)), [n // 2])
+    variances, logdet = _rw1_moments(np.diff(t))
+    return _structure(matrix, np.ones((n, 1)), [n // 2], variances, logdet)
+
+
+def _rw1_moments(gaps: FloatArray) -> tuple[FloatArray, float]:
+    """Step l lifts all later effects, less ``(n - l) / n`` for their mean; ``|R|* = n / prod d``."""
+    n = gaps.size + 1
+    later = np.arange(n - 1, 0, -1) / n
+    below = np.concatenate([[0.0], np.cumsum(gaps * (1.0 - later) ** 2)])
+    above = np.concatenate([np.cumsum((gaps * later**2)[::-1])[::-1], [0.0]])
+    return below + above, float(np.log(n) - np.sum(np.log(gaps)))
 
 
 def rw2(times: npt.ArrayLike) -> Structure:
     """Second-order walk: ``u'Ru`` approximates the integral of ``u''(t)^2``; null space: constants and straight lines.
 
     ``R = G' B^-1 G``: row i of G (interior times) is ``[1/d_{i-1}, -(1/d_{i-1} + 1/d_i), 1/d_i]`` and
-    ``B_ii = (d_{i-1} + d_i) / 2`` (Lindgren & Rue 2008, the Galerkin form with lumped B). For equal unit steps R is that of
-    squared second differences.
+    ``B_ii = (d_{i-1} + d_i) / 2`` (Lindgren & Rue 2008, the Galerkin form with lumped B). For equal unit steps R is
+    that of squared second differences.
 
     Examples
     --------
@@ -57,4 +74,30 @@ def rw2(times: npt.ArrayLike) -> Structure:
     )
     matrix = sp.csc_array(g.T @ sp.diags_array(2.0 / (t[2:] - t[:-2])) @ g)
     line = (t - t.mean()) / (t[-1] - t[0])
-    return _structure(matrix, np.column_stack([np.ones(n), line]), [0, n - 1])
+    variances, logdet = _rw2_moments(t)
+    return _structure(matrix, np.column_stack([np.ones(n), line]), [0, n - 1], variances, logdet)
+
+
+def _rw2_moments(t: FloatArray) -> tuple[FloatArray, float]:
+    """A change of slope at the inner time l adds ``h_l(t) = max(t - t_l, 0)``; its variance is ``B_ll``.
+
+    With orthonormal lines ``q`` (n, 2) and ``c_l = q'h_l``, ``R^-_ii = sum_l B_ll (h_l(t_i) - q_i'c_l)^2``, by running
+    sums over l. From the minor of R without its first two rows and columns, which G makes a product,
+    ``|R|* = n sum (t - mean)^2 / (prod d^2 prod B_ll)``.
+    """
+    n, length = t.size, t[-1] - t[0]
+    gaps, s = np.diff(t), (t - t[0]) / length
+    b = np.concatenate([[0.0], (s[2:] - s[:-2]) / 2.0, [0.0]])
+    centred = s - s.mean()
+    q = np.column_stack([np.full(n, n**-0.5), centred / np.linalg.norm(centred)])
+    c = _after(q * s[:, None]) - s[:, None] * _after(q)
+    own = s**2 * np.cumsum(b) - 2.0 * s * np.cumsum(b * s) + np.cumsum(b * s**2)
+    cross = s[:, None] * np.cumsum(b[:, None] * c, axis=0) - np.cumsum((b * s)[:, None] * c, axis=0)
+    variances = own - 2.0 * np.sum(q * cross, axis=1) + np.einsum("ij,jk,ik->i", q, c.T @ (b[:, None] * c), q)
+    logdet = np.log(n * np.sum((t - t.mean()) ** 2)) - 2.0 * np.sum(np.log(gaps)) - np.sum(np.log(b[1:-1] * length))
+    return length**3 * variances, float(logdet)
+
+
+def _after(columns: FloatArray) -> FloatArray:
+    """Sum of the rows from each one on."""
+    return np.cumsum(columns[::-1], axis=0)[::-1]

@@ -12,8 +12,8 @@ from lgm.pattern import Pattern
 class Template(Protocol):
     """The unit-scale precision ``R(shape)`` of one block of latent effects.
 
-    The block's precision is ``D^-1 R D^-1`` with ``D`` the diagonal of standard deviations, which the posterior whitens away.
-    Templates are JAX pytrees: sizes and patterns are static, numbers are arguments of compiled functions.
+    The block's precision is ``D^-1 R D^-1`` with ``D`` the diagonal of standard deviations, which the posterior whitens
+    away. Templates are JAX pytrees: sizes and patterns are static, numbers are arguments of compiled functions.
     """
 
     @property
