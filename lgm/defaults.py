@@ -7,19 +7,21 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
 import pandas as pd
+from numpyro.distributions import biject_to
 
 from lgm.design import Design
 from lgm.errors import PriorError
 from lgm.formula import suggest
 from lgm.pattern import FloatArray
-from lgm.priors import Fixed, FixedEffectPrior, Flat, Lkj, Normal, Prior, ThetaPrior
+from lgm.priors import Fixed, FixedEffectPrior, Flat, Lkj, Normal, Prior, ThetaPrior, lkj, uniform
 from lgm.terms.block import Parameter
 
-# Values that a hyperparameter of each kind can never take; a prior whose support holds one of them does not fit.
-_OUTSIDE = {"sd": (-0.5,), "sigma": (-0.5,), "corr": (-1.5, 1.5), "rho": (-1.5, 1.5), "phi": (-0.5, 1.5)}
+_INFINITY = float("inf")
+_RANGE = {"sd": (0.0, _INFINITY), "sigma": (0.0, _INFINITY), "corr": (-1.0, 1.0), "rho": (-1.0, 1.0), "phi": (0.0, 1.0)}
 _DOMAIN = {"sd": "positive", "sigma": "positive", "corr": "in (-1, 1)", "rho": "in (-1, 1)", "phi": "in (0, 1)"}
 _CLASSES = ("sd", "corr", "fixed", "rho", "phi")
 
@@ -47,8 +49,13 @@ class Priors:
 
     @property
     def proper(self) -> bool:
-        """Whether every fixed effect has a proper prior."""
-        return not any(isinstance(prior, Flat) for prior in self.fixed)
+        """Whether every prior is proper, so that ``log p(y)`` is defined."""
+        return not any(isinstance(prior, Flat) for prior in (*self.fixed, *self.theta))
+
+    @property
+    def proper_theta(self) -> bool:
+        """Whether every hyperparameter has a proper prior, without which the posterior may not be one."""
+        return not any(isinstance(prior, Flat) for prior in self.theta)
 
 
 def resolve(design: Design, given: Mapping[str, Any] | None) -> Priors:
@@ -67,16 +74,16 @@ def resolve(design: Design, given: Mapping[str, Any] | None) -> Priors:
         keys = [name] if j == design.intercept else [name, "fixed"]
         key = next((k for k in keys if k in given), None)
         prior = default if key is None else _fixed_prior(key, given[key])
-        unused.discard(key or "")
+        unused.difference_update(keys)
         fixed.append(prior)
         note = " at the mean of the predictors" if key is None and j == design.intercept and design.p > 1 else ""
         rows.append((name, repr(prior) + note, "default" if key is None else "given"))
     theta: list[ThetaPrior] = []
     for parameter in design.parameters:
-        keys = [*parameter.names, parameter.key, parameter.kind]
+        keys = _theta_keys(parameter)
         key = next((k for k in keys if k in given), None)
         chosen = parameter.default if key is None else _theta_prior(key, given[key], parameter)
-        unused.discard(key or "")
+        unused.difference_update(keys)
         theta.append(chosen)
         rows.append((parameter.key or parameter.names[0], repr(chosen), "default" if key is None else "given"))
     _refuse_unused(unused, design)
@@ -85,10 +92,19 @@ def resolve(design: Design, given: Mapping[str, Any] | None) -> Priors:
     return Priors(tuple(fixed), tuple(theta), centred, table)
 
 
+def _theta_keys(parameter: Parameter) -> list[str]:
+    """Keys that address a hyperparameter, the most specific first; the correlations of a large group share one prior."""
+    own = parameter.names if len(parameter.names) == 1 else ()
+    return [key for key in (*own, parameter.key, parameter.kind) if key]
+
+
 def _fixed_defaults(design: Design) -> list[Normal]:
-    """``Normal(0, 2.5 sd(y) / sd(x))``; the intercept's is around the mean of y at the mean of the other columns."""
+    """``Normal(0, 2.5 sd(y) / sd(x))``; the intercept's is around the mean of y at the mean of the other columns.
+
+    Without an intercept the columns carry the level of y too, so the spread of y is that around zero.
+    """
     y = design.y - design.offset
-    sd_y = float(np.std(y))
+    sd_y = float(np.std(y)) if design.intercept is not None else float(np.sqrt(np.mean(y**2)))
     scales = column_sds(design)
     out = [Normal(0.0, 2.5 * sd_y / s) for s in scales]
     if design.intercept is not None:
@@ -122,11 +138,16 @@ def _fixed_prior(key: str, prior: Any) -> FixedEffectPrior:
 
 def _theta_prior(key: str, prior: Any, parameter: Parameter) -> ThetaPrior:
     what = f"the prior of `{key}`"
+    if isinstance(prior, Flat):
+        return _flat(parameter.kind)
     if isinstance(prior, Fixed):
         if len(parameter.names) > 1:
             raise PriorError(
                 f"{what} cannot be fixed(): correlations of three or more effects move together; use lkj()."
             )
+        low, high = _RANGE.get(parameter.kind, (-_INFINITY, _INFINITY))
+        if not (low < prior.value < high or (parameter.kind == "sd" and prior.value == 0.0)):
+            raise PriorError(f"{what} is {prior!r}, but it must be {_DOMAIN[parameter.kind]}.")
         return prior
     if isinstance(prior, Lkj):
         if parameter.kind != "corr":
@@ -143,24 +164,40 @@ def _theta_prior(key: str, prior: Any, parameter: Parameter) -> ThetaPrior:
     return prior
 
 
+def _flat(kind: str) -> ThetaPrior:
+    """Flat on the natural scale: improper on a half line, uniform (hence proper) on a bounded domain."""
+    bounded = {"corr": lkj(1.0), "rho": uniform(-1.0, 1.0), "phi": uniform(0.0, 1.0)}
+    return bounded.get(kind, Flat())
+
+
 def _require_support(what: str, distribution: dist.Distribution, kind: str) -> None:
     if distribution.batch_shape or distribution.event_shape:
         raise PriorError(
             f"{what} is of shape {distribution.batch_shape + distribution.event_shape}; it must be scalar."
         )
-    with jax.enable_x64(True):
-        discrete = distribution.support.is_discrete
-        outside = discrete or any(bool(distribution.support(value)) for value in _OUTSIDE.get(kind, ()))
-    if outside:
+    low, high = _RANGE.get(kind, (-_INFINITY, _INFINITY))
+    if distribution.support.is_discrete or not (low <= np.min(ends := _ends(distribution)) and np.max(ends) <= high):
         raise PriorError(f"{what} is {distribution!r}, which allows values that are not {_DOMAIN[kind]}.")
+
+
+def _ends(distribution: dist.Distribution) -> FloatArray:
+    """Ends of the support, or what is so far out on an infinite side that it stands for the end."""
+    with jax.enable_x64(True):
+        return np.asarray(biject_to(distribution.support)(jnp.array([-40.0, 40.0])))
 
 
 def _refuse_unused(unused: set[str], design: Design) -> None:
     if not unused:
         return
     key = sorted(unused)[0]
+    together = next((p.key for p in design.parameters if key in p.names), None)
+    if together is not None:
+        raise PriorError(
+            f"the correlations of three or more effects have one prior; its key is {together!r}, not {key!r}."
+        )
     extra = sorted({p.key for p in design.parameters if p.key})
-    classes = [c for c in _CLASSES if c == "fixed" or any(p.kind == c for p in design.parameters)]
+    kinds = {p.kind for p in design.parameters} | ({"fixed"} if design.p > (design.intercept is not None) else set())
+    classes = [c for c in _CLASSES if c in kinds]
     names = [*design.fixed_names, *design.theta_names, *extra]
     raise PriorError(
         f"priors has the key {key!r}, which matches nothing in this model. {suggest(key, names)}\n"

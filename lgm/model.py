@@ -206,9 +206,10 @@ class Model:
             If a fixed effect has a flat prior.
         """
         flat = [n for n, p in zip(self.design.fixed_names, self.prior.fixed, strict=True) if isinstance(p, Flat)]
+        flat += [q.names[0] for q, p in zip(self.design.parameters, self.prior.theta, strict=True) if isinstance(p, Flat)]
         if flat:
             raise PriorError(
-                f"the prior of {', '.join(flat)} is flat, so nothing can be drawn from it; give a normal one."
+                f"the prior of {', '.join(flat)} is flat, so nothing can be drawn from it; give a proper one."
             )
         seed = _seed(seed)
         with jax.enable_x64(True):
@@ -242,6 +243,12 @@ class Model:
             _require(fine, f"{name}={value!r}; accepted: a whole number of at least {least}.")
         _require(0 < interval < 1, f"interval={interval}; accepted: a probability between 0 and 1, such as 0.95.")
         seed = _seed(seed)
+        if method != "mode" and not self.prior.proper_theta:
+            flat = [p.names[0] for p, prior in zip(self.design.parameters, self.prior.theta, strict=True) if prior == Flat()]
+            raise PriorError(
+                f"the prior of {', '.join(flat)} is flat, so the posterior may be improper. "
+                'Accepted: a proper prior, or method="mode".'
+            )
         post = self.analysed.posterior
         if method == "nuts" and post.hyper.working_size:
             in_background(lambda: nuts.prepare(post, chains=chains, warmup=warmup))

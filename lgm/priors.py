@@ -47,7 +47,7 @@ class Normal:
 
 @dataclass(frozen=True)
 class Flat:
-    """Improper flat prior of a fixed effect; log p(y) is then undefined, and REML is the likelihood of theta."""
+    """Improper flat prior; log p(y) is then undefined, and with all fixed effects flat p(y | theta) is the REML likelihood."""
 
     def __repr__(self) -> str:
         return "flat()"
@@ -75,7 +75,7 @@ class Fixed:
 
 FixedEffectPrior = Normal | Flat
 _HALF_LINES = (type(constraints.positive), type(constraints.nonnegative))
-ThetaPrior = Prior | Lkj | Fixed
+ThetaPrior = Prior | Lkj | Fixed | Flat
 
 
 def _positive(**values: float) -> list[float]:
@@ -111,7 +111,10 @@ def normal(mean: float = 0.0, sd: float = 1.0) -> Normal:
 
 
 def flat() -> Flat:
-    """Flat (improper) prior of a fixed effect."""
+    """Flat (improper) prior of a fixed effect, or of a standard deviation at its mode (``method="mode"``).
+
+    With flat priors everywhere the mode is the REML estimate.
+    """
     return Flat()
 
 
@@ -530,6 +533,8 @@ def slot(prior: ThetaPrior, q: int = 2) -> Slot:
             return Held(jnp.asarray(prior.value, dtype=jnp.float64))
         if isinstance(prior, Lkj) and q > 2:
             return Correlations(jnp.asarray(prior.concentration, dtype=jnp.float64), q)
+        if isinstance(prior, Flat):
+            return Scalar(dist.ImproperUniform(constraints.positive, (), ()))
         if isinstance(prior, Lkj):
             chosen: dist.Distribution = LkjCorrelation(prior.concentration)
         else:
