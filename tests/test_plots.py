@@ -228,7 +228,7 @@ def test_pyplot_is_not_needed() -> None:
         "import sys, lgm; assert 'matplotlib' not in sys.modules;"
         "import lgm.plots; assert 'matplotlib.pyplot' not in sys.modules"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    subprocess.run([sys.executable, "-P", "-c", code], check=True, capture_output=True, text=True)
 
 
 def test_a_figure_is_saved_and_shows_itself(sleep: lgm.Fit, tmp_path: Path) -> None:

@@ -191,7 +191,7 @@ def test_arviz_is_read_late_and_quietly() -> None:
         "from lgm.results import diagnostics; import numpy as np;"
         "diagnostics({'x': np.random.default_rng(0).normal(size=(2, 50))}); assert 'arviz' in sys.modules"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    subprocess.run([sys.executable, "-P", "-c", code], check=True, capture_output=True, text=True)
 
 
 @pytest.mark.parametrize(
