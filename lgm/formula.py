@@ -92,8 +92,10 @@ class Call:
 
     @property
     def label(self) -> str:
-        """The call as it appears in names of variables: its name and first argument."""
-        return f"{self.name}({self.args[0].text if self.args else ''})"
+        """The call as it appears in names of variables: its name and first variable."""
+        variables = (piece for _, piece in self.keywords if piece.text[0].isalpha() or piece.text[0] in "`_")
+        given = [*self.args[:1], *variables]
+        return f"{self.name}({given[0].text if given else ''})"
 
 
 @dataclass(frozen=True, slots=True)

@@ -125,7 +125,8 @@ def plain(column: pd.Series) -> pd.Series:
     such.
     """
     if isinstance(column.dtype, pd.ArrowDtype):
-        return _of_narwhals(nw.from_native(column, series_only=True)).set_axis(column.index)
+        arrow = column.array.__arrow_array__()
+        return _of_narwhals(nw.from_native(arrow, series_only=True)).set_axis(column.index)
     if isinstance(column.dtype, pd.SparseDtype):
         column = column.sparse.to_dense()
     if isinstance(column.dtype, pd.StringDtype):

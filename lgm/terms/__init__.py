@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import keyword
 from collections.abc import Callable
 
+from formulaic.transforms import TRANSFORMS
+
+from lgm.errors import FormulaError
 from lgm.formula import Call
 from lgm.scope import Scope
 from lgm.terms import areal, autoregressive, smooth, walk
@@ -32,11 +36,13 @@ def register_term(name: str, build: Builder) -> None:
 
     Raises
     ------
-    ValueError
-        If the name is taken or is not a Python name.
+    FormulaError
+        If the name is taken, by a term or by a function of formulas, or is not a Python name.
     """
-    if name in TERMS or name == "offset" or not name.isidentifier():
-        raise ValueError(
-            f"`{name}` cannot be registered: it must be a Python name that is not taken ({', '.join(TERMS)})"
-        )
+    if not name.isidentifier() or keyword.iskeyword(name):
+        raise FormulaError(f"the term {name!r} cannot be registered: its name must be a Python name.")
+    if name in TERMS or name == "offset":
+        raise FormulaError(f"the term `{name}` cannot be registered: lgm has {', '.join(TERMS)} and offset already.")
+    if name in TRANSFORMS:
+        raise FormulaError(f"the term `{name}` cannot be registered: `{name}` is a function of formulas.")
     TERMS[name] = build
