@@ -23,7 +23,7 @@ from lgm.pattern import FloatArray
 from lgm.posterior import Posterior
 
 _WALL = 1e3  # how far below the best value so far an undefined density counts: finite, so that a line search turns back
-_NEAR_ZERO = 1e-4  # of a coordinate's scale: closer to zero counts as on the boundary
+_NO_GAIN = 1e-9  # in log density: differences below this are rounding
 
 
 @dataclass(frozen=True)
@@ -101,8 +101,8 @@ def find_folded_mode(post: Posterior, start: Mode, *, jacobian: bool) -> FoldedM
         boundary = np.zeros(x.size, dtype=bool)
         if x.size:
             x = _climb(target, x, scale, folded)
-            boundary = folded & (x <= _NEAR_ZERO * scale)
-            x = np.where(boundary, 0.0, x)
+            x = _at_zero(target, x, folded)
+            boundary = folded & (x == 0.0)
         x, hessian = _newton(target, x, scale, ~boundary)
         value = target(x)[0]
         root = _root(target, x, value, scale, boundary, hessian)
@@ -119,27 +119,46 @@ def _climb(target: Target, x: FloatArray, scale: FloatArray, folded: npt.NDArray
         return -max(value, best - _WALL), -grad * scale
 
     bounds = [(0.0 if fold else None, None) for fold in folded]
-    found = minimize(negative, x / scale, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 500})
+    options = {"maxiter": 500, "ftol": 1e-15, "gtol": 1e-8}
+    found = minimize(negative, x / scale, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
     return np.asarray(found.x * scale)
+
+
+def _at_zero(target: Target, x: FloatArray, folded: npt.NDArray[np.bool_]) -> FloatArray:
+    """Put a standard deviation at zero where the density there is as high: it is flat at zero, so a climb stops short."""
+    for i in np.flatnonzero(folded):
+        moved = x.copy()
+        moved[i] = 0.0
+        if target(moved)[0] >= target(x)[0] - _NO_GAIN:
+            x = moved
+    return x
 
 
 def _newton(
     target: Target, x: FloatArray, scale: FloatArray, free: npt.NDArray[np.bool_]
 ) -> tuple[FloatArray, FloatArray]:
-    """Newton steps on the free coordinates while they gain; the last Hessian (of the free coordinates) is returned too."""
+    """Newton steps on the free coordinates, halved until they gain; the Hessian at the end is returned too.
+
+    Directions that curve up, far from the mode, are climbed as if they curved down as much.
+    """
     where = np.flatnonzero(free)
-    for _ in range(4):
-        hessian = _hessian(target, x, scale, where)
+    hessian = _hessian(target, x, scale, where)
+    for _ in range(20):
         value, grad = target(x)
-        if where.size == 0 or np.max(np.linalg.eigvalsh(hessian)) >= 0:
-            break
+        unit = hessian * np.outer(scale[where], scale[where])
+        curvature, directions = np.linalg.eigh(unit)
+        uphill = directions @ ((directions.T @ (grad[where] * scale[where])) / np.maximum(np.abs(curvature), 1e-6))
         step = np.zeros_like(x)
-        step[where] = np.linalg.solve(hessian, -grad[where])
-        gain = target(x + step)[0] - value
+        step[where] = uphill * scale[where]
+        size, gain = 1.0, -np.inf
+        while size > 1e-3 and not gain > 0:
+            gain = target(x + size * step)[0] - value
+            size /= 2.0
         if not gain > 0:
             break
-        x = x + step
-        if gain < 1e-10:
+        x = x + 2.0 * size * step
+        hessian = _hessian(target, x, scale, where)
+        if gain < _NO_GAIN:
             break
     return x, hessian
 
