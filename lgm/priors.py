@@ -239,6 +239,16 @@ class PcCorrelation(dist.Distribution):
         return jax.random.rademacher(key_sign, shape) * jnp.sqrt(-jnp.expm1(-mu * mu))
 
 
+class FlatPositive(dist.Distribution):
+    """Improper: density one on the positive half line."""
+
+    support = constraints.positive
+
+    def log_prob(self, value: Any) -> jax.Array:
+        """Zero."""
+        return jnp.zeros(jnp.shape(value))
+
+
 class LkjCorrelation(dist.Distribution):
     """The one correlation of two effects under an LKJ prior: density proportional to ``(1 - r^2)^(concentration - 1)``.
 
@@ -534,7 +544,7 @@ def slot(prior: ThetaPrior, q: int = 2) -> Slot:
         if isinstance(prior, Lkj) and q > 2:
             return Correlations(jnp.asarray(prior.concentration, dtype=jnp.float64), q)
         if isinstance(prior, Flat):
-            return Scalar(dist.ImproperUniform(constraints.positive, (), ()))
+            return Scalar(FlatPositive())
         if isinstance(prior, Lkj):
             chosen: dist.Distribution = LkjCorrelation(prior.concentration)
         else:
