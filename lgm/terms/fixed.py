@@ -83,17 +83,21 @@ def require_full_rank(x: sp.csc_array, names: Sequence[str], intercept: int | No
             raise IdentifiabilityError(
                 f"the column `{name}` is {values[0]:g} in every row, like the intercept. Remove one of the two."
             )
-    standard, _ = standardise(x, intercept)
+    standard, basis = standardise(x, intercept)
     gram = (standard.T @ standard).toarray()
     redundant = np.flatnonzero(_residuals(gram) <= COLLINEAR)
     if redundant.size:
         j = int(redundant[0])
-        weights = np.abs(np.linalg.lstsq(gram[:j, :j], gram[:j, j], rcond=None)[0])
-        partners = [f"`{name}`" for name, w in zip(names, weights, strict=False) if w > 1e-6 * weights.max()]
+        inside = np.linalg.lstsq(gram[:j, :j], gram[:j, j], rcond=None)[0]
+        lengths = np.sqrt(np.asarray(x.multiply(x).sum(axis=0)).ravel()[:j])
+        weights = np.abs(basis[:j, j] - basis[:j, :j] @ inside) * lengths
+        partners = [f"`{names[i]}`" for i in range(j) if i != intercept and weights[i] > 1e-6 * weights.max()]
         others = f"{', '.join(partners[:-1])} and {partners[-1]}" if len(partners) > 1 else partners[0]
         what = "a linear function" if len(partners) == 1 else "a linear combination"
+        constant = " and the intercept" if intercept is not None and weights[intercept] > 1e-6 * weights.max() else ""
         raise IdentifiabilityError(
-            f"the column `{names[j]}` is {what} of {others}, so the data cannot tell them apart. Remove one of them."
+            f"the column `{names[j]}` is {what} of {others}{constant if len(partners) > 1 else ''}, so the data cannot "
+            "tell them apart. Remove one of them."
         )
 
 
