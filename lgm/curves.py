@@ -30,6 +30,7 @@ class Curve:
         The variable in the rows with a response.
     residual : float array (n,)
         Partial residuals: the response less all other terms, at posterior means.
+    weights : float array (n,)
     without : str
         Fixed effects that hold the straight line in place of the term; the curve is then without it.
     """
@@ -42,6 +43,7 @@ class Curve:
     draws: FloatArray
     at: FloatArray
     residual: FloatArray
+    weights: FloatArray
     without: str
 
 
@@ -67,4 +69,5 @@ def of(fit: Fit, j: int) -> Curve:
     missing = [name for name in term.null if name not in lines]
     response = d.formula.response.text
     draws = fit.effects.draws[:, own] @ grid.T
-    return Curve(term.label, piece.text, response, x, grid @ mean[own], draws, at, residual, "".join(missing))
+    x_and_mean = (x, grid @ mean[own])
+    return Curve(term.label, piece.text, response, *x_and_mean, draws, at, residual, d.weights, "".join(missing))

@@ -47,6 +47,7 @@ STYLE = {
 }
 LABELS_PER_INCH = 5.2
 MOST_RESIDUALS = 5000
+MOST_TRACED = 600
 
 Density = Callable[[FloatArray], FloatArray]
 
@@ -112,9 +113,10 @@ def key(figure: Figure, ax: Axes, interval: float, *, prior: bool) -> None:
 
 
 def trace(ax: Axes, draws: FloatArray) -> None:
-    """Draws in the order in which they were made, one colour per chain."""
+    """Draws in the order in which they were made, one colour per chain; long chains are thinned."""
+    step = -(-draws.shape[1] // MOST_TRACED)
     for chain, values in enumerate(draws):
-        ax.plot(np.arange(values.size), values, color=CHAINS[chain % len(CHAINS)], lw=0.5, alpha=0.75)
+        ax.plot(np.arange(values.size)[::step], values[::step], color=CHAINS[chain % len(CHAINS)], lw=0.5, alpha=0.75)
     ax.margins(x=0)
     ax.locator_params(axis="y", nbins=4)
 
@@ -170,11 +172,12 @@ def intervals(ax: Axes, names: Sequence[str], mean: FloatArray, draws: FloatArra
 
 
 def curve(figure: Figure, ax: Axes, c: Curve, interval: float, residuals: bool) -> None:
-    """Mean curve with 50% and wide bands, over partial residuals or a rug."""
+    """Mean curve with 50% and wide bands, over partial residuals (in the size of their weights) or a rug."""
     handles: list[Any] = []
     if residuals and c.at.size <= MOST_RESIDUALS:
         alpha = float(np.clip(60 / c.at.size, 0.25, 0.7))
-        ax.plot(c.at, c.residual, "o", color=GREY, ms=3.0, mew=0, alpha=alpha, zorder=1)
+        size = 9.0 * np.clip(c.weights / np.mean(c.weights), 0.2, 9.0)
+        ax.scatter(c.at, c.residual, s=size, color=GREY, linewidths=0, alpha=alpha, zorder=1)
         handles.append(Line2D([], [], ls="", marker="o", color=GREY, ms=3.5, mew=0, label="partial residuals"))
     else:
         ax.plot(c.at, np.zeros(c.at.size), "|", color=GREY, ms=7, mew=0.5, transform=ax.get_xaxis_transform())

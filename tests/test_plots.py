@@ -169,10 +169,10 @@ def test_a_line_in_the_fixed_part_is_left_there() -> None:
 
 def test_partial_residuals_are_what_other_terms_leave(structured: lgm.Fit) -> None:
     figure = structured.plot_term("rw2(t)")
-    dots = figure.axes[0].lines[0]
+    dots = figure.axes[0].collections[0].get_offsets()
     x, mean = _mean_curve(figure)
     error = structured.design.y - structured.predict()["mean"]
-    np.testing.assert_allclose(dots.get_ydata(), mean[dots.get_xdata().astype(int)] + error, atol=1e-9)
+    np.testing.assert_allclose(dots[:, 1], mean[dots[:, 0].astype(int)] + error, atol=1e-9)
 
 
 def test_areas_with_points(structured: lgm.Fit) -> None:
