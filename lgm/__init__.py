@@ -6,6 +6,7 @@ fit = lgm.fit("y ~ x + (1|group) + s(t) + icar(region, graph)", data=df)
 from importlib.metadata import version as _version
 
 from lgm import errors, linalg, priors
+from lgm.comparison import compare
 from lgm.datasets import load_dataset
 from lgm.errors import (
     ConvergenceWarning,
@@ -41,6 +42,7 @@ __all__ = [
     "Model",
     "PredictionWarning",
     "PriorError",
+    "compare",
     "errors",
     "fit",
     "graph",

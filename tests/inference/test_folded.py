@@ -1,0 +1,78 @@
+"""Modes on the natural scale: REML estimates of other software, and the boundary."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from helpers import reference
+from scipy.optimize import minimize
+
+import lgm
+from lgm import defaults
+from lgm.inference import folded
+from lgm.inference.empirical import standard_errors
+from lgm.inference.mode import find_mode
+from lgm.priors import flat
+
+FLAT = {"Intercept": flat(), "sd": flat(), "sigma": flat()}
+
+
+def mode_of(model: lgm.Model, jacobian: bool = False) -> folded.FoldedMode:
+    post = model.analysed.posterior
+    return folded.find_folded_mode(post, find_mode(post, defaults.starts(model.design, model.prior.theta)), jacobian=jacobian)
+
+
+@pytest.mark.parametrize(
+    ("name", "extra"),
+    [
+        ("sleepstudy.lmer_reml", {"fixed": flat(), "corr": flat()}),
+        ("Dyestuff.lmer_reml", {}),
+        ("Penicillin.lmer_reml", {}),
+        ("Pastes.lmer_reml", {}),
+    ],
+)
+def test_flat_priors_give_reml(name: str, extra: dict) -> None:
+    """lme4's optimiser stops at a relative tolerance of about 1e-5 in its parameters; the log likelihood must not be lower."""
+    ref = reference(name)
+    model = lgm.model(ref["formula"], lgm.load_dataset(ref["dataset"]), priors={**FLAT, **extra})
+    found = mode_of(model)
+    theirs = [v["sd"] for v in ref["varcomp"] if "sd" in v and v["group"] != "Residual"]
+    ours = {n: t for n, t in zip(model.design.theta_names, found.theta, strict=True) if n.startswith("sd")}
+    np.testing.assert_allclose(sorted(ours.values()), sorted(theirs), rtol=1e-4)
+    assert found.theta[-1] == pytest.approx(ref["residual_sd"], rel=1e-4)
+    assert found.value >= ref["logLik"] - 1e-6
+
+
+def test_a_variance_of_zero_is_found_exactly() -> None:
+    model = lgm.model("Yield ~ 1 + (1|Batch)", lgm.load_dataset("Dyestuff2"), priors=FLAT)
+    found = mode_of(model)
+    ref = reference("Dyestuff2.lmer_reml")
+    assert found.theta[0] == 0.0
+    assert found.boundary.tolist() == [True, False]
+    assert found.theta[1] == pytest.approx(ref["residual_sd"], rel=1e-6)
+    se = standard_errors(model.analysed.posterior, found)
+    assert np.isnan(se[0]) and se[1] > 0
+
+
+@pytest.mark.parametrize("jacobian", [False, True])
+def test_equals_a_derivative_free_search(jacobian: bool) -> None:
+    model = lgm.model("CRIME ~ INC + HOVAL + icar(id, g)", lgm.load_dataset("columbus"), env={"g": lgm.load_dataset("columbus_adj")})
+    post, found = model.analysed.posterior, mode_of(model, jacobian)
+    with jax.enable_x64(True):
+        density = jax.jit(lambda x: folded.log_density(post, x, jacobian))
+        searched = minimize(
+            lambda x: -float(density(jnp.asarray(x))), found.x * 1.3, method="Nelder-Mead", options={"fatol": 1e-10}
+        )
+    assert found.value == pytest.approx(-searched.fun, abs=1e-8)
+
+
+def test_curvature_is_the_inverse_root() -> None:
+    model = lgm.model("Yield ~ 1 + (1|Batch)", lgm.load_dataset("Dyestuff"))
+    post, found = model.analysed.posterior, mode_of(model, True)
+    with jax.enable_x64(True):
+        grad = jax.jit(jax.grad(lambda x: folded.log_density(post, x, True)))
+        h = 1e-4 * found.x
+        columns = [(grad(found.x + np.eye(2)[i] * h[i]) - grad(found.x - np.eye(2)[i] * h[i])) / (2 * h[i]) for i in (0, 1)]
+    hessian = np.array(columns)
+    # central differences with relative step 1e-4 err by about 1e-8 relative to the third derivative
+    np.testing.assert_allclose(found.root @ found.root.T, np.linalg.inv(-hessian), rtol=1e-5)
