@@ -91,6 +91,7 @@ def test_pc_corr_near_zero():
 SLOTS = {
     **{name: slot(prior) for name, (prior, _, _) in PRIORS.items()},
     "held": slot(fixed(1.5)),
+    "flat": slot(priors.flat()),
     "lkj of three": slot(lkj(2.0), 3),
     "lkj of four": slot(lkj(1.0), 4),
 }

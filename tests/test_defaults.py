@@ -1,0 +1,190 @@
+"""Which prior a parameter gets: defaults, keys by name and by class, and what is refused."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpyro.distributions as dist
+import pandas as pd
+import pytest
+
+import lgm
+from lgm import priors
+from lgm.errors import PriorError
+from lgm.priors import Fixed, Flat, Lkj, Normal, fixed, flat, lkj, normal, pc_corr
+
+RNG = np.random.default_rng(6)
+N = 24
+DATA = pd.DataFrame(
+    {
+        "y": 100.0 + 5.0 * RNG.standard_normal(N),
+        "x": 7.0 + 2.0 * RNG.standard_normal(N),
+        "o": 3.0 * RNG.standard_normal(N),
+        "f": RNG.choice(["a", "b", "c"], N),
+        "g": np.arange(N) % 6,
+        "t": np.arange(N) % 8,
+    }
+)
+FORMULA = "y ~ x + f + offset(o) + (x|g) + (1|f) + ar1(t)"
+THREE = "y ~ x + t + (x + t|g)"
+
+
+def resolved(formula=FORMULA, given=None):
+    model = lgm.model(formula, DATA, priors=given)
+    names = [*model.design.fixed_names, *(p.key or p.names[0] for p in model.design.parameters)]
+    return model, dict(zip(names, [*model.prior.fixed, *model.prior.theta], strict=True))
+
+
+def test_fixed_effects():
+    """2.5 times the sd that explains all of y; the intercept around its mean, at the mean of the columns."""
+    model, found = resolved()
+    y, sd = DATA["y"] - DATA["o"], np.std(DATA["y"] - DATA["o"])
+    assert model.prior.centred_intercept
+    assert found["Intercept"] == Normal(pytest.approx(y.mean()), pytest.approx(2.5 * sd))
+    assert found["x"] == Normal(0.0, pytest.approx(2.5 * sd / np.std(DATA["x"])))
+    assert found["f[T.b]"] == Normal(0.0, pytest.approx(2.5 * sd / np.std(DATA["f"] == "b")))
+
+
+def test_without_an_intercept_the_columns_carry_the_level():
+    model, found = resolved("y ~ 0 + x")
+    assert not model.prior.centred_intercept
+    assert found["x"] == Normal(0.0, pytest.approx(2.5 * np.sqrt(np.mean(DATA["y"] ** 2)) / np.std(DATA["x"])))
+
+
+def test_a_column_far_from_zero_keeps_its_spread():
+    far = DATA.assign(x=1e6 + DATA["x"])
+    sd = lgm.model("y ~ x", far).prior.fixed[1].sd
+    assert sd == pytest.approx(2.5 * np.std(DATA["y"]) / np.std(DATA["x"]), rel=1e-9)
+
+
+def test_hyperparameters():
+    """``P(sd > sd(y)) = 0.05``, for a slope ``sd(y) / sd(x)``; sigma exponential with mean sd(y)."""
+    _, found = resolved()
+    sd = np.std(DATA["y"] - DATA["o"])
+    rate = -np.log(0.05) / sd
+    for name, wanted in [
+        ("sd(Intercept|g)", rate),
+        ("sd(x|g)", rate * np.std(DATA["x"])),
+        ("sd(Intercept|f)", rate),
+        ("sd(ar1(t))", rate),
+        ("sigma", 1 / sd),
+    ]:
+        assert isinstance(found[name].distribution, dist.Exponential)
+        assert float(found[name].distribution.rate) == pytest.approx(wanted)
+    assert found["corr(g)"] == Lkj(2.0)
+    assert repr(found["rho(ar1(t))"]) == "pc_corr(0.5, 0.5)"
+
+
+@pytest.mark.parametrize(
+    ("given", "changed"),
+    [
+        ({"sd": priors.exponential(1)}, ["sd(Intercept|g)", "sd(x|g)", "sd(Intercept|f)", "sd(ar1(t))"]),
+        ({"sd(x|g)": priors.half_normal(2)}, ["sd(x|g)"]),
+        ({"sigma": priors.gamma(2, 1)}, ["sigma"]),
+        ({"corr": lkj(1)}, ["corr(g)"]),
+        ({"corr(g)": lkj(1)}, ["corr(g)"]),
+        ({"corr(Intercept,x|g)": pc_corr(0.3, 0.1)}, ["corr(g)"]),
+        ({"rho": priors.uniform(0, 1)}, ["rho(ar1(t))"]),
+        ({"rho(ar1(t))": fixed(0.9)}, ["rho(ar1(t))"]),
+        ({"fixed": flat()}, ["x", "f[T.b]", "f[T.c]"]),
+        ({"Intercept": normal(0, 10)}, ["Intercept"]),
+        ({"x": dist.Normal(1.0, 2.0)}, ["x"]),
+        ({"sigma": dist.LogNormal(0.0, 1.0)}, ["sigma"]),
+        ({"sd(Intercept|f)": fixed(0.0)}, ["sd(Intercept|f)"]),
+    ],
+    ids=", ".join,
+)
+def test_keys(given, changed):
+    """A key changes what it names and nothing else, and the table says so."""
+    _, before = resolved()
+    model, after = resolved(given=given)
+    assert [name for name in before if repr(before[name]) != repr(after[name])] == changed
+    assert model.priors.index[model.priors["source"] == "given"].tolist() == changed
+    (prior,) = given.values()
+    words = {"x": "normal(1, 2)", "sigma": "LogNormal"} if isinstance(prior, dist.Distribution) else {}
+    assert [repr(after[name]) for name in changed] == [words.get(name, repr(prior)) for name in changed]
+
+
+def test_the_most_specific_key_wins():
+    """Also where it leaves nothing for the class."""
+    given = {"sd": priors.exponential(1), "sd(x|g)": priors.exponential(2), "rho": pc_corr(), "rho(ar1(t))": fixed(0.5)}
+    _, found = resolved(given=given)
+    assert repr(found["sd(x|g)"]) == "exponential(2)"
+    assert repr(found["sd(ar1(t))"]) == "exponential(1)"
+    assert found["rho(ar1(t))"] == Fixed(0.5)
+
+
+def test_an_intercept_that_is_given_is_the_printed_one():
+    assert not resolved(given={"Intercept": normal(0, 10)})[0].prior.centred_intercept
+    assert resolved(given={"fixed": normal(0, 10)})[0].prior.centred_intercept
+
+
+def test_flat_is_known_to_be_improper():
+    assert not resolved(given={"x": flat()})[0].prior.proper
+    assert resolved()[0].prior.proper
+    assert isinstance(resolved(given={"x": flat()})[1]["x"], Flat)
+
+
+def test_flat_hyperparameters():
+    """Improper on a half line, uniform on a bounded range."""
+    model, found = resolved(given={"sd(Intercept|f)": flat(), "sigma": flat(), "corr": flat(), "rho": flat()})
+    shown = [repr(found[name]) for name in ("sd(Intercept|f)", "sigma", "corr(g)", "rho(ar1(t))")]
+    assert shown == ["flat()", "flat()", "lkj(1)", "uniform(-1, 1)"]
+    assert not model.prior.proper
+
+
+def test_table():
+    table = resolved()[0].priors
+    assert table.columns.tolist() == ["prior", "source"]
+    assert table.loc["Intercept", "prior"].endswith("at the mean of the predictors")
+    assert set(table["source"]) == {"default"}
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"sd(Day|g)": lkj(1)}, r"the key 'sd\(Day\|g\)', which matches nothing.*Variables: Intercept, x"),
+        ({"phi": priors.beta(1, 1)}, "the key 'phi', which matches nothing.*Classes: sd, corr, fixed, rho"),
+        ({"z": normal()}, "the key 'z', which matches nothing"),
+        ({"x": priors.exponential(1)}, r"prior of the fixed effect\(s\) `x` is exponential\(1\).*takes a normal prior"),
+        ({"fixed": fixed(0.0)}, "takes a normal prior"),
+        ({"fixed": dist.Normal(np.zeros(2), 1.0)}, "takes a normal prior"),
+        ({"sigma": normal()}, r"the prior of `sigma` is normal\(0, 1\); accepted: a prior of lgm.priors"),
+        ({"sigma": 2.0}, r"To hold it there, use lgm.priors.fixed\(2.0\)"),
+        ({"sigma": lkj(1)}, r"`sigma` is lkj\(1\), but an LKJ prior is for correlations"),
+        ({"sigma": dist.Normal(0.0, 1.0)}, "`sigma` is .* allows values that are not positive"),
+        ({"sigma": dist.Poisson(3.0)}, "allows values that are not positive"),
+        ({"sigma": dist.HalfNormal(np.ones(2))}, r"is of shape \(2,\); it must be scalar"),
+        ({"sigma": fixed(0.0)}, r"`sigma` is fixed\(0\), but it must be positive"),
+        ({"sd": fixed(-0.1)}, r"`sd` is fixed\(-0.1\), but it must be positive"),
+        ({"sd": priors.uniform(-0.01, 3)}, "`sd` is .* allows values that are not positive"),
+        ({"sd": priors.uniform(-3, -1)}, "allows values that are not positive"),
+        ({"corr": priors.uniform(-1.001, 1)}, r"`corr` is .* allows values that are not in \(-1, 1\)"),
+        ({"corr": fixed(1.0)}, r"`corr` is fixed\(1\), but it must be in \(-1, 1\)"),
+        ({"rho": priors.exponential(1)}, r"allows values that are not in \(-1, 1\)"),
+        ({"rho(ar1(t))": lkj(1)}, "an LKJ prior is for correlations"),
+    ],
+    ids=str,
+)
+def test_errors(given, message):
+    with pytest.raises(PriorError, match=f"(?s){message}"):
+        resolved(given=given)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"corr": pc_corr()}, r"must be lgm.priors.lkj\(concentration\): three or more"),
+        ({"corr(g)": fixed(0.0)}, "correlations of three or more effects move together"),
+        ({"corr(x,t|g)": lkj(1)}, r"have one prior; its key is 'corr\(g\)', not 'corr\(x,t\|g\)'"),
+    ],
+    ids=str,
+)
+def test_correlations_of_three_effects_share_a_prior(given, message):
+    assert resolved(THREE, {"corr(g)": lkj(3)})[1]["corr(g)"] == Lkj(3.0)
+    with pytest.raises(PriorError, match=message):
+        resolved(THREE, given)
+
+
+def test_classes_that_a_model_lacks_are_not_offered():
+    with pytest.raises(PriorError, match=r"(?s)the key 'fixed', which matches nothing.*Classes: sd\.$"):
+        resolved("y ~ 1 + (1|g)", {"fixed": flat()})
