@@ -93,7 +93,7 @@ def resolve(design: Design, given: Mapping[str, Any] | None) -> Priors:
 
 
 def _theta_keys(parameter: Parameter) -> list[str]:
-    """Keys that address a hyperparameter, the most specific first; the correlations of a large group share one prior."""
+    """Keys that address a hyperparameter, the most specific first; correlations of three or more effects share one."""
     own = parameter.names if len(parameter.names) == 1 else ()
     return [key for key in (*own, parameter.key, parameter.kind) if key]
 
