@@ -18,15 +18,11 @@ from lgm import defaults, design, formula, latent, posterior
 from lgm.analyse import Analysed, analyse
 from lgm.design import Design
 from lgm.errors import DataWarning, IdentifiabilityError, IdentifiabilityWarning, LgmError, PriorError
-from lgm.inference import empirical, importance, mode, nuts
 from lgm.inference.ahead import in_background
-from lgm.inference.folded import find_folded_mode
+from lgm.inference.engine import METHODS, Settings, run
 from lgm.priors import Fixed, Flat, Normal
 from lgm.results import Fit, Inputs
 from lgm.terms import TERMS
-
-METHODS = ("nuts", "importance", "mode")
-
 
 def fit(
     formula: str,
@@ -38,6 +34,7 @@ def fit(
     env: Mapping[str, Any] | None = None,
     missing: str = "drop",
     method: str = "nuts",
+    fallback: str | None = None,
     chains: int = 4,
     draws: int = 1000,
     warmup: int | None = None,
@@ -71,6 +68,9 @@ def fit(
     method : {"nuts", "importance", "mode"}
         NUTS on theta; weighted points around the mode (a thousand values instead of ten thousand gradients, equally exact
         where its own diagnostic, Pareto k, says so); or theta held at its posterior mode, as lme4 does.
+    fallback : {None, "nuts"}
+        What to do when the weights of ``method="importance"`` are not to be trusted: only say so, or go on with NUTS from
+        its draws.
     chains, draws : int
         Chains, and kept draws per chain; the other engines return ``chains * draws`` draws as one chain.
     warmup : int, optional
@@ -101,6 +101,7 @@ def fit(
     built = _build(formula, data, family, priors, weights, env, missing, capture_context(1))
     return built.fit(
         method=method,
+        fallback=fallback,
         chains=chains,
         draws=draws,
         warmup=warmup,
@@ -229,6 +230,7 @@ class Model:
         self,
         *,
         method: str = "nuts",
+        fallback: str | None = None,
         chains: int = 4,
         draws: int = 1000,
         warmup: int | None = None,
@@ -238,6 +240,7 @@ class Model:
     ) -> Fit:
         """Draw from the posterior; the arguments are those of `lgm.fit`."""
         _require(method in METHODS, f"method={method!r}; accepted: {', '.join(repr(m) for m in METHODS)}.")
+        _require(fallback in (None, "nuts"), f'fallback={fallback!r}; accepted: None or "nuts".')
         for name, value, least in (("chains", chains, 1), ("draws", draws, 4), ("warmup", warmup, 1)):
             fine = value is None if name == "warmup" and value is None else isinstance(value, int) and value >= least
             _require(fine, f"{name}={value!r}; accepted: a whole number of at least {least}.")
@@ -250,18 +253,11 @@ class Model:
                 'Accepted: a proper prior, or method="mode".'
             )
         post = self.analysed.posterior
-        if method == "nuts" and post.hyper.working_size:
-            in_background(lambda: nuts.prepare(post, chains=chains, warmup=warmup))
+        if method == "nuts":
             in_background(lambda: latent.prepare(post, chains * draws))
-        found = mode.find_mode(post, defaults.starts(self.design, self.prior.theta))
-        if method == "mode" or post.hyper.working_size == 0:
-            kept = empirical.sample(post, find_folded_mode(post, found, jacobian=False), draws=chains * draws, seed=seed)
-        elif method == "importance":
-            wide = find_folded_mode(post, found, jacobian=True)
-            kept = importance.sample(post, wide, draws=chains * draws, seed=seed, progress=progress)
-        else:
-            kept = nuts.sample(post, found, chains=chains, draws=draws, warmup=warmup, seed=seed, progress=progress)
-        return Fit(self.design, self.prior, self.analysed, self.inputs, found, kept, interval, seed, method)
+        settings = Settings(method, chains, draws, warmup, seed, progress, fallback)
+        found, kept, used = run(post, defaults.starts(self.design, self.prior.theta), settings)
+        return Fit(self.design, self.prior, self.analysed, self.inputs, found, kept, interval, seed, used)
 
     def _theta(self, theta: Mapping[str, float]) -> jax.Array:
         names = self.design.theta_names

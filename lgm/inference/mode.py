@@ -43,7 +43,8 @@ value_and_grad = jax.jit(posterior.value_and_grad)
 
 
 @jax.jit
-def _working(post: Posterior, theta: jax.Array) -> jax.Array:
+def working_scale(post: Posterior, theta: jax.Array) -> jax.Array:
+    """Theta from its natural to its working scale."""
     return post.hyper.working(theta)
 
 
@@ -86,7 +87,7 @@ def finite_start(post: Posterior, start: FloatArray) -> FloatArray:
     """The guess if the density is finite there, else the first of some prior draws where it is."""
     guesses = [jnp.asarray(start)]
     for attempt in range(20):
-        x = np.asarray(_working(post, guesses[-1]))
+        x = np.asarray(working_scale(post, guesses[-1]))
         if np.all(np.isfinite(x)) and np.isfinite(value_and_grad(post, jnp.asarray(x))[0]):
             return x
         guesses.append(_prior_draw(post, jax.random.key(attempt)))

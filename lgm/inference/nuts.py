@@ -25,7 +25,7 @@ from tqdm.auto import tqdm
 from lgm.errors import ConvergenceWarning
 from lgm.inference.ahead import Compiled
 from lgm.inference.draws import Draws
-from lgm.inference.mode import Mode, value_and_grad
+from lgm.inference.mode import Mode, value_and_grad, working_scale
 from lgm.pattern import FloatArray
 from lgm.posterior import Posterior, log_density_working
 
@@ -124,6 +124,7 @@ def sample(
     warmup: int | None,
     seed: int,
     progress: bool,
+    start: FloatArray | None = None,
 ) -> Draws:
     """Draw theta from its posterior.
 
@@ -140,6 +141,8 @@ def sample(
         The same seed gives the same bits on the same machine.
     progress : bool
         Whether to show a progress bar on stderr.
+    start : float array (chains, k), optional
+        Where the chains start, natural scale; by default jittered around the mode.
 
     Notes
     -----
@@ -149,7 +152,11 @@ def sample(
     d = post.hyper.working_size
     with jax.enable_x64(True):
         target = _Target(post, jnp.asarray(mode.x), jnp.asarray(mode.root))
-        points = _starting_points(post, mode, np.random.default_rng(seed).standard_normal((chains, d)))
+        z = np.random.default_rng(seed).standard_normal((chains, d))
+        if start is not None:
+            working = np.array([working_scale(post, jnp.asarray(theta)) for theta in start])
+            z = np.linalg.solve(mode.root, (working - mode.x).T).T
+        points = _starting_points(post, mode, z)
         state = _start(target, points, _keys(seed, chains), warmup=warmup)
         blocks: list[_Trace] = []
         total = -(-warmup // BLOCK) * BLOCK + draws

@@ -89,18 +89,35 @@ def test_effects_do_not_depend_on_what_is_stored(monkeypatch: pytest.MonkeyPatch
     np.testing.assert_allclose(second.effects.sd, stored.effects.sd, rtol=0.1)
 
 
-def test_two_modes_raise_the_alarm() -> None:
-    """A prior of sigma with two separate modes: one proposal around one of them cannot cover both."""
-    import jax
-    import numpyro.distributions as dist
+def heavy_tailed(**how: object) -> lgm.Fit:
+    """Two groups and a half t prior with 0.1 degrees of freedom: p(sd | y) falls like sd^-2.1 (the likelihood like sd^-1).
 
-    with jax.enable_x64(True):
-        mixture = dist.MixtureSameFamily(
-            dist.Categorical(np.array([0.5, 0.5])), dist.LogNormal(np.array([-1.0, 6.0]), np.array([0.02, 0.02]))
-        )
-    data = {"y": np.random.default_rng(0).normal(size=4), "g": [0, 0, 1, 1]}
-    fit = lgm.fit("y ~ 1 + (1|g)", data, priors={"sd": mixture, "sigma": priors.fixed(1.0)}, method="importance", seed=1, progress=False)
-    assert "Not reliable" in fit.verdict or "Too few" in fit.verdict or fit.draws.points.k < 0.7
+    Under a t with 5 degrees of freedom, whose density falls like sd^-6, the weights have tail shape (6 - 2.1) / 5 = 0.78.
+    """
+    data = {"y": [-1.0, -1.2, 1.4, 1.1], "g": list("aabb")}
+    given = {"sd": priors.half_student_t(0.1, 1), "sigma": priors.fixed(0.3), "Intercept": priors.normal(0, 1000)}
+    return lgm.fit("y ~ 1 + (1|g)", data, priors=given, method="importance", seed=1, progress=False, **how)
+
+
+def test_heavy_tails_raise_the_alarm_and_nuts_takes_over() -> None:
+    with pytest.warns(lgm.ConvergenceWarning, match="not reliable .*fallback="):
+        alarmed = heavy_tailed()
+    assert alarmed.draws.points.k > 0.7 and alarmed.verdict.startswith("Not reliable")
+    with pytest.warns(lgm.ConvergenceWarning, match="continuing with NUTS"):
+        fit = heavy_tailed(fallback="nuts", draws=2000)
+    assert fit.method == "nuts" and fit.draws.points is None
+    model = lgm.model(
+        alarmed.inputs.formula, alarmed.inputs.data, priors=alarmed.inputs.priors
+    )
+    grid = np.geomspace(1e-3, 1e12, 8001)
+    log_density = np.array([model.log_density({"sd(Intercept|g)": s, "sigma": 0.3}) for s in grid])
+    cdf = integrate.cumulative_trapezoid(np.exp(log_density - log_density.max()), grid, initial=0)
+    cdf /= cdf[-1]
+    draws = fit.draws.theta[..., 0].ravel()
+    ess = fit.summary().loc["sd(Intercept|g)", ["ess_bulk", "ess_tail"]].min()
+    for p in (0.05, 0.25, 0.5, 0.75, 0.95):  # the share below the exact quantile is binomial
+        share = np.mean(draws < np.interp(p, cdf, grid))
+        assert abs(share - p) < 4 * np.sqrt(p * (1 - p) / ess)
 
 
 def test_compare() -> None:

@@ -1,0 +1,95 @@
+"""The engines behind ``method=``: NUTS, importance sampling, the mode."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from lgm.errors import ConvergenceWarning
+from lgm.inference import empirical, importance, nuts, pareto
+from lgm.inference.ahead import in_background
+from lgm.inference.draws import Draws
+from lgm.inference.folded import find_folded_mode
+from lgm.inference.mode import Mode, find_mode
+from lgm.pattern import FloatArray
+from lgm.posterior import Posterior
+
+METHODS = ("nuts", "importance", "mode")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to draw; see `lgm.fit`."""
+
+    method: str
+    chains: int
+    draws: int
+    warmup: int | None
+    seed: int
+    progress: bool
+    fallback: str | None
+
+
+class Run(NamedTuple):
+    """The mode of the working density, the draws, and the engine that made them."""
+
+    mode: Mode
+    draws: Draws
+    method: str
+
+
+def run(post: Posterior, start: FloatArray, settings: Settings) -> Run:
+    """Find the mode and draw theta with the engine that the settings name.
+
+    Parameters
+    ----------
+    post : Posterior
+    start : float array (k,)
+        First guess of theta, natural scale.
+    settings : Settings
+    """
+    total = settings.chains * settings.draws
+    if settings.method == "mode" or post.hyper.working_size == 0:
+        mode = find_mode(post, start)
+        at = find_folded_mode(post, mode, jacobian=False)
+        return Run(mode, empirical.sample(post, at, draws=total, seed=settings.seed), settings.method)
+    if settings.method == "importance":
+        mode = find_mode(post, start)
+        wide = find_folded_mode(post, mode, jacobian=True)
+        kept = importance.sample(post, wide, draws=total, seed=settings.seed, progress=settings.progress)
+        if not _fall_back(kept, settings.fallback):
+            return Run(mode, kept, settings.method)
+        return Run(mode, _nuts(post, mode, settings, kept.theta[0, : settings.chains]), "nuts")
+    in_background(lambda: nuts.prepare(post, chains=settings.chains, warmup=settings.warmup))
+    mode = find_mode(post, start)
+    return Run(mode, _nuts(post, mode, settings, None), settings.method)
+
+
+def _nuts(post: Posterior, mode: Mode, settings: Settings, start: FloatArray | None) -> Draws:
+    return nuts.sample(
+        post,
+        mode,
+        chains=settings.chains,
+        draws=settings.draws,
+        warmup=settings.warmup,
+        seed=settings.seed,
+        progress=settings.progress,
+        start=start,
+    )
+
+
+def _fall_back(kept: Draws, fallback: str | None) -> bool:
+    """Whether the weights are not to be trusted and another engine is wanted; says so in either case."""
+    points = kept.points
+    assert points is not None
+    limit = pareto.threshold(points.log_weights.size)
+    if points.k <= limit:
+        return False
+    offer = "continuing with NUTS from these draws" if fallback else 'use method="nuts", or fallback="nuts"'
+    warnings.warn(
+        f"the importance weights are not reliable (Pareto k {points.k:.2f}, limit {limit:.2f}): {offer}",
+        ConvergenceWarning,
+        stacklevel=5,
+    )
+    return fallback is not None
