@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import scipy.sparse as sp
 from formulaic import Formula as Formulaic
 from formulaic import ModelSpec
@@ -20,7 +21,7 @@ from lgm.scope import Scope
 from lgm.terms.block import Block, Parameter
 from lgm.terms.columns import materialise
 from lgm.terms.grouping import Grouping
-from lgm.terms.term import Encoded, Novel, Variable, sd_parameter
+from lgm.terms.term import Encoded, Novel, Term, Variable, sd_parameter
 
 DEFAULT_LKJ = 2.0
 
@@ -128,6 +129,25 @@ def build(bar: Bar, scope: Scope) -> GroupTerm:
         parameters.append(Parameter(corr, "corr", lkj(DEFAULT_LKJ), 0.0, f"corr({group})", q))
     block = Block(bar.text, template, np.tile(np.arange(q), grouping.n), tuple(parameters))
     return GroupTerm(bar.text, bar, grouping, spec, tuple(names), _spread(columns, codes, grouping.n), block)
+
+
+def same_as_residual(term: Term, observed: npt.NDArray[np.bool_]) -> str | None:
+    """Name of a group effect that adds to the data what the residual adds; None if there is none.
+
+    Such an effect has a level of its own in every row with a response, and the same size in all of them, as ``1`` in
+    ``(1|row)`` has. Only a known residual variance, or weights that differ, can tell its variance from that of the
+    residual.
+    """
+    if term.kind != "group":
+        return None
+    rows = sp.csc_array(term.z[np.flatnonzero(observed)])
+    for variable in term.variables:
+        columns = rows[:, variable.index]
+        size = np.abs(columns.data)
+        alone = np.diff(columns.indptr).max(initial=0) == 1 and columns.nnz == rows.shape[0]
+        if alone and np.ptp(size) <= 1e-12 * size.max():
+            return variable.name
+    return None
 
 
 def _value_scales(columns: sp.csc_array, n: int) -> FloatArray:
