@@ -22,7 +22,10 @@ from lgm.inference.ahead import in_background
 from lgm.inference.engine import METHODS, Settings, run
 from lgm.priors import Fixed, Flat, Normal
 from lgm.results import Fit, Inputs
+from lgm.record import names_used
 from lgm.terms import TERMS
+from lgm.terms.group import same_as_residual
+
 
 def fit(
     formula: str,
@@ -152,7 +155,8 @@ def _build(
     _check_identifiability(built, resolved)
     _report_rows(built)
     analysed = analyse(built, resolved.fixed, resolved.theta, centred_intercept=resolved.centred_intercept)
-    inputs = Inputs(source, data, family, dict(priors or {}), weights, names, missing)
+    kept = {name: names[name] for name in names_used(built, names)}  # and let go of the rest of the caller's scope
+    inputs = Inputs(source, data, family, dict(priors or {}), weights, kept, missing)
     return Model(built, resolved, analysed, inputs)
 
 
@@ -207,7 +211,9 @@ class Model:
             If a fixed effect has a flat prior.
         """
         flat = [n for n, p in zip(self.design.fixed_names, self.prior.fixed, strict=True) if isinstance(p, Flat)]
-        flat += [q.names[0] for q, p in zip(self.design.parameters, self.prior.theta, strict=True) if isinstance(p, Flat)]
+        flat += [
+            q.names[0] for q, p in zip(self.design.parameters, self.prior.theta, strict=True) if isinstance(p, Flat)
+        ]
         if flat:
             raise PriorError(
                 f"the prior of {', '.join(flat)} is flat, so nothing can be drawn from it; give a proper one."
@@ -247,7 +253,9 @@ class Model:
         _require(0 < interval < 1, f"interval={interval}; accepted: a probability between 0 and 1, such as 0.95.")
         seed = _seed(seed)
         if method != "mode" and not self.prior.proper_theta:
-            flat = [p.names[0] for p, prior in zip(self.design.parameters, self.prior.theta, strict=True) if prior == Flat()]
+            flat = [
+                p.names[0] for p, prior in zip(self.design.parameters, self.prior.theta, strict=True) if prior == Flat()
+            ]
             raise PriorError(
                 f"the prior of {', '.join(flat)} is flat, so the posterior may be improper. "
                 'Accepted: a proper prior, or method="mode".'
@@ -294,18 +302,15 @@ def _check_identifiability(built: Design, resolved: defaults.Priors) -> None:
     if built.weighted or isinstance(resolved.theta[-1], Fixed):
         return
     for term in built.terms:
-        if term.kind == "group" and len(np.unique(built.rows.observed)) and _levels(term) >= built.n:
+        effect = same_as_residual(term, built.rows.observed)
+        if effect is not None:
             text = (
-                f"{term.label} has as many levels ({_levels(term)}) as there are rows ({built.n}), so its standard "
-                'deviation and sigma say the same. Remove the term, or fix sigma: priors={"sigma": lgm.priors.fixed(...)}.'
+                f"{term.label} has as many levels as there are rows ({built.n}), so the standard deviation of {effect} and "
+                'sigma say the same. Remove the term, or fix sigma: priors={"sigma": lgm.priors.fixed(...)}.'
             )
             if not resolved.proper:
                 raise IdentifiabilityError(text)
             warnings.warn(f"{text} Only their priors tell them apart.", IdentifiabilityWarning, stacklevel=4)
-
-
-def _levels(term: Any) -> int:
-    return max(v.labels.size for v in term.variables)
 
 
 def _report_rows(built: Design) -> None:

@@ -62,7 +62,9 @@ class Proposal:
         d = self.centre.size
         where = np.flatnonzero(self.folded)
         inverse = np.linalg.inv(self.root)
-        constant = gammaln((DF + d) / 2) - gammaln(DF / 2) - d / 2 * np.log(DF * np.pi) - np.linalg.slogdet(self.root)[1]
+        constant = (
+            gammaln((DF + d) / 2) - gammaln(DF / 2) - d / 2 * np.log(DF * np.pi) - np.linalg.slogdet(self.root)[1]
+        )
         terms = []
         for signs in itertools.product((1.0, -1.0), repeat=where.size):
             flipped = x.copy()

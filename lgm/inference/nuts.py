@@ -102,7 +102,9 @@ def prepare(post: Posterior, *, chains: int, warmup: int | None) -> None:
     with jax.enable_x64(True):
         keys = _keys(0, chains)
         target = _Target(post, _shape(d), _shape(d, d))
-        state = _start.ahead(target, ParamInfo(_shape(chains, d), _shape(chains), _shape(chains, d)), keys, warmup=warmup)
+        state = _start.ahead(
+            target, ParamInfo(_shape(chains, d), _shape(chains), _shape(chains, d)), keys, warmup=warmup
+        )
         _block.ahead(target, state, warmup=warmup, length=BLOCK)
 
 

@@ -19,7 +19,9 @@ FLAT = {"Intercept": flat(), "sd": flat(), "sigma": flat()}
 
 def mode_of(model: lgm.Model, jacobian: bool = False) -> folded.FoldedMode:
     post = model.analysed.posterior
-    return folded.find_folded_mode(post, find_mode(post, defaults.starts(model.design, model.prior.theta)), jacobian=jacobian)
+    return folded.find_folded_mode(
+        post, find_mode(post, defaults.starts(model.design, model.prior.theta)), jacobian=jacobian
+    )
 
 
 @pytest.mark.parametrize(
@@ -57,7 +59,9 @@ def test_a_variance_of_zero_is_found_exactly() -> None:
 
 @pytest.mark.parametrize("jacobian", [False, True])
 def test_equals_a_derivative_free_search(jacobian: bool) -> None:
-    model = lgm.model("CRIME ~ INC + HOVAL + icar(id, g)", lgm.load_dataset("columbus"), env={"g": lgm.load_dataset("columbus_adj")})
+    model = lgm.model(
+        "CRIME ~ INC + HOVAL + icar(id, g)", lgm.load_dataset("columbus"), env={"g": lgm.load_dataset("columbus_adj")}
+    )
     post, found = model.analysed.posterior, mode_of(model, jacobian)
     with jax.enable_x64(True):
         density = jax.jit(lambda x: folded.log_density(post, x, jacobian))
@@ -73,7 +77,9 @@ def test_curvature_is_the_inverse_root() -> None:
     with jax.enable_x64(True):
         grad = jax.jit(jax.grad(lambda x: folded.log_density(post, x, True)))
         h = 1e-4 * found.x
-        columns = [(grad(found.x + np.eye(2)[i] * h[i]) - grad(found.x - np.eye(2)[i] * h[i])) / (2 * h[i]) for i in (0, 1)]
+        columns = [
+            (grad(found.x + np.eye(2)[i] * h[i]) - grad(found.x - np.eye(2)[i] * h[i])) / (2 * h[i]) for i in (0, 1)
+        ]
     hessian = np.array(columns)
     # central differences with relative step 1e-4 err by about 1e-8 relative to the third derivative
     np.testing.assert_allclose(found.root @ found.root.T, np.linalg.inv(-hessian), rtol=1e-5)

@@ -21,7 +21,15 @@ COLUMBUS = {
 def columbus() -> lgm.Fit:
     graph = lgm.load_dataset("columbus_adj")
     data = lgm.load_dataset("columbus")
-    return lgm.fit("CRIME ~ INC + HOVAL + icar(id, graph)", data, priors=COLUMBUS, method="importance", seed=1, progress=False, env={"graph": graph})
+    return lgm.fit(
+        "CRIME ~ INC + HOVAL + icar(id, graph)",
+        data,
+        priors=COLUMBUS,
+        method="importance",
+        seed=1,
+        progress=False,
+        env={"graph": graph},
+    )
 
 
 def test_folded_density_integrates_to_one() -> None:
@@ -47,7 +55,11 @@ def test_draws_are_from_the_density() -> None:
 )
 def test_evidence_equals_quadrature(name: str, formula: str, rate: None) -> None:
     ref = reference(name)
-    given = {"Intercept": priors.normal(ref["priors"]["fixed"]["(Intercept)"]["mean"], ref["priors"]["fixed"]["(Intercept)"]["sd"])}
+    given = {
+        "Intercept": priors.normal(
+            ref["priors"]["fixed"]["(Intercept)"]["mean"], ref["priors"]["fixed"]["(Intercept)"]["sd"]
+        )
+    }
     sd_key = next(k for k in ref["priors"] if k.startswith("sd:"))
     given["sd"] = priors.exponential(ref["priors"][sd_key]["rate"])
     given["sigma"] = priors.exponential(ref["priors"]["sigma"]["rate"])
@@ -106,9 +118,7 @@ def test_heavy_tails_raise_the_alarm_and_nuts_takes_over() -> None:
     with pytest.warns(lgm.ConvergenceWarning, match="continuing with NUTS"):
         fit = heavy_tailed(fallback="nuts", draws=2000)
     assert fit.method == "nuts" and fit.draws.points is None
-    model = lgm.model(
-        alarmed.inputs.formula, alarmed.inputs.data, priors=alarmed.inputs.priors
-    )
+    model = lgm.model(alarmed.inputs.formula, alarmed.inputs.data, priors=alarmed.inputs.priors)
     grid = np.geomspace(1e-3, 1e12, 8001)
     log_density = np.array([model.log_density({"sd(Intercept|g)": s, "sigma": 0.3}) for s in grid])
     cdf = integrate.cumulative_trapezoid(np.exp(log_density - log_density.max()), grid, initial=0)
