@@ -61,8 +61,9 @@ def compare(*fits: Fit) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        Best first: ``log_evidence``, its Monte Carlo error ``se``, ``difference`` from the best, and ``probability``, that of
-        the model if all are equally likely beforehand. ``p(y)`` depends on the priors; look at ``fit.priors`` first.
+        Best first: ``log_evidence``, its Monte Carlo error ``se``, ``difference`` from the best, and ``probability``,
+        that of the model if all are equally likely beforehand. ``p(y)`` depends on the priors; look at ``fit.priors``
+        first.
 
     Raises
     ------
@@ -83,9 +84,9 @@ def compare(*fits: Fit) -> pd.DataFrame:
     for other in fits[1:]:
         if not np.array_equal(other.design.y, fits[0].design.y):
             raise DataError(
-                f"{other.design.formula.source} and {fits[0].design.formula.source} are not fits of the same data: their "
-                f"responses ({other.design.n} and {fits[0].design.n} rows) differ. Accepted: fits of the same rows of the "
-                "same response, on the same scale."
+                f"{other.design.formula.source} and {fits[0].design.formula.source} are not fits of the same data: "
+                f"their responses ({other.design.n} and {fits[0].design.n} rows) differ. Accepted: fits of the same rows "
+                "of the same response, on the same scale."
             )
     found = [evidence(fit) for fit in fits]
     for fit, e in zip(fits, found, strict=True):

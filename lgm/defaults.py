@@ -131,8 +131,8 @@ def _fixed_prior(key: str, prior: Any) -> FixedEffectPrior:
     if isinstance(prior, dist.Normal) and np.ndim(prior.loc) == 0:
         return Normal(float(prior.loc), float(prior.scale))
     raise PriorError(
-        f"the prior of the fixed effect(s) `{key}` is {prior!r}, but fixed effects are integrated out exactly, which takes "
-        "a normal prior. Accepted: lgm.priors.normal(mean, sd) or lgm.priors.flat()."
+        f"the prior of the fixed effect(s) `{key}` is {prior!r}, but fixed effects are integrated out exactly, which "
+        "takes a normal prior. Accepted: lgm.priors.normal(mean, sd) or lgm.priors.flat()."
     )
 
 
@@ -166,7 +166,7 @@ def _theta_prior(key: str, prior: Any, parameter: Parameter) -> ThetaPrior:
 
 def _flat(kind: str) -> ThetaPrior:
     """Flat on the natural scale: improper on a half line, uniform (hence proper) on a bounded domain."""
-    bounded = {"corr": lkj(1.0), "rho": uniform(-1.0, 1.0), "phi": uniform(0.0, 1.0)}
+    bounded: dict[str, ThetaPrior] = {"corr": lkj(1.0), "rho": uniform(-1.0, 1.0), "phi": uniform(0.0, 1.0)}
     return bounded.get(kind, Flat())
 
 

@@ -31,8 +31,8 @@ class EffectDraws:
     mean : float array (p + q,)
         ``E[u | y]``: the average of the exact conditional means over all S thetas (Rao-Blackwell).
     sd : float array (p + q,)
-        From the law of total variance: the variance of the conditional means over all thetas plus the average conditional
-        variance over at most 200 of them, evenly spaced.
+        From the law of total variance: the variance of the conditional means over all thetas plus the average
+        conditional variance over at most 200 of them, evenly spaced.
     """
 
     draws: FloatArray
@@ -41,9 +41,7 @@ class EffectDraws:
 
 
 @Compiled
-def _draw_chunk(
-    post: Posterior, thetas: jax.Array, key: jax.Array, counters: jax.Array
-) -> tuple[jax.Array, jax.Array]:
+def _draw_chunk(post: Posterior, thetas: jax.Array, key: jax.Array, counters: jax.Array) -> tuple[jax.Array, jax.Array]:
     def one(theta: jax.Array, counter: jax.Array) -> tuple[jax.Array, jax.Array]:
         # one key per kept theta, so that the draws do not depend on how they are chunked
         z = jax.random.normal(jax.random.fold_in(key, counter), (post.n_normals, 1))
@@ -61,7 +59,7 @@ def _variance_chunk(post: Posterior, thetas: jax.Array, functionals: jax.Array) 
 
 def _key(seed: int) -> jax.Array:
     """A key of its own for u, mixed by NumPy (JAX would compile for it)."""
-    return jax.random.wrap_key_data(np.random.SeedSequence([seed, 1]).generate_state(2))
+    return jax.random.wrap_key_data(jnp.asarray(np.random.SeedSequence([seed, 1]).generate_state(2)))
 
 
 def _draw_size(post: Posterior) -> int:
@@ -104,17 +102,15 @@ def draw_effects(analysed: Analysed, drawn: Draws, seed: int) -> EffectDraws:
     return EffectDraws(draws, mean, np.sqrt(spread + _mean_variances(analysed, thetas)))
 
 
-def _from_conditionals(
-    analysed: Analysed, thetas: FloatArray, seed: int
-) -> tuple[FloatArray, FloatArray, FloatArray]:
+def _from_conditionals(analysed: Analysed, thetas: FloatArray, seed: int) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Mean and variance of the conditional means over theta, and draws, chunk by chunk."""
     draws = np.empty((len(thetas), analysed.posterior.dim))
     total, square = np.zeros(draws.shape[1]), np.zeros(draws.shape[1])
-    first = None
+    first = np.zeros(0)
     for place, mean, draw in _conditionals(analysed.posterior, thetas, np.arange(len(thetas)), seed):
         draws[place] = analysed.natural(draw)
         means = analysed.natural(mean)
-        first = means[0] if first is None else first  # a shift, against cancellation in the variance
+        first = first if first.size else means[0]  # a shift, against cancellation in the variance
         total += np.sum(means - first, axis=0)
         square += np.sum((means - first) ** 2, axis=0)
     average = total / len(thetas)

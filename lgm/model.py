@@ -21,8 +21,8 @@ from lgm.errors import DataWarning, IdentifiabilityError, IdentifiabilityWarning
 from lgm.inference.ahead import in_background
 from lgm.inference.engine import METHODS, Settings, run
 from lgm.priors import Fixed, Flat, Normal
-from lgm.results import Fit, Inputs
 from lgm.record import names_used
+from lgm.results import Fit, Inputs
 from lgm.terms import TERMS
 from lgm.terms.group import same_as_residual
 
@@ -47,9 +47,9 @@ def fit(
 ) -> Fit:
     """Fit a latent Gaussian model: build it from a formula and draw from its posterior.
 
-    The model is ``y | u, theta ~ family(A u + offset, theta)``, ``u | theta ~ N(m, Q(theta)^-1)``, with ``u`` all fixed and
-    random effects. For a Gaussian response u is integrated out exactly, NUTS draws the few theta, and u is drawn from its
-    exact conditional.
+    The model is ``y | u, theta ~ family(A u + offset, theta)``, ``u | theta ~ N(m, Q(theta)^-1)``, with ``u`` all fixed
+    and random effects. For a Gaussian response u is integrated out exactly, NUTS draws the few theta, and u is drawn
+    from its exact conditional.
 
     Parameters
     ----------
@@ -60,8 +60,8 @@ def fit(
     data : pandas, polars or Arrow table, or dict of columns
     family : {"gaussian"}
     priors : mapping, optional
-        Prior by variable (``"sd(Days|Subject)"``, ``"sigma"``, ``"Days"``) or by class (``"sd"``, ``"corr"``, ``"fixed"``,
-        ``"rho"``); see `lgm.priors`. The others keep their defaults; ``fit.priors`` shows all.
+        Prior by variable (``"sd(Days|Subject)"``, ``"sigma"``, ``"Days"``) or by class (``"sd"``, ``"corr"``,
+        ``"fixed"``, ``"rho"``); see `lgm.priors`. The others keep their defaults; ``fit.priors`` shows all.
     weights : column name or array (n,), optional
         Known positive weights: the residual variance of a row is ``sigma^2 / weight``.
     env : mapping, optional
@@ -69,11 +69,11 @@ def fit(
     missing : {"drop", "error"}
         What to do with rows that miss a predictor. Rows that miss the response are predicted.
     method : {"nuts", "importance", "mode"}
-        NUTS on theta; weighted points around the mode (a thousand values instead of ten thousand gradients, equally exact
-        where its own diagnostic, Pareto k, says so); or theta held at its posterior mode, as lme4 does.
+        NUTS on theta; weighted points around the mode (a thousand values instead of ten thousand gradients, equally
+        exact where its own diagnostic, Pareto k, says so); or theta held at its posterior mode, as lme4 does.
     fallback : {None, "nuts"}
-        What to do when the weights of ``method="importance"`` are not to be trusted: only say so, or go on with NUTS from
-        its draws.
+        What to do when the weights of ``method="importance"`` are not to be trusted: only say so, or go on with NUTS
+        from its draws.
     chains, draws : int
         Chains, and kept draws per chain; the other engines return ``chains * draws`` draws as one chain.
     warmup : int, optional
@@ -226,9 +226,9 @@ class Model:
         priors = [p for p in self.prior.fixed if isinstance(p, Normal)]
         beta = np.array([p.mean for p in priors]) + normals * np.array([p.sd for p in priors])
         if self.prior.centred_intercept:
-            j = self.design.intercept
+            others = np.arange(self.design.p) != self.design.intercept
             means = np.asarray(self.design.X.mean(axis=0)).ravel()
-            beta[:, j] -= np.delete(beta, j, axis=1) @ np.delete(means, j)
+            beta[:, ~others] -= beta[:, others] @ means[others, None]
         names = [*self.design.fixed_names, *self.design.theta_names]
         return pd.DataFrame(np.hstack([beta, theta]), columns=names)
 
@@ -305,8 +305,8 @@ def _check_identifiability(built: Design, resolved: defaults.Priors) -> None:
         effect = same_as_residual(term, built.rows.observed)
         if effect is not None:
             text = (
-                f"{term.label} has as many levels as there are rows ({built.n}), so the standard deviation of {effect} and "
-                'sigma say the same. Remove the term, or fix sigma: priors={"sigma": lgm.priors.fixed(...)}.'
+                f"{term.label} has as many levels as there are rows ({built.n}), so the standard deviation of {effect} "
+                'and sigma say the same. Remove the term, or fix sigma: priors={"sigma": lgm.priors.fixed(...)}.'
             )
             if not resolved.proper:
                 raise IdentifiabilityError(text)

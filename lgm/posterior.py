@@ -9,25 +9,26 @@ Notation, used in all of lgm:
 
 (lme4's ``u`` is spherical and its ``b`` is ours; lme4's ``theta`` is the relative factor, ours are hyperparameters.)
 
-Blocks are *whitened*: ``b = D v`` with D the diagonal of standard deviations, so that v has the unit-scale precision R and
+Blocks are *whitened*: ``b = D v`` with D the diagonal of standard deviations, so that v has the unit-scale precision R
+and
 
     H' = blockdiag(Q_beta, R_1, ..., R_B) + D A'WA D
 
-All ``log sd`` cancel between prior and posterior, and a standard deviation of zero is an ordinary point. With the residual
-``r = y - offset - X beta_ref`` of a fixed reference (least squares), prior mean m of beta and ``d = m - beta_ref``,
+All ``log sd`` cancel between prior and posterior, and a standard deviation of zero is an ordinary point. With the
+residual ``r = y - offset - X beta_ref`` of a fixed reference (least squares), prior mean m of beta and
+``d = m - beta_ref``,
 
     log p(y|theta) = - 1/2 [ n log 2pi - sum log w + 2 n log sigma + r'Wr + d'Q_beta d - b'v* ]
                      + 1/2 [ log|Q_beta| + sum log|R_j|* - log|H'|_C ] + (p_flat / 2) log 2pi
 
-where ``v* = H'^-1 b`` under the constraints ``C v = 0``, ``b = D A'Wr + Q_beta d``, determinants are over proper directions,
-and ``p_flat`` counts flat fixed effects: with all of them flat this is the REML likelihood. Because only ``A'WA``, ``A'Wr`` and
-``r'Wr`` enter, an evaluation does not touch n.
+where ``v* = H'^-1 b`` under the constraints ``C v = 0``, ``b = D A'Wr + Q_beta d``, determinants are over proper
+directions, and ``p_flat`` counts flat fixed effects: with all of them flat this is the REML likelihood. Because only
+``A'WA``, ``A'Wr`` and ``r'Wr`` enter, an evaluation does not touch n.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -66,7 +67,8 @@ class Posterior:
     prior_pull : float array (p + q,)
         ``Q_beta d`` for the fixed effects, zero elsewhere.
     constants : float array (5,)
-        ``r'diag(w)r``, n, ``sum log w``, ``d'Q_beta d - log|Q_beta| - 2 log|B|`` (B: basis of the fixed effects), ``p_flat``.
+        ``r'diag(w)r``, n, ``sum log w``, ``d'Q_beta d - log|Q_beta| - 2 log|B|`` (B: basis of the fixed effects),
+        ``p_flat``.
     base : float array (nnz,)
         What does not depend on theta: ``Q_beta`` and the anchors.
     places : int array
@@ -173,7 +175,8 @@ def value_and_grad(post: Posterior, x: jax.Array) -> tuple[jax.Array, jax.Array]
 def log_density_working(post: Posterior, x: jax.Array) -> jax.Array:
     """Log density of the working coordinates, Jacobian included; -inf with a zero gradient where it is undefined.
 
-    The rule below exists because ``where(fine, value, -inf)`` would send the NaN of the unused branch into the gradient.
+    The rule below exists because ``where(fine, value, -inf)`` would send the NaN of the unused branch into the
+    gradient.
     """
     return value_and_grad(post, x)[0]
 

@@ -1,8 +1,8 @@
 """Priors: NumPyro distributions with the names and parameters that modellers use, and their working scales.
 
-Priors of theta (standard deviations, correlations, ...) are densities of the quantity that is printed. NUTS moves in *working*
-coordinates, the whole real line; `Hyperparameters` maps between the two and accounts for the Jacobian. Priors of fixed
-effects are normal or flat, because fixed effects are integrated out.
+Priors of theta (standard deviations, correlations, ...) are densities of the quantity that is printed. NUTS moves in
+*working* coordinates, the whole real line; `Hyperparameters` maps between the two and accounts for the Jacobian. Priors
+of fixed effects are normal or flat, because fixed effects are integrated out.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Normal:
 
 @dataclass(frozen=True)
 class Flat:
-    """Improper flat prior; log p(y) is then undefined, and with all fixed effects flat p(y | theta) is the REML likelihood."""
+    """Improper flat prior: log p(y) is undefined; with all fixed effects flat, p(y | theta) is the REML likelihood."""
 
     def __repr__(self) -> str:
         return "flat()"
@@ -208,8 +208,8 @@ def pc_corr(U: float = 0.5, alpha: float = 0.5) -> Prior:
 class PcCorrelation(dist.Distribution):
     """Density ``(rate / 2) exp(-rate mu) |r| / (mu (1 - r^2))`` on (-1, 1) with ``mu = sqrt(-log(1 - r^2))``.
 
-    The distance of an AR(1) with correlation r from white noise is proportional to mu (Sorbye & Rue 2017, base model 0); at
-    ``r = 0`` the density is continuous, ``|r| / mu -> 1``.
+    The distance of an AR(1) with correlation r from white noise is proportional to mu (Sorbye & Rue 2017, base model
+    0); at ``r = 0`` the density is continuous, ``|r| / mu -> 1``.
     """
 
     arg_constraints = {"rate": constraints.positive}
@@ -293,7 +293,7 @@ class Scalar:
         return biject_to(self.distribution.support).inv(value)
 
     def log_prior(self, value: jax.Array) -> jax.Array:
-        """Log density of the natural value; -inf outside the support, to which zero belongs as an end of the half line."""
+        """Log density of the natural value; -inf outside the support, to which zero belongs as a half line's end."""
         support = self.distribution.support
         if isinstance(support, type(constraints.positive)):
             support = constraints.nonnegative
@@ -498,8 +498,8 @@ class Hyperparameters:
     def folded(self) -> tuple[bool, ...]:
         """Which proposal coordinates are values on a half line, given a sign that does not matter.
 
-        Proposal coordinates are those of importance sampling: a standard deviation is itself (so that zero is an ordinary
-        point, and a proposal may straddle it), everything else is on its working scale.
+        Proposal coordinates are those of importance sampling: a standard deviation is itself (so that zero is an
+        ordinary point, and a proposal may straddle it), everything else is on its working scale.
         """
         return tuple(flag for s in self.slots for flag in s.folded)
 

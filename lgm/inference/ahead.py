@@ -1,8 +1,8 @@
 """Compiled functions whose compilation can begin before their arguments are known.
 
-XLA compiles outside Python's lock, so what a fit will need can be compiled while it searches the mode: on two cores this
-takes a third off the time of a first fit. A function is compiled once for each structure of its arguments (shapes and
-static parts), like a jitted one.
+XLA compiles outside Python's lock, so what a fit will need can be compiled while it searches the mode: on two cores
+this takes a third off the time of a first fit. A function is compiled once for each structure of its arguments (shapes
+and static parts), like a jitted one.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Compiled:
         return self._compiled(args, static).result()(*args)
 
     def ahead(self, *args: Any, **static: Any) -> Any:
-        """Compile for arguments of these shapes (arrays or `jax.ShapeDtypeStruct`); returns the shapes of the result."""
+        """Compile for arguments of these shapes (arrays or `jax.ShapeDtypeStruct`); returns shapes of the result."""
         return self._compiled(args, static).result().out_info
 
     def _compiled(self, args: Any, static: dict[str, Any]) -> Future[Any]:

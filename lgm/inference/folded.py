@@ -1,8 +1,8 @@
 """The mode of theta on its own scale, where a standard deviation of zero is an ordinary point.
 
-Coordinates are those of `Hyperparameters.from_folded`: a standard deviation is itself, everything else is on its working
-scale. Without the Jacobian the maximum is the mode of the natural density (with flat priors: REML); with it, the mode of the
-density that importance sampling proposes from.
+Coordinates are those of `Hyperparameters.from_folded`: a standard deviation is itself, everything else is on its
+working scale. Without the Jacobian the maximum is the mode of the natural density (with flat priors: REML); with it,
+the mode of the density that importance sampling proposes from.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ class FoldedMode:
     theta : float array (k,)
         The same on the natural scale.
     root : float array (d, d)
-        ``root @ root.T`` is the inverse curvature; for a coordinate on the boundary, the squared distance at which the log
-        density has fallen by one half.
+        ``root @ root.T`` is the inverse curvature; for a coordinate on the boundary, the squared distance at which the
+        log density has fallen by one half.
     value : float
         Log density there.
     boundary : bool array (d,)
@@ -52,7 +52,7 @@ class FoldedMode:
 
 
 def log_density(post: Posterior, x: jax.Array, jacobian: bool) -> jax.Array:
-    """Log density of theta in folded coordinates, with or without the Jacobian of the coordinates that are not folded."""
+    """Log density in folded coordinates, with or without the Jacobian of those that are not folded."""
     theta = post.hyper.from_folded(x)
     value = posterior.log_likelihood(post, theta) + post.hyper.log_prior(theta)
     return value + post.hyper.log_jacobian_folded(x) if jacobian else value
@@ -125,7 +125,7 @@ def _climb(target: Target, x: FloatArray, scale: FloatArray, folded: npt.NDArray
 
 
 def _at_zero(target: Target, x: FloatArray, folded: npt.NDArray[np.bool_]) -> FloatArray:
-    """Put a standard deviation at zero where the density there is as high: it is flat at zero, so a climb stops short."""
+    """Put a standard deviation at zero where the density is as high: it is flat there, so a climb stops short."""
     for i in np.flatnonzero(folded):
         moved = x.copy()
         moved[i] = 0.0

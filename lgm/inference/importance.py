@@ -1,11 +1,11 @@
 """Importance sampling of theta: the same posterior from a thousand values of its density.
 
 theta is low-dimensional and its posterior smooth, so draws from a wide proposal around the mode, weighted by the exact
-density, represent it; every value is one factorisation, and all are independent. The proposal is a multivariate Student t in
-coordinates that respect the boundary: a standard deviation is proposed on its own scale and folded at zero, where its
-posterior density is finite (on the log scale it has an exponential tail that no Gaussian covers). Draws are scrambled Sobol
-points; weights are Pareto-smoothed; if their tail is heavy the proposal is refitted to the weighted draws, and all draws are
-pooled under the mixture of the proposals (Cornuet et al. 2012).
+density, represent it; every value is one factorisation, and all are independent. The proposal is a multivariate Student
+t in coordinates that respect the boundary: a standard deviation is proposed on its own scale and folded at zero, where
+its posterior density is finite (on the log scale it has an exponential tail that no Gaussian covers). Draws are
+scrambled Sobol points; weights are Pareto-smoothed; if their tail is heavy the proposal is refitted to the weighted
+draws, and all draws are pooled under the mixture of the proposals (Cornuet et al. 2012).
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ STORED_BYTES = 1e9  # effects drawn along with the values are kept up to this si
 
 @dataclass(frozen=True)
 class Proposal:
-    """Multivariate Student t around ``centre`` with scale ``root @ root.T``, folded at zero where ``folded`` says so."""
+    """Multivariate t around ``centre`` with scale ``root @ root.T``, folded at zero where ``folded`` says so."""
 
     centre: FloatArray
     root: FloatArray
@@ -122,7 +122,10 @@ def sample(post: Posterior, mode: FoldedMode, *, draws: int, seed: int, progress
 def weighted_points(
     post: Posterior, mode: FoldedMode, *, draws: int, seed: int, progress: bool
 ) -> tuple[Points, FloatArray]:
-    """The weighted points, and the log density (proposal coordinates) at each; `draws` sets how many u are drawn at each."""
+    """The weighted points, and the log density (proposal coordinates) at each of them.
+
+    ``draws``, the number that will be taken, sets how many u are drawn at each point.
+    """
     per_point = int(np.ceil(2 * draws / EVALUATIONS))
     if 8.0 * EVALUATIONS * post.dim * (per_point + 1) > STORED_BYTES:
         per_point = 0
@@ -195,4 +198,4 @@ def _refitted(mode: FoldedMode, points: FloatArray, weights: FloatArray, folded:
     """A proposal with the weighted second moment about the mode, which widens it where the posterior is skewed."""
     away = points - mode.x
     moment = away.T @ (weights[:, None] * away)
-    return Proposal(mode.x, np.linalg.cholesky(moment), folded)
+    return Proposal(mode.x, np.asarray(np.linalg.cholesky(moment), dtype=np.float64), folded)

@@ -1,7 +1,7 @@
 """NumPyro's NUTS on theta, in coordinates whitened at the mode, several chains in one vectorised run.
 
-The kernel runs in jitted blocks of draws at module level, so that a second model of the same structure compiles nothing,
-progress can be shown, and Ctrl-C keeps what there is.
+The kernel runs in jitted blocks of draws at module level, so that a second model of the same structure compiles
+nothing, progress can be shown, and Ctrl-C keeps what there is.
 """
 
 from __future__ import annotations
@@ -110,10 +110,11 @@ def prepare(post: Posterior, *, chains: int, warmup: int | None) -> None:
 
 def _keys(seed: int, n: int) -> jax.Array:
     """One key per chain, mixed by NumPy (JAX would compile for it)."""
-    return jax.random.wrap_key_data(np.random.SeedSequence(seed).generate_state(2 * n).reshape(n, 2))
+    words = np.random.SeedSequence(seed).generate_state(2 * n).reshape(n, 2)
+    return jax.random.wrap_key_data(jnp.asarray(words))
 
 
-def _shape(*shape: int) -> jax.ShapeDtypeStruct:
+def _shape(*shape: int) -> Any:
     return jax.ShapeDtypeStruct(shape, jnp.float64)
 
 
@@ -157,7 +158,7 @@ def sample(
         z = np.random.default_rng(seed).standard_normal((chains, d))
         if start is not None:
             working = np.array([working_scale(post, jnp.asarray(theta)) for theta in start])
-            z = np.linalg.solve(mode.root, (working - mode.x).T).T
+            z = np.asarray(np.linalg.solve(mode.root, (working - mode.x).T).T, dtype=np.float64)
         points = _starting_points(post, mode, z)
         state = _start(target, points, _keys(seed, chains), warmup=warmup)
         blocks: list[_Trace] = []
@@ -185,7 +186,7 @@ def sample(
 
 
 def _starting_points(post: Posterior, mode: Mode, z: FloatArray) -> ParamInfo:
-    """Potential energy and gradient at the start of every chain, by the function that found the mode (compiled already)."""
+    """Potential energy and gradient at the start of every chain, by the function that found the mode."""
     found = [value_and_grad(post, mode.x + mode.root @ row) for row in z]
     potential = -np.array([float(value) for value, _ in found])
     gradient = -np.array([np.asarray(grad) @ mode.root for _, grad in found]).reshape(z.shape)

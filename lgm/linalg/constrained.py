@@ -1,8 +1,8 @@
 r"""Hard linear constraints by *anchored kriging*: exact, sparse, without jitter.
 
 Wanted: the Gaussian with precision ``H`` on the set ``{u : C u = 0}``, where ``H`` may be singular along the directions
-that ``C`` removes. One diagonal entry per constraint is raised, ``Ht = H + E diag(kappa) E'`` (``E``: k unit vectors), so that
-``Ht`` is positive definite and as sparse as ``H``; the anchor is then taken out again. With
+that ``C`` removes. One diagonal entry per constraint is raised, ``Ht = H + E diag(kappa) E'`` (``E``: k unit vectors),
+so that ``Ht`` is positive definite and as sparse as ``H``; the anchor is then taken out again. With
 
     K = [E C'],   B = K' Ht^-1 K,   M = B - diag(1 / kappa, 0)
 
@@ -10,9 +10,9 @@ that ``C`` removes. One diagonal entry per constraint is raised, ``Ht = H + E di
     S        = Ht^-1 - (Ht^-1 K) M^-1 (Ht^-1 K)'
     log|H|_C = sum log kappa + log|Ht| + log|det(-M)| - log|C C'|
 
-where ``|H|_C`` is the determinant of ``H`` on the null space of ``C``. Everything needed is the Gram matrix of ``[b K]``
-under ``Ht^-1``, which `logdet_quad` returns together with ``log|Ht|``. Kriging for constraints: Rue & Held (2005),
-sec. 2.3.3; the anchor enters as one more (negative) rank-k update by the determinant lemma.
+where ``|H|_C`` is the determinant of ``H`` on the null space of ``C``. Everything needed is the Gram matrix of
+``[b K]`` under ``Ht^-1``, which `logdet_quad` returns together with ``log|Ht|``. Kriging for constraints: Rue & Held
+(2005), sec. 2.3.3; the anchor enters as one more (negative) rank-k update by the determinant lemma.
 
 The functions here are dense algebra of order ``2 k`` on that Gram matrix; without constraints they do nothing.
 """
@@ -66,8 +66,8 @@ def condition(logdet: jax.Array, gram: jax.Array, kappa: jax.Array, logdet_cct: 
 def draw(w: jax.Array, solved: jax.Array, k_matrix: jax.Array, kappa: jax.Array, z: jax.Array) -> jax.Array:
     """Turn draws of ``N(0, Ht^-1)`` into draws of the constrained Gaussian (zero mean).
 
-    ``w`` is first kriged onto ``C w = 0``; then ``T E (diag(1 / kappa) - E'T E)^-1/2 z`` is added, where ``T`` is the covariance
-    after kriging: that is the variance which the anchor had taken away.
+    ``w`` is first kriged onto ``C w = 0``; then ``T E (diag(1 / kappa) - E'T E)^-1/2 z`` is added, where ``T`` is the
+    covariance after kriging: that is the variance which the anchor had taken away.
 
     Parameters
     ----------

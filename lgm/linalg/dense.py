@@ -1,8 +1,8 @@
 """Sparse verbs by dense algebra: slow, short and plainly right, hence the oracle of the sparse kernel.
 
-Every verb has the signature of its sparse counterpart. A symmetric matrix ``Q`` is given by an analysis (its pattern) and
-``values`` in pattern order; derivatives are JAX's own, through the dense factorisation. A matrix that is not positive
-definite gives NaN.
+Every verb has the signature of its sparse counterpart. A symmetric matrix ``Q`` is given by an analysis (its pattern)
+and ``values`` in pattern order; derivatives are JAX's own, through the dense factorisation. A matrix that is not
+positive definite gives NaN.
 """
 
 from __future__ import annotations

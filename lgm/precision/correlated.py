@@ -24,8 +24,8 @@ def correlation_matrix(corr: jax.Array, q: int) -> jax.Array:
 def _inverse_and_logdet(c: jax.Array) -> tuple[jax.Array, jax.Array]:
     """``C^-1`` and ``log|C|``; NaN where C is not positive definite.
 
-    The rule below, ``d C^-1 = -C^-1 dC C^-1`` and ``d log|C| = tr(C^-1 dC)``, needs no further factorisation; JAX's own through
-    the Cholesky factor compiles to five times as much code.
+    The rule below, ``d C^-1 = -C^-1 dC C^-1`` and ``d log|C| = tr(C^-1 dC)``, needs no further factorisation; JAX's own
+    through the Cholesky factor compiles to five times as much code.
     """
     factor = jnp.linalg.cholesky(c, symmetrize_input=False)
     root = jax.scipy.linalg.solve_triangular(factor, jnp.eye(c.shape[0], dtype=c.dtype), lower=True)
@@ -54,8 +54,8 @@ class Correlated:
 
     Notes
     -----
-    Shape parameters: the ``q (q - 1) / 2`` correlations, row by row below the diagonal. ``log|R| = -J log|C|``. Where C is not
-    positive definite the values are NaN.
+    Shape parameters: the ``q (q - 1) / 2`` correlations, row by row below the diagonal. ``log|R| = -J log|C|``. Where C
+    is not positive definite the values are NaN.
 
     Examples
     --------
