@@ -11,8 +11,10 @@
 namespace lgm {
 
 // Below these amounts of work (height^2 * columns) plain loops beat BLAS calls (measured).
-constexpr double kFactorByLoops = 60e3;
-constexpr double kInverseByLoops = 12e3;
+#include <cstdlib>
+inline double envd(const char* n, double d) { const char* v = getenv(n); return v ? atof(v) : d; }
+inline const double kFactorByLoops = envd("KF", 60e3);
+inline const double kInverseByLoops = envd("KI", 12e3);
 constexpr double kSolveByLoops = 20e3;  // height * columns * right-hand sides
 
 template <class T>
@@ -20,17 +22,12 @@ constexpr bool kHasBlas = std::is_same_v<T, double>;
 
 inline double work(int32_t height, int32_t columns) { return static_cast<double>(height) * height * columns; }
 
-template <class T>
-bool by_loops(double amount, double bound) {
-  return !kHasBlas<T> || amount < bound;
-}
-
 // Factor the pivots and subtract their outer products from the update matrix. The failing pivot, from 1, or 0.
 template <class T>
 int32_t factor_front(int32_t columns, int32_t below, T* panel, T* update) {
   const int32_t height = columns + below;
   if constexpr (kHasBlas<T>) {
-    if (!by_loops<T>(work(height, columns), kFactorByLoops)) {
+    if (work(height, columns) >= kFactorByLoops) {
       if (const int32_t failed = blas::potrf(columns, panel, height)) return failed;
       for (int32_t k = 0; k < columns; ++k) {  // some libraries let NaN and infinity through
         if (!loops::is_pivot(panel[static_cast<int64_t>(k) * height + k])) return k + 1;
@@ -49,45 +46,59 @@ int32_t factor_front(int32_t columns, int32_t below, T* panel, T* update) {
 // Selected inverse of one front. On entry the panel holds the factor (L_C over L_R) and `outer` the inverse on the
 // rows below (lower triangle); on return the panel holds the inverse on the pivots and between them and those rows:
 //     W = L_R L_C^-1,   Z_RC = -Z_RR W,   Z_CC = (L_C L_C')^-1 - W' Z_RC.
-// `block` is work space of below x columns.
+// With t = [L_C^-1; -W] and s = [L_C^-1; Z_RC], the last is t's. `block` is work space of height x columns.
 template <class T>
-void invert_front(int32_t columns, int32_t below, T* panel, T* outer, T* block) {
+void invert_front_by_loops(int32_t columns, int32_t below, T* panel, T* outer, T* block) {
   const int32_t height = columns + below;
-  T* w = panel + columns;
-  bool done = false;
-  if constexpr (kHasBlas<T>) {
-    if (!by_loops<T>(work(height, columns), kInverseByLoops)) {
-      if (below > 0) {
-        blas::trsm_right('N', below, columns, panel, height, w, height);
-        blas::symm_left(below, columns, -1.0, outer, below, w, height, 0.0, block, below);
-      }
-      blas::potri(columns, panel, height);
-      constexpr int32_t kStrip = 96;  // strips skip most of the upper triangle
-      for (int32_t j = 0; j < columns && below > 0; j += kStrip) {
-        T* corner = panel + static_cast<int64_t>(j) * height + j;
-        blas::gemm('T', 'N', columns - j, std::min(kStrip, columns - j), below, -1.0,
-                   w + static_cast<int64_t>(j) * height, height, block + static_cast<int64_t>(j) * below, below, 1.0,
-                   corner, height);
-      }
-      done = true;
-    }
+  loops::divide_by_factor(height, columns, panel, height, block);
+  loops::mirror_lower(below, outer);
+  for (int32_t j = 0; j < columns; ++j) {
+    T* const to = panel + static_cast<int64_t>(j) * height;
+    for (int32_t i = j; i < columns; ++i) to[i] = block[static_cast<int64_t>(j) * height + i];
+    std::fill_n(to + columns, below, T(0.0));
   }
-  if (!done) {
-    if (below > 0) {
-      loops::divide_right(below, columns, panel, w, height);
-      loops::mirror_lower(below, outer);
-      std::fill_n(block, static_cast<int64_t>(below) * columns, T(0.0));
-      for (int32_t j = 0; j < columns; ++j) {
-        loops::subtract_columns(below, below, block + static_cast<int64_t>(j) * below, outer, below,
-                                w + static_cast<int64_t>(j) * height, 1);
-      }
-    }
-    loops::invert_from_factor(columns, panel, height);
-    loops::subtract_inner(below, columns, w, height, block, below, panel, height);
+  int32_t j = 0;
+  for (; j + 2 <= columns; j += 2) {
+    T* const to = panel + static_cast<int64_t>(j) * height + columns;
+    const T* const w = block + static_cast<int64_t>(j) * height + columns;
+    loops::add_columns_to_two(below, below, to, to + height, outer, below, w, w + height);
+  }
+  if (j < columns) {
+    const int64_t at = static_cast<int64_t>(j) * height + columns;
+    loops::add_columns(below, below, panel + at, outer, below, block + at, 1, T(1.0));
+  }
+  loops::multiply_transposed(height, columns, block, panel, height);
+}
+
+inline void invert_front_by_blas(int32_t columns, int32_t below, double* panel, double* outer, double* block) {
+  const int32_t height = columns + below;
+  double* const w = panel + columns;
+  if (below > 0) {
+    blas::trsm_right('N', below, columns, panel, height, w, height);
+    blas::symm_left(below, columns, -1.0, outer, below, w, height, 0.0, block, below);
+  }
+  blas::potri(columns, panel, height);
+  if (below == 0) return;
+  constexpr int32_t kStrip = 96;  // strips skip most of the upper triangle
+  for (int32_t j = 0; j < columns; j += kStrip) {
+    const int64_t at = static_cast<int64_t>(j) * height;
+    blas::gemm('T', 'N', columns - j, std::min(kStrip, columns - j), below, -1.0, w + at, height,
+               block + static_cast<int64_t>(j) * below, below, 1.0, panel + at + j, height);
   }
   for (int32_t j = 0; j < columns; ++j) {
     std::copy_n(block + static_cast<int64_t>(j) * below, below, w + static_cast<int64_t>(j) * height);
   }
+}
+
+template <class T>
+void invert_front(int32_t columns, int32_t below, T* panel, T* outer, T* block) {
+  if constexpr (kHasBlas<T>) {
+    if (work(columns + below, columns) >= kInverseByLoops) {
+      invert_front_by_blas(columns, below, panel, outer, block);
+      return;
+    }
+  }
+  invert_front_by_loops(columns, below, panel, outer, block);
 }
 
 // Forward substitution on one front: y (columns x k) becomes L_C^-1 y, and `change` (below x k) becomes -L_R y. Rows
@@ -109,15 +120,15 @@ void solve_front_lower(int32_t columns, int32_t below, const T* panel, T* y, T* 
     T* const yj = y + static_cast<int64_t>(j) * k;
     for (int32_t c = 0; c < k; ++c) yj[c] *= inverse;
     if (k == 1) {
-      loops::subtract(columns - j - 1, yj + 1, l + j + 1, *yj);
+      loops::add(columns - j - 1, yj + 1, l + j + 1, -*yj);
       continue;
     }
-    for (int32_t i = j + 1; i < columns; ++i) loops::subtract(k, y + static_cast<int64_t>(i) * k, yj, l[i]);
+    for (int32_t i = j + 1; i < columns; ++i) loops::add(k, y + static_cast<int64_t>(i) * k, yj, -l[i]);
     for (int32_t i = 0; i < below; ++i) {
-      loops::subtract(k, change + static_cast<int64_t>(i) * k, yj, l[columns + i]);
+      loops::add(k, change + static_cast<int64_t>(i) * k, yj, -l[columns + i]);
     }
   }
-  if (k == 1) loops::subtract_columns(below, columns, change, panel + columns, height, y, 1);
+  if (k == 1) loops::add_columns(below, columns, change, panel + columns, height, y, 1, T(-1.0));
 }
 
 // Back-substitution on one front: y becomes L_C^-T (y - L_R' known).
@@ -139,8 +150,8 @@ void solve_front_upper(int32_t columns, int32_t below, const T* panel, T* y, con
       *yj = (*yj - loops::dot(columns - j - 1, l + j + 1, yj + 1) - loops::dot(below, l + columns, known)) * inverse;
       continue;
     }
-    for (int32_t i = j + 1; i < columns; ++i) loops::subtract(k, yj, y + static_cast<int64_t>(i) * k, l[i]);
-    for (int32_t i = 0; i < below; ++i) loops::subtract(k, yj, known + static_cast<int64_t>(i) * k, l[columns + i]);
+    for (int32_t i = j + 1; i < columns; ++i) loops::add(k, yj, y + static_cast<int64_t>(i) * k, -l[i]);
+    for (int32_t i = 0; i < below; ++i) loops::add(k, yj, known + static_cast<int64_t>(i) * k, -l[columns + i]);
     for (int32_t c = 0; c < k; ++c) yj[c] *= inverse;
   }
 }
