@@ -11,10 +11,8 @@
 namespace lgm {
 
 // Below these amounts of work (height^2 * columns) plain loops beat BLAS calls (measured).
-#include <cstdlib>
-inline double envd(const char* n, double d) { const char* v = getenv(n); return v ? atof(v) : d; }
-inline const double kFactorByLoops = envd("KF", 60e3);
-inline const double kInverseByLoops = envd("KI", 12e3);
+constexpr double kFactorByLoops = 60e3;
+constexpr double kInverseByLoops = 30e3;
 constexpr double kSolveByLoops = 20e3;  // height * columns * right-hand sides
 
 template <class T>
@@ -79,7 +77,7 @@ inline void invert_front_by_blas(int32_t columns, int32_t below, double* panel, 
   }
   blas::potri(columns, panel, height);
   if (below == 0) return;
-  constexpr int32_t kStrip = 96;  // strips skip most of the upper triangle
+  constexpr int32_t kStrip = 48;  // strips skip most of the upper triangle
   for (int32_t j = 0; j < columns; j += kStrip) {
     const int64_t at = static_cast<int64_t>(j) * height;
     blas::gemm('T', 'N', columns - j, std::min(kStrip, columns - j), below, -1.0, w + at, height,

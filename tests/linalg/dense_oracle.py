@@ -1,0 +1,46 @@
+"""The verbs of `lgm.linalg` by dense algebra with JAX's own derivatives: slow and plain."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import scipy.sparse as sp
+
+from lgm.linalg import Analysis
+
+EPS = np.finfo(float).eps
+
+
+def matrix(sym: Analysis, values: jax.Array) -> jax.Array:
+    """The dense symmetric matrix with these stored entries."""
+    lower = jnp.zeros((sym.n, sym.n)).at[sym.pattern.rows, sym.pattern.cols].set(values)
+    return lower + jnp.tril(lower, -1).T
+
+
+def logdet_quad(sym: Analysis, values: jax.Array, b: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Log-determinant, quadratic form and solution."""
+    q = matrix(sym, values)
+    x = jnp.linalg.solve(q, b)
+    return jnp.linalg.slogdet(q)[1], b.T @ x, x
+
+
+def selected_inverse(sym: Analysis, values: jax.Array) -> jax.Array:
+    """The inverse at the stored positions."""
+    return jnp.linalg.inv(matrix(sym, values))[sym.pattern.rows, sym.pattern.cols]
+
+
+def tolerance(sym: Analysis, condition: float = 100.0) -> float:
+    """Relative error to allow: a backward stable method loses about n * eps * condition; `positive` keeps to 100."""
+    return 10 * sym.n * EPS * condition
+
+
+def positive(pattern: sp.sparray, rng: np.random.Generator) -> sp.csc_array:
+    """A matrix with this pattern whose eigenvalues lie in [1, 100] by Gershgorin: rows sums of absolute values < 1."""
+    lower = sp.coo_array(sp.tril(sp.csc_array(pattern), -1))
+    data = rng.uniform(-1.0, 1.0, size=lower.nnz)
+    half = sp.csc_array((data, (lower.row, lower.col)), shape=pattern.shape)
+    off = half + half.T
+    reach = np.asarray(abs(off).sum(axis=1)).ravel() if off.nnz else np.zeros(pattern.shape[0])
+    scale = 1.0 / np.maximum(reach, 1.0)
+    shrunk = sp.diags_array(np.sqrt(scale)) @ off @ sp.diags_array(np.sqrt(scale))
+    bound = np.asarray(abs(shrunk).sum(axis=1)).ravel().max(initial=0.0)
+    return sp.csc_array(sp.diags_array(bound + rng.uniform(1.0, 3.0, size=pattern.shape[0])) + shrunk)
