@@ -35,7 +35,8 @@ def tolerance(sym: Analysis, condition: float = 100.0) -> float:
 
 def positive(pattern: sp.sparray, rng: np.random.Generator) -> sp.csc_array:
     """A matrix with this pattern whose eigenvalues lie in [1, 100] by Gershgorin: rows sums of absolute values < 1."""
-    lower = sp.coo_array(sp.tril(sp.csc_array(pattern), -1))
+    both = sp.csc_array(pattern)
+    lower = sp.coo_array(sp.tril(both + both.T, -1))
     data = rng.uniform(-1.0, 1.0, size=lower.nnz)
     half = sp.csc_array((data, (lower.row, lower.col)), shape=pattern.shape)
     off = half + half.T
