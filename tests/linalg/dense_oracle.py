@@ -17,7 +17,7 @@ def matrix(sym: Analysis, values: jax.Array) -> jax.Array:
 
 
 def logdet_quad(sym: Analysis, values: jax.Array, b: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Log-determinant, quadratic form and solution."""
+    """Log-determinant, quadratic form and solution, for JAX to differentiate."""
     q = matrix(sym, values)
     x = jnp.linalg.solve(q, b)
     return jnp.linalg.slogdet(q)[1], b.T @ x, x
@@ -26,6 +26,27 @@ def logdet_quad(sym: Analysis, values: jax.Array, b: jax.Array) -> tuple[jax.Arr
 def selected_inverse(sym: Analysis, values: jax.Array) -> jax.Array:
     """The inverse at the stored positions."""
     return jnp.linalg.inv(matrix(sym, values))[sym.pattern.rows, sym.pattern.cols]
+
+
+class Numbers:
+    """Values and gradients by NumPy: nothing to compile, so fit for many shapes."""
+
+    def __init__(self, sym: Analysis, values: np.ndarray) -> None:
+        self.sym = sym
+        self.q = sym.pattern.matrix(np.asarray(values)).toarray()
+        self.inverse = np.linalg.inv(self.q)
+        self.logdet = np.linalg.slogdet(self.q)[1]
+
+    def stored(self, full: np.ndarray) -> np.ndarray:
+        """Derivatives by stored entries from those by all entries: an off-diagonal one stands for two."""
+        rows, cols = self.sym.pattern.rows, self.sym.pattern.cols
+        return np.where(rows == cols, full[rows, cols], full[rows, cols] + full[cols, rows])
+
+    def pullback(self, b: np.ndarray, g_logdet: float, g_quad: np.ndarray, g_x: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Gradients by values and by b of ``g_logdet logdet + <g_quad, B'X> + <g_x, X>`` with fixed weights."""
+        x, v = self.inverse @ b, self.inverse @ g_x
+        by_matrix = g_logdet * self.inverse - x @ g_quad @ x.T - v @ x.T
+        return self.stored(by_matrix), x @ (g_quad + g_quad.T) + v
 
 
 def tolerance(sym: Analysis, condition: float = 100.0) -> float:

@@ -47,7 +47,7 @@ _PATTERNS = {
     "two components": lambda rng: sp.block_diag([grid(4), np.ones((5, 5))]),
     "full": lambda rng: sp.csc_array(np.ones((70, 70))),
     "grid": lambda rng: grid(12),
-    "large grid": lambda rng: grid(40),
+    "large grid": lambda rng: grid(25),
     "cube": lambda rng: sp.csc_array(sp.kron(grid(7), sp.eye_array(7)) + sp.kron(sp.eye_array(49), sp.diags_array([np.ones(6)] * 2, offsets=[-1, 1]))),
     "crossed": _crossed,
     "nested": _nested,

@@ -39,40 +39,47 @@ def problem(name: str, columns: int | None = None) -> tuple[Analysis, jax.Array,
 
 
 def check_values(sym: Analysis, values: jax.Array, b: jax.Array) -> None:
-    tolerance = dense.tolerance(sym)
-    for found, wanted in zip(logdet_quad(sym, values, b), dense.logdet_quad(sym, values, b), strict=True):
-        assert found.shape == wanted.shape
-        close(found, wanted, tolerance)
-    close(logdet(sym, values), jnp.linalg.slogdet(dense.matrix(sym, values))[1], tolerance)
-    close(solve(sym, values, b), jnp.linalg.solve(dense.matrix(sym, values), b), tolerance)
-    inverse = jnp.linalg.inv(dense.matrix(sym, values))
-    close(selected_inverse(sym, values), inverse[sym.pattern.rows, sym.pattern.cols], tolerance)
-    close(marginal_variances(sym, values), jnp.diag(inverse), tolerance)
-    assert int(factor_info(sym, values)) == 0
+    @jax.jit
+    def everything(v: jax.Array, rhs: jax.Array) -> tuple[jax.Array, ...]:
+        fused = logdet_quad(sym, v, rhs)
+        return *fused, logdet(sym, v), solve(sym, v, rhs), selected_inverse(sym, v), marginal_variances(sym, v)
+
+    numbers = dense.Numbers(sym, values)
+    x = numbers.inverse @ b
+    z = numbers.inverse[sym.pattern.rows, sym.pattern.cols]
+    wanted = numbers.logdet, b.T @ x, x, numbers.logdet, x, z, np.diag(numbers.inverse)
+    for found, want in zip(everything(values, b), wanted, strict=True):
+        assert found.shape == np.shape(want)
+        close(found, want, dense.tolerance(sym))
 
 
 @pytest.mark.parametrize("ordering", ["auto", "natural", "rcm", "amd", "metis"])
-@pytest.mark.parametrize("name", NAMES)
-def test_values(name: str, ordering: str) -> None:
+@pytest.mark.parametrize("name", ["grid", "crossed", "cube", "nested"])
+def test_values_in_every_ordering(name: str, ordering: str) -> None:
     matrix = named(name)
     sym = analyse(matrix, ordering=ordering)
-    check_values(sym, jnp.asarray(sym.values(matrix)), jnp.asarray(np.random.default_rng(0).normal(size=(sym.n, 3))))
+    check_values(sym, sym.values(matrix), np.random.default_rng(0).normal(size=(sym.n, 3)))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_values(name: str) -> None:
+    sym, values, b = problem(name)
+    check_values(sym, values, b)
+    assert int(factor_info(sym, values)) == 0
 
 
 @given(matrices())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_values_on_random_patterns(matrix: sp.coo_array) -> None:
-    sym = analyse(matrix)
     with jax.enable_x64(True):
-        check_values(sym, jnp.asarray(sym.values(matrix)), jnp.asarray(np.random.default_rng(0).normal(size=sym.n)))
+        sym = analyse(matrix)
+        check_values(sym, sym.values(matrix), np.random.default_rng(0).normal(size=sym.n))
 
 
-@pytest.mark.parametrize("columns", [1, 2, 7, 64, 65, 130])
+@pytest.mark.parametrize("columns", [1, 7, 64, 65, 130])
 def test_any_number_of_right_hand_sides(columns: int) -> None:
     sym, values, b = problem("cube", columns)
     check_values(sym, values, b)
-    one_by_one = jnp.stack([solve(sym, values, column) for column in b.T[:5]], axis=1)
-    close(solve(sym, values, b)[:, :5], one_by_one, dense.tolerance(sym))
 
 
 def test_no_right_hand_sides() -> None:
@@ -87,9 +94,7 @@ def test_no_right_hand_sides() -> None:
 
 def scalar(function, sym: Analysis, shape: tuple[int, ...]):
     """A generic scalar of all three results of `logdet_quad`, not symmetric in the columns."""
-    rng = np.random.default_rng(7)
-    weight_x = jnp.asarray(rng.normal(size=shape))
-    weight_quad = jnp.asarray(rng.normal(size=(shape[1],) * 2 if len(shape) == 2 else ()))
+    weight_x, weight_quad = weights(shape)
 
     def objective(values: jax.Array, b: jax.Array) -> jax.Array:
         ld, quad, x = function(sym, values, b)
@@ -98,38 +103,56 @@ def scalar(function, sym: Analysis, shape: tuple[int, ...]):
     return objective
 
 
-@pytest.mark.parametrize("columns", [None, 1, 3])
+def weights(shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(7)
+    return rng.normal(size=shape), rng.normal(size=(shape[1],) * 2 if len(shape) == 2 else ())
+
+
+def check_gradient(sym: Analysis, values: jax.Array, b: jax.Array) -> None:
+    """Reverse mode against the formula by NumPy, forward mode against reverse mode."""
+    objective = scalar(logdet_quad, sym, b.shape)
+    direction = (np.cos(values), np.cos(b))
+
+    @jax.jit
+    def both(v: jax.Array, rhs: jax.Array) -> tuple[tuple[jax.Array, jax.Array], jax.Array]:
+        return jax.grad(objective, (0, 1))(v, rhs), jax.jvp(objective, (v, rhs), direction)[1]
+
+    (by_values, by_b), slope = both(values, b)
+    columns = np.asarray(b).reshape(sym.n, -1)
+    weight_x, weight_quad = (np.reshape(w, (-1, columns.shape[1])) for w in weights(b.shape))
+    numbers = dense.Numbers(sym, values)
+    g_x = weight_x * np.cos(numbers.inverse @ columns)
+    wanted = numbers.pullback(columns, 1.3, weight_quad, g_x)
+    close(by_values, wanted[0], dense.tolerance(sym))
+    close(by_b.reshape(columns.shape), wanted[1], dense.tolerance(sym))
+    close(slope, np.vdot(wanted[0], direction[0]) + np.vdot(wanted[1], direction[1].ravel()), dense.tolerance(sym))
+
+
+@pytest.mark.parametrize("columns", [None, 3])
 @pytest.mark.parametrize("name", NAMES)
 def test_gradients(name: str, columns: int | None) -> None:
-    sym, values, b = problem(name, columns)
-    ours, theirs = scalar(logdet_quad, sym, b.shape), scalar(dense.logdet_quad, sym, b.shape)
-    for found, wanted in zip(jax.grad(ours, (0, 1))(values, b), jax.grad(theirs, (0, 1))(values, b), strict=True):
-        close(found, wanted, dense.tolerance(sym))
-    direction = (jnp.cos(values), jnp.cos(b))
-    for found, wanted in zip(jax.jvp(ours, (values, b), direction), jax.jvp(theirs, (values, b), direction), strict=True):
-        close(found, wanted, dense.tolerance(sym))
+    check_gradient(*problem(name, columns))
 
 
-@given(matrices(most=12))
-@settings(max_examples=20, deadline=None)
+@given(matrices())
+@settings(max_examples=12, deadline=None)
 def test_gradients_on_random_patterns(matrix: sp.coo_array) -> None:
     with jax.enable_x64(True):
         sym = analyse(matrix)
-        values, b = jnp.asarray(sym.values(matrix)), jnp.asarray(np.random.default_rng(0).normal(size=sym.n))
-        ours, theirs = scalar(logdet_quad, sym, b.shape), scalar(dense.logdet_quad, sym, b.shape)
-        close(jax.grad(ours)(values, b), jax.grad(theirs)(values, b), dense.tolerance(sym))
+        check_gradient(sym, jnp.asarray(sym.values(matrix)), jnp.asarray(np.random.default_rng(0).normal(size=sym.n)))
 
 
 def test_gradient_of_logdet_is_the_inverse_off_diagonals_twice() -> None:
     sym, values, _ = problem("grid")
     twice = jnp.where(sym.pattern.rows == sym.pattern.cols, 1.0, 2.0)
-    close(jax.grad(logdet, 1)(sym, values), twice * dense.selected_inverse(sym, values), dense.tolerance(sym))
+    inverse = dense.Numbers(sym, values).inverse[sym.pattern.rows, sym.pattern.cols]
+    close(jax.grad(logdet, 1)(sym, values), twice * inverse, dense.tolerance(sym))
 
 
 def test_gradients_by_central_differences() -> None:
     sym, values, b = problem("nested")
     objective = jax.jit(scalar(logdet_quad, sym, b.shape))
-    gradient = jax.grad(objective)(values, b)
+    gradient = jax.jit(jax.grad(objective))(values, b)
     step = np.finfo(float).eps ** (1 / 3)  # truncation and rounding errors are then both about step^2
     rng = np.random.default_rng(0)
     for k in rng.choice(sym.nnz, size=15, replace=False):
@@ -138,14 +161,13 @@ def test_gradients_by_central_differences() -> None:
         np.testing.assert_allclose(gradient[k], slope, rtol=0, atol=1e4 * step**2)
 
 
-@pytest.mark.parametrize("columns", [None, 2])
-@pytest.mark.parametrize("name", ["one", "diagonal", "arrowhead", "two components"])
+@pytest.mark.parametrize(("name", "columns"), [("one", None), ("arrowhead", 2), ("two components", None)])
 def test_second_derivatives(name: str, columns: int | None) -> None:
     sym, values, b = problem(name, columns)
     ours, theirs = scalar(logdet_quad, sym, b.shape), scalar(dense.logdet_quad, sym, b.shape)
-    wanted = jax.hessian(theirs, (0, 1))(values, b)
-    forward_over_reverse = jax.hessian(ours, (0, 1))(values, b)
-    reverse_over_reverse = jax.jacrev(jax.jacrev(ours, (0, 1)), (0, 1))(values, b)
+    wanted = jax.jit(jax.hessian(theirs, (0, 1)))(values, b)
+    forward_over_reverse = jax.jit(jax.hessian(ours, (0, 1)))(values, b)
+    reverse_over_reverse = jax.jit(jax.jacrev(jax.jacrev(ours, (0, 1)), (0, 1)))(values, b)
     for found in (forward_over_reverse, reverse_over_reverse):
         jax.tree.map(lambda f, w: close(f, w, dense.tolerance(sym, 1e4)), found, wanted)
 
@@ -165,16 +187,16 @@ def test_second_derivative_in_a_few_parameters() -> None:
     np.testing.assert_allclose(jax.jit(jax.hessian(objective))(theta), numerical, rtol=0, atol=1e5 * step**2)
 
 
-@pytest.mark.parametrize("name", ["arrowhead", "chain", "grid"])
+@pytest.mark.parametrize("name", ["arrowhead", "chain"])
 def test_derivatives_of_the_selected_inverse(name: str) -> None:
     sym, values, _ = problem(name)
     weight = jnp.asarray(np.random.default_rng(1).normal(size=sym.nnz))
-    found = jax.grad(lambda v: weight @ selected_inverse(sym, v) ** 2)(values)
-    wanted = jax.grad(lambda v: weight @ dense.selected_inverse(sym, v) ** 2)(values)
+    found = jax.jit(jax.grad(lambda v: weight @ selected_inverse(sym, v) ** 2))(values)
+    wanted = jax.jit(jax.grad(lambda v: weight @ dense.selected_inverse(sym, v) ** 2))(values)
     close(found, wanted, dense.tolerance(sym))
 
 
-def test_solve_has_derivatives_of_every_order() -> None:
+def test_solve_has_derivatives_of_higher_order() -> None:
     sym, values, b = problem("two components")
     direction = jnp.cos(values)
 
@@ -183,9 +205,9 @@ def test_solve_has_derivatives_of_every_order() -> None:
 
     ours = along(lambda v, rhs: solve(sym, v, rhs))
     theirs = along(lambda v, rhs: jnp.linalg.solve(dense.matrix(sym, v), rhs))
-    for _ in range(3):
+    for _ in range(2):
         ours, theirs = jax.grad(ours), jax.grad(theirs)
-        close(ours(0.1), theirs(0.1), dense.tolerance(sym, 1e4))
+        close(jax.jit(ours)(0.1), jax.jit(theirs)(0.1), dense.tolerance(sym, 1e4))
 
 
 def test_what_has_no_derivative_says_so() -> None:
@@ -253,7 +275,7 @@ def test_batches_in_batches_with_gradients() -> None:
     def nest(function):
         return jax.vmap(jax.vmap(function, (None, 0)), (0, None))
 
-    found, wanted = jax.jit(nest(gradient))(matrices_, vectors), nest(wanted_gradient)(matrices_, vectors)
+    found, wanted = jax.jit(nest(gradient))(matrices_, vectors), jax.jit(nest(wanted_gradient))(matrices_, vectors)
     jax.tree.map(lambda f, w: close(f, w, dense.tolerance(sym)), found, wanted)
 
 
@@ -261,7 +283,8 @@ def test_batched_hessians() -> None:
     sym, values, b = problem("arrowhead last")
     ours, theirs = (jax.hessian(scalar(f, sym, b.shape)) for f in (logdet_quad, dense.logdet_quad))
     batch = stacked(values, 3)
-    close(jax.vmap(ours, (0, None))(batch, b), jax.vmap(theirs, (0, None))(batch, b), dense.tolerance(sym, 1e4))
+    found, wanted = (jax.jit(jax.vmap(f, (0, None)))(batch, b) for f in (ours, theirs))
+    close(found, wanted, dense.tolerance(sym, 1e4))
 
 
 # Draws
@@ -308,7 +331,7 @@ def test_draws_come_in_any_shape_and_are_reproducible() -> None:
 # Failures
 
 
-@pytest.mark.parametrize("name", ["one", "chain", "grid", "full", "large grid"])
+@pytest.mark.parametrize("name", ["one", "grid", "full"])
 @pytest.mark.parametrize("bad", [-1e3, 0.0, np.nan, np.inf, -np.inf])
 def test_a_bad_element_spoils_nothing_else(name: str, bad: float) -> None:
     sym, values, b = problem(name)
