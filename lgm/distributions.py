@@ -15,7 +15,7 @@ from jax.typing import ArrayLike
 from numpyro.distributions import constraints
 from numpyro.distributions.util import validate_sample
 
-from lgm.linalg import Analysis, logdet_quad, marginal_variances, sample
+from lgm.linalg import Analysis, logdet, marginal_variances, sample
 
 _LOG_2PI = math.log(2.0 * math.pi)
 
@@ -112,7 +112,7 @@ def _over_batch(function: Any, values: jax.Array) -> jax.Array:
 
 
 def _logdet(sym: Analysis, values: jax.Array) -> jax.Array:
-    return _over_batch(lambda v: logdet_quad(sym, v, jnp.zeros((sym.n, 0)))[0], values)
+    return _over_batch(lambda v: logdet(sym, v), values)
 
 
 def _quadratic(sym: Analysis, values: jax.Array, r: jax.Array) -> jax.Array:
@@ -195,9 +195,7 @@ class LowRankCovarianceNormal(dist.Distribution):
         self._whitened = (factor @ root) / jnp.sqrt(diagonal)[..., None]
         gram = jnp.swapaxes(self._whitened, -1, -2) @ self._whitened
         self._capacitance_root = jnp.linalg.cholesky(jnp.eye(rank, dtype=gram.dtype) + gram)
-        batch_shape = jnp.broadcast_shapes(
-            loc.shape[:-1], diagonal.shape[:-1], factor.shape[:-2], core.shape[:-2]
-        )
+        batch_shape = jnp.broadcast_shapes(loc.shape[:-1], diagonal.shape[:-1], factor.shape[:-2], core.shape[:-2])
         super().__init__(batch_shape, (n,), validate_args=validate_args)
 
     def sample(self, key: jax.Array | None, sample_shape: tuple[int, ...] = ()) -> jax.Array:

@@ -1,5 +1,6 @@
 """NumPyro distributions with sparse precision and with low-rank covariance, against dense normals."""
 
+import warnings
 from collections.abc import Iterator
 
 import jax
@@ -120,11 +121,10 @@ def test_sampling_from_a_model_with_sparse_precision(chain_method: str) -> None:
         log_precision = numpyro.sample("log_precision", dist.Normal(0.0, 1.0))
         numpyro.sample("y", SparsePrecisionNormal(np.zeros(n), sym, jnp.exp(log_precision) * values), obs=y)
 
-    import warnings
-
     with warnings.catch_warnings():  # of fewer devices than chains: they then run one after the other
         warnings.simplefilter("ignore")
-        mcmc = MCMC(NUTS(model), num_warmup=150, num_samples=250, num_chains=2, chain_method=chain_method, progress_bar=False)
+        settings = {"num_warmup": 150, "num_samples": 250, "num_chains": 2, "progress_bar": False}
+        mcmc = MCMC(NUTS(model), chain_method=chain_method, **settings)
         mcmc.run(jax.random.key(0), y)
     draws = np.asarray(mcmc.get_samples()["log_precision"])
     t = np.linspace(-4, 6, 4001)  # posterior of one parameter by quadrature
@@ -162,15 +162,14 @@ def test_low_rank_gradients_are_the_dense_ones() -> None:
 
 def test_low_rank_draws_and_batches() -> None:
     loc, diagonal, factor, core, covariance = low_rank(4, 2)
-    check_draws(LowRankCovarianceNormal(loc, diagonal, factor, core).sample(jax.random.key(0), (20_000,)), loc, covariance)
+    p = LowRankCovarianceNormal(loc, diagonal, factor, core)
+    check_draws(p.sample(jax.random.key(0), (20_000,)), loc, covariance)
     batch = LowRankCovarianceNormal(np.zeros((5, 1, 4)), np.stack([diagonal, 2 * diagonal]), factor, core)
     assert batch.batch_shape == (5, 2)
     y = np.ones(4)
-    wanted = [
-        dist.MultivariateNormal(np.zeros(4), np.diag(s * diagonal) + factor @ core @ factor.T).log_prob(y) for s in (1, 2)
-    ]
+    covariances = [np.diag(s * diagonal) + factor @ core @ factor.T for s in (1, 2)]
+    wanted = [dist.MultivariateNormal(np.zeros(4), c).log_prob(y) for c in covariances]
     np.testing.assert_allclose(batch.log_prob(y), np.tile(wanted, (5, 1)), rtol=1e-12)
     assert batch.sample(jax.random.key(0), (3,)).shape == (3, 5, 2, 4)
-    p = LowRankCovarianceNormal(loc, diagonal, factor, core)
     stack = jax.tree.map(lambda leaf: jnp.stack([leaf, leaf]), p)
     np.testing.assert_allclose(jax.vmap(lambda d: d.log_prob(y))(stack), [p.log_prob(y)] * 2, rtol=1e-14)

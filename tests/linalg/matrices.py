@@ -3,7 +3,6 @@
 import numpy as np
 import scipy.sparse as sp
 from hypothesis import strategies as st
-
 from linalg.dense_oracle import positive
 
 
@@ -38,6 +37,11 @@ def _nested(rng: np.random.Generator) -> sp.csc_array:
     return sp.csc_array(sp.block_array([[blocks, dense.T], [dense, np.ones((4, 4))]]))
 
 
+def _cube(rng: np.random.Generator) -> sp.csc_array:
+    line = sp.diags_array([np.ones(6)] * 2, offsets=[-1, 1])
+    return sp.csc_array(sp.kron(grid(7), sp.eye_array(7)) + sp.kron(sp.eye_array(49), line))
+
+
 _PATTERNS = {
     "one": lambda rng: sp.eye_array(1),
     "diagonal": lambda rng: sp.eye_array(7),
@@ -48,7 +52,7 @@ _PATTERNS = {
     "full": lambda rng: sp.csc_array(np.ones((70, 70))),
     "grid": lambda rng: grid(12),
     "large grid": lambda rng: grid(25),
-    "cube": lambda rng: sp.csc_array(sp.kron(grid(7), sp.eye_array(7)) + sp.kron(sp.eye_array(49), sp.diags_array([np.ones(6)] * 2, offsets=[-1, 1]))),
+    "cube": _cube,
     "crossed": _crossed,
     "nested": _nested,
 }
@@ -72,4 +76,5 @@ def matrices(draw: st.DrawFn, most: int = 30) -> sp.csc_array:
     col = np.concatenate([coo.col, [z[1] for z in zeros], [z[0] for z in zeros]]).astype(int)
     data = np.concatenate([coo.data, np.zeros(2 * len(zeros))])
     split = draw(st.floats(0.25, 0.75))  # every entry is given twice, in two parts
-    return sp.coo_array((np.concatenate([split * data, (1 - split) * data]), (np.tile(row, 2), np.tile(col, 2))), shape=(n, n))
+    parts = np.concatenate([split * data, (1 - split) * data])
+    return sp.coo_array((parts, (np.tile(row, 2), np.tile(col, 2))), shape=(n, n))

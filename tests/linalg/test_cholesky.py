@@ -323,7 +323,8 @@ def test_draws_come_in_any_shape_and_are_reproducible() -> None:
     draws = sample(sym, values, key, mean, (2, 3))
     assert draws.shape == (2, 3, sym.n)
     np.testing.assert_array_equal(draws, jax.jit(lambda v: sample(sym, v, key, mean, (2, 3)))(values))
-    np.testing.assert_array_equal(jax.grad(lambda m: sample(sym, values, key, m, (2, 3)).sum())(mean), np.full(sym.n, 6.0))
+    by_mean = jax.grad(lambda m: sample(sym, values, key, m, (2, 3)).sum())(mean)
+    np.testing.assert_array_equal(by_mean, np.full(sym.n, 6.0))
     keys = jax.random.split(key, 4)
     close(jax.vmap(lambda k: sample(sym, values, k))(keys), jnp.stack([sample(sym, values, k) for k in keys]), 1e-13)
 
@@ -365,7 +366,10 @@ def test_info_names_the_row_in_the_order_of_the_caller() -> None:
 
 def test_without_x64_the_verbs_say_how_to_switch_it_on() -> None:
     sym = analyse(named("chain"))
-    with jax.enable_x64(False), pytest.raises(TypeError, match='jax.config.update.*jax_enable_x64.*with jax.enable_x64'):
+    with (
+        jax.enable_x64(False),
+        pytest.raises(TypeError, match="jax.config.update.*jax_enable_x64.*with jax.enable_x64"),
+    ):
         logdet(sym, np.ones(sym.nnz))
 
 
