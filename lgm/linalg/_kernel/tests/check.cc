@@ -19,14 +19,13 @@
 namespace {
 
 // Plain versions of the BLAS routines with Fortran calling convention, so that the sanitizers see every access.
-extern "C" {
-
-void plain_gemm(char* ta, char* tb, int* m, int* n, int* k, double* alpha, double* a, int* lda, double* b, int* ldb,
-                double* beta, double* c, int* ldc) {
-  for (int j = 0; j < *n; ++j) {
-    for (int i = 0; i < *m; ++i) {
+template <class Int>
+void plain_gemm(char* ta, char* tb, Int* m, Int* n, Int* k, double* alpha, double* a, Int* lda, double* b, Int* ldb,
+                double* beta, double* c, Int* ldc) {
+  for (Int j = 0; j < *n; ++j) {
+    for (Int i = 0; i < *m; ++i) {
       double sum = 0.0;
-      for (int p = 0; p < *k; ++p) {
+      for (Int p = 0; p < *k; ++p) {
         sum += (*ta == 'N' ? a[i + p * *lda] : a[p + i * *lda]) * (*tb == 'N' ? b[p + j * *ldb] : b[j + p * *ldb]);
       }
       double& out = c[i + j * *ldc];
@@ -35,34 +34,37 @@ void plain_gemm(char* ta, char* tb, int* m, int* n, int* k, double* alpha, doubl
   }
 }
 
-void plain_symm(char*, char*, int* m, int* n, double* alpha, double* a, int* lda, double* b, int* ldb, double* beta,
-                double* c, int* ldc) {
-  for (int j = 0; j < *n; ++j) {
-    for (int i = 0; i < *m; ++i) {
+template <class Int>
+void plain_symm(char*, char*, Int* m, Int* n, double* alpha, double* a, Int* lda, double* b, Int* ldb, double* beta,
+                double* c, Int* ldc) {
+  for (Int j = 0; j < *n; ++j) {
+    for (Int i = 0; i < *m; ++i) {
       double sum = 0.0;
-      for (int p = 0; p < *m; ++p) sum += a[std::max(i, p) + std::min(i, p) * *lda] * b[p + j * *ldb];
+      for (Int p = 0; p < *m; ++p) sum += a[std::max(i, p) + std::min(i, p) * *lda] * b[p + j * *ldb];
       double& out = c[i + j * *ldc];
       out = *alpha * sum + (*beta == 0.0 ? 0.0 : *beta * out);
     }
   }
 }
 
-void plain_syrk(char*, char*, int* n, int* k, double* alpha, double* a, int* lda, double* beta, double* c, int* ldc) {
-  for (int j = 0; j < *n; ++j) {
-    for (int i = j; i < *n; ++i) {
+template <class Int>
+void plain_syrk(char*, char*, Int* n, Int* k, double* alpha, double* a, Int* lda, double* beta, double* c, Int* ldc) {
+  for (Int j = 0; j < *n; ++j) {
+    for (Int i = j; i < *n; ++i) {
       double sum = 0.0;
-      for (int p = 0; p < *k; ++p) sum += a[i + p * *lda] * a[j + p * *lda];
+      for (Int p = 0; p < *k; ++p) sum += a[i + p * *lda] * a[j + p * *lda];
       c[i + j * *ldc] = *alpha * sum + *beta * c[i + j * *ldc];
     }
   }
 }
 
-void plain_trsm(char*, char*, char* trans, char*, int* m, int* n, double*, double* l, int* ldl, double* b, int* ldb) {
-  for (int step = 0; step < *n; ++step) {
-    const int j = *trans == 'N' ? *n - 1 - step : step;
-    for (int i = 0; i < *m; ++i) {
+template <class Int>
+void plain_trsm(char*, char*, char* trans, char*, Int* m, Int* n, double*, double* l, Int* ldl, double* b, Int* ldb) {
+  for (Int step = 0; step < *n; ++step) {
+    const Int j = *trans == 'N' ? *n - 1 - step : step;
+    for (Int i = 0; i < *m; ++i) {
       double sum = b[i + j * *ldb];
-      for (int p = 0; p < *n; ++p) {
+      for (Int p = 0; p < *n; ++p) {
         if (*trans == 'N' && p > j) sum -= b[i + p * *ldb] * l[p + j * *ldl];
         if (*trans == 'T' && p < j) sum -= b[i + p * *ldb] * l[j + p * *ldl];
       }
@@ -71,51 +73,54 @@ void plain_trsm(char*, char*, char* trans, char*, int* m, int* n, double*, doubl
   }
 }
 
-void plain_potrf(char*, int* n, double* a, int* lda, int* info) {
+template <class Int>
+void plain_potrf(char*, Int* n, double* a, Int* lda, Int* info) {
   *info = 0;
-  for (int j = 0; j < *n; ++j) {
-    for (int i = j; i < *n; ++i) {
-      for (int p = 0; p < j; ++p) a[i + j * *lda] -= a[i + p * *lda] * a[j + p * *lda];
+  for (Int j = 0; j < *n; ++j) {
+    for (Int i = j; i < *n; ++i) {
+      for (Int p = 0; p < j; ++p) a[i + j * *lda] -= a[i + p * *lda] * a[j + p * *lda];
     }
     if (a[j + j * *lda] <= 0.0) {  // lets NaN through, as some libraries do
       *info = j + 1;
       return;
     }
     a[j + j * *lda] = std::sqrt(a[j + j * *lda]);
-    for (int i = j + 1; i < *n; ++i) a[i + j * *lda] /= a[j + j * *lda];
+    for (Int i = j + 1; i < *n; ++i) a[i + j * *lda] /= a[j + j * *lda];
   }
 }
 
-void plain_potri(char*, int* n, double* a, int* lda, int* info) {
+template <class Int>
+void plain_potri(char*, Int* n, double* a, Int* lda, Int* info) {
   *info = 0;
   std::vector<double> x(static_cast<size_t>(*n) * *n, 0.0);
-  for (int j = 0; j < *n; ++j) {
-    for (int i = j; i < *n; ++i) {
+  for (Int j = 0; j < *n; ++j) {
+    for (Int i = j; i < *n; ++i) {
       double sum = i == j ? 1.0 : 0.0;
-      for (int p = j; p < i; ++p) sum -= a[i + p * *lda] * x[p + j * *n];
+      for (Int p = j; p < i; ++p) sum -= a[i + p * *lda] * x[p + j * *n];
       x[i + j * *n] = sum / a[i + i * *lda];
     }
   }
-  for (int j = 0; j < *n; ++j) {
-    for (int i = j; i < *n; ++i) {
+  for (Int j = 0; j < *n; ++j) {
+    for (Int i = j; i < *n; ++i) {
       a[i + j * *lda] = 0.0;
-      for (int p = i; p < *n; ++p) a[i + j * *lda] += x[p + i * *n] * x[p + j * *n];
+      for (Int p = i; p < *n; ++p) a[i + j * *lda] += x[p + i * *n] * x[p + j * *n];
     }
   }
 }
 
-}  // extern "C"
-
 int threads = 3;  // of the pretended library
 
+// A library whose integers have 32 bits, or 64.
+template <class Int>
 void use_plain_blas() {
   lgm::blas::Routines routines;
-  routines.gemm = reinterpret_cast<void*>(plain_gemm);
-  routines.symm = reinterpret_cast<void*>(plain_symm);
-  routines.syrk = reinterpret_cast<void*>(plain_syrk);
-  routines.trsm = reinterpret_cast<void*>(plain_trsm);
-  routines.potrf = reinterpret_cast<void*>(plain_potrf);
-  routines.potri = reinterpret_cast<void*>(plain_potri);
+  routines.gemm = reinterpret_cast<void*>(plain_gemm<Int>);
+  routines.symm = reinterpret_cast<void*>(plain_symm<Int>);
+  routines.syrk = reinterpret_cast<void*>(plain_syrk<Int>);
+  routines.trsm = reinterpret_cast<void*>(plain_trsm<Int>);
+  routines.potrf = reinterpret_cast<void*>(plain_potrf<Int>);
+  routines.potri = reinterpret_cast<void*>(plain_potri<Int>);
+  routines.wide = sizeof(Int) == 8;
   lgm::blas::use(routines, {[] { return threads; }, [](int t) { threads = t; }});
 }
 
@@ -302,12 +307,9 @@ void check_all(const Matrix& a, std::mt19937& random) {
   }
 }
 
-}  // namespace
-
-int main() {
-  use_plain_blas();
+void check_shapes(int32_t trials) {
   std::mt19937 random(1);
-  for (int32_t trial = 0; trial < 40; ++trial) {
+  for (int32_t trial = 0; trial < trials; ++trial) {
     const int32_t n = 1 + static_cast<int32_t>(random() % 50);
     const double density = 4.0 / n * static_cast<double>(random() % 100) / 100.0;
     std::uniform_real_distribution<double> uniform(0.0, 1.0);
@@ -320,6 +322,15 @@ int main() {
   check_all(make(120, [](int32_t i, int32_t j) { return i == j + 1; }, random), random);
   check_all(make(90, [](int32_t, int32_t) { return true; }, random), random);
   check_all(make(150, [](int32_t i, int32_t j) { return i >= 145 || (i / 3 == j / 3 && i < 145); }, random), random);
+}
+
+}  // namespace
+
+int main() {
+  use_plain_blas<int32_t>();
+  check_shapes(40);
+  use_plain_blas<int64_t>();
+  check_shapes(1);
   std::puts("the kernel agrees with dense arithmetic");
   return 0;
 }
