@@ -54,6 +54,13 @@ double* writable(const double* p) { return const_cast<double*>(p); }
 
 }  // namespace
 
+bool writes_wide_info(void* potrf) {
+  double negative = -1.0;
+  int64_t info = -1;  // all bits set
+  call_with<int64_t>(potrf, 'L', int32_t{1}, &negative, int32_t{1}, &info);
+  return info == 1;  // otherwise the upper half still has its bits
+}
+
 void use(const Routines& routines, const ThreadControl& threads) {
   table = routines;
   control = threads;

@@ -24,6 +24,10 @@ struct ThreadControl {
   void (*set)(int) = nullptr;
 };
 
+// Whether this dpotrf has 64-bit integers: it is asked to fail, and the width of the answer is looked at. Arguments are
+// given as small 64-bit numbers, which a little-endian machine can also read as 32-bit ones.
+bool writes_wide_info(void* potrf);
+
 void use(const Routines& routines, const ThreadControl& threads);
 bool available();
 

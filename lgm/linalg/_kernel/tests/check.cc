@@ -110,6 +110,12 @@ void plain_potri(char*, Int* n, double* a, Int* lda, Int* info) {
 
 int threads = 3;  // of the pretended library
 
+void require(bool holds, const char* what) {
+  if (holds) return;
+  std::fprintf(stderr, "failed: %s\n", what);
+  std::exit(1);
+}
+
 // A library whose integers have 32 bits, or 64.
 template <class Int>
 void use_plain_blas() {
@@ -120,14 +126,9 @@ void use_plain_blas() {
   routines.trsm = reinterpret_cast<void*>(plain_trsm<Int>);
   routines.potrf = reinterpret_cast<void*>(plain_potrf<Int>);
   routines.potri = reinterpret_cast<void*>(plain_potri<Int>);
-  routines.wide = sizeof(Int) == 8;
+  routines.wide = lgm::blas::writes_wide_info(routines.potrf);
+  require(routines.wide == (sizeof(Int) == 8), "width of integers");
   lgm::blas::use(routines, {[] { return threads; }, [](int t) { threads = t; }});
-}
-
-void require(bool holds, const char* what) {
-  if (holds) return;
-  std::fprintf(stderr, "failed: %s\n", what);
-  std::exit(1);
 }
 
 struct Matrix {
