@@ -110,7 +110,7 @@ def renamed(capsules: dict, old: bytes, new: bytes, only: str | None = None) -> 
     api.PyCapsule_New.restype = ctypes.py_object
     api.PyCapsule_New.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p]
     out, names = dict(capsules), []
-    for name in ("dgemm", "dsymm", "dsyrk", "dtrsm", "dpotrf", "dpotri"):
+    for name in ("dgemm", "dsymm", "dsyrk", "dtrsm", "dtrmm", "dpotrf", "dtrtri", "dlauum"):
         if name not in capsules or (only is not None and name != only):
             continue
         signature = api.PyCapsule_GetName(capsules[name])

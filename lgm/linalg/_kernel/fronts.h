@@ -44,7 +44,7 @@ int32_t factor_front(int32_t columns, int32_t below, T* panel, T* update) {
 // Selected inverse of one front. On entry the panel holds the factor (L_C over L_R) and `outer` the inverse on the
 // rows below (lower triangle); on return the panel holds the inverse on the pivots and between them and those rows:
 //     W = L_R L_C^-1,   Z_RC = -Z_RR W,   Z_CC = (L_C L_C')^-1 - W' Z_RC.
-// With t = [L_C^-1; -W] and s = [L_C^-1; Z_RC], the last is t's. `block` is work space of height x columns.
+// With t = [L_C^-1; -W] and s = [L_C^-1; Z_RC], the last is t's. `block` is work space, see inverse_block_size.
 template <class T>
 void invert_front_by_loops(int32_t columns, int32_t below, T* panel, T* outer, T* block) {
   const int32_t height = columns + below;
@@ -71,11 +71,12 @@ void invert_front_by_loops(int32_t columns, int32_t below, T* panel, T* outer, T
 inline void invert_front_by_blas(int32_t columns, int32_t below, double* panel, double* outer, double* block) {
   const int32_t height = columns + below;
   double* const w = panel + columns;
+  blas::trtri(columns, panel, height);  // then a product with it: faster than solving with the factor
   if (below > 0) {
-    blas::trsm_right('N', below, columns, panel, height, w, height);
+    blas::trmm_right(below, columns, panel, height, w, height);
     blas::symm_left(below, columns, -1.0, outer, below, w, height, 0.0, block, below);
   }
-  blas::potri(columns, panel, height);
+  blas::lauum(columns, panel, height);
   if (below == 0) return;
   constexpr int32_t kStrip = 48;  // strips skip most of the upper triangle
   for (int32_t j = 0; j < columns; j += kStrip) {
@@ -99,13 +100,13 @@ void invert_front(int32_t columns, int32_t below, T* panel, T* outer, T* block) 
   invert_front_by_loops(columns, below, panel, outer, block);
 }
 
-// Forward substitution on one front: y (columns x k) becomes L_C^-1 y, and `change` (below x k) becomes -L_R y. Rows
-// of right-hand sides are contiguous, so to BLAS they are the columns of the transposed matrix.
+// Forward substitution on one front with k right-hand sides: y (columns x k) becomes L_C^-1 y, and `change` (below x k)
+// becomes -L_R y. Rows of right-hand sides are contiguous, so to BLAS they are the columns of the transposed matrix.
 template <class T>
 void solve_front_lower(int32_t columns, int32_t below, const T* panel, T* y, T* change, int32_t k) {
   const int32_t height = columns + below;
   if constexpr (kHasBlas<T>) {
-    if (k > 1 && static_cast<double>(height) * columns * k > kSolveByLoops) {
+    if (static_cast<double>(height) * columns * k > kSolveByLoops) {
       blas::trsm_right('T', k, columns, panel, height, y, k);
       if (below > 0) blas::gemm('N', 'T', k, below, columns, -1.0, y, k, panel + columns, height, 0.0, change, k);
       return;
@@ -117,16 +118,9 @@ void solve_front_lower(int32_t columns, int32_t below, const T* panel, T* y, T* 
     const T inverse = T(1.0) / l[j];
     T* const yj = y + static_cast<int64_t>(j) * k;
     for (int32_t c = 0; c < k; ++c) yj[c] *= inverse;
-    if (k == 1) {
-      loops::add(columns - j - 1, yj + 1, l + j + 1, -*yj);
-      continue;
-    }
     for (int32_t i = j + 1; i < columns; ++i) loops::add(k, y + static_cast<int64_t>(i) * k, yj, -l[i]);
-    for (int32_t i = 0; i < below; ++i) {
-      loops::add(k, change + static_cast<int64_t>(i) * k, yj, -l[columns + i]);
-    }
+    for (int32_t i = 0; i < below; ++i) loops::add(k, change + static_cast<int64_t>(i) * k, yj, -l[columns + i]);
   }
-  if (k == 1) loops::add_columns(below, columns, change, panel + columns, height, y, 1, T(-1.0));
 }
 
 // Back-substitution on one front: y becomes L_C^-T (y - L_R' known).
@@ -134,7 +128,7 @@ template <class T>
 void solve_front_upper(int32_t columns, int32_t below, const T* panel, T* y, const T* known, int32_t k) {
   const int32_t height = columns + below;
   if constexpr (kHasBlas<T>) {
-    if (k > 1 && static_cast<double>(height) * columns * k > kSolveByLoops) {
+    if (static_cast<double>(height) * columns * k > kSolveByLoops) {
       if (below > 0) blas::gemm('N', 'N', k, columns, below, -1.0, known, k, panel + columns, height, 1.0, y, k);
       blas::trsm_right('N', k, columns, panel, height, y, k);
       return;
@@ -144,14 +138,17 @@ void solve_front_upper(int32_t columns, int32_t below, const T* panel, T* y, con
     const T* const l = panel + static_cast<int64_t>(j) * height;
     const T inverse = T(1.0) / l[j];
     T* const yj = y + static_cast<int64_t>(j) * k;
-    if (k == 1) {
-      *yj = (*yj - loops::dot(columns - j - 1, l + j + 1, yj + 1) - loops::dot(below, l + columns, known)) * inverse;
-      continue;
-    }
     for (int32_t i = j + 1; i < columns; ++i) loops::add(k, yj, y + static_cast<int64_t>(i) * k, -l[i]);
     for (int32_t i = 0; i < below; ++i) loops::add(k, yj, known + static_cast<int64_t>(i) * k, -l[columns + i]);
     for (int32_t c = 0; c < k; ++c) yj[c] *= inverse;
   }
+}
+
+// Doubles of work space that `invert_front` needs.
+template <class T>
+int64_t inverse_block_size(int32_t columns, int32_t below) {
+  const bool by_blas = kHasBlas<T> && work(columns + below, columns) >= kInverseByLoops;
+  return static_cast<int64_t>(by_blas ? below : columns + below) * columns;
 }
 
 }  // namespace lgm

@@ -149,6 +149,48 @@ void multiply_transposed(int32_t height, int32_t columns, const T* t, T* s, int6
   }
 }
 
+// One right-hand side through a panel: on entry v holds the pivots' part over zeros, on return L_C^-1 of it over what
+// is to be added to the rows below.
+template <class T>
+void forward(int32_t height, int32_t columns, const T* panel, T* v) {
+  const int64_t ld = height;
+  int32_t j = 0;
+  for (; j + 4 <= columns; j += 4) {
+    const T* const l = panel + j * ld + j;  // a block of four columns from its diagonal down
+    for (int32_t a = 0; a < 4; ++a) {
+      v[j + a] = v[j + a] / l[a * ld + a];
+      for (int32_t b = a + 1; b < 4; ++b) v[j + b] -= l[a * ld + b] * v[j + a];
+    }
+    add4(height - j - 4, v + j + 4, l + 4, l + ld + 4, l + 2 * ld + 4, l + 3 * ld + 4, -v[j], -v[j + 1], -v[j + 2],
+         -v[j + 3]);
+  }
+  for (; j < columns; ++j) {
+    v[j] = v[j] / panel[j * ld + j];
+    add(height - j - 1, v + j + 1, panel + j * ld + j + 1, -v[j]);
+  }
+}
+
+// The way back: on entry v holds the pivots' part over the known solution below, on return the solution.
+template <class T>
+void backward(int32_t height, int32_t columns, const T* panel, T* v) {
+  const int64_t ld = height;
+  int32_t j = columns;
+  while (j % 4 != 0) {
+    --j;
+    v[j] = (v[j] - dot(height - j - 1, panel + j * ld + j + 1, v + j + 1)) / panel[j * ld + j];
+  }
+  while (j > 0) {
+    j -= 4;
+    const T* const l = panel + j * ld + j;
+    T sums[4];
+    dot4(height - j - 4, l + 4, ld, v + j + 4, sums);
+    for (int32_t a = 3; a >= 0; --a) {
+      for (int32_t b = a + 1; b < 4; ++b) sums[a] += l[a * ld + b] * v[j + b];
+      v[j + a] = (v[j + a] - sums[a]) / l[a * ld + a];
+    }
+  }
+}
+
 template <class T>
 void mirror_lower(int32_t n, T* a) {
   for (int32_t j = 0; j < n; ++j) {

@@ -71,7 +71,7 @@ nb::dict register_analysis(const std::string& key, const Int64s& indptr, const I
   const Symbolic& symbolic = analysis->symbolic;
   nb::dict out = describe(symbolic.cost);
   out["fronts"] = symbolic.fronts.size();
-  out["workspace_bytes"] = 8 * (symbolic.panel_size + symbolic.update_size + symbolic.scratch_size + symbolic.block_size);
+  out["workspace_bytes"] = 8 * workspace_size<double>(symbolic).total();
   return out;
 }
 
@@ -108,13 +108,15 @@ void* routine(nb::dict capsules, const char* name, Width& width) {
 
 void use_blas(nb::dict blas_capsules, nb::dict lapack_capsules, uintptr_t get_threads, uintptr_t set_threads) {
   blas::Routines routines;
-  Width found[6];
+  Width found[8];
   routines.gemm = routine(blas_capsules, "dgemm", found[0]);
   routines.symm = routine(blas_capsules, "dsymm", found[1]);
   routines.syrk = routine(blas_capsules, "dsyrk", found[2]);
   routines.trsm = routine(blas_capsules, "dtrsm", found[3]);
-  routines.potrf = routine(lapack_capsules, "dpotrf", found[4]);
-  routines.potri = routine(lapack_capsules, "dpotri", found[5]);
+  routines.trmm = routine(blas_capsules, "dtrmm", found[4]);
+  routines.potrf = routine(lapack_capsules, "dpotrf", found[5]);
+  routines.trtri = routine(lapack_capsules, "dtrtri", found[6]);
+  routines.lauum = routine(lapack_capsules, "dlauum", found[7]);
   routines.wide = blas::writes_wide_info(routines.potrf);
   for (const Width width : found) {
     if (width != Width::kUnsaid && (width == Width::kWide) != routines.wide) {

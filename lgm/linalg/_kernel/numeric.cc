@@ -61,8 +61,8 @@ class Factorisation {
   void invert(const Emit& emit, T* y, int32_t k);
 
  private:
-  T* panel(const Front& f) { return work_.panels.get() + f.panel; }
-  T* outer(const Front& f) { return f.is_leaf ? work_.scratch.get() : work_.updates.get() + f.update; }
+  T* panel(const Front& f) { return work_.panels() + f.panel; }
+  T* outer(const Front& f) { return f.is_leaf ? work_.scratch() : work_.updates() + f.update; }
   const int32_t* relative(const Front& f) const { return sym_.relative.data() + f.rows; }
 
   template <class Value>
@@ -163,18 +163,35 @@ Outcome Factorisation<T>::factor(const Value& value, T* y, int32_t k) {
 
 template <class T>
 void Factorisation<T>::forward_one(const Front& f, T* y, int32_t k) {
-  T* const change = work_.gathered();
-  solve_front_lower(f.columns, f.below, panel(f), y + static_cast<int64_t>(f.first) * k, change, k);
-  for_rows(sym_.rows.data() + f.rows, f.below, k,
-           [=](int64_t row, int32_t c, int64_t i) { y[row * k + c] += change[i]; });
+  T* const front = work_.front_vectors();
+  T* const pivots = y + static_cast<int64_t>(f.first) * k;
+  const int32_t* const rows = sym_.rows.data() + f.rows;
+  if (k == 1) {
+    for (int32_t i = 0; i < f.columns; ++i) front[i] = pivots[i];
+    for (int32_t i = f.columns; i < f.height(); ++i) front[i] = T(0.0);
+    loops::forward(f.height(), f.columns, panel(f), front);
+    for (int32_t i = 0; i < f.columns; ++i) pivots[i] = front[i];
+    for (int32_t i = 0; i < f.below; ++i) y[rows[i]] += front[f.columns + i];
+    return;
+  }
+  solve_front_lower(f.columns, f.below, panel(f), pivots, front, k);
+  for_rows(rows, f.below, k, [=](int64_t row, int32_t c, int64_t i) { y[row * k + c] += front[i]; });
 }
 
 template <class T>
 void Factorisation<T>::backward_one(const Front& f, T* y, int32_t k) {
-  T* const known = work_.gathered();
-  for_rows(sym_.rows.data() + f.rows, f.below, k,
-           [=](int64_t row, int32_t c, int64_t i) { known[i] = y[row * k + c]; });
-  solve_front_upper(f.columns, f.below, panel(f), y + static_cast<int64_t>(f.first) * k, known, k);
+  T* const front = work_.front_vectors();
+  T* const pivots = y + static_cast<int64_t>(f.first) * k;
+  const int32_t* const rows = sym_.rows.data() + f.rows;
+  if (k == 1) {
+    for (int32_t i = 0; i < f.columns; ++i) front[i] = pivots[i];
+    for (int32_t i = 0; i < f.below; ++i) front[f.columns + i] = y[rows[i]];
+    loops::backward(f.height(), f.columns, panel(f), front);
+    for (int32_t i = 0; i < f.columns; ++i) pivots[i] = front[i];
+    return;
+  }
+  for_rows(rows, f.below, k, [=](int64_t row, int32_t c, int64_t i) { front[i] = y[row * k + c]; });
+  solve_front_upper(f.columns, f.below, panel(f), pivots, front, k);
 }
 
 template <class T>
@@ -192,7 +209,7 @@ template <class Emit>
 void Factorisation<T>::invert_one(const Front& f, const Emit& emit, T* y, int32_t k) {
   if (k > 0) backward_one(f, y, k);
   T* const p = panel(f);
-  invert_front(f.columns, f.below, p, outer(f), work_.block.get());
+  invert_front(f.columns, f.below, p, outer(f), work_.block());
   for (int64_t e = f.entry_begin; e < f.entry_end; ++e) emit(sym_.entry[e], p[sym_.place[e]]);
 }
 

@@ -90,20 +90,38 @@ void plain_potrf(char*, Int* n, double* a, Int* lda, Int* info) {
 }
 
 template <class Int>
-void plain_potri(char*, Int* n, double* a, Int* lda, Int* info) {
-  *info = 0;
-  std::vector<double> x(static_cast<size_t>(*n) * *n, 0.0);
+void plain_trmm(char*, char*, char*, char*, Int* m, Int* n, double*, double* l, Int* ldl, double* b, Int* ldb) {
   for (Int j = 0; j < *n; ++j) {
-    for (Int i = j; i < *n; ++i) {
-      double sum = i == j ? 1.0 : 0.0;
-      for (Int p = j; p < i; ++p) sum -= a[i + p * *lda] * x[p + j * *n];
-      x[i + j * *n] = sum / a[i + i * *lda];
+    for (Int i = 0; i < *m; ++i) {
+      double sum = 0.0;
+      for (Int p = j; p < *n; ++p) sum += b[i + p * *ldb] * l[p + j * *ldl];
+      b[i + j * *ldb] = sum;  // columns to the left do not need it any more
     }
   }
+}
+
+template <class Int>
+void plain_trtri(char*, char*, Int* n, double* l, Int* ldl, Int* info) {
+  *info = 0;
+  for (Int j = 0; j < *n; ++j) {  // column j of the inverse needs only columns from j on
+    std::vector<double> x(*n, 0.0);
+    for (Int i = j; i < *n; ++i) {
+      double sum = i == j ? 1.0 : 0.0;
+      for (Int p = j; p < i; ++p) sum -= l[i + p * *ldl] * x[p];
+      x[i] = sum / l[i + i * *ldl];
+    }
+    for (Int i = j; i < *n; ++i) l[i + j * *ldl] = x[i];
+  }
+}
+
+template <class Int>
+void plain_lauum(char*, Int* n, double* l, Int* ldl, Int* info) {
+  *info = 0;
   for (Int j = 0; j < *n; ++j) {
     for (Int i = j; i < *n; ++i) {
-      a[i + j * *lda] = 0.0;
-      for (Int p = i; p < *n; ++p) a[i + j * *lda] += x[p + i * *n] * x[p + j * *n];
+      double sum = 0.0;
+      for (Int p = i; p < *n; ++p) sum += l[p + i * *ldl] * l[p + j * *ldl];
+      l[i + j * *ldl] = sum;
     }
   }
 }
@@ -125,7 +143,9 @@ void use_plain_blas() {
   routines.syrk = reinterpret_cast<void*>(plain_syrk<Int>);
   routines.trsm = reinterpret_cast<void*>(plain_trsm<Int>);
   routines.potrf = reinterpret_cast<void*>(plain_potrf<Int>);
-  routines.potri = reinterpret_cast<void*>(plain_potri<Int>);
+  routines.trmm = reinterpret_cast<void*>(plain_trmm<Int>);
+  routines.trtri = reinterpret_cast<void*>(plain_trtri<Int>);
+  routines.lauum = reinterpret_cast<void*>(plain_lauum<Int>);
   routines.wide = lgm::blas::writes_wide_info(routines.potrf);
   require(routines.wide == (sizeof(Int) == 8), "width of integers");
   lgm::blas::use(routines, {[] { return threads; }, [](int t) { threads = t; }});
@@ -174,7 +194,8 @@ std::vector<double> dense_inverse(const Matrix& a, double& logdet) {
   require(info == 0, "dense factor");
   logdet = 0.0;
   for (int j = 0; j < n; ++j) logdet += 2.0 * std::log(inverse[j + static_cast<size_t>(j) * n]);
-  plain_potri(nullptr, &n, inverse.data(), &n, &info);
+  plain_trtri(nullptr, nullptr, &n, inverse.data(), &n, &info);
+  plain_lauum(nullptr, &n, inverse.data(), &n, &info);
   for (int j = 0; j < n; ++j) {
     for (int i = j + 1; i < n; ++i) inverse[j + static_cast<size_t>(i) * n] = inverse[i + static_cast<size_t>(j) * n];
   }
