@@ -6,11 +6,12 @@ Both work in NumPyro models and under ``jit``, ``grad`` and ``vmap``. Everything
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpyro.distributions as dist
+from jax.custom_derivatives import SymbolicZero
 from jax.typing import ArrayLike
 from numpyro.distributions import constraints
 from numpyro.distributions.util import validate_sample
@@ -123,14 +124,14 @@ def _quadratic(sym: Analysis, values: jax.Array, r: jax.Array) -> jax.Array:
 
 
 class LowRankCovarianceNormal(dist.Distribution):
-    """Multivariate normal ``N(loc, D + U C U')`` with D diagonal and U n x r of low rank.
+    """Multivariate normal ``N(loc, S)``, ``S = D + U C U'``, with D diagonal and U n x r of low rank.
 
-    With ``C = R R'``, ``V = D^-1/2 U R`` and ``K = I + V'V = M M'`` (r x r), by the matrix determinant lemma and
-    Woodbury's identity
+    With ``G = U' D^-1 U``, ``C = R R'``, ``K = I + R' G R`` (r x r), ``T = R K^-1 R'`` and ``t = U' D^-1 e``, by the
+    matrix determinant lemma and Woodbury's identity
 
-    ``log|D + U C U'| = log|D| + log|K|``,  ``e'(D + U C U')^-1 e = s's - |M^-1 V's|^2``,  ``s = D^-1/2 e``.
+    ``log|S| = log|D| + log|K|``,  ``e' S^-1 e = e' D^-1 e - t' T t``.
 
-    No n x n matrix is formed: a density costs ``O(n r^2)`` for a new covariance and ``O(n r)`` per point beyond.
+    No n x n matrix is formed, and U enters two products of cost ``n r^2``: one for the value, one for its gradient.
 
     Parameters
     ----------
@@ -147,7 +148,7 @@ class LowRankCovarianceNormal(dist.Distribution):
 
     Notes
     -----
-    ``s's - |M^-1 V's|^2`` loses digits when the low-rank part dwarfs D: about as many as ``log10`` of the largest
+    ``e' D^-1 e - t' T t`` loses digits when the low-rank part dwarfs D: about as many as ``log10`` of the largest
     eigenvalue of K has. Where C is not positive definite the density is NaN.
 
     References
@@ -171,7 +172,7 @@ class LowRankCovarianceNormal(dist.Distribution):
     }
     support = constraints.real_vector
     reparametrized_params = ["loc", "diagonal", "factor", "core"]
-    pytree_data_fields = ("loc", "diagonal", "factor", "core", "_whitened", "_capacitance_root")
+    pytree_data_fields = ("loc", "diagonal", "factor", "core")
 
     def __init__(
         self,
@@ -191,34 +192,23 @@ class LowRankCovarianceNormal(dist.Distribution):
                 f"{loc.shape}, {diagonal.shape} and {core.shape}"
             )
         self.loc, self.diagonal, self.factor, self.core = loc, diagonal, factor, core
-        root = jnp.linalg.cholesky(core)
-        self._whitened = (factor @ root) / jnp.sqrt(diagonal)[..., None]
-        gram = jnp.swapaxes(self._whitened, -1, -2) @ self._whitened
-        self._capacitance_root = jnp.linalg.cholesky(jnp.eye(rank, dtype=gram.dtype) + gram)
         batch_shape = jnp.broadcast_shapes(loc.shape[:-1], diagonal.shape[:-1], factor.shape[:-2], core.shape[:-2])
         super().__init__(batch_shape, (n,), validate_args=validate_args)
 
     def sample(self, key: jax.Array | None, sample_shape: tuple[int, ...] = ()) -> jax.Array:
-        """Draws (*sample_shape, ..., n): ``loc + D^1/2 (e + V z)`` with standard normal e and z."""
+        """Draws (*sample_shape, ..., n): ``loc + D^1/2 e + U R z`` with standard normal e and z."""
         assert key is not None
         key_diagonal, key_factor = jax.random.split(key)
         shape = self.shape(sample_shape)
         noise = jax.random.normal(key_diagonal, shape, dtype=self.loc.dtype)
         scores = jax.random.normal(key_factor, (*shape[:-1], self.factor.shape[-1]), dtype=self.loc.dtype)
-        common = jnp.einsum("...ij,...j->...i", self._whitened, scores)
-        return self.loc + jnp.sqrt(self.diagonal) * (noise + common)
+        common = jnp.einsum("...ij,...jk,...k->...i", self.factor, jnp.linalg.cholesky(self.core), scores)
+        return self.loc + jnp.sqrt(self.diagonal) * noise + common
 
     @validate_sample
     def log_prob(self, value: ArrayLike) -> jax.Array:
         """Log-density (...,) at points (..., n)."""
-        scaled = (jnp.asarray(value) - self.loc) / jnp.sqrt(self.diagonal)
-        projected = jnp.einsum("...ij,...i->...j", self._whitened, scaled)
-        root = jnp.broadcast_to(self._capacitance_root, (*projected.shape[:-1], *self._capacitance_root.shape[-2:]))
-        explained = jax.scipy.linalg.solve_triangular(root, projected[..., None], lower=True)[..., 0]
-        quad = jnp.sum(scaled**2, axis=-1) - jnp.sum(explained**2, axis=-1)
-        log_k = 2.0 * jnp.sum(jnp.log(jnp.diagonal(self._capacitance_root, axis1=-2, axis2=-1)), axis=-1)
-        logdet = jnp.sum(jnp.log(self.diagonal), axis=-1) + log_k
-        return -0.5 * (logdet + quad + self.event_shape[0] * _LOG_2PI)
+        return _low_rank_log_density(jnp.asarray(value) - self.loc, self.diagonal, self.factor, self.core)
 
     @property
     def mean(self) -> jax.Array:
@@ -228,4 +218,66 @@ class LowRankCovarianceNormal(dist.Distribution):
     @property
     def variance(self) -> jax.Array:
         """Marginal variances (..., n)."""
-        return jnp.broadcast_to(self.diagonal * (1.0 + jnp.sum(self._whitened**2, axis=-1)), self.shape())
+        common = jnp.einsum("...ij,...jk,...ik->...i", self.factor, self.core, self.factor)
+        return jnp.broadcast_to(self.diagonal + common, self.shape())
+
+
+class _Reduced(NamedTuple):
+    """Everything of size r of a low-rank covariance, in the letters of `LowRankCovarianceNormal`; A = D^-1 U."""
+
+    a: jax.Array
+    gram: jax.Array
+    inner: jax.Array  # T
+    t: jax.Array
+    logdet: jax.Array
+
+
+def _reduce(e: jax.Array, diagonal: jax.Array, factor: jax.Array, core: jax.Array) -> _Reduced:
+    a = factor / diagonal[:, None]
+    gram = factor.T @ a
+    root = jnp.linalg.cholesky(core)
+    k_root = jnp.linalg.cholesky(jnp.eye(core.shape[0], dtype=core.dtype) + root.T @ gram @ root)
+    half = jax.scipy.linalg.solve_triangular(k_root, root.T, lower=True)
+    logdet = jnp.sum(jnp.log(diagonal)) + 2.0 * jnp.sum(jnp.log(jnp.diagonal(k_root)))
+    return _Reduced(a, gram, half.T @ half, e @ a, logdet)
+
+
+def _density(e: jax.Array, diagonal: jax.Array, parts: _Reduced) -> jax.Array:
+    quad = jnp.sum(e**2 / diagonal) - parts.t @ parts.inner @ parts.t
+    return -0.5 * (parts.logdet + quad + e.size * _LOG_2PI)
+
+
+@jax.custom_jvp
+def _one_low_rank_log_density(e: jax.Array, diagonal: jax.Array, factor: jax.Array, core: jax.Array) -> jax.Array:
+    return _density(e, diagonal, _reduce(e, diagonal, factor, core))
+
+
+# With w = S^-1 e and s = T t the derivatives of the log-density l are
+#     dl/de = -w,                  dl/dU = w s' - A T                      (S^-1 U C = A T and C U' w = s),
+#     dl/dd = (w^2 - diag S^-1)/2, dl/dC = ((U'w)(U'w)' - U'S^-1 U)/2,     diag S^-1 = 1/d - diag(A T A').
+# Written out, they need one product of cost n r^2 where differentiating the formula of the value takes several.
+def _one_low_rank_log_density_jvp(primals: Any, tangents: Any) -> tuple[jax.Array, jax.Array]:
+    e, diagonal, factor, core = primals
+    de, dd, du, dc = tangents
+    parts = _reduce(e, diagonal, factor, core)
+    s = parts.inner @ parts.t
+    w = (e - factor @ s) / diagonal
+    slope = jnp.zeros((), e.dtype)
+    if not isinstance(de, SymbolicZero):
+        slope = slope - jnp.vdot(w, de)
+    if not (isinstance(dd, SymbolicZero) and isinstance(du, SymbolicZero)):
+        at = parts.a @ parts.inner
+        if not isinstance(dd, SymbolicZero):
+            inverse_diagonal = 1.0 / diagonal - jnp.sum(at * parts.a, axis=1)
+            slope = slope + 0.5 * jnp.vdot(w**2 - inverse_diagonal, dd)
+        if not isinstance(du, SymbolicZero):
+            slope = slope + jnp.vdot(w[:, None] * s - at, du)
+    if not isinstance(dc, SymbolicZero):
+        projected = parts.t - parts.gram @ s
+        precision = parts.gram - parts.gram @ parts.inner @ parts.gram
+        slope = slope + 0.5 * jnp.vdot(jnp.outer(projected, projected) - precision, dc)
+    return _density(e, diagonal, parts), slope
+
+
+_one_low_rank_log_density.defjvp(_one_low_rank_log_density_jvp, symbolic_zeros=True)
+_low_rank_log_density = jnp.vectorize(_one_low_rank_log_density, signature="(n),(n),(n,r),(r,r)->()")
