@@ -49,6 +49,8 @@ PYTEST := LGM_TEST_INSTALLED=1 $(BIN)/pytest
 help:
 	@echo "make demo | test | test-slow | test-arviz1 | lint | doctest | vignettes | vignettes-fast | bench | clean"
 
+include kernel.mk
+
 # Environment ----------------------------------------------------------------------------------------------------------
 
 $(PY):

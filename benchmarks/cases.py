@@ -9,7 +9,9 @@ from scipy.spatial import Delaunay
 
 def chain(n: int) -> sp.csc_array:
     """AR(1) process of length n observed with noise: tridiagonal."""
-    return sp.csc_array(sp.diags_array([np.full(n - 1, -1.0), np.full(n, 2.2), np.full(n - 1, -1.0)], offsets=[-1, 0, 1]))
+    return sp.csc_array(
+        sp.diags_array([np.full(n - 1, -1.0), np.full(n, 2.2), np.full(n - 1, -1.0)], offsets=[-1, 0, 1])
+    )
 
 
 def grid(side: int) -> sp.csc_array:
@@ -39,7 +41,10 @@ def nested(groups: int = 5000, fixed: int = 10, per_group: int = 6) -> sp.csc_ar
     rows = groups * per_group
     group = np.repeat(np.arange(groups), per_group)
     z = sp.csc_array(
-        (np.concatenate([np.ones(rows), rng.normal(size=rows)]), (np.tile(np.arange(rows), 2), np.concatenate([2 * group, 2 * group + 1]))),
+        (
+            np.concatenate([np.ones(rows), rng.normal(size=rows)]),
+            (np.tile(np.arange(rows), 2), np.concatenate([2 * group, 2 * group + 1])),
+        ),
         shape=(rows, 2 * groups),
     )
     a = sp.hstack([sp.csc_array(rng.normal(size=(rows, fixed))), z])

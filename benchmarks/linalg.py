@@ -98,9 +98,10 @@ def single(name: str, seconds: float, rows: list[str]) -> None:
         error = float(jnp.max(jnp.abs(gradient - reference)) / jnp.max(jnp.abs(reference)))
     times = interleaved_ms(functions, arguments, seconds)
     rival = times[3] if sparsax is not None else float("nan")
+    memory = sym.workspace_bytes / 8 / sym.nnz_factor
     rows.append(
         f"{name:16s} {sym.n:7d} {sym.ordering:8s} {analysis_ms:8.1f} {times[0]:9.3f} {times[1]:9.3f} {times[2]:9.3f} "
-        f"{rival:9.3f} {rival / times[2]:7.1f} {times[1] / times[0]:7.2f} {sym.workspace_bytes / 8 / sym.nnz_factor:7.2f} "
+        f"{rival:9.3f} {rival / times[2]:7.1f} {times[1] / times[0]:7.2f} {memory:7.2f} "
         f"{error:9.1e}"
     )
     print(rows[-1], flush=True)
@@ -148,8 +149,8 @@ def main() -> None:
     if sparsax is None:
         print("sparsax is not installed: its columns are skipped (pip install sparsax)")
     print(
-        f"{'case':16s} {'n':>7s} {'ordering':8s} {'analyse':>8s} {'factor':>9s} {'fused':>9s} {'ours':>9s} {'sparsax':>9s} "
-        f"{'times':>7s} {'fus/fac':>7s} {'mem/L':>7s} {'error':>9s}"
+        f"{'case':16s} {'n':>7s} {'ordering':8s} {'analyse':>8s} {'factor':>9s} {'fused':>9s} {'ours':>9s} "
+        f"{'sparsax':>9s} {'times':>7s} {'fus/fac':>7s} {'mem/L':>7s} {'error':>9s}"
     )
     rows: list[str] = []
     for name in options.cases:

@@ -63,7 +63,8 @@ def factor_solve(
         size: int, batched: Sequence[bool], values: jax.Array, rhs: jax.Array, normals: jax.Array
     ) -> tuple[tuple[jax.Array, ...], tuple[bool, ...]]:
         if batched[0]:
-            return call(*(_batch(a, b, size) for a, b in zip((values, rhs, normals), batched, strict=True))), (True,) * 4
+            everything = (_batch(a, b, size) for a, b in zip((values, rhs, normals), batched, strict=True))
+            return call(*everything), (True,) * 4
         wide_rhs, rhs_back = _columns_first(rhs, batched[1], size)
         wide_normals, normals_back = _columns_first(normals, batched[2], size)
         logdet, info, x, draws = call(values, wide_rhs, wide_normals)
@@ -123,7 +124,7 @@ def _tangent_jvp(primals: Sequence[Any], tangents: Sequence[Any], *, sym: Analys
         raise NotImplementedError("the third derivative of a sparse log-determinant (second of a selected inverse)")
     out = selected_inverse_tangent(sym, values, direction)
     if isinstance(tangents[1], ad.Zero):
-        return out, ad.Zero.from_primal_value(out)
+        return out, jnp.zeros_like(out)
     return out, selected_inverse_tangent(sym, values, tangents[1])
 
 
@@ -137,8 +138,10 @@ def _tangent_transpose(cotangent: Any, values: Any, direction: Any, *, sym: Anal
 def _tangent_batch(args: Sequence[Any], dims: Sequence[Any], *, sym: Analysis) -> tuple[jax.Array, int]:
     # An axis of None is that of an argument which is the same for the whole batch.
     size = next(a.shape[d] for a, d in zip(args, dims, strict=True) if d is not None)
-    in_front = [a if d is None else jnp.moveaxis(a, d, 0) for a, d in zip(args, dims, strict=True)]
-    return selected_inverse_tangent(sym, *(_batch(a, d is not None, size) for a, d in zip(in_front, dims, strict=True))), 0
+    values, direction = (
+        _batch(a, False, size) if d is None else jnp.moveaxis(a, d, 0) for a, d in zip(args, dims, strict=True)
+    )
+    return selected_inverse_tangent(sym, values, direction), 0
 
 
 _tangent_p.def_impl(lambda *args, sym: jax.jit(_tangent_call, static_argnames="sym")(*args, sym=sym))

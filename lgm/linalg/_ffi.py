@@ -8,6 +8,8 @@ import scipy.linalg.cython_lapack
 
 from lgm.linalg import _kernel_ext as kernel
 
+__all__ = ["kernel"]
+
 # Pairs of functions that tell and set the number of threads, in the libraries that SciPy is built with.
 _THREAD_FUNCTIONS = [
     (f"{prefix}openblas_get_num_threads{suffix}", f"{prefix}openblas_set_num_threads{suffix}")
@@ -29,8 +31,6 @@ def _thread_control() -> tuple[int, int]:
     return 0, 0
 
 
-kernel.use_blas(
-    scipy.linalg.cython_blas.__pyx_capi__, scipy.linalg.cython_lapack.__pyx_capi__, *_thread_control()
-)
+kernel.use_blas(scipy.linalg.cython_blas.__pyx_capi__, scipy.linalg.cython_lapack.__pyx_capi__, *_thread_control())
 for _name, _handler in kernel.handlers().items():
     jax.ffi.register_ffi_target(_name, _handler, platform="cpu")

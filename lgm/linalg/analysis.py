@@ -56,6 +56,7 @@ class Analysis:
     nnz_factor: int
     flops: float
     workspace_bytes: int
+    _key: str
 
     def __init__(self, pattern: Pattern, order: npt.ArrayLike, ordering: str) -> None:
         own = np.array(order, dtype=np.int32)

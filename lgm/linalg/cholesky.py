@@ -311,7 +311,7 @@ def _as_columns(b: jax.Array) -> jax.Array:
 
 
 def _float64(name: str, array: ArrayLike) -> jax.Array:
-    if not jax.config.jax_enable_x64:
+    if jax.dtypes.canonicalize_dtype(np.float64) != np.float64:
         raise TypeError(
             'lgm.linalg computes in float64, but JAX is in 32-bit mode: call jax.config.update("jax_enable_x64", True) '
             "before the first computation, or work inside `with jax.enable_x64(True):`"

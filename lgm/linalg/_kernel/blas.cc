@@ -54,12 +54,20 @@ double* writable(const double* p) { return const_cast<double*>(p); }
 
 }  // namespace
 
+bool writes_wide_info(void* potrf) {
+  double negative = -1.0;
+  int64_t info = -1;  // all bits set
+  call_with<int64_t>(potrf, 'L', int32_t{1}, &negative, int32_t{1}, &info);
+  return info == 1;  // otherwise the upper half still has its bits
+}
+
 void use(const Routines& routines, const ThreadControl& threads) {
   table = routines;
   control = threads;
 }
 
-bool available() { return table.gemm && table.symm && table.syrk && table.trsm && table.potrf && table.potri; }
+bool available() { return table.gemm && table.symm && table.syrk && table.trsm && table.trmm && table.potrf && table.trtri &&
+         table.lauum; }
 
 void gemm(char trans_a, char trans_b, int32_t m, int32_t n, int32_t k, double alpha, const double* a, int32_t lda,
           const double* b, int32_t ldb, double beta, double* c, int32_t ldc) {
@@ -90,9 +98,18 @@ int32_t potrf(int32_t n, double* a, int32_t lda) {
   return narrow_info;
 }
 
-void potri(int32_t n, double* a, int32_t lda) {
+void trmm_right(int32_t m, int32_t n, const double* l, int32_t ldl, double* b, int32_t ldb) {
+  call(table.trmm, 'R', 'L', 'N', 'N', m, n, 1.0, writable(l), ldl, b, ldb);
+}
+
+void trtri(int32_t n, double* l, int32_t ldl) {
   int64_t info = 0;
-  call(table.potri, 'L', n, a, lda, &info);
+  call(table.trtri, 'L', 'N', n, l, ldl, &info);
+}
+
+void lauum(int32_t n, double* l, int32_t ldl) {
+  int64_t info = 0;
+  call(table.lauum, 'L', n, l, ldl, &info);
 }
 
 SingleThreaded::SingleThreaded() {

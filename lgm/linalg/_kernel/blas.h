@@ -13,8 +13,10 @@ struct Routines {
   void* symm = nullptr;
   void* syrk = nullptr;
   void* trsm = nullptr;
+  void* trmm = nullptr;
   void* potrf = nullptr;
-  void* potri = nullptr;
+  void* trtri = nullptr;
+  void* lauum = nullptr;
   bool wide = false;
 };
 
@@ -23,6 +25,10 @@ struct ThreadControl {
   int (*get)() = nullptr;
   void (*set)(int) = nullptr;
 };
+
+// Whether this dpotrf has 64-bit integers: it is asked to fail, and the width of the answer is looked at. Arguments are
+// given as small 64-bit numbers, which a little-endian machine can also read as 32-bit ones.
+bool writes_wide_info(void* potrf);
 
 void use(const Routines& routines, const ThreadControl& threads);
 bool available();
@@ -36,10 +42,14 @@ void symm_left(int32_t m, int32_t n, double alpha, const double* a, int32_t lda,
 void syrk(int32_t n, int32_t k, double alpha, const double* a, int32_t lda, double beta, double* c, int32_t ldc);
 // B = B op(L)^-1 with op the identity ('N') or the transpose ('T'); B is m x n.
 void trsm_right(char trans, int32_t m, int32_t n, const double* l, int32_t ldl, double* b, int32_t ldb);
+// B = B L; B is m x n.
+void trmm_right(int32_t m, int32_t n, const double* l, int32_t ldl, double* b, int32_t ldb);
 // Cholesky factor in place; the number of the failing pivot, from 1, or 0.
 int32_t potrf(int32_t n, double* a, int32_t lda);
-// The inverse in place from the Cholesky factor.
-void potri(int32_t n, double* a, int32_t lda);
+// L^-1 in place.
+void trtri(int32_t n, double* l, int32_t ldl);
+// L'L in place, its lower triangle.
+void lauum(int32_t n, double* l, int32_t ldl);
 
 // While one of these exists, the library runs on one thread: its threads would make results depend on their number
 // and wait on each other in thousands of small calls. The first to come saves the setting, the last to go restores it.

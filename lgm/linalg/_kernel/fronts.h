@@ -12,7 +12,7 @@ namespace lgm {
 
 // Below these amounts of work (height^2 * columns) plain loops beat BLAS calls (measured).
 constexpr double kFactorByLoops = 60e3;
-constexpr double kInverseByLoops = 12e3;
+constexpr double kInverseByLoops = 30e3;
 constexpr double kSolveByLoops = 20e3;  // height * columns * right-hand sides
 
 template <class T>
@@ -20,17 +20,12 @@ constexpr bool kHasBlas = std::is_same_v<T, double>;
 
 inline double work(int32_t height, int32_t columns) { return static_cast<double>(height) * height * columns; }
 
-template <class T>
-bool by_loops(double amount, double bound) {
-  return !kHasBlas<T> || amount < bound;
-}
-
 // Factor the pivots and subtract their outer products from the update matrix. The failing pivot, from 1, or 0.
 template <class T>
 int32_t factor_front(int32_t columns, int32_t below, T* panel, T* update) {
   const int32_t height = columns + below;
   if constexpr (kHasBlas<T>) {
-    if (!by_loops<T>(work(height, columns), kFactorByLoops)) {
+    if (work(height, columns) >= kFactorByLoops) {
       if (const int32_t failed = blas::potrf(columns, panel, height)) return failed;
       for (int32_t k = 0; k < columns; ++k) {  // some libraries let NaN and infinity through
         if (!loops::is_pivot(panel[static_cast<int64_t>(k) * height + k])) return k + 1;
@@ -49,54 +44,69 @@ int32_t factor_front(int32_t columns, int32_t below, T* panel, T* update) {
 // Selected inverse of one front. On entry the panel holds the factor (L_C over L_R) and `outer` the inverse on the
 // rows below (lower triangle); on return the panel holds the inverse on the pivots and between them and those rows:
 //     W = L_R L_C^-1,   Z_RC = -Z_RR W,   Z_CC = (L_C L_C')^-1 - W' Z_RC.
-// `block` is work space of below x columns.
+// With t = [L_C^-1; -W] and s = [L_C^-1; Z_RC], the last is t's. `block` is work space, see inverse_block_size.
 template <class T>
-void invert_front(int32_t columns, int32_t below, T* panel, T* outer, T* block) {
+void invert_front_by_loops(int32_t columns, int32_t below, T* panel, T* outer, T* block) {
   const int32_t height = columns + below;
-  T* w = panel + columns;
-  bool done = false;
-  if constexpr (kHasBlas<T>) {
-    if (!by_loops<T>(work(height, columns), kInverseByLoops)) {
-      if (below > 0) {
-        blas::trsm_right('N', below, columns, panel, height, w, height);
-        blas::symm_left(below, columns, -1.0, outer, below, w, height, 0.0, block, below);
-      }
-      blas::potri(columns, panel, height);
-      constexpr int32_t kStrip = 96;  // strips skip most of the upper triangle
-      for (int32_t j = 0; j < columns && below > 0; j += kStrip) {
-        T* corner = panel + static_cast<int64_t>(j) * height + j;
-        blas::gemm('T', 'N', columns - j, std::min(kStrip, columns - j), below, -1.0,
-                   w + static_cast<int64_t>(j) * height, height, block + static_cast<int64_t>(j) * below, below, 1.0,
-                   corner, height);
-      }
-      done = true;
-    }
+  loops::divide_by_factor(height, columns, panel, height, block);
+  loops::mirror_lower(below, outer);
+  for (int32_t j = 0; j < columns; ++j) {
+    T* const to = panel + static_cast<int64_t>(j) * height;
+    for (int32_t i = j; i < columns; ++i) to[i] = block[static_cast<int64_t>(j) * height + i];
+    std::fill_n(to + columns, below, T(0.0));
   }
-  if (!done) {
-    if (below > 0) {
-      loops::divide_right(below, columns, panel, w, height);
-      loops::mirror_lower(below, outer);
-      std::fill_n(block, static_cast<int64_t>(below) * columns, T(0.0));
-      for (int32_t j = 0; j < columns; ++j) {
-        loops::subtract_columns(below, below, block + static_cast<int64_t>(j) * below, outer, below,
-                                w + static_cast<int64_t>(j) * height, 1);
-      }
-    }
-    loops::invert_from_factor(columns, panel, height);
-    loops::subtract_inner(below, columns, w, height, block, below, panel, height);
+  int32_t j = 0;
+  for (; j + 2 <= columns; j += 2) {
+    T* const to = panel + static_cast<int64_t>(j) * height + columns;
+    const T* const w = block + static_cast<int64_t>(j) * height + columns;
+    loops::add_columns_to_two(below, below, to, to + height, outer, below, w, w + height);
+  }
+  if (j < columns) {
+    const int64_t at = static_cast<int64_t>(j) * height + columns;
+    loops::add_columns(below, below, panel + at, outer, below, block + at, 1, T(1.0));
+  }
+  loops::multiply_transposed(height, columns, block, panel, height);
+}
+
+inline void invert_front_by_blas(int32_t columns, int32_t below, double* panel, double* outer, double* block) {
+  const int32_t height = columns + below;
+  double* const w = panel + columns;
+  blas::trtri(columns, panel, height);  // then a product with it: faster than solving with the factor
+  if (below > 0) {
+    blas::trmm_right(below, columns, panel, height, w, height);
+    blas::symm_left(below, columns, -1.0, outer, below, w, height, 0.0, block, below);
+  }
+  blas::lauum(columns, panel, height);
+  if (below == 0) return;
+  constexpr int32_t kStrip = 48;  // strips skip most of the upper triangle
+  for (int32_t j = 0; j < columns; j += kStrip) {
+    const int64_t at = static_cast<int64_t>(j) * height;
+    blas::gemm('T', 'N', columns - j, std::min(kStrip, columns - j), below, -1.0, w + at, height,
+               block + static_cast<int64_t>(j) * below, below, 1.0, panel + at + j, height);
   }
   for (int32_t j = 0; j < columns; ++j) {
     std::copy_n(block + static_cast<int64_t>(j) * below, below, w + static_cast<int64_t>(j) * height);
   }
 }
 
-// Forward substitution on one front: y (columns x k) becomes L_C^-1 y, and `change` (below x k) becomes -L_R y. Rows
-// of right-hand sides are contiguous, so to BLAS they are the columns of the transposed matrix.
+template <class T>
+void invert_front(int32_t columns, int32_t below, T* panel, T* outer, T* block) {
+  if constexpr (kHasBlas<T>) {
+    if (work(columns + below, columns) >= kInverseByLoops) {
+      invert_front_by_blas(columns, below, panel, outer, block);
+      return;
+    }
+  }
+  invert_front_by_loops(columns, below, panel, outer, block);
+}
+
+// Forward substitution on one front with k right-hand sides: y (columns x k) becomes L_C^-1 y, and `change` (below x k)
+// becomes -L_R y. Rows of right-hand sides are contiguous, so to BLAS they are the columns of the transposed matrix.
 template <class T>
 void solve_front_lower(int32_t columns, int32_t below, const T* panel, T* y, T* change, int32_t k) {
   const int32_t height = columns + below;
   if constexpr (kHasBlas<T>) {
-    if (k > 1 && static_cast<double>(height) * columns * k > kSolveByLoops) {
+    if (static_cast<double>(height) * columns * k > kSolveByLoops) {
       blas::trsm_right('T', k, columns, panel, height, y, k);
       if (below > 0) blas::gemm('N', 'T', k, below, columns, -1.0, y, k, panel + columns, height, 0.0, change, k);
       return;
@@ -108,16 +118,9 @@ void solve_front_lower(int32_t columns, int32_t below, const T* panel, T* y, T* 
     const T inverse = T(1.0) / l[j];
     T* const yj = y + static_cast<int64_t>(j) * k;
     for (int32_t c = 0; c < k; ++c) yj[c] *= inverse;
-    if (k == 1) {
-      loops::subtract(columns - j - 1, yj + 1, l + j + 1, *yj);
-      continue;
-    }
-    for (int32_t i = j + 1; i < columns; ++i) loops::subtract(k, y + static_cast<int64_t>(i) * k, yj, l[i]);
-    for (int32_t i = 0; i < below; ++i) {
-      loops::subtract(k, change + static_cast<int64_t>(i) * k, yj, l[columns + i]);
-    }
+    for (int32_t i = j + 1; i < columns; ++i) loops::add(k, y + static_cast<int64_t>(i) * k, yj, -l[i]);
+    for (int32_t i = 0; i < below; ++i) loops::add(k, change + static_cast<int64_t>(i) * k, yj, -l[columns + i]);
   }
-  if (k == 1) loops::subtract_columns(below, columns, change, panel + columns, height, y, 1);
 }
 
 // Back-substitution on one front: y becomes L_C^-T (y - L_R' known).
@@ -125,7 +128,7 @@ template <class T>
 void solve_front_upper(int32_t columns, int32_t below, const T* panel, T* y, const T* known, int32_t k) {
   const int32_t height = columns + below;
   if constexpr (kHasBlas<T>) {
-    if (k > 1 && static_cast<double>(height) * columns * k > kSolveByLoops) {
+    if (static_cast<double>(height) * columns * k > kSolveByLoops) {
       if (below > 0) blas::gemm('N', 'N', k, columns, below, -1.0, known, k, panel + columns, height, 1.0, y, k);
       blas::trsm_right('N', k, columns, panel, height, y, k);
       return;
@@ -135,14 +138,17 @@ void solve_front_upper(int32_t columns, int32_t below, const T* panel, T* y, con
     const T* const l = panel + static_cast<int64_t>(j) * height;
     const T inverse = T(1.0) / l[j];
     T* const yj = y + static_cast<int64_t>(j) * k;
-    if (k == 1) {
-      *yj = (*yj - loops::dot(columns - j - 1, l + j + 1, yj + 1) - loops::dot(below, l + columns, known)) * inverse;
-      continue;
-    }
-    for (int32_t i = j + 1; i < columns; ++i) loops::subtract(k, yj, y + static_cast<int64_t>(i) * k, l[i]);
-    for (int32_t i = 0; i < below; ++i) loops::subtract(k, yj, known + static_cast<int64_t>(i) * k, l[columns + i]);
+    for (int32_t i = j + 1; i < columns; ++i) loops::add(k, yj, y + static_cast<int64_t>(i) * k, -l[i]);
+    for (int32_t i = 0; i < below; ++i) loops::add(k, yj, known + static_cast<int64_t>(i) * k, -l[columns + i]);
     for (int32_t c = 0; c < k; ++c) yj[c] *= inverse;
   }
+}
+
+// Doubles of work space that `invert_front` needs.
+template <class T>
+int64_t inverse_block_size(int32_t columns, int32_t below) {
+  const bool by_blas = kHasBlas<T> && work(columns + below, columns) >= kInverseByLoops;
+  return static_cast<int64_t>(by_blas ? below : columns + below) * columns;
 }
 
 }  // namespace lgm

@@ -9,28 +9,49 @@
 
 namespace lgm::loops {
 
-// y -= a x
+// y += a x
 template <class T>
-inline void subtract(int32_t n, T* __restrict y, const T* __restrict x, T a) {
-  for (int32_t i = 0; i < n; ++i) y[i] -= a * x[i];
+inline void add(int32_t n, T* __restrict y, const T* __restrict x, T a) {
+  for (int32_t i = 0; i < n; ++i) y[i] += a * x[i];
 }
 
-// y -= a0 x0 + a1 x1 + a2 x2 + a3 x3: four columns at a time load and store y a quarter as often.
+// y += a0 x0 + a1 x1 + a2 x2 + a3 x3: four columns at a time load and store y a quarter as often.
 template <class T>
-inline void subtract4(int32_t n, T* __restrict y, const T* __restrict x0, const T* __restrict x1,
-                      const T* __restrict x2, const T* __restrict x3, T a0, T a1, T a2, T a3) {
-  for (int32_t i = 0; i < n; ++i) y[i] -= (a0 * x0[i] + a1 * x1[i]) + (a2 * x2[i] + a3 * x3[i]);
+inline void add4(int32_t n, T* __restrict y, const T* __restrict x0, const T* __restrict x1, const T* __restrict x2,
+                 const T* __restrict x3, T a0, T a1, T a2, T a3) {
+  for (int32_t i = 0; i < n; ++i) y[i] += (a0 * x0[i] + a1 * x1[i]) + (a2 * x2[i] + a3 * x3[i]);
 }
 
-// y -= sum over j of a[j * stride] * x[:, j], with the columns of x `ld` apart.
+// y += sum over j of sign * a[j * stride] * x[:, j], with the columns of x `ld` apart; sign is 1 or -1.
 template <class T>
-inline void subtract_columns(int32_t n, int32_t count, T* y, const T* x, int64_t ld, const T* a, int64_t stride) {
+inline void add_columns(int32_t n, int32_t count, T* y, const T* x, int64_t ld, const T* a, int64_t stride, T sign) {
   int32_t j = 0;
   for (; j + 4 <= count; j += 4) {
     const T *c = x + j * ld, *b = a + j * stride;
-    subtract4(n, y, c, c + ld, c + 2 * ld, c + 3 * ld, b[0], b[stride], b[2 * stride], b[3 * stride]);
+    add4(n, y, c, c + ld, c + 2 * ld, c + 3 * ld, sign * b[0], sign * b[stride], sign * b[2 * stride],
+         sign * b[3 * stride]);
   }
-  for (; j < count; ++j) subtract(n, y, x + j * ld, a[j * stride]);
+  for (; j < count; ++j) add(n, y, x + j * ld, sign * a[j * stride]);
+}
+
+// y and z += sum over j of a[j] (b[j] for z) * x[:, j]: two columns at once load every column of x half as often.
+template <class T>
+inline void add_columns_to_two(int32_t n, int32_t count, T* __restrict y, T* __restrict z, const T* x, int64_t ld,
+                               const T* a, const T* b) {
+  int32_t j = 0;
+  for (; j + 4 <= count; j += 4) {
+    const T *__restrict x0 = x + j * ld, *__restrict x1 = x0 + ld, *__restrict x2 = x1 + ld, *__restrict x3 = x2 + ld;
+    const T a0 = a[j], a1 = a[j + 1], a2 = a[j + 2], a3 = a[j + 3];
+    const T b0 = b[j], b1 = b[j + 1], b2 = b[j + 2], b3 = b[j + 3];
+    for (int32_t i = 0; i < n; ++i) {
+      y[i] += (a0 * x0[i] + a1 * x1[i]) + (a2 * x2[i] + a3 * x3[i]);
+      z[i] += (b0 * x0[i] + b1 * x1[i]) + (b2 * x2[i] + b3 * x3[i]);
+    }
+  }
+  for (; j < count; ++j) {
+    add(n, y, x + j * ld, a[j]);
+    add(n, z, x + j * ld, b[j]);
+  }
 }
 
 template <class T>
@@ -47,6 +68,27 @@ inline T dot(int32_t n, const T* x, const T* y) {
   return (s0 + s1) + (s2 + s3);
 }
 
+// out[c] = dot of column c of x with y, for four columns at once; sums over even and odd rows are kept apart.
+template <class T>
+inline void dot4(int32_t n, const T* __restrict x, int64_t ld, const T* __restrict y, T* out) {
+  const T *__restrict x0 = x, *__restrict x1 = x + ld, *__restrict x2 = x1 + ld, *__restrict x3 = x2 + ld;
+  T even[4] = {T(0.0), T(0.0), T(0.0), T(0.0)}, odd[4] = {T(0.0), T(0.0), T(0.0), T(0.0)};
+  int32_t i = 0;
+  for (; i + 2 <= n; i += 2) {
+    even[0] += x0[i] * y[i], odd[0] += x0[i + 1] * y[i + 1];
+    even[1] += x1[i] * y[i], odd[1] += x1[i + 1] * y[i + 1];
+    even[2] += x2[i] * y[i], odd[2] += x2[i + 1] * y[i + 1];
+    even[3] += x3[i] * y[i], odd[3] += x3[i + 1] * y[i + 1];
+  }
+  if (i < n) {
+    even[0] += x0[i] * y[i];
+    even[1] += x1[i] * y[i];
+    even[2] += x2[i] * y[i];
+    even[3] += x3[i] * y[i];
+  }
+  for (int32_t c = 0; c < 4; ++c) out[c] = even[c] + odd[c];
+}
+
 template <class T>
 inline bool is_pivot(const T& d) {
   return value_of(d) > 0.0 && value_of(d) < HUGE_VAL;  // false for NaN
@@ -58,7 +100,7 @@ int32_t factor_panel(int32_t height, int32_t columns, T* panel) {
   using std::sqrt;
   for (int32_t k = 0; k < columns; ++k) {
     T* column = panel + static_cast<int64_t>(k) * height;
-    subtract_columns(height - k, k, column + k, panel + k, height, panel + k, height);
+    add_columns(height - k, k, column + k, panel + k, height, panel + k, height, T(-1.0));
     if (!is_pivot(column[k])) return k + 1;
     column[k] = sqrt(column[k]);
     const T inverse = T(1.0) / column[k];
@@ -71,44 +113,81 @@ int32_t factor_panel(int32_t height, int32_t columns, T* panel) {
 template <class T>
 void update(int32_t below, int32_t columns, const T* b, int64_t ld, T* u) {
   for (int32_t k = 0; k < below; ++k) {
-    subtract_columns(below - k, columns, u + static_cast<int64_t>(k) * below + k, b + k, ld, b + k, ld);
+    add_columns(below - k, columns, u + static_cast<int64_t>(k) * below + k, b + k, ld, b + k, ld, T(-1.0));
   }
 }
 
-// B = B L^-1 with L the columns x columns factor above B in the panel.
+// t = [I; -B] L^-1 for a panel of L (columns x columns) over B, both with `height` rows. The inverse of L comes out in
+// the lower triangle on top; what is above it is set to zero.
 template <class T>
-void divide_right(int32_t below, int32_t columns, const T* l, T* b, int64_t ld) {
+void divide_by_factor(int32_t height, int32_t columns, const T* panel, int64_t ld, T* t) {
   for (int32_t j = columns - 1; j >= 0; --j) {
-    subtract_columns(below, columns - 1 - j, b + j * ld, b + (j + 1) * ld, ld, l + j * ld + j + 1, 1);
-    const T inverse = T(1.0) / l[j * ld + j];
-    for (int32_t i = 0; i < below; ++i) b[j * ld + i] *= inverse;
+    const T* const from = panel + j * ld;
+    T* const to = t + static_cast<int64_t>(j) * height;
+    for (int32_t i = 0; i < columns; ++i) to[i] = T(0.0);
+    to[j] = T(1.0);
+    for (int32_t i = columns; i < height; ++i) to[i] = -from[i];
+    add_columns(height - j, columns - 1 - j, to + j, to + height + j, height, from + j + 1, 1, T(-1.0));
+    const T inverse = T(1.0) / from[j];
+    for (int32_t i = j; i < height; ++i) to[i] *= inverse;
   }
 }
 
-// The inverse of L L' in place (lower triangle): first X = L^-1 column by column, then X'X.
+// The lower triangle of s on top (columns x columns) becomes that of t's; the product t's is formed over all rows.
+// The upper triangle of t on top is zero, so column i counts from row i on, and row i of s may then be overwritten.
 template <class T>
-void invert_from_factor(int32_t n, T* l, int64_t ld) {
-  for (int32_t j = 0; j < n; ++j) {  // column j of X needs only columns of L from j on
-    T* x = l + j * ld;
-    const T first = T(1.0) / x[j];
-    x[j] = first;
-    for (int32_t i = j + 1; i < n; ++i) x[i] = -(x[i] * first);
-    for (int32_t k = j + 1; k < n; ++k) {
-      x[k] = x[k] / l[k * ld + k];
-      subtract(n - k - 1, x + k + 1, l + k * ld + k + 1, x[k]);
-    }
-  }
-  for (int32_t j = 0; j < n; ++j) {
-    for (int32_t i = j; i < n; ++i) l[j * ld + i] = dot(n - i, l + i * ld + i, l + j * ld + i);
-  }
-}
-
-// C -= B'T (lower triangle, columns x columns), B and T with `below` rows.
-template <class T>
-void subtract_inner(int32_t below, int32_t columns, const T* b, int64_t ldb, const T* t, int64_t ldt, T* c,
-                    int64_t ldc) {
+void multiply_transposed(int32_t height, int32_t columns, const T* t, T* s, int64_t ld) {
   for (int32_t j = 0; j < columns; ++j) {
-    for (int32_t i = j; i < columns; ++i) c[j * ldc + i] -= dot(below, b + i * ldb, t + j * ldt);
+    T* const column = s + j * ld;
+    int32_t i = j;
+    for (; i + 4 <= columns; i += 4) {
+      T out[4];
+      dot4(height - i, t + static_cast<int64_t>(i) * height + i, height, column + i, out);
+      for (int32_t c = 0; c < 4; ++c) column[i + c] = out[c];
+    }
+    for (; i < columns; ++i) column[i] = dot(height - i, t + static_cast<int64_t>(i) * height + i, column + i);
+  }
+}
+
+// One right-hand side through a panel: on entry v holds the pivots' part over zeros, on return L_C^-1 of it over what
+// is to be added to the rows below.
+template <class T>
+void forward(int32_t height, int32_t columns, const T* panel, T* v) {
+  const int64_t ld = height;
+  int32_t j = 0;
+  for (; j + 4 <= columns; j += 4) {
+    const T* const l = panel + j * ld + j;  // a block of four columns from its diagonal down
+    for (int32_t a = 0; a < 4; ++a) {
+      v[j + a] = v[j + a] / l[a * ld + a];
+      for (int32_t b = a + 1; b < 4; ++b) v[j + b] -= l[a * ld + b] * v[j + a];
+    }
+    add4(height - j - 4, v + j + 4, l + 4, l + ld + 4, l + 2 * ld + 4, l + 3 * ld + 4, -v[j], -v[j + 1], -v[j + 2],
+         -v[j + 3]);
+  }
+  for (; j < columns; ++j) {
+    v[j] = v[j] / panel[j * ld + j];
+    add(height - j - 1, v + j + 1, panel + j * ld + j + 1, -v[j]);
+  }
+}
+
+// The way back: on entry v holds the pivots' part over the known solution below, on return the solution.
+template <class T>
+void backward(int32_t height, int32_t columns, const T* panel, T* v) {
+  const int64_t ld = height;
+  int32_t j = columns;
+  while (j % 4 != 0) {
+    --j;
+    v[j] = (v[j] - dot(height - j - 1, panel + j * ld + j + 1, v + j + 1)) / panel[j * ld + j];
+  }
+  while (j > 0) {
+    j -= 4;
+    const T* const l = panel + j * ld + j;
+    T sums[4];
+    dot4(height - j - 4, l + 4, ld, v + j + 4, sums);
+    for (int32_t a = 3; a >= 0; --a) {
+      for (int32_t b = a + 1; b < 4; ++b) sums[a] += l[a * ld + b] * v[j + b];
+      v[j + a] = (v[j + a] - sums[a]) / l[a * ld + a];
+    }
   }
 }
 

@@ -71,7 +71,7 @@ nb::dict register_analysis(const std::string& key, const Int64s& indptr, const I
   const Symbolic& symbolic = analysis->symbolic;
   nb::dict out = describe(symbolic.cost);
   out["fronts"] = symbolic.fronts.size();
-  out["workspace_bytes"] = 8 * (symbolic.panel_size + symbolic.update_size + symbolic.scratch_size + symbolic.block_size);
+  out["workspace_bytes"] = 8 * workspace_size<double>(symbolic).total();
   return out;
 }
 
@@ -84,34 +84,45 @@ std::vector<int32_t> order_by_minimum_degree(const Int64s& indptr, const Int32s&
   return minimum_degree(graph);
 }
 
-// SciPy's capsules carry the C signature of a routine as their name, which tells the width of its integers.
-void* routine(nb::dict capsules, const char* name, bool& wide) {
+enum class Width { kNarrow, kWide, kUnsaid };
+
+// SciPy's capsules carry the C signature of a routine as their name, which tells the width of its integers, unless
+// these go by the name of a type that stands for either.
+void* routine(nb::dict capsules, const char* name, Width& width) {
   nb::object capsule = capsules[name];
   const char* const signature = PyCapsule_GetName(capsule.ptr());
   if (!signature) throw std::runtime_error(std::string("SciPy's routine ") + name + " does not tell its signature");
   const std::string text = signature;
-  const bool narrow = text.find(", int *") != std::string::npos;
-  wide = text.find("int64") != std::string::npos || text.find("long") != std::string::npos;
-  if (narrow == wide) {
+  if (text.find(", int *") != std::string::npos) {
+    width = Width::kNarrow;
+  } else if (text.find("int64") != std::string::npos) {
+    width = Width::kWide;
+  } else if (text.find("blas_int") != std::string::npos) {
+    width = Width::kUnsaid;
+  } else {
     throw std::runtime_error("cannot tell the integer width of SciPy's BLAS from the signature '" + text + "' of " +
-                             name + "; lgm knows 'int' and 64-bit integers");
+                             name + "; lgm knows int, int64_t and blas_int");
   }
   return PyCapsule_GetPointer(capsule.ptr(), signature);
 }
 
 void use_blas(nb::dict blas_capsules, nb::dict lapack_capsules, uintptr_t get_threads, uintptr_t set_threads) {
   blas::Routines routines;
-  bool wide[6];
-  routines.gemm = routine(blas_capsules, "dgemm", wide[0]);
-  routines.symm = routine(blas_capsules, "dsymm", wide[1]);
-  routines.syrk = routine(blas_capsules, "dsyrk", wide[2]);
-  routines.trsm = routine(blas_capsules, "dtrsm", wide[3]);
-  routines.potrf = routine(lapack_capsules, "dpotrf", wide[4]);
-  routines.potri = routine(lapack_capsules, "dpotri", wide[5]);
-  for (const bool w : wide) {
-    if (w != wide[0]) throw std::runtime_error("SciPy's BLAS and LAPACK differ in the width of their integers");
+  Width found[8];
+  routines.gemm = routine(blas_capsules, "dgemm", found[0]);
+  routines.symm = routine(blas_capsules, "dsymm", found[1]);
+  routines.syrk = routine(blas_capsules, "dsyrk", found[2]);
+  routines.trsm = routine(blas_capsules, "dtrsm", found[3]);
+  routines.trmm = routine(blas_capsules, "dtrmm", found[4]);
+  routines.potrf = routine(lapack_capsules, "dpotrf", found[5]);
+  routines.trtri = routine(lapack_capsules, "dtrtri", found[6]);
+  routines.lauum = routine(lapack_capsules, "dlauum", found[7]);
+  routines.wide = blas::writes_wide_info(routines.potrf);
+  for (const Width width : found) {
+    if (width != Width::kUnsaid && (width == Width::kWide) != routines.wide) {
+      throw std::runtime_error("SciPy's BLAS and LAPACK differ in the width of their integers");
+    }
   }
-  routines.wide = wide[0];
   blas::use(routines, {reinterpret_cast<int (*)()>(get_threads), reinterpret_cast<void (*)(int)>(set_threads)});
 }
 

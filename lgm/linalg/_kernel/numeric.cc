@@ -49,19 +49,20 @@ class Factorisation {
  public:
   Factorisation(const Symbolic& symbolic, Workspace<T>& workspace) : sym_(symbolic), work_(workspace) {}
 
-  // `value(e)` is the e-th stored entry.
+  // Vectors y are n x k in factor order, rows contiguous, and change in place; k may be 0.
+
+  // `value(e)` is the e-th stored entry. Forward substitution goes along while a panel is in cache.
   template <class Value>
-  Outcome factor(const Value& value);
-  // In place on (n x k) vectors in factor order, rows contiguous.
+  Outcome factor(const Value& value, T* y, int32_t k);
   void solve_lower(T* y, int32_t k);
   void solve_upper(T* y, int32_t k);
-  // Overwrites the factor; calls `emit(e, z)` with the inverse at every stored entry e.
+  // Overwrites the factor; calls `emit(e, z)` with the inverse at every stored entry e. Back-substitution goes along.
   template <class Emit>
-  void invert(const Emit& emit);
+  void invert(const Emit& emit, T* y, int32_t k);
 
  private:
-  T* panel(const Front& f) { return work_.panels.get() + f.panel; }
-  T* outer(const Front& f) { return f.is_leaf ? work_.scratch.get() : work_.updates.get() + f.update; }
+  T* panel(const Front& f) { return work_.panels() + f.panel; }
+  T* outer(const Front& f) { return f.is_leaf ? work_.scratch() : work_.updates() + f.update; }
   const int32_t* relative(const Front& f) const { return sym_.relative.data() + f.rows; }
 
   template <class Value>
@@ -69,8 +70,10 @@ class Factorisation {
   void extend_add(const Front& child, const Front& parent);
   void gather_outer(const Front& child, const Front& parent);
   template <class Emit>
-  void invert_one(const Front& f, const Emit& emit);
-  int32_t eliminate(const Front& f, LogProduct& diagonal);
+  void invert_one(const Front& f, const Emit& emit, T* y, int32_t k);
+  int32_t eliminate(const Front& f, LogProduct& diagonal, T* y, int32_t k);
+  void forward_one(const Front& f, T* y, int32_t k);
+  void backward_one(const Front& f, T* y, int32_t k);
 
   const Symbolic& sym_;
   Workspace<T>& work_;
@@ -127,16 +130,17 @@ void Factorisation<T>::gather_outer(const Front& child, const Front& parent) {
 
 // Dense elimination of an assembled front; the failing column in factor order plus one, or 0.
 template <class T>
-int32_t Factorisation<T>::eliminate(const Front& f, LogProduct& diagonal) {
+int32_t Factorisation<T>::eliminate(const Front& f, LogProduct& diagonal, T* y, int32_t k) {
   T* const p = panel(f);
   if (const int32_t failed = factor_front(f.columns, f.below, p, outer(f))) return f.first + failed;
-  for (int32_t k = 0; k < f.columns; ++k) diagonal.multiply(value_of(p[static_cast<int64_t>(k) * (f.height() + 1)]));
+  for (int32_t j = 0; j < f.columns; ++j) diagonal.multiply(value_of(p[static_cast<int64_t>(j) * (f.height() + 1)]));
+  if (k > 0) forward_one(f, y, k);
   return 0;
 }
 
 template <class T>
 template <class Value>
-Outcome Factorisation<T>::factor(const Value& value) {
+Outcome Factorisation<T>::factor(const Value& value, T* y, int32_t k) {
   LogProduct diagonal;
   int32_t failed = 0;
   const auto count = static_cast<int32_t>(sym_.fronts.size());
@@ -144,129 +148,189 @@ Outcome Factorisation<T>::factor(const Value& value) {
     const Front& f = sym_.fronts[s];
     if (f.is_leaf) continue;
     assemble(f, value);
-    for (int32_t k = f.child_begin; k < f.child_end; ++k) extend_add(sym_.fronts[sym_.children[k]], f);
+    for (int32_t c = f.child_begin; c < f.child_end; ++c) extend_add(sym_.fronts[sym_.children[c]], f);
     for (int32_t c = s - f.leaves; c < s && !failed; ++c) {
       const Front& leaf = sym_.fronts[c];
       assemble(leaf, value);
-      failed = eliminate(leaf, diagonal);
+      failed = eliminate(leaf, diagonal, y, k);
       extend_add(leaf, f);
     }
-    if (!failed) failed = eliminate(f, diagonal);
+    if (!failed) failed = eliminate(f, diagonal, y, k);
   }
   if (failed) return {std::numeric_limits<double>::quiet_NaN(), sym_.order[failed - 1] + 1};
   return {2.0 * diagonal.log(), 0};
 }
 
 template <class T>
-void Factorisation<T>::solve_lower(T* y, int32_t k) {
-  T* const change = work_.gathered();
-  for (const Front& f : sym_.fronts) {
-    solve_front_lower(f.columns, f.below, panel(f), y + static_cast<int64_t>(f.first) * k, change, k);
-    for_rows(sym_.rows.data() + f.rows, f.below, k,
-             [=](int64_t row, int32_t c, int64_t i) { y[row * k + c] += change[i]; });
+void Factorisation<T>::forward_one(const Front& f, T* y, int32_t k) {
+  T* const front = work_.front_vectors();
+  T* const pivots = y + static_cast<int64_t>(f.first) * k;
+  const int32_t* const rows = sym_.rows.data() + f.rows;
+  if (k == 1) {
+    for (int32_t i = 0; i < f.columns; ++i) front[i] = pivots[i];
+    for (int32_t i = f.columns; i < f.height(); ++i) front[i] = T(0.0);
+    loops::forward(f.height(), f.columns, panel(f), front);
+    for (int32_t i = 0; i < f.columns; ++i) pivots[i] = front[i];
+    for (int32_t i = 0; i < f.below; ++i) y[rows[i]] += front[f.columns + i];
+    return;
   }
+  solve_front_lower(f.columns, f.below, panel(f), pivots, front, k);
+  for_rows(rows, f.below, k, [=](int64_t row, int32_t c, int64_t i) { y[row * k + c] += front[i]; });
+}
+
+template <class T>
+void Factorisation<T>::backward_one(const Front& f, T* y, int32_t k) {
+  T* const front = work_.front_vectors();
+  T* const pivots = y + static_cast<int64_t>(f.first) * k;
+  const int32_t* const rows = sym_.rows.data() + f.rows;
+  if (k == 1) {
+    for (int32_t i = 0; i < f.columns; ++i) front[i] = pivots[i];
+    for (int32_t i = 0; i < f.below; ++i) front[f.columns + i] = y[rows[i]];
+    loops::backward(f.height(), f.columns, panel(f), front);
+    for (int32_t i = 0; i < f.columns; ++i) pivots[i] = front[i];
+    return;
+  }
+  for_rows(rows, f.below, k, [=](int64_t row, int32_t c, int64_t i) { front[i] = y[row * k + c]; });
+  solve_front_upper(f.columns, f.below, panel(f), pivots, front, k);
+}
+
+template <class T>
+void Factorisation<T>::solve_lower(T* y, int32_t k) {
+  for (const Front& f : sym_.fronts) forward_one(f, y, k);
 }
 
 template <class T>
 void Factorisation<T>::solve_upper(T* y, int32_t k) {
-  T* const known = work_.gathered();
-  for (auto f = sym_.fronts.rbegin(); f != sym_.fronts.rend(); ++f) {
-    for_rows(sym_.rows.data() + f->rows, f->below, k,
-             [=](int64_t row, int32_t c, int64_t i) { known[i] = y[row * k + c]; });
-    solve_front_upper(f->columns, f->below, panel(*f), y + static_cast<int64_t>(f->first) * k, known, k);
-  }
+  for (auto f = sym_.fronts.rbegin(); f != sym_.fronts.rend(); ++f) backward_one(*f, y, k);
 }
 
 template <class T>
 template <class Emit>
-void Factorisation<T>::invert_one(const Front& f, const Emit& emit) {
+void Factorisation<T>::invert_one(const Front& f, const Emit& emit, T* y, int32_t k) {
+  if (k > 0) backward_one(f, y, k);
   T* const p = panel(f);
-  invert_front(f.columns, f.below, p, outer(f), work_.block.get());
+  invert_front(f.columns, f.below, p, outer(f), work_.block());
   for (int64_t e = f.entry_begin; e < f.entry_end; ++e) emit(sym_.entry[e], p[sym_.place[e]]);
 }
 
 template <class T>
 template <class Emit>
-void Factorisation<T>::invert(const Emit& emit) {
+void Factorisation<T>::invert(const Emit& emit, T* y, int32_t k) {
   for (auto s = static_cast<int32_t>(sym_.fronts.size()) - 1; s >= 0; --s) {
     const Front& f = sym_.fronts[s];
     if (f.is_leaf) continue;
-    invert_one(f, emit);
-    for (int32_t k = f.child_begin; k < f.child_end; ++k) gather_outer(sym_.fronts[sym_.children[k]], f);
+    invert_one(f, emit, y, k);
+    for (int32_t c = f.child_begin; c < f.child_end; ++c) gather_outer(sym_.fronts[sym_.children[c]], f);
     for (int32_t c = s - 1; c >= s - f.leaves; --c) {
       gather_outer(sym_.fronts[c], f);
-      invert_one(sym_.fronts[c], emit);
+      invert_one(sym_.fronts[c], emit, y, k);
     }
   }
 }
 
-// Strips of at most kMostColumns columns go through `sweep` in factor order.
-template <class Sweep>
-void in_strips(const Symbolic& symbolic, Workspace<double>& workspace, ConstVectors in, double* out,
-               const Sweep& sweep) {
-  for (int32_t begin = 0; begin < in.columns; begin += kMostColumns) {
-    const int32_t k = std::min(kMostColumns, in.columns - begin);
-    double* const y = workspace.vectors(symbolic, k);
+// A strip of a matrix of vectors: columns begin .. begin + count - 1.
+struct Strip {
+  int32_t begin = 0;
+  int32_t count = 0;
+};
+
+// Vectors on their way between the caller's order and factor order.
+class Shuttle {
+ public:
+  Shuttle(const Symbolic& symbolic, Workspace<double>& workspace) : symbolic_(symbolic), workspace_(workspace) {}
+
+  // The strip in factor order, in the workspace.
+  double* bring(ConstVectors in, Strip strip) {
+    double* const y = workspace_.vectors(symbolic_, strip.count);
+    const double* const from = in.data + strip.begin;
     const int64_t stride = in.columns;
-    const double* const from = in.data + begin;
-    double* const to = out + begin;
-    const int32_t* const rows = symbolic.order.data();
-    for_rows(rows, symbolic.n, k, [=](int64_t row, int32_t c, int64_t i) { y[i] = from[row * stride + c]; });
-    sweep(y, k);
-    for_rows(rows, symbolic.n, k, [=](int64_t row, int32_t c, int64_t i) { to[row * stride + c] = y[i]; });
+    for_rows(symbolic_.order.data(), symbolic_.n, strip.count,
+             [=](int64_t row, int32_t c, int64_t i) { y[i] = from[row * stride + c]; });
+    return y;
   }
-}
+
+  void take_back(const double* y, double* out, int64_t stride, Strip strip) {
+    double* const to = out + strip.begin;
+    for_rows(symbolic_.order.data(), symbolic_.n, strip.count,
+             [=](int64_t row, int32_t c, int64_t i) { to[row * stride + c] = y[i]; });
+  }
+
+  // `sweep(y, k)` on every strip from column `begin` on.
+  template <class Sweep>
+  void all(ConstVectors in, double* out, int32_t begin, const Sweep& sweep) {
+    for (; begin < in.columns; begin += kMostColumns) {
+      const Strip strip{begin, std::min(kMostColumns, in.columns - begin)};
+      double* const y = bring(in, strip);
+      sweep(y, strip.count);
+      take_back(y, out, in.columns, strip);
+    }
+  }
+
+ private:
+  const Symbolic& symbolic_;
+  Workspace<double>& workspace_;
+};
 
 void fill_nan(double* out, int64_t count) { std::fill_n(out, count, std::numeric_limits<double>::quiet_NaN()); }
-
-Outcome factor_and_solve(Factorisation<double>& factorisation, const Symbolic& symbolic, Workspace<double>& workspace,
-                         const double* values, ConstVectors rhs, double* x) {
-  const Outcome outcome = factorisation.factor([=](int32_t e) { return values[e]; });
-  if (outcome.info) {
-    fill_nan(x, static_cast<int64_t>(symbolic.n) * rhs.columns);
-    return outcome;
-  }
-  in_strips(symbolic, workspace, rhs, x, [&](double* y, int32_t k) {
-    factorisation.solve_lower(y, k);
-    factorisation.solve_upper(y, k);
-  });
-  return outcome;
-}
 
 }  // namespace
 
 Outcome factor_solve(const Symbolic& symbolic, Workspace<double>& workspace, const double* values, ConstVectors rhs,
                      double* x, ConstVectors normals, double* draws) {
   Factorisation<double> factorisation(symbolic, workspace);
-  const Outcome outcome = factor_and_solve(factorisation, symbolic, workspace, values, rhs, x);
+  Shuttle shuttle(symbolic, workspace);
+  const Strip first{0, std::min(kMostColumns, rhs.columns)};
+  double* const y = shuttle.bring(rhs, first);
+  const Outcome outcome = factorisation.factor([=](int32_t e) { return values[e]; }, y, first.count);
   if (outcome.info) {
+    fill_nan(x, static_cast<int64_t>(symbolic.n) * rhs.columns);
     fill_nan(draws, static_cast<int64_t>(symbolic.n) * normals.columns);
-  } else {
-    in_strips(symbolic, workspace, normals, draws, [&](double* y, int32_t k) { factorisation.solve_upper(y, k); });
+    return outcome;
   }
+  if (first.count > 0) {
+    factorisation.solve_upper(y, first.count);
+    shuttle.take_back(y, x, rhs.columns, first);
+  }
+  shuttle.all(rhs, x, first.count, [&](double* z, int32_t k) {
+    factorisation.solve_lower(z, k);
+    factorisation.solve_upper(z, k);
+  });
+  shuttle.all(normals, draws, 0, [&](double* z, int32_t k) { factorisation.solve_upper(z, k); });
   return outcome;
 }
 
 Outcome factor_solve_invert(const Symbolic& symbolic, Workspace<double>& workspace, const double* values,
                             ConstVectors rhs, double* x, double* selected) {
   Factorisation<double> factorisation(symbolic, workspace);
-  const Outcome outcome = factor_and_solve(factorisation, symbolic, workspace, values, rhs, x);
+  Shuttle shuttle(symbolic, workspace);
+  // Up to one strip goes along with the factor and with the inverse; more are solved between the two.
+  const bool along = rhs.columns <= kMostColumns;
+  const Strip strip{0, along ? rhs.columns : 0};
+  double* const y = shuttle.bring(rhs, strip);
+  const Outcome outcome = factorisation.factor([=](int32_t e) { return values[e]; }, y, strip.count);
   if (outcome.info) {
+    fill_nan(x, static_cast<int64_t>(symbolic.n) * rhs.columns);
     fill_nan(selected, symbolic.nnz);
-  } else {
-    factorisation.invert([=](int32_t e, double z) { selected[e] = z; });
+    return outcome;
   }
+  shuttle.all(rhs, x, strip.count, [&](double* z, int32_t k) {
+    factorisation.solve_lower(z, k);
+    factorisation.solve_upper(z, k);
+  });
+  factorisation.invert([=](int32_t e, double z) { selected[e] = z; }, y, strip.count);
+  if (along) shuttle.take_back(y, x, rhs.columns, strip);
   return outcome;
 }
 
 Outcome selected_inverse_tangent(const Symbolic& symbolic, Workspace<Dual>& workspace, const double* values,
                                  const double* direction, double* tangent) {
   Factorisation<Dual> factorisation(symbolic, workspace);
-  const Outcome outcome = factorisation.factor([=](int32_t e) { return Dual(values[e], direction[e]); });
+  const auto value = [=](int32_t e) { return Dual(values[e], direction[e]); };
+  const Outcome outcome = factorisation.factor(value, nullptr, 0);
   if (outcome.info) {
     fill_nan(tangent, symbolic.nnz);
   } else {
-    factorisation.invert([=](int32_t e, const Dual& z) { tangent[e] = z.slope; });
+    factorisation.invert([=](int32_t e, const Dual& z) { tangent[e] = z.slope; }, nullptr, 0);
   }
   return outcome;
 }

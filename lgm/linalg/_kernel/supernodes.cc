@@ -72,31 +72,39 @@ void Amalgamation::find_maximal() {
   }
 }
 
-// Offer every child to its parent, those that bring in the fewest zeros first; the children of a merged child are
-// handed up. Children come before parents, so they have been through this themselves.
+// Offer every child to its parent, those that bring in the fewest zeros first, and then the children of those that were
+// merged: what was too much for a narrow child may be nothing to a wide parent. Children have been through this before.
 void Amalgamation::merge_children(int32_t p) {
   Group& parent = groups_[p];
   const auto new_zeros = [&](const Group& child) {
     return panel_entries(child.columns + parent.columns, parent.below) - panel_entries(child.columns, child.below) -
            panel_entries(parent.columns, parent.below);
   };
-  std::vector<std::pair<int64_t, int32_t>> offers;
-  for (const int32_t c : parent.children) offers.emplace_back(new_zeros(groups_[c]), c);
-  std::sort(offers.begin(), offers.end());
-  std::vector<int32_t> kept;
-  for (const auto& [unused, c] : offers) {
-    Group& child = groups_[c];
-    const int64_t zeros = child.zeros + parent.zeros + new_zeros(child);
-    const int64_t columns = child.columns + parent.columns;
-    if (!worth_merging(columns, zeros, panel_entries(columns, parent.below))) {
-      kept.push_back(c);
-      continue;
+  const auto by_zeros = [&](std::vector<int32_t>& offers) {
+    std::vector<std::pair<int64_t, int32_t>> ranked;
+    for (const int32_t c : offers) ranked.emplace_back(new_zeros(groups_[c]), c);
+    std::sort(ranked.begin(), ranked.end());
+    for (size_t k = 0; k < offers.size(); ++k) offers[k] = ranked[k].second;
+  };
+  std::vector<int32_t> kept, offers = std::move(parent.children), handed_up;
+  while (!offers.empty()) {
+    by_zeros(offers);
+    handed_up.clear();
+    for (const int32_t c : offers) {
+      Group& child = groups_[c];
+      const int64_t zeros = child.zeros + parent.zeros + new_zeros(child);
+      const int64_t columns = child.columns + parent.columns;
+      if (!worth_merging(columns, zeros, panel_entries(columns, parent.below))) {
+        kept.push_back(c);
+        continue;
+      }
+      parent.columns = static_cast<int32_t>(columns);
+      parent.zeros = zeros;
+      handed_up.insert(handed_up.end(), child.children.begin(), child.children.end());
+      child.children.clear();
+      owner_[c] = p;
     }
-    parent.columns = static_cast<int32_t>(columns);
-    parent.zeros = zeros;
-    kept.insert(kept.end(), child.children.begin(), child.children.end());
-    child.children.clear();
-    owner_[c] = p;
+    offers.swap(handed_up);
   }
   parent.children = std::move(kept);
 }

@@ -55,8 +55,7 @@ void Builder::lay_out_fronts() {
     front.is_leaf = supernodes_.is_leaf[s];
     front.panel = out_.panel_size;
     out_.panel_size += static_cast<int64_t>(front.height()) * front.columns;
-    out_.block_size = std::max(out_.block_size, static_cast<int64_t>(front.below) * front.columns);
-    out_.most_below = std::max(out_.most_below, front.below);
+    out_.most_height = std::max(out_.most_height, front.height());
     if (static_cast<int64_t>(front.height()) * front.columns > kSmallFront) out_.may_use_blas = true;
     if (front.parent == -1) continue;
     if (front.is_leaf) {

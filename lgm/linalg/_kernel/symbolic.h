@@ -40,8 +40,7 @@ struct Symbolic {
   int64_t panel_size = 0;         // doubles of panel memory
   int64_t update_size = 0;        // doubles of update memory
   int64_t scratch_size = 0;       // doubles for the update matrix of one leaf
-  int64_t block_size = 0;         // doubles of the largest below x columns block
-  int32_t most_below = 0;
+  int32_t most_height = 0;        // rows of the highest front
   bool may_use_blas = false;      // some front is large enough
   Cost cost;
 };

@@ -1,0 +1,358 @@
+// The kernel against dense arithmetic, in C++ alone, so that it can be compiled with sanitizers; see kernel.mk.
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <functional>
+#include <limits>
+#include <numeric>
+#include <random>
+#include <thread>
+#include <vector>
+
+#include "../blas.h"
+#include "../numeric.h"
+#include "../ordering.h"
+#include "../parallel.h"
+#include "../registry.h"
+
+namespace {
+
+// Plain versions of the BLAS routines with Fortran calling convention, so that the sanitizers see every access.
+template <class Int>
+void plain_gemm(char* ta, char* tb, Int* m, Int* n, Int* k, double* alpha, double* a, Int* lda, double* b, Int* ldb,
+                double* beta, double* c, Int* ldc) {
+  for (Int j = 0; j < *n; ++j) {
+    for (Int i = 0; i < *m; ++i) {
+      double sum = 0.0;
+      for (Int p = 0; p < *k; ++p) {
+        sum += (*ta == 'N' ? a[i + p * *lda] : a[p + i * *lda]) * (*tb == 'N' ? b[p + j * *ldb] : b[j + p * *ldb]);
+      }
+      double& out = c[i + j * *ldc];
+      out = *alpha * sum + (*beta == 0.0 ? 0.0 : *beta * out);
+    }
+  }
+}
+
+template <class Int>
+void plain_symm(char*, char*, Int* m, Int* n, double* alpha, double* a, Int* lda, double* b, Int* ldb, double* beta,
+                double* c, Int* ldc) {
+  for (Int j = 0; j < *n; ++j) {
+    for (Int i = 0; i < *m; ++i) {
+      double sum = 0.0;
+      for (Int p = 0; p < *m; ++p) sum += a[std::max(i, p) + std::min(i, p) * *lda] * b[p + j * *ldb];
+      double& out = c[i + j * *ldc];
+      out = *alpha * sum + (*beta == 0.0 ? 0.0 : *beta * out);
+    }
+  }
+}
+
+template <class Int>
+void plain_syrk(char*, char*, Int* n, Int* k, double* alpha, double* a, Int* lda, double* beta, double* c, Int* ldc) {
+  for (Int j = 0; j < *n; ++j) {
+    for (Int i = j; i < *n; ++i) {
+      double sum = 0.0;
+      for (Int p = 0; p < *k; ++p) sum += a[i + p * *lda] * a[j + p * *lda];
+      c[i + j * *ldc] = *alpha * sum + *beta * c[i + j * *ldc];
+    }
+  }
+}
+
+template <class Int>
+void plain_trsm(char*, char*, char* trans, char*, Int* m, Int* n, double*, double* l, Int* ldl, double* b, Int* ldb) {
+  for (Int step = 0; step < *n; ++step) {
+    const Int j = *trans == 'N' ? *n - 1 - step : step;
+    for (Int i = 0; i < *m; ++i) {
+      double sum = b[i + j * *ldb];
+      for (Int p = 0; p < *n; ++p) {
+        if (*trans == 'N' && p > j) sum -= b[i + p * *ldb] * l[p + j * *ldl];
+        if (*trans == 'T' && p < j) sum -= b[i + p * *ldb] * l[j + p * *ldl];
+      }
+      b[i + j * *ldb] = sum / l[j + j * *ldl];
+    }
+  }
+}
+
+template <class Int>
+void plain_potrf(char*, Int* n, double* a, Int* lda, Int* info) {
+  *info = 0;
+  for (Int j = 0; j < *n; ++j) {
+    for (Int i = j; i < *n; ++i) {
+      for (Int p = 0; p < j; ++p) a[i + j * *lda] -= a[i + p * *lda] * a[j + p * *lda];
+    }
+    if (a[j + j * *lda] <= 0.0) {  // lets NaN through, as some libraries do
+      *info = j + 1;
+      return;
+    }
+    a[j + j * *lda] = std::sqrt(a[j + j * *lda]);
+    for (Int i = j + 1; i < *n; ++i) a[i + j * *lda] /= a[j + j * *lda];
+  }
+}
+
+template <class Int>
+void plain_trmm(char*, char*, char*, char*, Int* m, Int* n, double*, double* l, Int* ldl, double* b, Int* ldb) {
+  for (Int j = 0; j < *n; ++j) {
+    for (Int i = 0; i < *m; ++i) {
+      double sum = 0.0;
+      for (Int p = j; p < *n; ++p) sum += b[i + p * *ldb] * l[p + j * *ldl];
+      b[i + j * *ldb] = sum;  // columns to the left do not need it any more
+    }
+  }
+}
+
+template <class Int>
+void plain_trtri(char*, char*, Int* n, double* l, Int* ldl, Int* info) {
+  *info = 0;
+  for (Int j = 0; j < *n; ++j) {  // column j of the inverse needs only columns from j on
+    std::vector<double> x(*n, 0.0);
+    for (Int i = j; i < *n; ++i) {
+      double sum = i == j ? 1.0 : 0.0;
+      for (Int p = j; p < i; ++p) sum -= l[i + p * *ldl] * x[p];
+      x[i] = sum / l[i + i * *ldl];
+    }
+    for (Int i = j; i < *n; ++i) l[i + j * *ldl] = x[i];
+  }
+}
+
+template <class Int>
+void plain_lauum(char*, Int* n, double* l, Int* ldl, Int* info) {
+  *info = 0;
+  for (Int j = 0; j < *n; ++j) {
+    for (Int i = j; i < *n; ++i) {
+      double sum = 0.0;
+      for (Int p = i; p < *n; ++p) sum += l[p + i * *ldl] * l[p + j * *ldl];
+      l[i + j * *ldl] = sum;
+    }
+  }
+}
+
+int threads = 3;  // of the pretended library
+
+void require(bool holds, const char* what) {
+  if (holds) return;
+  std::fprintf(stderr, "failed: %s\n", what);
+  std::exit(1);
+}
+
+// A library whose integers have 32 bits, or 64.
+template <class Int>
+void use_plain_blas() {
+  lgm::blas::Routines routines;
+  routines.gemm = reinterpret_cast<void*>(plain_gemm<Int>);
+  routines.symm = reinterpret_cast<void*>(plain_symm<Int>);
+  routines.syrk = reinterpret_cast<void*>(plain_syrk<Int>);
+  routines.trsm = reinterpret_cast<void*>(plain_trsm<Int>);
+  routines.potrf = reinterpret_cast<void*>(plain_potrf<Int>);
+  routines.trmm = reinterpret_cast<void*>(plain_trmm<Int>);
+  routines.trtri = reinterpret_cast<void*>(plain_trtri<Int>);
+  routines.lauum = reinterpret_cast<void*>(plain_lauum<Int>);
+  routines.wide = lgm::blas::writes_wide_info(routines.potrf);
+  require(routines.wide == (sizeof(Int) == 8), "width of integers");
+  lgm::blas::use(routines, {[] { return threads; }, [](int t) { threads = t; }});
+}
+
+struct Matrix {
+  int32_t n = 0;
+  std::vector<int64_t> ptr, row;
+  std::vector<double> values;
+  std::vector<double> dense;  // n x n
+
+  lgm::LowerPattern pattern() const { return {n, ptr.data(), row.data()}; }
+};
+
+// Every pair for which `linked(i, j)`, i > j, is stored; the diagonal dominates.
+Matrix make(int32_t n, const std::function<bool(int32_t, int32_t)>& linked, std::mt19937& random) {
+  Matrix a;
+  a.n = n;
+  a.ptr.push_back(0);
+  a.dense.assign(static_cast<size_t>(n) * n, 0.0);
+  std::uniform_real_distribution<double> uniform(-1.0, 1.0);
+  for (int32_t j = 0; j < n; ++j) {
+    a.row.push_back(j);
+    for (int32_t i = j + 1; i < n; ++i) {
+      if (!linked(i, j)) continue;
+      a.row.push_back(i);
+      a.dense[i + static_cast<size_t>(j) * n] = a.dense[j + static_cast<size_t>(i) * n] = uniform(random);
+    }
+    a.ptr.push_back(static_cast<int64_t>(a.row.size()));
+  }
+  for (int32_t j = 0; j < n; ++j) {
+    double reach = 1.0;
+    for (int32_t i = 0; i < n; ++i) reach += std::abs(a.dense[i + static_cast<size_t>(j) * n]);
+    a.dense[j + static_cast<size_t>(j) * n] = reach;
+    for (int64_t e = a.ptr[j]; e < a.ptr[j + 1]; ++e) {
+      a.values.push_back(a.dense[a.row[e] + static_cast<size_t>(j) * n]);
+    }
+  }
+  return a;
+}
+
+std::vector<double> dense_inverse(const Matrix& a, double& logdet) {
+  std::vector<double> inverse = a.dense;
+  int n = a.n, info = 0;
+  plain_potrf(nullptr, &n, inverse.data(), &n, &info);
+  require(info == 0, "dense factor");
+  logdet = 0.0;
+  for (int j = 0; j < n; ++j) logdet += 2.0 * std::log(inverse[j + static_cast<size_t>(j) * n]);
+  plain_trtri(nullptr, nullptr, &n, inverse.data(), &n, &info);
+  plain_lauum(nullptr, &n, inverse.data(), &n, &info);
+  for (int j = 0; j < n; ++j) {
+    for (int i = j + 1; i < n; ++i) inverse[j + static_cast<size_t>(i) * n] = inverse[i + static_cast<size_t>(j) * n];
+  }
+  return inverse;
+}
+
+bool near(double a, double b) { return std::abs(a - b) <= 1e-9 * (1.0 + std::abs(b)); }
+
+std::vector<int32_t> minimum_degree_of(const Matrix& a) {
+  lgm::Adjacency graph;
+  graph.ptr.push_back(0);
+  for (int32_t j = 0; j < a.n; ++j) {
+    for (int32_t i = 0; i < a.n; ++i) {
+      if (i != j && a.dense[i + static_cast<size_t>(j) * a.n] != 0.0) graph.list.push_back(i);
+    }
+    graph.ptr.push_back(static_cast<int64_t>(graph.list.size()));
+  }
+  return lgm::minimum_degree(graph);
+}
+
+void check_verbs(const Matrix& a, const std::vector<int32_t>& order, int32_t columns) {
+  lgm::Analysis analysis(lgm::analyse(a.pattern(), order));
+  const lgm::Symbolic& symbolic = analysis.symbolic;
+  double logdet = 0.0;
+  const std::vector<double> inverse = dense_inverse(a, logdet);
+  std::vector<double> b(static_cast<size_t>(a.n) * columns), x(b.size()), again(b.size()), selected(a.values.size());
+  for (size_t k = 0; k < b.size(); ++k) b[k] = std::cos(static_cast<double>(k));
+  std::vector<double> draws(b.size());
+  {
+    lgm::WorkspacePool<double>::Lease lease(analysis.workspaces, symbolic);
+    const lgm::Outcome fused =
+        lgm::factor_solve_invert(symbolic, *lease, a.values.data(), {b.data(), columns}, x.data(), selected.data());
+    const lgm::Outcome plain = lgm::factor_solve(symbolic, *lease, a.values.data(), {b.data(), columns}, again.data(),
+                                                 {b.data(), columns}, draws.data());
+    require(fused.info == 0 && plain.info == 0 && near(fused.logdet, logdet) && plain.logdet == fused.logdet, "logdet");
+  }
+  for (int32_t i = 0; i < a.n; ++i) {
+    for (int32_t c = 0; c < columns; ++c) {
+      double sum = 0.0;
+      for (int32_t j = 0; j < a.n; ++j) sum += inverse[i + static_cast<size_t>(j) * a.n] * b[j * columns + c];
+      require(near(x[i * columns + c], sum) && near(again[i * columns + c], sum), "solve");
+    }
+  }
+  for (int32_t c = 0; c < columns; ++c) {  // u = P' L^-T P z has u'Qu = z'z
+    double have = 0.0, want = 0.0;
+    for (int32_t i = 0; i < a.n; ++i) {
+      want += b[i * columns + c] * b[i * columns + c];
+      for (int32_t j = 0; j < a.n; ++j) {
+        have += draws[i * columns + c] * a.dense[i + static_cast<size_t>(j) * a.n] * draws[j * columns + c];
+      }
+    }
+    require(near(have, want), "draws");
+  }
+  for (int32_t j = 0; j < a.n; ++j) {
+    for (int64_t e = a.ptr[j]; e < a.ptr[j + 1]; ++e) {
+      require(near(selected[e], inverse[a.row[e] + static_cast<size_t>(j) * a.n]), "selected inverse");
+    }
+  }
+}
+
+void check_tangent(const Matrix& a, const std::vector<int32_t>& order) {
+  lgm::Analysis analysis(lgm::analyse(a.pattern(), order));
+  double logdet = 0.0;
+  const std::vector<double> inverse = dense_inverse(a, logdet);
+  std::vector<double> direction(a.values.size()), tangent(a.values.size());
+  for (size_t e = 0; e < direction.size(); ++e) direction[e] = std::sin(static_cast<double>(e));
+  lgm::WorkspacePool<lgm::Dual>::Lease lease(analysis.dual_workspaces, analysis.symbolic);
+  lgm::selected_inverse_tangent(analysis.symbolic, *lease, a.values.data(), direction.data(), tangent.data());
+  const auto z = [&](int64_t i, int64_t j) { return inverse[i + static_cast<size_t>(j) * a.n]; };
+  for (int32_t j = 0; j < a.n; ++j) {
+    for (int64_t e = a.ptr[j]; e < a.ptr[j + 1]; ++e) {
+      const int64_t i = a.row[e];
+      double want = 0.0;
+      for (int32_t l = 0; l < a.n; ++l) {
+        for (int64_t f = a.ptr[l]; f < a.ptr[l + 1]; ++f) {
+          const int64_t k = a.row[f];
+          want -= direction[f] * (k == l ? z(i, k) * z(l, j) : z(i, k) * z(l, j) + z(i, l) * z(k, j));
+        }
+      }
+      require(near(tangent[e], want), "tangent of the selected inverse");
+    }
+  }
+}
+
+void check_failure(Matrix a, const std::vector<int32_t>& order, double bad) {
+  lgm::Analysis analysis(lgm::analyse(a.pattern(), order));
+  const int32_t row = a.n / 2;
+  a.values[a.ptr[row]] = bad;
+  std::vector<double> x(a.n), selected(a.values.size());
+  const std::vector<double> b(a.n, 1.0);
+  lgm::WorkspacePool<double>::Lease lease(analysis.workspaces, analysis.symbolic);
+  const lgm::Outcome outcome = lgm::factor_solve_invert(analysis.symbolic, *lease, a.values.data(), {b.data(), 1},
+                                                        x.data(), selected.data());
+  require(outcome.info > 0 && std::isnan(outcome.logdet) && std::isnan(x[0]) && std::isnan(selected.back()), "failure");
+}
+
+// Concurrent evaluations on one analysis give the bits of a single one.
+void check_threads(const Matrix& a, const std::vector<int32_t>& order) {
+  lgm::Analysis analysis(lgm::analyse(a.pattern(), order));
+  constexpr int64_t kCount = 24;
+  std::vector<std::vector<double>> selected(kCount, std::vector<double>(a.values.size()));
+  std::vector<std::thread> helpers;
+  const auto schedule = [&](const std::function<void()>& task) { helpers.emplace_back(task); };
+  {
+    const lgm::blas::SingleThreaded pin;
+    require(threads == 1, "BLAS is pinned inside");
+    lgm::parallel_for(kCount, 3, schedule, [&](int64_t i) {
+      lgm::WorkspacePool<double>::Lease lease(analysis.workspaces, analysis.symbolic);
+      lgm::factor_solve_invert(analysis.symbolic, *lease, a.values.data(), {nullptr, 0}, nullptr, selected[i].data());
+    });
+  }
+  require(threads == 3, "BLAS is restored outside");
+  for (std::thread& helper : helpers) helper.join();
+  for (const auto& one : selected) require(one == selected[0], "threads change no bit");
+}
+
+void check_all(const Matrix& a, std::mt19937& random) {
+  std::vector<int32_t> natural(a.n);
+  std::iota(natural.begin(), natural.end(), 0);
+  std::vector<int32_t> shuffled = natural;
+  std::shuffle(shuffled.begin(), shuffled.end(), random);
+  for (const auto& order : {natural, shuffled, minimum_degree_of(a)}) {
+    check_verbs(a, order, 1);
+    check_verbs(a, order, 3);
+    check_verbs(a, order, 70);
+    if (a.n <= 60) check_tangent(a, order);
+    for (const double bad : {-1.0, 0.0, std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::infinity()}) {
+      check_failure(a, order, bad);
+    }
+    check_threads(a, order);
+  }
+}
+
+void check_shapes(int32_t trials) {
+  std::mt19937 random(1);
+  for (int32_t trial = 0; trial < trials; ++trial) {
+    const int32_t n = 1 + static_cast<int32_t>(random() % 50);
+    const double density = 4.0 / n * static_cast<double>(random() % 100) / 100.0;
+    std::uniform_real_distribution<double> uniform(0.0, 1.0);
+    check_all(make(n, [&](int32_t, int32_t) { return uniform(random) < density; }, random), random);
+  }
+  const auto grid = [](int32_t side) {
+    return [side](int32_t i, int32_t j) { return i == j + side || (i == j + 1 && i % side != 0); };
+  };
+  check_all(make(15 * 15, grid(15), random), random);
+  check_all(make(120, [](int32_t i, int32_t j) { return i == j + 1; }, random), random);
+  check_all(make(90, [](int32_t, int32_t) { return true; }, random), random);
+  check_all(make(150, [](int32_t i, int32_t j) { return i >= 145 || (i / 3 == j / 3 && i < 145); }, random), random);
+}
+
+}  // namespace
+
+int main() {
+  use_plain_blas<int32_t>();
+  check_shapes(40);
+  use_plain_blas<int64_t>();
+  check_shapes(1);
+  std::puts("the kernel agrees with dense arithmetic");
+  return 0;
+}
