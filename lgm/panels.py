@@ -114,6 +114,9 @@ def key(figure: Figure, ax: Axes, interval: float, *, prior: bool) -> None:
 
 def trace(ax: Axes, draws: FloatArray) -> None:
     """Draws in the order in which they were made, one colour per chain; long chains are thinned."""
+    if np.ptp(draws) == 0:
+        ax.set_axis_off()
+        return
     step = -(-draws.shape[1] // MOST_TRACED)
     for chain, values in enumerate(draws):
         ax.plot(np.arange(values.size)[::step], values[::step], color=CHAINS[chain % len(CHAINS)], lw=0.5, alpha=0.75)
@@ -131,18 +134,20 @@ def caterpillar(
     order = np.argsort(mean, kind="stable")
     y = np.arange(order.size)
     wide, half = _ends(draws[:, order], interval), _ends(draws[:, order], 0.5)
-    scale = float(np.clip(40 / order.size, 0.2, 1.0))
+    step = -(-order.size // int(LABELS_PER_INCH * height))
     ax.axvline(0.0, color=PALE, lw=1.0, zorder=0)
-    ax.hlines(y, *wide, color=BLUE, lw=max(1.0 * scale, 0.4))
-    ax.hlines(y, *half, color=BLUE, lw=3.2 * scale)
-    ax.plot(mean[order], y, "o", color="white", mec=BLUE, ms=max(4.5 * scale, 1.5), mew=max(1.1 * scale, 0.5))
     ax.set_ylim(-0.8, order.size - 0.2)
-    most = int(LABELS_PER_INCH * height)
-    step = -(-order.size // most)
-    if step > 9:
+    if step > 9:  # too many for bars: bands
+        ax.fill_betweenx(y, *wide, color=BLUE, alpha=0.25, lw=0, step="mid")
+        ax.fill_betweenx(y, *half, color=BLUE, alpha=0.5, lw=0, step="mid")
+        ax.plot(mean[order], y, color="white", lw=1.2)
         ax.set_yticks([])
         ax.set_ylabel(f"{group}: {order.size} levels, sorted")
         return
+    scale = float(np.clip(40 / order.size, 0.2, 1.0))
+    ax.hlines(y, *wide, color=BLUE, lw=max(1.0 * scale, 0.4))
+    ax.hlines(y, *half, color=BLUE, lw=3.2 * scale)
+    ax.plot(mean[order], y, "o", color="white", mec=BLUE, ms=max(4.5 * scale, 1.5), mew=max(1.1 * scale, 0.5))
     shown = y[step // 2 :: step]
     ax.set_yticks(shown, [_short(labels[order[k]]) for k in shown])
     ax.tick_params(axis="y", length=0, labelsize=8.0 if order.size <= 30 else 7.0)

@@ -95,6 +95,7 @@ def test_a_flat_prior_is_not_drawn_and_a_held_value_is_a_line() -> None:
     figure = fit_of(lgm.model("y ~ 1", data, priors=priors), np.ones((2, 20, 1))).plot()
     text = _texts(figure)
     assert "sigma   held at 1" in text
+    assert not figure.axes[3].axison  # no trace
     assert "prior" not in text
 
 
@@ -133,6 +134,15 @@ def test_many_levels_are_labelled_sparsely(structured: lgm.Fit) -> None:
     figure = structured.plot_term("g")
     assert "g (every second is labelled)" in _texts(figure)
     assert len(figure.axes[0].get_yticks()) == 30
+
+
+def test_very_many_levels_are_bands() -> None:
+    data = pd.DataFrame({"g": np.arange(1200) % 600, "y": np.random.default_rng(0).normal(size=1200)})
+    fit = around(lgm.model("y ~ 1 + (1|g)", data), {"sd(Intercept|g)": 0.5, "sigma": 1.0}, draws=10)
+    figure = fit.plot_term("g")
+    assert "g: 600 levels, sorted" in _texts(figure)
+    assert figure.get_figheight() == 9
+    assert len(figure.axes[0].collections) == 2
 
 
 def _mean_curve(figure: Figure) -> tuple[np.ndarray, np.ndarray]:
