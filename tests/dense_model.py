@@ -4,8 +4,6 @@ The response is ``y ~ N(X beta, V)``; every term adds a matrix to V that is writ
 This shares nothing with lgm, which works with sparse precisions of whitened effects.
 """
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from scipy.sparse.csgraph import connected_components
 
@@ -19,36 +17,47 @@ def rounding(n, *matrices):
     return 10.0 * n * EPS * float(cond)
 
 
-def restricted(y, X, V):
-    """``log`` of the integral of ``N(y; X beta, V)`` over beta (the REML likelihood); X may have no columns."""
+def restricted(y, X, V, slopes=()):
+    """REML log likelihood, the integral of ``N(y; X beta, V)`` over beta, and its derivatives along ``slopes`` of V.
+
+    With ``P = V^-1 - V^-1 X (X'V^-1 X)^-1 X'V^-1`` the derivative is ``(y'P dV P y - tr(P dV)) / 2``. X may have no
+    columns.
+    """
     n, p = X.shape
-    factor = jnp.linalg.cholesky(V)
-    white = jax.scipy.linalg.solve_triangular(factor, jnp.column_stack([X, y]), lower=True)
-    gram = white.T @ white
-    schur = gram[p, p] - gram[p, :p] @ jnp.linalg.solve(gram[:p, :p], gram[:p, p]) if p else gram[0, 0]
-    log_det = 2.0 * jnp.sum(jnp.log(jnp.diagonal(factor))) + (jnp.linalg.slogdet(gram[:p, :p])[1] if p else 0.0)
-    return -0.5 * ((n - p) * jnp.log(2.0 * jnp.pi) + log_det + schur)
+    inverse = np.linalg.inv(V)
+    gram = X.T @ inverse @ X
+    P = inverse - inverse @ X @ np.linalg.solve(gram, X.T @ inverse)
+    log_dets = np.linalg.slogdet(V)[1] + np.linalg.slogdet(gram)[1]
+    value = -0.5 * ((n - p) * np.log(2.0 * np.pi) + log_dets + y @ P @ y)
+    return value, np.array([0.5 * (y @ P @ dV @ P @ y - np.sum(P * dV)) for dV in slopes])
+
+
+def derivatives(function, theta):
+    """Of a matrix by each theta, by complex steps: exact to rounding for functions made of sums and products."""
+    return [function(theta + 1e-30j * step).imag / 1e-30 for step in np.eye(theta.size)]
 
 
 def group(codes, columns, sds, corr=()):
     """``V_ij = x_i' D C D x_j`` for rows of the same group, else zero; C is the correlation matrix."""
     codes, columns = np.asarray(codes), np.atleast_2d(np.asarray(columns, dtype=float).T).T
-    scaled = columns * jnp.stack(sds)
-    return jnp.where(codes[:, None] == codes, scaled @ correlation(corr, len(sds)) @ scaled.T, 0.0)
+    scaled = columns * np.array(sds)
+    return np.where(codes[:, None] == codes, scaled @ correlation(corr, len(sds)) @ scaled.T, 0.0)
 
 
 def correlation(corr, q):
     """Correlation matrix with the lower triangle ``corr``, row by row; the identity without it."""
-    lower = jnp.zeros((q, q))
-    for row, col, value in zip(*np.tril_indices(q, -1), corr, strict=False):
-        lower = lower.at[row, col].set(value)
-    return lower + lower.T + jnp.eye(q)
+    C = np.eye(q, dtype=np.result_type(float, *corr))
+    if len(corr):
+        rows, cols = np.tril_indices(q, -1)
+        C[rows, cols] = C[cols, rows] = corr
+    return C
 
 
 def ar1(t, sd, rho):
-    """``sd^2 rho^|t_i - t_j|``."""
-    t = np.asarray(t, dtype=float)
-    return sd**2 * rho ** np.abs(np.subtract.outer(t, t))
+    """``sd^2 rho^|t_i - t_j|`` at whole times."""
+    lag = np.abs(np.subtract.outer(np.asarray(t), np.asarray(t)))
+    powers = np.cumprod(np.array([1.0, *[rho] * lag.max()]))
+    return sd**2 * powers[lag]
 
 
 def rw_structure(order, times):

@@ -50,8 +50,7 @@ def exact(kind, theta):
     """Mean and covariance of u by dense conditioning, and a bound for rounding errors."""
     design = model(kind).design
     a, b, r, c, d, sigma = theta
-    with jax.enable_x64(True):
-        C = np.asarray(correlation([r], 2))
+    C = correlation([r], 2)
     times = np.unique(design.scope.frame["t"])
     blocks = [
         np.kron(np.eye(5), np.diag([a, b]) @ C @ np.diag([a, b])),

@@ -21,8 +21,8 @@ def test_correlations_are_ordered_row_by_row():
 def test_kronecker_product(levels, q, corr):
     template = Correlated(levels, q)
     assert (template.n, template.n_shape) == (levels * q, len(corr))
+    C = correlation(corr, q)
     with jax.enable_x64(True):
-        C = np.asarray(correlation(corr, q))
         values, log_det = template.values(jnp.array(corr)), template.logdet(jnp.array(corr))
     whole = np.kron(np.eye(levels), C)
     tolerance = rounding(q, C) * np.linalg.norm(np.linalg.inv(C), 2)
