@@ -138,8 +138,8 @@ def caterpillar(
     ax.axvline(0.0, color=PALE, lw=1.0, zorder=0)
     ax.set_ylim(-0.8, order.size - 0.2)
     if step > 9:  # too many for bars: bands
-        ax.fill_betweenx(y, *wide, color=BLUE, alpha=0.25, lw=0, step="mid")
-        ax.fill_betweenx(y, *half, color=BLUE, alpha=0.5, lw=0, step="mid")
+        for (low, high), alpha in ((wide, 0.25), (half, 0.5)):
+            ax.fill_betweenx(y, low, high, color=BLUE, alpha=alpha, lw=0, step="mid")
         ax.plot(mean[order], y, color="white", lw=1.2)
         ax.set_yticks([])
         ax.set_ylabel(f"{group}: {order.size} levels, sorted")
