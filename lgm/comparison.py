@@ -85,8 +85,8 @@ def compare(*fits: Fit) -> pd.DataFrame:
         if not np.array_equal(other.design.y, fits[0].design.y):
             raise DataError(
                 f"{other.design.formula.source} and {fits[0].design.formula.source} are not fits of the same data: "
-                f"their responses ({other.design.n} and {fits[0].design.n} rows) differ. Accepted: fits of one set of rows "
-                "of the same response, on the same scale."
+                f"their responses ({other.design.n} and {fits[0].design.n} rows) differ. Accepted: fits of the same "
+                "rows of the same response, on the same scale."
             )
     found = [evidence(fit) for fit in fits]
     for fit, e in zip(fits, found, strict=True):

@@ -110,8 +110,9 @@ class Design:
     def parameters(self) -> list[Parameter]:
         """Hyperparameters in the order of theta: those of the terms, then sigma."""
         own = [parameter for block in self.blocks for parameter in block.parameters]
-        sd_y = self.scope.sd_y
-        return [*own, Parameter(("sigma",), "sigma", exponential(1.0 / sd_y), 0.5 * sd_y)]
+        # sigma is the residual sd of a row of weight one, sd(y) that of rows of typical weight
+        scale = self.scope.sd_y * float(np.exp(0.5 * np.mean(np.log(self.weights))))
+        return [*own, Parameter(("sigma",), "sigma", exponential(1.0 / scale), 0.5 * scale)]
 
     @property
     def theta_names(self) -> tuple[str, ...]:

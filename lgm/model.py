@@ -24,7 +24,7 @@ from lgm.priors import Fixed, Flat, Normal
 from lgm.record import names_used
 from lgm.results import Fit, Inputs
 from lgm.terms import TERMS
-from lgm.terms.group import same_as_residual
+from lgm.terms.group import GroupTerm, same_as_residual
 
 
 def fit(
@@ -154,6 +154,7 @@ def _build(
     resolved = defaults.resolve(built, priors)
     _check_identifiability(built, resolved)
     _report_rows(built)
+    _report_far_covariates(built, resolved)
     analysed = analyse(built, resolved.fixed, resolved.theta, centred_intercept=resolved.centred_intercept)
     kept = {name: names[name] for name in names_used(built, names)}  # and let go of the rest of the caller's scope
     inputs = Inputs(source, data, family, dict(priors or {}), weights, kept, missing)
@@ -311,6 +312,21 @@ def _check_identifiability(built: Design, resolved: defaults.Priors) -> None:
             if not resolved.proper:
                 raise IdentifiabilityError(text)
             warnings.warn(f"{text} Only their priors tell them apart.", IdentifiabilityWarning, stacklevel=4)
+
+
+def _report_far_covariates(built: Design, resolved: defaults.Priors) -> None:
+    """Level effects are those at zero of a covariate; where zero is far, their default prior does not fit."""
+    for term in built.terms:
+        if isinstance(term, GroupTerm) and term.far:
+            sd = f"sd(Intercept|{term.bar.group_name})"
+            if resolved.table.loc[sd, "source"] == "default":
+                warnings.warn(
+                    f"in {term.label}, `{term.far[0]}` is far from zero, so {sd} is the spread of extrapolations to "
+                    f"{term.far[0]} = 0, which its default prior does not expect. Centre it, as in "
+                    f"(center({term.far[0]}) | {term.bar.group_name}), or give {sd} a prior.",
+                    DataWarning,
+                    stacklevel=4,
+                )
 
 
 def _report_rows(built: Design) -> None:

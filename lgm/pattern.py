@@ -183,5 +183,8 @@ class Pattern:
     def __hash__(self) -> int:
         return hash((self.n, self._key))
 
+    def __reduce__(self) -> tuple[object, ...]:
+        return Pattern, (self.n, self.indptr, self.indices)
+
     def __repr__(self) -> str:
         return f"Pattern(n={self.n}, nnz={self.nnz})"

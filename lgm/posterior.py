@@ -171,27 +171,6 @@ def value_and_grad(post: Posterior, x: jax.Array) -> tuple[jax.Array, jax.Array]
     return jnp.where(fine, value, -jnp.inf), jnp.where(fine, grad, 0.0)
 
 
-@jax.custom_vjp
-def log_density_working(post: Posterior, x: jax.Array) -> jax.Array:
-    """Log density of the working coordinates, Jacobian included; -inf with a zero gradient where it is undefined.
-
-    The rule below exists because ``where(fine, value, -inf)`` would send the NaN of the unused branch into the
-    gradient.
-    """
-    return value_and_grad(post, x)[0]
-
-
-def _forward(post: Posterior, x: jax.Array) -> tuple[jax.Array, jax.Array]:
-    return value_and_grad(post, x)
-
-
-def _backward(grad: jax.Array, cotangent: jax.Array) -> tuple[None, jax.Array]:
-    return None, cotangent * grad
-
-
-log_density_working.defvjp(_forward, _backward)
-
-
 class Effects(NamedTuple):
     """Effects given theta, on their natural scale: the exact conditional mean, and draws."""
 

@@ -333,7 +333,7 @@ def test_eager_equals_compiled():
 def test_a_second_data_set_of_the_same_structure_compiles_nothing():
     """Neither the number of rows, nor values, weights, offsets and priors are part of the structure."""
     case = CASES["everything"]
-    compiled = jax.jit(posterior.value_and_grad)
+    compiled = jax.jit(lambda post, x: posterior.value_and_grad(post, x))  # its own cache, shared with no other test
     rng = np.random.default_rng(5)
     twice = pd.concat([DATA, DATA], ignore_index=True)
     other = twice.assign(y=rng.standard_normal(80), o=rng.standard_normal(80), w=rng.uniform(1, 2, 80))
@@ -353,7 +353,7 @@ def test_densities_add_up():
     def parts(post, theta):
         x = post.hyper.working(theta)
         likelihood, density = posterior.log_likelihood(post, theta), posterior.log_density(post, theta)
-        working = posterior.log_density_working(post, x)
+        working = posterior.value_and_grad(post, x)[0]
         return likelihood, density, working, post.hyper.log_prior(theta), post.hyper.log_prior_working(x)
 
     with jax.enable_x64(True):
@@ -369,6 +369,5 @@ def test_undefined_is_minus_infinity_with_a_zero_gradient():
         outside = jax.jit(posterior.log_density)(post, jnp.array([0.5, -1.0]))
         overflow = jnp.full(2, 800.0)
         value, grad = jax.jit(posterior.value_and_grad)(post, overflow)
-        through = jax.jit(jax.grad(posterior.log_density_working, argnums=1))(post, overflow)
     assert float(outside) == float(value) == -np.inf
-    assert np.asarray(grad).tolist() == np.asarray(through).tolist() == [0.0, 0.0]
+    assert np.asarray(grad).tolist() == [0.0, 0.0]

@@ -52,7 +52,8 @@ class Draws:
     theta : float array (chains, draws, k)
         Natural scale.
     stats : dict of arrays (chains, draws)
-        ``diverging``, ``n_steps``, ``acceptance_rate``, ``energy``, ``lp`` (log density of the working coordinates).
+        ``diverging``, ``n_steps``, ``acceptance_rate``, ``energy``, ``lp`` (log density of the
+        coordinates that the engine moves).
     step_size : float array (chains,)
         Of NUTS; empty for other engines.
     warmup : int

@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 from scipy.special import gammaln, logsumexp
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from lgm import posterior
 from lgm.inference import pareto

@@ -1,5 +1,7 @@
 """NumPyro's NUTS on theta, in coordinates whitened at the mode, several chains in one vectorised run.
 
+(The coordinates are those of `lgm.inference.stretch`.)
+
 The kernel runs in jitted blocks of draws at module level, so that a second model of the same structure compiles
 nothing, progress can be shown, and Ctrl-C keeps what there is.
 """
@@ -20,25 +22,21 @@ import jax.numpy as jnp
 import numpy as np
 from numpyro.infer.hmc import hmc
 from numpyro.infer.util import ParamInfo
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from lgm.errors import ConvergenceWarning
+from lgm.inference import stretch
 from lgm.inference.ahead import Compiled
 from lgm.inference.draws import Draws
 from lgm.inference.mode import Mode, value_and_grad, working_scale
+from lgm.inference.stretch import Stretched, log_density
 from lgm.pattern import FloatArray
-from lgm.posterior import Posterior, log_density_working
+from lgm.posterior import Posterior
 
 BLOCK = 50  # draws between two looks at the keyboard
 WARMUP = 200
 TARGET_ACCEPT = 0.85
 MAX_TREE_DEPTH = 8
-
-
-class _Target(NamedTuple):
-    post: Posterior
-    centre: jax.Array
-    root: jax.Array
 
 
 class _Trace(NamedTuple):
@@ -50,8 +48,8 @@ class _Trace(NamedTuple):
     lp: jax.Array
 
 
-def _potential(target: _Target) -> Any:
-    return lambda z: -log_density_working(target.post, target.centre + target.root @ z)
+def _potential(target: Stretched) -> Any:
+    return lambda z: -log_density(target, z)
 
 
 @lru_cache
@@ -61,7 +59,7 @@ def _kernel(warmup: int) -> tuple[Any, Any]:
 
 
 @Compiled
-def _start(target: _Target, points: ParamInfo, keys: jax.Array, warmup: int) -> Any:
+def _start(target: Stretched, points: ParamInfo, keys: jax.Array, warmup: int) -> Any:
     init, _ = _kernel(warmup)
 
     def one(point: ParamInfo, key: jax.Array) -> Any:
@@ -82,12 +80,12 @@ def _start(target: _Target, points: ParamInfo, keys: jax.Array, warmup: int) -> 
 
 
 @partial(Compiled, donate=(1,))
-def _block(target: _Target, states: Any, warmup: int, length: int) -> tuple[Any, _Trace]:
+def _block(target: Stretched, states: Any, warmup: int, length: int) -> tuple[Any, _Trace]:
     _, step = _kernel(warmup)
 
     def one(state: Any, _: None) -> tuple[Any, _Trace]:
         state = jax.vmap(lambda s: step(s, model_args=(target,)))(state)
-        theta = jax.vmap(lambda z: target.post.hyper.natural(target.centre + target.root @ z))(state.z)
+        theta = jax.vmap(target.natural)(state.z)
         trace = _Trace(
             theta, state.diverging, state.num_steps, state.accept_prob, state.energy, -state.potential_energy
         )
@@ -101,7 +99,7 @@ def prepare(post: Posterior, *, chains: int, warmup: int | None) -> None:
     warmup, d = WARMUP if warmup is None else warmup, post.hyper.working_size
     with jax.enable_x64(True):
         keys = _keys(0, chains)
-        target = _Target(post, _shape(d), _shape(d, d))
+        target = Stretched(post, _shape(d), _shape(d, d), _shape(d), post.hyper.folded)
         state = _start.ahead(
             target, ParamInfo(_shape(chains, d), _shape(chains), _shape(chains, d)), keys, warmup=warmup
         )
@@ -152,15 +150,9 @@ def sample(
     Ctrl-C stops at the next block of 50 draws; if warm-up is over, what has been drawn is returned with a warning.
     """
     warmup = WARMUP if warmup is None else warmup
-    d = post.hyper.working_size
     with jax.enable_x64(True):
-        target = _Target(post, jnp.asarray(mode.x), jnp.asarray(mode.root))
-        z = np.random.default_rng(seed).standard_normal((chains, d))
-        if start is not None:
-            working = np.array([working_scale(post, jnp.asarray(theta)) for theta in start])
-            z = np.asarray(np.linalg.solve(mode.root, (working - mode.x).T).T, dtype=np.float64)
-        points = _starting_points(post, mode, z)
-        state = _start(target, points, _keys(seed, chains), warmup=warmup)
+        target = stretch.around(post, mode, np.asarray(_folded(post, jnp.asarray(mode.x))))
+        state = _start(target, _starts(target, mode, chains, seed, start), _keys(seed, chains), warmup=warmup)
         blocks: list[_Trace] = []
         total = -(-warmup // BLOCK) * BLOCK + draws
         with _interruptible() as stopped, tqdm(total=total, disable=not progress, desc="lgm", unit="draw") as bar:
@@ -185,12 +177,25 @@ def sample(
     return Draws(kept.theta, stats, step_size, total - draws, made < draws)
 
 
-def _starting_points(post: Posterior, mode: Mode, z: FloatArray) -> ParamInfo:
-    """Potential energy and gradient at the start of every chain, by the function that found the mode."""
-    found = [value_and_grad(post, mode.x + mode.root @ row) for row in z]
-    potential = -np.array([float(value) for value, _ in found])
-    gradient = -np.array([np.asarray(grad) @ mode.root for _, grad in found]).reshape(z.shape)
-    return ParamInfo(jnp.asarray(z), jnp.asarray(potential), jnp.asarray(gradient))
+@jax.jit
+def _folded(post: Posterior, x: jax.Array) -> jax.Array:
+    return post.hyper.to_folded(post.hyper.natural(x))
+
+
+def _starts(target: Stretched, mode: Mode, chains: int, seed: int, start: FloatArray | None) -> ParamInfo:
+    """Where every chain starts, with potential energy and gradient by the function that found the mode."""
+    post = target.post
+    if start is None:
+        jitter = np.random.default_rng(seed).standard_normal((chains, mode.x.size))
+        working = mode.x + jitter @ mode.root.T
+    else:
+        working = np.array([working_scale(post, jnp.asarray(theta)) for theta in start])
+    points = []
+    for u in working:
+        value, grad = value_and_grad(post, jnp.asarray(u))
+        points.append(stretch.from_working(target, u, float(value), np.asarray(grad)))
+    z, values, grads = (np.array(column) for column in zip(*points, strict=True))
+    return ParamInfo(jnp.asarray(z), -jnp.asarray(values), -jnp.asarray(grads))
 
 
 @contextmanager

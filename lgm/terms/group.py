@@ -24,6 +24,7 @@ from lgm.terms.grouping import Grouping
 from lgm.terms.term import Encoded, Novel, Term, Variable, sd_parameter
 
 DEFAULT_LKJ = 2.0
+FAR = 5.0  # beyond so many sds from zero, level effects at zero are extrapolations that default priors do not expect
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ class GroupTerm:
     names: tuple[str, ...]
     z: sp.csc_array
     block: Block
+    far: tuple[str, ...] = ()  # covariates whose zero is far from the data, beside an intercept that varies
     kind: str = "group"
 
     @property
@@ -128,7 +130,17 @@ def build(bar: Bar, scope: Scope) -> GroupTerm:
         corr = tuple(f"corr({a},{b}|{group})" for a, b in pairs)
         parameters.append(Parameter(corr, "corr", lkj(DEFAULT_LKJ), 0.0, f"corr({group})", q))
     block = Block(bar.text, template, np.tile(np.arange(q), grouping.n), tuple(parameters))
-    return GroupTerm(bar.text, bar, grouping, spec, tuple(names), _spread(columns, codes, grouping.n), block)
+    far = _far_from_zero(columns, names, scope.n) if "Intercept" in names else ()
+    return GroupTerm(bar.text, bar, grouping, spec, tuple(names), _spread(columns, codes, grouping.n), block, far)
+
+
+def _far_from_zero(columns: sp.csc_array, names: list[str], n: int) -> tuple[str, ...]:
+    """Effects whose covariate has a mean of more than `FAR` standard deviations."""
+    mean = np.asarray(columns.sum(axis=0)).ravel() / n
+    square = np.asarray(columns.multiply(columns).sum(axis=0)).ravel() / n
+    sd = np.sqrt(np.maximum(square - mean**2, 0.0))
+    far = (np.abs(mean) > FAR * sd) & (sd > 1e-7 * np.abs(mean))
+    return tuple(name for name, is_far in zip(names, far, strict=True) if is_far and name != "Intercept")
 
 
 def same_as_residual(term: Term, observed: npt.NDArray[np.bool_]) -> str | None:

@@ -102,9 +102,11 @@ def test_effects_do_not_depend_on_what_is_stored(monkeypatch: pytest.MonkeyPatch
 
 
 def heavy_tailed(**how: object) -> lgm.Fit:
-    """Two groups and a half t prior with 0.1 degrees of freedom: p(sd | y) falls like sd^-2.1 (the likelihood like sd^-1).
+    """Two groups and a half t prior with 0.1 degrees of freedom: p(sd | y) falls like sd^-2.1 (the likelihood like
+    sd^-1).
 
-    Under a t with 5 degrees of freedom, whose density falls like sd^-6, the weights have tail shape (6 - 2.1) / 5 = 0.78.
+    Under a t with 5 degrees of freedom, whose density falls like sd^-6, the weights have tail shape (6 - 2.1) / 5 =
+    0.78.
     """
     data = {"y": [-1.0, -1.2, 1.4, 1.1], "g": list("aabb")}
     given = {"sd": priors.half_student_t(0.1, 1), "sigma": priors.fixed(0.3), "Intercept": priors.normal(0, 1000)}
