@@ -168,7 +168,6 @@ class LowRankCovarianceNormal(dist.Distribution):
         "loc": constraints.real_vector,
         "diagonal": constraints.independent(constraints.positive, 1),
         "factor": constraints.independent(constraints.real, 2),
-        "core": constraints.positive_definite,
     }
     support = constraints.real_vector
     reparametrized_params = ["loc", "diagonal", "factor", "core"]
@@ -185,14 +184,15 @@ class LowRankCovarianceNormal(dist.Distribution):
     ) -> None:
         loc, diagonal, factor = jnp.asarray(loc), jnp.asarray(diagonal), jnp.asarray(factor)
         n, rank = factor.shape[-2:]
-        core = jnp.eye(rank, dtype=factor.dtype) if core is None else jnp.asarray(core)
-        if loc.shape[-1:] != (n,) or diagonal.shape[-1:] != (n,) or core.shape[-2:] != (rank, rank):
+        self.core = None if core is None else jnp.asarray(core)
+        core_shape = (rank, rank) if self.core is None else self.core.shape
+        if loc.shape[-1:] != (n,) or diagonal.shape[-1:] != (n,) or core_shape[-2:] != (rank, rank):
             raise ValueError(
                 f"with factor {factor.shape}, loc and diagonal must end in ({n},) and core in ({rank}, {rank}), not "
-                f"{loc.shape}, {diagonal.shape} and {core.shape}"
+                f"{loc.shape}, {diagonal.shape} and {core_shape}"
             )
-        self.loc, self.diagonal, self.factor, self.core = loc, diagonal, factor, core
-        batch_shape = jnp.broadcast_shapes(loc.shape[:-1], diagonal.shape[:-1], factor.shape[:-2], core.shape[:-2])
+        self.loc, self.diagonal, self.factor = loc, diagonal, factor
+        batch_shape = jnp.broadcast_shapes(loc.shape[:-1], diagonal.shape[:-1], factor.shape[:-2], core_shape[:-2])
         super().__init__(batch_shape, (n,), validate_args=validate_args)
 
     def sample(self, key: jax.Array | None, sample_shape: tuple[int, ...] = ()) -> jax.Array:
@@ -202,13 +202,18 @@ class LowRankCovarianceNormal(dist.Distribution):
         shape = self.shape(sample_shape)
         noise = jax.random.normal(key_diagonal, shape, dtype=self.loc.dtype)
         scores = jax.random.normal(key_factor, (*shape[:-1], self.factor.shape[-1]), dtype=self.loc.dtype)
-        common = jnp.einsum("...ij,...jk,...k->...i", self.factor, jnp.linalg.cholesky(self.core), scores)
+        if self.core is not None:
+            scores = jnp.einsum("...jk,...k->...j", jnp.linalg.cholesky(self.core), scores)
+        common = jnp.einsum("...ij,...j->...i", self.factor, scores)
         return self.loc + jnp.sqrt(self.diagonal) * noise + common
 
     @validate_sample
     def log_prob(self, value: ArrayLike) -> jax.Array:
         """Log-density (...,) at points (..., n)."""
-        return _low_rank_log_density(jnp.asarray(value) - self.loc, self.diagonal, self.factor, self.core)
+        residual = jnp.asarray(value) - self.loc
+        if self.core is None:
+            return _low_rank_plain(residual, self.diagonal, self.factor)
+        return _low_rank_with_core(residual, self.diagonal, self.factor, self.core)
 
     @property
     def mean(self) -> jax.Array:
@@ -218,37 +223,42 @@ class LowRankCovarianceNormal(dist.Distribution):
     @property
     def variance(self) -> jax.Array:
         """Marginal variances (..., n)."""
-        common = jnp.einsum("...ij,...jk,...ik->...i", self.factor, self.core, self.factor)
-        return jnp.broadcast_to(self.diagonal + common, self.shape())
+        scaled = self.factor if self.core is None else self.factor @ self.core
+        return jnp.broadcast_to(self.diagonal + jnp.sum(scaled * self.factor, axis=-1), self.shape())
 
 
 class _Reduced(NamedTuple):
-    """Everything of size r of a low-rank covariance, in the letters of `LowRankCovarianceNormal`; A = D^-1 U."""
+    """What value and gradient of a low-rank density share, in the letters of `LowRankCovarianceNormal`."""
 
-    a: jax.Array
-    gram: jax.Array
-    inner: jax.Array  # T
+    a: jax.Array  # D^-1 U
+    gram: jax.Array  # G
+    root: jax.Array | None  # R, where it is not the identity
+    k_root: jax.Array  # M, K = M M'
     t: jax.Array
-    logdet: jax.Array
+    explained: jax.Array  # M^-1 R' t, so that t' T t is its squared length
 
 
-def _reduce(e: jax.Array, diagonal: jax.Array, factor: jax.Array, core: jax.Array) -> _Reduced:
+def _reduce(e: jax.Array, diagonal: jax.Array, factor: jax.Array, core: jax.Array | None) -> _Reduced:
     a = factor / diagonal[:, None]
-    gram = factor.T @ a
-    root = jnp.linalg.cholesky(core)
-    k_root = jnp.linalg.cholesky(jnp.eye(core.shape[0], dtype=core.dtype) + root.T @ gram @ root)
-    half = jax.scipy.linalg.solve_triangular(k_root, root.T, lower=True)
-    logdet = jnp.sum(jnp.log(diagonal)) + 2.0 * jnp.sum(jnp.log(jnp.diagonal(k_root)))
-    return _Reduced(a, gram, half.T @ half, e @ a, logdet)
+    gram, t = factor.T @ a, e @ a
+    one = jnp.eye(gram.shape[0], dtype=gram.dtype)
+    if core is None:
+        root, k_root, scores = None, jnp.linalg.cholesky(one + gram), t
+    else:
+        root = jnp.linalg.cholesky(core)
+        k_root, scores = jnp.linalg.cholesky(one + root.T @ gram @ root), root.T @ t
+    explained = jax.scipy.linalg.solve_triangular(k_root, scores, lower=True)
+    return _Reduced(a, gram, root, k_root, t, explained)
 
 
 def _density(e: jax.Array, diagonal: jax.Array, parts: _Reduced) -> jax.Array:
-    quad = jnp.sum(e**2 / diagonal) - parts.t @ parts.inner @ parts.t
-    return -0.5 * (parts.logdet + quad + e.size * _LOG_2PI)
+    logdet = jnp.sum(jnp.log(diagonal)) + 2.0 * jnp.sum(jnp.log(jnp.diagonal(parts.k_root)))
+    quad = jnp.sum(e**2 / diagonal) - jnp.sum(parts.explained**2)
+    return -0.5 * (logdet + quad + e.size * _LOG_2PI)
 
 
 @jax.custom_jvp
-def _one_low_rank_log_density(e: jax.Array, diagonal: jax.Array, factor: jax.Array, core: jax.Array) -> jax.Array:
+def _one_low_rank(e: jax.Array, diagonal: jax.Array, factor: jax.Array, core: jax.Array | None) -> jax.Array:
     return _density(e, diagonal, _reduce(e, diagonal, factor, core))
 
 
@@ -256,28 +266,32 @@ def _one_low_rank_log_density(e: jax.Array, diagonal: jax.Array, factor: jax.Arr
 #     dl/de = -w,                  dl/dU = w s' - A T                      (S^-1 U C = A T and C U' w = s),
 #     dl/dd = (w^2 - diag S^-1)/2, dl/dC = ((U'w)(U'w)' - U'S^-1 U)/2,     diag S^-1 = 1/d - diag(A T A').
 # Written out, they need one product of cost n r^2 where differentiating the formula of the value takes several.
-def _one_low_rank_log_density_jvp(primals: Any, tangents: Any) -> tuple[jax.Array, jax.Array]:
+def _one_low_rank_jvp(primals: Any, tangents: Any) -> tuple[jax.Array, jax.Array]:
     e, diagonal, factor, core = primals
     de, dd, du, dc = tangents
     parts = _reduce(e, diagonal, factor, core)
-    s = parts.inner @ parts.t
+    s = jax.scipy.linalg.solve_triangular(parts.k_root, parts.explained, trans=1, lower=True)
+    s = s if parts.root is None else parts.root @ s
     w = (e - factor @ s) / diagonal
+    right = jnp.eye(s.size, dtype=e.dtype) if parts.root is None else parts.root.T
+    half = jax.scipy.linalg.solve_triangular(parts.k_root, right, lower=True)
+    inner = half.T @ half  # T
     slope = jnp.zeros((), e.dtype)
     if not isinstance(de, SymbolicZero):
         slope = slope - jnp.vdot(w, de)
-    if not (isinstance(dd, SymbolicZero) and isinstance(du, SymbolicZero)):
-        at = parts.a @ parts.inner
-        if not isinstance(dd, SymbolicZero):
-            inverse_diagonal = 1.0 / diagonal - jnp.sum(at * parts.a, axis=1)
-            slope = slope + 0.5 * jnp.vdot(w**2 - inverse_diagonal, dd)
-        if not isinstance(du, SymbolicZero):
-            slope = slope + jnp.vdot(w[:, None] * s - at, du)
-    if not isinstance(dc, SymbolicZero):
+    at = parts.a @ inner  # compiled code leaves it out where nothing needs it
+    if not isinstance(dd, SymbolicZero):
+        inverse_diagonal = 1.0 / diagonal - jnp.sum(at * parts.a, axis=1)
+        slope = slope + 0.5 * jnp.vdot(w**2 - inverse_diagonal, dd)
+    if not isinstance(du, SymbolicZero):
+        slope = slope + jnp.vdot(w[:, None] * s - at, du)
+    if dc is not None and not isinstance(dc, SymbolicZero):
         projected = parts.t - parts.gram @ s
-        precision = parts.gram - parts.gram @ parts.inner @ parts.gram
+        precision = parts.gram - parts.gram @ inner @ parts.gram
         slope = slope + 0.5 * jnp.vdot(jnp.outer(projected, projected) - precision, dc)
     return _density(e, diagonal, parts), slope
 
 
-_one_low_rank_log_density.defjvp(_one_low_rank_log_density_jvp, symbolic_zeros=True)
-_low_rank_log_density = jnp.vectorize(_one_low_rank_log_density, signature="(n),(n),(n,r),(r,r)->()")
+_one_low_rank.defjvp(_one_low_rank_jvp, symbolic_zeros=True)
+_low_rank_with_core = jnp.vectorize(_one_low_rank, signature="(n),(n),(n,r),(r,r)->()")
+_low_rank_plain = jnp.vectorize(lambda e, d, u: _one_low_rank(e, d, u, None), signature="(n),(n),(n,r)->()")

@@ -6,7 +6,13 @@ import jax
 import scipy.linalg.cython_blas
 import scipy.linalg.cython_lapack
 
-from lgm.linalg import _kernel_ext as kernel
+try:
+    import lgm.linalg._kernel_ext as kernel
+except ModuleNotFoundError as error:
+    raise ImportError(
+        "lgm's compiled kernel is not beside its Python files: this looks like a checkout that was not installed. "
+        "Run `pip install .` in it (a C++17 compiler is needed) and start Python elsewhere"
+    ) from error
 
 __all__ = ["kernel"]
 
