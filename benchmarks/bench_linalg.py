@@ -1,6 +1,6 @@
 """Value and gradient of a sparse Gaussian log-density: `lgm.linalg` beside sparsax, in one run.
 
-    python benchmarks/linalg.py [--cases "grid 100^2" "crossed"] [--quick]
+    python benchmarks/bench_linalg.py [--cases "grid 100^2" "crossed"] [--quick]
 
 Every figure is a median over calls with values that change from call to call. Columns: milliseconds of our
 factorisation, of our fused call (factor, solve, selected inverse), of our jitted value and gradient of

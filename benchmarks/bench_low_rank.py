@@ -1,6 +1,6 @@
 """Normal density with covariance D + U U': ours beside the dense one and NumPyro's, value and gradient, in one run.
 
-    python benchmarks/low_rank.py [--quick]
+    python benchmarks/bench_low_rank.py [--quick]
 
 Milliseconds, medians, jitted, float64. The dense density is left out above 2,000 dimensions, where it takes seconds.
 """
