@@ -1,0 +1,188 @@
+"""Simulation-based calibration: parameters from the prior, data from the parameters, ranks among posterior draws.
+
+If the draws come from the posterior, the rank of each true value among L independent draws is uniform on 0..L (Talts et
+al. 2018). The empirical distribution function of the ranks must stay in a simultaneous band (Saeilynoja, Buerkner &
+Vehtari 2022).
+"""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from compilations import compilations
+from scipy.stats import binom, norm
+
+import lgm
+
+REPLICATIONS = 400
+GROUPS, ROWS = 5, 4
+CHAINS, DRAWS, THIN = (
+    4,
+    250,
+    10,
+)  # one draw in ten: the ESS is about half the number of draws
+RANKS = CHAINS * DRAWS // THIN + 1
+LEVEL = 0.01  # of the whole test
+SIMULATIONS = 100_000
+FORMULA = "y ~ x + (1|g)"
+PRIORS = {
+    "Intercept": lgm.priors.normal(0, 2),
+    "x": lgm.priors.normal(0, 1),
+    "sd": lgm.priors.exponential(1),
+    "sigma": lgm.priors.exponential(1),
+}
+OUTPUT = Path(__file__).resolve().parents[2] / "output"
+
+
+class Quantities(NamedTuple):
+    """Parameters and effects, each (S,) or (S, GROUPS): one row per draw."""
+
+    intercept: np.ndarray
+    slope: np.ndarray
+    sd: np.ndarray
+    sigma: np.ndarray
+    b: np.ndarray
+
+    def measured(self, frame: pd.DataFrame) -> dict[str, np.ndarray]:
+        """What is ranked; the log likelihood sees errors that no single parameter shows (Modrak et al. 2023)."""
+        group = frame["g"].cat.codes.to_numpy()
+        eta = self.intercept[:, None] + self.slope[:, None] * frame["x"].to_numpy() + self.b[:, group]
+        return {
+            "Intercept": self.intercept,
+            "x": self.slope,
+            "sd": self.sd,
+            "sigma": self.sigma,
+            "b[1]": self.b[:, 0],
+            "b[5]": self.b[:, -1],
+            "b[2] - b[1]": self.b[:, 1] - self.b[:, 0],
+            "log p(y | eta)": norm.logpdf(frame["y"].to_numpy(), eta, self.sigma[:, None]).sum(axis=1),
+        }
+
+
+def design(rng: np.random.Generator) -> pd.DataFrame:
+    g = pd.Categorical(np.repeat(list("abcde"), ROWS))
+    return pd.DataFrame({"y": 0.0, "x": rng.standard_normal(GROUPS * ROWS), "g": g})
+
+
+def simulate(truth: Quantities, frame: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
+    group = frame["g"].cat.codes.to_numpy()
+    mean = truth.intercept + truth.slope * frame["x"] + truth.b[0, group]
+    return frame.assign(y=mean + truth.sigma * rng.standard_normal(len(frame)))
+
+
+def truths(frame: pd.DataFrame, rng: np.random.Generator) -> list[Quantities]:
+    prior = lgm.model(FORMULA, frame.assign(y=rng.standard_normal(len(frame))), priors=PRIORS)
+    drawn = prior.sample_prior(REPLICATIONS, seed=1)
+    columns = [drawn[c].to_numpy() for c in ("Intercept", "x", "sd(Intercept|g)", "sigma")]
+    b = columns[2][:, None] * rng.standard_normal((REPLICATIONS, GROUPS))
+    return [Quantities(*(c[i : i + 1] for c in columns), b[i : i + 1]) for i in range(REPLICATIONS)]
+
+
+def posterior_draws(frame: pd.DataFrame, seed: int) -> Quantities:
+    fit = lgm.fit(FORMULA, frame, priors=PRIORS, chains=CHAINS, draws=DRAWS, seed=seed, progress=False)
+    thinned = fit.posterior.isel(draw=slice(THIN - 1, None, THIN)).stack(sample=("chain", "draw"))
+    names = ("Intercept", "x", "sd(Intercept|g)", "sigma")
+    return Quantities(
+        *(thinned[n].to_numpy() for n in names), thinned["Intercept|g"].transpose("sample", ...).to_numpy()
+    )
+
+
+class Ranks(NamedTuple):
+    """Ranks of the true values, one entry per replication, among good draws and among spoilt ones."""
+
+    right: pd.DataFrame
+    wrong_sigma: pd.DataFrame
+    compiled: list[str]
+
+
+@pytest.fixture(scope="module")
+def ranks() -> Ranks:
+    rng = np.random.default_rng(20250)
+    frame = design(rng)
+    right, wrong = [], []
+    compiled: list[str] = []
+    for i, truth in enumerate(truths(frame, rng)):
+        data = simulate(truth, frame, rng)
+        with compilations() as names:
+            drawn = posterior_draws(data, seed=i)
+        if i > 0:
+            compiled += names
+        right.append(rank(truth, drawn, data))
+        wrong.append(rank(truth, drawn._replace(sigma=1.2 * drawn.sigma), data))
+    return Ranks(pd.DataFrame(right), pd.DataFrame(wrong), compiled)
+
+
+def rank(truth: Quantities, drawn: Quantities, data: pd.DataFrame) -> dict[str, int]:
+    true, draws = truth.measured(data), drawn.measured(data)
+    return {name: int(np.sum(draws[name] < true[name])) for name in true}
+
+
+def worst_tail(counts: np.ndarray) -> np.ndarray:
+    """The smallest two-sided tail probability of an ECDF over its points, per row of rank counts (..., RANKS).
+
+    Under uniform ranks the number of ranks below i is Binomial(N, i / RANKS), for every i.
+    """
+    below = np.cumsum(counts, axis=-1)[..., :-1]
+    n, p = counts.sum(axis=-1, keepdims=True), np.arange(1, RANKS) / RANKS
+    return 2.0 * np.minimum(binom.cdf(below, n, p), binom.sf(below - 1, n, p)).min(axis=-1)
+
+
+def critical_tail(level: float) -> float:
+    """The tail probability gamma at which pointwise bands hold a whole ECDF with probability 1 - level.
+
+    Simulated, as in algorithm 1 of Saeilynoja et al. (2022): gamma is the quantile of `worst_tail` under uniform ranks.
+    """
+    rng = np.random.default_rng(1)
+    uniform = np.full(RANKS, 1.0 / RANKS)
+    parts = [worst_tail(rng.multinomial(REPLICATIONS, uniform, size=1000)) for _ in range(SIMULATIONS // 1000)]
+    return float(np.quantile(np.concatenate(parts), level))
+
+
+def worst_tails(table: pd.DataFrame) -> pd.Series:
+    counts = np.array([np.bincount(table[name], minlength=RANKS) for name in table])
+    return pd.Series(worst_tail(counts), index=table.columns)
+
+
+def plot(table: pd.DataFrame, gamma: float, name: str) -> None:
+    """ECDF minus the uniform one, with the simultaneous band."""
+    p = np.arange(1, RANKS) / RANKS
+    low, high = (binom.ppf(q, REPLICATIONS, p) / REPLICATIONS - p for q in (gamma / 2, 1 - gamma / 2))
+    figure, axes = plt.subplots(2, 4, figsize=(12, 5), sharex=True, sharey=True, layout="constrained")
+    for axis, column in zip(axes.flat, table, strict=True):
+        below = np.cumsum(np.bincount(table[column], minlength=RANKS))[:-1] / REPLICATIONS
+        axis.fill_between(p, low, high, color="#9ecae1", alpha=0.6, linewidth=0)
+        axis.step(p, below - p, where="mid", color="#08519c")
+        axis.set_title(column)
+    figure.supxlabel("fractional rank of the true value")
+    figure.supylabel("ECDF minus uniform")
+    OUTPUT.mkdir(exist_ok=True)
+    figure.savefig(OUTPUT / f"{name}.png", dpi=120)
+
+
+@pytest.fixture(scope="module")
+def gamma() -> float:
+    return critical_tail(LEVEL / 8)  # eight quantities share the level (Bonferroni)
+
+
+@pytest.mark.slow
+def test_ranks_are_uniform(ranks, gamma):
+    plot(ranks.right, gamma, "sbc_ranks")
+    found = worst_tails(ranks.right)
+    assert (found >= gamma).all(), f"outside the band (gamma = {gamma:.2g}):\n{found}"
+
+
+@pytest.mark.slow
+def test_wrong_draws_are_found(ranks, gamma):
+    """The same test with sigma 20% too large."""
+    plot(ranks.wrong_sigma, gamma, "sbc_ranks_wrong_sigma")
+    found = worst_tails(ranks.wrong_sigma)
+    assert found["sigma"] < gamma
+    assert found["log p(y | eta)"] < gamma
+
+
+@pytest.mark.slow
+def test_replications_compile_nothing(ranks):
+    assert ranks.compiled == []
