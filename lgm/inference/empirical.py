@@ -7,18 +7,19 @@ import jax.numpy as jnp
 import numpy as np
 
 from lgm import posterior
+from lgm.inference.ahead import jit
 from lgm.inference.draws import Draws, Points
 from lgm.inference.folded import FoldedMode
 from lgm.pattern import FloatArray
 from lgm.posterior import Posterior
 
 
-@jax.jit
+@jit
 def _effects(post: Posterior, theta: jax.Array, z: jax.Array) -> posterior.Effects:
     return posterior.effects(post, theta, z)
 
 
-@jax.jit
+@jit
 def _spread(post: Posterior, x: jax.Array, root: jax.Array) -> jax.Array:
     jacobian = jax.jacfwd(post.hyper.from_folded)(x)
     return jnp.sqrt(jnp.sum(jnp.square(jacobian @ root), axis=1))

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from scipy.optimize import minimize
 
 from lgm import posterior
+from lgm.inference.ahead import jit
 from lgm.inference.mode import Mode
 from lgm.pattern import FloatArray
 from lgm.posterior import Posterior
@@ -58,19 +59,19 @@ def log_density(post: Posterior, x: jax.Array, jacobian: bool) -> jax.Array:
     return value + post.hyper.log_jacobian_folded(x) if jacobian else value
 
 
-@partial(jax.jit, static_argnames="jacobian")
+@partial(jit, static_argnames="jacobian")
 def _value_and_grad(post: Posterior, x: jax.Array, jacobian: bool) -> tuple[jax.Array, jax.Array]:
     value, grad = jax.value_and_grad(log_density, argnums=1)(post, x, jacobian)
     fine = jnp.isfinite(value) & jnp.all(jnp.isfinite(grad))
     return jnp.where(fine, value, -jnp.inf), jnp.where(fine, grad, 0.0)
 
 
-@jax.jit
+@jit
 def _from_working(post: Posterior, x: jax.Array) -> jax.Array:
     return post.hyper.to_folded(post.hyper.natural(x))
 
 
-@jax.jit
+@jit
 def _natural(post: Posterior, x: jax.Array) -> jax.Array:
     return post.hyper.from_folded(x)
 

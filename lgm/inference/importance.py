@@ -25,6 +25,7 @@ from tqdm import tqdm
 
 from lgm import posterior
 from lgm.inference import pareto
+from lgm.inference.ahead import jit
 from lgm.inference.draws import Draws, Points
 from lgm.inference.folded import FoldedMode
 from lgm.pattern import FloatArray
@@ -84,7 +85,7 @@ class _Round(NamedTuple):
     draws: FloatArray  # (S, p + q, m)
 
 
-@partial(jax.jit, static_argnames="draws")
+@partial(jit, static_argnames="draws")
 def _evaluate(
     post: Posterior, x: jax.Array, key: jax.Array, counters: jax.Array, draws: int
 ) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:

@@ -11,6 +11,7 @@ from scipy.optimize import minimize
 
 from lgm import posterior
 from lgm.errors import IdentifiabilityError
+from lgm.inference.ahead import jit
 from lgm.pattern import FloatArray
 from lgm.posterior import Posterior
 
@@ -39,16 +40,16 @@ class Mode:
     gradient_norm: float
 
 
-value_and_grad = jax.jit(posterior.value_and_grad)
+value_and_grad = jit(posterior.value_and_grad)
 
 
-@jax.jit
+@jit
 def working_scale(post: Posterior, theta: jax.Array) -> jax.Array:
     """Theta from its natural to its working scale."""
     return post.hyper.working(theta)
 
 
-@jax.jit
+@jit
 def _prior_draw(post: Posterior, key: jax.Array) -> jax.Array:
     return post.hyper.sample(key)
 

@@ -26,7 +26,7 @@ from tqdm import tqdm
 
 from lgm.errors import ConvergenceWarning
 from lgm.inference import stretch
-from lgm.inference.ahead import Compiled
+from lgm.inference.ahead import Compiled, jit
 from lgm.inference.draws import Draws
 from lgm.inference.mode import Mode, value_and_grad, working_scale
 from lgm.inference.stretch import Stretched, log_density
@@ -177,7 +177,7 @@ def sample(
     return Draws(kept.theta, stats, step_size, total - draws, made < draws)
 
 
-@jax.jit
+@jit
 def _folded(post: Posterior, x: jax.Array) -> jax.Array:
     return post.hyper.to_folded(post.hyper.natural(x))
 

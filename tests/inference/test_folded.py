@@ -34,7 +34,7 @@ def mode_of(model: lgm.Model, jacobian: bool = False) -> folded.FoldedMode:
     ],
 )
 def test_flat_priors_give_reml(name: str, extra: dict) -> None:
-    """lme4's optimiser stops at a relative tolerance of about 1e-5 in its parameters; the log likelihood must not be lower."""
+    """lme4 stops at a relative tolerance of about 1e-5 in its parameters; the log likelihood must not be lower."""
     ref = reference(name)
     model = lgm.model(ref["formula"], lgm.load_dataset(ref["dataset"]), priors={**FLAT, **extra})
     found = mode_of(model)

@@ -46,7 +46,7 @@ def test_gradient_against_central_differences(target: stretch.Stretched) -> None
 
 
 def test_the_sign_of_a_standard_deviation_does_not_matter(target: stretch.Stretched) -> None:
-    """x and its mirror image at sd = 0 stand for one theta and have one density; so has x = 0 itself, which is finite."""
+    """x and its mirror image at sd = 0 stand for one theta, with one density; that of sd = 0 is finite."""
     with jax.enable_x64(True):
         x = np.array([1.2, 0.8, 0.1, 1.5])
         mirrored, zero = x * [-1, -1, 1, -1], x * [0, 1, 1, 1]
