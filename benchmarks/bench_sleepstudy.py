@@ -2,8 +2,8 @@
 
     python benchmarks/bench_sleepstudy.py [--runs 5] [--rival-python /path/to/python]
 
-Four chains of 1000 kept draws each. lgm runs with an empty compilation cache, and once more with a filled one. The rival
-needs an interpreter with bambi and nutpie (option, or LGM_RIVAL_PYTHON); without one only lgm is timed.
+Four chains of 1000 kept draws each. lgm runs with an empty compilation cache, and once more with a filled one. The
+rival needs an interpreter with bambi and nutpie (option, or LGM_RIVAL_PYTHON); without one only lgm is timed.
 """
 
 import argparse
