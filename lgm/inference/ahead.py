@@ -17,7 +17,7 @@ import jax.numpy as jnp
 
 # The kernel does the work, XLA's own code only leads up to it: optimising that code takes twice as long to compile and
 # saves a few per cent of a run.
-QUICK = {"xla_backend_optimization_level": 0}
+QUICK: dict[str, Any] = {"xla_backend_optimization_level": 0}
 jit = functools.partial(jax.jit, compiler_options=QUICK)
 
 
