@@ -131,7 +131,7 @@ def model(
     >>> import lgm
     >>> model = lgm.model("Yield ~ 1 + (1|Batch)", lgm.load_dataset("Dyestuff"))
     >>> round(model.log_likelihood({"sd(Intercept|Batch)": 40.0, "sigma": 50.0}), 3)
-    -165.084
+    -165.805
     """
     return _build(formula, data, family, priors, weights, env, missing, capture_context(1))
 

@@ -52,7 +52,7 @@ class Compiled:
     --------
     >>> import numpy as np
     >>> double = Compiled(lambda x: 2.0 * x)
-    >>> double.ahead(jax.ShapeDtypeStruct((2,), np.float32))
+    >>> _ = double.ahead(jax.ShapeDtypeStruct((2,), np.float32))
     >>> double(np.ones(2, np.float32)).tolist()
     [2.0, 2.0]
     """
