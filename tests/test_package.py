@@ -24,7 +24,7 @@ needs_wheel = pytest.mark.skipif(
 
 def run(code: str) -> str:
     """Output of code in a fresh interpreter, away from what this test session has imported."""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 
