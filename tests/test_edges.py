@@ -177,6 +177,6 @@ def test_the_libraries_are_not_imported():
         "g.graph([(1, 2)])\n"
         "print(sorted({'networkx', 'libpysal', 'polars', 'pyarrow'} & set(sys.modules)))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
+    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, timeout=120, check=True)
     # pandas itself imports pyarrow where it is installed.
     assert done.stdout.strip() in ("[]", "['pyarrow']")

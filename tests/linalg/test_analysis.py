@@ -116,7 +116,7 @@ def test_an_analysis_survives_pickling_into_another_process(tmp_path) -> None:
         "sym, values = pickle.load(open(sys.argv[1], 'rb'))\n"
         "print(float(jax.jit(lambda v: logdet(sym, v))(values)).hex())"
     )
-    found = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True)
+    found = subprocess.run([sys.executable, "-P", "-c", code, str(path)], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == float(logdet(sym, sym.values(matrix))).hex()
 
 
@@ -134,7 +134,11 @@ def test_a_persistent_compilation_cache_serves_a_new_process(tmp_path) -> None:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}  # finds the matrices of these tests
     outputs = {
         subprocess.run(
-            [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True, env=environment
+            [sys.executable, "-P", "-c", code, str(tmp_path)],
+            capture_output=True,
+            text=True,
+            check=True,
+            env=environment,
         ).stdout
         for _ in range(2)
     }

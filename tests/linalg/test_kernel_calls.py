@@ -143,5 +143,7 @@ def test_memory_does_not_grow() -> None:
         "print(peak() - before)"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    found = subprocess.run(
+        [sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True, env=environment
+    )
     assert int(found.stdout) < 2048  # KiB
