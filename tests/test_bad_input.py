@@ -388,7 +388,10 @@ def test_weights_of_dropped_rows_do_not_matter() -> None:
 
 # A level per row ------------------------------------------------------------------------------------------------------
 
-PER_LEVEL = "(1 | row) has as many levels (24) as there are rows (24), so the standard deviation of Intercept|row and sigma say the same."
+PER_LEVEL = (
+    "(1 | row) has as many levels as there are rows (24), so the standard deviation of Intercept|row and sigma "
+    "say the same."
+)
 
 
 def test_a_level_per_row_beside_a_free_sigma() -> None:
