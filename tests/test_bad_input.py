@@ -386,6 +386,22 @@ def test_weights_of_dropped_rows_do_not_matter() -> None:
         assert lgm.model("y ~ x", _with(x={3: np.nan}), weights=w).design.weights.tolist() == [2.0] * (N - 1)
 
 
+# Slopes whose covariate is far from zero ------------------------------------------------------------------------------
+
+
+def test_a_slope_on_years_warns_of_its_intercepts() -> None:
+    years = DATA.assign(year=2000.0 + np.arange(len(DATA)) % 8)
+    message = (
+        "in (year | g), `year` is far from zero, so sd(Intercept|g) is the spread of extrapolations to year = 0, which "
+        "its default prior does not expect. Centre it, as in (center(year) | g), or give sd(Intercept|g) a prior."
+    )
+    with pytest.warns(lgm.DataWarning, match=re.escape(message)):
+        lgm.model("y ~ year + (year|g)", years)
+    lgm.model("y ~ year + (center(year)|g)", years)  # warnings are errors here
+    lgm.model("y ~ year + (0 + year|g)", years)
+    lgm.model("y ~ year + (year|g)", years, priors={"sd(Intercept|g)": lgm.priors.half_normal(1000)})
+
+
 # A level per row ------------------------------------------------------------------------------------------------------
 
 PER_LEVEL = (
@@ -474,6 +490,7 @@ def _new_message(formula: str, new: Any) -> str:
     return str(caught.value)
 
 
+@pytest.mark.filterwarnings("ignore:.*is far from zero:lgm.DataWarning")
 def test_new_data_without_a_column() -> None:
     message = _new_message("y ~ x + s(z) + (log|g)", DATA[["x", "t"]])
     assert message == "new_data lacks the column(s) log, g, z. It has: x, t."

@@ -179,6 +179,7 @@ def test_terms_stand_in_the_order_of_the_formula() -> None:
         np.testing.assert_array_equal(design.Z.toarray()[:, place], term.z.toarray())
 
 
+@pytest.mark.filterwarnings("ignore:.*is far from zero:lgm.DataWarning")
 def test_what_is_stored_depends_on_structure_not_on_values() -> None:
     other = DATA.assign(x=DATA["x"] + 10.0, z=DATA["z"] * 0.0 + np.arange(N))
     for formula in ("y ~ x + f:x + (x|a) + (0 + f:x|b)", "y ~ x*z + (x:z||a)"):

@@ -162,6 +162,7 @@ def test_chunks_do_not_matter(monkeypatch):
     assert np.all(np.ptp([other.draws, whole.draws], axis=0)[:, :3] > 1e-6)
 
 
+@pytest.mark.filterwarnings("ignore:.*is far from zero:lgm.DataWarning")
 def test_columns_far_from_zero():
     """``x + 1e4``: the same slopes and effects; the intercept (and those of the groups) move along the line."""
     near, far = model("flat"), model("flat", 1e4)
