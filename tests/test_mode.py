@@ -41,14 +41,15 @@ def dense_density(x: np.ndarray) -> float:
     columns, theta = np.column_stack([np.ones(days.size), days]), np.exp(x)
     V = dense.group(data["Subject"].cat.codes, columns, theta[:2]) + theta[2] ** 2 * np.eye(days.size)
     V = V + columns @ np.diag([1000.0**2, 100.0**2]) @ columns.T
-    return float(dense.restricted(y, np.zeros((days.size, 0)), V) + np.sum(np.log(RATES) - RATES * theta + x))
+    value, _ = dense.restricted(y, np.zeros((days.size, 0)), V)
+    return float(value + np.sum(np.log(RATES) - RATES * theta + x))
 
 
 def test_equals_a_dense_optimiser(found: mode.Mode) -> None:
     """A search without derivatives, in whitened coordinates z, where the log density is about ``-z'z / 2``.
 
-    Its values are good to about 1e-9, so it finds the place of the mode to ``sqrt(2e-9) = 4e-5``; second differences with
-    step 0.02 err by ``4e-9 / 0.02^2 = 1e-5`` from rounding and by ``0.02^2 = 4e-4`` times fourth derivatives of order one.
+    Its values are good to about 1e-9, so it finds the mode to ``sqrt(2e-9) = 4e-5``. Second differences with
+    step 0.02 err by ``4e-9 / 0.02^2 = 1e-5`` from rounding and by 4e-4 times fourth derivatives of order one.
     """
 
     def falls(z: np.ndarray) -> float:

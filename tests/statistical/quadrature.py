@@ -48,17 +48,36 @@ def log_evidence(
     return -0.5 * (np.log(variances).sum(axis=-1) + np.linalg.slogdet(information)[1] + misfit)
 
 
+def two_sds(
+    y: np.ndarray, x: np.ndarray, fixed_sds: np.ndarray, structure: np.ndarray, rate: float
+) -> dict[str, dict[str, float]]:
+    """``y ~ N(x beta, sd^2 structure + sigma^2 I)``: beta normal(0, fixed_sds), sd and sigma exponential(rate)."""
+    sizes, basis = np.linalg.eigh(structure)
+    log_sd = log_sigma = np.linspace(-9.0, 3.0, 300) - np.log(rate)  # below: less than 1e-4 of the mass
+    sd, sigma = np.meshgrid(np.exp(log_sd), np.exp(log_sigma), indexing="ij")
+    variances = sd[..., None] ** 2 * np.maximum(sizes, 0.0) + sigma[..., None] ** 2
+    density = log_evidence(y, x, np.diag(fixed_sds**-2.0), basis, variances)
+    density += np.log(sd) + np.log(sigma) - rate * (sd + sigma)
+    return dict(zip(("sd", "sigma"), marginals(density, (log_sd, log_sigma), (np.exp, np.exp)), strict=True))
+
+
 def one_way(y: np.ndarray, group: np.ndarray, intercept_sd: float, rate: float) -> dict[str, dict[str, float]]:
     """``y ~ 1 + (1|group)``, intercept normal(0, intercept_sd), both sds exponential(rate)."""
     indicator = (group[:, None] == np.unique(group)).astype(float)
-    sizes, basis = np.linalg.eigh(indicator @ indicator.T)
-    scale = 1.0 / rate
-    log_sd, log_sigma = np.linspace(np.log(scale) - 14, np.log(scale) + 4, 300), np.log(scale) + np.linspace(-3, 4, 400)
-    sd, sigma = np.meshgrid(np.exp(log_sd), np.exp(log_sigma), indexing="ij")
-    variances = sd[..., None] ** 2 * np.maximum(sizes, 0.0) + sigma[..., None] ** 2
-    density = log_evidence(y, np.ones((y.size, 1)), np.eye(1) / intercept_sd**2, basis, variances)
-    density += np.log(sd) + np.log(sigma) - rate * (sd + sigma)
-    return dict(zip(("sd", "sigma"), marginals(density, (log_sd, log_sigma), (np.exp, np.exp)), strict=True))
+    return two_sds(y, np.ones((y.size, 1)), np.array([intercept_sd]), indicator @ indicator.T, rate)
+
+
+def icar(
+    y: np.ndarray, x: np.ndarray, fixed_sds: np.ndarray, edges: np.ndarray, rate: float
+) -> dict[str, dict[str, float]]:
+    """``y = x beta + icar(region) + noise``, one row per region and edges (m, 2) from 0."""
+    laplacian = np.zeros((y.size, y.size))
+    for i, j in edges:
+        laplacian[[i, j], [i, j]] += 1.0
+        laplacian[[i, j], [j, i]] -= 1.0
+    covariance = np.linalg.pinv(laplacian, hermitian=True)
+    scaled = covariance / np.exp(np.mean(np.log(np.diag(covariance))))
+    return two_sds(y, x, fixed_sds, scaled, rate)
 
 
 def ar1_and_noise(
