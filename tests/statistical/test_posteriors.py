@@ -260,7 +260,7 @@ def test_chains_agree_and_nothing_diverges(case):
     assert fitted(case).draws.stats["diverging"].mean() < 0.005
 
 
-@pytest.mark.parametrize("name", [n for n in REFERENCES if "bayes_exact" in n])
+@pytest.mark.parametrize("name", _slow(n for n in REFERENCES if "bayes_exact" in n))
 def test_quadrature_agrees_with_the_stored_one(name):
     """Two codes and two grids, by their moments, which do not suffer from cells; Lake Huron's ends above sigma = 0."""
     stored, fine = reference(name)["posterior"], finer(name)
