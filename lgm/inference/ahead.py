@@ -15,9 +15,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-# The kernel does the work, XLA's own code only leads up to it: optimising that code takes twice as long to compile and
-# saves a few per cent of a run.
+# The kernel does the work, and XLA's own code only leads up to it. Optimising that code doubles the time of
+# compilation; in loops it repays the first level and no more, in functions that run a few times not even that.
 QUICK: dict[str, Any] = {"xla_backend_optimization_level": 0}
+LOOPS: dict[str, Any] = {"xla_backend_optimization_level": 1}
 jit = functools.partial(jax.jit, compiler_options=QUICK)
 
 
@@ -47,6 +48,8 @@ class Compiled:
         Pure; positional arguments are pytrees of arrays, keyword arguments are static and hashable.
     donate : tuple of int
         Arguments whose memory the result may use.
+    options : dict
+        Of XLA's compiler.
 
     Examples
     --------
@@ -57,8 +60,10 @@ class Compiled:
     [2.0, 2.0]
     """
 
-    def __init__(self, function: Callable[..., Any], donate: tuple[int, ...] = ()) -> None:
-        self._function, self._donate = function, donate
+    def __init__(
+        self, function: Callable[..., Any], donate: tuple[int, ...] = (), options: dict[str, Any] = QUICK
+    ) -> None:
+        self._function, self._donate, self._options = function, donate, options
         self._known: dict[Any, Future[Any]] = {}
         self._lock = threading.Lock()
 
@@ -83,7 +88,7 @@ class Compiled:
             function = functools.wraps(self._function)(functools.partial(self._function, **static))
             specs = [jax.ShapeDtypeStruct(shape, dtype) for shape, dtype in kinds]
             lowered = jax.jit(function, donate_argnums=self._donate).lower(*jax.tree.unflatten(structure, specs))
-            future.set_result(lowered.compile(compiler_options=QUICK))
+            future.set_result(lowered.compile(compiler_options=self._options))
         except BaseException as error:
             future.set_exception(error)
             raise

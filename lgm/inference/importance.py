@@ -25,7 +25,7 @@ from tqdm import tqdm
 
 from lgm import posterior
 from lgm.inference import pareto
-from lgm.inference.ahead import jit
+from lgm.inference.ahead import LOOPS, jit
 from lgm.inference.draws import Draws, Points
 from lgm.inference.folded import FoldedMode
 from lgm.pattern import FloatArray
@@ -85,7 +85,7 @@ class _Round(NamedTuple):
     draws: FloatArray  # (S, p + q, m)
 
 
-@partial(jit, static_argnames="draws")
+@partial(jit, static_argnames="draws", compiler_options=LOOPS)
 def _evaluate(
     post: Posterior, x: jax.Array, key: jax.Array, counters: jax.Array, draws: int
 ) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:

@@ -26,7 +26,7 @@ from tqdm import tqdm
 
 from lgm.errors import ConvergenceWarning
 from lgm.inference import stretch
-from lgm.inference.ahead import Compiled, jit
+from lgm.inference.ahead import LOOPS, Compiled, jit
 from lgm.inference.draws import Draws
 from lgm.inference.mode import Mode, value_and_grad, working_scale
 from lgm.inference.stretch import Stretched, log_density
@@ -79,7 +79,7 @@ def _start(target: Stretched, points: ParamInfo, keys: jax.Array, warmup: int) -
     return jax.vmap(one)(points, keys)
 
 
-@partial(Compiled, donate=(1,))
+@partial(Compiled, donate=(1,), options=LOOPS)
 def _block(target: Stretched, states: Any, warmup: int, length: int) -> tuple[Any, _Trace]:
     _, step = _kernel(warmup)
 
