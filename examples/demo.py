@@ -46,7 +46,6 @@ def infant_deaths(counties: pd.DataFrame, neighbours: lgm.Graph) -> None:
         "rate ~ period + (1|county) + s(nonwhite) + icar(id, neighbours)",
         data=data,
         weights="size",
-        draws=2500,
         seed=1,
     )
     print(fit)

@@ -313,3 +313,8 @@ def kind_of(values: pd.Series) -> str:
 def listed(names: Sequence[Any], limit: int = 12) -> str:
     """The first few names, for a message."""
     return ", ".join(str(name) for name in names[:limit]) + (", ..." if len(names) > limit else "")
+
+
+def counted(n: int, noun: str) -> str:
+    """A number with its noun, such as ``"1 level"`` or ``"2 levels"``."""
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"

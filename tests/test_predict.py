@@ -82,7 +82,7 @@ def test_a_multiindex_is_kept(groups: lgm.Fit, new: pd.DataFrame) -> None:
 
 
 def test_a_new_level_varies_as_its_population(groups: lgm.Fit, new: pd.DataFrame) -> None:
-    with pytest.warns(lgm.PredictionWarning, match=r"2 new level\(s\) of g \(.*\): .*drawn from the population"):
+    with pytest.warns(lgm.PredictionWarning, match=r"2 new levels of g \(.*\): .*drawn from the population"):
         found = groups.predict(new.assign(g=["z", "y", "z"]))
     population = groups.predict(new, include_group_specific=False)
     np.testing.assert_allclose(found["mean"], population["mean"], rtol=1e-12)

@@ -9,6 +9,7 @@ import scipy.sparse as sp
 
 from lgm.errors import DataError
 from lgm.formula import Call
+from lgm.frame import counted
 from lgm.graphs import Graph, as_graph
 from lgm.pattern import FloatArray, IntArray
 from lgm.precision.icar import icar
@@ -51,8 +52,8 @@ class ArealTerm:
     def size(self) -> str:
         """The graph in words."""
         g = self.graph
-        islands = f", {len(g.islands)} island(s)" if g.islands else ""
-        return f"{g.n} regions, {len(g.edges)} edges, {g.n_components} component(s){islands}"
+        islands = f", {counted(len(g.islands), 'island')}" if g.islands else ""
+        return f"{g.n} regions, {counted(len(g.edges), 'edge')}, {counted(g.n_components, 'component')}{islands}"
 
     def encode(self, scope: Scope) -> Encoded:
         """Columns at other rows; every region of the graph is known."""

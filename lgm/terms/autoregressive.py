@@ -11,6 +11,7 @@ import scipy.sparse as sp
 
 from lgm.errors import DataError
 from lgm.formula import Call
+from lgm.frame import counted
 from lgm.pattern import FloatArray
 from lgm.precision.ar import Ar1
 from lgm.priors import pc_corr
@@ -54,7 +55,7 @@ class AutoregressiveTerm:
         z = one_hot(codes, self.timeline.n)
         if new.size == 0:
             return Encoded(z)
-        what = f"{new.size} value(s) of {self.piece.text} that the data do not have"
+        what = f"{counted(new.size, 'value')} of {self.piece.text} that the data do not have"
         return Encoded(z, novel=Novel(what, one_hot(new_codes, new.size), self._continuation(new), population=False))
 
     def _continuation(self, new: FloatArray) -> Draw:

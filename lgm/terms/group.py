@@ -12,7 +12,7 @@ from formulaic import ModelSpec
 
 from lgm.errors import DataError, IdentifiabilityError
 from lgm.formula import Bar
-from lgm.frame import listed
+from lgm.frame import counted, listed
 from lgm.pattern import FloatArray, IntArray
 from lgm.precision.correlated import Correlated
 from lgm.precision.iid import Iid
@@ -69,7 +69,7 @@ class GroupTerm:
         z = _spread(columns, known, self.grouping.n)
         if not labels.size:
             return Encoded(z)
-        what = f"{len(labels)} new level(s) of {self.bar.group_name} ({listed(labels.tolist(), 5)})"
+        what = f"{counted(len(labels), 'new level')} of {self.bar.group_name} ({listed(labels.tolist(), 5)})"
         return Encoded(z, novel=Novel(what, _spread(columns, new, len(labels)), self._draw, population=True))
 
     def _draw(

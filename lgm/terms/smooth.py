@@ -8,6 +8,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from lgm.formula import Call
+from lgm.frame import counted
 from lgm.pattern import FloatArray
 from lgm.precision.iid import Iid
 from lgm.scope import Scope, option
@@ -53,7 +54,7 @@ class SmoothTerm:
         x = scope.numbers(self.piece, f"the variable of {self.label}")
         outside = int(np.count_nonzero(self.basis.outside(x)))
         low, high = self.basis.range
-        note = f"{self.label}: {outside} row(s) lie outside the data's range {low:g} to {high:g}: extrapolated"
+        note = f"{self.label}: {counted(outside, 'row')} outside the data's range {low:g} to {high:g}: extrapolated"
         return Encoded(
             sp.csc_array(self.basis.evaluate(x)), {name: x for name in self.null}, notes=(note,) if outside else ()
         )

@@ -11,6 +11,7 @@ import scipy.sparse as sp
 
 from lgm.errors import DataError
 from lgm.formula import Call
+from lgm.frame import counted
 from lgm.pattern import FloatArray
 from lgm.precision import rw
 from lgm.precision.intrinsic import Structure
@@ -60,7 +61,7 @@ class WalkTerm:
         z = one_hot(codes, self.timeline.n)
         if new.size == 0:
             return Encoded(z, null)
-        what = f"{new.size} value(s) of {self.piece.text} that the data do not have"
+        what = f"{counted(new.size, 'value')} of {self.piece.text} that the data do not have"
         return Encoded(z, null, Novel(what, one_hot(new_codes, new.size), self._continuation(new), population=False))
 
     def _continuation(self, new: FloatArray) -> Draw:

@@ -94,7 +94,7 @@ def test_new_levels() -> None:
     assert encoded.z.toarray().tolist() == [[0, 0, 1, 5, 0, 0], [0] * 6, [0] * 6, [0] * 6]
     novel = encoded.novel
     assert novel is not None and novel.population
-    assert novel.what == "2 new level(s) of g (8, 9)" or novel.what == "2 new level(s) of g (9, 8)"
+    assert novel.what == "2 new levels of g (8, 9)" or novel.what == "2 new levels of g (9, 8)"
     first = novel.what.index("9") < novel.what.index("8")
     nine, eight = (slice(0, 2), slice(2, 4)) if first else (slice(2, 4), slice(0, 2))
     z = novel.z.toarray()
@@ -109,14 +109,14 @@ def test_partly_new_combinations() -> None:
     (encoded,) = encode(design, new).encoded
     labels = design.terms[0].variables[0].labels.tolist()
     assert [labels[i] for i in np.flatnonzero(encoded.z.toarray().sum(axis=0))] == ["p:3", "q:2"]
-    assert encoded.novel is not None and encoded.novel.what == "2 new level(s) of a:b (p:9, r:1)"
+    assert encoded.novel is not None and encoded.novel.what == "2 new levels of a:b (p:9, r:1)"
     assert encoded.novel.z.toarray().tolist() == [[0, 0], [1, 0], [0, 1], [0, 0], [0, 1]]
 
 
 def test_a_known_pair_of_levels_that_never_met_is_new() -> None:
     design = _design("y ~ (1|a:b)", a=np.repeat(list("pq"), 6), b=np.repeat([1, 2, 3, 4], 3))
     (encoded,) = encode(design, pd.DataFrame({"a": ["p"], "b": [4]})).encoded
-    assert encoded.novel is not None and encoded.novel.what == "1 new level(s) of a:b (p:4)"
+    assert encoded.novel is not None and encoded.novel.what == "1 new level of a:b (p:4)"
 
 
 def test_equal_numbers_of_different_types_are_one_level() -> None:

@@ -64,7 +64,7 @@ def test_walks_continue_at_new_values(right: str) -> None:
     known[0, times.index(2)] = known[4, times.index(4)] = 1.0
     np.testing.assert_array_equal(encoded.z.toarray(), known)
     assert encoded.novel is not None and not encoded.novel.population
-    assert encoded.novel.what == "2 value(s) of t that the data do not have"
+    assert encoded.novel.what == "2 values of t that the data do not have"
     assert encoded.novel.z.toarray().tolist() == [[0, 0], [1, 0], [0, 1], [1, 0], [0, 0]]
 
 
@@ -97,7 +97,7 @@ def test_smooths_have_the_columns_of_their_basis(kind: str) -> None:
     np.testing.assert_allclose(rows.encoded[0].z.toarray(), basis.evaluate([0.5, 0.1, 2.0, -1.0]))
     assert rows.X.toarray()[:, 1].tolist() == [0.5, 0.1, 2.0, -1.0]
     (note,) = rows.encoded[0].notes
-    assert note.startswith("s(x): 2 row(s) lie outside the data's range") and note.endswith("extrapolated")
+    assert note.startswith("s(x): 2 rows outside the data's range") and note.endswith("extrapolated")
 
 
 def test_arguments_by_position_or_by_keyword() -> None:
