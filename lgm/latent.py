@@ -72,7 +72,7 @@ def _variance_size(post: Posterior, thetas: int) -> int:
 
 
 def prepare(post: Posterior, thetas: int) -> None:
-    """Compile what `draw_effects` will call for so many thetas, from shapes alone."""
+    """Begin to compile what `draw_effects` will call for so many thetas, from shapes alone."""
     p, size = post.dim - sum(t.n for t in post.templates), _draw_size(post)
     shape = jax.ShapeDtypeStruct
     with jax.enable_x64(True):

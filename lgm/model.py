@@ -18,8 +18,7 @@ from lgm import defaults, design, formula, latent, posterior
 from lgm.analyse import Analysed, analyse
 from lgm.design import Design
 from lgm.errors import DataWarning, IdentifiabilityError, IdentifiabilityWarning, LgmError, PriorError
-from lgm.inference.ahead import in_background
-from lgm.inference.engine import METHODS, Settings, run
+from lgm.inference.engine import METHODS, Settings, prepare, run
 from lgm.priors import Fixed, Flat, Normal
 from lgm.record import names_used
 from lgm.results import Fit, Inputs
@@ -77,7 +76,7 @@ def fit(
     chains, draws : int
         Chains, and kept draws per chain; the other engines return ``chains * draws`` draws as one chain.
     warmup : int, optional
-        Adaptation draws per chain, by default 200.
+        Adaptation draws per chain, by default 300.
     interval : float
         Probability of the equal-tailed intervals in tables and plots.
     seed : int, optional
@@ -262,9 +261,10 @@ class Model:
                 'Accepted: a proper prior, or method="mode".'
             )
         post = self.analysed.posterior
-        if method == "nuts":
-            in_background(lambda: latent.prepare(post, chains * draws))
         settings = Settings(method, chains, draws, warmup, seed, progress, fallback)
+        prepare(post, settings)
+        if method == "nuts":
+            latent.prepare(post, chains * draws)
         found, kept, used = run(post, defaults.starts(self.design, self.prior.theta), settings)
         return Fit(self.design, self.prior, self.analysed, self.inputs, found, kept, interval, seed, used)
 

@@ -213,9 +213,7 @@ def test_a_smooth_is_continued_by_a_line_and_says_so() -> None:
     data["y"] += np.sin(6 * data.x)
     fit = around(lgm.model("y ~ s(log(x))", data), {"sd(s(log(x)))": 1.0, "sigma": 1.0}, draws=FEW)
     beyond = np.exp([0.8, 0.9, 1.0])
-    with pytest.warns(
-        lgm.PredictionWarning, match=r"3 row\(s\) lie outside the data's range 0 to 0.693147: extrapolated"
-    ):
+    with pytest.warns(lgm.PredictionWarning, match=r"3 rows outside the data's range 0 to 0.693147: extrapolated"):
         found = fit.predict(pd.DataFrame({"x": beyond}))["mean"].to_numpy()
     np.testing.assert_allclose(found[2] - found[1], found[1] - found[0], rtol=1e-8)
     with warnings.catch_warnings():

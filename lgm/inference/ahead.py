@@ -1,7 +1,8 @@
 """Compiled functions whose compilation can begin before their arguments are known.
 
-XLA compiles outside Python's lock, so what a fit will need can be compiled while it searches the mode. A function is
-compiled once for each structure of its arguments (shapes and static parts), like a jitted one.
+Tracing a function is Python, compiling it is not: XLA works outside Python's lock. So what a fit will need is traced
+from shapes alone at its beginning, and compiled by other threads while the mode is searched. A function is compiled once
+for each structure of its arguments (shapes and static parts), like a jitted one.
 """
 
 from __future__ import annotations
@@ -23,20 +24,26 @@ jit = functools.partial(jax.jit, compiler_options=QUICK)
 
 
 @functools.cache
-def _pool() -> ThreadPoolExecutor:
+def _compilers() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(max_workers=2, thread_name_prefix="lgm-compile")
 
 
-def in_background(task: Callable[[], Any]) -> None:
-    """Run something in a thread of its own; whoever needs its result asks for it again and meets its errors there."""
+class _Program:
+    """A function on its way to being compiled for one structure of its arguments."""
 
-    def quietly() -> None:
-        try:
-            task()
-        except Exception:  # noqa: BLE001 - raised again, in the foreground, by the call that needs the result
-            pass
+    def __init__(self) -> None:
+        self.result_shapes: Future[Any] = Future()
+        self.executable: Future[Any] = Future()
 
-    _pool().submit(quietly)
+    @property
+    def failed(self) -> bool:
+        return self.executable.done() and self.executable.exception() is not None
+
+    def fail(self, error: BaseException) -> None:
+        """Let everybody who waits know."""
+        for future in (self.result_shapes, self.executable):
+            if not future.done():
+                future.set_exception(error)
 
 
 class Compiled:
@@ -64,35 +71,49 @@ class Compiled:
         self, function: Callable[..., Any], donate: tuple[int, ...] = (), options: dict[str, Any] = QUICK
     ) -> None:
         self._function, self._donate, self._options = function, donate, options
-        self._known: dict[Any, Future[Any]] = {}
+        self._known: dict[Any, _Program] = {}
         self._lock = threading.Lock()
 
     def __call__(self, *args: Any, **static: Any) -> Any:
         """Call, compiling first if that is still to be done, or waiting for the thread that is at it."""
-        return self._compiled(args, static).result()(*args)
+        return self._program(args, static, wait=True).executable.result()(*args)
 
     def ahead(self, *args: Any, **static: Any) -> Any:
-        """Compile for arguments of these shapes (arrays or `jax.ShapeDtypeStruct`); returns shapes of the result."""
-        return self._compiled(args, static).result().out_info
+        """Begin to compile for arguments of these shapes (arrays or `jax.ShapeDtypeStruct`).
 
-    def _compiled(self, args: Any, static: dict[str, Any]) -> Future[Any]:
+        Returns the shapes of the result, as soon as the function is traced.
+        """
+        return self._program(args, static, wait=False).result_shapes.result()
+
+    def _program(self, args: Any, static: dict[str, Any], *, wait: bool) -> _Program:
         leaves, structure = jax.tree.flatten(args)
         kinds = tuple((jnp.shape(leaf), _dtype(leaf)) for leaf in leaves)
         key = (structure, kinds, tuple(sorted(static.items())))
         with self._lock:
-            future = self._known.get(key)
-            if future is not None and not (future.done() and future.exception()):
-                return future
-            future = self._known[key] = Future()
+            program = self._known.get(key)
+            if program is not None and not program.failed:
+                return program
+            program = self._known[key] = _Program()
         try:
             function = functools.wraps(self._function)(functools.partial(self._function, **static))
             specs = [jax.ShapeDtypeStruct(shape, dtype) for shape, dtype in kinds]
             lowered = jax.jit(function, donate_argnums=self._donate).lower(*jax.tree.unflatten(structure, specs))
-            future.set_result(lowered.compile(compiler_options=self._options))
+            program.result_shapes.set_result(lowered.out_info)
         except BaseException as error:
-            future.set_exception(error)
+            program.fail(error)
             raise
-        return future
+        if wait:
+            self._finish(lowered, program)
+        else:
+            _compilers().submit(self._finish, lowered, program)
+        return program
+
+    def _finish(self, lowered: Any, program: _Program) -> None:
+        try:
+            program.executable.set_result(lowered.compile(compiler_options=self._options))
+        except BaseException as error:
+            program.fail(error)
+            raise
 
 
 def _dtype(leaf: Any) -> Any:

@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 from lgm.errors import ConvergenceWarning
 from lgm.inference import empirical, importance, nuts, pareto
-from lgm.inference.ahead import in_background
 from lgm.inference.draws import Draws
 from lgm.inference.folded import find_folded_mode
 from lgm.inference.mode import Mode, find_mode
@@ -39,6 +38,12 @@ class Run(NamedTuple):
     method: str
 
 
+def prepare(post: Posterior, settings: Settings) -> None:
+    """Begin to compile what `run` will need last."""
+    if settings.method == "nuts" and post.hyper.working_size:
+        nuts.prepare(post, chains=settings.chains, warmup=settings.warmup)
+
+
 def run(post: Posterior, start: FloatArray, settings: Settings) -> Run:
     """Find the mode and draw theta with the engine that the settings name.
 
@@ -61,7 +66,6 @@ def run(post: Posterior, start: FloatArray, settings: Settings) -> Run:
         if not _fall_back(kept, settings.fallback):
             return Run(mode, kept, settings.method)
         return Run(mode, _nuts(post, mode, settings, kept.theta[0, : settings.chains]), "nuts")
-    in_background(lambda: nuts.prepare(post, chains=settings.chains, warmup=settings.warmup))
     mode = find_mode(post, start)
     return Run(mode, _nuts(post, mode, settings, None), settings.method)
 
