@@ -1,8 +1,8 @@
 """Compiled functions whose compilation can begin before their arguments are known.
 
 Tracing a function is Python, compiling it is not: XLA works outside Python's lock. So what a fit will need is traced
-from shapes alone at its beginning, and compiled by other threads while the mode is searched. A function is compiled once
-for each structure of its arguments (shapes and static parts), like a jitted one.
+from shapes alone at its beginning, and compiled by other threads while the mode is searched. A function is compiled
+once for each structure of its arguments (shapes and static parts), like a jitted one.
 """
 
 from __future__ import annotations
