@@ -53,12 +53,12 @@ def in_turn(contenders: Sequence[Contender], runs: int) -> None:
 
 
 def table(contenders: Sequence[Contender]) -> str:
-    """Median, smallest and largest wall time, and the median of every stage."""
+    """Median, smallest and largest wall time, and the median of every stage (seconds unless its name says other)."""
     lines = []
     for c in contenders:
         spread = f"{min(c.walls):.2f} to {max(c.walls):.2f}"
         lines.append(f"{c.name:<28} {statistics.median(c.walls):6.2f} s  ({spread}, {len(c.walls)} runs)")
-        lines.extend(f"    {stage:<24} {c.median(stage):6.2f} s" for stage in c.stages[0])
+        lines.extend(f"    {stage:<24} {c.median(stage):9.3f}" for stage in c.stages[0])
     return "\n".join(lines)
 
 
