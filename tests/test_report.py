@@ -133,7 +133,7 @@ def test_text(fit: lgm.Fit) -> None:
     assert lines[2] == "Rows       38, 1 more without a response are predicted, 1 dropped (missing predictors)"
     assert lines[3].endswith("8 levels")
     assert lines[4] == "s(x)       tp basis, k=10"
-    assert lines[5] == "Draws      4 chains of 100 after 300 for warm-up (nuts, seed 1)"
+    assert lines[5] == "Draws      4 chains of 100 after 200 for warm-up (nuts, seed 1)"
     assert ["sigma", "half_normal(2)", "(given)"] in [line.split() for line in lines]
     assert lines[-1] == fit.verdict
     assert max(map(len, lines[:-1])) <= 100
