@@ -19,7 +19,7 @@ from scipy.optimize import minimize
 
 from lgm import posterior
 from lgm.inference.ahead import jit
-from lgm.inference.mode import Mode
+from lgm.inference.mode import Mode, folded_scale
 from lgm.pattern import FloatArray
 from lgm.posterior import Posterior
 
@@ -67,11 +67,6 @@ def _value_and_grad(post: Posterior, x: jax.Array, jacobian: bool) -> tuple[jax.
 
 
 @jit
-def _from_working(post: Posterior, x: jax.Array) -> jax.Array:
-    return post.hyper.to_folded(post.hyper.natural(x))
-
-
-@jit
 def _natural(post: Posterior, x: jax.Array) -> jax.Array:
     return post.hyper.from_folded(x)
 
@@ -96,7 +91,7 @@ def find_folded_mode(post: Posterior, start: Mode, *, jacobian: bool) -> FoldedM
         return float(value), np.asarray(grad)
 
     with jax.enable_x64(True):
-        x = np.asarray(_from_working(post, jnp.asarray(start.x)))
+        x = np.asarray(folded_scale(post, jnp.asarray(start.x)))
         folded = np.array(post.hyper.folded, dtype=bool)
         scale = np.where(folded, np.maximum(np.abs(x), 1e-8), 1.0)
         boundary = np.zeros(x.size, dtype=bool)

@@ -50,6 +50,12 @@ def working_scale(post: Posterior, theta: jax.Array) -> jax.Array:
 
 
 @jit
+def folded_scale(post: Posterior, x: jax.Array) -> jax.Array:
+    """Theta from its working to its folded scale."""
+    return post.hyper.to_folded(post.hyper.natural(x))
+
+
+@jit
 def _prior_draw(post: Posterior, key: jax.Array) -> jax.Array:
     return post.hyper.sample(key)
 

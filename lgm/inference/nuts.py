@@ -26,9 +26,9 @@ from tqdm import tqdm
 
 from lgm.errors import ConvergenceWarning
 from lgm.inference import stretch
-from lgm.inference.ahead import LOOPS, Compiled, jit
+from lgm.inference.ahead import LOOPS, Compiled
 from lgm.inference.draws import Draws
-from lgm.inference.mode import Mode, value_and_grad, working_scale
+from lgm.inference.mode import Mode, folded_scale, value_and_grad, working_scale
 from lgm.inference.stretch import Stretched, log_density
 from lgm.pattern import FloatArray
 from lgm.posterior import Posterior
@@ -151,7 +151,7 @@ def sample(
     """
     warmup = WARMUP if warmup is None else warmup
     with jax.enable_x64(True):
-        target = stretch.around(post, mode, np.asarray(_folded(post, jnp.asarray(mode.x))))
+        target = stretch.around(post, mode, np.asarray(folded_scale(post, jnp.asarray(mode.x))))
         state = _start(target, _starts(target, mode, chains, seed, start), _keys(seed, chains), warmup=warmup)
         blocks: list[_Trace] = []
         total = -(-warmup // BLOCK) * BLOCK + draws
@@ -175,11 +175,6 @@ def sample(
     stats = {name: value for name, value in kept._asdict().items() if name != "theta"}
     step_size = np.asarray(state.adapt_state.step_size)
     return Draws(kept.theta, stats, step_size, total - draws, made < draws)
-
-
-@jit
-def _folded(post: Posterior, x: jax.Array) -> jax.Array:
-    return post.hyper.to_folded(post.hyper.natural(x))
 
 
 def _starts(target: Stretched, mode: Mode, chains: int, seed: int, start: FloatArray | None) -> ParamInfo:
