@@ -14,12 +14,13 @@ import scipy.sparse as sp
 from lgm import linalg
 from lgm.design import Design
 from lgm.errors import DataError
+from lgm.hyperparameters import Hyperparameters, slot
 from lgm.linalg import constrained
 from lgm.pattern import FloatArray, IntArray, Pattern
 from lgm.posterior import BlockLayout, Posterior
 from lgm.precision.intrinsic import Intrinsic, Structure
 from lgm.precision.template import Template
-from lgm.priors import FixedEffectPrior, Hyperparameters, Normal, ThetaPrior, slot
+from lgm.priors import FixedEffectPrior, Normal, ThetaPrior
 from lgm.terms.block import Block
 from lgm.terms.fixed import standardise
 

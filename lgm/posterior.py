@@ -35,9 +35,9 @@ import jax
 import jax.numpy as jnp
 
 from lgm import linalg
+from lgm.hyperparameters import Hyperparameters
 from lgm.linalg import constrained
 from lgm.precision.template import Template
-from lgm.priors import Hyperparameters
 
 LOG_2PI = 1.8378770664093453
 

@@ -1,0 +1,322 @@
+"""Theta: its prior as one density, and the coordinates in which engines move.
+
+Theta is a row of *slots*, one per prior: a standard deviation, the correlations of a group, a value that is held.
+Priors are densities of *natural* values, those that are printed. There are two other coordinate systems, both of
+``working_size`` numbers:
+
+- *working*: the whole real line, by NumPyro's bijection onto the support. A standard deviation is on the log scale.
+- *folded*: the same, except that what lives on a half line is itself, given a sign that does not matter. Zero is an
+  ordinary point, and a proposal may straddle it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpyro.distributions as dist
+from numpyro.distributions import biject_to, constraints
+from numpyro.distributions.transforms import CorrCholeskyTransform
+from scipy.special import betaln
+
+from lgm.priors import Fixed, Flat, Lkj, ThetaPrior
+
+_HALF_LINES = (type(constraints.positive), type(constraints.nonnegative))
+
+
+class _FlatPositive(dist.Distribution):
+    """Improper: density one on the positive half line."""
+
+    support = constraints.positive
+
+    def log_prob(self, value: Any) -> jax.Array:
+        return jnp.zeros(jnp.shape(value))
+
+
+class _LkjCorrelation(dist.Distribution):
+    """The one correlation of two effects under an LKJ prior: density proportional to ``(1 - r^2)^(concentration - 1)``.
+
+    That is ``(r + 1) / 2 ~ Beta(concentration, concentration)``; the normalising constant is kept as a number, so that
+    evaluations do not compute it again.
+    """
+
+    arg_constraints = {"concentration": constraints.positive}
+    support = constraints.interval(-1.0, 1.0)
+    pytree_data_fields = ("concentration", "log_constant")
+
+    def __init__(self, concentration: float) -> None:
+        self.concentration = concentration
+        self.log_constant = float(-(2.0 * concentration - 1.0) * np.log(2.0) - betaln(concentration, concentration))
+        super().__init__(batch_shape=())
+
+    def log_prob(self, value: Any) -> jax.Array:
+        return self.log_constant + (self.concentration - 1.0) * jnp.log1p(-jnp.square(value))
+
+    def sample(self, key: jax.Array, sample_shape: tuple[int, ...] = ()) -> jax.Array:
+        return 2.0 * jax.random.beta(key, self.concentration, self.concentration, sample_shape) - 1.0
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Scalar:
+    """One hyperparameter with its distribution."""
+
+    distribution: dist.Distribution
+
+    size = 1
+    working_size = 1
+
+    @property
+    def half_line(self) -> bool:
+        """Whether the values are those from zero up."""
+        return isinstance(self.distribution.support, _HALF_LINES)
+
+    def natural(self, x: jax.Array) -> jax.Array:
+        """Working (1,) to natural (1,)."""
+        return biject_to(self.distribution.support)(x)
+
+    def working(self, value: jax.Array) -> jax.Array:
+        """Natural (1,) to working (1,)."""
+        return biject_to(self.distribution.support).inv(value)
+
+    def log_jacobian(self, x: jax.Array) -> jax.Array:
+        """``log |d natural / d working|``."""
+        transform = biject_to(self.distribution.support)
+        return transform.log_abs_det_jacobian(x[0], transform(x[0]))
+
+    def log_prior(self, value: jax.Array) -> jax.Array:
+        """Log density of the natural value; -inf outside the support, to which zero belongs as a half line's end."""
+        support = constraints.nonnegative if self.half_line else self.distribution.support
+        density = self.distribution.log_prob(value[0])
+        return jnp.where(support(value[0]) & ~jnp.isnan(density), density, -jnp.inf)
+
+    def log_prior_working(self, x: jax.Array) -> jax.Array:
+        """Log density of the working value, Jacobian included."""
+        return self.distribution.log_prob(self.natural(x)[0]) + self.log_jacobian(x)
+
+    def sample(self, key: jax.Array) -> jax.Array:
+        """One natural draw (1,)."""
+        return jnp.reshape(self.distribution.sample(key), (1,))
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Held:
+    """A hyperparameter that does not move: it has no working coordinate."""
+
+    value: jax.Array
+
+    size = 1
+    working_size = 0
+    half_line = False
+
+    def natural(self, x: jax.Array) -> jax.Array:
+        """The value, shape (1,)."""
+        return jnp.reshape(self.value, (1,))
+
+    def working(self, value: jax.Array) -> jax.Array:
+        """Nothing, shape (0,)."""
+        return jnp.zeros(0)
+
+    def log_jacobian(self, x: jax.Array) -> jax.Array:
+        """Zero."""
+        return jnp.zeros(())
+
+    def log_prior(self, value: jax.Array) -> jax.Array:
+        """Zero at the value, -inf elsewhere."""
+        return jnp.where(jnp.all(value == self.value), 0.0, -jnp.inf)
+
+    def log_prior_working(self, x: jax.Array) -> jax.Array:
+        """Zero."""
+        return jnp.zeros(())
+
+    def sample(self, key: jax.Array) -> jax.Array:
+        """The value, shape (1,)."""
+        return jnp.reshape(self.value, (1,))
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Correlations:
+    """The correlations of a group of q >= 3 effects under an LKJ prior.
+
+    Natural: the lower triangle of the correlation matrix C, row by row. Working: signed stick breaking, which gives the
+    rows of the factor L of ``C = L L'``.
+    """
+
+    concentration: jax.Array
+    q: int = field(metadata={"static": True})
+
+    half_line = False
+
+    @property
+    def size(self) -> int:
+        """Number of correlations."""
+        return self.q * (self.q - 1) // 2
+
+    @property
+    def working_size(self) -> int:
+        """Number of working coordinates."""
+        return self.size
+
+    def natural(self, x: jax.Array) -> jax.Array:
+        """Working (size,) to natural (size,)."""
+        return self._correlations(CorrCholeskyTransform()(x))
+
+    def working(self, value: jax.Array) -> jax.Array:
+        """Natural (size,) to working (size,)."""
+        return CorrCholeskyTransform().inv(self._factor(value))
+
+    def log_jacobian(self, x: jax.Array) -> jax.Array:
+        """``log |d natural / d working|``: that of the map to L, then of L to ``L L'``."""
+        transform = CorrCholeskyTransform()
+        factor = transform(x)
+        powers = np.arange(self.q - 1, -1, -1.0)  # |d(LL') / dL| = prod L_kk^(q - k), k from 1
+        return transform.log_abs_det_jacobian(x, factor) + jnp.sum(powers * jnp.log(jnp.diagonal(factor)))
+
+    def log_prior(self, value: jax.Array) -> jax.Array:
+        """LKJ log density of the correlations; -inf where the matrix is not positive definite."""
+        log_det = 2.0 * jnp.sum(jnp.log(jnp.diagonal(self._factor(value))))
+        at_identity = dist.LKJ(self.q, self.concentration).log_prob(jnp.eye(self.q))  # the normalising constant
+        density = at_identity + (self.concentration - 1.0) * log_det
+        return jnp.where(jnp.isfinite(log_det), density, -jnp.inf)
+
+    def log_prior_working(self, x: jax.Array) -> jax.Array:
+        """Log density of the working coordinates, Jacobian included; it keeps its digits where C is nearly singular."""
+        transform = CorrCholeskyTransform()
+        factor = transform(x)
+        density = dist.LKJCholesky(self.q, self.concentration).log_prob(factor)
+        return density + transform.log_abs_det_jacobian(x, factor)
+
+    def sample(self, key: jax.Array) -> jax.Array:
+        """One natural draw (size,)."""
+        return self._correlations(dist.LKJCholesky(self.q, self.concentration).sample(key))
+
+    def _correlations(self, factor: jax.Array) -> jax.Array:
+        return (factor @ factor.T)[np.tril_indices(self.q, -1)]
+
+    def _factor(self, value: jax.Array) -> jax.Array:
+        lower = jnp.zeros((self.q, self.q)).at[np.tril_indices(self.q, -1)].set(value)
+        return jnp.linalg.cholesky(lower + lower.T + jnp.eye(self.q))
+
+
+Slot = Scalar | Held | Correlations
+
+
+def slot(prior: ThetaPrior, q: int = 2) -> Slot:
+    """The slot of a prior.
+
+    Parameters
+    ----------
+    prior : prior of a hyperparameter
+    q : int
+        Number of correlated effects, for an LKJ prior.
+
+    Examples
+    --------
+    >>> from lgm.priors import lkj
+    >>> slot(lkj(2.0), 3).size
+    3
+    """
+    with jax.enable_x64(True):
+        if isinstance(prior, Fixed):
+            return Held(jnp.asarray(prior.value, dtype=jnp.float64))
+        if isinstance(prior, Flat):
+            return Scalar(_FlatPositive())
+        if isinstance(prior, Lkj) and q > 2:
+            return Correlations(jnp.asarray(prior.concentration, dtype=jnp.float64), q)
+        one = _LkjCorrelation(prior.concentration) if isinstance(prior, Lkj) else prior.distribution
+        return Scalar(jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype=jnp.float64), one))
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Hyperparameters:
+    """The prior of theta, slot by slot, and the maps between its coordinates.
+
+    Parameters
+    ----------
+    slots : tuple of Slot
+        In the order of theta.
+
+    Examples
+    --------
+    >>> from lgm.priors import exponential, fixed
+    >>> theta = Hyperparameters((slot(exponential(1.0)), slot(fixed(2.0))))
+    >>> with jax.enable_x64(True):
+    ...     theta.natural(jnp.array([0.0])).tolist()
+    [1.0, 2.0]
+    """
+
+    slots: tuple[Slot, ...]
+
+    @property
+    def size(self) -> int:
+        """Number of natural hyperparameters."""
+        return sum(s.size for s in self.slots)
+
+    @property
+    def working_size(self) -> int:
+        """Number of working coordinates, and of folded ones."""
+        return sum(s.working_size for s in self.slots)
+
+    @property
+    def folded(self) -> tuple[bool, ...]:
+        """Which folded coordinates are values on a half line, given a sign that does not matter."""
+        return tuple(s.half_line for s in self.slots for _ in range(s.working_size))
+
+    def natural(self, x: jax.Array) -> jax.Array:
+        """Working (working_size,) to natural (size,)."""
+        return _join(s.natural(part) for s, part in self._coordinates(x))
+
+    def working(self, theta: jax.Array) -> jax.Array:
+        """Natural (size,) to working (working_size,)."""
+        return _join(s.working(part) for s, part in self._values(theta))
+
+    def from_folded(self, x: jax.Array) -> jax.Array:
+        """Folded (working_size,) to natural (size,)."""
+        return _join(jnp.abs(part) if s.half_line else s.natural(part) for s, part in self._coordinates(x))
+
+    def to_folded(self, theta: jax.Array) -> jax.Array:
+        """Natural (size,) to folded (working_size,)."""
+        return _join(part if s.half_line else s.working(part) for s, part in self._values(theta))
+
+    def log_jacobian_folded(self, x: jax.Array) -> jax.Array:
+        """``log |d natural / d folded|``."""
+        return _sum(s.log_jacobian(part) for s, part in self._coordinates(x) if not s.half_line)
+
+    def log_prior(self, theta: jax.Array) -> jax.Array:
+        """Log prior density of theta on the natural scale, no Jacobian."""
+        return _sum(s.log_prior(part) for s, part in self._values(theta))
+
+    def log_prior_working(self, x: jax.Array) -> jax.Array:
+        """Log prior density of the working coordinates, Jacobian included."""
+        return _sum(s.log_prior_working(part) for s, part in self._coordinates(x))
+
+    def sample(self, key: jax.Array) -> jax.Array:
+        """One draw of theta from its prior, natural (size,)."""
+        keys = jax.random.split(key, len(self.slots))
+        return _join(s.sample(k) for s, k in zip(self.slots, keys, strict=True))
+
+    def _coordinates(self, x: jax.Array) -> list[tuple[Slot, jax.Array]]:
+        return _parts(self.slots, x, [s.working_size for s in self.slots])
+
+    def _values(self, theta: jax.Array) -> list[tuple[Slot, jax.Array]]:
+        return _parts(self.slots, theta, [s.size for s in self.slots])
+
+
+def _parts(slots: Sequence[Slot], x: jax.Array, sizes: Sequence[int]) -> list[tuple[Slot, jax.Array]]:
+    ends = np.cumsum([0, *sizes])
+    return [(s, x[a:b]) for s, a, b in zip(slots, ends[:-1], ends[1:], strict=True)]
+
+
+def _join(parts: Iterable[jax.Array]) -> jax.Array:
+    return jnp.concatenate([jnp.zeros(0), *parts])
+
+
+def _sum(parts: Iterable[jax.Array]) -> jax.Array:
+    return sum(parts, jnp.zeros(()))
