@@ -46,7 +46,9 @@ def evidence(fit: Fit) -> Evidence:
     if points is None or not np.isfinite(points.log_evidence):
         post = fit.analysed.posterior
         mode = find_folded_mode(post, fit.mode, jacobian=True)
-        points, _ = importance.weighted_points(post, mode, draws=1, seed=fit.seed, progress=False)
+        points, _, stopped = importance.weighted_points(post, mode, draws=1, seed=fit.seed, progress=False)
+        if stopped:
+            raise KeyboardInterrupt
     return Evidence(points.log_evidence, points.log_evidence_se, points.k, points.log_weights.size)
 
 

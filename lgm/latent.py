@@ -13,11 +13,13 @@ import numpy.typing as npt
 from lgm.analyse import Analysed
 from lgm.inference.ahead import Compiled
 from lgm.inference.draws import Draws
+from lgm.inference.keys import key
 from lgm.pattern import FloatArray
 from lgm.posterior import Posterior, effects, variances
 
 CHUNK_BYTES = 64e6  # of intermediate results held at once
-VARIANCE_DRAWS = 200  # thetas over which conditional variances are averaged
+VARIANCE_DRAWS = 200  # most thetas over which conditional variances are averaged
+SD_ERROR = 0.005  # relative Monte Carlo error of every sd at which the average is good enough
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,8 @@ class EffectDraws:
         ``E[u | y]``: the average of the exact conditional means over all S thetas (Rao-Blackwell).
     sd : float array (p + q,)
         From the law of total variance: the variance of the conditional means over all thetas plus the average
-        conditional variance over at most 200 of them, evenly spaced.
+        conditional variance over some of them, as many as bring its Monte Carlo error below half a percent of every
+        sd, but at most 200.
     """
 
     draws: FloatArray
@@ -53,13 +56,7 @@ def _draw_chunk(post: Posterior, thetas: jax.Array, key: jax.Array, counters: ja
 
 @Compiled
 def _variance_chunk(post: Posterior, thetas: jax.Array, functionals: jax.Array) -> tuple[jax.Array, jax.Array]:
-    own, other = jax.vmap(lambda theta: variances(post, theta, functionals))(thetas)
-    return jnp.sum(own, axis=0), jnp.sum(other, axis=0)
-
-
-def _key(seed: int) -> jax.Array:
-    """A key of its own for u, mixed by NumPy (JAX would compile for it)."""
-    return jax.random.wrap_key_data(jnp.asarray(np.random.SeedSequence([seed, 1]).generate_state(2)))
+    return jax.vmap(lambda theta: variances(post, theta, functionals))(thetas)
 
 
 def _draw_size(post: Posterior) -> int:
@@ -72,12 +69,13 @@ def _variance_size(post: Posterior, thetas: int) -> int:
 
 
 def prepare(post: Posterior, thetas: int) -> None:
-    """Begin to compile what `draw_effects` will call for so many thetas, from shapes alone."""
+    """Begin to compile what `draw_effects` will call for so many different thetas, from shapes alone."""
     p, size = post.dim - sum(t.n for t in post.templates), _draw_size(post)
     shape = jax.ShapeDtypeStruct
     with jax.enable_x64(True):
-        k, key = post.hyper.size, _key(0)
-        _draw_chunk.ahead(post, shape((size, k), jnp.float64), key, shape((size,), jnp.int64))
+        k = post.hyper.size
+        if thetas > 1:
+            _draw_chunk.ahead(post, shape((size, k), jnp.float64), key(0), shape((size,), jnp.int64))
         chunk = _variance_size(post, thetas)
         _variance_chunk.ahead(post, shape((chunk, k), jnp.float64), shape((post.dim, p), jnp.float64))
 
@@ -99,7 +97,7 @@ def draw_effects(analysed: Analysed, drawn: Draws, seed: int) -> EffectDraws:
         mean, spread, draws = _from_points(analysed, drawn, thetas, seed)
     else:
         mean, spread, draws = _from_conditionals(analysed, thetas, seed)
-    return EffectDraws(draws, mean, np.sqrt(spread + _mean_variances(analysed, thetas)))
+    return EffectDraws(draws, mean, np.sqrt(spread + _mean_variances(analysed, thetas, spread)))
 
 
 def _from_conditionals(analysed: Analysed, thetas: FloatArray, seed: int) -> tuple[FloatArray, FloatArray, FloatArray]:
@@ -123,10 +121,10 @@ def _conditionals(
     """Places, conditional means and draws in chunks of bounded memory, internal coordinates."""
     chunk = _draw_size(post)
     with jax.enable_x64(True):
-        key = _key(seed)
+        mixed = key(seed, 1)
         for start in range(0, len(thetas), chunk):
             at = np.minimum(np.arange(start, start + chunk), len(thetas) - 1)  # every chunk has the same shape
-            mean, draw = _draw_chunk(post, jnp.asarray(thetas[at]), key, jnp.asarray(counters[at]))
+            mean, draw = _draw_chunk(post, jnp.asarray(thetas[at]), mixed, jnp.asarray(counters[at]))
             stop = min(start + chunk, len(thetas))
             yield slice(start, stop), np.asarray(mean)[: stop - start], np.asarray(draw)[: stop - start]
 
@@ -162,19 +160,50 @@ def _occurrences(index: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     return out
 
 
-def _mean_variances(analysed: Analysed, thetas: FloatArray) -> FloatArray:
-    """Average conditional variance of the printed effects over at most `VARIANCE_DRAWS` evenly spaced thetas."""
+def _mean_variances(analysed: Analysed, thetas: FloatArray, spread: FloatArray) -> FloatArray:
+    """Average conditional variance of the printed effects, chunk by chunk until it is known well enough.
+
+    ``spread`` is the other part of the total variance.
+    """
     post, p = analysed.posterior, analysed.reference.size
     functionals = np.zeros((post.dim, p))
     functionals[:p] = analysed.basis.T
     if np.all(thetas == thetas[0]):
         thetas = thetas[:1]
     chunk = _variance_size(post, len(thetas))
-    n = min(VARIANCE_DRAWS, len(thetas)) // chunk * chunk
-    chosen = thetas[np.linspace(0, len(thetas) - 1, n).astype(int)]
-    total = np.zeros(post.dim)
-    with jax.enable_x64(True):
-        for start in range(0, n, chunk):
-            own, fixed = _variance_chunk(post, jnp.asarray(chosen[start : start + chunk]), jnp.asarray(functionals))
-            total += np.concatenate([np.asarray(fixed), np.asarray(own)[p:]])
-    return total / n
+    parts = min(VARIANCE_DRAWS, len(thetas)) // chunk
+    chosen = np.linspace(0, len(thetas) - 1, parts * chunk).astype(int)
+    controls = _controls(thetas)
+    rows: list[FloatArray] = []
+    for part in range(parts):
+        at = chosen[part::parts]  # every chunk is spread over all draws
+        with jax.enable_x64(True):
+            own, fixed = _variance_chunk(post, jnp.asarray(thetas[at]), jnp.asarray(functionals))
+        rows.append(np.concatenate([np.asarray(fixed), np.asarray(own)[:, p:]], axis=1))
+        used = np.concatenate([chosen[done::parts] for done in range(part + 1)])
+        average, error = _controlled_mean(np.concatenate(rows), controls[used])
+        if np.all(error <= 2.0 * SD_ERROR * (spread + average)):  # the relative error of an sd is half its square's
+            break
+    return average
+
+
+def _controls(thetas: FloatArray) -> FloatArray:
+    """Theta and its squares, standardised over all thetas; zero for what is held."""
+    centred = thetas - thetas.mean(axis=0)
+    spread = centred.std(axis=0)
+    linear = np.divide(centred, spread, out=np.zeros_like(centred), where=spread > 0)
+    return np.concatenate([linear, linear**2 - np.mean(linear**2, axis=0)], axis=1)
+
+
+def _controlled_mean(values: FloatArray, controls: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Mean over all thetas of what is known at some (n, m), and its Monte Carlo error.
+
+    By regression on control variates (n, c) whose mean over all thetas is zero (Owen 2013, Monte Carlo theory, methods
+    and examples, sec. 8.9): a conditional variance is a smooth function of theta, so little is left to chance.
+    """
+    n, c = controls.shape
+    design = np.column_stack([np.ones(n), controls]) if n > 2 * (c + 1) else np.ones((n, 1))
+    coefficients = np.linalg.lstsq(design, values, rcond=1e-8)[0]
+    residual = values - design @ coefficients
+    error = np.sqrt(np.sum(residual**2, axis=0) / max(n - design.shape[1], 1) / n)
+    return np.maximum(coefficients[0], 0.0), error

@@ -263,8 +263,7 @@ class Model:
         post = self.analysed.posterior
         settings = Settings(method, chains, draws, warmup, seed, progress, fallback)
         prepare(post, settings)
-        if method == "nuts":
-            latent.prepare(post, chains * draws)
+        latent.prepare(post, 1 if method == "mode" or not post.hyper.working_size else chains * draws)
         found, kept, used = run(post, defaults.starts(self.design, self.prior.theta), settings)
         return Fit(self.design, self.prior, self.analysed, self.inputs, found, kept, interval, seed, used)
 

@@ -97,11 +97,11 @@ def _head(fit: Fit) -> list[tuple[str, str]]:
 
 def _drawn(kept: Draws, method: str) -> str:
     chains, draws, _ = kept.theta.shape
+    stopped = ", stopped early" if kept.interrupted else ""
     if kept.points is None:
-        stopped = ", stopped early" if kept.interrupted else ""
         return f"{chains} chain{'s' if chains > 1 else ''} of {draws} after {kept.warmup} for warm-up{stopped}"
     if len(kept.points.theta) > 1:
-        return f"{draws} from {len(kept.points.theta)} weighted points"
+        return f"{draws} from {len(kept.points.theta)} weighted points{stopped}"
     return f"{draws}, hyperparameters held" + (" at their mode" if method == "mode" else "")
 
 

@@ -122,6 +122,25 @@ def test_mixture_over_theta(kind):
     np.testing.assert_allclose(found.sd**2, variance, rtol=0, atol=10 * max(bounds))
 
 
+def test_average_variance_stops_early_and_keeps_its_promise(monkeypatch):
+    """A few of many thetas give the average over all of them, within its error, and closer than their plain mean."""
+    rng = np.random.default_rng(5)
+    thetas = THETAS[0] * np.exp(0.2 * rng.standard_normal((2000, 6)))
+    analysed = model("proper").analysed
+    spread = np.zeros(analysed.posterior.dim)
+    found = latent._mean_variances(analysed, thetas, spread)
+    monkeypatch.setattr(latent, "VARIANCE_DRAWS", len(thetas))
+    monkeypatch.setattr(latent, "SD_ERROR", 0.0)
+    everything = latent._mean_variances(analysed, thetas, spread)
+    monkeypatch.setattr(latent, "_controls", lambda thetas: thetas[:, :0])
+    np.testing.assert_allclose(latent._mean_variances(analysed, thetas, spread), everything, rtol=1e-10)
+    off = np.abs(found / everything - 1.0)
+    assert 0.0 < off.max() < 4 * 2 * 0.005  # the promise is one standard error of an sd, of which a variance has twice
+    monkeypatch.setattr(latent, "VARIANCE_DRAWS", 50)
+    plain = latent._mean_variances(analysed, thetas, spread)
+    assert np.median(off) < 0.5 * np.median(np.abs(plain / everything - 1.0))
+
+
 def test_draws_satisfy_their_constraints():
     found = latent.draw_effects(model("flat").analysed, drawn(np.repeat(THETAS, 5, axis=0)), seed=3).draws
     icar, rw2 = found[:, 13:19], found[:, 19:25]

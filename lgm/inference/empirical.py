@@ -7,22 +7,29 @@ import jax.numpy as jnp
 import numpy as np
 
 from lgm import posterior
-from lgm.inference.ahead import jit
+from lgm.inference.ahead import Compiled, jit
 from lgm.inference.draws import Draws, Points
 from lgm.inference.folded import FoldedMode
+from lgm.inference.keys import key
 from lgm.pattern import FloatArray
 from lgm.posterior import Posterior
 
 
-@jit
-def _effects(post: Posterior, theta: jax.Array, z: jax.Array) -> posterior.Effects:
-    return posterior.effects(post, theta, z)
+@Compiled
+def _effects(post: Posterior, theta: jax.Array, key: jax.Array, *, draws: int) -> posterior.Effects:
+    return posterior.effects(post, theta, jax.random.normal(key, (post.n_normals, draws)))
 
 
 @jit
 def _spread(post: Posterior, x: jax.Array, root: jax.Array) -> jax.Array:
     jacobian = jax.jacfwd(post.hyper.from_folded)(x)
     return jnp.sqrt(jnp.sum(jnp.square(jacobian @ root), axis=1))
+
+
+def prepare(post: Posterior, *, draws: int) -> None:
+    """Begin to compile what `sample` will call, from shapes alone."""
+    with jax.enable_x64(True):
+        _effects.ahead(post, jax.ShapeDtypeStruct((post.hyper.size,), jnp.float64), key(0), draws=draws)
 
 
 def sample(post: Posterior, mode: FoldedMode, *, draws: int, seed: int) -> Draws:
@@ -37,8 +44,7 @@ def sample(post: Posterior, mode: FoldedMode, *, draws: int, seed: int) -> Draws
     seed : int
     """
     with jax.enable_x64(True):
-        z = jax.random.normal(jax.random.key(seed), (post.n_normals, draws))
-        found = _effects(post, jnp.asarray(mode.theta), z)
+        found = _effects(post, jnp.asarray(mode.theta), key(seed), draws=draws)
     points = Points(
         theta=mode.theta[None],
         log_weights=np.zeros(1),

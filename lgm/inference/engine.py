@@ -40,7 +40,12 @@ class Run(NamedTuple):
 
 def prepare(post: Posterior, settings: Settings) -> None:
     """Begin to compile what `run` will need last."""
-    if settings.method == "nuts" and post.hyper.working_size:
+    total = settings.chains * settings.draws
+    if settings.method == "mode" or post.hyper.working_size == 0:
+        empirical.prepare(post, draws=total)
+    elif settings.method == "importance":
+        importance.prepare(post, draws=total)
+    else:
         nuts.prepare(post, chains=settings.chains, warmup=settings.warmup)
 
 

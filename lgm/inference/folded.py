@@ -60,7 +60,8 @@ def log_density(post: Posterior, x: jax.Array, jacobian: bool) -> jax.Array:
 
 
 @partial(jit, static_argnames="jacobian")
-def _value_and_grad(post: Posterior, x: jax.Array, jacobian: bool) -> tuple[jax.Array, jax.Array]:
+def value_and_grad(post: Posterior, x: jax.Array, jacobian: bool) -> tuple[jax.Array, jax.Array]:
+    """`log_density` and its gradient; ``(-inf, 0)`` where either is undefined."""
     value, grad = jax.value_and_grad(log_density, argnums=1)(post, x, jacobian)
     fine = jnp.isfinite(value) & jnp.all(jnp.isfinite(grad))
     return jnp.where(fine, value, -jnp.inf), jnp.where(fine, grad, 0.0)
@@ -87,7 +88,7 @@ def find_folded_mode(post: Posterior, start: Mode, *, jacobian: bool) -> FoldedM
     """
 
     def target(x: FloatArray) -> tuple[float, FloatArray]:
-        value, grad = _value_and_grad(post, jnp.asarray(x), jacobian)
+        value, grad = value_and_grad(post, jnp.asarray(x), jacobian)
         return float(value), np.asarray(grad)
 
     with jax.enable_x64(True):

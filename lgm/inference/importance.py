@@ -10,24 +10,26 @@ draws, and all draws are pooled under the mixture of the proposals (Cornuet et a
 
 from __future__ import annotations
 
-import itertools
-from dataclasses import dataclass
+import warnings
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
-from scipy.special import gammaln, logsumexp
+from scipy.special import logsumexp
 from tqdm import tqdm
 
 from lgm import posterior
+from lgm.errors import ConvergenceWarning
 from lgm.inference import pareto
-from lgm.inference.ahead import LOOPS, jit
+from lgm.inference.ahead import LOOPS, Compiled
 from lgm.inference.draws import Draws, Points
-from lgm.inference.folded import FoldedMode
+from lgm.inference.folded import FoldedMode, value_and_grad
+from lgm.inference.interrupt import interruptible
+from lgm.inference.keys import key
+from lgm.inference.proposal import Proposal
 from lgm.pattern import FloatArray
 from lgm.posterior import Posterior
 
@@ -36,43 +38,7 @@ ROUNDS = 4  # the first and three refits
 GOOD_K = 0.5  # no refit if k is below this, where the variance of the weights is finite,
 GOOD_ESS = 0.5  # and the effective number of points is above this share
 BATCH = 64  # thetas in one vectorised call
-DF = 5.0  # of the Student t proposal
 STORED_BYTES = 1e9  # effects drawn along with the values are kept up to this size, else drawn in a second pass
-
-
-@dataclass(frozen=True)
-class Proposal:
-    """Multivariate t around ``centre`` with scale ``root @ root.T``, folded at zero where ``folded`` says so."""
-
-    centre: FloatArray
-    root: FloatArray
-    folded: tuple[bool, ...]
-
-    def draw(self, n: int, seed: int) -> FloatArray:
-        """``n`` scrambled Sobol points of the unfolded t, folded; shape (n, d)."""
-        d = self.centre.size
-        points = stats.qmc.Sobol(d + 1, scramble=True, rng=np.random.default_rng(seed)).random(n)
-        points = np.clip(points, 1e-12, 1.0 - 1e-12)
-        normals = stats.norm.ppf(points[:, :d])
-        stretch = np.sqrt(DF / stats.chi2.ppf(points[:, d], DF))
-        x = self.centre + (normals * stretch[:, None]) @ self.root.T
-        return np.where(self.folded, np.abs(x), x)
-
-    def log_density(self, x: FloatArray) -> FloatArray:
-        """Log density of folded points: the sum over all signs of the folded coordinates."""
-        d = self.centre.size
-        where = np.flatnonzero(self.folded)
-        inverse = np.linalg.inv(self.root)
-        constant = (
-            gammaln((DF + d) / 2) - gammaln(DF / 2) - d / 2 * np.log(DF * np.pi) - np.linalg.slogdet(self.root)[1]
-        )
-        terms = []
-        for signs in itertools.product((1.0, -1.0), repeat=where.size):
-            flipped = x.copy()
-            flipped[:, where] *= signs
-            square = np.sum(((flipped - self.centre) @ inverse.T) ** 2, axis=1)
-            terms.append(constant - (DF + d) / 2 * np.log1p(square / DF))
-        return logsumexp(terms, axis=0)
 
 
 class _Round(NamedTuple):
@@ -85,7 +51,7 @@ class _Round(NamedTuple):
     draws: FloatArray  # (S, p + q, m)
 
 
-@partial(jit, static_argnames="draws", compiler_options=LOOPS)
+@partial(Compiled, options=LOOPS)
 def _evaluate(
     post: Posterior, x: jax.Array, key: jax.Array, counters: jax.Array, draws: int
 ) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
@@ -101,6 +67,14 @@ def _evaluate(
     return jax.vmap(one)(x, counters)
 
 
+def prepare(post: Posterior, *, draws: int) -> None:
+    """Begin to compile what `sample` will call, from shapes alone."""
+    shape = jax.ShapeDtypeStruct
+    with jax.enable_x64(True):
+        points, counters = shape((BATCH, post.hyper.working_size), jnp.float64), shape((BATCH,), jnp.int64)
+        _evaluate.ahead(post, points, key(0), counters, draws=_per_point(post, draws))
+
+
 def sample(post: Posterior, mode: FoldedMode, *, draws: int, seed: int, progress: bool) -> Draws:
     """Represent the posterior of theta by weighted points, and resample it to equally weighted draws in one chain.
 
@@ -113,50 +87,64 @@ def sample(post: Posterior, mode: FoldedMode, *, draws: int, seed: int, progress
         Number of draws.
     seed : int
     progress : bool
+
+    Notes
+    -----
+    Ctrl-C stops after the next batch of 64 points; with two batches or more, what there is gets weighted.
     """
-    points, log_density = weighted_points(post, mode, draws=draws, seed=seed, progress=progress)
+    points, log_density, stopped = weighted_points(post, mode, draws=draws, seed=seed, progress=progress)
+    if stopped:
+        size = points.log_weights.size
+        warnings.warn(f"stopped after {size} points; these are kept", ConvergenceWarning, stacklevel=5)
     index = _resampled(np.exp(points.log_weights), draws, np.random.default_rng(seed))
     stats = {"lp": log_density[index][None], "diverging": np.zeros((1, draws), dtype=bool)}
-    return Draws(points.theta[index][None], stats, np.zeros(0), 0, False, points, index)
+    return Draws(points.theta[index][None], stats, np.zeros(0), 0, stopped, points, index)
 
 
 def weighted_points(
     post: Posterior, mode: FoldedMode, *, draws: int, seed: int, progress: bool
-) -> tuple[Points, FloatArray]:
-    """The weighted points, and the log density (proposal coordinates) at each of them.
+) -> tuple[Points, FloatArray, bool]:
+    """The weighted points, the log density (proposal coordinates) at each of them, and whether Ctrl-C cut them short.
 
     ``draws``, the number that will be taken, sets how many u are drawn at each point.
     """
-    per_point = int(np.ceil(2 * draws / EVALUATIONS))
-    if 8.0 * EVALUATIONS * post.dim * (per_point + 1) > STORED_BYTES:
-        per_point = 0
-    folded = post.hyper.folded
+    per_point = _per_point(post, draws)
     rounds: list[_Round] = []
-    with jax.enable_x64(True), tqdm(total=EVALUATIONS, disable=not progress, desc="lgm", unit="value") as bar:
-        proposals = [Proposal(mode.x, _widened(post, mode, per_point), folded)]
+    with (
+        jax.enable_x64(True),
+        interruptible("batch of values") as stopped,
+        tqdm(total=EVALUATIONS, disable=not progress, desc="lgm", unit="value") as bar,
+    ):
+        proposals = [Proposal(mode.x, _widened(post, mode), post.hyper.folded)]
         for r in range(ROUNDS):
             x = proposals[-1].draw(EVALUATIONS, seed + r)
-            rounds.append(_evaluate_all(post, x, jax.random.fold_in(jax.random.key(seed), 1 + r), per_point, bar))
+            rounds.append(_evaluate_all(post, x, key(seed, 2 + r), per_point, bar, stopped))
             pooled = _Round(*(np.concatenate(parts) for parts in zip(*rounds, strict=True)))
-            mixture = logsumexp([q.log_density(pooled.x) for q in proposals], axis=0) - np.log(len(proposals))
-            raw = pooled.log_density - mixture
+            raw = pooled.log_density - _log_mixture(proposals, [len(one.x) for one in rounds], pooled.x)
             smoothed = pareto.smooth(raw)
-            if (smoothed.k < GOOD_K and smoothed.ess > GOOD_ESS * raw.size) or r == ROUNDS - 1:
+            if stopped or (smoothed.k < GOOD_K and smoothed.ess > GOOD_ESS * raw.size) or r == ROUNDS - 1:
                 break
-            proposals.append(_refitted(mode, pooled.x, np.exp(smoothed.log_weights), folded))
+            proposals.append(_refitted(mode, pooled.x, np.exp(smoothed.log_weights), post.hyper.folded))
             bar.total += EVALUATIONS
     evidence = logsumexp(raw) - np.log(raw.size)
     error = np.std(np.exp(raw - evidence), ddof=1) / np.sqrt(raw.size)
-    return Points(
-        pooled.theta,
-        smoothed.log_weights,
-        smoothed.k,
-        smoothed.ess,
-        float(evidence),
-        float(error),
-        pooled.mean,
-        pooled.draws,
-    ), pooled.log_density
+    points = Points(
+        theta=pooled.theta,
+        log_weights=smoothed.log_weights,
+        k=smoothed.k,
+        ess=smoothed.ess,
+        log_evidence=float(evidence),
+        log_evidence_se=float(error),
+        mean=pooled.mean,
+        draws=pooled.draws,
+    )
+    return points, pooled.log_density, bool(stopped)
+
+
+def _log_mixture(proposals: list[Proposal], counts: list[int], x: FloatArray) -> FloatArray:
+    """Log density of the mixture of proposals that as many points each make."""
+    parts = [np.log(n) + proposal.log_density(x) for n, proposal in zip(counts, proposals, strict=True)]
+    return np.asarray(logsumexp(parts, axis=0) - np.log(sum(counts)))
 
 
 def _resampled(weights: FloatArray, n: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
@@ -166,33 +154,42 @@ def _resampled(weights: FloatArray, n: int, rng: np.random.Generator) -> npt.NDA
     return rng.permutation(index)
 
 
-def _widened(post: Posterior, mode: FoldedMode, per_point: int) -> FloatArray:
+def _per_point(post: Posterior, draws: int) -> int:
+    """How many u to draw at each point: twice as many as will be taken on average, none if that is too much to keep."""
+    wanted = int(np.ceil(2 * draws / EVALUATIONS))
+    return wanted if 8.0 * EVALUATIONS * post.dim * (wanted + 1) <= STORED_BYTES else 0
+
+
+def _widened(post: Posterior, mode: FoldedMode) -> FloatArray:
     """The root of the inverse curvature with each direction as wide as the wider of its two sides.
 
     At ``mode +- sqrt(2) root_k`` a Gaussian has fallen by one; where the density has fallen by less, that side is
     ``drop^-1/2`` wide in units of the direction.
     """
-    d = mode.x.size
-    steps = np.sqrt(2.0) * np.concatenate([mode.root.T, -mode.root.T])
-    points = np.tile(mode.x, (-(-2 * d // BATCH) * BATCH, 1))
-    points[: 2 * d] += steps
+    points = mode.x + np.sqrt(2.0) * np.concatenate([mode.root.T, -mode.root.T])
     points = np.where(post.hyper.folded, np.abs(points), points)
-    values = _evaluate_all(post, points, jax.random.key(0), per_point).log_density[: 2 * d]
-    drop = np.min((mode.value - values).reshape(2, d), axis=0)
+    # with the function that found the mode
+    values = np.array([value_and_grad(post, jnp.asarray(x), jacobian=True)[0] for x in points])
+    drop = np.min((mode.value - values).reshape(2, -1), axis=0)
     return mode.root * np.clip(drop, 0.1, 1.0) ** -0.5
 
 
-def _evaluate_all(post: Posterior, x: FloatArray, key: jax.Array, per_point: int, bar: tqdm | None = None) -> _Round:
-    """Evaluate proposal points batch by batch; their number is a multiple of the batch."""
+def _evaluate_all(
+    post: Posterior, x: FloatArray, key: jax.Array, per_point: int, bar: tqdm[Any], stopped: list[bool]
+) -> _Round:
+    """Evaluate proposal points batch by batch, until all are done or somebody wants to stop."""
     parts = []
     for start in range(0, len(x), BATCH):
-        batch = jnp.asarray(x[start : start + BATCH])
-        found = _evaluate(post, batch, key, jnp.arange(start, start + BATCH), per_point)
-        value, theta, mean, draws = (np.asarray(part) for part in found)
+        batch, counters = jnp.asarray(x[start : start + BATCH]), np.arange(start, start + BATCH)
+        value, theta, mean, draws = map(np.asarray, _evaluate(post, batch, key, counters, draws=per_point))
         parts.append((theta, value, mean if per_point else mean[:, :0], draws))
-        if bar is not None:
-            bar.update(BATCH)
-    return _Round(x, *(np.concatenate(column) for column in zip(*parts, strict=True)))
+        bar.update(BATCH)
+        if stopped:
+            break
+    done = len(parts) * BATCH
+    if done < 2 * BATCH < len(x):
+        raise KeyboardInterrupt("stopped before there were enough points")
+    return _Round(x[:done], *(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
 def _refitted(mode: FoldedMode, points: FloatArray, weights: FloatArray, folded: tuple[bool, ...]) -> Proposal:

@@ -8,12 +8,7 @@ nothing, progress can be shown, and Ctrl-C keeps what there is.
 
 from __future__ import annotations
 
-import signal
-import sys
-import threading
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
@@ -28,6 +23,8 @@ from lgm.errors import ConvergenceWarning
 from lgm.inference import stretch
 from lgm.inference.ahead import LOOPS, Compiled
 from lgm.inference.draws import Draws
+from lgm.inference.interrupt import interruptible
+from lgm.inference.keys import key
 from lgm.inference.mode import Mode, folded_scale, value_and_grad, working_scale
 from lgm.inference.stretch import Stretched, log_density
 from lgm.pattern import FloatArray
@@ -98,18 +95,14 @@ def prepare(post: Posterior, *, chains: int, warmup: int | None) -> None:
     """Begin to compile what `sample` will call, from shapes alone."""
     warmup, d = WARMUP if warmup is None else warmup, post.hyper.working_size
     with jax.enable_x64(True):
-        keys = _keys(0, chains)
         target = Stretched(post, _shape(d), _shape(d, d), _shape(d), post.hyper.folded)
         state = _start.ahead(
-            target, ParamInfo(_shape(chains, d), _shape(chains), _shape(chains, d)), keys, warmup=warmup
+            target,
+            ParamInfo(_shape(chains, d), _shape(chains), _shape(chains, d)),
+            key(0, shape=(chains,)),
+            warmup=warmup,
         )
         _block.ahead(target, state, warmup=warmup, length=BLOCK)
-
-
-def _keys(seed: int, n: int) -> jax.Array:
-    """One key per chain, mixed by NumPy (JAX would compile for it)."""
-    words = np.random.SeedSequence(seed).generate_state(2 * n).reshape(n, 2)
-    return jax.random.wrap_key_data(jnp.asarray(words))
 
 
 def _shape(*shape: int) -> Any:
@@ -152,10 +145,13 @@ def sample(
     warmup = WARMUP if warmup is None else warmup
     with jax.enable_x64(True):
         target = stretch.around(post, mode, np.asarray(folded_scale(post, jnp.asarray(mode.x))))
-        state = _start(target, _starts(target, mode, chains, seed, start), _keys(seed, chains), warmup=warmup)
+        state = _start(target, _starts(target, mode, chains, seed, start), key(seed, shape=(chains,)), warmup=warmup)
         blocks: list[_Trace] = []
         total = -(-warmup // BLOCK) * BLOCK + draws
-        with _interruptible() as stopped, tqdm(total=total, disable=not progress, desc="lgm", unit="draw") as bar:
+        with (
+            interruptible("block of draws") as stopped,
+            tqdm(total=total, disable=not progress, desc="lgm", unit="draw") as bar,
+        ):
             for done in range(0, total, BLOCK):
                 state, trace = _block(target, state, warmup=warmup, length=BLOCK)
                 blocks.append(jax.tree.map(np.asarray, trace))
@@ -170,7 +166,7 @@ def sample(
         raise KeyboardInterrupt("stopped before a draw could be kept")
     if made < draws:
         warnings.warn(
-            f"stopped after {made} of {draws} draws per chain; these are kept", ConvergenceWarning, stacklevel=4
+            f"stopped after {made} of {draws} draws per chain; these are kept", ConvergenceWarning, stacklevel=6
         )
     stats = {name: value for name, value in kept._asdict().items() if name != "theta"}
     step_size = np.asarray(state.adapt_state.step_size)
@@ -191,24 +187,3 @@ def _starts(target: Stretched, mode: Mode, chains: int, seed: int, start: FloatA
         points.append(stretch.from_working(target, u, float(value), np.asarray(grad)))
     z, values, grads = (np.array(column) for column in zip(*points, strict=True))
     return ParamInfo(jnp.asarray(z), -jnp.asarray(values), -jnp.asarray(grads))
-
-
-@contextmanager
-def _interruptible() -> Iterator[list[bool]]:
-    """Collect Ctrl-C in a list instead of raising it in the middle of a block."""
-    stopped: list[bool] = []
-    if threading.current_thread() is not threading.main_thread():
-        yield stopped
-        return
-
-    def note(signum: int, frame: Any) -> None:
-        if stopped:  # pressed twice: stop now
-            raise KeyboardInterrupt
-        stopped.append(True)
-        print("\nstopping after this block of draws; press Ctrl-C again to stop at once", file=sys.stderr)
-
-    before = signal.signal(signal.SIGINT, note)
-    try:
-        yield stopped
-    finally:
-        signal.signal(signal.SIGINT, before)

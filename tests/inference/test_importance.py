@@ -1,5 +1,7 @@
 """Importance sampling: the proposal, exact evidence, agreement with quadrature and NUTS, alarms."""
 
+import signal
+
 import numpy as np
 import pytest
 from helpers import reference
@@ -8,7 +10,7 @@ from scipy import integrate
 import lgm
 from lgm import priors
 from lgm.inference import importance
-from lgm.inference.importance import Proposal
+from lgm.inference.proposal import Proposal
 
 COLUMBUS = {
     "Intercept": priors.normal(0, 1000),
@@ -99,6 +101,40 @@ def test_effects_do_not_depend_on_what_is_stored(monkeypatch: pytest.MonkeyPatch
     error = stored.effects.sd / np.sqrt(stored.draws.points.ess)
     assert np.all(np.abs(stored.effects.mean - second.effects.mean) < 4 * error)
     np.testing.assert_allclose(second.effects.sd, stored.effects.sd, rtol=0.1)
+
+
+def press(monkeypatch: pytest.MonkeyPatch, batch: int) -> None:
+    """Send SIGINT while this batch of points is evaluated."""
+    evaluate, count = importance._evaluate, [0]
+
+    def pressed(*args: object, **static: object) -> object:
+        count[0] += 1
+        if count[0] == batch:
+            signal.raise_signal(signal.SIGINT)
+        return evaluate(*args, **static)
+
+    monkeypatch.setattr(importance, "_evaluate", pressed)
+    monkeypatch.setattr(importance, "prepare", lambda *_, **__: None)
+
+
+def test_ctrl_c_keeps_the_points_so_far(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = columbus()
+    press(monkeypatch, batch=10)
+    with pytest.warns(lgm.ConvergenceWarning, match="stopped after 640 points; these are kept"):
+        part = columbus()
+    points = part.draws.points
+    assert part.draws.interrupted and "stopped early" in str(part)
+    np.testing.assert_array_equal(points.theta, whole.draws.points.theta[:640])
+    errors = np.hypot(points.log_evidence_se, whole.draws.points.log_evidence_se)
+    assert abs(points.log_evidence - whole.draws.points.log_evidence) < 4 * errors
+    assert part.effects.draws.shape == whole.effects.draws.shape
+
+
+def test_ctrl_c_at_once_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    press(monkeypatch, batch=1)
+    with pytest.raises(KeyboardInterrupt, match="before there were enough points"):
+        columbus()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def heavy_tailed(**how: object) -> lgm.Fit:
