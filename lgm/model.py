@@ -76,7 +76,8 @@ def fit(
     chains, draws : int
         Chains, and kept draws per chain; the other engines return ``chains * draws`` draws as one chain.
     warmup : int, optional
-        Adaptation draws per chain, by default 300.
+        Draws per chain that adapt step size and metric. By default 150 that adapt the step size alone: NUTS starts
+        from weighted points around the mode, which give it its metric.
     interval : float
         Probability of the equal-tailed intervals in tables and plots.
     seed : int, optional

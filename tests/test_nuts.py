@@ -174,7 +174,7 @@ def test_precision_setting_of_the_user_stays(value: bool, monkeypatch: pytest.Mo
         quick()
         assert set(elsewhere) == {np.dtype(np.float64 if value else np.float32)}
         assert jax.config.jax_enable_x64 is value
-        monkeypatch.setattr(nuts, "_starts", lambda *_: 1 / 0)
+        monkeypatch.setattr(nuts, "from_points", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             quick()
         assert jax.config.jax_enable_x64 is value

@@ -17,7 +17,6 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-import numpy.typing as npt
 from scipy.special import logsumexp
 from tqdm import tqdm
 
@@ -29,7 +28,7 @@ from lgm.inference.draws import Draws, Points
 from lgm.inference.folded import FoldedMode, value_and_grad
 from lgm.inference.interrupt import interruptible
 from lgm.inference.keys import key
-from lgm.inference.proposal import Proposal
+from lgm.inference.proposal import Proposal, resampled
 from lgm.pattern import FloatArray
 from lgm.posterior import Posterior
 
@@ -96,7 +95,7 @@ def sample(post: Posterior, mode: FoldedMode, *, draws: int, seed: int, progress
     if stopped:
         size = points.log_weights.size
         warnings.warn(f"stopped after {size} points; these are kept", ConvergenceWarning, stacklevel=5)
-    index = _resampled(np.exp(points.log_weights), draws, np.random.default_rng(seed))
+    index = resampled(np.exp(points.log_weights), draws, np.random.default_rng(seed))
     stats = {"lp": log_density[index][None], "diverging": np.zeros((1, draws), dtype=bool)}
     return Draws(points.theta[index][None], stats, np.zeros(0), 0, stopped, points, index)
 
@@ -145,13 +144,6 @@ def _log_mixture(proposals: list[Proposal], counts: list[int], x: FloatArray) ->
     """Log density of the mixture of proposals that as many points each make."""
     parts = [np.log(n) + proposal.log_density(x) for n, proposal in zip(counts, proposals, strict=True)]
     return np.asarray(logsumexp(parts, axis=0) - np.log(sum(counts)))
-
-
-def _resampled(weights: FloatArray, n: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
-    """Systematic resampling, in random order: a point of weight w is taken ``n w`` times, rounded up or down."""
-    positions = (np.arange(n) + rng.random()) / n
-    index = np.minimum(np.searchsorted(np.cumsum(weights), positions), weights.size - 1)
-    return rng.permutation(index)
 
 
 def _per_point(post: Posterior, draws: int) -> int:

@@ -25,13 +25,15 @@ from lgm.inference.ahead import LOOPS, Compiled
 from lgm.inference.draws import Draws
 from lgm.inference.interrupt import interruptible
 from lgm.inference.keys import key
-from lgm.inference.mode import Mode, folded_scale, value_and_grad, working_scale
+from lgm.inference.mode import Mode, folded_scale
+from lgm.inference.start import from_points, from_thetas
 from lgm.inference.stretch import Stretched, log_density
 from lgm.pattern import FloatArray
 from lgm.posterior import Posterior
 
 BLOCK = 50  # draws between two looks at the keyboard
-WARMUP = 300
+WARMUP = 150  # draws that find the step size; NumPyro restarts its search after the first 100
+ADAPTATION = 300  # draws that find the metric as well
 TARGET_ACCEPT = 0.95  # posteriors of two sds can be thin arcs, where longer steps diverge; costs 10 to 30 % more steps
 MAX_TREE_DEPTH = 8
 
@@ -50,23 +52,25 @@ def _potential(target: Stretched) -> Any:
 
 
 @lru_cache
-def _kernel(warmup: int) -> tuple[Any, Any]:
+def _kernel(warmup: int, adapt_metric: bool) -> tuple[Any, Any]:
     """NumPyro's kernel keeps the settings given to `init` for `sample`, hence one pair per setting."""
     return hmc(potential_fn_gen=_potential, algo="NUTS")
 
 
 @Compiled
-def _start(target: Stretched, points: ParamInfo, keys: jax.Array, warmup: int) -> Any:
-    init, _ = _kernel(warmup)
+def _begin(
+    target: Stretched, points: ParamInfo, metric: jax.Array, keys: jax.Array, warmup: int, adapt_metric: bool
+) -> Any:
+    init, _ = _kernel(warmup, adapt_metric)
 
     def one(point: ParamInfo, key: jax.Array) -> Any:
         return init(
             point,
             num_warmup=warmup,
             step_size=1.0,
-            inverse_mass_matrix=jnp.eye(point.z.size),
+            inverse_mass_matrix=metric,
             dense_mass=True,
-            adapt_mass_matrix=True,
+            adapt_mass_matrix=adapt_metric,
             target_accept_prob=TARGET_ACCEPT,
             max_tree_depth=MAX_TREE_DEPTH,
             model_args=(target,),
@@ -77,8 +81,8 @@ def _start(target: Stretched, points: ParamInfo, keys: jax.Array, warmup: int) -
 
 
 @partial(Compiled, donate=(1,), options=LOOPS)
-def _block(target: Stretched, states: Any, warmup: int, length: int) -> tuple[Any, _Trace]:
-    _, step = _kernel(warmup)
+def _block(target: Stretched, states: Any, warmup: int, adapt_metric: bool, length: int) -> tuple[Any, _Trace]:
+    _, step = _kernel(warmup, adapt_metric)
 
     def one(state: Any, _: None) -> tuple[Any, _Trace]:
         state = jax.vmap(lambda s: step(s, model_args=(target,)))(state)
@@ -93,16 +97,13 @@ def _block(target: Stretched, states: Any, warmup: int, length: int) -> tuple[An
 
 def prepare(post: Posterior, *, chains: int, warmup: int | None) -> None:
     """Begin to compile what `sample` will call, from shapes alone."""
-    warmup, d = WARMUP if warmup is None else warmup, post.hyper.working_size
+    d = post.hyper.working_size
+    how = {"warmup": WARMUP if warmup is None else warmup, "adapt_metric": warmup is not None}
     with jax.enable_x64(True):
         target = Stretched(post, _shape(d), _shape(d, d), _shape(d), post.hyper.folded)
-        state = _start.ahead(
-            target,
-            ParamInfo(_shape(chains, d), _shape(chains), _shape(chains, d)),
-            key(0, shape=(chains,)),
-            warmup=warmup,
-        )
-        _block.ahead(target, state, warmup=warmup, length=BLOCK)
+        points = ParamInfo(_shape(chains, d), _shape(chains), _shape(chains, d))
+        state = _begin.ahead(target, points, _shape(d, d), key(0, shape=(chains,)), **how)
+        _block.ahead(target, state, **how, length=BLOCK)
 
 
 def _shape(*shape: int) -> Any:
@@ -126,26 +127,32 @@ def sample(
     ----------
     post : Posterior
     mode : Mode
-        Where the chains start (with jitter) and how the coordinates are scaled.
+        How the coordinates are scaled.
     chains, draws : int
         Number of chains and of kept draws per chain.
     warmup : int or None
-        Draws for adaptation; None for 300, enough because the coordinates are whitened already.
+        Draws that adapt step size and metric. None for 150 that adapt the step size alone, because the metric and the
+        chains' starts are those of weighted points around the mode (`lgm.inference.start`); 300 of both kinds if the
+        chains start elsewhere.
     seed : int
         The same seed gives the same bits on the same machine.
     progress : bool
         Whether to show a progress bar on stderr.
     start : float array (chains, k), optional
-        Where the chains start, natural scale; by default jittered around the mode.
+        Where the chains start, natural scale.
 
     Notes
     -----
     Ctrl-C stops at the next block of 50 draws; if warm-up is over, what has been drawn is returned with a warning.
     """
-    warmup = WARMUP if warmup is None else warmup
+    adapt_metric = warmup is not None or start is not None
+    warmup = warmup or (ADAPTATION if adapt_metric else WARMUP)
+    how = {"warmup": warmup, "adapt_metric": adapt_metric}
     with jax.enable_x64(True):
         target = stretch.around(post, mode, np.asarray(folded_scale(post, jnp.asarray(mode.x))))
-        state = _start(target, _starts(target, mode, chains, seed, start), key(seed, shape=(chains,)), warmup=warmup)
+        begun = from_points(target, chains, seed) if start is None else from_thetas(target, start)
+        points = ParamInfo(*map(jnp.asarray, (begun.z, -begun.value, -begun.grad)))
+        state = _begin(target, points, jnp.asarray(begun.metric), key(seed, shape=(chains,)), **how)
         blocks: list[_Trace] = []
         total = -(-warmup // BLOCK) * BLOCK + draws
         with (
@@ -153,7 +160,7 @@ def sample(
             tqdm(total=total, disable=not progress, desc="lgm", unit="draw") as bar,
         ):
             for done in range(0, total, BLOCK):
-                state, trace = _block(target, state, warmup=warmup, length=BLOCK)
+                state, trace = _block(target, state, **how, length=BLOCK)
                 blocks.append(jax.tree.map(np.asarray, trace))
                 bar.update(min(BLOCK, total - done))
                 bar.set_postfix_str("warm-up" if done < total - draws else "", refresh=False)
@@ -171,19 +178,3 @@ def sample(
     stats = {name: value for name, value in kept._asdict().items() if name != "theta"}
     step_size = np.asarray(state.adapt_state.step_size)
     return Draws(kept.theta, stats, step_size, total - draws, made < draws)
-
-
-def _starts(target: Stretched, mode: Mode, chains: int, seed: int, start: FloatArray | None) -> ParamInfo:
-    """Where every chain starts, with potential energy and gradient by the function that found the mode."""
-    post = target.post
-    if start is None:
-        jitter = np.random.default_rng(seed).standard_normal((chains, mode.x.size))
-        working = mode.x + jitter @ mode.root.T
-    else:
-        working = np.array([working_scale(post, jnp.asarray(theta)) for theta in start])
-    points = []
-    for u in working:
-        value, grad = value_and_grad(post, jnp.asarray(u))
-        points.append(stretch.from_working(target, u, float(value), np.asarray(grad)))
-    z, values, grads = (np.array(column) for column in zip(*points, strict=True))
-    return ParamInfo(jnp.asarray(z), -jnp.asarray(values), -jnp.asarray(grads))

@@ -18,7 +18,8 @@ class Smoothed(NamedTuple):
         Sum of exponentials is one.
     k : float
         Shape of the generalised Pareto distribution fitted to the largest weights; below 0.5 their variance is finite,
-        above ``min(1 - 1 / log10(S), 0.7)`` estimates should not be trusted.
+        above ``min(1 - 1 / log10(S), 0.7)`` estimates should not be trusted. Infinite if fewer than five weights stand
+        out.
     ess : float
         ``1 / sum w^2``.
     """
@@ -42,13 +43,17 @@ def smooth(log_weights: FloatArray) -> Smoothed:
     shifted = log_weights - np.max(log_weights)
     tail = int(min(np.ceil(0.2 * size), np.ceil(3.0 * np.sqrt(size))))
     order = np.argsort(shifted, kind="stable")
-    largest = order[-tail:]
     cutoff = np.exp(shifted[order[-tail - 1]])
-    excess = np.exp(shifted[largest]) - cutoff
-    k = -np.inf  # equal weights: the tail has no spread at all
-    if tail >= 5 and excess[-1] > 1e-12:
+    excess = np.exp(shifted[order[-tail:]]) - cutoff
+    excess = excess[excess > 0.0]
+    if 1.0 - cutoff <= 1e-12:
+        k = -np.inf  # equal weights: the tail has no spread at all
+    elif excess.size < 5:
+        k = np.inf  # a handful of points has all the weight, too few to tell the shape of a tail
+    else:
         k, sigma = fit_generalised_pareto(excess)
-        p = (np.arange(tail) + 0.5) / tail
+        largest = order[-excess.size :]
+        p = (np.arange(excess.size) + 0.5) / excess.size
         quantiles = -sigma * np.log1p(-p) if abs(k) < 1e-12 else sigma * np.expm1(-k * np.log1p(-p)) / k
         shifted = shifted.copy()
         shifted[largest] = np.log(np.minimum(cutoff + quantiles, 1.0))

@@ -1,4 +1,4 @@
-"""A proposal for theta: a Student t around the mode, folded where a coordinate is given without its sign."""
+"""A proposal for theta (a Student t around the mode, folded where a sign does not matter), and resampling from it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import itertools
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 from scipy import stats
 from scipy.special import gammaln, logsumexp
 
@@ -47,3 +48,10 @@ class Proposal:
             square = np.sum(((flipped - self.centre) @ inverse.T) ** 2, axis=1)
             terms.append(constant - (DF + d) / 2 * np.log1p(square / DF))
         return logsumexp(terms, axis=0)
+
+
+def resampled(weights: FloatArray, n: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+    """Systematic resampling, in random order: a point of weight w is taken ``n w`` times, rounded up or down."""
+    positions = (np.arange(n) + rng.random()) / n
+    index = np.minimum(np.searchsorted(np.cumsum(weights), positions), weights.size - 1)
+    return rng.permutation(index)

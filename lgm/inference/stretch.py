@@ -81,6 +81,13 @@ def around(post: Posterior, mode: Mode, theta: FloatArray) -> Stretched:
     return Stretched(post, jnp.asarray(centre), jnp.asarray(root), jnp.asarray(scale), post.hyper.folded)
 
 
+def to_working(target: Stretched, x: FloatArray) -> FloatArray:
+    """The working scale of points (n, d) of the stretched scale: ``u = log sd = log(scale sinh x)`` where folded."""
+    folded = np.array(target.folded, dtype=bool)
+    stretched = np.asarray(target.scale) * np.sinh(np.where(folded, x, 1.0))
+    return np.where(folded, np.log(stretched), x)
+
+
 def from_working(
     target: Stretched, u: FloatArray, value: float, grad: FloatArray
 ) -> tuple[FloatArray, float, FloatArray]:

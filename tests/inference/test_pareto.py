@@ -35,6 +35,11 @@ def test_equal_weights_stay_equal() -> None:
     assert found.k == -np.inf
 
 
+def test_a_single_point_with_all_the_weight_is_not_to_be_trusted() -> None:
+    found = smooth(np.where(np.arange(500) == 7, 0.0, -np.inf))
+    assert found.k == np.inf and found.ess == 1.0
+
+
 def test_threshold() -> None:
     assert threshold(1000) == pytest.approx(2 / 3)
     assert threshold(10_000) == 0.7
