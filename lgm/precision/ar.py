@@ -59,15 +59,17 @@ class Ar1:
     def values(self, shape: jax.Array) -> jax.Array:
         """Entries of R, shape (2 n - 1,): diagonal and subdiagonal in turn."""
         a = self._steps(shape)
-        extra = a * a / (1.0 - a * a)
+        # As a product: compiled code may round 1 - a^2 differently above and below, and near one the two must cancel.
+        innovation = (1.0 - a) * (1.0 + a)
+        extra = a * a / innovation
         diagonal = 1.0 + jnp.concatenate([extra, jnp.zeros(1)]) + jnp.concatenate([jnp.zeros(1), extra])
-        below = jnp.concatenate([-a / (1.0 - a * a), jnp.zeros(1)])
+        below = jnp.concatenate([-a / innovation, jnp.zeros(1)])
         return jnp.stack([diagonal, below], axis=1).ravel()[:-1]
 
     def logdet(self, shape: jax.Array) -> jax.Array:
         """``-sum log(1 - a_i^2)``."""
         a = self._steps(shape)
-        return -jnp.sum(jnp.log1p(-a * a))
+        return -jnp.sum(jnp.log1p(-a) + jnp.log1p(a))
 
     def _steps(self, shape: jax.Array) -> jax.Array:
         return jnp.power(shape[0], self.gaps)

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from dense_model import rounding
+from dense_model import EPS, rounding
 
 from lgm.precision.ar import Ar1
 
@@ -51,3 +51,16 @@ def test_the_end_of_the_range_is_not_finite():
     template, _ = case(TIMES[1], 0.5)
     with jax.enable_x64(True):
         assert not np.isfinite(template.logdet(jnp.array([1.0])))
+
+
+@pytest.mark.parametrize("distance", [1e-4, 1e-6, 1e-8, 1e-10])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_near_the_end_of_the_range_compiled_code_still_cancels(distance, sign):
+    """``s'R s = (n (1 - a) + 2 a) / (1 + a)`` for ``s_i = sign^i``, a sum of entries of size ``1 / (1 - a)``."""
+    n, a = 100, 1.0 - distance
+    template = Ar1(np.ones(n - 1, dtype=np.int64), n)
+    with jax.enable_x64(True):
+        values = np.asarray(jax.jit(template.values)(jnp.array([sign * a])))
+    s = np.power(float(sign), np.arange(n))
+    found = s @ template.pattern.matrix(values).toarray() @ s
+    assert found == pytest.approx((n * (1 - a) + 2 * a) / (1 + a), abs=4 * n * EPS / distance)
