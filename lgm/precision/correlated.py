@@ -10,6 +10,10 @@ import numpy as np
 
 from lgm.pattern import Pattern
 
+# Least variance of an effect given the others. C^-1 grows as its inverse, and rounding with it: the log likelihood is
+# then wrong by 1e-6 or so, and by more than one at 1e-15, where an optimiser would take the error for a mode.
+LEAST_VARIANCE = 1e-9
+
 
 def correlation_matrix(corr: jax.Array, q: int) -> jax.Array:
     """The q x q correlation matrix with lower triangle ``corr``, row by row: (1,0), (2,0), (2,1), ..."""
@@ -22,14 +26,16 @@ def correlation_matrix(corr: jax.Array, q: int) -> jax.Array:
 
 @jax.custom_jvp
 def _inverse_and_logdet(c: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """``C^-1`` and ``log|C|``; NaN where C is not positive definite.
+    """``C^-1`` and ``log|C|``; NaN where C is not positive definite, or is so only by rounding.
 
     The rule below, ``d C^-1 = -C^-1 dC C^-1`` and ``d log|C| = tr(C^-1 dC)``, needs no further factorisation; JAX's own
     through the Cholesky factor compiles to five times as much code.
     """
     factor = jnp.linalg.cholesky(c, symmetrize_input=False)
     root = jax.scipy.linalg.solve_triangular(factor, jnp.eye(c.shape[0], dtype=c.dtype), lower=True)
-    return root.T @ root, 2.0 * jnp.sum(jnp.log(jnp.diagonal(factor)))
+    inverse, log_det = root.T @ root, 2.0 * jnp.sum(jnp.log(jnp.diagonal(factor)))
+    fine = jnp.max(jnp.diagonal(inverse)) < 1.0 / LEAST_VARIANCE
+    return jnp.where(fine, inverse, jnp.nan), jnp.where(fine, log_det, jnp.nan)
 
 
 @_inverse_and_logdet.defjvp
@@ -55,7 +61,7 @@ class Correlated:
     Notes
     -----
     Shape parameters: the ``q (q - 1) / 2`` correlations, row by row below the diagonal. ``log|R| = -J log|C|``. Where C
-    is not positive definite the values are NaN.
+    is not positive definite, or nearly singular (`LEAST_VARIANCE`), the values are NaN.
 
     Examples
     --------

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from dense_model import correlation, group, restricted
 from helpers import reference
 from scipy.optimize import minimize
 
@@ -55,6 +56,28 @@ def test_a_variance_of_zero_is_found_exactly() -> None:
     assert found.theta[1] == pytest.approx(ref["residual_sd"], rel=1e-6)
     se = standard_errors(model.analysed.posterior, found)
     assert np.isnan(se[0]) and se[1] > 0
+
+
+def test_reml_of_a_singular_fit() -> None:
+    """Effects on three columns that are multiples of one: the correlations run to one.
+
+    There ``C^-1`` is all rounding; the likelihood at the mode must be that of ``V = Z D C D Z' + sigma^2 I``.
+    """
+    rng = np.random.default_rng(25)
+    g = np.repeat(np.arange(10), 6)
+    x, z, b = rng.normal(size=60), rng.normal(size=60), 0.8 * rng.normal(size=10)
+    y = 1 + x + b[g] * (1 + 0.8 * x + 0.5 * z) + 0.2 * rng.normal(size=60)
+    model = lgm.model(
+        "y ~ x + (x + z|g)", {"y": y, "x": x, "z": z, "g": g}, priors={**FLAT, "fixed": flat(), "corr(g)": flat()}
+    )
+    found = mode_of(model)
+    sds, corr, sigma = found.theta[:3], found.theta[3:6], found.theta[6]
+    C = correlation(corr, 3)
+    assert np.linalg.det(C) < 1e-6
+    V = group(g, np.column_stack([np.ones(60), x, z]), sds, corr) + sigma**2 * np.eye(60)
+    wanted, _ = restricted(y, np.column_stack([np.ones(60), x]), V)
+    value = model.log_likelihood(dict(zip(model.design.theta_names, found.theta, strict=True)))
+    assert value == pytest.approx(wanted, abs=1e-5)
 
 
 @pytest.mark.parametrize("jacobian", [False, True])

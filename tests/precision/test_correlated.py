@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from dense_model import correlation, rounding
 
-from lgm.precision.correlated import Correlated, correlation_matrix
+from lgm.precision.correlated import LEAST_VARIANCE, Correlated, correlation_matrix
 
 CASES = [(1, 2, [0.6]), (4, 2, [-0.3]), (3, 3, [0.5, -0.2, 0.4]), (2, 4, [0.1, 0.2, 0.3, -0.1, 0.0, 0.5])]
 
@@ -33,3 +33,16 @@ def test_kronecker_product(levels, q, corr):
 def test_no_correlation_matrix_is_nan():
     with jax.enable_x64(True):
         assert np.isnan(Correlated(2, 3).logdet(jnp.array([0.9, 0.9, -0.9])))
+
+
+@pytest.mark.parametrize(("ahead", "fine"), [(1.1, True), (0.9, False)])
+@pytest.mark.parametrize("q", [2, 3])
+def test_a_nearly_singular_matrix_is_nan(q, ahead, fine):
+    """``1 - r^2`` is the variance of the first effect given the second."""
+    r = np.sqrt(1.0 - ahead * LEAST_VARIANCE)
+    template = Correlated(2, q)
+    with jax.enable_x64(True):
+        corr = jnp.array([r, 0.0, 0.0][: q * (q - 1) // 2])
+        values, log_det = jax.jit(template.values)(corr), jax.jit(template.logdet)(corr)
+        slope = jax.grad(template.logdet)(corr)
+    assert np.all(np.isfinite(values)) == np.isfinite(log_det) == np.all(np.isfinite(slope)) == fine
