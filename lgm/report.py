@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html as _html
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -59,8 +59,8 @@ def verdict(summary: pd.DataFrame, draws: Draws, method: str = "nuts") -> str:
 def _of_held(method: str) -> str:
     if method == "mode":
         return (
-            "Conditional: hyperparameters are held at their posterior mode, so that intervals leave out their "
-            'uncertainty. Use method="nuts" for all of it.'
+            "Conditional: hyperparameters are held at their posterior mode, with standard errors from the curvature "
+            'there; intervals of effects leave out their uncertainty. Use method="nuts" for all of it.'
         )
     return "Exact: every hyperparameter is fixed, so the draws are independent."
 
@@ -78,6 +78,17 @@ def _of_points(points: Points) -> str:
     return f"Reliable: {facts}."
 
 
+def facts(fit: Fit) -> dict[str, Any]:
+    """What the engine says of itself, beyond a table: its name, and for weighted points how they did."""
+    points = fit.draws.points
+    found: dict[str, Any] = {"method": fit.method}
+    if points is not None and np.isfinite(points.ess):
+        found |= {"pareto_k": points.k, "ess": points.ess}
+        if fit.prior.proper:
+            found |= {"log_evidence": points.log_evidence, "log_evidence_se": points.log_evidence_se}
+    return found
+
+
 def _rounded_up(wanted: float) -> int:
     """Two leading digits, upwards."""
     step = 10 ** max(math.floor(math.log10(wanted)) - 1, 0)
@@ -92,7 +103,17 @@ def _head(fit: Fit) -> list[tuple[str, str]]:
         ("Rows", _rows(d)),
         *((term.label, term.size) for term in d.terms),
         ("Draws", f"{_drawn(fit.draws, fit.method)} ({fit.method}, seed {fit.seed})"),
+        *_evidence(facts(fit)),
     ]
+
+
+def _evidence(found: dict[str, Any]) -> list[tuple[str, str]]:
+    """``log p(y)`` with two digits of its Monte Carlo error."""
+    if "log_evidence" not in found:
+        return []
+    value, se = found["log_evidence"], found["log_evidence_se"]
+    decimals = max(1 - math.floor(math.log10(se)), 0) if 0 < se < math.inf else 2
+    return [("log p(y)", f"{value:.{decimals}f} (Monte Carlo error {se:.{decimals}f})")]
 
 
 def _drawn(kept: Draws, method: str) -> str:
@@ -125,20 +146,17 @@ def formatted(summary: pd.DataFrame) -> pd.DataFrame:
         table[column] = ["-" if np.isnan(v) else f"{v:.{digits}f}" for v in summary[column]]
     for column in values:
         table[column] = _aligned(list(table[column]))
-    return table.rename_axis(None)
+    return table.rename_axis(index=None, columns=None)
 
 
 def _row(row: np.ndarray) -> list[str]:
-    """Mean, sd and interval with common decimals; a constant has four digits and no spread."""
+    """Mean, sd and interval with common decimals; "-" stands for what a constant or an engine does not have."""
     mean, sd = row[:2]
-    if not np.all(np.isfinite(row)):
-        return [f"{v:.4g}" for v in row]
-    if sd == 0:
+    if not sd > 0:
         return [f"{mean:.4g}", "-", "-", "-"][: row.size]
-    decimals = 2 - math.floor(math.log10(sd))
-    if decimals > 6 or np.max(np.abs(row)) >= 1e7:
-        return [f"{v:.3e}" for v in row]
-    return [f"{v:.{max(decimals, 0)}f}" for v in row]
+    decimals = 2 - math.floor(math.log10(sd)) if np.isfinite(sd) else 7
+    style = ".3e" if decimals > 6 or np.nanmax(np.abs(row)) >= 1e7 else f".{max(decimals, 0)}f"
+    return ["-" if np.isnan(v) else f"{v:{style}}" for v in row]
 
 
 def _aligned(cells: list[str]) -> list[str]:

@@ -151,8 +151,16 @@ class Fit:
         return xr.DataTree.from_dict(groups)
 
     def summary(self) -> pd.DataFrame:
-        """Fixed effects and hyperparameters: mean, sd, interval, effective sample sizes, R-hat."""
-        return self._summary.copy()
+        """Fixed effects and hyperparameters: mean, sd, interval, effective sample sizes, R-hat.
+
+        The name over the columns is that of the engine. With ``method="importance"``, ``summary().attrs`` holds
+        ``pareto_k``, ``ess``, ``log_evidence`` (``log p(y)``, if every prior is proper) and ``log_evidence_se``. With
+        ``method="mode"``, sds of hyperparameters are standard errors from the curvature at the mode, and they have no
+        intervals.
+        """
+        table = self._summary.copy()
+        table.attrs = report.facts(self)
+        return table
 
     @cached_property
     def _summary(self) -> pd.DataFrame:
@@ -168,10 +176,14 @@ class Fit:
             weights = np.exp(points.log_weights)
             mean = weights @ points.theta
             table.iloc[p:, 0], table.iloc[p:, 1] = mean, np.sqrt(weights @ (points.theta - mean) ** 2)
-            return table.assign(ess_bulk=points.ess, ess_tail=np.nan, r_hat=np.nan)
+            if self.method == "mode":
+                table.iloc[p:, 1], table.iloc[p:, 2:] = self.draws.standard_errors, np.nan
+            table = table.assign(ess_bulk=points.ess, ess_tail=np.nan, r_hat=np.nan)
+            return table.rename_axis(columns=self.method)
         held = [name for name, x in draws.items() if np.ptp(x) == 0]
         table.loc[held, "sd"] = 0.0
-        return table.join(diagnostics({name: x for name, x in draws.items() if name not in held}))
+        table = table.join(diagnostics({name: x for name, x in draws.items() if name not in held}))
+        return table.rename_axis(columns=self.method)
 
     @property
     def interval_names(self) -> tuple[str, str]:

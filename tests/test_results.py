@@ -206,11 +206,34 @@ def test_other_engines(method: str, verdict: str, drawn: str, tmp_path: Path) ->
     assert drawn in repr(fit)
     assert table["r_hat"].isna().all()
     assert table.loc["Intercept", "mean"] == pytest.approx(1527.5, abs=2)
-    assert (table.loc["sigma", "sd"] == 0) == (method == "mode")
+    assert table.columns.name == table.attrs["method"] == method
+    assert ("log p(y)" in repr(fit)) == ("log_evidence" in table.attrs) == (method == "importance")
     fit.save(tmp_path / "fit")
     again = lgm.load(tmp_path / "fit")
     pd.testing.assert_frame_equal(again.summary(), table, check_exact=True)
     assert repr(again) == repr(fit)
+
+
+def test_standard_errors_at_the_mode() -> None:
+    """Dyestuff is balanced, so REML has closed forms, of the estimates and of their information at an inner maximum.
+
+    With a batches of m rows, ``m s^2 + sigma^2`` and ``sigma^2`` are the mean squares, independent and scaled
+    chi-squares of a - 1 and a (m - 1) degrees of freedom; their curvature-based variances are 2 mean^2 / df.
+    """
+    data = lgm.load_dataset("Dyestuff")
+    flat = {name: lgm.priors.flat() for name in ("Intercept", "sd", "sigma")}
+    fit = lgm.fit("Yield ~ 1 + (1|Batch)", data, method="mode", priors=flat, draws=100, seed=1, progress=False)
+    a, m = 6, 5
+    means = data.groupby("Batch", observed=True)["Yield"].mean()
+    between = m * means.var(ddof=1)
+    within = data["Yield"].sub(data["Batch"].map(means).astype(float)).pow(2).sum() / (a * (m - 1))
+    of_between, of_within = 2 * between**2 / (a - 1), 2 * within**2 / (a * (m - 1))
+    sd, sigma = np.sqrt((between - within) / m), np.sqrt(within)
+    table = fit.varcorr()
+    np.testing.assert_allclose(table["mean"], [sd, sigma], rtol=1e-6)
+    exact = [np.sqrt(of_between + of_within) / m / (2 * sd), np.sqrt(of_within) / (2 * sigma)]
+    np.testing.assert_allclose(table["sd"], exact, rtol=1e-5)  # central differences of gradients
+    assert table[["2.5%", "97.5%"]].isna().all(axis=None)
 
 
 def test_a_fit_from_end_to_end() -> None:

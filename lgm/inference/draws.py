@@ -64,6 +64,8 @@ class Draws:
         The weighted points that the draws were taken from, for engines that weight.
     index : int array (draws,), optional
         Which point each draw is.
+    standard_errors : float array (k,), optional
+        Of theta, from the curvature at its mode, for the engine that holds it there; NaN for an sd of zero.
     """
 
     theta: FloatArray
@@ -73,3 +75,4 @@ class Draws:
     interrupted: bool
     points: Points | None = None
     index: npt.NDArray[np.int64] | None = None
+    standard_errors: FloatArray | None = None

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from lgm import posterior
-from lgm.inference.ahead import Compiled, jit
+from lgm.inference.ahead import Compiled
 from lgm.inference.draws import Draws, Points
 from lgm.inference.folded import FoldedMode
 from lgm.inference.keys import key
@@ -20,7 +20,7 @@ def _effects(post: Posterior, theta: jax.Array, key: jax.Array, *, draws: int) -
     return posterior.effects(post, theta, jax.random.normal(key, (post.n_normals, draws)))
 
 
-@jit
+@Compiled
 def _spread(post: Posterior, x: jax.Array, root: jax.Array) -> jax.Array:
     jacobian = jax.jacfwd(post.hyper.from_folded)(x)
     return jnp.sqrt(jnp.sum(jnp.square(jacobian @ root), axis=1))
@@ -28,12 +28,14 @@ def _spread(post: Posterior, x: jax.Array, root: jax.Array) -> jax.Array:
 
 def prepare(post: Posterior, *, draws: int) -> None:
     """Begin to compile what `sample` will call, from shapes alone."""
+    d, shape = post.hyper.working_size, jax.ShapeDtypeStruct
     with jax.enable_x64(True):
-        _effects.ahead(post, jax.ShapeDtypeStruct((post.hyper.size,), jnp.float64), key(0), draws=draws)
+        _effects.ahead(post, shape((post.hyper.size,), jnp.float64), key(0), draws=draws)
+        _spread.ahead(post, shape((d,), jnp.float64), shape((d, d), jnp.float64))
 
 
 def sample(post: Posterior, mode: FoldedMode, *, draws: int, seed: int) -> Draws:
-    """Draws of u at the mode of theta, as one chain in which theta does not move.
+    """Draws of u at the mode of theta, as one chain in which theta does not move, and standard errors of theta.
 
     Parameters
     ----------
@@ -57,7 +59,8 @@ def sample(post: Posterior, mode: FoldedMode, *, draws: int, seed: int) -> Draws
     )
     stats = {"lp": np.full((1, draws), mode.value), "diverging": np.zeros((1, draws), dtype=bool)}
     theta = np.repeat(mode.theta[None], draws, axis=0)[None]
-    return Draws(theta, stats, np.zeros(0), 0, False, points, np.zeros(draws, dtype=np.int64))
+    index = np.zeros(draws, dtype=np.int64)
+    return Draws(theta, stats, np.zeros(0), 0, False, points, index, standard_errors(post, mode))
 
 
 def standard_errors(post: Posterior, mode: FoldedMode) -> FloatArray:
