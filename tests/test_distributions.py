@@ -135,7 +135,7 @@ def test_sampling_from_a_model_with_sparse_precision(chain_method: str) -> None:
     assert abs(draws.mean() - mean) < 5 * sd / np.sqrt(100)  # 500 draws are worth 100 independent ones or more
 
 
-@pytest.mark.parametrize(("n", "rank"), [(1, 1), (9, 1), (9, 12), (60, 5)])
+@pytest.mark.parametrize(("n", "rank"), [(1, 1), (9, 1), (9, 2), (9, 3), (9, 12), (60, 5), (1100, 2)])
 def test_low_rank_density_is_the_dense_one(n: int, rank: int) -> None:
     loc, diagonal, factor, core, covariance = low_rank(n, rank)
     y = np.random.default_rng(1).normal(size=(3, n))
@@ -147,17 +147,28 @@ def test_low_rank_density_is_the_dense_one(n: int, rank: int) -> None:
     np.testing.assert_allclose(plain.log_prob(y), theirs.log_prob(y), rtol=1e-10)
 
 
-def test_low_rank_gradients_are_the_dense_ones() -> None:
-    loc, diagonal, factor, core, _ = low_rank(8, 3)
+@pytest.mark.parametrize("rank", [1, 2, 3, 5])
+@pytest.mark.parametrize("with_core", [True, False])
+def test_low_rank_gradients_are_the_dense_ones(rank: int, with_core: bool) -> None:
+    arguments = low_rank(8, rank)[: 4 if with_core else 3]
     y = np.random.default_rng(1).normal(size=8)
 
-    def dense(m, d, u, c):
-        return dist.MultivariateNormal(m, jnp.diag(d) + u @ c @ u.T).log_prob(y)
+    def dense(m, d, u, c=None):
+        return dist.MultivariateNormal(m, jnp.diag(d) + (u if c is None else u @ c) @ u.T).log_prob(y)
 
-    ours = jax.grad(lambda *a: LowRankCovarianceNormal(*a).log_prob(y), (0, 1, 2, 3))(loc, diagonal, factor, core)
-    for found, wanted in zip(ours, jax.grad(dense, (0, 1, 2, 3))(loc, diagonal, factor, core), strict=True):
-        symmetric = (found + found.T) / 2 if found.shape == (3, 3) else found
-        np.testing.assert_allclose(symmetric, (wanted + wanted.T) / 2 if wanted.shape == (3, 3) else wanted, atol=1e-10)
+    def symmetric(gradient):
+        return (gradient + gradient.T) / 2 if gradient.shape == (rank, rank) else gradient
+
+    which = tuple(range(len(arguments)))
+    ours = jax.grad(lambda *a: LowRankCovarianceNormal(*a).log_prob(y), which)(*arguments)
+    for found, wanted in zip(ours, jax.grad(dense, which)(*arguments), strict=True):
+        np.testing.assert_allclose(symmetric(found), symmetric(wanted), atol=1e-10)
+
+
+@pytest.mark.parametrize("rank", [1, 2])
+def test_low_rank_density_with_an_indefinite_core_is_nan(rank: int) -> None:
+    loc, diagonal, factor, core, _ = low_rank(6, rank)
+    assert np.isnan(LowRankCovarianceNormal(loc, diagonal, factor, -core).log_prob(np.ones(6)))
 
 
 def test_low_rank_draws_and_batches() -> None:
