@@ -93,7 +93,7 @@ def draw_effects(analysed: Analysed, drawn: Draws, seed: int) -> EffectDraws:
     seed : int
     """
     thetas = drawn.theta.reshape(-1, drawn.theta.shape[-1])
-    if drawn.points is not None and drawn.points.draws.shape[-1]:
+    if drawn.points is not None and drawn.points.draws.shape[1]:
         mean, spread, draws = _from_points(analysed, drawn, thetas, seed)
     else:
         mean, spread, draws = _from_conditionals(analysed, thetas, seed)
@@ -140,10 +140,10 @@ def _from_points(
     mean = weights @ means
     spread = weights @ (means - mean) ** 2
     occurrence = _occurrences(index)
-    kept = np.flatnonzero(occurrence < points.draws.shape[-1])
+    kept = np.flatnonzero(occurrence < points.draws.shape[1])
     draws = np.empty((index.size, analysed.posterior.dim))
-    draws[kept] = points.draws[index[kept], :, occurrence[kept]]
-    more = np.flatnonzero(occurrence >= points.draws.shape[-1])
+    draws[kept] = points.draws[index[kept], occurrence[kept]]
+    more = np.flatnonzero(occurrence >= points.draws.shape[1])
     for place, _, draw in _conditionals(analysed.posterior, thetas[more], more, seed):
         draws[more[place]] = draw
     return mean, spread, analysed.natural(draws)

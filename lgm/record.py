@@ -145,8 +145,8 @@ def _plain(draws: Draws) -> dict[str, Any]:
     """Draws as a dict; the effects at weighted points are left out, because the drawn effects are kept."""
     points = draws.points
     if points is not None:
-        size, dim = len(points.theta), points.draws.shape[1]
-        points = replace(points, mean=np.zeros((size, 0)), draws=np.zeros((size, dim, 0)))
+        size, dim = len(points.theta), points.draws.shape[-1]
+        points = replace(points, mean=np.zeros((size, 0)), draws=np.zeros((size, 0, dim)))
     return {**vars(draws), "points": None if points is None else vars(points)}
 
 

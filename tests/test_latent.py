@@ -212,13 +212,13 @@ def test_weighted_points():
         0.0,
         0.0,
         np.array([f.mean for f in found]),
-        np.array([f.draws for f in found]),
+        np.array([f.draws.T for f in found]),
     )
     effects = latent.draw_effects(analysed, drawn(THETAS[index], points=points, index=index), seed=2)
     means, _, bounds = zip(*(exact("proper", theta) for theta in THETAS), strict=True)
     np.testing.assert_allclose(effects.mean, weights @ np.array(means), rtol=0, atol=max(bounds))
     for row, (point, column) in enumerate([(0, 0), (2, 0), (0, 1)]):
-        np.testing.assert_array_equal(effects.draws[row], analysed.natural(points.draws[point, :, column]))
+        np.testing.assert_array_equal(effects.draws[row], analysed.natural(points.draws[point, column]))
     assert np.all(np.abs(effects.draws[3] - effects.draws[[0, 2]])[:, :3] > 1e-6)
 
 

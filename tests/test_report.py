@@ -81,7 +81,7 @@ def test_the_mode_is_conditional() -> None:
 )
 def test_weighted_points(k: float, ess: float, start: str) -> None:
     theta = np.random.default_rng(0).normal(size=(1024, 1))
-    points = Points(theta, np.full(1024, -np.log(1024)), k, ess, 0.0, 0.0, theta, theta[:, :, None])
+    points = Points(theta, np.full(1024, -np.log(1024)), k, ess, 0.0, 0.0, theta, theta[:, None])
     draws = Draws(theta[None], {"lp": theta.T}, np.zeros(0), 0, False, points, np.arange(1024))
     found = report.verdict(_table(r_hat=np.nan), draws, "importance")
     assert found.startswith(start)

@@ -29,7 +29,7 @@ class Points:
         ``log p(y)`` and its Monte Carlo error; NaN if some prior is improper.
     mean : float array (S, p + q)
         ``E[u | theta, y]`` at each point, internal coordinates; (S, 0) where it was too large to keep.
-    draws : float array (S, p + q, m)
+    draws : float array (S, m, p + q)
         Draws of u at each point; m = 0 where they were too large to keep.
     """
 

@@ -55,7 +55,7 @@ def sample(post: Posterior, mode: FoldedMode, *, draws: int, seed: int) -> Draws
         log_evidence=np.nan,
         log_evidence_se=np.nan,
         mean=np.asarray(found.mean)[None],
-        draws=np.asarray(found.draws)[None],
+        draws=np.asarray(found.draws).T[None],
     )
     stats = {"lp": np.full((1, draws), mode.value), "diverging": np.zeros((1, draws), dtype=bool)}
     theta = np.repeat(mode.theta[None], draws, axis=0)[None]

@@ -47,7 +47,7 @@ class _Round(NamedTuple):
     theta: FloatArray  # (S, k)
     log_density: FloatArray  # (S,), of the proposal coordinates
     mean: FloatArray  # (S, p + q), or (S, 0) if not kept
-    draws: FloatArray  # (S, p + q, m)
+    draws: FloatArray  # (S, m, p + q)
 
 
 @partial(Compiled, options=LOOPS)
@@ -61,7 +61,7 @@ def _evaluate(
         z = jax.random.normal(jax.random.fold_in(key, counter), (post.n_normals, draws))
         log_likelihood, effects = posterior.log_likelihood_and_effects(post, theta, z)
         value = log_likelihood + post.hyper.log_prior(theta) + post.hyper.log_jacobian_folded(x)
-        return jnp.where(jnp.isfinite(value), value, -jnp.inf), theta, effects.mean, effects.draws
+        return jnp.where(jnp.isfinite(value), value, -jnp.inf), theta, effects.mean, effects.draws.T
 
     return jax.vmap(one)(x, counters)
 
@@ -118,7 +118,7 @@ def weighted_points(
         for r in range(ROUNDS):
             x = proposals[-1].draw(EVALUATIONS, seed + r)
             rounds.append(_evaluate_all(post, x, key(seed, 2 + r), per_point, bar, stopped))
-            pooled = _Round(*(np.concatenate(parts) for parts in zip(*rounds, strict=True)))
+            pooled = rounds[0] if r == 0 else _Round(*map(np.concatenate, zip(*rounds, strict=True)))
             raw = pooled.log_density - _log_mixture(proposals, [len(one.x) for one in rounds], pooled.x)
             smoothed = pareto.smooth(raw)
             if stopped or (smoothed.k < GOOD_K and smoothed.ess > GOOD_ESS * raw.size) or r == ROUNDS - 1:
