@@ -12,6 +12,8 @@ import difflib
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from lgm.errors import FormulaError, LgmError
 from lgm.tokens import (
     FIXED,
@@ -40,8 +42,14 @@ _ADDED = "group effects, term calls and offsets may only be added, as in `y ~ x 
 _CALL = "a call such as `s(x, k=10)`: its arguments one by one, each keyword once, without `*` or `**` before them."
 _ONCE = "each term once; note that `(1 | a/b)` already stands for `(1 | a) + (1 | a:b)`."
 
+_BYM = " The two parts of this model are `icar(region, graph) + (1 | region)`."
+
 _ELSEWHERE = {
-    "f": ' INLA\'s `f(x, model="rw1")` is written with the name of the model as the call, as in `rw1(x)`.',
+    "f": (
+        ' INLA\'s `f(x, model="rw1")` is written with the name of the model as the call, as in `rw1(x)`, and '
+        '`model="iid"` as a bar, `(1 | g)`.'
+    ),
+    "iid": " A group effect is written as a bar, `(1 | g)`.",
     "re": " A group effect is written as a bar, `(1 | g)`.",
     "gr": " A group effect is written as a bar, `(1 | g)`, with the name of the group alone.",
     "te": " Tensor-product smooths, as mgcv has them, are not available.",
@@ -49,6 +57,16 @@ _ELSEWHERE = {
     "t2": " Tensor-product smooths, as mgcv has them, are not available.",
     "mo": " Monotonic effects, as brms has them, are not available.",
     "mm": " Multi-membership groups, as brms has them, are not available.",
+    "gp": " Gaussian processes are not available; `s(x)` is a smooth function.",
+    "ar": " Autoregression of order one is written `ar1(t)`.",
+    "car": " Map effects are written `icar(region, graph)`.",
+    "besag": " Map effects are written `icar(region, graph)`.",
+    "bym": _BYM,
+    "bym2": _BYM,
+    "factor": " A factor is written `C(x)`.",
+    "relevel": " Another reference level is written `C(x, contr.treatment('level'))`.",
+    "ifelse": " It is written `np.where(condition, a, b)`.",
+    "cbind": " The response is one column.",
 }
 
 
@@ -158,7 +176,8 @@ def suggest(name: str, candidates: Collection[str]) -> str:
 
 def unknown_call_message(name: str, term_names: Collection[str]) -> str:
     """Message for a call that is neither a term nor a function in reach, with hints for users of other packages."""
-    hint = _ELSEWHERE.get(name) or " " + suggest(name, term_names)
+    numpy = f" NumPy's is written `np.{name}()`." if isinstance(getattr(np, name, None), np.ufunc) else ""
+    hint = _ELSEWHERE.get(name) or numpy or " " + suggest(name, term_names)
     listed = ", ".join(f"`{term}`" for term in sorted(term_names))
     return f"lgm has no term `{name}()`, nor is there a function of that name.{hint.rstrip()} The terms are {listed}."
 
@@ -187,6 +206,8 @@ def parse(source: str, term_names: Collection[str]) -> Formula:
     if not isinstance(source, str):
         raise FormulaError(f"The formula must be text, not {type(source).__name__}. Accepted: {_FORMULA}")
     try:
+        if source.strip() and "~" not in source:
+            raise Problem("There is no `~` in this formula.", None, _FORMULA)
         return _parse(source, frozenset(term_names) | {"offset"})
     except Problem as problem:
         raise FormulaError(marked(source, problem.message, problem.span, problem.accepted)) from None
@@ -337,6 +358,8 @@ def _call(code: Code, node: ast.Call) -> Call:
     for given in (*node.args, *node.keywords):
         if isinstance(given, ast.Starred) or (isinstance(given, ast.keyword) and given.arg is None):
             raise Problem("Arguments cannot be unpacked in a term call.", code.span(given), _CALL)
+        if isinstance(given, ast.BinOp) and isinstance(given.op, ast.BitOr):
+            raise Problem("A bar inside a term call does not make one term per group.", code.span(given), _CALL)
     args = tuple(code.piece(arg) for arg in node.args)
     keywords = tuple((str(given.arg), code.piece(given.value)) for given in node.keywords)
     for i, (name, piece) in enumerate(keywords):

@@ -23,6 +23,7 @@ Kind: TypeAlias = FormulaicToken.Kind
 FIXED = "terms joined by `+`, `-`, `:`, `*`, `/`, `^`, `**` or `%in%`; put arithmetic in braces, as in `{x + 5}`."
 _PYTHON = "a Python expression in a call or in braces, such as `log(x)` or `{x + 1}`."
 _SPACE = "`log(x)` for a call, without the space, or `x + (z)` for a sum."
+_POWER = "`**` for a power, as in `I(x**2)`, and `!=` for exclusive or."
 _QUOTES = "quotes and brackets that are closed and not empty; brackets in quoted text inside a call count too."
 
 # What formulaic says (a fragment of it) and how we say it; anything else is passed on.
@@ -225,7 +226,12 @@ class Code:
             self.tree = ast.parse(masked, mode="eval").body
         except (SyntaxError, ValueError) as error:
             reason = error.msg if isinstance(error, SyntaxError) else error
-            raise Problem(f"This is not valid Python: {reason}.", token.span, _PYTHON) from None
+            hint = " R's `as.factor(x)` is written `C(x)`." if masked.startswith(("as.", "is.")) else ""
+            raise Problem(f"This is not valid Python: {reason}.{hint}", token.span, _PYTHON) from None
+        for node in self.expressions():
+            # On whole numbers Python computes it, and so a power as R writes it would be a wrong number.
+            if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitXor):
+                raise Problem("Inside a call or braces `^` is Python's exclusive or.", self.span(node), _POWER)
 
     def expressions(self) -> Iterator[ast.expr]:
         """All expressions, outer ones first."""

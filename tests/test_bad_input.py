@@ -100,7 +100,9 @@ FORMULAS: list[tuple[type[LgmError], str, list[str]]] = [
     (FormulaError, "y ~ >f<(t)", ['INLA\'s `f(x, model="rw1")` is written with the name of the model as the call']),
     # The formula itself; tests/test_formula.py has all of these
     (FormulaError, "", ["The formula is empty.", "Accepted: a response, one `~` and terms"]),
-    (FormulaError, "y x", ["Accepted: terms joined by"]),
+    (FormulaError, "y x", ["There is no `~` in this formula."]),
+    (FormulaError, "y ~ >sqrt<(t)", [f"lgm has no term `sqrt()`, {FUNCTION} NumPy's is written `np.sqrt()`."]),
+    (FormulaError, "y ~ I(>t^2<)", ["`^` is Python's exclusive or.", "Accepted: `**` for a power, as in `I(x**2)`"]),
     (FormulaError, "y ~ x + >(<1|g", ["This bracket is never closed."]),
     (FormulaError, "y ~ >s(x<", ["This is never closed; ) is missing."]),
     (FormulaError, "y ~ x >|< g", ["This bar stands outside parentheses.", "in parentheses: `(1 | g)`"]),

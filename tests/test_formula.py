@@ -179,11 +179,15 @@ def test_error_marks_the_span() -> None:
 
 LARGER, SUBTRACTED = "is part of a larger term.", "is subtracted."
 BESIDE, NOTHING = "Two terms stand side by side without an operator.", "There is nothing between these quotes."
+XOR = "Inside a call or braces `^` is Python's exclusive or."
+AS_FACTOR = "R's `as.factor(x)` is written `C(x)`."
 GROUPING = "The grouping cannot be read from here on."
 
 # (formula with the marked part between two arrows, first line of the message, what is accepted begins so)
 ERRORS = [
     ("y", "There is no `~` in this formula.", "a response, one `~`"),
+    ("y x + (1|g", "There is no `~` in this formula.", "a response, one `~`"),
+    ("`y ~ x`", "There is no `~` in this formula.", "a response, one `~`"),
     ("", "The formula is empty.", "a response, one `~`"),
     (" \n ", "The formula is empty.", "a response, one `~`"),
     ("y ~ x >~< z", "This is a second `~`.", "a response, one `~`"),
@@ -235,10 +239,20 @@ ERRORS = [
     ("y ~ >offset()<", "`offset()` takes one expression.", "`offset(log(e))`;"),
     ("y ~ >offset(a, b)<", "`offset()` takes one expression.", "`offset(log(e))`;"),
     ("y ~ >offset(x=a)<", "`offset()` takes one expression.", "`offset(log(e))`;"),
+    ("y ~ s(>t | g<)", "A bar inside a term call does not make one term per group.", "a call such as"),
     ("y ~ s(>*a<)", "Arguments cannot be unpacked in a term call.", "a call such as"),
     ("y ~ s(x, >**a<)", "Arguments cannot be unpacked in a term call.", "a call such as"),
     ("y ~ s(x, k=1, k=>2<)", "The keyword `k` is given twice.", "a call such as"),
     ("y ~ >log(x,,)<", "This is not valid Python: invalid syntax.", "a Python expression"),
+    ("y ~ >as.factor(x)<", f"This is not valid Python: invalid syntax. {AS_FACTOR}", "a Python expression"),
+    ("y ~ (1|>is.na(x)<)", f"This is not valid Python: invalid syntax. {AS_FACTOR}", "a Python expression"),
+    ("y ~ I(>x^2<)", XOR, "`**` for a power"),
+    ("y ~ log(>1 + (x + z)^2<)", XOR, "`**` for a power"),
+    ("y ~ x + {>x^2<}", XOR, "`**` for a power"),
+    ("y ~ s(>t^2<)", XOR, "`**` for a power"),
+    ("y ~ (I(>t^2<) | g)", XOR, "`**` for a power"),
+    ("y ~ (1 | C(>t^2<))", XOR, "`**` for a power"),
+    ("log(>y^2<) ~ x", XOR, "`**` for a power"),
     ("y ~ (1|g) + x + >( 1|g )<", "`(1 | g)` is written twice.", "each term once"),
     ("y ~ (1|a/b) + >(1|a)<", "`(1 | a)` is written twice.", "each term once"),
     ("y ~ s(t, k=3) + >s(t,k = 3)<", "`s(t, k=3)` is written twice.", "each term once"),
@@ -302,7 +316,11 @@ def test_suggest() -> None:
         ("re", "A group effect is written as a bar, `(1 | g)`."),
         ("te", "Tensor-product smooths, as mgcv has them, are not available."),
         ("mo", "Monotonic effects, as brms has them, are not available."),
-        ("gp", "nor is there a function of that name. The terms are"),
+        ("foo", "nor is there a function of that name. The terms are"),
+        ("iid", "A group effect is written as a bar, `(1 | g)`."),
+        ("besag", "Map effects are written `icar(region, graph)`."),
+        ("factor", "A factor is written `C(x)`."),
+        ("sqrt", "NumPy's is written `np.sqrt()`."),
         ("S", "Did you mean `s`? The terms are"),
     ],
 )
