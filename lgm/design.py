@@ -17,7 +17,7 @@ from formulaic import ModelSpec
 from lgm.errors import DataError, IdentifiabilityError
 from lgm.expression import Expression, Names
 from lgm.formula import Formula
-from lgm.frame import Rows, Table, is_number, listed, per_row, read_weights, settled, usable_rows
+from lgm.frame import Rows, Table, is_number, kind_of, listed, per_row, read_weights, settled, usable_rows
 from lgm.pattern import FloatArray
 from lgm.priors import exponential
 from lgm.scope import Scope, pieces
@@ -161,6 +161,9 @@ def build(formula: Formula, data: Any, env: Mapping[str, Any], weights: Any, mis
     offset = _offset(scope)
     scope = replace(scope, sd_y=_spread(formula, y - offset[seen]))
     spec, x, names = materialise(Formulaic(formula.fixed), scope, formula.fixed_span)
+    if not (names or formula.bars or formula.calls):
+        accepted = "an intercept, `y ~ 1`, a predictor, or a term such as `(1 | g)`."
+        raise formula.error("Without an intercept nothing is left to estimate.", formula.fixed_span, accepted)
     intercept = names.index("Intercept") if "Intercept" in names else None
     _require_observed_levels(scope, names, rows.observed)
     require_full_rank(sp.csc_array(x[seen]), names, intercept)
@@ -198,6 +201,25 @@ def encode(design: Design, data: Any | None = None) -> NewRows:
     nulls = {name: values for e in encoded for name, values in e.null.items()}
     extra = [full_column(nulls[name]) for name in design.null_names]
     return NewRows(scope.frame.index, sp.csc_array(sp.hstack([x, *extra], format="csc")), encoded, _offset(scope))
+
+
+def numbers_as_text(design: Design) -> list[tuple[str, int, str]]:
+    """Predictors of text that reads as measurements: name, number of levels and the first of them.
+
+    Text is a factor. That is fine for codes, whole numbers of which each is in several rows.
+    """
+    formula, found = design.formula, []
+    sides = [Formulaic(formula.fixed), *(Formulaic(bar.effects.text) for bar in formula.bars)]
+    for name in dict.fromkeys(factor.expr for side in sides for factor in factors(side)):
+        column = design.scope.frame.get(name)
+        if column is None or kind_of(column) != "text":
+            continue
+        levels = pd.Series(column.unique())
+        numbers = pd.to_numeric(levels, errors="coerce")
+        codes = 2 * levels.size <= design.scope.n and np.all(numbers == np.round(numbers))
+        if numbers.notna().all() and not codes:
+            found.append((name, levels.size, listed(list(levels), 3)))
+    return found
 
 
 def _check_formula(formula: Formula) -> None:

@@ -72,7 +72,9 @@ class Table:
             try:
                 data = pd.DataFrame(dict(data))
             except ValueError as error:
-                raise DataError(f"the columns in the dict must be arrays of one length ({error}).") from None
+                scalars = not any(np.ndim(column) for column in data.values())
+                reason = 'a single value is written as a list, {"x": [1]}' if scalars else error
+                raise DataError(f"the columns in the dict must be arrays of one length ({reason}).") from None
         if not isinstance(data, pd.DataFrame):
             try:
                 data = nw.from_native(data, eager_only=True)
@@ -112,9 +114,9 @@ class Table:
         return pd.DataFrame(columns, index=index)
 
 
-def to_pandas(data: Any, wanted: Collection[str] | None = None) -> pd.DataFrame:
-    """The wanted columns of a table as pandas; see `Table`."""
-    return Table.of(data).select(wanted)
+def to_pandas(data: Any, what: str = "the data") -> pd.DataFrame:
+    """All columns of a table as pandas; see `Table`."""
+    return Table.of(data, what).select()
 
 
 def plain(column: pd.Series) -> pd.Series:

@@ -154,6 +154,7 @@ def _build(
     resolved = defaults.resolve(built, priors)
     _check_identifiability(built, resolved)
     _report_rows(built)
+    _report_numbers_as_text(built)
     _report_far_covariates(built, resolved)
     analysed = analyse(built, resolved.fixed, resolved.theta, centred_intercept=resolved.centred_intercept)
     kept = {name: names[name] for name in names_used(built, names)}  # and let go of the rest of the caller's scope
@@ -299,8 +300,18 @@ def _seed(seed: int | None) -> int:
 
 
 def _check_identifiability(built: Design, resolved: defaults.Priors) -> None:
-    """A group with a level per row says the same as the residual, unless sigma is known or weights tell them apart."""
-    if built.weighted or isinstance(resolved.theta[-1], Fixed):
+    """Sigma, unless it is known, needs rows that the fixed effects leave over, and no group with a level per row.
+
+    Beside such a group, weights tell the two apart.
+    """
+    if isinstance(resolved.theta[-1], Fixed):
+        return
+    if built.p == built.n:
+        text = f"there are as many fixed effects as rows ({built.n}), so nothing is left to estimate sigma from."
+        if not resolved.proper:
+            raise IdentifiabilityError(f"{text} Accepted: fewer predictors, or proper priors.")
+        warnings.warn(f"{text} Only its prior and theirs speak of it.", IdentifiabilityWarning, stacklevel=4)
+    if built.weighted:
         return
     for term in built.terms:
         effect = same_as_residual(term, built.rows.observed)
@@ -327,6 +338,16 @@ def _report_far_covariates(built: Design, resolved: defaults.Priors) -> None:
                     DataWarning,
                     stacklevel=4,
                 )
+
+
+def _report_numbers_as_text(built: Design) -> None:
+    for name, levels, first in design.numbers_as_text(built):
+        warnings.warn(
+            f"`{name}` holds numbers as text ({first}), which is a factor of {levels} levels. For a slope, make "
+            "numbers of it: astype(float).",
+            DataWarning,
+            stacklevel=4,
+        )
 
 
 def _report_rows(built: Design) -> None:

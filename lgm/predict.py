@@ -83,7 +83,7 @@ def _means(fresh: list[_Fresh | None]) -> list[FloatArray | None]:
 
 def _table(d: Design, new_data: Any, include_group_specific: bool) -> pd.DataFrame:
     """New data as pandas; at the population level groups need not be there, so any level of the fit stands in."""
-    frame = to_pandas(new_data)
+    frame = to_pandas(new_data, "new_data")
     if not include_group_specific:
         grouping = {name for bar in d.formula.bars for piece in bar.group for name in names_in(piece.text)}
         known = d.scope.frame

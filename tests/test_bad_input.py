@@ -133,8 +133,15 @@ FORMULAS: list[tuple[type[LgmError], str, list[str]]] = [
     (FormulaError, "y ~ (1|>np.ones(5)<)", ["the grouping factor `np.ones(5)` is an array of 5 values."]),
     (FormulaError, "y ~ (>np.ones(5)<|g)", ["`np.ones(5)` is an array of 5 values."]),
     (FormulaError, "y ~ s(>x.foo<)", ["`x.foo` cannot be evaluated: AttributeError:"]),
-    (FormulaError, "y ~ >{x / 'a'}<", ["The fixed part cannot be evaluated: ", "Error:"]),
-    (FormulaError, "y ~ (>{x / 'a'}<|g)", ["The part before the bar of ({x / 'a'} | g) cannot be evaluated: "]),
+    (FormulaError, "y ~ z + >{x / 'a'}<", ["`x / 'a'` cannot be evaluated: ", "Error:"]),
+    (FormulaError, "y ~ (z + >{x / 'a'}<|g)", ["`x / 'a'` cannot be evaluated: "]),
+    (FormulaError, "y ~ z + >scale(g)<", ["`scale(g)` cannot be evaluated: "]),
+    (
+        FormulaError,
+        "y ~ z + >C(g, contr.treatment('k'))<",
+        ["`C(g, contr.treatment('k'))` cannot be encoded: Value `'k'`", "Accepted: contrasts of its levels (a, b, c,"],
+    ),
+    (FormulaError, "y ~ z + >C(g, [1, 2])<", ["`C(g, [1, 2])` cannot be encoded: ", "(a, b, c, d, e, f)."]),
     (FormulaError, "y ~ >offset()<", ["`offset()` takes one expression."]),
     (FormulaError, "y ~ >offset(x, z)<", ["`offset()` takes one expression."]),
     (FormulaError, "y ~ x:>offset(z)<", ["Here `offset()` is part of a larger term."]),
@@ -142,7 +149,7 @@ FORMULAS: list[tuple[type[LgmError], str, list[str]]] = [
     (
         DataError,
         "y ~ log(two)",
-        ["the column `log(two)` is -inf in row 0; every predictor must be finite. Look at its"],
+        ["the column `log(two)` is -inf in row 0 and in 11 others; every predictor must be finite.", "or look at a"],
     ),
     (DataError, "y ~ (log(two)|g)", ["the column `log(two)` is -inf in row 0"]),
     (
@@ -153,7 +160,7 @@ FORMULAS: list[tuple[type[LgmError], str, list[str]]] = [
     (DataError, "y ~ offset(log(two))", ["the offset `log(two)` is not finite in 12 of 24 rows"]),
     (DataError, "log(x) ~ z", ["the response `log(x)` is not finite in", "Give finite numbers, or remove these rows."]),
     (DataError, "y ~ (1|log(two))", ["the grouping factor `log(two)` is missing or infinite in 12 rows"]),
-    (DataError, "y ~ lag(x)", ["the column `lag(x)` is nan in row 0"]),
+    (DataError, "y ~ lag(x)", ["the column `lag(x)` is nan in row 0; every predictor must be finite."]),
     # Arguments of terms
     (FormulaError, "y ~ >s()<", ["s() needs `x`.", "Accepted: `s(x, bs=..., k=...)`"]),
     (FormulaError, "y ~ s(x, >z<)", ["s() takes 1 argument without a keyword.", "Accepted: `s(x, bs=..., k=...)`"]),
@@ -161,6 +168,7 @@ FORMULAS: list[tuple[type[LgmError], str, list[str]]] = [
     (FormulaError, "y ~ s(x, >K=3<)", ["s() has no argument `K`. Did you mean `k`?"]),
     (FormulaError, "y ~ s(x, >x=z<)", ["s() gets `x` twice."]),
     (FormulaError, "y ~ s(x, bs=>'foo'<)", ["bs='foo' is not known.", "Accepted: bs = 'tp', 'cr', 'ps'."]),
+    (FormulaError, "y ~ s(g, bs=>'re'<)", ["bs='re' is not known.", "Accepted: bs = 'tp', 'cr', 'ps'."]),
     (FormulaError, "y ~ s(x, bs=>tp<)", ["bs=tp is not known. Put it in quotes: bs='tp'."]),
     (FormulaError, "y ~ s(x, k=>3.5<)", ["k=3.5 is not a whole number.", "such as k=10."]),
     (FormulaError, "y ~ s(x, k=>'a'<)", ["k='a' is not a whole number."]),
@@ -175,6 +183,9 @@ FORMULAS: list[tuple[type[LgmError], str, list[str]]] = [
     (DataError, "y ~ ar1(three)", ["ar1(three) needs at least 2 distinct times, `three` has 1."]),
     (DataError, "y ~ ar1(x)", ["ar1(x) needs whole times (1, 2, 3, ...; gaps are fine), `x` has", "or use rw1(x)."]),
     # What the data cannot tell apart
+    (FormulaError, "y ~ >0<", ["Without an intercept nothing is left to estimate.", "Accepted: an intercept, `y ~ 1`"]),
+    (FormulaError, "y ~ >x - x - 1< + offset(z)", ["Without an intercept nothing is left to estimate."]),
+    (IdentifiabilityError, "y ~ poly(t, 11) + poly(z, 8) + poly(x, 9)", ["`poly(t, 11)[6]` and 17 others"]),
     (
         DataError,
         "y ~ (1|one)",
@@ -251,7 +262,7 @@ TABLES: list[tuple[Any, str]] = [
     (DATA["x"], "not Series."),
     (DATA.iloc[:0], "there are no rows in the data."),
     ({"y": [1.0, 2.0], "x": [1.0]}, "the columns in the dict must be arrays of one length"),
-    ({"y": 1.0, "x": 2.0}, "the columns in the dict must be arrays of one length"),
+    ({"y": 1.0, "x": 2.0}, 'arrays of one length (a single value is written as a list, {"x": [1]}).'),
 ]
 
 
@@ -275,6 +286,35 @@ def test_two_columns_of_one_name() -> None:
 
 def test_one_row() -> None:
     assert "only one row has a response `y`" in _message(DataError, "y ~ 1", DATA.iloc[:1])
+
+
+def test_as_many_fixed_effects_as_rows() -> None:
+    text = "there are as many fixed effects as rows (4), so nothing is left to estimate sigma from."
+    data, flat = DATA[:4], lgm.priors.flat()
+    with pytest.warns(IdentifiabilityWarning, match=re.escape(text)):
+        lgm.model("y ~ poly(x, 3)", data)
+    assert text in _message(IdentifiabilityError, "y ~ poly(x, 3)", data, priors={"fixed": flat, "Intercept": flat})
+    lgm.model("y ~ poly(x, 3)", data, priors={"sigma": lgm.priors.fixed(1)})
+    lgm.model("y ~ poly(x, 3)", DATA[:5])
+
+
+@pytest.mark.parametrize(("formula", "name"), [("y ~ decimal", "decimal"), ("y ~ z + (many|g)", "many")])
+def test_text_that_reads_as_measurements(formula: str, name: str) -> None:
+    data = DATA.assign(
+        decimal=[f"{i % 6}.5" for i in range(N)],
+        many=[str(i % 13) for i in range(N)],
+    )
+    levels = data[name].nunique()
+    text = (
+        rf"`{name}` holds numbers as text \({data[name][0]}, .*\), which is a factor of {levels} levels. For a slope,"
+    )
+    with pytest.warns(lgm.DataWarning, match=text):
+        lgm.model(formula, data)
+
+
+def test_text_that_is_a_factor() -> None:
+    data = DATA.assign(code=[str(i % 3) for i in range(N)], size=["1.5", "2.5", "large"] * 8)
+    lgm.model("y ~ code + (size | g) + (1 | text)", data, priors={"sigma": lgm.priors.fixed(1)})
 
 
 def test_fewer_rows_than_columns() -> None:

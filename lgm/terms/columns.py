@@ -22,7 +22,7 @@ from interface_meta import override
 
 from lgm.errors import DataError, FormulaError, IdentifiabilityError, LgmError
 from lgm.expression import Expression
-from lgm.frame import kind_of, listed, plain
+from lgm.frame import counted, kind_of, listed, plain
 from lgm.pattern import FloatArray
 from lgm.scope import Scope, shape_of
 from lgm.tokens import Span
@@ -108,7 +108,12 @@ class _Columns(PandasMaterializer):
 
     @override
     def _evaluate(self, expr: str, metadata: Any, spec: ModelSpec) -> tuple[Any, set[Any]]:
-        value = Expression.of(expr).evaluate(self.scope.frame, self.scope.env, spec.transform_state)
+        try:
+            value = Expression.of(expr).evaluate(self.scope.frame, self.scope.env, spec.transform_state)
+        except LgmError:
+            raise
+        except Exception as error:
+            raise self._error(f"`{expr}` cannot be evaluated: {type(error).__name__}: {error}.", expr) from error
         return self._checked(value, expr), set()
 
     def _checked(self, value: Any, expr: str) -> Any:
@@ -142,7 +147,7 @@ class _Columns(PandasMaterializer):
         message = f"`{expr}` holds {kind}, which cannot be a predictor.{hint}"
         raise self._error(message, expr, "numbers, text, categories or booleans.", DataError)
 
-    def _error(self, message: str, expr: str, accepted: str, kind: type[LgmError] = FormulaError) -> LgmError:
+    def _error(self, message: str, expr: str, accepted: str = "", kind: type[LgmError] = FormulaError) -> LgmError:
         return self.scope.formula.error(message, self.scope.formula.find(expr) or self.span, accepted, kind)
 
     @override
@@ -175,6 +180,12 @@ class _Columns(PandasMaterializer):
                 return super()._encode_evaled_factor(factor, spec, drop_rows, reduced_rank)
             except DataMismatchWarning:
                 raise DataError(f"`{factor.expr}` has values that its `levels` do not list.") from None
+            except LgmError:
+                raise
+            except Exception as error:  # contrasts are made only here, when the levels are known
+                message = f"`{factor.expr}` cannot be encoded: {error}"
+                levels = listed(list(pd.Series(factor.values.__wrapped__).unique()), 8)
+                raise self._error(message, factor.expr, f"contrasts of its levels ({levels}).") from error
 
     @override
     def _get_columns_for_term(self, factors: list[dict[str, Any]], spec: ModelSpec, scale: float = 1) -> dict[str, Any]:
@@ -242,7 +253,9 @@ def _check_finite(columns: sp.csc_array, names: Sequence[str], scope: Scope) -> 
     if bad.size:
         column = int(np.searchsorted(columns.indptr, bad[0], side="right") - 1)
         row = scope.frame.index[columns.indices[bad[0]]]
+        count = int(np.count_nonzero(bad < columns.indptr[column + 1]))
+        others = f" and in {counted(count - 1, 'other')}" if count > 1 else ""
         raise DataError(
-            f"the column `{names[column]}` is {columns.data[bad[0]]} in row {row}; every predictor must be finite. "
-            "Look at its transformation, such as the logarithm of zero."
+            f"the column `{names[column]}` is {columns.data[bad[0]]} in row {row}{others}; every predictor must be "
+            "finite. Remove these rows, or look at a transformation, such as the logarithm of zero."
         )

@@ -13,6 +13,7 @@ from lgm.pattern import FloatArray
 # A column whose squared residual on the others is this small, relative to its own square, adds nothing that survives
 # double precision: rounding in the Gram matrix leaves about 1e-15.
 COLLINEAR = 1e-12
+MOST_NAMED = 6  # columns in a message
 
 
 def standardise(x: sp.csc_array, intercept: int | None) -> tuple[sp.csc_array, FloatArray]:
@@ -92,6 +93,8 @@ def require_full_rank(x: sp.csc_array, names: Sequence[str], intercept: int | No
         lengths = np.sqrt(np.asarray(x.multiply(x).sum(axis=0)).ravel()[:j])
         weights = np.abs(basis[:j, j] - basis[:j, :j] @ inside) * lengths
         partners = [f"`{names[i]}`" for i in range(j) if i != intercept and weights[i] > 1e-6 * weights.max()]
+        if len(partners) > MOST_NAMED:
+            partners[MOST_NAMED:] = [f"{len(partners) - MOST_NAMED} others"]
         others = f"{', '.join(partners[:-1])} and {partners[-1]}" if len(partners) > 1 else partners[0]
         what = "a linear function" if len(partners) == 1 else "a linear combination"
         constant = " and the intercept" if intercept is not None and weights[intercept] > 1e-6 * weights.max() else ""

@@ -63,8 +63,8 @@ class SmoothTerm:
 def build(call: Call, scope: Scope, label: str) -> SmoothTerm:
     """Read ``s(x, bs=..., k=...)`` against the data."""
     given = arguments(call, scope, ("x",), ("bs", "k"))
-    x = scope.numbers(given["x"], f"the variable of {label}")
     kind = option(scope, given["bs"], "bs", KINDS) if "bs" in given else "tp"
+    x = scope.numbers(given["x"], f"the variable of {label}")
     k = _dimension(scope, given["k"]) if "k" in given else DEFAULT_K
     basis = bases.build(kind, x, k, name=given["x"].text)
     z = sp.csc_array(basis.evaluate(x))
