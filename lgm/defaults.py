@@ -23,6 +23,8 @@ from lgm.terms.block import Parameter
 _INFINITY = float("inf")
 _RANGE = {"sd": (0.0, _INFINITY), "sigma": (0.0, _INFINITY), "corr": (-1.0, 1.0), "rho": (-1.0, 1.0), "phi": (0.0, 1.0)}
 _DOMAIN = {"sd": "positive", "sigma": "positive", "corr": "in (-1, 1)", "rho": "in (-1, 1)", "phi": "in (0, 1)"}
+_EXAMPLE = {"sd": "half_normal(1)", "sigma": "half_normal(1)", "corr": "lkj(2)", "rho": "uniform(-1, 1)"}
+_FITTING = {kind: f" whose values are {_DOMAIN[kind]}, such as lgm.priors.{_EXAMPLE[kind]}" for kind in _EXAMPLE}
 _CLASSES = ("sd", "corr", "fixed", "rho", "phi")
 
 
@@ -66,6 +68,11 @@ def resolve(design: Design, given: Mapping[str, Any] | None) -> Priors:
     PriorError
         For a key that matches nothing, or a prior of the wrong kind.
     """
+    if not (given is None or isinstance(given, Mapping)):
+        raise PriorError(
+            f"priors is of the type {type(given).__name__}; accepted: a dict of priors by name or class, such as "
+            '{"sd": lgm.priors.exponential(1)}.'
+        )
     given = dict(given or {})
     unused = set(given)
     rows = []
@@ -159,8 +166,11 @@ def _theta_prior(key: str, prior: Any, parameter: Parameter) -> ThetaPrior:
         prior = Prior(prior, type(prior).__name__)
     if not isinstance(prior, Prior):
         hint = f" To hold it there, use lgm.priors.fixed({prior})." if isinstance(prior, (int, float)) else ""
-        raise PriorError(f"{what} is {prior!r}; accepted: a prior of lgm.priors or a NumPyro distribution.{hint}")
-    _require_support(what, prior.distribution, parameter.kind)
+        raise PriorError(
+            f"{what} is {prior!r}; accepted: a prior of lgm.priors or a NumPyro distribution"
+            f"{_FITTING.get(parameter.kind, '')}.{hint}"
+        )
+    _require_support(what, prior, parameter.kind)
     return prior
 
 
@@ -170,14 +180,15 @@ def _flat(kind: str) -> ThetaPrior:
     return bounded.get(kind, Flat())
 
 
-def _require_support(what: str, distribution: dist.Distribution, kind: str) -> None:
+def _require_support(what: str, prior: Prior, kind: str) -> None:
+    distribution = prior.distribution
     if distribution.batch_shape or distribution.event_shape:
         raise PriorError(
             f"{what} is of shape {distribution.batch_shape + distribution.event_shape}; it must be scalar."
         )
     low, high = _RANGE.get(kind, (-_INFINITY, _INFINITY))
     if distribution.support.is_discrete or not (low <= np.min(ends := _ends(distribution)) and np.max(ends) <= high):
-        raise PriorError(f"{what} is {distribution!r}, which allows values that are not {_DOMAIN[kind]}.")
+        raise PriorError(f"{what} is {prior!r}, which allows values that are not {_DOMAIN[kind]}.")
 
 
 def _ends(distribution: dist.Distribution) -> FloatArray:
@@ -186,10 +197,10 @@ def _ends(distribution: dist.Distribution) -> FloatArray:
         return np.asarray(biject_to(distribution.support)(jnp.array([-40.0, 40.0])))
 
 
-def _refuse_unused(unused: set[str], design: Design) -> None:
+def _refuse_unused(unused: set[Any], design: Design) -> None:
     if not unused:
         return
-    key = sorted(unused)[0]
+    key = min(unused, key=str)
     together = next((p.key for p in design.parameters if key in p.names), None)
     if together is not None:
         raise PriorError(
@@ -199,10 +210,8 @@ def _refuse_unused(unused: set[str], design: Design) -> None:
     kinds = {p.kind for p in design.parameters} | ({"fixed"} if design.p > (design.intercept is not None) else set())
     classes = [c for c in _CLASSES if c in kinds]
     names = [*design.fixed_names, *design.theta_names, *extra]
-    raise PriorError(
-        f"priors has the key {key!r}, which matches nothing in this model. {suggest(key, names)}\n"
-        f"Variables: {', '.join(names)}.\nClasses: {', '.join(classes)}."
-    )
+    found = f"priors has the key {key!r}, which matches nothing in this model. {suggest(str(key), [*names, *classes])}"
+    raise PriorError(f"{found.rstrip()}\nVariables: {', '.join(names)}.\nClasses: {', '.join(classes)}.")
 
 
 def starts(design: Design, priors: Sequence[ThetaPrior]) -> FloatArray:

@@ -72,18 +72,33 @@ FixedEffectPrior = Normal | Flat
 ThetaPrior = Prior | Lkj | Fixed | Flat
 
 
-def _positive(**values: float) -> list[float]:
+def _numbers(**values: float) -> list[float]:
+    found = []
     for name, value in values.items():
-        if not (math.isfinite(value) and value > 0):
-            raise PriorError(f"{name}={value} must be a positive number")
-    return [float(v) for v in values.values()]
+        try:
+            number = math.nan if isinstance(value, str) else float(value)
+        except (TypeError, ValueError):
+            number = math.nan
+        if not math.isfinite(number):
+            raise PriorError(f"{name}={value!r} must be a finite number")
+        found.append(number)
+    return found
+
+
+def _positive(**values: float) -> list[float]:
+    numbers = _numbers(**values)
+    for name, number in zip(values, numbers, strict=True):
+        if number <= 0:
+            raise PriorError(f"{name}={values[name]!r} must be a positive number")
+    return numbers
 
 
 def _probability(**values: float) -> list[float]:
-    for name, value in values.items():
-        if not 0 < value < 1:
-            raise PriorError(f"{name}={value} must lie between 0 and 1")
-    return [float(v) for v in values.values()]
+    numbers = _numbers(**values)
+    for name, number in zip(values, numbers, strict=True):
+        if not 0 < number < 1:
+            raise PriorError(f"{name}={values[name]!r} must lie between 0 and 1")
+    return numbers
 
 
 def _prior(label: str, make: type[dist.Distribution], *args: float) -> Prior:
@@ -99,9 +114,7 @@ def normal(mean: float = 0.0, sd: float = 1.0) -> Normal:
     >>> normal(0, 10)
     normal(0, 10)
     """
-    if not math.isfinite(mean):
-        raise PriorError(f"mean={mean} must be a finite number")
-    return Normal(float(mean), *_positive(sd=sd))
+    return Normal(*_numbers(mean=mean), *_positive(sd=sd))
 
 
 def flat() -> Flat:
@@ -120,9 +133,7 @@ def fixed(value: float) -> Fixed:
     >>> fixed(1.5)
     fixed(1.5)
     """
-    if not math.isfinite(value):
-        raise PriorError(f"value={value} must be a finite number")
-    return Fixed(float(value))
+    return Fixed(*_numbers(value=value))
 
 
 def exponential(rate: float) -> Prior:
@@ -173,9 +184,10 @@ def beta(a: float, b: float) -> Prior:
 
 def uniform(low: float, high: float) -> Prior:
     """Uniform prior."""
-    if not (math.isfinite(low) and math.isfinite(high) and low < high):
-        raise PriorError(f"uniform({low}, {high}) needs two finite numbers, the smaller one first")
-    return _prior(f"uniform({low:.6g}, {high:.6g})", dist.Uniform, float(low), float(high))
+    low, high = _numbers(low=low, high=high)
+    if low >= high:
+        raise PriorError(f"uniform({low:g}, {high:g}) needs the smaller number first")
+    return _prior(f"uniform({low:.6g}, {high:.6g})", dist.Uniform, low, high)
 
 
 def lkj(concentration: float) -> Lkj:
