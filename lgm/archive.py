@@ -6,6 +6,7 @@ What cannot be rebuilt in another process, such as a lambda, is refused with the
 
 from __future__ import annotations
 
+import errno
 import importlib
 import inspect
 import io
@@ -72,7 +73,10 @@ class Archive:
 def write(path: str | os.PathLike[str], header: Any, arrays: Mapping[str, np.ndarray[Any, Any]]) -> None:
     """Write a file in one step: through a temporary one beside it, so that a failure leaves what was there."""
     target = Path(path)
-    handle, name = tempfile.mkstemp(dir=target.resolve().parent, prefix=f".{target.name}.")
+    folder = target.resolve().parent
+    if not folder.is_dir():
+        raise FileNotFoundError(errno.ENOENT, "there is no such folder", str(folder))
+    handle, name = tempfile.mkstemp(dir=folder, prefix=f".{target.name}.")
     try:
         with os.fdopen(handle, "wb") as raw, zipfile.ZipFile(raw, "w") as file:
             file.writestr(_HEADER, json.dumps(header, indent=1), zipfile.ZIP_DEFLATED)

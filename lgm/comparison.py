@@ -81,14 +81,16 @@ def compare(*fits: Fit) -> pd.DataFrame:
     >>> list(lgm.compare(without, with_batch).index)
     ['Yield ~ 1 + (1|Batch)', 'Yield ~ 1']
     """
-    if len(fits) < 2:
-        raise LgmError(f"compare() takes two or more fits, got {len(fits)}.")
+    odd = [type(other).__name__ for other in fits if not hasattr(other, "design")]
+    if len(fits) < 2 or odd:
+        got = f"a {odd[0]} among them" if odd else str(len(fits))
+        raise LgmError(f"compare() takes two or more fits one by one, as in compare(one, other); got {got}.")
     for other in fits[1:]:
         if not np.array_equal(other.design.y, fits[0].design.y):
             raise DataError(
                 f"{other.design.formula.source} and {fits[0].design.formula.source} are not fits of the same data: "
                 f"their responses ({other.design.n} and {fits[0].design.n} rows) differ. Accepted: fits of the same "
-                "rows of the same response, on the same scale."
+                "rows of the same response, in the same order and on the same scale."
             )
     found = [evidence(fit) for fit in fits]
     for fit, e in zip(fits, found, strict=True):

@@ -187,6 +187,11 @@ def test_a_missing_module_is_named(path: Path, tmp_path: Path) -> None:
         lgm.load(tmp_path / "odd")
 
 
+def test_a_folder_that_does_not_exist_is_named(fit: lgm.Fit, tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=f"there is no such folder: '{tmp_path / 'nowhere'}'"):
+        fit.save(tmp_path / "nowhere" / "fit.lgm")
+
+
 @pytest.mark.parametrize("content", [b"", b"no zip", None])
 def test_other_files_are_refused(content: bytes | None, tmp_path: Path) -> None:
     target = tmp_path / "other"

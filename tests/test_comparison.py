@@ -1,0 +1,33 @@
+"""What cannot be compared; the numbers are tested with the engine that gives them."""
+
+import re
+from typing import Any
+
+import pytest
+
+import lgm
+
+DATA = lgm.load_dataset("Dyestuff")
+FIT = lgm.fit("Yield ~ 1", DATA, method="mode", draws=4, seed=1, progress=False)
+
+
+@pytest.mark.parametrize(
+    ("fits", "got"),
+    [
+        ([], "got 0."),
+        ([FIT], "got 1."),
+        ([[FIT, FIT]], "got a list among them."),
+        ([FIT, "a"], "got a str among them."),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_is_no_fit(fits: list[Any], got: str) -> None:
+    text = f"compare() takes two or more fits one by one, as in compare(one, other); {got}"
+    with pytest.raises(lgm.LgmError, match=re.escape(text)):
+        lgm.compare(*fits)
+
+
+def test_other_rows_in_another_order() -> None:
+    again = lgm.fit("Yield ~ 1", DATA[::-1], method="mode", draws=4, seed=1, progress=False)
+    with pytest.raises(lgm.DataError, match=r"responses \(30 and 30 rows\) differ.*in the same order"):
+        lgm.compare(FIT, again)
