@@ -18,6 +18,7 @@ from lgm.pattern import FloatArray
 from lgm.posterior import Posterior, effects, variances
 
 CHUNK_BYTES = 64e6  # of intermediate results held at once
+MANY, FEW = 250, 16  # thetas in one call that draws u
 VARIANCE_DRAWS = 200  # most thetas over which conditional variances are averaged
 SD_ERROR = 0.005  # relative Monte Carlo error of every sd at which the average is good enough
 
@@ -59,22 +60,25 @@ def _variance_chunk(post: Posterior, thetas: jax.Array, functionals: jax.Array) 
     return jax.vmap(lambda theta: variances(post, theta, functionals))(thetas)
 
 
-def _draw_size(post: Posterior) -> int:
-    """Thetas in one call: as many as bounded memory allows."""
-    return int(np.clip(CHUNK_BYTES // (8 * 4 * post.n_normals), 1, 250))
+def _draw_size(post: Posterior, thetas: int) -> int:
+    """Thetas in one call: as many as bounded memory allows, one of two sizes so that two programs serve all."""
+    return int(np.clip(CHUNK_BYTES // (8 * 4 * post.n_normals), 1, MANY if thetas >= MANY else FEW))
 
 
 def _variance_size(post: Posterior, thetas: int) -> int:
     return int(np.clip(CHUNK_BYTES // (8 * 8 * post.dim), 1, min(50, thetas)))
 
 
-def prepare(post: Posterior, thetas: int) -> None:
-    """Begin to compile what `draw_effects` will call for so many different thetas, from shapes alone."""
-    p, size = post.dim - sum(t.n for t in post.templates), _draw_size(post)
+def prepare(post: Posterior, *, thetas: int, draws: int) -> None:
+    """Begin to compile what `draw_effects` will call, from shapes alone.
+
+    ``thetas`` is the number of different ones, ``draws`` that of draws of u that no engine has made before.
+    """
+    p, size = post.dim - sum(t.n for t in post.templates), _draw_size(post, draws)
     shape = jax.ShapeDtypeStruct
     with jax.enable_x64(True):
         k = post.hyper.size
-        if thetas > 1:
+        if draws:
             _draw_chunk.ahead(post, shape((size, k), jnp.float64), key(0), shape((size,), jnp.int64))
         chunk = _variance_size(post, thetas)
         _variance_chunk.ahead(post, shape((chunk, k), jnp.float64), shape((post.dim, p), jnp.float64))
@@ -119,7 +123,7 @@ def _conditionals(
     post: Posterior, thetas: FloatArray, counters: npt.NDArray[np.int64], seed: int
 ) -> Iterator[tuple[slice, FloatArray, FloatArray]]:
     """Places, conditional means and draws in chunks of bounded memory, internal coordinates."""
-    chunk = _draw_size(post)
+    chunk = _draw_size(post, len(thetas))
     with jax.enable_x64(True):
         mixed = key(seed, 1)
         for start in range(0, len(thetas), chunk):

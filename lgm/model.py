@@ -264,8 +264,8 @@ class Model:
             )
         post = self.analysed.posterior
         settings = Settings(method, chains, draws, warmup, seed, progress, fallback)
-        prepare(post, settings)
-        latent.prepare(post, 1 if method == "mode" or not post.hyper.working_size else chains * draws)
+        expected = prepare(post, settings)
+        latent.prepare(post, thetas=expected.thetas, draws=expected.draws)
         found, kept, used = run(post, defaults.starts(self.design, self.prior.theta), settings)
         return Fit(self.design, self.prior, self.analysed, self.inputs, found, kept, interval, seed, used)
 

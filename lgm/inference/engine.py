@@ -38,15 +38,24 @@ class Run(NamedTuple):
     method: str
 
 
-def prepare(post: Posterior, settings: Settings) -> None:
+class Expected(NamedTuple):
+    """What `run` will return: how many different thetas, and how many of them without a draw of u."""
+
+    thetas: int
+    draws: int
+
+
+def prepare(post: Posterior, settings: Settings) -> Expected:
     """Begin to compile what `run` will need last."""
     total = settings.chains * settings.draws
     if settings.method == "mode" or post.hyper.working_size == 0:
         empirical.prepare(post, draws=total)
-    elif settings.method == "importance":
+        return Expected(1, 0)
+    if settings.method == "importance":
         importance.prepare(post, draws=total)
-    else:
-        nuts.prepare(post, chains=settings.chains, warmup=settings.warmup)
+        return Expected(total, 1)  # few, if any: points of large weight may be drawn more often than they have draws
+    nuts.prepare(post, chains=settings.chains, warmup=settings.warmup)
+    return Expected(total, total)
 
 
 def run(post: Posterior, start: FloatArray, settings: Settings) -> Run:
