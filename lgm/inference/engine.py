@@ -77,7 +77,7 @@ def run(post: Posterior, start: FloatArray, settings: Settings) -> Run:
         mode = find_mode(post, start)
         wide = find_folded_mode(post, mode, jacobian=True)
         kept = importance.sample(post, wide, draws=total, seed=settings.seed, progress=settings.progress)
-        if not _fall_back(kept, settings.fallback):
+        if not _fall_back(kept, None if kept.interrupted else settings.fallback):
             return Run(mode, kept, settings.method)
         return Run(mode, _nuts(post, mode, settings, kept.theta[0, : settings.chains]), "nuts")
     mode = find_mode(post, start)
