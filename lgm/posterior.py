@@ -181,6 +181,9 @@ class Effects(NamedTuple):
 def log_likelihood_and_effects(post: Posterior, theta: jax.Array, z: jax.Array) -> tuple[jax.Array, Effects]:
     """``log p(y | theta)`` and the effects given theta, from one factorisation.
 
+    Where the likelihood is undefined the effects are zero, so that a weight of zero takes them out of an average, which
+    NaN would spoil.
+
     Parameters
     ----------
     z : float array (n_normals, m)
@@ -190,6 +193,16 @@ def log_likelihood_and_effects(post: Posterior, theta: jax.Array, z: jax.Array) 
     -----
     The fixed effects are relative to the reference that the design subtracts.
     """
+    value, found = _conditional(post, theta, z)
+    return value, Effects(*(jnp.where(jnp.isfinite(value), part, 0.0) for part in found))
+
+
+def effects(post: Posterior, theta: jax.Array, z: jax.Array) -> Effects:
+    """Conditional mean of u given theta, and one draw per column of standard normals ``z`` (n_normals, m)."""
+    return _conditional(post, theta, z)[1]
+
+
+def _conditional(post: Posterior, theta: jax.Array, z: jax.Array) -> tuple[jax.Array, Effects]:
     system = _system(post, theta)
     n = post.dim
     logdet, solved, w = linalg.solve_and_sample(post.analysis, system.values, system.rhs, z[:n])
@@ -198,11 +211,6 @@ def log_likelihood_and_effects(post: Posterior, theta: jax.Array, z: jax.Array) 
     noise = constrained.draw(w, solved[:, 1:], post.krige, post.kappa, z[n:])
     found = Effects(system.scale * mean, system.scale[:, None] * (mean[:, None] + noise))
     return _marginal(post, theta, system, c), found
-
-
-def effects(post: Posterior, theta: jax.Array, z: jax.Array) -> Effects:
-    """Conditional mean of u given theta, and one draw per column of standard normals ``z`` (n_normals, m)."""
-    return log_likelihood_and_effects(post, theta, z)[1]
 
 
 def variances(post: Posterior, theta: jax.Array, functionals: jax.Array) -> tuple[jax.Array, jax.Array]:

@@ -371,3 +371,23 @@ def test_undefined_is_minus_infinity_with_a_zero_gradient():
         value, grad = jax.jit(posterior.value_and_grad)(post, overflow)
     assert float(outside) == float(value) == -np.inf
     assert np.asarray(grad).tolist() == [0.0, 0.0]
+
+
+def test_effects_are_zero_beside_an_undefined_likelihood():
+    model, theta, _ = built("two correlated effects, proper beta")
+    post = model.analysed.posterior
+    singular = np.where(np.array(model.design.theta_names) == "corr(Intercept,x|g)", 1.0, theta)
+
+    @jax.jit
+    def everything(post, theta, z):
+        return *posterior.log_likelihood_and_effects(post, theta, z), posterior.effects(post, theta, z)
+
+    with jax.enable_x64(True):
+        z = jnp.ones((post.n_normals, 2))
+        fine, undefined = (jax.tree.map(np.asarray, everything(post, jnp.asarray(t), z)) for t in (theta, singular))
+    value, masked, alone = fine
+    assert np.isfinite(value)
+    np.testing.assert_allclose(masked.draws, alone.draws, rtol=1e-12)
+    value, masked, alone = undefined
+    assert np.isnan(value) and np.all(masked.mean == 0.0) and np.all(masked.draws == 0.0)
+    assert np.all(np.isnan(alone.mean))

@@ -168,6 +168,19 @@ def test_heavy_tails_raise_the_alarm_and_nuts_takes_over() -> None:
         assert abs(share - p) < 4 * np.sqrt(p * (1 - p) / ess)
 
 
+def test_points_without_a_density_leave_the_means_of_effects_alone() -> None:
+    """Effects that are nearly one: proposals reach correlations that rounding takes for one."""
+    rng = np.random.default_rng(25)
+    g = np.repeat(np.arange(10), 6)
+    x, b = rng.normal(size=60), 0.8 * rng.normal(size=10)
+    data = {"y": 1 + x + b[g] * (1 + 0.8 * x) + 0.2 * rng.normal(size=60), "x": x, "g": g}
+    given = {"corr": priors.pc_corr(0.9, 0.5)}
+    fit = lgm.fit("y ~ x + (x|g)", data, priors=given, method="importance", seed=1, progress=False)
+    assert fit.draws.points is not None and np.any(fit.draws.points.log_weights == -np.inf)
+    assert np.isfinite(fit.summary()[["mean", "sd"]]).all(axis=None)
+    assert np.isfinite(fit.ranef()).all(axis=None)
+
+
 def test_compare() -> None:
     data = lgm.load_dataset("Dyestuff")
     batch = lgm.fit("Yield ~ 1 + (1|Batch)", data, method="importance", seed=1, progress=False)
