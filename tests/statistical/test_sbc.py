@@ -3,8 +3,14 @@
 If the draws come from the posterior, the rank of each true value among L independent draws is uniform on 0..L (Talts et
 al. 2018). The empirical distribution function of the ranks must stay in a simultaneous band (Saeilynoja, Buerkner &
 Vehtari 2022).
+
+Both engines are tested. The weighted points of importance sampling are all taken, whatever their Pareto k: a rule that
+left bad fits out would have to be calibrated as well.
 """
 
+import time
+import warnings
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,14 +23,11 @@ from scipy.stats import binom, norm
 
 import lgm
 
-REPLICATIONS = 400
+REPLICATIONS = {"nuts": 400, "importance": 500}
 GROUPS, ROWS = 5, 4
-CHAINS, DRAWS, THIN = (
-    4,
-    250,
-    10,
-)  # one draw in ten: the ESS is about half the number of draws
+CHAINS, DRAWS, THIN = 4, 250, 10  # one draw in ten: the ESS is about half the number of draws
 RANKS = CHAINS * DRAWS // THIN + 1
+QUANTITIES = 8  # that are ranked
 LEVEL = 0.01  # of the whole test
 SIMULATIONS = 100_000
 FORMULA = "y ~ x + (1|g)"
@@ -73,16 +76,16 @@ def simulate(truth: Quantities, frame: pd.DataFrame, rng: np.random.Generator) -
     return frame.assign(y=mean + truth.sigma * rng.standard_normal(len(frame)))
 
 
-def truths(frame: pd.DataFrame, rng: np.random.Generator) -> list[Quantities]:
+def truths(n: int, frame: pd.DataFrame, rng: np.random.Generator) -> list[Quantities]:
     prior = lgm.model(FORMULA, frame.assign(y=rng.standard_normal(len(frame))), priors=PRIORS)
-    drawn = prior.sample_prior(REPLICATIONS, seed=1)
+    drawn = prior.sample_prior(n, seed=1)
     columns = [drawn[c].to_numpy() for c in ("Intercept", "x", "sd(Intercept|g)", "sigma")]
-    b = columns[2][:, None] * rng.standard_normal((REPLICATIONS, GROUPS))
-    return [Quantities(*(c[i : i + 1] for c in columns), b[i : i + 1]) for i in range(REPLICATIONS)]
+    b = columns[2][:, None] * rng.standard_normal((n, GROUPS))
+    return [Quantities(*(c[i : i + 1] for c in columns), b[i : i + 1]) for i in range(n)]
 
 
-def posterior_draws(frame: pd.DataFrame, seed: int) -> Quantities:
-    fit = lgm.fit(FORMULA, frame, priors=PRIORS, chains=CHAINS, draws=DRAWS, seed=seed, progress=False)
+def thinned_draws(fit: lgm.Fit) -> Quantities:
+    """As many draws from one chain of weighted points, which is in random order, as from four of NUTS."""
     thinned = fit.posterior.isel(draw=slice(THIN - 1, None, THIN)).stack(sample=("chain", "draw"))
     names = ("Intercept", "x", "sd(Intercept|g)", "sigma")
     return Quantities(
@@ -93,26 +96,38 @@ def posterior_draws(frame: pd.DataFrame, seed: int) -> Quantities:
 class Ranks(NamedTuple):
     """Ranks of the true values, one entry per replication, among good draws and among spoilt ones."""
 
+    engine: str
     right: pd.DataFrame
     wrong_sigma: pd.DataFrame
     compiled: list[str]
+    seconds: np.ndarray  # of each fit, effects and draws included
+    k: np.ndarray  # Pareto k of each fit, for engines that weight
 
 
-@pytest.fixture(scope="module")
-def ranks() -> Ranks:
+@pytest.fixture(scope="module", params=REPLICATIONS)
+def ranks(request: pytest.FixtureRequest) -> Ranks:
+    engine = request.param
     rng = np.random.default_rng(20250)
     frame = design(rng)
-    right, wrong = [], []
+    right, wrong, seconds, k = [], [], [], []
     compiled: list[str] = []
-    for i, truth in enumerate(truths(frame, rng)):
+    for i, truth in enumerate(truths(REPLICATIONS[engine], frame, rng)):
         data = simulate(truth, frame, rng)
-        with compilations() as names:
-            drawn = posterior_draws(data, seed=i)
+        start = time.perf_counter()
+        with compilations() as names, warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "the importance weights are not reliable", lgm.ConvergenceWarning)
+            fit = lgm.fit(
+                FORMULA, data, priors=PRIORS, method=engine, chains=CHAINS, draws=DRAWS, seed=i, progress=False
+            )
+            drawn = thinned_draws(fit)
+        seconds.append(time.perf_counter() - start)
         if i > 0:
             compiled += names
+        if fit.draws.points is not None:
+            k.append(fit.draws.points.k)
         right.append(rank(truth, drawn, data))
         wrong.append(rank(truth, drawn._replace(sigma=1.2 * drawn.sigma), data))
-    return Ranks(pd.DataFrame(right), pd.DataFrame(wrong), compiled)
+    return Ranks(engine, pd.DataFrame(right), pd.DataFrame(wrong), compiled, np.array(seconds), np.array(k))
 
 
 def rank(truth: Quantities, drawn: Quantities, data: pd.DataFrame) -> dict[str, int]:
@@ -130,15 +145,16 @@ def worst_tail(counts: np.ndarray) -> np.ndarray:
     return 2.0 * np.minimum(binom.cdf(below, n, p), binom.sf(below - 1, n, p)).min(axis=-1)
 
 
-def critical_tail(level: float) -> float:
-    """The tail probability gamma at which pointwise bands hold a whole ECDF with probability 1 - level.
+@cache
+def critical_tail(replications: int) -> float:
+    """The tail probability gamma at which pointwise bands hold every quantity's whole ECDF with probability 1 - LEVEL.
 
     Simulated, as in algorithm 1 of Saeilynoja et al. (2022): gamma is the quantile of `worst_tail` under uniform ranks.
     """
     rng = np.random.default_rng(1)
     uniform = np.full(RANKS, 1.0 / RANKS)
-    parts = [worst_tail(rng.multinomial(REPLICATIONS, uniform, size=1000)) for _ in range(SIMULATIONS // 1000)]
-    return float(np.quantile(np.concatenate(parts), level))
+    parts = [worst_tail(rng.multinomial(replications, uniform, size=1000)) for _ in range(SIMULATIONS // 1000)]
+    return float(np.quantile(np.concatenate(parts), LEVEL / QUANTITIES))  # the quantities share the level (Bonferroni)
 
 
 def worst_tails(table: pd.DataFrame) -> pd.Series:
@@ -148,11 +164,12 @@ def worst_tails(table: pd.DataFrame) -> pd.Series:
 
 def plot(table: pd.DataFrame, gamma: float, name: str) -> None:
     """ECDF minus the uniform one, with the simultaneous band."""
+    n = len(table)
     p = np.arange(1, RANKS) / RANKS
-    low, high = (binom.ppf(q, REPLICATIONS, p) / REPLICATIONS - p for q in (gamma / 2, 1 - gamma / 2))
+    low, high = (binom.ppf(q, n, p) / n - p for q in (gamma / 2, 1 - gamma / 2))
     figure, axes = plt.subplots(2, 4, figsize=(12, 5), sharex=True, sharey=True, layout="constrained")
     for axis, column in zip(axes.flat, table, strict=True):
-        below = np.cumsum(np.bincount(table[column], minlength=RANKS))[:-1] / REPLICATIONS
+        below = np.cumsum(np.bincount(table[column], minlength=RANKS))[:-1] / n
         axis.fill_between(p, low, high, color="#9ecae1", alpha=0.6, linewidth=0)
         axis.step(p, below - p, where="mid", color="#08519c")
         axis.set_title(column)
@@ -162,22 +179,32 @@ def plot(table: pd.DataFrame, gamma: float, name: str) -> None:
     figure.savefig(OUTPUT / f"{name}.png", dpi=120)
 
 
-@pytest.fixture(scope="module")
-def gamma() -> float:
-    return critical_tail(LEVEL / 8)  # eight quantities share the level (Bonferroni)
-
-
 @pytest.mark.slow
-def test_ranks_are_uniform(ranks, gamma):
-    plot(ranks.right, gamma, "sbc_ranks")
+def test_ranks_are_uniform(ranks, capsys):
+    gamma = critical_tail(len(ranks.right))
+    plot(ranks.right, gamma, f"sbc_{ranks.engine}")
+    with capsys.disabled():
+        print(f"\n{summary(ranks)}")
     found = worst_tails(ranks.right)
     assert (found >= gamma).all(), f"outside the band (gamma = {gamma:.2g}):\n{found}"
 
 
+def summary(ranks: Ranks) -> str:
+    """How long the refits took, and how well the weights did."""
+    text = (
+        f"{ranks.engine}: {len(ranks.seconds)} refits in {ranks.seconds.sum():.0f} s, the first "
+        f"{ranks.seconds[0]:.1f} s, the others {1e3 * np.median(ranks.seconds[1:]):.0f} ms each (median)"
+    )
+    if ranks.k.size:
+        text += f"; Pareto k above 0.5 in {np.sum(ranks.k > 0.5)}, above 0.7 in {np.sum(ranks.k > 0.7)}"
+    return text
+
+
 @pytest.mark.slow
-def test_wrong_draws_are_found(ranks, gamma):
+def test_wrong_draws_are_found(ranks):
     """The same test with sigma 20% too large."""
-    plot(ranks.wrong_sigma, gamma, "sbc_ranks_wrong_sigma")
+    gamma = critical_tail(len(ranks.wrong_sigma))
+    plot(ranks.wrong_sigma, gamma, f"sbc_{ranks.engine}_wrong_sigma")
     found = worst_tails(ranks.wrong_sigma)
     assert found["sigma"] < gamma
     assert found["log p(y | eta)"] < gamma
