@@ -170,6 +170,7 @@ def of_fits(fits: list[lgm.Fit], variable: str) -> tuple[Summary, np.ndarray]:
     return monte_carlo.of_points(draws[0], points), draws
 
 
+@cache
 def finer(name: str) -> quadrature.Result:
     """Hyperparameters of the fits by quadrature, on a finer grid, and ``log p(y)``.
 
