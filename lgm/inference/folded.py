@@ -24,6 +24,7 @@ from lgm.pattern import FloatArray
 from lgm.posterior import Posterior
 
 _WALL = 1e3  # how far below the best value so far an undefined density counts: finite, so that a line search turns back
+_VANISHING = 1e-2  # of its starting value: a mode below this is zero, where the density itself may be undefined
 _NO_GAIN = 1e-9  # in log density: differences below this are rounding
 
 
@@ -99,7 +100,7 @@ def find_folded_mode(post: Posterior, start: Mode, *, jacobian: bool) -> FoldedM
         if x.size:
             x = _climb(target, x, scale, folded)
             x = _at_zero(target, x, folded)
-            boundary = folded & (x == 0.0)
+            boundary = folded & (x <= _VANISHING * scale)
         x, hessian = _newton(target, x, scale, ~boundary)
         value = target(x)[0]
         root = _root(target, x, value, scale, boundary, hessian)

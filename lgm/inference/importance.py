@@ -2,10 +2,9 @@
 
 theta is low-dimensional and its posterior smooth, so draws from a wide proposal around the mode, weighted by the exact
 density, represent it; every value is one factorisation, and all are independent. The proposal is a multivariate Student
-t in coordinates that respect the boundary: a standard deviation is proposed on its own scale and folded at zero, where
-its posterior density is finite (on the log scale it has an exponential tail that no Gaussian covers). Draws are
-scrambled Sobol points; weights are Pareto-smoothed; if their tail is heavy the proposal is refitted to the weighted
-draws, and all draws are pooled under the mixture of the proposals (Cornuet et al. 2012).
+t in the coordinates of `lgm.inference.bend`, folded where a standard deviation is zero. Draws are scrambled Sobol
+points; weights are Pareto-smoothed; if their tail is heavy the proposal is refitted to the weighted draws, and all
+draws are pooled under the mixture of the proposals (Cornuet et al. 2012).
 """
 
 from __future__ import annotations
@@ -22,8 +21,9 @@ from tqdm import tqdm
 
 from lgm import posterior
 from lgm.errors import ConvergenceWarning
-from lgm.inference import pareto
+from lgm.inference import bend, pareto
 from lgm.inference.ahead import LOOPS, Compiled
+from lgm.inference.bend import Bend, BentMode
 from lgm.inference.draws import Draws, Points
 from lgm.inference.folded import FoldedMode, value_and_grad
 from lgm.inference.interrupt import interruptible
@@ -36,6 +36,8 @@ EVALUATIONS = 1024  # per round; a power of two, as Sobol points want it
 ROUNDS = 4  # the first and three refits
 GOOD_K = 0.5  # no refit if k is below this, where the variance of the weights is finite,
 GOOD_ESS = 0.5  # and the effective number of points is above this share
+LOOK = (1.5, 3.0)  # distances from the mode at which the density is compared with a Gaussian
+WIDEST = 3.0  # times the width from the curvature
 BATCH = 64  # thetas in one vectorised call
 STORED_BYTES = 1e9  # effects drawn along with the values are kept up to this size, else drawn in a second pass
 
@@ -95,7 +97,7 @@ def sample(post: Posterior, mode: FoldedMode, *, draws: int, seed: int, progress
     if stopped:
         size = points.log_weights.size
         warnings.warn(f"stopped after {size} points; these are kept", ConvergenceWarning, stacklevel=5)
-    index = resampled(np.exp(points.log_weights), draws, np.random.default_rng(seed))
+    index = resampled(np.exp(points.log_weights), draws, np.random.default_rng([seed, ROUNDS]))
     stats = {"lp": log_density[index][None], "diverging": np.zeros((1, draws), dtype=bool)}
     return Draws(points.theta[index][None], stats, np.zeros(0), 0, stopped, points, index)
 
@@ -114,16 +116,17 @@ def weighted_points(
         interruptible("batch of values") as stopped,
         tqdm(total=EVALUATIONS, disable=not progress, desc="lgm", unit="value") as bar,
     ):
-        proposals = [Proposal(mode.x, _widened(post, mode), post.hyper.folded)]
+        bent = bend.around(mode, post.hyper.folded)
+        proposals = [Proposal(bent.x, _widened(post, bent), post.hyper.folded)]
         for r in range(ROUNDS):
-            x = proposals[-1].draw(EVALUATIONS, seed + r)
-            rounds.append(_evaluate_all(post, x, key(seed, 2 + r), per_point, bar, stopped))
+            x = proposals[-1].draw(EVALUATIONS, [seed, r])
+            rounds.append(_evaluate_all(post, bent.bend, x, key(seed, 2 + r), per_point, bar, stopped))
             pooled = rounds[0] if r == 0 else _Round(*map(np.concatenate, zip(*rounds, strict=True)))
             raw = pooled.log_density - _log_mixture(proposals, [len(one.x) for one in rounds], pooled.x)
             smoothed = pareto.smooth(raw)
             if stopped or (smoothed.k < GOOD_K and smoothed.ess > GOOD_ESS * raw.size) or r == ROUNDS - 1:
                 break
-            proposals.append(_refitted(mode, pooled.x, np.exp(smoothed.log_weights), post.hyper.folded))
+            proposals.append(_refitted(bent.x, pooled.x, np.exp(smoothed.log_weights), post.hyper.folded))
             bar.total += EVALUATIONS
     evidence = logsumexp(raw) - np.log(raw.size)
     error = np.std(np.exp(raw - evidence), ddof=1) / np.sqrt(raw.size)
@@ -152,28 +155,41 @@ def _per_point(post: Posterior, draws: int) -> int:
     return wanted if 8.0 * EVALUATIONS * post.dim * (wanted + 1) <= STORED_BYTES else 0
 
 
-def _widened(post: Posterior, mode: FoldedMode) -> FloatArray:
-    """The root of the inverse curvature with each direction as wide as the wider of its two sides.
+def _widened(post: Posterior, mode: BentMode) -> FloatArray:
+    """The root of the inverse curvature with each direction as wide as the density is, on its wider side.
 
-    At ``mode +- sqrt(2) root_k`` a Gaussian has fallen by one; where the density has fallen by less, that side is
-    ``drop^-1/2`` wide in units of the direction.
+    At distance t from the mode, in units of the root, a Gaussian has fallen by ``t^2 / 2``; where the density has
+    fallen by less, that side is ``t / sqrt(2 drop)`` wide. The curvature alone says nothing of a shoulder further out,
+    such as a standard deviation that may be zero after all.
     """
-    points = mode.x + np.sqrt(2.0) * np.concatenate([mode.root.T, -mode.root.T])
-    points = np.where(post.hyper.folded, np.abs(points), points)
+    d = mode.x.size
+    away = np.array([-LOOK[1], -LOOK[0], LOOK[0], LOOK[1]])
+    x = mode.x + np.concatenate([np.zeros((1, d)), *(t * mode.root.T for t in away)])
+    x = np.where(post.hyper.folded, np.abs(x), x)
     # with the function that found the mode
-    values = np.array([value_and_grad(post, jnp.asarray(x), jacobian=True)[0] for x in points])
-    drop = np.min((mode.value - values).reshape(2, -1), axis=0)
-    return mode.root * np.clip(drop, 0.1, 1.0) ** -0.5
+    values = np.array([value_and_grad(post, jnp.asarray(y), jacobian=True)[0] for y in mode.bend.to_folded(x)])
+    values += mode.bend.log_jacobian(x)
+    drop = np.clip((values[0] - values[1:]).reshape(4, d), 0.0, None)
+    width = np.abs(away)[:, None] / np.sqrt(2.0 * np.maximum(drop, 1e-6))
+    return mode.root * np.clip(np.max(width, axis=0), 1.0, WIDEST)
 
 
 def _evaluate_all(
-    post: Posterior, x: FloatArray, key: jax.Array, per_point: int, bar: tqdm[Any], stopped: list[bool]
+    post: Posterior,
+    bend: Bend,
+    x: FloatArray,
+    key: jax.Array,
+    per_point: int,
+    bar: tqdm[Any],
+    stopped: list[bool],
 ) -> _Round:
     """Evaluate proposal points batch by batch, until all are done or somebody wants to stop."""
     parts = []
+    y, log_jacobian = bend.to_folded(x), bend.log_jacobian(x)
     for start in range(0, len(x), BATCH):
-        batch, counters = jnp.asarray(x[start : start + BATCH]), np.arange(start, start + BATCH)
+        batch, counters = jnp.asarray(y[start : start + BATCH]), np.arange(start, start + BATCH)
         value, theta, mean, draws = map(np.asarray, _evaluate(post, batch, key, counters, draws=per_point))
+        value = value + log_jacobian[start : start + BATCH]
         parts.append((theta, value, mean if per_point else mean[:, :0], draws))
         bar.update(BATCH)
         if stopped:
@@ -184,8 +200,8 @@ def _evaluate_all(
     return _Round(x[:done], *(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
-def _refitted(mode: FoldedMode, points: FloatArray, weights: FloatArray, folded: tuple[bool, ...]) -> Proposal:
+def _refitted(centre: FloatArray, points: FloatArray, weights: FloatArray, folded: tuple[bool, ...]) -> Proposal:
     """A proposal with the weighted second moment about the mode, which widens it where the posterior is skewed."""
-    away = points - mode.x
+    away = points - centre
     moment = away.T @ (weights[:, None] * away)
-    return Proposal(mode.x, np.asarray(np.linalg.cholesky(moment), dtype=np.float64), folded)
+    return Proposal(centre, np.asarray(np.linalg.cholesky(moment), dtype=np.float64), folded)

@@ -23,7 +23,7 @@ class Proposal:
     root: FloatArray
     folded: tuple[bool, ...]
 
-    def draw(self, n: int, seed: int) -> FloatArray:
+    def draw(self, n: int, seed: int | list[int]) -> FloatArray:
         """``n`` scrambled Sobol points of the unfolded t, folded; shape (n, d)."""
         d = self.centre.size
         points = stats.qmc.Sobol(d + 1, scramble=True, rng=np.random.default_rng(seed)).random(n)

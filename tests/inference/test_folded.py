@@ -80,6 +80,23 @@ def test_reml_of_a_singular_fit() -> None:
     assert value == pytest.approx(wanted, abs=1e-5)
 
 
+def test_a_sigma_of_zero_is_a_boundary() -> None:
+    """An autoregression has an effect in every row: at sigma = 0 the density is finite, but cannot be evaluated there.
+
+    Its derivatives close to zero are rounding, so that a Newton step from there leads nowhere.
+    """
+    data = lgm.load_dataset("LakeHuron")
+    model = lgm.model("level ~ tc + ar1(t)", data.assign(level=data["level"] - 579, tc=(data["t"] - 49.5) / 10))
+    post, found = model.analysed.posterior, mode_of(model, True)
+    assert found.boundary.tolist() == [False, False, True]
+    spread = np.sqrt(np.sum(found.root**2, axis=1))
+    assert found.theta[2] < 0.1 * spread[2]
+    with jax.enable_x64(True):
+        density = jax.jit(lambda x: folded.log_density(post, x, True))
+        drop = found.value - float(density(jnp.asarray(found.x + [0.0, 0.0, spread[2]])))
+    assert 0.2 < drop < 1.0  # about one half
+
+
 @pytest.mark.parametrize("jacobian", [False, True])
 def test_equals_a_derivative_free_search(jacobian: bool) -> None:
     model = lgm.model(

@@ -9,7 +9,7 @@ from scipy import integrate
 
 import lgm
 from lgm import priors
-from lgm.inference import importance
+from lgm.inference import bend, importance
 from lgm.inference.proposal import Proposal
 
 COLUMBUS = {
@@ -141,15 +141,18 @@ def heavy_tailed(**how: object) -> lgm.Fit:
     """Two groups and a half t prior with 0.1 degrees of freedom: p(sd | y) falls like sd^-2.1 (the likelihood like
     sd^-1).
 
-    Under a t with 5 degrees of freedom, whose density falls like sd^-6, the weights have tail shape (6 - 2.1) / 5 =
-    0.78.
+    Under a t with 5 degrees of freedom in sd itself, whose density falls like sd^-6, the weights have tail shape
+    (6 - 2.1) / 5 = 0.78.
     """
     data = {"y": [-1.0, -1.2, 1.4, 1.1], "g": list("aabb")}
     given = {"sd": priors.half_student_t(0.1, 1), "sigma": priors.fixed(0.3), "Intercept": priors.normal(0, 1000)}
     return lgm.fit("y ~ 1 + (1|g)", data, priors=given, method="importance", seed=1, progress=False, **how)
 
 
-def test_heavy_tails_raise_the_alarm_and_nuts_takes_over() -> None:
+def test_heavy_tails_raise_the_alarm_and_nuts_takes_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    # proposals on the sd's own scale and as wide as the curvature says, to have a bad case at all
+    monkeypatch.setattr(bend, "SCALE", 1e6)
+    monkeypatch.setattr(importance, "WIDEST", 1.0)
     with pytest.warns(lgm.ConvergenceWarning, match="not reliable .*fallback="):
         alarmed = heavy_tailed()
     assert alarmed.draws.points.k > 0.7 and alarmed.verdict.startswith("Not reliable")
@@ -179,6 +182,26 @@ def test_points_without_a_density_leave_the_means_of_effects_alone() -> None:
     assert fit.draws.points is not None and np.any(fit.draws.points.log_weights == -np.inf)
     assert np.isfinite(fit.summary()[["mean", "sd"]]).all(axis=None)
     assert np.isfinite(fit.ranef()).all(axis=None)
+
+
+@pytest.mark.parametrize(
+    "prior", [priors.half_student_t(0.1, 1), priors.gamma(0.25, 1)], ids=["long right tail", "pole at zero"]
+)
+def test_bent_proposals_cover_both_tails(prior: priors.Prior) -> None:
+    """No alarm, and none needed: ``log p(y)`` and quantiles by quadrature."""
+    data = {"y": [-1.0, -1.2, 1.4, 1.1], "g": list("aabb")}
+    given = {"sd": prior, "sigma": priors.fixed(0.3), "Intercept": priors.normal(0, 1000)}
+    model = lgm.model("y ~ 1 + (1|g)", data, priors=given)
+    points = model.fit(method="importance", seed=1, progress=False).draws.points
+    assert points.k < 0.5
+    log_sd = np.linspace(np.log(1e-20), np.log(1e20), 6001)
+    log_density = log_sd + [model.log_density({"sd(Intercept|g)": s, "sigma": 0.3}) for s in np.exp(log_sd)]
+    cdf = integrate.cumulative_trapezoid(np.exp(log_density - log_density.max()), log_sd, initial=0)
+    assert abs(points.log_evidence - log_density.max() - np.log(cdf[-1])) < 4 * points.log_evidence_se
+    weights, place = np.exp(points.log_weights), np.log(points.theta[:, 0])
+    for p in (0.05, 0.5, 0.95):
+        below = place < np.interp(p, cdf / cdf[-1], log_sd)
+        assert abs(weights @ below - p) < 4 * np.sqrt(weights**2 @ (below - p) ** 2)
 
 
 def test_compare() -> None:

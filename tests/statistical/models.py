@@ -152,11 +152,10 @@ def fitted(case: str) -> lgm.Fit:
 
 
 @cache
-def weighted(case: str) -> list[lgm.Fit]:
+def weighted(case: str, *, default_priors: bool = False) -> list[lgm.Fit]:
     """By importance sampling."""
-    model = model_of(case)
-    # every round of a fit counts its seed up, so neighbouring seeds would share points
-    return [model.fit(method="importance", seed=100 * i, progress=False) for i in range(SEEDS)]
+    model = model_of(case, default_priors=default_priors)
+    return [model.fit(method="importance", seed=i, progress=False) for i in range(SEEDS)]
 
 
 def of_fits(fits: list[lgm.Fit], variable: str) -> tuple[Summary, np.ndarray]:
