@@ -122,9 +122,9 @@ def to_pandas(data: Any, what: str = "the data") -> pd.DataFrame:
 def plain(column: pd.Series) -> pd.Series:
     """The same values in one of few dtypes.
 
-    Numbers are NumPy's, or pandas' nullable integers; booleans are bool or pandas' boolean; text and everything else
-    that is not categorical, a date or a duration is object. Objects that are all numbers, booleans or dates become
-    such.
+    Numbers have 64 bits and are NumPy's, or pandas' nullable integers; booleans are bool or pandas' boolean; text and
+    everything else that is not categorical, a date or a duration is object. Objects that are all numbers, booleans or
+    dates become such.
     """
     if isinstance(column.dtype, pd.ArrowDtype):
         arrow = column.array.__arrow_array__()
@@ -134,7 +134,7 @@ def plain(column: pd.Series) -> pd.Series:
     if isinstance(column.dtype, pd.StringDtype):
         return column.astype(object)
     if column.dtype != object:
-        return column.copy()
+        return _of_64_bits(column)
     kind = pd.api.types.infer_dtype(column, skipna=True)
     if kind == "integer":
         try:
@@ -152,6 +152,16 @@ def plain(column: pd.Series) -> pd.Series:
     return column.copy()
 
 
+def _of_64_bits(column: pd.Series) -> pd.Series:
+    """Numbers of 64 bits; other columns as they are. In fewer bits ``year**2`` in a formula would wrap around."""
+    dtype = column.dtype
+    if pd.api.types.is_float_dtype(dtype):
+        return column.astype("Float64" if pd.api.types.is_extension_array_dtype(dtype) else float)
+    if not pd.api.types.is_integer_dtype(dtype) or (dtype.kind == "u" and column.max() > np.iinfo(np.int64).max):
+        return column.copy()
+    return column.astype("Int64" if pd.api.types.is_extension_array_dtype(dtype) else np.int64)
+
+
 def _of_narwhals(series: nw.Series[Any]) -> pd.Series:
     if isinstance(series.dtype, (nw.Categorical, nw.Enum)):
         categories = series.cat.get_categories().to_list()
@@ -159,7 +169,7 @@ def _of_narwhals(series: nw.Series[Any]) -> pd.Series:
             categories.sort()  # a Categorical of polars has no order but that in which the session met its values
         return pd.Series(pd.Categorical(series.to_list(), categories=categories))
     if series.dtype.is_numeric() and not isinstance(series.dtype, nw.Decimal) and series.null_count() == 0:
-        return pd.Series(series.to_numpy())
+        return _of_64_bits(pd.Series(series.to_numpy()))
     if series.dtype.is_float():
         return pd.Series([np.nan if pd.isna(value) else value for value in series.to_list()], dtype=float)
     return plain(pd.Series(series.to_list(), dtype=object))

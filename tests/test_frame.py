@@ -96,6 +96,19 @@ def test_tables_agree(make: Any) -> None:
     assert whole["big"].tolist() == [BIG, BIG + 1]
 
 
+@pytest.mark.parametrize(
+    "make", [pd.DataFrame, pl.from_pandas, pa.Table.from_pandas], ids=["pandas", "polars", "arrow"]
+)
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "uint32", "float32", "Int16", "UInt8"])
+def test_small_numbers_do_not_wrap_around(make: Any, dtype: str) -> None:
+    read = to_pandas(make(pd.DataFrame({"x": pd.Series([3, 120], dtype=dtype)})))["x"]
+    assert (read - 4).tolist() == [-1, 116] and (read**7).tolist() == [3**7, 120**7]
+
+
+def test_labels_beyond_64_bits_with_a_sign_stay() -> None:
+    assert to_pandas(pd.DataFrame({"x": np.array([2**64 - 1], dtype="uint64")}))["x"].tolist() == [2**64 - 1]
+
+
 def test_categories_keep_their_order() -> None:
     levels = ["z", "m", "a"]
     values = ["a", "z", None]
