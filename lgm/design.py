@@ -26,6 +26,7 @@ from lgm.terms.block import Block, Parameter
 from lgm.terms.columns import expression, factors, full_column, materialise
 from lgm.terms.fixed import adds, require_full_rank
 from lgm.terms.term import Encoded, Term
+from lgm.tokens import without_backticks
 
 
 @dataclass(frozen=True)
@@ -225,9 +226,15 @@ def numbers_as_text(design: Design) -> list[tuple[str, int, str]]:
 def _check_formula(formula: Formula) -> None:
     if formula.has_wildcard:
         raise formula.error("`.` is not available.", formula.find("."), "the columns by name.")
-    if formula.response.text in [factor.expr for factor in factors(Formulaic(formula.fixed))]:
-        message = f"The response `{formula.response.text}` is among the predictors too."
-        raise formula.error(message, formula.fixed_span, "predictors that are not the response itself.")
+    response = formula.response.text
+    used = [(factor.expr, formula.fixed_span) for factor in factors(Formulaic(formula.fixed))]
+    for bar in formula.bars:
+        used += [(factor.expr, bar.effects.span) for factor in factors(Formulaic(bar.effects.text))]
+    used += [(piece.text, piece.span) for piece in pieces(formula)]
+    for text, span in used:
+        if without_backticks(text) == without_backticks(response):
+            message = f"The response `{without_backticks(response)}` is among the predictors too."
+            raise formula.error(message, span, "predictors that are not the response itself.")
 
 
 def _rows(

@@ -212,6 +212,7 @@ class Model:
         PriorError
             If a fixed effect has a flat prior.
         """
+        _require(_is_whole(draws, 1), f"draws={draws!r}; accepted: a whole number of at least 1.")
         flat = [n for n, p in zip(self.design.fixed_names, self.prior.fixed, strict=True) if isinstance(p, Flat)]
         flat += [
             q.names[0] for q, p in zip(self.design.parameters, self.prior.theta, strict=True) if isinstance(p, Flat)
@@ -250,9 +251,11 @@ class Model:
         _require(method in METHODS, f"method={method!r}; accepted: {', '.join(repr(m) for m in METHODS)}.")
         _require(fallback in (None, "nuts"), f'fallback={fallback!r}; accepted: None or "nuts".')
         for name, value, least in (("chains", chains, 1), ("draws", draws, 4), ("warmup", warmup, 1)):
-            fine = value is None if name == "warmup" and value is None else isinstance(value, int) and value >= least
+            fine = (name == "warmup" and value is None) or _is_whole(value, least)
             _require(fine, f"{name}={value!r}; accepted: a whole number of at least {least}.")
-        _require(0 < interval < 1, f"interval={interval}; accepted: a probability between 0 and 1, such as 0.95.")
+        chains, draws, warmup = int(chains), int(draws), None if warmup is None else int(warmup)
+        fine = isinstance(interval, (float, np.floating)) and 0 < interval < 1
+        _require(fine, f"interval={interval!r}; accepted: a probability between 0 and 1, such as 0.95.")
         seed = _seed(seed)
         if method != "mode" and not self.prior.proper_theta:
             flat = [
@@ -271,6 +274,8 @@ class Model:
 
     def _theta(self, theta: Mapping[str, float]) -> jax.Array:
         names = self.design.theta_names
+        if not isinstance(theta, Mapping):
+            raise LgmError(f"theta is of the type {type(theta).__name__}; accepted: a dict with {', '.join(names)}.")
         wrong = [n for n in theta if n not in names] + [n for n in names if n not in theta]
         if wrong:
             raise LgmError(f"theta must have exactly the names {', '.join(names)}; look at {', '.join(wrong)}.")
@@ -292,10 +297,14 @@ def _require(fine: bool, message: str) -> None:
         raise LgmError(message)
 
 
+def _is_whole(value: Any, least: int) -> bool:
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and int(value) >= least
+
+
 def _seed(seed: int | None) -> int:
     if seed is None:
         return secrets.randbits(31)
-    _require(isinstance(seed, (int, np.integer)) and seed >= 0, f"seed={seed!r}; accepted: a whole number from 0.")
+    _require(_is_whole(seed, 0), f"seed={seed!r}; accepted: a whole number from 0.")
     return int(seed)
 
 

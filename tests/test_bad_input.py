@@ -108,6 +108,10 @@ FORMULAS: list[tuple[type[LgmError], str, list[str]]] = [
     (FormulaError, "y ~ x >|< g", ["This bar stands outside parentheses.", "in parentheses: `(1 | g)`"]),
     (FormulaError, "y ~ >.<", ["`.` is not available.", "Accepted: the columns by name."]),
     (FormulaError, "y ~ >y<", ["The response `y` is among the predictors too."]),
+    (FormulaError, "y ~ (>x + y<|g)", ["The response `y` is among the predictors too."]),
+    (FormulaError, "y ~ (1|g:>y<)", ["The response `y` is among the predictors too."]),
+    (FormulaError, "y ~ s(>y<)", ["The response `y` is among the predictors too."]),
+    (FormulaError, "`body mass` ~ >`body mass`<", ["The response `body mass` is among the predictors too."]),
     # The same term twice
     (FormulaError, "y ~ (1|g) + >(1|g)<", ["`(1 | g)` is written twice.", "each term once"]),
     (FormulaError, "y ~ (1|g/h) + >(1|g)<", ["`(1 | g)` is written twice."]),
@@ -173,6 +177,7 @@ FORMULAS: list[tuple[type[LgmError], str, list[str]]] = [
     (FormulaError, "y ~ s(x, k=>3.5<)", ["k=3.5 is not a whole number.", "such as k=10."]),
     (FormulaError, "y ~ s(x, k=>'a'<)", ["k='a' is not a whole number."]),
     (FormulaError, "y ~ s(x, k=>True<)", ["k=True is not a whole number."]),
+    (FormulaError, "y ~ z + >bs(x, df=1)<", ["`bs(x, df=1)` cannot be evaluated: ValueError: "]),
     (DataError, "y ~ s(x, k=25)", ["s(x): k=25 but x has only 24 distinct values; pass k=24 or less"]),
     (DataError, "y ~ s(two)", ["s(two): k=10 but two has only 2 distinct values; bs='tp' needs 3 or more"]),
     (DataError, "y ~ s(x, k=2)", ["s(x): k=2 is too small; bs='tp' needs k=3 or more"]),
@@ -192,7 +197,8 @@ FORMULAS: list[tuple[type[LgmError], str, list[str]]] = [
         ["the group `one` in (1 | one) has one level (k): a variance between levels needs at least"],
     ),
     (DataError, "three ~ x", ["the response `three` is 3 in all 24 rows that have one; there is nothing to model."]),
-    (DataError, "y ~ x + offset(y)", ["the response `y` less its offset is 0 in all 24 rows that have one"]),
+    (FormulaError, "y ~ x + offset(>y<)", ["The response `y` is among the predictors too."]),
+    (DataError, "y ~ x + offset(1 * y)", ["the response `y` less its offset is 0 in all 24 rows that have one"]),
     (
         IdentifiabilityError,
         "y ~ three",
@@ -240,6 +246,45 @@ def test_keywords_that_do_not_exist() -> None:
         lgm.model("y ~ x", DATA, "poisson")
     with pytest.raises(LgmError, match=r"missing='ignore'; accepted: \"drop\" or \"error\""):
         lgm.model("y ~ x", DATA, missing="ignore")
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"draws": 3},
+        {"draws": 10.5},
+        {"draws": "10"},
+        {"draws": True},
+        {"chains": 0},
+        {"warmup": 0},
+        {"seed": -1},
+        {"seed": "a"},
+        {"interval": 95},
+        {"interval": 1},
+        {"interval": "0.9"},
+        {"method": "NUTS"},
+        {"fallback": "mode"},
+    ],
+    ids=str,
+)
+def test_numbers_and_names_of_a_fit(given: dict[str, Any]) -> None:
+    ((name, value),) = given.items()
+    with pytest.raises(LgmError, match=f"^{name}={re.escape(repr(value))}; accepted: "):
+        lgm.model("y ~ x", DATA).fit(**given, progress=False)
+
+
+def test_whole_numbers_of_numpy() -> None:
+    fit = lgm.fit("y ~ x", DATA, method="mode", draws=np.int64(8), seed=np.int64(1), progress=False)
+    assert fit.draws.theta.shape[:2] == (1, 32)
+
+
+def test_theta_and_draws_of_a_model() -> None:
+    model = lgm.model("y ~ x", DATA)
+    with pytest.raises(LgmError, match="theta is of the type list; accepted: a dict with sigma"):
+        model.log_density([1.0])  # type: ignore[arg-type]
+    for draws in (0, -1, "a"):
+        with pytest.raises(LgmError, match="accepted: a whole number of at least 1"):
+            model.sample_prior(draws)  # type: ignore[arg-type]
 
 
 def test_priors_of_what_does_not_exist() -> None:

@@ -113,7 +113,8 @@ class _Columns(PandasMaterializer):
         except LgmError:
             raise
         except Exception as error:
-            raise self._error(f"`{expr}` cannot be evaluated: {type(error).__name__}: {error}.", expr) from error
+            message = f"`{expr}` cannot be evaluated: {type(error).__name__}: {str(error).rstrip('.')}."
+            raise self._error(message, expr) from error
         return self._checked(value, expr), set()
 
     def _checked(self, value: Any, expr: str) -> Any:
