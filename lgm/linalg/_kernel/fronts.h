@@ -45,10 +45,15 @@ int32_t factor_front(int32_t columns, int32_t below, T* panel, T* update) {
 // rows below (lower triangle); on return the panel holds the inverse on the pivots and between them and those rows:
 //     W = L_R L_C^-1,   Z_RC = -Z_RR W,   Z_CC = (L_C L_C')^-1 - W' Z_RC.
 // With t = [L_C^-1; -W] and s = [L_C^-1; Z_RC], the last is t's. `block` is work space, see inverse_block_size.
+//
+// t also takes one right-hand side back: `v`, unless null, holds y on the pivots over the known x_R and becomes
+//     L_C^-T (y - L_R' x_R) = t'v
+// there, in independent dot products where substitution has to wait for one pivot after the other.
 template <class T>
-void invert_front_by_loops(int32_t columns, int32_t below, T* panel, T* outer, T* block) {
+void invert_front_by_loops(int32_t columns, int32_t below, T* panel, T* outer, T* block, T* v) {
   const int32_t height = columns + below;
   loops::divide_by_factor(height, columns, panel, height, block);
+  if (v) loops::multiply_transposed(height, 0, columns, block, v);
   loops::mirror_lower(below, outer);
   for (int32_t j = 0; j < columns; ++j) {
     T* const to = panel + static_cast<int64_t>(j) * height;
@@ -65,7 +70,9 @@ void invert_front_by_loops(int32_t columns, int32_t below, T* panel, T* outer, T
     const int64_t at = static_cast<int64_t>(j) * height + columns;
     loops::add_columns(below, below, panel + at, outer, below, block + at, 1, T(1.0));
   }
-  loops::multiply_transposed(height, columns, block, panel, height);
+  for (j = 0; j < columns; ++j) {
+    loops::multiply_transposed(height, j, columns, block, panel + static_cast<int64_t>(j) * height);
+  }
 }
 
 inline void invert_front_by_blas(int32_t columns, int32_t below, double* panel, double* outer, double* block) {
@@ -90,14 +97,15 @@ inline void invert_front_by_blas(int32_t columns, int32_t below, double* panel, 
 }
 
 template <class T>
-void invert_front(int32_t columns, int32_t below, T* panel, T* outer, T* block) {
+void invert_front(int32_t columns, int32_t below, T* panel, T* outer, T* block, T* v) {
   if constexpr (kHasBlas<T>) {
     if (work(columns + below, columns) >= kInverseByLoops) {
+      if (v) loops::backward(columns + below, columns, panel, v);
       invert_front_by_blas(columns, below, panel, outer, block);
       return;
     }
   }
-  invert_front_by_loops(columns, below, panel, outer, block);
+  invert_front_by_loops(columns, below, panel, outer, block, v);
 }
 
 // Forward substitution on one front with k right-hand sides: y (columns x k) becomes L_C^-1 y, and `change` (below x k)

@@ -15,7 +15,18 @@ inline void add(int32_t n, T* __restrict y, const T* __restrict x, T a) {
   for (int32_t i = 0; i < n; ++i) y[i] += a * x[i];
 }
 
-// y += a0 x0 + a1 x1 + a2 x2 + a3 x3: four columns at a time load and store y a quarter as often.
+// y += a0 x0 + a1 x1 + ...: several columns at a time load and store y that much less often.
+template <class T>
+inline void add2(int32_t n, T* __restrict y, const T* __restrict x0, const T* __restrict x1, T a0, T a1) {
+  for (int32_t i = 0; i < n; ++i) y[i] += a0 * x0[i] + a1 * x1[i];
+}
+
+template <class T>
+inline void add3(int32_t n, T* __restrict y, const T* __restrict x0, const T* __restrict x1, const T* __restrict x2,
+                 T a0, T a1, T a2) {
+  for (int32_t i = 0; i < n; ++i) y[i] += (a0 * x0[i] + a1 * x1[i]) + a2 * x2[i];
+}
+
 template <class T>
 inline void add4(int32_t n, T* __restrict y, const T* __restrict x0, const T* __restrict x1, const T* __restrict x2,
                  const T* __restrict x3, T a0, T a1, T a2, T a3) {
@@ -31,7 +42,15 @@ inline void add_columns(int32_t n, int32_t count, T* y, const T* x, int64_t ld, 
     add4(n, y, c, c + ld, c + 2 * ld, c + 3 * ld, sign * b[0], sign * b[stride], sign * b[2 * stride],
          sign * b[3 * stride]);
   }
-  for (; j < count; ++j) add(n, y, x + j * ld, sign * a[j * stride]);
+  const T *c = x + j * ld, *b = a + j * stride;
+  switch (count - j) {
+    case 1:
+      return add(n, y, c, sign * b[0]);
+    case 2:
+      return add2(n, y, c, c + ld, sign * b[0], sign * b[stride]);
+    case 3:
+      return add3(n, y, c, c + ld, c + 2 * ld, sign * b[0], sign * b[stride], sign * b[2 * stride]);
+  }
 }
 
 // y and z += sum over j of a[j] (b[j] for z) * x[:, j]: two columns at once load every column of x half as often.
@@ -48,10 +67,8 @@ inline void add_columns_to_two(int32_t n, int32_t count, T* __restrict y, T* __r
       z[i] += (b0 * x0[i] + b1 * x1[i]) + (b2 * x2[i] + b3 * x3[i]);
     }
   }
-  for (; j < count; ++j) {
-    add(n, y, x + j * ld, a[j]);
-    add(n, z, x + j * ld, b[j]);
-  }
+  add_columns(n, count - j, y, x + j * ld, ld, a + j, 1, T(1.0));
+  add_columns(n, count - j, z, x + j * ld, ld, b + j, 1, T(1.0));
 }
 
 template <class T>
@@ -133,32 +150,30 @@ void divide_by_factor(int32_t height, int32_t columns, const T* panel, int64_t l
   }
 }
 
-// The lower triangle of s on top (columns x columns) becomes that of t's; the product t's is formed over all rows.
-// The upper triangle of t on top is zero, so column i counts from row i on, and row i of s may then be overwritten.
+// Entries begin .. columns - 1 of v become those of t'v, with the product formed over all rows. The upper triangle of t
+// on top is zero, so entry i counts from row i on, and row i of v may then be overwritten.
 template <class T>
-void multiply_transposed(int32_t height, int32_t columns, const T* t, T* s, int64_t ld) {
-  for (int32_t j = 0; j < columns; ++j) {
-    T* const column = s + j * ld;
-    int32_t i = j;
-    for (; i + 4 <= columns; i += 4) {
-      T out[4];
-      dot4(height - i, t + static_cast<int64_t>(i) * height + i, height, column + i, out);
-      for (int32_t c = 0; c < 4; ++c) column[i + c] = out[c];
-    }
-    for (; i < columns; ++i) column[i] = dot(height - i, t + static_cast<int64_t>(i) * height + i, column + i);
+inline void multiply_transposed(int32_t height, int32_t begin, int32_t columns, const T* t, T* v) {
+  int32_t i = begin;
+  for (; i + 4 <= columns; i += 4) {
+    T out[4];
+    dot4(height - i, t + static_cast<int64_t>(i) * height + i, height, v + i, out);
+    for (int32_t c = 0; c < 4; ++c) v[i + c] = out[c];
   }
+  for (; i < columns; ++i) v[i] = dot(height - i, t + static_cast<int64_t>(i) * height + i, v + i);
 }
 
 // One right-hand side through a panel: on entry v holds the pivots' part over zeros, on return L_C^-1 of it over what
-// is to be added to the rows below.
+// is to be added to the rows below. The divisions of a block wait for nothing, so they overlap.
 template <class T>
 void forward(int32_t height, int32_t columns, const T* panel, T* v) {
   const int64_t ld = height;
   int32_t j = 0;
   for (; j + 4 <= columns; j += 4) {
     const T* const l = panel + j * ld + j;  // a block of four columns from its diagonal down
+    const T inverse[4] = {T(1.0) / l[0], T(1.0) / l[ld + 1], T(1.0) / l[2 * ld + 2], T(1.0) / l[3 * ld + 3]};
     for (int32_t a = 0; a < 4; ++a) {
-      v[j + a] = v[j + a] / l[a * ld + a];
+      v[j + a] *= inverse[a];
       for (int32_t b = a + 1; b < 4; ++b) v[j + b] -= l[a * ld + b] * v[j + a];
     }
     add4(height - j - 4, v + j + 4, l + 4, l + ld + 4, l + 2 * ld + 4, l + 3 * ld + 4, -v[j], -v[j + 1], -v[j + 2],
@@ -182,11 +197,12 @@ void backward(int32_t height, int32_t columns, const T* panel, T* v) {
   while (j > 0) {
     j -= 4;
     const T* const l = panel + j * ld + j;
+    const T inverse[4] = {T(1.0) / l[0], T(1.0) / l[ld + 1], T(1.0) / l[2 * ld + 2], T(1.0) / l[3 * ld + 3]};
     T sums[4];
     dot4(height - j - 4, l + 4, ld, v + j + 4, sums);
     for (int32_t a = 3; a >= 0; --a) {
       for (int32_t b = a + 1; b < 4; ++b) sums[a] += l[a * ld + b] * v[j + b];
-      v[j + a] = (v[j + a] - sums[a]) / l[a * ld + a];
+      v[j + a] = (v[j + a] - sums[a]) * inverse[a];
     }
   }
 }

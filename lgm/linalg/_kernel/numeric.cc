@@ -73,6 +73,7 @@ class Factorisation {
   void invert_one(const Front& f, const Emit& emit, T* y, int32_t k);
   int32_t eliminate(const Front& f, LogProduct& diagonal, T* y, int32_t k);
   void forward_one(const Front& f, T* y, int32_t k);
+  T* gather(const Front& f, const T* y);
   void backward_one(const Front& f, T* y, int32_t k);
 
   const Symbolic& sym_;
@@ -178,20 +179,28 @@ void Factorisation<T>::forward_one(const Front& f, T* y, int32_t k) {
   for_rows(rows, f.below, k, [=](int64_t row, int32_t c, int64_t i) { y[row * k + c] += front[i]; });
 }
 
+// The front's part of one vector: its pivots over the solution below.
+template <class T>
+T* Factorisation<T>::gather(const Front& f, const T* y) {
+  T* const front = work_.front_vectors();
+  const int32_t* const rows = sym_.rows.data() + f.rows;
+  for (int32_t i = 0; i < f.columns; ++i) front[i] = y[f.first + i];
+  for (int32_t i = 0; i < f.below; ++i) front[f.columns + i] = y[rows[i]];
+  return front;
+}
+
 template <class T>
 void Factorisation<T>::backward_one(const Front& f, T* y, int32_t k) {
-  T* const front = work_.front_vectors();
-  T* const pivots = y + static_cast<int64_t>(f.first) * k;
-  const int32_t* const rows = sym_.rows.data() + f.rows;
   if (k == 1) {
-    for (int32_t i = 0; i < f.columns; ++i) front[i] = pivots[i];
-    for (int32_t i = 0; i < f.below; ++i) front[f.columns + i] = y[rows[i]];
-    loops::backward(f.height(), f.columns, panel(f), front);
-    for (int32_t i = 0; i < f.columns; ++i) pivots[i] = front[i];
+    T* const v = gather(f, y);
+    loops::backward(f.height(), f.columns, panel(f), v);
+    std::copy_n(v, f.columns, y + f.first);
     return;
   }
-  for_rows(rows, f.below, k, [=](int64_t row, int32_t c, int64_t i) { front[i] = y[row * k + c]; });
-  solve_front_upper(f.columns, f.below, panel(f), pivots, front, k);
+  T* const front = work_.front_vectors();
+  for_rows(sym_.rows.data() + f.rows, f.below, k,
+           [=](int64_t row, int32_t c, int64_t i) { front[i] = y[row * k + c]; });
+  solve_front_upper(f.columns, f.below, panel(f), y + static_cast<int64_t>(f.first) * k, front, k);
 }
 
 template <class T>
@@ -207,9 +216,11 @@ void Factorisation<T>::solve_upper(T* y, int32_t k) {
 template <class T>
 template <class Emit>
 void Factorisation<T>::invert_one(const Front& f, const Emit& emit, T* y, int32_t k) {
-  if (k > 0) backward_one(f, y, k);
   T* const p = panel(f);
-  invert_front(f.columns, f.below, p, outer(f), work_.block());
+  T* const v = k == 1 ? gather(f, y) : nullptr;
+  if (k > 1) backward_one(f, y, k);
+  invert_front(f.columns, f.below, p, outer(f), work_.block(), v);
+  if (v) std::copy_n(v, f.columns, y + f.first);
   for (int64_t e = f.entry_begin; e < f.entry_end; ++e) emit(sym_.entry[e], p[sym_.place[e]]);
 }
 
