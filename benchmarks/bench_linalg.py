@@ -1,17 +1,24 @@
 """Value and gradient of a sparse Gaussian log-density: `lgm.linalg` beside sparsax, in one run.
 
     python benchmarks/bench_linalg.py [--cases "grid 100^2" "crossed"] [--quick]
+    python benchmarks/bench_linalg.py --memory [--calls 10000] [--cases ...]
 
 Every figure is a median over calls with values that change from call to call. Columns: milliseconds of our
 factorisation, of our fused call (factor, solve, selected inverse), of our jitted value and gradient of
 ``0.5 b'Q^-1 b - 0.5 log|Q|``, and of the rival's; then the ratios. sparsax is a rival only; without it its columns
 are empty.
+
+With --memory: the factor L (8 bytes a nonzero), our work space, and the peak of a first value and gradient beyond what
+the process had before (work space, results, and what JAX and BLAS set up); then how far many more push that peak.
 """
 
 import argparse
-import resource
+import gc
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -124,18 +131,49 @@ def batch_of_four(name: str, seconds: float) -> None:
     print(f"{name:16s} {one:9.3f} {two:9.3f} {one / two:7.2f}", flush=True)
 
 
-def growth(calls: int) -> None:
-    """Growth of the process over many evaluations, from after a warm-up."""
-    sym = analyse(CASES["grid 32^2"]())
-    arguments = values_of(sym, sym.values(CASES["grid 32^2"]()), 5)
-    function = jax.jit(ours(sym, jnp.ones(sym.n)))
+def memory_kib(field: str) -> int:
+    """Memory of this process in KiB: "VmRSS" now, "VmHWM" at its highest (Linux only)."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(field + ":"))
+
+
+def memory(name: str, calls: int) -> None:
+    """Peak of a value and gradient beyond what the process had before it, and growth over many."""
+    matrix = CASES[name]()
+    sym = analyse(matrix)
+    arguments = values_of(sym, sym.values(matrix), 5)
+    function = jax.jit(ours(sym, jnp.ones(sym.n))).lower(arguments[0]).compile()
+    gc.collect()
+    Path("/proc/self/clear_refs").write_text("5")  # the peak counts from here on
+    before = memory_kib("VmRSS")
+    jax.block_until_ready(function(arguments[0]))
+    peak = 1024 * (memory_kib("VmHWM") - before)
     for k in range(200):
         jax.block_until_ready(function(arguments[k % 5]))
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    warm = memory_kib("VmHWM")
+    start = time.perf_counter()
     for k in range(calls):
         jax.block_until_ready(function(arguments[k % 5]))
-    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print(f"peak memory over {calls} evaluations of grid 32^2 grew by {after - before} KiB")
+    seconds = time.perf_counter() - start
+    growth = memory_kib("VmHWM") - warm
+    factor = 8 * sym.nnz_factor
+    print(
+        f"{name:16s} {factor / 2**20:9.3f} {sym.workspace_bytes / 2**20:9.3f} {peak / 2**20:9.3f} "
+        f"{sym.workspace_bytes / factor:7.2f} {peak / factor:7.2f} {growth:9d} {calls:7d} {seconds:7.1f}",
+        flush=True,
+    )
+
+
+def memory_table(names: Sequence[str], calls: int) -> None:
+    """One row per case, each in a process of its own, so that none finds memory that another has left."""
+    print(
+        f"{'case':16s} {'L MiB':>9s} {'work MiB':>9s} {'peak MiB':>9s} {'work/L':>7s} {'peak/L':>7s} {'grew KiB':>9s} "
+        f"{'calls':>7s} {'seconds':>7s}",
+        flush=True,
+    )
+    for name in names:
+        command = [sys.executable, __file__, "--memory-of-one", "--calls", str(calls), "--cases", name]
+        subprocess.run(command, check=True)
 
 
 def main() -> None:
@@ -143,8 +181,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cases", nargs="*", default=list(CASES), choices=list(CASES))
     parser.add_argument("--quick", action="store_true", help="fewer calls")
+    parser.add_argument(
+        "--memory", action="store_true", help="memory instead of time (Linux); half an hour for all cases"
+    )
+    parser.add_argument("--calls", type=int, default=10_000, help="evaluations over which memory may grow")
+    parser.add_argument("--memory-of-one", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     jax.config.update("jax_enable_x64", True)
+    if options.memory_of_one:
+        return memory(options.cases[0], options.calls)
+    if options.memory:
+        return memory_table(options.cases, options.calls)
     seconds = 0.3 if options.quick else 2.0
     if sparsax is None:
         print("sparsax is not installed: its columns are skipped (pip install sparsax)")
@@ -158,8 +205,6 @@ def main() -> None:
     print(f"\nbatch of 4      {'1 thread':>10s} {'2 threads':>9s} {'speedup':>7s}")
     for name in options.cases:
         batch_of_four(name, seconds)
-    print()
-    growth(2_000 if options.quick else 10_000)
 
 
 if __name__ == "__main__":
