@@ -12,7 +12,7 @@ import pandas as pd
 from lgm.design import Design
 from lgm.errors import LgmError
 from lgm.formula import suggest
-from lgm.inference.draws import Draws, Points
+from lgm.inference.draws import ENOUGH, Draws, Points
 from lgm.inference.pareto import threshold
 from lgm.terms.term import Term, Variable
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from lgm.results import Fit
 
 RHAT_LIMIT = 1.01
-ESS_LIMIT = 400  # Vehtari et al. (2021), sec. 4.4: enough for stable estimates of R-hat and of quantiles
 DIVERGENT_SHARE = 0.005
 
 
@@ -48,9 +47,9 @@ def verdict(summary: pd.DataFrame, draws: Draws, method: str = "nuts") -> str:
             f"Doubtful: {facts}. Divergences can bias the draws: raise warmup to {2 * draws.warmup}, or give the "
             "standard deviations narrower priors."
         )
-    if not ess >= ESS_LIMIT:
-        wanted = f" to about {_rounded_up(kept * ESS_LIMIT / ess)}" if ess > 0 else ""
-        return f"Too few draws: {facts}. Raise draws{wanted}, so that every effective sample size reaches {ESS_LIMIT}."
+    if not ess >= ENOUGH:
+        wanted = f" to about {_rounded_up(kept * ENOUGH / ess)}" if ess > 0 else ""
+        return f"Too few draws: {facts}. Raise draws{wanted}, so that every effective sample size reaches {ENOUGH}."
     if chains == 1:
         return f"Unchecked: {facts}. Run chains=4, so that the chains can be compared."
     return f"Converged: {facts}."
@@ -73,8 +72,8 @@ def _of_points(points: Points) -> str:
     )
     if not points.k <= limit:
         return f'Not reliable: {facts}. A few points carry most of the weight: use method="nuts".'
-    if points.ess < ESS_LIMIT:
-        return f'Too few points: {facts}, fewer than {ESS_LIMIT}. Use method="nuts".'
+    if points.ess < ENOUGH:
+        return f'Too few points: {facts}, fewer than {ENOUGH}. Use method="nuts".'
     return f"Reliable: {facts}."
 
 

@@ -10,6 +10,8 @@ import numpy.typing as npt
 
 from lgm.pattern import FloatArray
 
+ENOUGH = 400  # effective draws for stable estimates of R-hat and of quantiles (Vehtari et al. 2021, sec. 4.4)
+
 
 @dataclass(frozen=True)
 class Points:

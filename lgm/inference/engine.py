@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from lgm.errors import ConvergenceWarning
 from lgm.inference import empirical, importance, nuts, pareto
-from lgm.inference.draws import Draws
+from lgm.inference.draws import ENOUGH, Draws
 from lgm.inference.folded import find_folded_mode
 from lgm.inference.mode import Mode, find_mode
 from lgm.pattern import FloatArray
@@ -77,7 +77,7 @@ def run(post: Posterior, start: FloatArray, settings: Settings) -> Run:
         mode = find_mode(post, start)
         wide = find_folded_mode(post, mode, jacobian=True)
         kept = importance.sample(post, wide, draws=total, seed=settings.seed, progress=settings.progress)
-        if not _fall_back(kept, None if kept.interrupted else settings.fallback):
+        if kept.interrupted or not _fall_back(kept, settings.fallback):
             return Run(mode, kept, settings.method)
         return Run(mode, _nuts(post, mode, settings, kept.theta[0, : settings.chains]), "nuts")
     mode = find_mode(post, start)
@@ -101,13 +101,14 @@ def _fall_back(kept: Draws, fallback: str | None) -> bool:
     """Whether the weights are not to be trusted and another engine is wanted; says so in either case."""
     points = kept.points
     assert points is not None
-    limit = pareto.threshold(points.log_weights.size)
-    if points.k <= limit:
+    size = points.log_weights.size
+    limit = pareto.threshold(size)
+    if points.k > limit:
+        found = f"the importance weights are not reliable (Pareto k {points.k:.2f}, limit {limit:.2f})"
+    elif points.ess < ENOUGH:
+        found = f"only {points.ess:.0f} effective points of {size}"
+    else:
         return False
     offer = "continuing with NUTS from these draws" if fallback else 'use method="nuts", or fallback="nuts"'
-    warnings.warn(
-        f"the importance weights are not reliable (Pareto k {points.k:.2f}, limit {limit:.2f}): {offer}",
-        ConvergenceWarning,
-        stacklevel=5,
-    )
+    warnings.warn(f"{found}: {offer}", ConvergenceWarning, stacklevel=5)
     return fallback is not None

@@ -24,7 +24,7 @@ from lgm.errors import ConvergenceWarning
 from lgm.inference import bend, pareto
 from lgm.inference.ahead import LOOPS, Compiled
 from lgm.inference.bend import Bend, BentMode
-from lgm.inference.draws import Draws, Points
+from lgm.inference.draws import ENOUGH, Draws, Points
 from lgm.inference.folded import FoldedMode, value_and_grad
 from lgm.inference.interrupt import interruptible
 from lgm.inference.keys import key
@@ -34,8 +34,7 @@ from lgm.posterior import Posterior
 
 EVALUATIONS = 1024  # per round; a power of two, as Sobol points want it
 ROUNDS = 4  # the first and three refits
-GOOD_K = 0.5  # no refit if k is below this, where the variance of the weights is finite,
-GOOD_ESS = 0.5  # and the effective number of points is above this share
+GOOD_K = 0.5  # no refit if k is below this, where the variance of the weights is finite, and points are enough
 LOOK = (1.5, 3.0)  # distances from the mode at which the density is compared with a Gaussian
 WIDEST = 3.0  # times the width from the curvature
 BATCH = 64  # thetas in one vectorised call
@@ -124,7 +123,7 @@ def weighted_points(
             pooled = rounds[0] if r == 0 else _Round(*map(np.concatenate, zip(*rounds, strict=True)))
             raw = pooled.log_density - _log_mixture(proposals, [len(one.x) for one in rounds], pooled.x)
             smoothed = pareto.smooth(raw)
-            if stopped or (smoothed.k < GOOD_K and smoothed.ess > GOOD_ESS * raw.size) or r == ROUNDS - 1:
+            if stopped or (smoothed.k < GOOD_K and smoothed.ess > ENOUGH) or r == ROUNDS - 1:
                 break
             proposals.append(_refitted(bent.x, pooled.x, np.exp(smoothed.log_weights), post.hyper.folded))
             bar.total += EVALUATIONS
