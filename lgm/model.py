@@ -19,6 +19,7 @@ from lgm.analyse import Analysed, analyse
 from lgm.design import Design
 from lgm.errors import DataWarning, IdentifiabilityError, IdentifiabilityWarning, LgmError, PriorError
 from lgm.inference.engine import METHODS, Settings, prepare, run
+from lgm.inference.interrupt import watched
 from lgm.priors import Fixed, Flat, Normal
 from lgm.record import names_used
 from lgm.results import Fit, Inputs
@@ -267,9 +268,10 @@ class Model:
             )
         post = self.analysed.posterior
         settings = Settings(method, chains, draws, warmup, seed, progress, fallback)
-        expected = prepare(post, settings)
-        latent.prepare(post, thetas=expected.thetas, draws=expected.draws)
-        found, kept, used = run(post, defaults.starts(self.design, self.prior.theta), settings)
+        with watched():
+            expected = prepare(post, settings)
+            latent.prepare(post, thetas=expected.thetas, draws=expected.draws)
+            found, kept, used = run(post, defaults.starts(self.design, self.prior.theta), settings)
         return Fit(self.design, self.prior, self.analysed, self.inputs, found, kept, interval, seed, used)
 
     def _theta(self, theta: Mapping[str, float]) -> jax.Array:

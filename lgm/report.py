@@ -14,6 +14,7 @@ from lgm.errors import LgmError
 from lgm.formula import suggest
 from lgm.inference.draws import ENOUGH, Draws, Points
 from lgm.inference.pareto import threshold
+from lgm.pattern import FloatArray
 from lgm.terms.term import Term, Variable
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ DIVERGENT_SHARE = 0.005
 def verdict(summary: pd.DataFrame, draws: Draws, method: str = "nuts") -> str:
     """One line: can the draws be trusted, and what to do if not. Hyperparameters that are held are not judged."""
     if not np.ptp(draws.theta, axis=(0, 1)).any():
-        return _of_held(method)
+        return _of_held(summary, draws, method)
     if draws.points is not None:
         return _of_points(draws.points)
     moving = summary[summary["sd"] > 0]
@@ -55,13 +56,20 @@ def verdict(summary: pd.DataFrame, draws: Draws, method: str = "nuts") -> str:
     return f"Converged: {facts}."
 
 
-def _of_held(method: str) -> str:
+def _of_held(summary: pd.DataFrame, draws: Draws, method: str) -> str:
     if method == "mode":
+        ends = "" if draws.standard_errors is None else _at_an_end(summary, draws.standard_errors)
         return (
             "Conditional: hyperparameters are held at their posterior mode, with standard errors from the curvature "
-            'there; intervals of effects leave out their uncertainty. Use method="nuts" for all of it.'
+            f'there; intervals of effects leave out their uncertainty.{ends} Use method="nuts" for all of it.'
         )
     return "Exact: every hyperparameter is fixed, so the draws are independent."
+
+
+def _at_an_end(summary: pd.DataFrame, standard_errors: FloatArray) -> str:
+    """Which hyperparameters have their mode at the end of their range: it says little of where they are."""
+    names = summary.index[-standard_errors.size :][np.isnan(standard_errors)]
+    return f" The mode of {', '.join(names)} is at the end of the range." if len(names) else ""
 
 
 def _of_points(points: Points) -> str:
@@ -247,4 +255,6 @@ def unknown_term(term: str | None, design: Design) -> LgmError:
     if not known:
         return LgmError("this model has no latent terms; its fixed effects are in fit.fixef().")
     listed = ", ".join(dict.fromkeys(known))
-    return LgmError(f"there is no term {term!r}. {suggest(str(term), known)} Terms and effects: {listed}.")
+    return LgmError(
+        f"there is no term {term!r}. {suggest(str(term), known)}".rstrip() + f" Terms and effects: {listed}."
+    )

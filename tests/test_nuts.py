@@ -1,5 +1,6 @@
 """Draws of theta: reproducible, interruptible, compiled once, right at the boundary, indifferent to units."""
 
+import contextlib
 import hashlib
 import re
 import signal
@@ -21,7 +22,7 @@ from statistical.monte_carlo import Estimate
 import lgm
 from lgm import latent, priors
 from lgm.errors import ConvergenceWarning
-from lgm.inference import nuts
+from lgm.inference import engine, nuts
 
 YIELD = "Yield ~ 1 + (1|Batch)"
 
@@ -223,6 +224,22 @@ def test_ctrl_c_twice_stops_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(nuts.jax.tree, "map", lambda *_: signal.raise_signal(signal.SIGINT))
     with pytest.raises(KeyboardInterrupt):
         quick(draws=200)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+@pytest.mark.parametrize("method", ["nuts", "importance", "mode"])
+def test_ctrl_c_that_a_callback_swallows_is_not_lost(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As when it arrives while JAX's garbage collection calls back into Python."""
+    find_mode = engine.find_mode
+
+    def swallowed(*args: object) -> object:
+        with contextlib.suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        return find_mode(*args)
+
+    monkeypatch.setattr(engine, "find_mode", swallowed)
+    with pytest.raises(KeyboardInterrupt):
+        quick(method=method)
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 

@@ -234,6 +234,8 @@ def test_standard_errors_at_the_mode() -> None:
     exact = [np.sqrt(of_between + of_within) / m / (2 * sd), np.sqrt(of_within) / (2 * sigma)]
     np.testing.assert_allclose(table["sd"], exact, rtol=1e-5)  # central differences of gradients
     assert table[["2.5%", "97.5%"]].isna().all(axis=None)
+    none = lgm.fit("Yield ~ 1 + (1|Batch)", lgm.load_dataset("Dyestuff2"), method="mode", priors=flat, progress=False)
+    assert "The mode of sd(Intercept|Batch) is at the end of the range." in none.verdict
 
 
 def test_a_fit_from_end_to_end() -> None:

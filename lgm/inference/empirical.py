@@ -64,7 +64,10 @@ def sample(post: Posterior, mode: FoldedMode, *, draws: int, seed: int) -> Draws
 
 
 def standard_errors(post: Posterior, mode: FoldedMode) -> FloatArray:
-    """Curvature-based standard errors of theta, natural scale, by the delta method; NaN for a value on the boundary."""
+    """Curvature-based standard errors of theta, natural scale, by the delta method; NaN at the end of a range.
+
+    That is an sd of zero, or a correlation of one to all digits: a prior may have a pole there.
+    """
     with jax.enable_x64(True):
         spread = np.asarray(_spread(post, jnp.asarray(mode.x), jnp.asarray(mode.root)))
-    return np.where(mode.theta == 0.0, np.nan, spread)
+    return np.where((mode.theta == 0.0) | (mode.theta + spread == mode.theta), np.nan, spread)

@@ -1,4 +1,4 @@
-"""Ctrl-C during long work: noted, and acted upon when a piece of it is done."""
+"""Ctrl-C during long work: never lost, and acted upon when a piece of work is done where that keeps results."""
 
 from __future__ import annotations
 
@@ -8,6 +8,37 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+
+
+class _Watch:
+    """A handler that raises as Python's does, and remembers: what is raised in a callback of JAX is lost there."""
+
+    def __init__(self) -> None:
+        self.pressed = False
+
+    def __call__(self, signum: int, frame: Any) -> None:
+        self.pressed = True
+        raise KeyboardInterrupt
+
+
+def _raise_if_pressed(handler: Any) -> None:
+    if isinstance(handler, _Watch) and handler.pressed:
+        raise KeyboardInterrupt
+
+
+@contextmanager
+def watched() -> Iterator[None]:
+    """Let no Ctrl-C be lost: raise at once, else at the next `interruptible` piece of work or at the end."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    watch = _Watch()
+    before = signal.signal(signal.SIGINT, watch)
+    try:
+        yield
+        _raise_if_pressed(watch)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @contextmanager
@@ -24,7 +55,9 @@ def interruptible(piece: str) -> Iterator[list[bool]]:
         stopped.append(True)
         print(f"\nstopping after this {piece}; press Ctrl-C again to stop at once", file=sys.stderr)
 
-    before = signal.signal(signal.SIGINT, note)
+    before = signal.getsignal(signal.SIGINT)
+    _raise_if_pressed(before)
+    signal.signal(signal.SIGINT, note)
     try:
         yield stopped
     finally:
