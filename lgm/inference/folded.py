@@ -24,6 +24,7 @@ from lgm.pattern import FloatArray
 from lgm.posterior import Posterior
 
 _WALL = 1e3  # how far below the best value so far an undefined density counts: finite, so that a line search turns back
+_NEAR_ZERO = 1 / 3  # sd of a log standard deviation above which its mode may be at zero, three widths away or less
 _VANISHING = 1e-2  # of its starting value: a mode below this is zero, where the density itself may be undefined
 _NO_GAIN = 1e-9  # in log density: differences below this are rounding
 
@@ -60,12 +61,17 @@ def log_density(post: Posterior, x: jax.Array, jacobian: bool) -> jax.Array:
     return value + post.hyper.log_jacobian_folded(x) if jacobian else value
 
 
-@partial(jit, static_argnames="jacobian")
-def value_and_grad(post: Posterior, x: jax.Array, jacobian: bool) -> tuple[jax.Array, jax.Array]:
-    """`log_density` and its gradient; ``(-inf, 0)`` where either is undefined."""
+@partial(jit, static_argnums=2)
+def _value_and_grad(post: Posterior, x: jax.Array, jacobian: bool) -> tuple[jax.Array, jax.Array]:
     value, grad = jax.value_and_grad(log_density, argnums=1)(post, x, jacobian)
     fine = jnp.isfinite(value) & jnp.all(jnp.isfinite(grad))
     return jnp.where(fine, value, -jnp.inf), jnp.where(fine, grad, 0.0)
+
+
+def value_and_grad(post: Posterior, x: FloatArray, *, jacobian: bool) -> tuple[float, FloatArray]:
+    """`log_density` and its gradient; ``(-inf, 0)`` where either is undefined."""
+    value, grad = _value_and_grad(post, jnp.asarray(x), jacobian)
+    return float(value), np.asarray(grad)
 
 
 @jit
@@ -77,7 +83,7 @@ Target = Callable[[FloatArray], tuple[float, FloatArray]]
 
 
 def find_folded_mode(post: Posterior, start: Mode, *, jacobian: bool) -> FoldedMode:
-    """Maximise the density in folded coordinates: L-BFGS-B on the exact gradient, then Newton steps.
+    """Maximise the density in folded coordinates by Newton steps, after L-BFGS-B where a boundary may be the answer.
 
     Parameters
     ----------
@@ -89,15 +95,14 @@ def find_folded_mode(post: Posterior, start: Mode, *, jacobian: bool) -> FoldedM
     """
 
     def target(x: FloatArray) -> tuple[float, FloatArray]:
-        value, grad = value_and_grad(post, jnp.asarray(x), jacobian)
-        return float(value), np.asarray(grad)
+        return value_and_grad(post, x, jacobian=jacobian)
 
     with jax.enable_x64(True):
         x = np.asarray(folded_scale(post, jnp.asarray(start.x)))
         folded = np.array(post.hyper.folded, dtype=bool)
         scale = np.where(folded, np.maximum(np.abs(x), 1e-8), 1.0)
         boundary = np.zeros(x.size, dtype=bool)
-        if x.size:
+        if np.any(folded & (np.sum(start.root**2, axis=1) > _NEAR_ZERO**2)):
             x = _climb(target, x, scale, folded)
             x = _at_zero(target, x, folded)
             boundary = folded & (x <= _VANISHING * scale)

@@ -166,7 +166,7 @@ def _widened(post: Posterior, mode: BentMode) -> FloatArray:
     x = mode.x + np.concatenate([np.zeros((1, d)), *(t * mode.root.T for t in away)])
     x = np.where(post.hyper.folded, np.abs(x), x)
     # with the function that found the mode
-    values = np.array([value_and_grad(post, jnp.asarray(y), jacobian=True)[0] for y in mode.bend.to_folded(x)])
+    values = np.array([value_and_grad(post, y, jacobian=True)[0] for y in mode.bend.to_folded(x)])
     values += mode.bend.log_jacobian(x)
     drop = np.clip((values[0] - values[1:]).reshape(4, d), 0.0, None)
     width = np.abs(away)[:, None] / np.sqrt(2.0 * np.maximum(drop, 1e-6))
