@@ -42,7 +42,7 @@ class Contender:
 
 
 def in_turn(contenders: Sequence[Contender], runs: int) -> None:
-    """A B A B ..., after one run each that is not counted (it fills the operating system's caches) unless one is all."""
+    """A B A B ..., after one uncounted run each, which fills the caches of the operating system, unless one is all."""
     for contender in contenders if runs > 1 else ():
         contender.run()
         contender.walls.clear()
