@@ -70,7 +70,9 @@ def fit(
         What to do with rows that miss a predictor. Rows that miss the response are predicted.
     method : {"nuts", "importance", "mode"}
         NUTS on theta; weighted points around the mode (a thousand values instead of ten thousand gradients, equally
-        exact where its own diagnostic, Pareto k, says so); or theta held at its posterior mode, as lme4 does.
+        exact where its own diagnostic, Pareto k, says so); or theta held at its posterior mode, as lme4 does. Up to
+        eight hyperparameters, dimension costs weighted points, not trust: NUTS is the better choice where k or the
+        number of effective points raises a warning.
     fallback : {None, "nuts"}
         What to do when the weights of ``method="importance"`` are not to be trusted: only say so, or go on with NUTS
         from its draws.
