@@ -34,7 +34,6 @@ class Case(NamedTuple):
     names: dict[str, str] = {}
     effects: dict[str, str] = {}
     priors: dict[str, Any] | None = None  # by default those of the reference, or lgm's if there is none
-    warmup: int = 200
     draws: int = 2000
 
 
@@ -96,7 +95,6 @@ CASES = {
         "CRIME ~ INC + HOVAL + icar(id, graph)",
         {"(Intercept)": "Intercept", "sd:icar(scaled)": "sd(icar(id))"},
         # 49 rows, 49 regions, so either sd may vanish: the posterior is a narrow bend, and mixing is slow.
-        warmup=1000,
         draws=10_000,
     ),
     "huron": Case(
@@ -147,8 +145,7 @@ def model_of(case: str, *, default_priors: bool = False) -> lgm.Model:
 @cache
 def fitted(case: str) -> lgm.Fit:
     """By NUTS."""
-    draws, warmup = CASES[case].draws, CASES[case].warmup
-    return model_of(case).fit(chains=CHAINS, draws=draws, warmup=warmup, seed=20250, progress=False)
+    return model_of(case).fit(chains=CHAINS, draws=CASES[case].draws, seed=20250, progress=False)
 
 
 @cache
