@@ -97,20 +97,20 @@ def analyse(
                 tuple(slot(prior, q) for prior, q in zip(theta_priors, _correlated(design), strict=True))
             ),
             templates=tuple(templates),
-            cross=jnp.asarray(pattern.values(a.T @ sp.diags_array(w) @ a)),
-            projection=jnp.asarray(a.T @ (w * residual)),
-            prior_pull=jnp.asarray(np.concatenate([prior.pull, np.zeros(design.q)])),
-            constants=jnp.asarray(constants),
-            base=jnp.asarray(base),
-            places=jnp.asarray(places),
-            sd_of=jnp.asarray(_sd_index(design)),
-            krige=jnp.asarray(constraints.krige),
-            kappa=jnp.asarray(constraints.kappa),
-            logdet_cct=jnp.asarray(constraints.logdet_cct),
+            cross=jax.device_put(pattern.values(a.T @ sp.diags_array(w) @ a)),
+            projection=jax.device_put(a.T @ (w * residual)),
+            prior_pull=jax.device_put(np.concatenate([prior.pull, np.zeros(design.q)])),
+            constants=jax.device_put(constants),
+            base=jax.device_put(base),
+            places=jax.device_put(places),
+            sd_of=jax.device_put(_sd_index(design)),
+            krige=jax.device_put(constraints.krige),
+            kappa=jax.device_put(constraints.kappa),
+            logdet_cct=jax.device_put(constraints.logdet_cct),
             analysis=linalg.analyse(pattern),
             layout=_layout(design.blocks),
         )
-        return Analysed(jax.tree.map(jnp.asarray, posterior), basis, beta_ref, scales)
+        return Analysed(jax.device_put(posterior), basis, beta_ref, scales)
 
 
 def _least_squares(x: sp.csc_array, w: FloatArray, y: FloatArray) -> FloatArray:
@@ -181,9 +181,7 @@ def intrinsic_moments(structure: Structure) -> tuple[FloatArray, float]:
     diagonal = structure.pattern.indptr[:-1]
     kappa = np.full(k, values[diagonal].mean())
     values[diagonal[structure.anchors]] += kappa
-    variances, logdet = _moments(
-        linalg.analyse(structure.pattern), jnp.asarray(values), jnp.asarray(krige), jnp.asarray(kappa), logdet_cct
-    )
+    variances, logdet = _moments(linalg.analyse(structure.pattern), values, krige, kappa, logdet_cct)
     return np.asarray(variances), float(logdet)
 
 

@@ -128,7 +128,7 @@ def _conditionals(
         mixed = key(seed, 1)
         for start in range(0, len(thetas), chunk):
             at = np.minimum(np.arange(start, start + chunk), len(thetas) - 1)  # every chunk has the same shape
-            mean, draw = _draw_chunk(post, jnp.asarray(thetas[at]), mixed, jnp.asarray(counters[at]))
+            mean, draw = _draw_chunk(post, thetas[at], mixed, counters[at])
             stop = min(start + chunk, len(thetas))
             yield slice(start, stop), np.asarray(mean)[: stop - start], np.asarray(draw)[: stop - start]
 
@@ -182,7 +182,7 @@ def _mean_variances(analysed: Analysed, thetas: FloatArray, spread: FloatArray) 
     for part in range(parts):
         at = chosen[part::parts]  # every chunk is spread over all draws
         with jax.enable_x64(True):
-            own, fixed = _variance_chunk(post, jnp.asarray(thetas[at]), jnp.asarray(functionals))
+            own, fixed = _variance_chunk(post, thetas[at], functionals)
         rows.append(np.concatenate([np.asarray(fixed), np.asarray(own)[:, p:]], axis=1))
         used = np.concatenate([chosen[done::parts] for done in range(part + 1)])
         average, error = _controlled_mean(np.concatenate(rows), controls[used])

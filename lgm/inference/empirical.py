@@ -46,7 +46,7 @@ def sample(post: Posterior, mode: FoldedMode, *, draws: int, seed: int) -> Draws
     seed : int
     """
     with jax.enable_x64(True):
-        found = _effects(post, jnp.asarray(mode.theta), key(seed), draws=draws)
+        found = _effects(post, mode.theta, key(seed), draws=draws)
     points = Points(
         theta=mode.theta[None],
         log_weights=np.zeros(1),
@@ -69,5 +69,5 @@ def standard_errors(post: Posterior, mode: FoldedMode) -> FloatArray:
     That is an sd of zero, or a correlation of one to all digits: a prior may have a pole there.
     """
     with jax.enable_x64(True):
-        spread = np.asarray(_spread(post, jnp.asarray(mode.x), jnp.asarray(mode.root)))
+        spread = np.asarray(_spread(post, mode.x, mode.root))
     return np.where((mode.theta == 0.0) | (mode.theta + spread == mode.theta), np.nan, spread)

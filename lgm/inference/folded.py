@@ -70,7 +70,7 @@ def _value_and_grad(post: Posterior, x: jax.Array, jacobian: bool) -> tuple[jax.
 
 def value_and_grad(post: Posterior, x: FloatArray, *, jacobian: bool) -> tuple[float, FloatArray]:
     """`log_density` and its gradient; ``(-inf, 0)`` where either is undefined."""
-    value, grad = _value_and_grad(post, jnp.asarray(x), jacobian)
+    value, grad = _value_and_grad(post, x, jacobian)
     return float(value), np.asarray(grad)
 
 
@@ -98,7 +98,7 @@ def find_folded_mode(post: Posterior, start: Mode, *, jacobian: bool) -> FoldedM
         return value_and_grad(post, x, jacobian=jacobian)
 
     with jax.enable_x64(True):
-        x = np.asarray(folded_scale(post, jnp.asarray(start.x)))
+        x = np.asarray(folded_scale(post, start.x))
         folded = np.array(post.hyper.folded, dtype=bool)
         scale = np.where(folded, np.maximum(np.abs(x), 1e-8), 1.0)
         boundary = np.zeros(x.size, dtype=bool)
@@ -109,7 +109,7 @@ def find_folded_mode(post: Posterior, start: Mode, *, jacobian: bool) -> FoldedM
         x, hessian = _newton(target, x, scale, ~boundary)
         value = target(x)[0]
         root = _root(target, x, value, scale, boundary, hessian)
-        return FoldedMode(x, np.asarray(_natural(post, jnp.asarray(x))), root, value, boundary)
+        return FoldedMode(x, np.asarray(_natural(post, x)), root, value, boundary)
 
 
 def _climb(target: Target, x: FloatArray, scale: FloatArray, folded: npt.NDArray[np.bool_]) -> FloatArray:

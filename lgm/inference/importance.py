@@ -186,7 +186,7 @@ def _evaluate_all(
     parts = []
     y, log_jacobian = bend.to_folded(x), bend.log_jacobian(x)
     for start in range(0, len(x), BATCH):
-        batch, counters = jnp.asarray(y[start : start + BATCH]), np.arange(start, start + BATCH)
+        batch, counters = y[start : start + BATCH], np.arange(start, start + BATCH)
         value, theta, mean, draws = map(np.asarray, _evaluate(post, batch, key, counters, draws=per_point))
         value = value + log_jacobian[start : start + BATCH]
         parts.append((theta, value, mean if per_point else mean[:, :0], draws))

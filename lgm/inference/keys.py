@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 
 def key(*seeds: int, shape: tuple[int, ...] = ()) -> jax.Array:
     """Keys of this shape; other seeds give unrelated ones."""
     words = np.random.SeedSequence(seeds).generate_state(2 * math.prod(shape)).reshape(*shape, 2)
-    return jax.random.wrap_key_data(jnp.asarray(words))
+    return jax.random.wrap_key_data(jax.device_put(words))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from scipy.optimize import minimize
 
@@ -77,7 +76,7 @@ def find_mode(post: Posterior, start: FloatArray) -> Mode:
     d = post.hyper.working_size
 
     def negative(x: FloatArray) -> tuple[float, FloatArray]:
-        value, grad = value_and_grad(post, jnp.asarray(x))
+        value, grad = value_and_grad(post, x)
         # a finite wall instead of infinity keeps the line search going back
         return (1e100 if not np.isfinite(value) else -float(value)), -np.asarray(grad)
 
@@ -92,10 +91,10 @@ def find_mode(post: Posterior, start: FloatArray) -> Mode:
 
 def finite_start(post: Posterior, start: FloatArray) -> FloatArray:
     """The guess if the density is finite there, else the first of some prior draws where it is."""
-    guesses = [jnp.asarray(start)]
+    guesses = [start]
     for attempt in range(20):
         x = np.asarray(working_scale(post, guesses[-1]))
-        if np.all(np.isfinite(x)) and np.isfinite(value_and_grad(post, jnp.asarray(x))[0]):
+        if np.all(np.isfinite(x)) and np.isfinite(value_and_grad(post, x)[0]):
             return x
         guesses.append(_prior_draw(post, jax.random.key(attempt)))
     raise IdentifiabilityError(
@@ -111,8 +110,8 @@ def _hessian(post: Posterior, x: FloatArray) -> FloatArray:
     for i in range(x.size):
         step = np.zeros(x.size)
         step[i] = h[i]
-        up = np.asarray(value_and_grad(post, jnp.asarray(x + step))[1])
-        down = np.asarray(value_and_grad(post, jnp.asarray(x - step))[1])
+        up = np.asarray(value_and_grad(post, x + step)[1])
+        down = np.asarray(value_and_grad(post, x - step)[1])
         rows.append((up - down) / (2.0 * h[i]))
     hessian = np.array(rows)
     return 0.5 * (hessian + hessian.T)

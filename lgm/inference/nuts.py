@@ -149,10 +149,10 @@ def sample(
     warmup = warmup or (ADAPTATION if adapt_metric else WARMUP)
     how = {"warmup": warmup, "adapt_metric": adapt_metric}
     with jax.enable_x64(True):
-        target = stretch.around(post, mode, np.asarray(folded_scale(post, jnp.asarray(mode.x))))
+        target = stretch.around(post, mode, np.asarray(folded_scale(post, mode.x)))
         begun = from_points(target, chains, seed) if start is None else from_thetas(target, start)
-        points = ParamInfo(*map(jnp.asarray, (begun.z, -begun.value, -begun.grad)))
-        state = _begin(target, points, jnp.asarray(begun.metric), key(seed, shape=(chains,)), **how)
+        points = ParamInfo(begun.z, -begun.value, -begun.grad)
+        state = _begin(target, points, begun.metric, key(seed, shape=(chains,)), **how)
         blocks: list[_Trace] = []
         total = -(-warmup // BLOCK) * BLOCK + draws
         with (

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import jax.numpy as jnp
 import numpy as np
 
 from lgm.inference import pareto, stretch
@@ -58,7 +57,7 @@ def from_points(target: Stretched, chains: int, seed: int) -> Start:
 
 def from_thetas(target: Stretched, thetas: FloatArray) -> Start:
     """Starts at given thetas (chains, k), natural scale, with the metric of the mode."""
-    working = [working_scale(target.post, jnp.asarray(theta)) for theta in thetas]
+    working = [working_scale(target.post, theta) for theta in thetas]
     z, values, grads = _at_working(target, np.array(working))
     return Start(z, values, grads, np.eye(z.shape[1]))
 
@@ -67,7 +66,7 @@ def _at_working(target: Stretched, points: FloatArray) -> tuple[FloatArray, Floa
     """Points of the working scale in coordinates z, their log densities and gradients."""
     found = []
     for u in points:
-        value, grad = value_and_grad(target.post, jnp.asarray(u))
+        value, grad = value_and_grad(target.post, u)
         found.append(stretch.from_working(target, u, float(value), np.asarray(grad)))
     z, values, grads = (np.array(column) for column in zip(*found, strict=True))
     return z, values, grads

@@ -78,7 +78,7 @@ def around(post: Posterior, mode: Mode, theta: FloatArray) -> Stretched:
     centre = np.where(folded, np.arcsinh(theta / scale), theta)
     slope = np.where(folded, np.tanh(centre), 1.0)  # dx / d log sd
     root = slope[:, None] * mode.root
-    return Stretched(post, jnp.asarray(centre), jnp.asarray(root), jnp.asarray(scale), post.hyper.folded)
+    return Stretched(post, jax.device_put(centre), jax.device_put(root), jax.device_put(scale), post.hyper.folded)
 
 
 def to_working(target: Stretched, x: FloatArray) -> FloatArray:
