@@ -6,15 +6,13 @@ Medians over data sets. `values` and `gradients` are evaluations of the density;
 draws and scaled up to its warm-up. `points` are effective ones, to be compared with the smallest effective sample size
 of theta by NUTS. Seconds are those of theta, without the effects, which cost both the same.
 
-Where NUTS should take over (two shared and busy cores, 4 data sets each): with up to eight hyperparameters nowhere for
-the sake of speed. From five on, importance sampling had 1.5 to 11 times as many effective draws per second, with fewer
-0.4 to 5 times. With crossed groups the effective share of the values falls by a sixth with each hyperparameter, from
-0.81 of 1024 with two to 0.28 of 4096 with eight, while the median of Pareto k stays near 0.3 (0.51 at most): more
-hyperparameters cost points, not trust. With eight of them 1150 effective points take 0.7 s, beside 2435 by NUTS in 4.4
-s; near zero 870 take 0.8 s, beside 2460 in 21 s and 68,000 gradients. At that rate the 400 effective points that a fit
-needs would end near 14 hyperparameters (not run). What should hand over to NUTS is therefore not the dimension but the
-shape: k above its limit, fewer than 400 effective points, or a k that only the refits brought down, after a first
-round with a handful of effective points (Lake Huron's autoregression, in bench_importance.py).
+Where NUTS should take over (two idle cores, 3 data sets each): with up to eight hyperparameters nowhere for the sake of
+speed, weighted points gave 1.9 to 9 times the effective draws of theta per second. With crossed groups the effective
+share of 1024 values falls from 0.84 with two to 0.44 with eight, a tenth with each hyperparameter, while Pareto k stays
+below 0.33: more hyperparameters cost points, not trust. At that rate the 400 effective points that a fit needs end near
+nine in the first round, and in the four rounds there are (4096 values) in the low twenties (not run). What should hand
+over to NUTS is therefore not the dimension but the shape: k above its limit, or fewer than 400 effective points after
+all rounds, as for an autoregression beside a random walk of thirty steps; a fit warns of both.
 """
 
 import argparse
