@@ -210,8 +210,8 @@ def _refuse_unused(unused: set[Any], design: Design) -> None:
     kinds = {p.kind for p in design.parameters} | ({"fixed"} if design.p > (design.intercept is not None) else set())
     classes = [c for c in _CLASSES if c in kinds]
     names = [*design.fixed_names, *design.theta_names, *extra]
-    found = f"priors has the key {key!r}, which matches nothing in this model. {suggest(str(key), [*names, *classes])}"
-    raise PriorError(f"{found.rstrip()}\nVariables: {', '.join(names)}.\nClasses: {', '.join(classes)}.")
+    found = f"priors has the key {key!r}, which matches nothing in this model.{suggest(str(key), [*names, *classes])}"
+    raise PriorError(f"{found}\nVariables: {', '.join(names)}.\nClasses: {', '.join(classes)}.")
 
 
 def starts(design: Design, priors: Sequence[ThetaPrior]) -> FloatArray:

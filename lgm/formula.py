@@ -168,18 +168,18 @@ class Formula:
 
 
 def suggest(name: str, candidates: Collection[str]) -> str:
-    """Sentence that offers the candidates closest to a mistyped name, or an empty string."""
+    """To append to a message: a space and a sentence with the candidates closest to a mistyped name, or nothing."""
     folded = {candidate.casefold(): candidate for candidate in sorted(candidates)}
     close = difflib.get_close_matches(name.casefold(), folded, n=2)
-    return f"Did you mean {' or '.join(f'`{folded[match]}`' for match in close)}?" if close else ""
+    return f" Did you mean {' or '.join(f'`{folded[match]}`' for match in close)}?" if close else ""
 
 
 def unknown_call_message(name: str, term_names: Collection[str]) -> str:
     """Message for a call that is neither a term nor a function in reach, with hints for users of other packages."""
     numpy = f" NumPy's is written `np.{name}()`." if isinstance(getattr(np, name, None), np.ufunc) else ""
-    hint = _ELSEWHERE.get(name) or numpy or " " + suggest(name, term_names)
+    hint = _ELSEWHERE.get(name) or numpy or suggest(name, term_names)
     listed = ", ".join(f"`{term}`" for term in sorted(term_names))
-    return f"lgm has no term `{name}()`, nor is there a function of that name.{hint.rstrip()} The terms are {listed}."
+    return f"lgm has no term `{name}()`, nor is there a function of that name.{hint} The terms are {listed}."
 
 
 def parse(source: str, term_names: Collection[str]) -> Formula:

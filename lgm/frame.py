@@ -279,8 +279,9 @@ def read_weights(
     if isinstance(weights, str):
         if weights not in frame.columns:
             known = names or [str(c) for c in frame.columns]
-            hint = f" {suggest(weights, known)}".rstrip()
-            raise DataError(f"weights={weights!r} is not a column of the data.{hint} Columns: {listed(known)}")
+            raise DataError(
+                f"weights={weights!r} is not a column of the data.{suggest(weights, known)} Columns: {listed(known)}"
+            )
         what, weights = f"the weights `{weights}`", frame[weights]
     column = per_row(np.asarray(weights) if isinstance(weights, (list, tuple)) else weights, frame, "weights")
     if column is None:

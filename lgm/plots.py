@@ -72,9 +72,7 @@ def plot(fit: Fit, variables: list[str] | str | None = None) -> Figure:
     names = known if variables is None else [variables] if isinstance(variables, str) else list(variables)
     for name in names:
         if name not in known:
-            raise LgmError(
-                f"there is no variable {name!r}. {suggest(name, known)}".rstrip() + f" Variables: {', '.join(known)}."
-            )
+            raise LgmError(f"there is no variable {name!r}.{suggest(name, known)} Variables: {', '.join(known)}.")
     bounds, priors, table = _bounds(fit), _prior_densities(fit), fit.summary()
     with _picture(_WIDTH, 0.6 + 1.3 * len(names)) as figure:
         axes = figure.subplots(len(names), 2, squeeze=False, width_ratios=[3, 2])

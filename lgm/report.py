@@ -255,6 +255,4 @@ def unknown_term(term: str | None, design: Design) -> LgmError:
     if not known:
         return LgmError("this model has no latent terms; its fixed effects are in fit.fixef().")
     listed = ", ".join(dict.fromkeys(known))
-    return LgmError(
-        f"there is no term {term!r}. {suggest(str(term), known)}".rstrip() + f" Terms and effects: {listed}."
-    )
+    return LgmError(f"there is no term {term!r}.{suggest(str(term), known)} Terms and effects: {listed}.")

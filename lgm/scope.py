@@ -114,9 +114,8 @@ class Scope:
             if self._is_nothing(name, alone=expression.is_name):
                 known = list(self.columns or self.frame.columns)
                 what = "outside it is a function or module" if name in self.env else "no such name is in reach"
-                hint = suggest(name, known)
                 raise self.formula.error(
-                    f"`{name}` is not a column of the data, and {what}. {hint}".strip(),
+                    f"`{name}` is not a column of the data, and {what}.{suggest(name, known)}",
                     self.formula.find(name) or span,
                     f"a column of the data ({listed(known)}), or a name in `env` or in your own scope.",
                 )

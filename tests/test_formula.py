@@ -303,9 +303,9 @@ def test_formulaic_failing_in_other_ways_is_a_formula_error(right: str) -> None:
 
 
 def test_suggest() -> None:
-    assert suggest("S", TERMS) == "Did you mean `s`?"
-    assert suggest("rw3", TERMS) == "Did you mean `rw2` or `rw1`?"
-    assert suggest("subjct", ["Subject", "Days"]) == "Did you mean `Subject`?"
+    assert suggest("S", TERMS) == " Did you mean `s`?"
+    assert suggest("rw3", TERMS) == " Did you mean `rw2` or `rw1`?"
+    assert suggest("subjct", ["Subject", "Days"]) == " Did you mean `Subject`?"
     assert suggest("zzz", TERMS) == suggest("x", []) == ""
 
 

@@ -97,13 +97,17 @@ def _block(target: Stretched, states: Any, warmup: int, adapt_metric: bool, leng
 
 def prepare(post: Posterior, *, chains: int, warmup: int | None) -> None:
     """Begin to compile what `sample` will call, from shapes alone."""
-    d = post.hyper.working_size
-    how = {"warmup": WARMUP if warmup is None else warmup, "adapt_metric": warmup is not None}
+    d, how = post.hyper.working_size, _adaptation(warmup, adapt_metric=warmup is not None)
     with jax.enable_x64(True):
         target = Stretched(post, _shape(d), _shape(d, d), _shape(d), post.hyper.folded)
         points = ParamInfo(_shape(chains, d), _shape(chains), _shape(chains, d))
         state = _begin.ahead(target, points, _shape(d, d), key(0, shape=(chains,)), **how)
         _block.ahead(target, state, **how, length=BLOCK)
+
+
+def _adaptation(warmup: int | None, *, adapt_metric: bool) -> dict[str, int]:
+    """How many draws adapt, and whether they adapt the metric too."""
+    return {"warmup": warmup or (ADAPTATION if adapt_metric else WARMUP), "adapt_metric": adapt_metric}
 
 
 def _shape(*shape: int) -> Any:
@@ -145,16 +149,14 @@ def sample(
     -----
     Ctrl-C stops at the next block of 50 draws; if warm-up is over, what has been drawn is returned with a warning.
     """
-    adapt_metric = warmup is not None or start is not None
-    warmup = warmup or (ADAPTATION if adapt_metric else WARMUP)
-    how = {"warmup": warmup, "adapt_metric": adapt_metric}
+    how = _adaptation(warmup, adapt_metric=warmup is not None or start is not None)
     with jax.enable_x64(True):
         target = stretch.around(post, mode, np.asarray(folded_scale(post, mode.x)))
         begun = from_points(target, chains, seed) if start is None else from_thetas(target, start)
         points = ParamInfo(begun.z, -begun.value, -begun.grad)
         state = _begin(target, points, begun.metric, key(seed, shape=(chains,)), **how)
         blocks: list[_Trace] = []
-        total = -(-warmup // BLOCK) * BLOCK + draws
+        total = -(-how["warmup"] // BLOCK) * BLOCK + draws
         with (
             interruptible("block of draws") as stopped,
             tqdm(total=total, disable=not progress, desc="lgm", unit="draw") as bar,

@@ -154,7 +154,7 @@ def arguments(
     given = dict(zip(positional, call.args, strict=False))
     for name, piece in call.keywords:
         if name not in names:
-            hint = f" {suggest(name, names)}".rstrip()
+            hint = suggest(name, names)
             span = _keyword_span(scope, name, piece)
             raise scope.formula.error(f"{call.name}() has no argument `{name}`.{hint}", span, signature)
         if name in given:
