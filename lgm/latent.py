@@ -194,8 +194,8 @@ def _mean_variances(analysed: Analysed, thetas: FloatArray, spread: FloatArray) 
 def _controls(thetas: FloatArray) -> FloatArray:
     """Theta and its squares, standardised over all thetas; zero for what is held."""
     centred = thetas - thetas.mean(axis=0)
-    spread = centred.std(axis=0)
-    linear = np.divide(centred, spread, out=np.zeros_like(centred), where=spread > 0)
+    moves = np.ptp(thetas, axis=0) > 0  # not by the spread, which rounding may leave above zero
+    linear = np.divide(centred, centred.std(axis=0), out=np.zeros_like(centred), where=moves)
     return np.concatenate([linear, linear**2 - np.mean(linear**2, axis=0)], axis=1)
 
 

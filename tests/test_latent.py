@@ -141,6 +141,16 @@ def test_average_variance_stops_early_and_keeps_its_promise(monkeypatch):
     assert np.median(off) < 0.5 * np.median(np.abs(plain / everything - 1.0))
 
 
+def test_what_is_held_controls_nothing():
+    thetas = np.column_stack([np.full(300, 0.3), np.random.default_rng(2).standard_normal(300)])
+    controls = latent._controls(thetas)
+    assert np.all(controls[:, [0, 2]] == 0.0)
+    np.testing.assert_allclose(controls.mean(axis=0), 0.0, atol=1e-14)
+    average, error = latent._controlled_mean(2.0 + 3.0 * thetas[:50, 1:] ** 2, controls[:50])
+    np.testing.assert_allclose(average, 2.0 + 3.0 * np.mean(thetas[:, 1] ** 2), rtol=1e-12)  # exact for a quadratic
+    assert error[0] < 1e-12
+
+
 def test_draws_satisfy_their_constraints():
     found = latent.draw_effects(model("flat").analysed, drawn(np.repeat(THETAS, 5, axis=0)), seed=3).draws
     icar, rw2 = found[:, 13:19], found[:, 19:25]
