@@ -39,7 +39,7 @@ VIGNETTES := $(sort $(wildcard vignettes/*.md))
 # Each of these runs as a plain script in `make test`; `make vignettes` runs all of them as notebooks.
 FAST_VIGNETTES ?= vignettes/sleepstudy.md
 BENCHMARKS := $(sort $(wildcard benchmarks/bench_*.py))
-ARVIZ_TESTS := tests/test_package.py $(sort $(wildcard tests/test_results*.py tests/test_plots*.py tests/results tests/plots))
+ARVIZ_TESTS := tests/test_package.py $(sort tests/results tests/plots)
 
 # The script, because `python -m pytest` would put the checkout before the installed package.
 PYTEST := LGM_TEST_INSTALLED=1 $(BIN)/pytest

@@ -39,7 +39,7 @@ out["all"] = time.perf_counter() - start
 if {method!r} == "importance":
     out |= {{"smallest ess": fit.draws.points.ess, "Pareto k": fit.draws.points.k}}
 if {method!r} == "nuts":
-    from lgm.results import quiet_arviz
+    from lgm.results.fit import quiet_arviz
     with quiet_arviz() as az:
         ess = min(float(az.ess(fit.posterior, method=m).to_array().min()) for m in ("bulk", "tail"))
     divergences = int(fit.draws.stats["diverging"].sum())

@@ -6,7 +6,7 @@ fit = lgm.fit("y ~ x + (1|group) + s(t) + icar(region, graph)", data=df)
 from importlib.metadata import version as _version
 
 from lgm import errors, linalg, priors
-from lgm.comparison import compare
+from lgm.data.graph import Graph, graph
 from lgm.datasets import load_dataset
 from lgm.errors import (
     ConvergenceWarning,
@@ -20,10 +20,10 @@ from lgm.errors import (
     PredictionWarning,
     PriorError,
 )
-from lgm.graphs import Graph, graph
 from lgm.model import Model, fit, model
-from lgm.results import Fit
-from lgm.storage import load
+from lgm.results.comparison import compare
+from lgm.results.fit import Fit
+from lgm.storage.load import load
 from lgm.terms import register_term
 
 __version__ = _version("lgm-bayes")

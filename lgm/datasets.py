@@ -85,7 +85,7 @@ def _unknown(name: object, known: list[str]) -> str:
 
 def _folder() -> Traversable:
     package = resources.files("lgm")
-    shipped = package / "data"
+    shipped = package / "_data"
     if shipped.is_dir():
         return shipped
     # In a checkout the data stand beside the package; a wheel carries them inside.

@@ -14,17 +14,20 @@ import numpy as np
 import pandas as pd
 from formulaic.utils.context import capture_context
 
-from lgm import defaults, design, formula, latent, posterior
-from lgm.analyse import Analysed, analyse
-from lgm.design import Design
-from lgm.errors import DataWarning, IdentifiabilityError, IdentifiabilityWarning, LgmError, PriorError
+from lgm.design import design
+from lgm.design.design import Design
+from lgm.errors import DataWarning, LgmError, PriorError
+from lgm.formula.parse import parse
 from lgm.inference.engine import METHODS, Settings, prepare, run
 from lgm.inference.interrupt import watched
-from lgm.priors import Fixed, Flat, Normal
-from lgm.record import names_used
-from lgm.results import Fit, Inputs
+from lgm.posterior import density
+from lgm.posterior.assemble import Analysed, analyse
+from lgm.posterior.checks import check_identifiability, report_far_covariates
+from lgm.posterior.priors import Priors, resolve, starts
+from lgm.priors import Flat, Normal
+from lgm.results import effects
+from lgm.results.fit import Fit, Inputs
 from lgm.terms import TERMS
-from lgm.terms.group import GroupTerm, same_as_residual
 
 
 def fit(
@@ -151,17 +154,19 @@ def _build(
 ) -> Model:
     _require(family == "gaussian", f'family={family!r} is not available; accepted: "gaussian".')
     _require(missing in ("drop", "error"), f'missing={missing!r}; accepted: "drop" or "error".')
-    parsed = formula.parse(source, tuple(TERMS))
+    parsed = parse(source, tuple(TERMS))
     names = {**{k: v for k, v in (caller or {}).items() if k.isidentifier()}, **(env or {})}
     built = design.build(parsed, data, names, weights, missing)
-    resolved = defaults.resolve(built, priors)
-    _check_identifiability(built, resolved)
+    resolved = resolve(built, priors)
+    check_identifiability(built, resolved)
     _report_rows(built)
     _report_numbers_as_text(built)
-    _report_far_covariates(built, resolved)
+    report_far_covariates(built, resolved)
     analysed = analyse(built, resolved.fixed, resolved.theta, centred_intercept=resolved.centred_intercept)
-    kept = {name: names[name] for name in names_used(built, names)}  # and let go of the rest of the caller's scope
-    inputs = Inputs(source, data, family, dict(priors or {}), weights, kept, missing)
+    kept = {
+        name: names[name] for name in design.names_used(built, names)
+    }  # and let go of the rest of the caller's scope
+    inputs = Inputs(source, family, dict(priors or {}), weights, kept, missing)
     return Model(built, resolved, analysed, inputs)
 
 
@@ -173,7 +178,7 @@ class Model:
     ----------
     design : Design
         Response, sparse columns, terms.
-    prior : defaults.Priors
+    prior : Priors
         Priors of all parameters.
     analysed : Analysed
         The posterior with u integrated out, and its structure.
@@ -182,7 +187,7 @@ class Model:
     """
 
     design: Design
-    prior: defaults.Priors
+    prior: Priors
     analysed: Analysed
     inputs: Inputs
 
@@ -272,8 +277,8 @@ class Model:
         settings = Settings(method, chains, draws, warmup, seed, progress, fallback)
         with watched():
             expected = prepare(post, settings)
-            latent.prepare(post, thetas=expected.thetas, draws=expected.draws)
-            found, kept, used = run(post, defaults.starts(self.design, self.prior.theta), settings)
+            effects.prepare(post, thetas=expected.thetas, draws=expected.draws)
+            found, kept, used = run(post, starts(self.design, self.prior.theta), settings)
         return Fit(self.design, self.prior, self.analysed, self.inputs, found, kept, interval, seed, used)
 
     def _theta(self, theta: Mapping[str, float]) -> jax.Array:
@@ -292,8 +297,8 @@ class Model:
         return "\n".join([*lines, "Priors", self.priors.to_string(header=False)])
 
 
-_log_density = jax.jit(posterior.log_density)
-_log_likelihood = jax.jit(posterior.log_likelihood)
+_log_density = jax.jit(density.log_density)
+_log_likelihood = jax.jit(density.log_likelihood)
 
 
 def _require(fine: bool, message: str) -> None:
@@ -310,47 +315,6 @@ def _seed(seed: int | None) -> int:
         return secrets.randbits(31)
     _require(_is_whole(seed, 0), f"seed={seed!r}; accepted: a whole number from 0.")
     return int(seed)
-
-
-def _check_identifiability(built: Design, resolved: defaults.Priors) -> None:
-    """Sigma, unless it is known, needs rows that the fixed effects leave over, and no group with a level per row.
-
-    Beside such a group, weights tell the two apart.
-    """
-    if isinstance(resolved.theta[-1], Fixed):
-        return
-    if built.p == built.n:
-        text = f"there are as many fixed effects as rows ({built.n}), so nothing is left to estimate sigma from."
-        if not resolved.proper:
-            raise IdentifiabilityError(f"{text} Accepted: fewer predictors, or proper priors.")
-        warnings.warn(f"{text} Only its prior and theirs speak of it.", IdentifiabilityWarning, stacklevel=4)
-    if built.weighted:
-        return
-    for term in built.terms:
-        effect = same_as_residual(term, built.rows.observed)
-        if effect is not None:
-            text = (
-                f"{term.label} has as many levels as there are rows ({built.n}), so the standard deviation of {effect} "
-                'and sigma say the same. Remove the term, or fix sigma: priors={"sigma": lgm.priors.fixed(...)}.'
-            )
-            if not resolved.proper:
-                raise IdentifiabilityError(text)
-            warnings.warn(f"{text} Only their priors tell them apart.", IdentifiabilityWarning, stacklevel=4)
-
-
-def _report_far_covariates(built: Design, resolved: defaults.Priors) -> None:
-    """Level effects are those at zero of a covariate; where zero is far, their default prior does not fit."""
-    for term in built.terms:
-        if isinstance(term, GroupTerm) and term.far:
-            sd = f"sd(Intercept|{term.bar.group_name})"
-            if resolved.table.loc[sd, "source"] == "default":
-                warnings.warn(
-                    f"in {term.label}, `{term.far[0]}` is far from zero, so {sd} is the spread of extrapolations to "
-                    f"{term.far[0]} = 0, which its default prior does not expect. Centre it, as in "
-                    f"(center({term.far[0]}) | {term.bar.group_name}), or give {sd} a prior.",
-                    DataWarning,
-                    stacklevel=4,
-                )
 
 
 def _report_numbers_as_text(built: Design) -> None:

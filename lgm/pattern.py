@@ -15,10 +15,8 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
+from lgm.arrays import FloatArray, IntArray
 from lgm.errors import DataError
-
-IntArray = npt.NDArray[np.int64]
-FloatArray = npt.NDArray[np.float64]
 
 
 class Pattern:
@@ -132,14 +130,6 @@ class Pattern:
     def key(self) -> bytes:
         """Content address (16 bytes)."""
         return self._key
-
-    def union(self, other: Pattern) -> Pattern:
-        """Pattern of a sum of two matrices of the same order."""
-        if other.n != self.n:
-            raise ValueError(f"orders differ: {self.n} and {other.n}")
-        return Pattern.from_entries(
-            self.n, np.concatenate([self.rows, other.rows]), np.concatenate([self.cols, other.cols])
-        )
 
     def positions(self, rows: npt.ArrayLike, cols: npt.ArrayLike) -> IntArray:
         """Index in pattern order of each entry ``(rows, cols)`` of either triangle.

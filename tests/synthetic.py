@@ -7,7 +7,7 @@ import numpy as np
 from lgm.inference.draws import Draws
 from lgm.inference.mode import Mode
 from lgm.model import Model
-from lgm.results import Fit
+from lgm.results.fit import Fit
 
 
 def fit_of(model: Model, theta: np.ndarray, *, interval: float = 0.95, seed: int = 1) -> Fit:

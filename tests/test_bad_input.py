@@ -16,7 +16,7 @@ import pytest
 
 import lgm
 from lgm import DataError, FormulaError, IdentifiabilityError, IdentifiabilityWarning, LgmError, PriorError
-from lgm.design import encode
+from lgm.design.design import encode
 
 N = 24
 

@@ -54,13 +54,11 @@ def test_positions_find_both_triangles(entries):
 
 
 @given(ENTRIES, st.data())
-def test_union_and_blocks_follow_the_matrices(entries, data):
+def test_blocks_follow_the_matrices(entries, data):
     n, rows, cols = split(entries)
     left = Pattern.from_entries(n, rows, cols)
     more = data.draw(st.lists(st.tuples(st.integers(0, n - 1), st.integers(0, n - 1))))
     right = Pattern.from_entries(*split((n, more)))
-    ones = [p.matrix(np.ones(p.nnz)) for p in (left, right)]
-    assert left.union(right) == Pattern.of(ones[0] + ones[1])
     blocks = Pattern.block_diagonal([left, right, left])
     values = [np.arange(1.0, 1.0 + p.nnz) for p in (left, right, left)]
     stacked = sp.block_diag([p.matrix(v) for p, v in zip((left, right, left), values, strict=True)])
@@ -131,5 +129,3 @@ def test_errors():
         pattern.values(sp.eye_array(2))
     with pytest.raises(ValueError, match="square, this one is 2 x 3"):
         Pattern.of(sp.csc_array((2, 3)))
-    with pytest.raises(ValueError, match="orders differ: 3 and 2"):
-        pattern.union(Pattern.diagonal(2))

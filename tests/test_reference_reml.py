@@ -12,7 +12,7 @@ import pytest
 from helpers import REFERENCE, reference
 
 import lgm
-from lgm import posterior
+from lgm.posterior import density
 from lgm.priors import exponential, flat, normal
 
 NEEDS_A_CYCLIC_WALK = {"co2.reml_rw2_season"}
@@ -110,8 +110,8 @@ def smooth_theta(fit, model):
     return theta
 
 
-_effects = jax.jit(posterior.effects)
-_variances = jax.jit(posterior.variances)
+_effects = jax.jit(density.effects)
+_variances = jax.jit(density.variances)
 
 
 def conditional_mean(model, theta):
@@ -196,7 +196,7 @@ def test_marginal_likelihood(name, widest):
     axes = np.linspace(centre - 14.0, centre + 6.0, 241), np.linspace(centre - widest, centre + 2.0, 97)
     logs = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
     with jax.enable_x64(True):
-        on_grid = jax.jit(lambda post, grid: jax.lax.map(lambda x: posterior.log_density(post, x), grid, batch_size=97))
+        on_grid = jax.jit(lambda post, grid: jax.lax.map(lambda x: density.log_density(post, x), grid, batch_size=97))
         values = np.asarray(on_grid(model.analysed.posterior, jnp.exp(logs.reshape(-1, 2)))).reshape(241, 97)
     values = values + logs.sum(axis=-1)
     spacing = np.log((axes[0][1] - axes[0][0]) * (axes[1][1] - axes[1][0]))

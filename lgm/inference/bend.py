@@ -14,8 +14,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from lgm.arrays import FloatArray
 from lgm.inference.folded import FoldedMode
-from lgm.pattern import FloatArray
 
 # Of the posterior's width at the mode: a standard deviation that may be zero is linear all the way from there, and only
 # beyond does the logarithm begin.

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lgm.pattern import FloatArray
+from lgm.arrays import FloatArray
 
 ENOUGH = 400  # effective draws for stable estimates of R-hat and of quantiles (Vehtari et al. 2021, sec. 4.4)
 

@@ -6,13 +6,13 @@ import warnings
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from lgm.arrays import FloatArray
 from lgm.errors import ConvergenceWarning
-from lgm.inference import empirical, importance, nuts, pareto
+from lgm.inference import at_mode, importance, nuts, pareto
 from lgm.inference.draws import ENOUGH, Draws
 from lgm.inference.folded import find_folded_mode
 from lgm.inference.mode import Mode, find_mode
-from lgm.pattern import FloatArray
-from lgm.posterior import Posterior
+from lgm.posterior.density import Posterior
 
 METHODS = ("nuts", "importance", "mode")
 
@@ -49,7 +49,7 @@ def prepare(post: Posterior, settings: Settings) -> Expected:
     """Begin to compile what `run` will need last."""
     total = settings.chains * settings.draws
     if settings.method == "mode" or post.hyper.working_size == 0:
-        empirical.prepare(post, draws=total)
+        at_mode.prepare(post, draws=total)
         return Expected(1, 0)
     if settings.method == "importance":
         importance.prepare(post, draws=total)
@@ -72,7 +72,7 @@ def run(post: Posterior, start: FloatArray, settings: Settings) -> Run:
     if settings.method == "mode" or post.hyper.working_size == 0:
         mode = find_mode(post, start)
         at = find_folded_mode(post, mode, jacobian=False)
-        return Run(mode, empirical.sample(post, at, draws=total, seed=settings.seed), settings.method)
+        return Run(mode, at_mode.sample(post, at, draws=total, seed=settings.seed), settings.method)
     if settings.method == "importance":
         mode = find_mode(post, start)
         wide = find_folded_mode(post, mode, jacobian=True)

@@ -17,11 +17,11 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize
 
-from lgm import posterior
-from lgm.inference.ahead import jit
+from lgm.arrays import FloatArray
+from lgm.inference.compile import jit
 from lgm.inference.mode import Mode, folded_scale
-from lgm.pattern import FloatArray
-from lgm.posterior import Posterior
+from lgm.posterior import density
+from lgm.posterior.density import Posterior
 
 _WALL = 1e3  # how far below the best value so far an undefined density counts: finite, so that a line search turns back
 _NEAR_ZERO = 1 / 3  # sd of a log standard deviation above which its mode may be at zero, three widths away or less
@@ -57,7 +57,7 @@ class FoldedMode:
 def log_density(post: Posterior, x: jax.Array, jacobian: bool) -> jax.Array:
     """Log density in folded coordinates, with or without the Jacobian of those that are not folded."""
     theta = post.hyper.from_folded(x)
-    value = posterior.log_likelihood(post, theta) + post.hyper.log_prior(theta)
+    value = density.log_likelihood(post, theta) + post.hyper.log_prior(theta)
     return value + post.hyper.log_jacobian_folded(x) if jacobian else value
 
 

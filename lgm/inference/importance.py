@@ -19,18 +19,18 @@ import numpy as np
 from scipy.special import logsumexp
 from tqdm import tqdm
 
-from lgm import posterior
+from lgm.arrays import FloatArray
 from lgm.errors import ConvergenceWarning
 from lgm.inference import bend, pareto
-from lgm.inference.ahead import LOOPS, Compiled
 from lgm.inference.bend import Bend, BentMode
+from lgm.inference.compile import LOOPS, Compiled
 from lgm.inference.draws import ENOUGH, Draws, Points
 from lgm.inference.folded import FoldedMode, value_and_grad
 from lgm.inference.interrupt import interruptible
 from lgm.inference.keys import key
 from lgm.inference.proposal import Proposal, resampled
-from lgm.pattern import FloatArray
-from lgm.posterior import Posterior
+from lgm.posterior import density
+from lgm.posterior.density import Posterior
 
 EVALUATIONS = 1024  # per round; a power of two, as Sobol points want it
 ROUNDS = 4  # the first and three refits
@@ -60,7 +60,7 @@ def _evaluate(
     def one(x: jax.Array, counter: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
         theta = post.hyper.from_folded(x)
         z = jax.random.normal(jax.random.fold_in(key, counter), (post.n_normals, draws))
-        log_likelihood, effects = posterior.log_likelihood_and_effects(post, theta, z)
+        log_likelihood, effects = density.log_likelihood_and_effects(post, theta, z)
         value = log_likelihood + post.hyper.log_prior(theta) + post.hyper.log_jacobian_folded(x)
         return jnp.where(jnp.isfinite(value), value, -jnp.inf), theta, effects.mean, effects.draws.T
 

@@ -8,11 +8,11 @@ import jax
 import numpy as np
 from scipy.optimize import minimize
 
-from lgm import posterior
+from lgm.arrays import FloatArray
 from lgm.errors import IdentifiabilityError
-from lgm.inference.ahead import jit
-from lgm.pattern import FloatArray
-from lgm.posterior import Posterior
+from lgm.inference.compile import jit
+from lgm.posterior import density
+from lgm.posterior.density import Posterior
 
 _SOFTEST = 1e-2  # curvatures below this (working scale, where priors have curvature of order one) count as this
 
@@ -39,7 +39,7 @@ class Mode:
     gradient_norm: float
 
 
-value_and_grad = jit(posterior.value_and_grad)
+value_and_grad = jit(density.value_and_grad)
 
 
 @jit

@@ -19,17 +19,17 @@ from numpyro.infer.hmc import hmc
 from numpyro.infer.util import ParamInfo
 from tqdm import tqdm
 
+from lgm.arrays import FloatArray
 from lgm.errors import ConvergenceWarning
 from lgm.inference import stretch
-from lgm.inference.ahead import LOOPS, Compiled
+from lgm.inference.compile import LOOPS, Compiled
 from lgm.inference.draws import Draws
 from lgm.inference.interrupt import interruptible
 from lgm.inference.keys import key
 from lgm.inference.mode import Mode, folded_scale
 from lgm.inference.start import from_points, from_thetas
 from lgm.inference.stretch import Stretched, log_density
-from lgm.pattern import FloatArray
-from lgm.posterior import Posterior
+from lgm.posterior.density import Posterior
 
 BLOCK = 50  # draws between two looks at the keyboard
 WARMUP = 150  # draws that find the step size; NumPyro restarts its search after the first 100

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lgm.pattern import FloatArray
+from lgm.arrays import FloatArray
 
 
 class Smoothed(NamedTuple):

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from scipy import stats
 from scipy.special import gammaln, logsumexp
 
-from lgm.pattern import FloatArray
+from lgm.arrays import FloatArray
 
 DF = 5.0  # degrees of freedom
 

@@ -9,11 +9,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lgm.arrays import FloatArray
 from lgm.inference import pareto, stretch
 from lgm.inference.mode import value_and_grad, working_scale
 from lgm.inference.proposal import Proposal, resampled
 from lgm.inference.stretch import Stretched
-from lgm.pattern import FloatArray
 
 POINTS = 128  # a power of two, as Sobol points want it
 PRIOR_POINTS = 5.0  # what the identity, the metric at the mode, counts for beside the weighted points

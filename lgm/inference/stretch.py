@@ -13,10 +13,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from lgm import posterior
+from lgm.arrays import FloatArray
 from lgm.inference.mode import Mode
-from lgm.pattern import FloatArray
-from lgm.posterior import Posterior
+from lgm.posterior import density
+from lgm.posterior.density import Posterior
 
 
 @jax.tree_util.register_dataclass
@@ -51,7 +51,7 @@ class Stretched:
         y = self._folded(x)
         hyper, theta = self.post.hyper, self.post.hyper.from_folded(y)
         bend = jnp.sum(jnp.where(np.array(self.folded, dtype=bool), jnp.log(jnp.cosh(x)), 0.0))
-        value = posterior.log_likelihood(self.post, theta) + hyper.log_prior(theta) + hyper.log_jacobian_folded(y)
+        value = density.log_likelihood(self.post, theta) + hyper.log_prior(theta) + hyper.log_jacobian_folded(y)
         return value + bend + jnp.sum(jnp.log(self.scale))
 
     def _folded(self, x: jax.Array) -> jax.Array:

@@ -13,8 +13,9 @@ import pymetis
 import scipy.sparse as sp
 from scipy.sparse.csgraph import reverse_cuthill_mckee
 
+from lgm.arrays import FloatArray, IntArray
 from lgm.linalg._ffi import kernel
-from lgm.pattern import FloatArray, IntArray, Pattern
+from lgm.pattern import Pattern
 
 Order = npt.NDArray[np.int32]
 OrderingName = Literal["auto", "natural", "rcm", "amd", "metis"]

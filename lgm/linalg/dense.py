@@ -15,7 +15,8 @@ import numpy as np
 import scipy.sparse as sp
 from jax.scipy.linalg import cho_solve, solve_triangular
 
-from lgm.pattern import FloatArray, Pattern
+from lgm.arrays import FloatArray
+from lgm.pattern import Pattern
 
 
 @dataclass(frozen=True)

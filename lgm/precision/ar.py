@@ -8,7 +8,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from lgm.pattern import IntArray, Pattern
+from lgm.arrays import IntArray
+from lgm.pattern import Pattern
 
 
 @jax.tree_util.register_dataclass

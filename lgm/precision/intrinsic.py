@@ -8,7 +8,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from lgm.pattern import FloatArray, IntArray, Pattern
+from lgm.arrays import FloatArray, IntArray
+from lgm.pattern import Pattern
 
 
 @dataclass(frozen=True)

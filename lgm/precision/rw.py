@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-from lgm.pattern import FloatArray, Pattern
+from lgm.arrays import FloatArray
+from lgm.pattern import Pattern
 from lgm.precision.intrinsic import Structure
 
 

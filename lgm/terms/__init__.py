@@ -7,17 +7,17 @@ from collections.abc import Callable
 
 from formulaic.transforms import TRANSFORMS
 
+from lgm.data.scope import Scope
 from lgm.errors import FormulaError
-from lgm.formula import Call
-from lgm.scope import Scope
-from lgm.terms import areal, autoregressive, smooth, walk
+from lgm.formula.parse import Call
+from lgm.terms import ar1, icar, smooth, walk
 from lgm.terms.term import Term
 
 Builder = Callable[[Call, Scope, str], Term]
 
 TERMS: dict[str, Builder] = {
-    "ar1": autoregressive.build,
-    "icar": areal.build,
+    "ar1": ar1.build,
+    "icar": icar.build,
     "rw1": walk.build,
     "rw2": walk.build,
     "s": smooth.build,

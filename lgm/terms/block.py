@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lgm.pattern import IntArray
+from lgm.arrays import IntArray
 from lgm.precision.intrinsic import Structure
 from lgm.precision.template import Template
 from lgm.priors import ThetaPrior

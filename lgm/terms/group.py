@@ -10,18 +10,18 @@ import scipy.sparse as sp
 from formulaic import Formula as Formulaic
 from formulaic import ModelSpec
 
+from lgm.arrays import FloatArray, IntArray
+from lgm.data.model_matrix import materialise
+from lgm.data.scope import Scope
 from lgm.errors import DataError, IdentifiabilityError
-from lgm.formula import Bar
-from lgm.frame import counted, listed
-from lgm.pattern import FloatArray, IntArray
+from lgm.formula.parse import Bar
 from lgm.precision.correlated import Correlated
 from lgm.precision.iid import Iid
 from lgm.priors import lkj
-from lgm.scope import Scope
 from lgm.terms.block import Block, Parameter
-from lgm.terms.columns import materialise
-from lgm.terms.grouping import Grouping
+from lgm.terms.levels import Grouping
 from lgm.terms.term import Encoded, Novel, Term, Variable, sd_parameter
+from lgm.words import counted, listed
 
 DEFAULT_LKJ = 2.0
 FAR = 5.0  # beyond so many sds from zero, level effects at zero are extrapolations that default priors do not expect

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse as sp
 
-from lgm.formula import Call
-from lgm.frame import counted
-from lgm.pattern import FloatArray
+from lgm.arrays import FloatArray
+from lgm.data.scope import Scope, option
+from lgm.formula.parse import Call
+from lgm.formula.tokens import Piece
 from lgm.precision.iid import Iid
-from lgm.scope import Scope, option
-from lgm.terms import bases
+from lgm.terms import splines
 from lgm.terms.block import Block
 from lgm.terms.term import Encoded, Variable, arguments, sd_parameter
-from lgm.tokens import Piece
+from lgm.words import counted
 
 DEFAULT_K = 10
 KINDS = ("tp", "cr", "ps")
@@ -32,7 +32,7 @@ class SmoothTerm:
 
     label: str
     piece: Piece
-    basis: bases.Basis
+    basis: splines.Basis
     z: sp.csc_array
     null: dict[str, FloatArray]
     block: Block
@@ -66,7 +66,7 @@ def build(call: Call, scope: Scope, label: str) -> SmoothTerm:
     kind = option(scope, given["bs"], "bs", KINDS) if "bs" in given else "tp"
     x = scope.numbers(given["x"], f"the variable of {label}")
     k = _dimension(scope, given["k"]) if "k" in given else DEFAULT_K
-    basis = bases.build(kind, x, k, name=given["x"].text)
+    basis = splines.build(kind, x, k, name=given["x"].text)
     z = sp.csc_array(basis.evaluate(x))
     n = z.shape[1]
     parameters = (sd_parameter(f"sd({label})", scope.sd_y),)

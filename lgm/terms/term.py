@@ -8,12 +8,13 @@ from typing import Any, Protocol
 import numpy as np
 import scipy.sparse as sp
 
-from lgm.formula import Call, suggest
-from lgm.pattern import FloatArray, IntArray
+from lgm.arrays import FloatArray, IntArray
+from lgm.data.scope import Scope
+from lgm.formula.parse import Call
+from lgm.formula.tokens import Piece, Span
 from lgm.priors import pc_sd
-from lgm.scope import Scope
 from lgm.terms.block import Block, Parameter
-from lgm.tokens import Piece, Span
+from lgm.words import suggest
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse as sp
 
-from lgm.pattern import FloatArray, IntArray, Pattern
+from lgm.arrays import FloatArray, IntArray
+from lgm.pattern import Pattern
 
 _CHUNK = 250  # posterior draws handled at once, which bounds the memory of their dense conditional precisions
 

@@ -9,17 +9,17 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
+from lgm.arrays import FloatArray
+from lgm.data.scope import Scope
 from lgm.errors import DataError
-from lgm.formula import Call
-from lgm.frame import counted
-from lgm.pattern import FloatArray
+from lgm.formula.parse import Call
+from lgm.formula.tokens import Piece
 from lgm.precision import rw
 from lgm.precision.intrinsic import Structure
-from lgm.scope import Scope
 from lgm.terms.block import Block
 from lgm.terms.term import Draw, Encoded, Novel, Variable, arguments, one_hot, sd_parameter
 from lgm.terms.timeline import Timeline, conditional_draw
-from lgm.tokens import Piece
+from lgm.words import counted
 
 _STRUCTURES: dict[str, Callable[[npt.ArrayLike], Structure]] = {"rw1": rw.rw1, "rw2": rw.rw2}
 _FEWEST = {"rw1": 2, "rw2": 3}

@@ -9,10 +9,10 @@ from helpers import reference
 from scipy.optimize import minimize
 
 import lgm
-from lgm import defaults
 from lgm.inference import folded
-from lgm.inference.empirical import standard_errors
+from lgm.inference.at_mode import standard_errors
 from lgm.inference.mode import find_mode
+from lgm.posterior.priors import starts
 from lgm.priors import flat
 
 FLAT = {"Intercept": flat(), "sd": flat(), "sigma": flat()}
@@ -20,9 +20,7 @@ FLAT = {"Intercept": flat(), "sd": flat(), "sigma": flat()}
 
 def mode_of(model: lgm.Model, jacobian: bool = False) -> folded.FoldedMode:
     post = model.analysed.posterior
-    return folded.find_folded_mode(
-        post, find_mode(post, defaults.starts(model.design, model.prior.theta)), jacobian=jacobian
-    )
+    return folded.find_folded_mode(post, find_mode(post, starts(model.design, model.prior.theta)), jacobian=jacobian)
 
 
 @pytest.mark.parametrize(

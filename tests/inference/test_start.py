@@ -7,8 +7,8 @@ import pytest
 from scipy import stats
 
 import lgm
-from lgm import defaults
 from lgm.inference import mode, start, stretch
+from lgm.posterior.priors import starts
 
 FORMULA = "diameter ~ 1 + (1|plate) + (1|sample)"
 
@@ -17,7 +17,7 @@ FORMULA = "diameter ~ 1 + (1|plate) + (1|sample)"
 def target() -> stretch.Stretched:
     model = lgm.model(FORMULA, lgm.load_dataset("Penicillin"))
     post = model.analysed.posterior
-    found = mode.find_mode(post, defaults.starts(model.design, model.prior.theta))
+    found = mode.find_mode(post, starts(model.design, model.prior.theta))
     with jax.enable_x64(True):
         return stretch.around(post, found, np.asarray(mode.folded_scale(post, jnp.asarray(found.x))))
 

@@ -6,16 +6,17 @@ import numpy as np
 import pytest
 
 import lgm
-from lgm import defaults, posterior
 from lgm.inference import stretch
 from lgm.inference.mode import find_mode
+from lgm.posterior import density
+from lgm.posterior.priors import starts
 
 
 @pytest.fixture(scope="module")
 def target() -> stretch.Stretched:
     model = lgm.model("Reaction ~ Days + (Days|Subject)", lgm.load_dataset("sleepstudy"))
     post = model.analysed.posterior
-    mode = find_mode(post, defaults.starts(model.design, model.prior.theta))
+    mode = find_mode(post, starts(model.design, model.prior.theta))
     with jax.enable_x64(True):
         theta = post.hyper.to_folded(post.hyper.natural(jnp.asarray(mode.x)))
         return stretch.around(post, mode, np.asarray(theta))
@@ -24,7 +25,7 @@ def target() -> stretch.Stretched:
 def test_equals_the_working_density_by_change_of_variables(target: stretch.Stretched) -> None:
     with jax.enable_x64(True):
         u = np.array([3.0, 1.5, 0.2, 3.3])
-        value, grad = jax.jit(posterior.value_and_grad)(target.post, jnp.asarray(u))
+        value, grad = jax.jit(density.value_and_grad)(target.post, jnp.asarray(u))
         z, moved, moved_grad = stretch.from_working(target, u, float(value), np.asarray(grad))
         direct, direct_grad = jax.jit(stretch.value_and_grad)(target, jnp.asarray(z))
         theta = target.post.hyper.natural(jnp.asarray(u))

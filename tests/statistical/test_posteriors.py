@@ -17,16 +17,16 @@ from statistical import models, monte_carlo
 from statistical.models import CASES, CHAINS, REFERENCES, fitted
 from statistical.monte_carlo import LIMIT, Estimate
 
-from lgm import posterior
+from lgm.posterior import density
 
 REFERENCED = tuple(dict.fromkeys(REFERENCES.values()))
 SLOW = ("penicillin", "huron", "columbus")  # to keep the ordinary run short
 
 
 @jax.jit
-def _conditional_means(post: posterior.Posterior, thetas: jax.Array) -> jax.Array:
+def _conditional_means(post: density.Posterior, thetas: jax.Array) -> jax.Array:
     nothing = jnp.zeros((post.dim + post.kappa.shape[0], 1))
-    return jax.lax.map(lambda theta: posterior.effects(post, theta, nothing).mean, thetas)
+    return jax.lax.map(lambda theta: density.effects(post, theta, nothing).mean, thetas)
 
 
 @cache

@@ -11,12 +11,12 @@ import pandas as pd
 import pytest
 
 import lgm
-from lgm.design import Design, encode
+from lgm.data.scope import Scope
+from lgm.design.design import Design, encode
 from lgm.errors import DataError
-from lgm.formula import parse
-from lgm.scope import Scope
+from lgm.formula.parse import parse
 from lgm.terms.group import GroupTerm, same_as_residual
-from lgm.terms.grouping import Grouping, Levels
+from lgm.terms.levels import Grouping, Levels
 
 BIG = 2**53
 N = 12

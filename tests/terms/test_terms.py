@@ -11,13 +11,12 @@ import pytest
 import scipy.sparse as sp
 
 import lgm
-from lgm.design import Design, encode
+from lgm.data.scope import Scope
+from lgm.design.design import Design, encode
 from lgm.errors import FormulaError, LgmError
-from lgm.formula import Call
+from lgm.formula.parse import Call
 from lgm.precision.iid import Iid
-from lgm.scope import Scope
-from lgm.terms import TERMS, register_term
-from lgm.terms import bases as splines
+from lgm.terms import TERMS, register_term, splines
 from lgm.terms.block import Block
 from lgm.terms.term import Encoded, Variable, arguments, one_hot, sd_parameter
 from lgm.terms.timeline import Timeline

@@ -1,0 +1,221 @@
+"""Links between regions, read from the forms that people hold them in.
+
+Edge tables, pairs, sparse adjacency matrices, and the graphs of networkx and libpysal. These two libraries are known by
+the module of an object's class: lgm never imports them.
+"""
+
+from __future__ import annotations
+
+import math
+import numbers
+import warnings
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import narwhals as nw
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+
+from lgm.arrays import FloatArray
+from lgm.errors import DataError, DataWarning
+from lgm.words import some
+
+Label = str | int | float
+
+# The pairs of column names that libraries give to an edge table, ours first.
+_COLUMNS = (("from", "to"), ("focal", "neighbor"), ("source", "target"))
+_ACCEPTED = (
+    "a data frame with the columns 'from' and 'to', a list of pairs of labels, a scipy sparse adjacency matrix (with "
+    "nodes=), a networkx graph, a libpysal W or Graph"
+)
+
+
+class Links(NamedTuple):
+    """What a reader found: the two ends of every link, in the labels of the user."""
+
+    start: list[Label]
+    end: list[Label]
+    weight: FloatArray | None = None
+    own_nodes: Sequence[Label] = ()
+    both_directions: bool = False
+
+
+def read_links(edges: Any, nodes: list[Label] | None) -> Links:
+    """Read any of the accepted objects; `nodes` are the labels of the rows of a matrix.
+
+    Raises
+    ------
+    DataError
+        If the object is none of them, or a label is missing.
+    """
+    if sp.issparse(edges):
+        return _read_matrix(edges, nodes)
+    libraries = {cls.__module__.partition(".")[0] for cls in type(edges).__mro__}
+    if "networkx" in libraries:
+        return _read_networkx(edges)
+    if "libpysal" in libraries:
+        return _read_libpysal(edges)
+    table = nw.from_native(edges, eager_only=True, pass_through=True)
+    if isinstance(table, nw.DataFrame):
+        return _read_table(table)
+    return _read_pairs(edges)
+
+
+def _read_table(table: nw.DataFrame[Any]) -> Links:
+    names = table.columns
+    pair = next((pair for pair in _COLUMNS if set(pair) <= set(names)), tuple(names) if len(names) == 2 else None)
+    if pair is None:
+        raise DataError(f"an edge table has two columns, or columns called 'from' and 'to'; this has {some(names)}")
+    start, end = (canonical_labels(table[name].to_list(), f"column {name!r}") for name in pair)
+    weighted = "weight" in set(names) - set(pair)
+    return Links(start, end, _weights(table["weight"].to_list(), "column 'weight'") if weighted else None)
+
+
+def _read_matrix(matrix: Any, nodes: list[Label] | None) -> Links:
+    if nodes is None:
+        raise DataError("a sparse matrix has no labels: give those of its rows in order, graph(matrix, nodes=[...])")
+    if matrix.shape != (len(nodes), len(nodes)):
+        shape = " x ".join(str(k) for k in matrix.shape)
+        raise DataError(f"the matrix is {shape} but nodes= has {len(nodes)} labels, one per row and column is needed")
+    entries = sp.csr_array(matrix).tocoo()
+    ends = [[nodes[k] for k in positions] for positions in entries.coords]
+    return Links(ends[0], ends[1], np.asarray(entries.data, dtype=float), both_directions=True)
+
+
+def _read_networkx(source: Any) -> Links:
+    own = canonical_labels(source.nodes, "the networkx graph")
+    return _links(list(source.edges(data="weight", default=1.0)), own, "the networkx graph", both_directions=False)
+
+
+def _read_libpysal(source: Any) -> Links:
+    if hasattr(source, "adjacency"):
+        own = list(source.unique_ids)
+        links = [(*pair, weight) for pair, weight in source.adjacency.items()]
+    else:
+        own = list(source.id_order)
+        links = [(i, j, w) for i in own for j, w in zip(source.neighbors[i], source.weights[i], strict=True)]
+    return _links(links, canonical_labels(own, "the libpysal object"), "the libpysal object", both_directions=True)
+
+
+def _links(triples: list[Any], own_nodes: list[Label], where: str, *, both_directions: bool) -> Links:
+    start, end, weight = ([triple[k] for triple in triples] for k in range(3))
+    ends = canonical_labels(start, where), canonical_labels(end, where)
+    return Links(*ends, _weights(weight, where), own_nodes, both_directions)
+
+
+def _weights(values: list[Any], where: str) -> FloatArray:
+    try:
+        return np.asarray(values, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{where}: weights of edges are numbers ({error})") from None
+
+
+def _read_pairs(edges: Any) -> Links:
+    if hasattr(edges, "__array__"):
+        array = np.asarray(edges)
+        if array.ndim != 2 or array.shape[1] != 2:
+            shape = " x ".join(str(k) for k in array.shape)
+            raise DataError(
+                f"an array of edges has two columns, this one is {shape}. For an adjacency matrix: "
+                "graph(scipy.sparse.csr_array(matrix), nodes=[...])"
+            )
+        edges = array.tolist()
+    if isinstance(edges, str | bytes | Mapping) or not isinstance(edges, Iterable):
+        raise DataError(f"cannot read a graph from {type(edges).__name__}. Accepted: {_ACCEPTED}")
+    pairs = list(edges)
+    for k, pair in enumerate(pairs):
+        if not isinstance(pair, Sequence | np.ndarray) or isinstance(pair, str) or len(pair) != 2:
+            raise DataError(f"edge {k} is not a pair of labels: {pair!r}. Accepted: {_ACCEPTED}")
+    start, end = (canonical_labels([pair[k] for pair in pairs], "the edges") for k in range(2))
+    return Links(start, end)
+
+
+def canonical_labels(values: Iterable[Any], where: str) -> list[Label]:
+    """Labels as Python strings and numbers, whole numbers as int; `where` names their origin in messages.
+
+    Raises
+    ------
+    DataError
+        If one is missing, or is neither a string nor a number.
+
+    Examples
+    --------
+    >>> canonical_labels([3.0, "a", np.int32(7)], "the example")
+    [3, 'a', 7]
+    """
+    labels = [_canonical(value, where) for value in values]
+    missing = [k for k, label in enumerate(labels) if label is None]
+    if missing:
+        raise DataError(f"{where}: labels are missing at positions {some(missing)}, counted from 0")
+    return labels  # type: ignore[return-value]
+
+
+def _canonical(value: Any, where: str) -> Label | None:
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, numbers.Integral) and not isinstance(value, bool):
+        return int(value)
+    if value is None or value is pd.NA or value is pd.NaT or (isinstance(value, float) and math.isnan(value)):
+        return None
+    if isinstance(value, float) and math.isfinite(value):
+        return int(value) if value.is_integer() else value
+    raise DataError(f"{where}: labels are strings or numbers, not {value!r} ({type(value).__name__})")
+
+
+def check_links(links: Links) -> None:
+    """Check what only the links together can show: repeats, self-loops, weights.
+
+    Raises
+    ------
+    DataError
+        If an edge is repeated in one direction, a node is its own neighbour, a weight is not positive, or the two
+        directions of an edge differ.
+    """
+    directed = list(zip(links.start, links.end, strict=True))
+    weight = np.ones(len(directed)) if links.weight is None else links.weight
+    _check_repeats(directed)
+    proper = []
+    for (start, end), w in zip(directed, weight.tolist(), strict=True):
+        if start != end:
+            proper.append(((start, end), w))
+        elif w != 0 or links.weight is None:
+            raise DataError(
+                f"region {start!r} is its own neighbour. A region without neighbours is marked by a weight of zero, or "
+                "by listing it in nodes= alone; the diagonal of an adjacency matrix is zero"
+            )
+    _check_weights(dict(proper), links.both_directions)
+
+
+def _check_repeats(directed: list[tuple[Label, Label]]) -> None:
+    repeats = [pair for pair, times in Counter(directed).items() if times > 1]
+    if repeats:
+        raise DataError(f"edges are given more than once in the same direction: {some(repeats)}")
+
+
+def _check_weights(weights: dict[tuple[Label, Label], float], both_directions: bool) -> None:
+    bad = [f"{pair} has {w:g}" for pair, w in weights.items() if not (w > 0 and math.isfinite(w))]
+    if bad:
+        raise DataError(
+            f"weights of edges must be positive; leave out pairs that are not neighbours: {'; '.join(bad[:5])}"
+        )
+    differing = {}
+    for (i, j), w in weights.items():
+        back = weights.get((j, i), 0.0 if both_directions else w)
+        if not math.isclose(w, back, rel_tol=1e-9) and (j, i) not in differing:
+            differing[i, j] = f"{(i, j)} has {w:g}, {(j, i)} has {back:g}"
+    if differing:
+        raise DataError(
+            f"the two directions of an edge have different weights: {'; '.join(list(differing.values())[:5])}. "
+            "Neighbours must be mutual; row-standardised weights of libpysal become so by transform 'B'"
+        )
+    extremes = sorted(weights.values())
+    if extremes and not math.isclose(extremes[0], extremes[-1], rel_tol=1e-9):
+        warnings.warn(
+            f"the weights of the edges, {extremes[0]:g} to {extremes[-1]:g}, are not used: a Graph has none",
+            DataWarning,
+            stacklevel=4,
+        )

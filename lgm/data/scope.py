@@ -1,0 +1,217 @@
+"""What names in a formula stand for: columns of the data first, then ``env``, then the caller's own names."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from formulaic.materializers.types import FactorValues
+from formulaic.transforms import TRANSFORMS
+
+from lgm.arrays import FloatArray
+from lgm.data.expression import Expression, function
+from lgm.data.table import kind_of, per_row, plain
+from lgm.errors import DataError, LgmError
+from lgm.formula.hints import unknown_call_message
+from lgm.formula.parse import Formula
+from lgm.formula.tokens import Piece, Span
+from lgm.words import listed, suggest
+
+_HINTS = {
+    "dates": " Make a column of numbers of it, such as the days since the first date: (date - date.min()).dt.days.",
+    "durations": " Make a column of numbers of it, such as its days: duration.dt.days.",
+    "text": " Numbers stored as text are converted by astype(float).",
+    "booleans": " Booleans are factors; as zeros and ones they are converted by astype(float).",
+}
+
+
+def names_in(text: str) -> list[str]:
+    """All names in a piece of a formula: those of values, then those of functions.
+
+    Examples
+    --------
+    >>> names_in("np.log(x + 1)"), names_in("log(`body mass`)")
+    (['np', 'x'], ['body mass', 'log'])
+    """
+    found = Expression.of(text).names((), {})
+    return list(dict.fromkeys([*found.others, *found.functions]))
+
+
+@dataclass(frozen=True)
+class Scope:
+    """A formula, the rows of data that it is evaluated on, and the names around it.
+
+    Parameters
+    ----------
+    formula : Formula
+    frame : pandas.DataFrame
+        The rows in use; only columns that the formula names.
+    env : mapping
+        Names that are not columns.
+    columns : tuple of str
+        All columns of the data, for messages.
+    sd_y : float
+        Standard deviation of the response, the yardstick of default priors.
+    term_names : tuple of str
+        Registered term calls, for messages.
+    memory : dict
+        What stateful transformations, such as ``scale(x)``, have learnt from the rows of the fit.
+    """
+
+    formula: Formula
+    frame: pd.DataFrame
+    env: Mapping[str, Any]
+    columns: tuple[str, ...] = ()
+    sd_y: float = 1.0
+    term_names: tuple[str, ...] = ()
+    memory: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    @property
+    def n(self) -> int:
+        """Number of rows."""
+        return len(self.frame)
+
+    def on(self, frame: pd.DataFrame) -> Scope:
+        """The same names around other rows."""
+        return replace(self, frame=frame)
+
+    def value(self, piece: Piece) -> Any:
+        """The Python value of a piece of the formula.
+
+        Raises
+        ------
+        FormulaError
+            If a name is unknown or the expression fails; the place is marked.
+        """
+        expression = Expression.of(piece.text)
+        self.require(expression, piece.span)
+        try:
+            value = expression.evaluate(self.frame, self.env, self.memory.setdefault(piece.text, {}))
+        except LgmError:
+            raise
+        except Exception as error:
+            message = f"`{piece.text}` cannot be evaluated: {type(error).__name__}: {error}."
+            raise self.formula.error(message, piece.span) from error
+        return value.__wrapped__ if isinstance(value, FactorValues) else value
+
+    def require(self, expression: Expression, span: Span) -> None:
+        """Raise unless every name in an expression stands for something.
+
+        Raises
+        ------
+        FormulaError
+            The name is marked; close matches are suggested.
+        """
+        names = expression.names(self.frame.columns, self.env)
+        for name in names.functions:
+            if function(name, self.env) is None:
+                message = unknown_call_message(name, self.term_names)
+                raise self.formula.error(message, self.formula.find(name) or span)
+        for name in names.others:
+            if self._is_nothing(name, alone=expression.is_name):
+                known = list(self.columns or self.frame.columns)
+                what = "outside it is a function or module" if name in self.env else "no such name is in reach"
+                raise self.formula.error(
+                    f"`{name}` is not a column of the data, and {what}.{suggest(name, known)}",
+                    self.formula.find(name) or span,
+                    f"a column of the data ({listed(known)}), or a name in `env` or in your own scope.",
+                )
+
+    def knows(self, name: str) -> bool:
+        """Whether a name is a column, or is in ``env`` or in the caller's scope."""
+        return name in self.frame.columns or name in self.env
+
+    def _is_nothing(self, name: str, *, alone: bool) -> bool:
+        """Whether a name has no value here; ``id`` is a function of Python, but ``s(id)`` means a column."""
+        if name in self.env:
+            return alone and (callable(self.env[name]) or isinstance(self.env[name], ModuleType))
+        value = TRANSFORMS.get(name, getattr(builtins, name, None))
+        return alone or not isinstance(value, (type, ModuleType))
+
+    def numbers(self, piece: Piece, role: str) -> FloatArray:
+        """A piece as one finite number per row.
+
+        Raises
+        ------
+        FormulaError, DataError
+            If it is not numeric, not of the right length, or not finite.
+        """
+        values = self.column(piece, role)
+        if pd.api.types.is_bool_dtype(values.dtype) or not pd.api.types.is_numeric_dtype(values.dtype):
+            kind = kind_of(values)
+            raise self.formula.error(
+                f"{role} `{piece.text}` holds {kind}, but it must be numeric.{_HINTS.get(kind, '')}",
+                piece.span,
+                "a column of numbers, or an expression that gives numbers.",
+                DataError,
+            )
+        if values.dtype.kind == "c":
+            raise self.formula.error(f"{role} `{piece.text}` holds complex numbers.", piece.span, "numbers.", DataError)
+        out = values.to_numpy(dtype=float, na_value=np.nan)
+        bad = np.flatnonzero(~np.isfinite(out))
+        if bad.size:
+            raise DataError(
+                f"{role} `{piece.text}` is not finite in {bad.size} of {out.size} rows "
+                f"(rows {listed(values.index[bad], 5)}). Give finite numbers, or remove these rows."
+            )
+        return out
+
+    def column(self, piece: Piece, role: str) -> pd.Series:
+        """A piece as one value per row.
+
+        Raises
+        ------
+        FormulaError
+            If it is a single value, or has another number of rows; nothing is recycled.
+        """
+        value = self.value(piece)
+        if isinstance(value, (list, tuple)):
+            value = np.asarray(value)
+        column = per_row(value, self.frame, piece.text)
+        if column is None:
+            raise self.formula.error(
+                f"{role} `{piece.text}` is {shape_of(value)}.",
+                piece.span,
+                f"one value for each of the {self.n} rows in use.",
+            )
+        return plain(column) if column.dtype == object else column
+
+
+def shape_of(value: Any) -> str:
+    """Size of a value that should have one entry per row, in words."""
+    shape = np.shape(value)
+    if not shape:
+        number = isinstance(value, (int, float, np.number))
+        return f"a single value, {value:g}" if number else f"of the type {type(value).__name__}"
+    return f"an array of {shape[0]} values" if len(shape) == 1 else f"an array of shape {shape}"
+
+
+def pieces(formula: Formula) -> Iterator[Piece]:
+    """The pieces of the right-hand side that are Python: groupings, arguments of term calls, offsets."""
+    for bar in formula.bars:
+        yield from bar.group
+    for call in formula.calls:
+        yield from call.args
+        yield from (piece for _, piece in call.keywords)
+    yield from formula.offsets
+
+
+def option(scope: Scope, piece: Piece, name: str, accepted: tuple[Any, ...]) -> Any:
+    """The value of an argument that must be one of a few."""
+    if piece.text in accepted and not scope.knows(piece.text):
+        raise _option_error(scope, piece, name, accepted)
+    value = scope.value(piece)
+    if not isinstance(value, (str, bool, int)) or value not in accepted:
+        raise _option_error(scope, piece, name, accepted)
+    return value
+
+
+def _option_error(scope: Scope, piece: Piece, name: str, accepted: tuple[Any, ...]) -> LgmError:
+    options = ", ".join(repr(a) for a in accepted)
+    quotes = f" Put it in quotes: {name}={piece.text!r}." if piece.text in accepted else ""
+    return scope.formula.error(f"{name}={piece.text} is not known.{quotes}", piece.span, f"{name} = {options}.")

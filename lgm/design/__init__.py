@@ -1,0 +1,1 @@
+"""A formula meets data: sparse columns for all effects."""

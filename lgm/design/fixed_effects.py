@@ -1,0 +1,113 @@
+"""The fixed effects: a well-conditioned basis, and whether the data can tell their columns apart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import scipy.sparse as sp
+
+from lgm.arrays import FloatArray
+from lgm.errors import IdentifiabilityError
+
+# A column whose squared residual on the others is this small, relative to its own square, adds nothing that survives
+# double precision: rounding in the Gram matrix leaves about 1e-15.
+COLLINEAR = 1e-12
+MOST_NAMED = 6  # columns in a message
+
+
+def standardise(x: sp.csc_array, intercept: int | None) -> tuple[sp.csc_array, FloatArray]:
+    """Change of basis of the fixed effects that conditions their normal equations.
+
+    Columns without a structural zero are centred (only beside an intercept) and all are scaled: ``X_int = X B``,
+    ``beta = B beta_int``. Columns with such zeros, those of factors, stay sparse and are only scaled.
+
+    Returns
+    -------
+    x_int : sparse array (n, p)
+    basis : float array (p, p)
+        B.
+    """
+    n, p = x.shape
+    shift, scale = np.zeros(p), np.ones(p)
+    out = sp.csc_array((x.data.astype(float), x.indices, x.indptr), shape=x.shape)
+    for j in range(p):
+        part = slice(out.indptr[j], out.indptr[j + 1])
+        if j != intercept:
+            if intercept is not None and part.stop - part.start == n:
+                shift[j] = out.data[part].mean()
+                out.data[part] -= shift[j]
+            scale[j] = np.sqrt(np.sum(out.data[part] ** 2) / n) or 1.0
+        out.data[part] /= scale[j]
+    basis = np.diag(1.0 / scale)
+    if intercept is not None:
+        basis[intercept] -= shift / scale
+    return out, basis
+
+
+def _residuals(gram: FloatArray) -> FloatArray:
+    """Squared length of what each column adds to the ones before it, relative to its own length."""
+    length = np.sqrt(np.diag(gram))
+    left = gram / np.outer(length, length)
+    try:
+        pivots = np.diag(np.linalg.cholesky(left)) ** 2
+        if np.all(pivots > COLLINEAR):
+            return pivots
+    except np.linalg.LinAlgError:
+        pass
+    out = np.ones(length.size)
+    for j in range(length.size):
+        out[j] = max(left[j, j], 0.0)
+        if out[j] > COLLINEAR:
+            left -= np.outer(left[:, j], left[j]) / left[j, j]
+    return out
+
+
+def require_full_rank(x: sp.csc_array, names: Sequence[str], intercept: int | None) -> None:
+    """Check the fixed effects at the rows with a response.
+
+    Raises
+    ------
+    IdentifiabilityError
+        If a column is zero, constant beside the intercept, or a combination of others, which are named.
+    """
+    for j, name in enumerate(names):
+        values = x.data[x.indptr[j] : x.indptr[j + 1]]
+        if not np.any(values):
+            cell = " or make one factor of the combinations that occur," if ":" in name else ""
+            raise IdentifiabilityError(
+                f"the column `{name}` is zero in every row with a response, so nothing is known about it. Remove its "
+                f"term,{cell} or remove the rows without a response that it comes from."
+            )
+        full = intercept is not None and j != intercept and values.size == x.shape[0]
+        if full and np.ptp(values) <= COLLINEAR * np.max(np.abs(values)):
+            raise IdentifiabilityError(
+                f"the column `{name}` is {values[0]:g} in every row, like the intercept. Remove one of the two."
+            )
+    standard, basis = standardise(x, intercept)
+    gram = (standard.T @ standard).toarray()
+    redundant = np.flatnonzero(_residuals(gram) <= COLLINEAR)
+    if redundant.size:
+        j = int(redundant[0])
+        inside = np.linalg.lstsq(gram[:j, :j], gram[:j, j], rcond=None)[0]
+        lengths = np.sqrt(np.asarray(x.multiply(x).sum(axis=0)).ravel()[:j])
+        weights = np.abs(basis[:j, j] - basis[:j, :j] @ inside) * lengths
+        partners = [f"`{names[i]}`" for i in range(j) if i != intercept and weights[i] > 1e-6 * weights.max()]
+        if len(partners) > MOST_NAMED:
+            partners[MOST_NAMED:] = [f"{len(partners) - MOST_NAMED} others"]
+        others = f"{', '.join(partners[:-1])} and {partners[-1]}" if len(partners) > 1 else partners[0]
+        what = "a linear function" if len(partners) == 1 else "a linear combination"
+        constant = " and the intercept" if intercept is not None and weights[intercept] > 1e-6 * weights.max() else ""
+        raise IdentifiabilityError(
+            f"the column `{names[j]}` is {what} of {others}{constant if len(partners) > 1 else ''}, so the data cannot "
+            "tell them apart. Remove one of them."
+        )
+
+
+def adds(x: sp.csc_array, values: FloatArray, intercept: int | None) -> bool:
+    """Whether a column is outside the span of the fixed effects so far."""
+    n = values.size
+    column = sp.csc_array((values, np.arange(n), np.array([0, n])), shape=(n, 1))
+    standard, _ = standardise(sp.csc_array(sp.hstack([x, column], format="csc")), intercept)
+    gram = (standard.T @ standard).toarray()
+    return bool(gram[-1, -1] > 0 and _residuals(gram)[-1] > COLLINEAR)

@@ -1,0 +1,1 @@
+"""Text becomes a formula; nothing later reads it again."""

@@ -1,0 +1,224 @@
+"""Pictures of a fit: which parts are drawn, and how they are arranged; `lgm.plots.panels` draws one panel.
+
+Figures are made without pyplot, so that neither its state nor its backend nor the user's settings change: they show by
+themselves in a notebook, and ``figure.savefig(path)`` writes them.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import scipy.stats
+from matplotlib import style  # noqa: TID253 - this module is itself read late
+from matplotlib.figure import Figure  # noqa: TID253
+
+from lgm.arrays import FloatArray
+from lgm.errors import LgmError
+from lgm.plots import panels
+from lgm.priors import Lkj, Normal, Prior
+from lgm.results import contributions, tables
+from lgm.terms.term import Term, Variable
+from lgm.words import suggest
+
+if TYPE_CHECKING:
+    from lgm.results.fit import Fit
+
+_BOUNDS = {"sd": (0.0, np.inf), "sigma": (0.0, np.inf), "phi": (0.0, 1.0), "corr": (-1.0, 1.0), "rho": (-1.0, 1.0)}
+_WIDTH = 9.0  # inches
+
+
+class Picture(Figure):
+    """A figure that a notebook shows although pyplot does not know it."""
+
+    def _repr_png_(self) -> bytes:
+        buffer = io.BytesIO()
+        self.savefig(buffer, format="png", dpi=self.dpi)
+        return buffer.getvalue()
+
+
+@contextmanager
+def _picture(width: float, height: float) -> Iterator[Picture]:
+    with style.context(["default", panels.STYLE]):
+        figure = Picture(figsize=(width, height), dpi=110, layout="constrained")
+        yield figure
+
+
+def plot(fit: Fit, variables: list[str] | str | None = None) -> Figure:
+    """One row per fixed effect and hyperparameter: marginal posterior beside its prior, and the draws by chain.
+
+    Parameters
+    ----------
+    fit : Fit
+    variables : str or list of str, optional
+        Names as in ``fit.summary()``; by default all.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> import lgm
+    >>> fit = lgm.fit("Yield ~ 1 + (1|Batch)", lgm.load_dataset("Dyestuff"), draws=100, seed=1, progress=False)
+    >>> len(fit.plot().axes), len(fit.plot("sigma").axes)
+    (6, 2)
+    """
+    known = list(fit.summary().index)
+    names = known if variables is None else [variables] if isinstance(variables, str) else list(variables)
+    for name in names:
+        if name not in known:
+            raise LgmError(f"there is no variable {name!r}.{suggest(name, known)} Variables: {', '.join(known)}.")
+    bounds, priors, table = _bounds(fit), _prior_densities(fit), fit.summary()
+    with _picture(_WIDTH, 0.6 + 1.3 * len(names)) as figure:
+        axes = figure.subplots(len(names), 2, squeeze=False, width_ratios=[3, 2])
+        for (left, right), name in zip(axes, names, strict=True):
+            draws = fit.posterior[name].to_numpy()
+            limits = bounds.get(name, (-np.inf, np.inf))
+            panels.marginal(left, name, draws, table.loc[name].to_numpy()[:4], limits, priors.get(name))
+            panels.trace(right, draws)
+        axes[-1, 1].set_xlabel("draw")
+        axes[0, 1].set_title("draws by chain", color=panels.GREY)
+        panels.key(figure, axes[0, 0], fit.interval, prior=any(name in priors for name in names))
+    return figure
+
+
+def plot_term(fit: Fit, term: str, *, geometry: Any = None, residuals: bool = True) -> Figure:
+    """The effects of one term, or of fixed effects.
+
+    Parameters
+    ----------
+    fit : Fit
+    term : str
+        A term, one of its effects or a group, as in ``fit.ranef()``; or a fixed effect, or a factor of the fixed part.
+    geometry : GeoSeries or mapping, optional
+        For areal terms: a shape, or a point ``(x, y)``, for every region, by its label. Draws a map.
+    residuals : bool
+        Whether curves come with partial residuals.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Smooths and walks: the curve, its straight line included, with mean zero over the data. Groups and areas:
+        effects from the smallest to the largest, one panel per varying effect. Bars and bands are 50% and
+        ``fit.interval`` intervals.
+    """
+    found = [
+        (j, t, [v for v in t.variables if tables.is_named(term, t, v)])
+        for j, t in enumerate(fit.design.terms)
+        if any(tables.is_named(term, t, v) for v in t.variables)
+    ]
+    if not found:
+        return _fixed(fit, term)
+    if len(found) > 1:
+        labels = ", ".join(t.label for _, t, _ in found)
+        raise LgmError(f"{term!r} stands for several terms: {labels}. Name one of them.")
+    j, owner, variables = found[0]
+    if geometry is not None and owner.kind != "areal":
+        raise LgmError(f"geometry is for areal terms; {owner.label} is not one.")
+    if owner.kind in ("smooth", "walk") and hasattr(owner, "piece"):
+        return _curve(fit, j, residuals)
+    return _levels(fit, j, owner, variables, geometry)
+
+
+def _curve(fit: Fit, j: int, residuals: bool) -> Figure:
+    curve = contributions.of(fit, j)
+    with _picture(6.5, 4.0) as figure:
+        panels.curve(figure, figure.subplots(), curve, fit.interval, residuals)
+    return figure
+
+
+def _levels(fit: Fit, j: int, term: Term, variables: list[Variable], geometry: Any) -> Figure:
+    where = fit.design.p + fit.design.term_slices()[j].start
+    response = fit.design.formula.response.text
+    count, n = len(variables), max(v.labels.size for v in variables)
+    height = float(np.clip(1.1 + 0.19 * n, 2.4, 9.0))
+    drawn = count + (geometry is not None)
+    with _picture(1.0 + 4.0 * drawn, float(np.clip(height, 4.5, 6.5)) if geometry is not None else height) as figure:
+        ratios = [1.0] * count + ([1.8] if geometry is not None else [])
+        axes = figure.subplots(1, drawn, squeeze=False, width_ratios=ratios)[0]
+        for ax, variable in zip(axes, variables, strict=False):
+            at = where + variable.index
+            draws, tall = fit.effects.draws[:, at], figure.get_figheight()
+            panels.caterpillar(ax, variable.labels, fit.effects.mean[at], draws, fit.interval, variable.dim, tall)
+            ax.set_title(variable.name)
+            ax.set_xlabel(_unit(variable, term, response))
+        if geometry is not None:
+            graph = getattr(term, "graph", None)
+            mean = fit.effects.mean[where + variables[0].index]
+            panels.region_map(figure, axes[-1], geometry, variables[0].labels, mean, graph, f"effect on {response}")
+    return figure
+
+
+def _unit(variable: Variable, term: Term, response: str) -> str:
+    effect = variable.name.removesuffix(f"|{variable.dim}") if term.kind == "group" else "Intercept"
+    return f"effect on {response}" if effect == "Intercept" else f"deviation of the {effect} coefficient"
+
+
+def _fixed(fit: Fit, name: str) -> Figure:
+    """Fixed effects: one of them, or all columns of a factor or term of the fixed part."""
+    known = list(fit.design.fixed_names)
+    columns = {str(t): [c for c in fit.design.spec.column_names[s] if c != "Intercept"] for t, s in _slices(fit)}
+    plain = {key.replace(" ", ""): value for key, value in columns.items() if value}
+    names = [name] if name in known else plain.get(name.replace(" ", ""), [])
+    if not names:
+        error = tables.unknown_term(name, fit.design)
+        raise LgmError(f"{error} Fixed effects: {', '.join(known)}.")
+    draws = np.column_stack([fit.effects.draws[:, known.index(n)] for n in names])
+    means = np.array([fit.effects.mean[known.index(n)] for n in names])
+    with _picture(6.5, 1.2 + 0.45 * len(names)) as figure:
+        panels.intervals(figure.subplots(), names, means, draws, fit.interval)
+        figure.axes[0].set_xlabel(f"coefficient, on the scale of {fit.design.formula.response.text}")
+    return figure
+
+
+def _slices(fit: Fit) -> Any:
+    return fit.design.spec.term_slices.items()
+
+
+def _bounds(fit: Fit) -> dict[str, tuple[float, float]]:
+    return {n: _BOUNDS.get(q.kind, (-np.inf, np.inf)) for q in fit.design.parameters for n in q.names}
+
+
+Density = Callable[[FloatArray], FloatArray]
+
+
+def _prior_densities(fit: Fit) -> dict[str, Density]:
+    """Prior density of each variable on its printed scale, where there is one and it is proper."""
+    out: dict[str, Density] = {}
+    for parameter, prior in zip(fit.design.parameters, fit.prior.theta, strict=True):
+        if isinstance(prior, Prior):
+            out[parameter.names[0]] = _of_distribution(prior)
+        elif isinstance(prior, Lkj):
+            # each correlation of a q x q LKJ(c) matrix is a stretched Beta(c - 1 + q/2, c - 1 + q/2)
+            half = prior.concentration - 1.0 + parameter.q / 2.0
+            out |= {name: scipy.stats.beta(half, half, loc=-1.0, scale=2.0).pdf for name in parameter.names}
+    normals = {j: p for j, p in enumerate(fit.prior.fixed) if isinstance(p, Normal)}
+    out |= {fit.design.fixed_names[j]: scipy.stats.norm(p.mean, p.sd).pdf for j, p in normals.items()}
+    k = fit.design.intercept
+    if k is not None and fit.prior.centred_intercept:
+        out.pop("Intercept", None)
+        if len(normals) == fit.design.p:
+            # printed = centred - sum of (column mean x coefficient), all independent and normal
+            shift = np.asarray(fit.design.X.mean(axis=0)).ravel()
+            shift[k] = -1.0
+            mean = -sum(shift[j] * p.mean for j, p in normals.items())
+            sd = np.sqrt(sum((shift[j] * p.sd) ** 2 for j, p in normals.items()))
+            out["Intercept"] = scipy.stats.norm(mean, sd).pdf
+    return out
+
+
+def _of_distribution(prior: Prior) -> Density:
+    def density(x: FloatArray) -> FloatArray:
+        with jax.enable_x64(True):
+            inside = np.asarray(prior.distribution.support(jnp.asarray(x)))
+            out = np.zeros(x.size)
+            out[inside] = np.exp(np.asarray(prior.distribution.log_prob(jnp.asarray(x[inside]))))
+            return out
+
+    return density

@@ -1,0 +1,264 @@
+"""One panel of a picture: densities, traces, caterpillars, curves, maps; axes in, nothing out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import scipy.stats
+from matplotlib import colormaps, colors  # noqa: TID253 - this module is itself read late
+from matplotlib.axes import Axes  # noqa: TID253
+from matplotlib.collections import LineCollection, PathCollection  # noqa: TID253
+from matplotlib.figure import Figure  # noqa: TID253
+from matplotlib.lines import Line2D  # noqa: TID253
+from matplotlib.patches import Patch  # noqa: TID253
+from matplotlib.path import Path  # noqa: TID253
+
+from lgm.arrays import FloatArray
+from lgm.errors import DataError
+from lgm.results.contributions import Curve
+
+# Okabe and Ito's colours, which readers with any colour vision can tell apart.
+BLUE, ORANGE, GREEN, RED = "#0072B2", "#E69F00", "#009E73", "#D55E00"
+GREY, PALE = "#5f5f5f", "#c9c9c9"
+CHAINS = (BLUE, ORANGE, GREEN, RED, "#CC79A7", "#56B4E9", "#000000", "#b3a600")
+STYLE = {
+    "font.size": 9.0,
+    "axes.titlesize": 9.5,
+    "axes.titlelocation": "left",
+    "axes.labelsize": 9.0,
+    "axes.labelcolor": "#303030",
+    "axes.edgecolor": "#808080",
+    "axes.linewidth": 0.7,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "axes.formatter.useoffset": False,
+    "xtick.color": "#404040",
+    "ytick.color": "#404040",
+    "xtick.labelsize": 8.0,
+    "ytick.labelsize": 8.0,
+    "xtick.major.size": 3.0,
+    "ytick.major.size": 3.0,
+    "legend.frameon": False,
+    "legend.fontsize": 8.0,
+    "text.parse_math": False,  # names of variables are shown as typed
+}
+LABELS_PER_INCH = 5.2
+MOST_RESIDUALS = 5000
+MOST_TRACED = 600
+
+Density = Callable[[FloatArray], FloatArray]
+
+
+def _ends(draws: FloatArray, probability: float) -> FloatArray:
+    return np.quantile(draws, [(1 - probability) / 2, (1 + probability) / 2], axis=0)
+
+
+def density(draws: FloatArray, x: FloatArray, bounds: tuple[float, float]) -> FloatArray:
+    """Kernel density of draws, reflected at the bounds so that no mass leaks out."""
+    spread = np.std(draws)
+    robust = min(1.0, scipy.stats.iqr(draws) / 1.349 / spread) or 1.0
+    kernel = scipy.stats.gaussian_kde(draws, bw_method=lambda k: k.scotts_factor() * robust)
+    out = kernel(x)
+    for bound in bounds:
+        if np.isfinite(bound):
+            out = out + kernel(2 * bound - x)
+    return np.where((x >= bounds[0]) & (x <= bounds[1]), out, 0.0)
+
+
+def marginal(
+    ax: Axes, name: str, draws: FloatArray, row: FloatArray, bounds: tuple[float, float], prior: Density | None
+) -> None:
+    """Posterior density with mean and interval, the prior as a dashed line, and the numbers in the title."""
+    mean, sd, low, high = row
+    ax.set_yticks([])
+    ax.spines["left"].set_visible(False)
+    flat = draws.ravel()
+    if np.ptp(flat) == 0:
+        ax.axvline(mean, color=BLUE)
+        ax.set_title(f"{name}   held at {mean:.4g}")
+        return
+    left, right = np.quantile(flat, [0.001, 0.999])
+    pad = 0.15 * (right - left)
+    left, right = max(left - pad, bounds[0]), min(right + pad, bounds[1])
+    margin = 1e-6 * (right - left)  # inside open supports
+    x = np.linspace(left + margin, right - margin, 300)
+    height = density(flat, x, bounds)
+    ax.fill_between(x, height, color=BLUE, alpha=0.25, lw=0)
+    ax.plot(x, height, color=BLUE, lw=1.2)
+    if prior is not None:
+        ax.plot(x, prior(x), color=GREY, lw=1.0, ls=(0, (4, 2)))
+    base = -0.07 * height.max()
+    ax.plot([low, high], [base, base], color="black", lw=2.2, solid_capstyle="butt")
+    ax.plot(mean, base, "o", color="white", mec="black", ms=5, mew=1.2)
+    ax.set_xlim(left, right)
+    ax.set_ylim(2.2 * base, 1.08 * height.max())
+    digits = max(0, 2 - int(np.floor(np.log10(sd))))
+    shown = (f"{v:.{digits}f}" if digits < 7 else f"{v:.3g}" for v in (mean, low, high))
+    ax.set_title("{}   {} ({} to {})".format(name, *shown))
+
+
+def key(figure: Figure, ax: Axes, interval: float, *, prior: bool) -> None:
+    """What the marks of `marginal` mean, above all panels."""
+    handles: list[Any] = [
+        Patch(facecolor=colors.to_rgba(BLUE, 0.25), edgecolor=BLUE, label="posterior"),
+        Line2D([], [], color="black", lw=2.2, marker="o", mfc="white", ms=5, label=f"mean, {interval:.4g} interval"),
+    ]
+    handles[1].set_label(f"mean and {100 * interval:.4g}% interval")
+    if prior:
+        handles.append(Line2D([], [], color=GREY, lw=1.0, ls=(0, (4, 2)), label="prior"))
+    figure.legend(handles=handles, loc="outside upper left", ncols=len(handles), handlelength=2.2)
+
+
+def trace(ax: Axes, draws: FloatArray) -> None:
+    """Draws in the order in which they were made, one colour per chain; long chains are thinned."""
+    if np.ptp(draws) == 0:
+        ax.set_axis_off()
+        return
+    step = -(-draws.shape[1] // MOST_TRACED)
+    for chain, values in enumerate(draws):
+        ax.plot(np.arange(values.size)[::step], values[::step], color=CHAINS[chain % len(CHAINS)], lw=0.5, alpha=0.75)
+    ax.margins(x=0)
+    ax.locator_params(axis="y", nbins=4)
+
+
+def caterpillar(
+    ax: Axes, labels: np.ndarray, mean: FloatArray, draws: FloatArray, interval: float, group: str, height: float
+) -> None:
+    """Effects of levels from the smallest to the largest, with 50% and wide intervals; zero is marked.
+
+    ``height`` (inches) is that of the figure: as many levels are labelled as have room.
+    """
+    order = np.argsort(mean, kind="stable")
+    y = np.arange(order.size)
+    wide, half = _ends(draws[:, order], interval), _ends(draws[:, order], 0.5)
+    step = -(-order.size // int(LABELS_PER_INCH * height))
+    ax.axvline(0.0, color=PALE, lw=1.0, zorder=0)
+    ax.set_ylim(-0.8, order.size - 0.2)
+    if step > 9:  # too many for bars: bands
+        for (low, high), alpha in ((wide, 0.25), (half, 0.5)):
+            ax.fill_betweenx(y, low, high, color=BLUE, alpha=alpha, lw=0, step="mid")
+        ax.plot(mean[order], y, color="white", lw=1.2)
+        ax.set_yticks([])
+        ax.set_ylabel(f"{group}: {order.size} levels, sorted")
+        return
+    scale = float(np.clip(40 / order.size, 0.2, 1.0))
+    ax.hlines(y, *wide, color=BLUE, lw=max(1.0 * scale, 0.4))
+    ax.hlines(y, *half, color=BLUE, lw=3.2 * scale)
+    ax.plot(mean[order], y, "o", color="white", mec=BLUE, ms=max(4.5 * scale, 1.5), mew=max(1.1 * scale, 0.5))
+    shown = y[step // 2 :: step]
+    ax.set_yticks(shown, [_short(labels[order[k]]) for k in shown])
+    ax.tick_params(axis="y", length=0, labelsize=8.0 if order.size <= 30 else 7.0)
+    ax.set_ylabel(group if step == 1 else f"{group} (every {_ordinal(step)} is labelled)")
+
+
+def _short(label: Any) -> str:
+    text = str(label)
+    return text if len(text) <= 22 else text[:21] + "\u2026"
+
+
+def _ordinal(n: int) -> str:
+    return {2: "second", 3: "third"}.get(n, f"{n}th")
+
+
+def intervals(ax: Axes, names: Sequence[str], mean: FloatArray, draws: FloatArray, interval: float) -> None:
+    """Coefficients below each other, in their order, with 50% and wide intervals; zero is marked."""
+    y = np.arange(len(names))[::-1]
+    wide, half = _ends(draws, interval), _ends(draws, 0.5)
+    ax.axvline(0.0, color=PALE, lw=1.0, zorder=0)
+    ax.hlines(y, *wide, color=BLUE, lw=1.2)
+    ax.hlines(y, *half, color=BLUE, lw=4.0)
+    ax.plot(mean, y, "o", color="white", mec=BLUE, ms=6, mew=1.3)
+    ax.set_yticks(y, names)
+    ax.tick_params(axis="y", length=0)
+    ax.set_ylim(-0.7, len(names) - 0.3)
+
+
+def curve(figure: Figure, ax: Axes, c: Curve, interval: float, residuals: bool) -> None:
+    """Mean curve with 50% and wide bands, over partial residuals (in the size of their weights) or a rug."""
+    handles: list[Any] = []
+    if residuals and c.at.size <= MOST_RESIDUALS:
+        alpha = float(np.clip(60 / c.at.size, 0.25, 0.7))
+        size = 9.0 * np.clip(c.weights / np.mean(c.weights), 0.2, 9.0)
+        ax.scatter(c.at, c.residual, s=size, color=GREY, linewidths=0, alpha=alpha, zorder=1)
+        handles.append(Line2D([], [], ls="", marker="o", color=GREY, ms=3.5, mew=0, label="partial residuals"))
+    else:
+        ax.plot(c.at, np.zeros(c.at.size), "|", color=GREY, ms=7, mew=0.5, transform=ax.get_xaxis_transform())
+    ax.axhline(0.0, color=PALE, lw=1.0, zorder=0)
+    for probability, alpha in ((interval, 0.2), (0.5, 0.35)):
+        ax.fill_between(c.x, *_ends(c.draws, probability), color=BLUE, alpha=alpha, lw=0, zorder=2)
+    ax.plot(c.x, c.mean, color=BLUE, lw=1.6, zorder=3, marker="o" if c.x.size <= 30 else "", ms=3.0)
+    ax.set_xlabel(c.variable)
+    ax.set_ylabel(f"effect on {c.response}")
+    ax.set_title(c.label + (" without its straight line, which is in the fixed part" if c.without else ""))
+    ax.margins(x=0.02)
+    handles += [
+        Line2D([], [], color=BLUE, lw=1.6, label="mean"),
+        Patch(facecolor=BLUE, alpha=0.55, label="50%"),
+        Patch(facecolor=BLUE, alpha=0.2, label=f"{100 * interval:.4g}% interval"),
+    ]
+    figure.legend(handles=handles, loc="outside upper right", ncols=len(handles), handlelength=1.6)
+
+
+def region_map(
+    figure: Figure, ax: Axes, geometry: Any, labels: np.ndarray, mean: FloatArray, graph: Any, title: str
+) -> None:
+    """Regions as shapes, or as dots joined to their neighbours, coloured by their effect."""
+    places = _places(geometry, labels)
+    limit = float(np.max(np.abs(mean))) or 1.0
+    norm, colour_map = colors.Normalize(-limit, limit), colormaps["RdBu_r"]
+    if all(isinstance(place, tuple) for place in places):
+        points = np.array(places, dtype=float)
+        if graph is not None:
+            ax.add_collection(LineCollection(points[graph.edges], colors=PALE, linewidths=0.6, zorder=1))
+        size = float(np.clip(6000 / len(points), 8, 110))
+        x, y = points.T
+        drawn: Any = ax.scatter(
+            x, y, c=mean, s=size, cmap=colour_map, norm=norm, edgecolors=GREY, linewidths=0.5, zorder=2
+        )
+    else:
+        paths = [_path(place) for place in places]
+        drawn = PathCollection(paths, cmap=colour_map, norm=norm, edgecolors=GREY, linewidths=0.4)
+        drawn.set_array(mean)
+        ax.add_collection(drawn)
+        ax.autoscale_view()
+    ax.set_aspect(_aspect(geometry))
+    ax.margins(0.04)
+    ax.set_axis_off()
+    figure.colorbar(drawn, ax=ax, location="bottom", shrink=0.7, aspect=35, pad=0.02).set_label(f"mean {title}")
+    ax.set_anchor("C")
+
+
+def _places(geometry: Any, labels: np.ndarray) -> list[Any]:
+    """A point ``(x, y)`` or a shape for every label."""
+    known: Mapping[Any, Any] = geometry if isinstance(geometry, Mapping) else dict(geometry.items())
+    missing = [str(label) for label in labels.tolist() if label not in known]
+    if missing:
+        raise DataError(
+            f"geometry lacks {len(missing)} region(s): {', '.join(missing[:5])}. It needs one entry for each region of "
+            "the graph, under the same label: a dict {label: (x, y)} or a GeoSeries whose index holds the labels."
+        )
+    found = [known[label] for label in labels.tolist()]
+    return [(p.x, p.y) if getattr(p, "geom_type", "") == "Point" else _pair(p) for p in found]
+
+
+def _pair(place: Any) -> Any:
+    return place if hasattr(place, "geom_type") else (float(place[0]), float(place[1]))
+
+
+def _path(shape: Any) -> Path:
+    """A point-less outline of a polygon or of several, holes included."""
+    polygons = list(getattr(shape, "geoms", [shape]))
+    rings = [np.asarray(ring.coords)[:, :2] for p in polygons for ring in (p.exterior, *p.interiors)]
+    return Path.make_compound_path(*(Path(ring, closed=True) for ring in rings))
+
+
+def _aspect(geometry: Any) -> float:
+    """Equal lengths in both directions; degrees of longitude are shorter than those of latitude."""
+    reference = getattr(geometry, "crs", None)
+    if reference is None or not reference.is_geographic:
+        return 1.0
+    south, north = geometry.total_bounds[[1, 3]]
+    return float(1.0 / np.cos(np.deg2rad((south + north) / 2)))

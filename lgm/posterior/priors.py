@@ -1,0 +1,223 @@
+"""Which prior each parameter has: the user's where a key matches, else the default."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpyro.distributions as dist
+import pandas as pd
+from numpyro.distributions import biject_to
+
+from lgm.arrays import FloatArray
+from lgm.design.design import Design
+from lgm.errors import PriorError
+from lgm.priors import Fixed, FixedEffectPrior, Flat, Lkj, Normal, Prior, ThetaPrior, lkj, uniform
+from lgm.terms.block import Parameter
+from lgm.words import suggest
+
+_INFINITY = float("inf")
+_RANGE = {"sd": (0.0, _INFINITY), "sigma": (0.0, _INFINITY), "corr": (-1.0, 1.0), "rho": (-1.0, 1.0), "phi": (0.0, 1.0)}
+_DOMAIN = {"sd": "positive", "sigma": "positive", "corr": "in (-1, 1)", "rho": "in (-1, 1)", "phi": "in (0, 1)"}
+_EXAMPLE = {"sd": "half_normal(1)", "sigma": "half_normal(1)", "corr": "lkj(2)", "rho": "uniform(-1, 1)"}
+_FITTING = {kind: f" whose values are {_DOMAIN[kind]}, such as lgm.priors.{_EXAMPLE[kind]}" for kind in _EXAMPLE}
+_CLASSES = ("sd", "corr", "fixed", "rho", "phi")
+
+
+@dataclass(frozen=True)
+class Priors:
+    """The priors of a model.
+
+    Parameters
+    ----------
+    fixed : tuple of p priors
+        Of the fixed effects.
+    theta : tuple of priors
+        Of the hyperparameters; one entry for all correlations of a group.
+    centred_intercept : bool
+        Whether the intercept's prior is that of the level at the mean of the other columns (the default is).
+    table : pandas.DataFrame
+        One row per variable: the prior in words and where it comes from.
+    """
+
+    fixed: tuple[FixedEffectPrior, ...]
+    theta: tuple[ThetaPrior, ...]
+    centred_intercept: bool
+    table: pd.DataFrame
+
+    @property
+    def proper(self) -> bool:
+        """Whether every prior is proper, so that ``log p(y)`` is defined."""
+        return not any(isinstance(prior, Flat) for prior in (*self.fixed, *self.theta))
+
+    @property
+    def proper_theta(self) -> bool:
+        """Whether every hyperparameter has a proper prior, without which the posterior may not be one."""
+        return not any(isinstance(prior, Flat) for prior in self.theta)
+
+
+def resolve(design: Design, given: Mapping[str, Any] | None) -> Priors:
+    """Match the user's priors to the parameters of a design and fill in the defaults.
+
+    Raises
+    ------
+    PriorError
+        For a key that matches nothing, or a prior of the wrong kind.
+    """
+    if not (given is None or isinstance(given, Mapping)):
+        raise PriorError(
+            f"priors is of the type {type(given).__name__}; accepted: a dict of priors by name or class, such as "
+            '{"sd": lgm.priors.exponential(1)}.'
+        )
+    given = dict(given or {})
+    unused = set(given)
+    rows = []
+    fixed: list[FixedEffectPrior] = []
+    for j, (name, default) in enumerate(zip(design.fixed_names, _fixed_defaults(design), strict=True)):
+        keys = [name] if j == design.intercept else [name, "fixed"]
+        key = next((k for k in keys if k in given), None)
+        prior = default if key is None else _fixed_prior(key, given[key])
+        unused.difference_update(keys)
+        fixed.append(prior)
+        note = " at the mean of the predictors" if key is None and j == design.intercept and design.p > 1 else ""
+        rows.append((name, repr(prior) + note, "default" if key is None else "given"))
+    theta: list[ThetaPrior] = []
+    for parameter in design.parameters:
+        keys = _theta_keys(parameter)
+        key = next((k for k in keys if k in given), None)
+        chosen = parameter.default if key is None else _theta_prior(key, given[key], parameter)
+        unused.difference_update(keys)
+        theta.append(chosen)
+        rows.append((parameter.key or parameter.names[0], repr(chosen), "default" if key is None else "given"))
+    _refuse_unused(unused, design)
+    centred = design.intercept is not None and "Intercept" not in given
+    table = pd.DataFrame(rows, columns=["variable", "prior", "source"]).set_index("variable")
+    return Priors(tuple(fixed), tuple(theta), centred, table)
+
+
+def _theta_keys(parameter: Parameter) -> list[str]:
+    """Keys that address a hyperparameter, the most specific first; correlations of three or more effects share one."""
+    own = parameter.names if len(parameter.names) == 1 else ()
+    return [key for key in (*own, parameter.key, parameter.kind) if key]
+
+
+def _fixed_defaults(design: Design) -> list[Normal]:
+    """``Normal(0, 2.5 sd(y) / sd(x))``; the intercept's is around the mean of y at the mean of the other columns.
+
+    Without an intercept the columns carry the level of y too, so the spread of y is that around zero.
+    """
+    y = design.y - design.offset
+    sd_y = float(np.std(y)) if design.intercept is not None else float(np.sqrt(np.mean(y**2)))
+    scales = column_sds(design)
+    out = [Normal(0.0, 2.5 * sd_y / s) for s in scales]
+    if design.intercept is not None:
+        out[design.intercept] = Normal(float(np.mean(y)), 2.5 * sd_y)
+    return out
+
+
+def column_sds(design: Design) -> FloatArray:
+    """Standard deviation of each fixed column; its root mean square where that is zero."""
+    n = design.n
+    mean = np.asarray(design.X.mean(axis=0)).ravel()
+    square = np.asarray(design.X.multiply(design.X).mean(axis=0)).ravel()
+    out = np.empty(design.p)
+    for j in range(design.p):
+        values = design.X[:, [j]].data
+        spread = np.sum((values - mean[j]) ** 2) / n + (1 - values.size / n) * mean[j] ** 2
+        out[j] = np.sqrt(spread) if spread > 1e-20 * square[j] else np.sqrt(square[j])
+    return out
+
+
+def _fixed_prior(key: str, prior: Any) -> FixedEffectPrior:
+    if isinstance(prior, (Normal, Flat)):
+        return prior
+    if isinstance(prior, dist.Normal) and np.ndim(prior.loc) == 0:
+        return Normal(float(prior.loc), float(prior.scale))
+    raise PriorError(
+        f"the prior of the fixed effect(s) `{key}` is {prior!r}, but fixed effects are integrated out exactly, which "
+        "takes a normal prior. Accepted: lgm.priors.normal(mean, sd) or lgm.priors.flat()."
+    )
+
+
+def _theta_prior(key: str, prior: Any, parameter: Parameter) -> ThetaPrior:
+    what = f"the prior of `{key}`"
+    if isinstance(prior, Flat):
+        return _flat(parameter.kind)
+    if isinstance(prior, Fixed):
+        if len(parameter.names) > 1:
+            raise PriorError(
+                f"{what} cannot be fixed(): correlations of three or more effects move together; use lkj()."
+            )
+        low, high = _RANGE.get(parameter.kind, (-_INFINITY, _INFINITY))
+        if not (low < prior.value < high or (parameter.kind == "sd" and prior.value == 0.0)):
+            raise PriorError(f"{what} is {prior!r}, but it must be {_DOMAIN[parameter.kind]}.")
+        return prior
+    if isinstance(prior, Lkj):
+        if parameter.kind != "corr":
+            raise PriorError(f"{what} is {prior!r}, but an LKJ prior is for correlations.")
+        return prior
+    if parameter.kind == "corr" and len(parameter.names) > 1:
+        raise PriorError(f"{what} must be lgm.priors.lkj(concentration): three or more effects are correlated.")
+    if isinstance(prior, dist.Distribution):
+        prior = Prior(prior, type(prior).__name__)
+    if not isinstance(prior, Prior):
+        hint = f" To hold it there, use lgm.priors.fixed({prior})." if isinstance(prior, (int, float)) else ""
+        raise PriorError(
+            f"{what} is {prior!r}; accepted: a prior of lgm.priors or a NumPyro distribution"
+            f"{_FITTING.get(parameter.kind, '')}.{hint}"
+        )
+    _require_support(what, prior, parameter.kind)
+    return prior
+
+
+def _flat(kind: str) -> ThetaPrior:
+    """Flat on the natural scale: improper on a half line, uniform (hence proper) on a bounded domain."""
+    bounded: dict[str, ThetaPrior] = {"corr": lkj(1.0), "rho": uniform(-1.0, 1.0), "phi": uniform(0.0, 1.0)}
+    return bounded.get(kind, Flat())
+
+
+def _require_support(what: str, prior: Prior, kind: str) -> None:
+    distribution = prior.distribution
+    if distribution.batch_shape or distribution.event_shape:
+        raise PriorError(
+            f"{what} is of shape {distribution.batch_shape + distribution.event_shape}; it must be scalar."
+        )
+    low, high = _RANGE.get(kind, (-_INFINITY, _INFINITY))
+    if distribution.support.is_discrete or not (low <= np.min(ends := _ends(distribution)) and np.max(ends) <= high):
+        raise PriorError(f"{what} is {prior!r}, which allows values that are not {_DOMAIN[kind]}.")
+
+
+def _ends(distribution: dist.Distribution) -> FloatArray:
+    """Ends of the support, or what is so far out on an infinite side that it stands for the end."""
+    with jax.enable_x64(True):
+        return np.asarray(biject_to(distribution.support)(jnp.array([-40.0, 40.0])))
+
+
+def _refuse_unused(unused: set[Any], design: Design) -> None:
+    if not unused:
+        return
+    key = min(unused, key=str)
+    together = next((p.key for p in design.parameters if key in p.names), None)
+    if together is not None:
+        raise PriorError(
+            f"the correlations of three or more effects have one prior; its key is {together!r}, not {key!r}."
+        )
+    extra = sorted({p.key for p in design.parameters if p.key})
+    kinds = {p.kind for p in design.parameters} | ({"fixed"} if design.p > (design.intercept is not None) else set())
+    classes = [c for c in _CLASSES if c in kinds]
+    names = [*design.fixed_names, *design.theta_names, *extra]
+    found = f"priors has the key {key!r}, which matches nothing in this model.{suggest(str(key), [*names, *classes])}"
+    raise PriorError(f"{found}\nVariables: {', '.join(names)}.\nClasses: {', '.join(classes)}.")
+
+
+def starts(design: Design, priors: Sequence[ThetaPrior]) -> FloatArray:
+    """First guess of theta, natural scale."""
+    out: list[float] = []
+    for parameter, prior in zip(design.parameters, priors, strict=True):
+        value = prior.value if isinstance(prior, Fixed) else parameter.start
+        out.extend([value] * len(parameter.names))
+    return np.array(out)

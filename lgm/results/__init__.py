@@ -1,0 +1,1 @@
+"""A fit: effects, tables, verdict, predictions."""

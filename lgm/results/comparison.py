@@ -1,0 +1,113 @@
+"""Comparing models by the marginal likelihood of the data."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from lgm.errors import ConvergenceWarning, DataError, LgmError, PriorError
+from lgm.inference import importance, pareto
+from lgm.inference.folded import find_folded_mode
+from lgm.priors import Flat
+
+if TYPE_CHECKING:
+    from lgm.results.fit import Fit
+
+
+class Evidence(NamedTuple):
+    """``log p(y)`` with its Monte Carlo error, and the Pareto k of the weights behind it."""
+
+    value: float
+    se: float
+    k: float
+    size: int
+
+
+def evidence(fit: Fit) -> Evidence:
+    """``log p(y)`` of a fit: from its weighted points, or from new ones if its engine does not weight.
+
+    Raises
+    ------
+    PriorError
+        If a prior is flat: ``p(y)`` is then undefined.
+    """
+    names = [*fit.design.fixed_names, *(p.names[0] for p in fit.design.parameters)]
+    priors = [*fit.prior.fixed, *fit.prior.theta]
+    flat = [name for name, prior in zip(names, priors, strict=True) if isinstance(prior, Flat)]
+    if flat:
+        raise PriorError(
+            f"log p(y) is undefined for {fit.design.formula.source}: the prior of {', '.join(flat)} is flat. "
+            "Accepted: proper priors, such as the defaults."
+        )
+    points = fit.draws.points
+    if points is None or not np.isfinite(points.log_evidence):
+        post = fit.analysed.posterior
+        mode = find_folded_mode(post, fit.mode, jacobian=True)
+        points, _, stopped = importance.weighted_points(post, mode, draws=1, seed=fit.seed, progress=False)
+        if stopped:
+            raise KeyboardInterrupt
+    return Evidence(points.log_evidence, points.log_evidence_se, points.k, points.log_weights.size)
+
+
+def compare(*fits: Fit) -> pd.DataFrame:
+    """Compare models of the same data by ``log p(y)``, with every parameter integrated out.
+
+    Parameters
+    ----------
+    fits : two or more Fit
+        Of the same response, all with proper priors.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Best first: ``log_evidence``, its Monte Carlo error ``se``, ``difference`` from the best, and ``probability``,
+        that of the model if all are equally likely beforehand. ``p(y)`` depends on the priors; look at ``fit.priors``
+        first.
+
+    Raises
+    ------
+    LgmError, DataError, PriorError
+        For fewer than two fits, fits of different data, or flat priors.
+
+    Examples
+    --------
+    >>> import lgm
+    >>> dyestuff = lgm.load_dataset("Dyestuff")
+    >>> with_batch = lgm.fit("Yield ~ 1 + (1|Batch)", dyestuff, method="importance", seed=1, progress=False)
+    >>> without = lgm.fit("Yield ~ 1", dyestuff, method="importance", seed=1, progress=False)
+    >>> list(lgm.compare(without, with_batch).index)
+    ['Yield ~ 1 + (1|Batch)', 'Yield ~ 1']
+    """
+    odd = [type(other).__name__ for other in fits if not hasattr(other, "design")]
+    if len(fits) < 2 or odd:
+        got = f"a {odd[0]} among them" if odd else str(len(fits))
+        raise LgmError(f"compare() takes two or more fits one by one, as in compare(one, other); got {got}.")
+    for other in fits[1:]:
+        if not np.array_equal(other.design.y, fits[0].design.y):
+            raise DataError(
+                f"{other.design.formula.source} and {fits[0].design.formula.source} are not fits of the same data: "
+                f"their responses ({other.design.n} and {fits[0].design.n} rows) differ. Accepted: fits of the same "
+                "rows of the same response, in the same order and on the same scale."
+            )
+    found = [evidence(fit) for fit in fits]
+    for fit, e in zip(fits, found, strict=True):
+        if e.k > pareto.threshold(e.size):
+            warnings.warn(
+                f"log p(y) of {fit.design.formula.source} is not reliable: Pareto k is {e.k:.2f}",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
+    index = pd.Index(_labels([fit.design.formula.source for fit in fits]), name="model")
+    table = pd.DataFrame({"log_evidence": [e.value for e in found], "se": [e.se for e in found]}, index=index)
+    table["difference"] = table["log_evidence"] - table["log_evidence"].max()
+    table["probability"] = np.exp(table["difference"]) / np.exp(table["difference"]).sum()
+    return table.sort_values("log_evidence", ascending=False)
+
+
+def _labels(formulas: list[str]) -> list[str]:
+    """The formulas, numbered where one is repeated (fits that differ in their priors)."""
+    repeated = {f for f in formulas if formulas.count(f) > 1}
+    return [f"{f} [{i + 1}]" if f in repeated else f for i, f in enumerate(formulas)]

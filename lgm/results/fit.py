@@ -1,0 +1,288 @@
+"""A fit: draws, tables, predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from lgm.arrays import FloatArray
+from lgm.design.design import Design
+from lgm.inference.draws import Draws
+from lgm.inference.mode import Mode
+from lgm.posterior.assemble import Analysed
+from lgm.posterior.priors import Priors
+from lgm.results import predict, tables, text, verdict
+from lgm.results.arviz import diagnostics, quiet_arviz
+from lgm.results.effects import EffectDraws, draw_effects
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+LEAD = ("chain", "draw")
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a model was built from: enough to build it again."""
+
+    formula: str
+    family: str
+    priors: dict[str, Any]
+    weights: Any
+    env: Mapping[str, Any]
+    missing: str
+
+
+@dataclass(frozen=True)
+class Fit:
+    """The posterior of a model.
+
+    Tables hold posterior means, standard deviations and equal-tailed intervals of probability ``interval``. Means and
+    standard deviations of effects are exact mixtures over the draws of theta; intervals are quantiles of draws.
+
+    Examples
+    --------
+    >>> import lgm
+    >>> fit = lgm.fit("Yield ~ 1 + (1|Batch)", lgm.load_dataset("Dyestuff"), draws=250, seed=1, progress=False)
+    >>> fit.nobs, fit.ngrps()
+    (30, {'Batch': 6})
+    >>> list(fit.varcorr().index)
+    [('Batch', 'sd(Intercept)'), ('Residual', 'sigma')]
+    """
+
+    design: Design
+    prior: Priors
+    analysed: Analysed
+    inputs: Inputs
+    mode: Mode
+    draws: Draws
+    interval: float
+    seed: int
+    method: str
+    stored_effects: EffectDraws | None = None  # of a fit that was read from a file
+
+    @cached_property
+    def effects(self) -> EffectDraws:
+        """Draws, means and standard deviations of all effects, made when first needed."""
+        if self.stored_effects is not None:
+            return self.stored_effects
+        return draw_effects(self.analysed, self.draws, self.seed)
+
+    @property
+    def nobs(self) -> int:
+        """Number of rows with a response."""
+        return self.design.n
+
+    def ngrps(self) -> dict[str, int]:
+        """Number of levels of each group."""
+        groups = [term.variables[0] for term in self.design.terms if term.kind == "group"]
+        return {variable.dim: variable.labels.size for variable in groups}
+
+    @property
+    def priors(self) -> pd.DataFrame:
+        """Prior of every variable, and whether it is the default or was given."""
+        return self.prior.table
+
+    @property
+    def scales(self) -> dict[str, FloatArray]:
+        """What multiplied the structure of each intrinsic or smooth term so that its sd is that of a typical effect.
+
+        For ``rw1``, ``rw2`` and ``icar`` (one factor per component) the precision is ``factor * R / sd^2``.
+        """
+        return self.analysed.scales
+
+    @cached_property
+    def posterior(self) -> xr.Dataset:
+        """The draws as an xarray dataset with dimensions chain, draw and one per term.
+
+        A variable or group that is itself called ``chain`` or ``draw`` gets an underscore.
+        """
+        chains, draws, _ = self.draws.theta.shape
+        coords: dict[str, Any] = {"chain": np.arange(chains), "draw": np.arange(draws)}
+        u = self.effects.draws.reshape(chains, draws, -1)
+        p = self.design.p
+        variables: dict[str, Any] = {n: (LEAD, x) for n, x in zip(self._names, self._scalars(), strict=True)}
+        for term, place in zip(self.design.terms, self.design.term_slices(), strict=True):
+            b = u[..., p + place.start : p + place.stop]
+            for variable in term.variables:
+                dim = self._dim(variable.dim, variable.labels, coords, variables)
+                variables[variable.name] = ((*LEAD, dim), b[..., variable.index])
+        return xr.Dataset(variables, coords, attrs={"formula": self.design.formula.source, "method": self.method})
+
+    @property
+    def _names(self) -> list[str]:
+        """Fixed effects and hyperparameters, as variables of the posterior."""
+        names = [*self.design.fixed_names, *self.design.theta_names]
+        return [f"{name}_" if name in LEAD else name for name in names]
+
+    def _scalars(self) -> list[FloatArray]:
+        chains, draws, _ = self.draws.theta.shape
+        beta = self.effects.draws[:, : self.design.p].reshape(chains, draws, -1)
+        return list(np.moveaxis(np.concatenate([beta, self.draws.theta], axis=-1), -1, 0))
+
+    @staticmethod
+    def _dim(dim: str, labels: Any, coords: dict[str, Any], variables: Mapping[str, Any]) -> str:
+        """Name of a dimension: as the term says, longer where that name is taken by other labels or by a variable."""
+        while dim in LEAD or dim in variables or (dim in coords and not np.array_equal(coords[dim], labels)):
+            dim += "_"
+        coords[dim] = labels
+        return dim
+
+    @cached_property
+    def idata(self) -> Any:
+        """Everything as an ArviZ object (InferenceData, or an xarray DataTree with ArviZ 1)."""
+        rows = {"row": self.design.scope.frame.index[self.design.rows.observed].to_numpy()}
+        groups = {
+            "posterior": self.posterior,
+            "sample_stats": xr.Dataset({name: (LEAD, values) for name, values in self.draws.stats.items()}),
+            "observed_data": xr.Dataset({self.design.formula.response.text: ("row", self.design.y)}, rows),
+        }
+        with quiet_arviz() as az:
+            if az.__version__.startswith("0."):
+                return az.InferenceData(**groups)
+        return xr.DataTree.from_dict(groups)
+
+    def summary(self) -> pd.DataFrame:
+        """Fixed effects and hyperparameters: mean, sd, interval, effective sample sizes, R-hat.
+
+        The name over the columns is that of the engine. With ``method="importance"``, ``summary().attrs`` holds
+        ``pareto_k``, ``ess``, ``log_evidence`` (``log p(y)``, if every prior is proper) and ``log_evidence_se``. With
+        ``method="mode"``, sds of hyperparameters are standard errors from the curvature at the mode, and they have no
+        intervals.
+        """
+        table = self._summary.copy()
+        table.attrs = text.facts(self)
+        return table
+
+    @cached_property
+    def _summary(self) -> pd.DataFrame:
+        draws = dict(zip(self._names, self._scalars(), strict=True))
+        low, high = (1 - self.interval) / 2, (1 + self.interval) / 2
+        rows = [(np.mean(x), np.std(x, ddof=1), *np.quantile(x, [low, high])) for x in draws.values()]
+        table = pd.DataFrame(rows, index=pd.Index(list(draws), name="variable"), columns=self._columns)
+        p = self.design.p
+        table.iloc[:p, 0], table.iloc[:p, 1] = self.effects.mean[:p], self.effects.sd[:p]
+        points = self.draws.points
+        if points is not None:
+            # weighted points give moments directly; what was resampled from them says nothing of their number
+            weights = np.exp(points.log_weights)
+            mean = weights @ points.theta
+            table.iloc[p:, 0], table.iloc[p:, 1] = mean, np.sqrt(weights @ (points.theta - mean) ** 2)
+            if self.method == "mode":
+                table.iloc[p:, 1], table.iloc[p:, 2:] = self.draws.standard_errors, np.nan
+            table = table.assign(ess_bulk=points.ess, ess_tail=np.nan, r_hat=np.nan)
+            return table.rename_axis(columns=self.method)
+        held = [name for name, x in draws.items() if np.ptp(x) == 0]
+        table.loc[held, "sd"] = 0.0
+        table = table.join(diagnostics({name: x for name, x in draws.items() if name not in held}))
+        return table.rename_axis(columns=self.method)
+
+    @property
+    def interval_names(self) -> tuple[str, str]:
+        """Column names of the interval's ends, such as ``("2.5%", "97.5%")``."""
+        return f"{50 * (1 - self.interval):.4g}%", f"{50 * (1 + self.interval):.4g}%"
+
+    @property
+    def _columns(self) -> list[str]:
+        return ["mean", "sd", *self.interval_names]
+
+    def fixef(self) -> pd.DataFrame:
+        """Fixed effects: mean, sd, interval."""
+        return self._summary.iloc[: self.design.p][self._columns].copy()
+
+    def varcorr(self) -> pd.DataFrame:
+        """Standard deviations and correlations by group or term, and the residual's: mean, sd, interval."""
+        table = self._summary.iloc[self.design.p :][self._columns].copy()
+        owners = [(term, q) for term in self.design.terms for q in term.block.parameters]
+        index = [tables.place(name, q.kind, term) for term, q in owners for name in q.names]
+        table.index = pd.MultiIndex.from_tuples([*index, ("Residual", "sigma")], names=["group", "parameter"])
+        return table
+
+    def ranef(self, term: str | None = None) -> pd.DataFrame:
+        """Latent effects by term and level: mean, sd, interval.
+
+        Parameters
+        ----------
+        term : str, optional
+            A term, one of its effects, or a group, such as ``"(Days|Subject)"``, ``"Days|Subject"`` or ``"Subject"``;
+            by default all.
+        """
+        return tables.effects(self, term)
+
+    def predict(
+        self,
+        new_data: Any = None,
+        kind: str = "mean",
+        *,
+        new_levels: str = "sample",
+        include_group_specific: bool = True,
+        weights: Any = None,
+        seed: int | None = None,
+    ) -> pd.DataFrame:
+        """Posterior of the response's mean, or of new responses, at rows of data.
+
+        Parameters
+        ----------
+        new_data : table, optional
+            By default the rows of the fit, those with a missing response included.
+        kind : {"mean", "response"}
+            The expected response, or a new observation with its residual noise.
+        new_levels : {"sample", "zero", "error"}
+            For levels that the fit does not have: effects from their population (and a warning), zero, or an error.
+        include_group_specific : bool
+            False gives the population level: all group effects are zero, and grouping columns are not needed.
+        weights : column name or array, optional
+            For ``kind="response"``. By default the column that gave the weights of the fit, if there is one, else one.
+        seed : int, optional
+            For noise and new levels; by default the seed of the fit.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Columns mean, sd and the interval's ends, with the index of the data. The mean has neither noise nor draws
+            of new effects in it: it is an exact mixture over theta (at new times of an ar1, an average over draws).
+        """
+        return predict.predict(
+            self,
+            new_data,
+            kind,
+            new_levels=new_levels,
+            include_group_specific=include_group_specific,
+            weights=weights,
+            seed=self.seed if seed is None else seed,
+        )
+
+    def plot(self, variables: list[str] | str | None = None) -> Figure:
+        """Marginal posteriors with priors, and traces, of fixed effects and hyperparameters; see `lgm.plots`."""
+        from lgm.plots import figures
+
+        return figures.plot(self, variables)
+
+    def plot_term(self, term: str, *, geometry: Any = None, residuals: bool = True) -> Figure:
+        """The estimated effects of a term, such as ``"s(t)"`` or ``"(Days|Subject)"``; see `lgm.plots`."""
+        from lgm.plots import figures
+
+        return figures.plot_term(self, term, geometry=geometry, residuals=residuals)
+
+    def save(self, path: Any) -> None:
+        """Write the whole fit to one file, for `lgm.load`; an error says what in the formula a file cannot hold."""
+        from lgm.storage import record
+
+        record.of(self).write(path)
+
+    @property
+    def verdict(self) -> str:
+        """Whether the draws can be trusted, in one line, and what to do if not."""
+        return verdict.verdict(self._summary, self.draws, self.method)
+
+    def __repr__(self) -> str:
+        return text.text(self)
+
+    def _repr_html_(self) -> str:
+        return text.html(self)

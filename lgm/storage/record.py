@@ -1,0 +1,145 @@
+"""What of a fit a file keeps: the formula and all that it uses, the priors, the settings, the draws.
+
+The model itself (columns, patterns, factors) is not kept: it follows from the rest, and `load` builds it again.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lgm.design.design import names_used
+from lgm.errors import LgmError
+from lgm.inference.draws import Draws, Points
+from lgm.inference.mode import Mode
+from lgm.results.effects import EffectDraws
+from lgm.storage import archive
+
+if TYPE_CHECKING:
+    from lgm.results.fit import Fit
+
+FORMAT = 1  # raise it whenever an older lgm could not read what is written
+_SETTINGS = ("interval", "seed", "method")
+
+
+@dataclass(frozen=True)
+class Record:
+    """A fit on its way into a file or out of it.
+
+    Parameters
+    ----------
+    inputs : dict
+        Arguments of `lgm.model`; the data are the rows and columns in use.
+    rows : dict
+        What the data looked like before rows were dropped: ``kept``, ``dropped``, ``missing_in``, ``columns``.
+    settings : dict
+        Interval, seed, method, and the name of the weights if they had one.
+    names : list of str
+        Fixed effects and hyperparameters, by which a rebuilt model is recognised.
+    mode, draws, effects : the results.
+    """
+
+    inputs: dict[str, Any]
+    rows: dict[str, Any]
+    settings: dict[str, Any]
+    names: list[str]
+    mode: Mode
+    draws: Draws
+    effects: EffectDraws
+
+    def write(self, path: str | os.PathLike[str]) -> None:
+        """Write one file; see `lgm.results.fit.Fit.save`."""
+        box = archive.Archive()
+        sections = {
+            "inputs": {
+                "formula": self.inputs["formula"],
+                "family": self.inputs["family"],
+                "missing": self.inputs["missing"],
+                "data": box.pack(self.inputs["data"], "the data"),
+                "weights": box.pack(self.inputs["weights"], "the weights"),
+                "env": {k: box.pack(v, f"`{k}` of the formula") for k, v in self.inputs["env"].items()},
+                "priors": {k: box.pack(v, f"the prior of `{k}`") for k, v in self.inputs["priors"].items()},
+            },
+            "rows": box.pack(self.rows, "the rows"),
+            "settings": box.pack(self.settings, "the settings"),
+            "names": self.names,
+            "mode": box.pack(vars(self.mode), "the mode"),
+            "draws": box.pack(_plain(self.draws), "the draws"),
+            "effects": box.pack(vars(self.effects), "the effects"),
+        }
+        made_by = {"format": FORMAT, "lgm": version("lgm-bayes"), "python": platform.python_version()}
+        archive.write(path, {**made_by, **sections}, box.arrays)
+
+
+def of(fit: Fit) -> Record:
+    """The record of a fit."""
+    d, given = fit.design, fit.inputs
+    rows = d.rows
+    return Record(
+        inputs={
+            "formula": given.formula,
+            "data": d.scope.frame,
+            "family": given.family,
+            "priors": given.priors,
+            "weights": None if given.weights is None else d.all_weights,
+            "env": {name: given.env[name] for name in names_used(d, given.env)},
+            "missing": given.missing,
+        },
+        rows={
+            "kept": rows.kept,
+            "dropped": rows.dropped,
+            "missing_in": rows.missing_in,
+            "columns": list(d.scope.columns),
+        },
+        settings={
+            **{name: getattr(fit, name) for name in _SETTINGS},
+            "weights": given.weights if isinstance(given.weights, str) else None,
+        },
+        names=[*d.fixed_names, *d.theta_names],
+        mode=fit.mode,
+        draws=fit.draws,
+        effects=fit.effects,
+    )
+
+
+def read(path: str | os.PathLike[str]) -> Record:
+    """The record in a file.
+
+    Raises
+    ------
+    LgmError
+        If it is not a file of `Record.write`, or of another format.
+    """
+    header, arrays = archive.read(path)
+    if header.get("format") != FORMAT:
+        writer = header.get("lgm", "?")
+        raise LgmError(
+            f"{os.fspath(path)} was written by lgm {writer} in format {header.get('format', '?')}; this is lgm "
+            f"{version('lgm-bayes')}, which reads format {FORMAT}. The version that wrote it can read it: "
+            f"pip install lgm-bayes=={writer}"
+        )
+    box = archive.Archive(arrays)
+    inputs = header["inputs"]
+    for name in ("data", "weights"):
+        inputs[name] = box.unpack(inputs[name])
+    for name in ("env", "priors"):
+        inputs[name] = {key: box.unpack(value) for key, value in inputs[name].items()}
+    parts = {name: box.unpack(header[name]) for name in ("rows", "settings", "mode", "draws", "effects")}
+    points = parts["draws"].pop("points")
+    draws = Draws(**parts["draws"], points=None if points is None else Points(**points))
+    results = (Mode(**parts["mode"]), draws, EffectDraws(**parts["effects"]))
+    return Record(inputs, parts["rows"], parts["settings"], header["names"], *results)
+
+
+def _plain(draws: Draws) -> dict[str, Any]:
+    """Draws as a dict; the effects at weighted points are left out, because the drawn effects are kept."""
+    points = draws.points
+    if points is not None:
+        size, dim = len(points.theta), points.draws.shape[-1]
+        points = replace(points, mean=np.zeros((size, 0)), draws=np.zeros((size, 0, dim)))
+    return {**vars(draws), "points": None if points is None else vars(points)}

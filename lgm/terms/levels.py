@@ -1,0 +1,171 @@
+"""The levels of a grouping ``g`` or ``a:b``, and where the rows of any data stand among them."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lgm.arrays import IntArray
+from lgm.data.scope import Scope
+from lgm.errors import DataError
+from lgm.formula.parse import Bar
+from lgm.formula.tokens import Piece
+from lgm.words import listed
+
+
+@dataclass(frozen=True)
+class Levels:
+    """Values of one grouping factor: in the order of its categories, else sorted, else as they appear."""
+
+    values: tuple[Hashable, ...]
+
+    @classmethod
+    def of(cls, column: pd.Series) -> Levels:
+        """The values that occur."""
+        if isinstance(column.dtype, pd.CategoricalDtype):
+            return cls(tuple(column.cat.remove_unused_categories().cat.categories))
+        found = _distinct(column)[1]
+        try:
+            return cls(tuple(sorted(found)))  # type: ignore[type-var]
+        except TypeError:  # values of several types
+            return cls(tuple(found))
+
+    def positions(self, column: pd.Series) -> tuple[IntArray, list[Hashable]]:
+        """Position of each row's value; values that the fit does not have are counted on, and returned."""
+        codes, found = _distinct(column)
+        position = {value: i for i, value in enumerate(self.values)}
+        new = [value for value in found if value not in position]
+        position.update({value: len(self.values) + i for i, value in enumerate(new)})
+        return np.array([position[value] for value in found], dtype=np.int64)[codes], new
+
+
+@dataclass(frozen=True)
+class Grouping:
+    """The levels of ``g``, or the combinations of levels of ``a:b`` that occur.
+
+    Parameters
+    ----------
+    factors : tuple of Piece
+    levels : tuple of Levels
+        Of each factor.
+    combinations : int array (n, number of factors)
+        Positions among the levels of each factor, in lexicographic order.
+    labels : array (n,)
+        What tables call the levels; those of ``a:b`` are joined by a colon.
+    """
+
+    factors: tuple[Piece, ...]
+    levels: tuple[Levels, ...]
+    combinations: IntArray
+    labels: np.ndarray[Any, Any]
+
+    @classmethod
+    def of(cls, bar: Bar, scope: Scope) -> tuple[Grouping, IntArray]:
+        """Read the levels from the data; also the level of each row."""
+        columns = [_column(scope, factor) for factor in bar.group]
+        levels = tuple(Levels.of(column) for column in columns)
+        parts = [each.positions(column)[0] for each, column in zip(levels, columns, strict=True)]
+        combinations, codes = _unique_rows(np.column_stack(parts))
+        labels = _labels(combinations, [list(each.values) for each in levels])
+        return cls(bar.group, levels, combinations, labels), codes
+
+    @property
+    def n(self) -> int:
+        """Number of levels."""
+        return len(self.combinations)
+
+    def codes(self, scope: Scope) -> tuple[IntArray, IntArray, np.ndarray[Any, Any]]:
+        """Where other rows stand.
+
+        Returns
+        -------
+        known : int array (rows,)
+            Position of each row's level; -1 if the fit does not have it.
+        new : int array (rows,)
+            Position among the levels that the fit does not have; -1 if it does.
+        labels : array
+            Of the new levels.
+
+        Raises
+        ------
+        DataError
+            If the new levels are known ones written as text, or the other way round.
+        """
+        parts, values = [], []
+        for factor, levels in zip(self.factors, self.levels, strict=True):
+            codes, fresh = levels.positions(_column(scope, factor))
+            _refuse_mixture(factor, levels, fresh)
+            parts.append(codes)
+            values.append([*levels.values, *fresh])
+        combinations, codes = _unique_rows(np.column_stack(parts))
+        place = {row: i for i, row in enumerate(map(tuple, self.combinations.tolist()))}
+        known = np.array([place.get(row, -1) for row in map(tuple, combinations.tolist())], dtype=np.int64)
+        fresh_rows = np.flatnonzero(known < 0)
+        new = np.full(len(combinations), -1, dtype=np.int64)
+        new[fresh_rows] = np.arange(fresh_rows.size)
+        return known[codes], new[codes], _labels(combinations[fresh_rows], values)
+
+
+def _column(scope: Scope, factor: Piece) -> pd.Series:
+    column = scope.column(factor, "the grouping factor")
+    gaps = column.isna() | (np.isinf(column) if column.dtype.kind == "f" else False)
+    if gaps.any():
+        rows = listed(column.index[gaps], 5)
+        raise DataError(
+            f"the grouping factor `{factor.text}` is missing or infinite in {gaps.sum()} rows (rows {rows})."
+        )
+    return column
+
+
+def _distinct(column: pd.Series) -> tuple[IntArray, list[Hashable]]:
+    """Codes of the rows, and the values they stand for as Python objects, in order of appearance."""
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        used = column.cat.remove_unused_categories().cat
+        return used.codes.to_numpy(dtype=np.int64), used.categories.tolist()
+    try:
+        codes, found = pd.factorize(column if column.dtype != object else column.to_numpy())
+    except TypeError:
+        example = next(value for value in column if not isinstance(value, Hashable))
+        raise DataError(f"`{column.name}` cannot be a grouping factor: it holds {type(example).__name__}s.") from None
+    return codes.astype(np.int64), list(found.tolist())
+
+
+def _unique_rows(codes: IntArray) -> tuple[IntArray, IntArray]:
+    """Distinct rows of a matrix of codes in lexicographic order, and which of them each row is."""
+    position = np.zeros(len(codes), dtype=np.int64)
+    for column in codes.T:  # combined two at a time: the product of two counts never overflows
+        position = np.unique(position * (column.max(initial=0) + 1) + column, return_inverse=True)[1]
+    _, first = np.unique(position, return_index=True)
+    return codes[first], position
+
+
+def _labels(combinations: IntArray, values: list[list[Any]]) -> np.ndarray[Any, Any]:
+    if len(values) == 1:
+        chosen = [values[0][i] for i in combinations[:, 0]]
+        plain = all(isinstance(value, (bool, int, float)) for value in chosen) or all(
+            isinstance(value, pd.Timestamp) for value in chosen
+        )
+        if plain:
+            return np.asarray(pd.Index(chosen))
+        return np.array(
+            [value if isinstance(value, (str, int, float)) else str(value) for value in chosen], dtype=object
+        )
+    return np.array(
+        [":".join(str(v[i]) for v, i in zip(values, row, strict=True)) for row in combinations], dtype=object
+    )
+
+
+def _refuse_mixture(factor: Piece, levels: Levels, fresh: list[Hashable]) -> None:
+    """Levels that differ only in being text or numbers are not taken for new ones."""
+    written = {str(value) for value in levels.values}
+    same = [value for value in fresh if str(value) in written]
+    if same:
+        raise DataError(
+            f"the levels of `{factor.text}` are text on one side and not on the other: "
+            f"{listed([repr(value) for value in same], 5)} here, and "
+            f"{listed([repr(value) for value in levels.values], 5)} in the fit. Convert one of them."
+        )

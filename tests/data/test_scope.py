@@ -1,0 +1,102 @@
+"""Pieces of a formula find their values, and nothing is guessed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lgm.data.scope import Scope, names_in, option, pieces
+from lgm.errors import DataError, FormulaError
+from lgm.formula.parse import parse
+
+FRAME = pd.DataFrame(
+    {"y": [1.0, 2.0, 3.0], "x": [1, 2, 4], "g": list("aba"), "body mass": [3.0, 4.0, 5.0]}, index=[7, 8, 9]
+)
+
+
+def _scope(right: str, **env: Any) -> Scope:
+    formula = parse(f"y ~ {right}", {"s", "rw1", "icar"})
+    return Scope(formula, FRAME, env, tuple(FRAME.columns), term_names=("s", "rw1", "icar"))
+
+
+def _first(scope: Scope) -> Any:
+    return next(pieces(scope.formula))
+
+
+def test_pieces_are_all_that_is_python() -> None:
+    formula = parse("y ~ x + (x|g/h) + s(log(x), k=n) + offset(e)", {"s"})
+    assert [piece.text for piece in pieces(formula)] == ["g", "g", "h", "log(x)", "n", "e"]
+
+
+def test_names() -> None:
+    assert names_in("np.log(x + y, base=k)") == ["np", "x", "y", "k"]
+    assert names_in("f(`a b`)") == ["a b", "f"]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("x", [1, 2, 4]),
+        ("log(x)", np.log([1, 2, 4])),
+        ("{x / k}", [0.5, 1, 2]),
+        ("`body mass`", [3, 4, 5]),
+        ("w", [5, 6, 7]),
+        ("np.sqrt(x)", np.sqrt([1, 2, 4])),
+        ("x.cumsum()", [1, 3, 7]),
+    ],
+)
+def test_numbers(text: str, expected: Any) -> None:
+    scope = _scope(f"s({text})", k=2, w=[5, 6, 7])
+    values = scope.numbers(_first(scope), "the variable")
+    assert values.dtype == np.float64
+    np.testing.assert_allclose(values, expected)
+
+
+def test_columns_have_the_index_of_the_rows() -> None:
+    scope = _scope("s(w)", w=np.array([5, 6, 7]))
+    assert scope.column(_first(scope), "the variable").index.tolist() == [7, 8, 9]
+    assert scope.column(_first(_scope("(1|C(g))")), "the group").tolist() == ["a", "b", "a"]
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "message"),
+    [
+        ("w", FormulaError, "the variable `w` is an array of 2 values."),
+        ("k", FormulaError, "the variable `k` is a single value, 2."),
+        ("np.ones((3, 2))", FormulaError, "is an array of shape (3, 2)."),
+        ("np", FormulaError, "`np` is not a column of the data, and no such name is in reach."),
+        ("max", FormulaError, "`max` is not a column of the data"),
+        ("x.foo", FormulaError, "`x.foo` cannot be evaluated: AttributeError: "),
+        ("{x / g}", FormulaError, "cannot be evaluated: TypeError: "),
+        ("g", DataError, "holds text, but it must be numeric."),
+        ("{x > 1}", DataError, "holds booleans, but it must be numeric."),
+        ("{x + 1j}", DataError, "holds complex numbers."),
+        ("log(x - 1)", DataError, "the variable `log(x - 1)` is not finite in 1 of 3 rows (rows 7)."),
+    ],
+)
+def test_what_is_not_one_number_per_row(text: str, error: type[Exception], message: str) -> None:
+    scope = _scope(f"s({text})", w=np.ones(2), k=2)
+    with pytest.raises(error) as caught:
+        scope.numbers(_first(scope), "the variable")
+    assert message in str(caught.value)
+
+
+def test_memory_is_shared_with_other_rows() -> None:
+    scope = _scope("s(center(x))")
+    piece = _first(scope)
+    assert scope.numbers(piece, "")[0] == pytest.approx(1 - 7 / 3)
+    other = scope.on(FRAME.iloc[2:])
+    assert other.numbers(piece, "") == pytest.approx([4 - 7 / 3])
+
+
+def test_options() -> None:
+    scope = _scope("s(x, bs='cr')")
+    assert option(scope, scope.formula.calls[0].keywords[0][1], "bs", ("tp", "cr")) == "cr"
+    scope = _scope("s(x, bs=kind)", kind="tp")
+    assert option(scope, scope.formula.calls[0].keywords[0][1], "bs", ("tp", "cr")) == "tp"
+    scope = _scope("s(x, bs=cr)")
+    with pytest.raises(FormulaError, match="Put it in quotes: bs='cr'"):
+        option(scope, scope.formula.calls[0].keywords[0][1], "bs", ("tp", "cr"))

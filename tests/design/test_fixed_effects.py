@@ -1,0 +1,77 @@
+"""The basis of the fixed effects, and what the data cannot tell apart."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+from lgm.data.model_matrix import full_column
+from lgm.design.fixed_effects import adds, require_full_rank, standardise
+from lgm.errors import IdentifiabilityError
+
+RNG = np.random.default_rng(5)
+N = 40
+
+
+def _x(*columns: np.ndarray) -> sp.csc_array:
+    parts = [full_column(np.asarray(c, dtype=float)) if np.all(c) else sp.csc_matrix(np.c_[c]) for c in columns]
+    return sp.csc_array(sp.hstack(parts, format="csc"))
+
+
+ONES = np.ones(N)
+YEAR = 2000.0 + np.arange(N)
+GROUP = (np.arange(N) % 3 == 0).astype(float)
+
+
+@pytest.mark.parametrize("intercept", [0, None])
+def test_the_basis_leads_back_to_the_columns(intercept: int | None) -> None:
+    x = _x(ONES, YEAR, GROUP, YEAR**2)
+    internal, basis = standardise(x, intercept)
+    np.testing.assert_allclose(x.toarray() @ basis, internal.toarray(), rtol=1e-9, atol=1e-9)
+    assert internal.nnz == x.nnz
+    np.testing.assert_allclose(np.sum(internal.toarray()[:, 1:] ** 2, axis=0) / N, 1.0)
+    if intercept == 0:
+        np.testing.assert_allclose(internal.toarray()[:, [1, 3]].mean(axis=0), 0.0, atol=1e-12)
+    np.testing.assert_array_equal(x.toarray()[:, 1], YEAR)
+
+
+def test_stored_zeros_are_centred_too() -> None:
+    x = sp.csc_array(sp.hstack([full_column(ONES), full_column(np.arange(N) * 1.0)], format="csc"))
+    internal, _ = standardise(x, 0)
+    np.testing.assert_allclose(internal.toarray()[:, 1].mean(), 0.0, atol=1e-12)
+
+
+def test_no_columns() -> None:
+    internal, basis = standardise(sp.csc_array((N, 0)), None)
+    assert internal.shape == (N, 0) and basis.shape == (0, 0)
+    require_full_rank(sp.csc_array((N, 0)), [], None)
+    assert adds(sp.csc_array((N, 0)), YEAR, None)
+
+
+@pytest.mark.parametrize(
+    ("columns", "intercept", "message"),
+    [
+        ([ONES, 0 * YEAR], 0, r"the column `b` is zero in every row with a response"),
+        ([ONES, 3 * ONES], 0, r"the column `b` is 3 in every row, like the intercept"),
+        ([ONES, 3 * ONES + 1e-15 * YEAR], 0, r"the column `b` is 3 in every row, like the intercept"),
+        ([ONES, YEAR, 2 * YEAR + 5], 0, r"the column `c` is a linear function of `b`"),
+        ([YEAR, 2 * YEAR], None, r"the column `b` is a linear function of `a`"),
+        ([ONES, YEAR, GROUP, YEAR - 2 * GROUP], 0, r"the column `d` is a linear combination of `b` and `c`, so"),
+        ([ONES, YEAR, GROUP, YEAR - 2 * GROUP + 9], 0, r"combination of `b` and `c` and the intercept, so"),
+        ([ONES, GROUP, 1 - GROUP], 0, r"the column `c` is a linear function of `b`"),
+    ],
+)
+def test_what_the_data_cannot_tell_apart(columns: list[np.ndarray], intercept: int | None, message: str) -> None:
+    with pytest.raises(IdentifiabilityError, match=message):
+        require_full_rank(_x(*columns), "abcd"[: len(columns)], intercept)
+
+
+@pytest.mark.parametrize("scale", [1e-8, 1.0, 1e8])
+def test_scales_do_not_matter(scale: float) -> None:
+    require_full_rank(_x(ONES, scale * YEAR, scale * GROUP, RNG.normal(size=N)), list("abcd"), 0)
+    assert adds(_x(ONES, YEAR), scale * YEAR**2, 0)
+    assert not adds(_x(ONES, YEAR), scale * (YEAR - 1990), 0)
+    assert adds(_x(YEAR), YEAR - 1990, None)
+    assert not adds(_x(YEAR), scale * YEAR, None)
+    assert not adds(_x(ONES), 0 * YEAR, 0)

@@ -1,0 +1,248 @@
+"""Pictures: what is in them; how they look was judged by eye."""
+
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import matplotlib
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+from synthetic import around, fit_of
+
+import lgm
+from lgm.plots.panels import density
+
+NAMES = ["Intercept", "Days", "sd(Intercept|Subject)", "sd(Days|Subject)", "corr(Intercept,Days|Subject)", "sigma"]
+EDGES = [(i, j) for i in range(9) for j in (i + 1, i + 3) if j < 9]
+
+
+@pytest.fixture(scope="module")
+def sleep() -> lgm.Fit:
+    model = lgm.model("Reaction ~ Days + (Days|Subject)", lgm.load_dataset("sleepstudy"))
+    return around(model, dict(zip(NAMES[2:], [25.0, 6.0, 0.1, 26.0], strict=True)), draws=50)
+
+
+@pytest.fixture(scope="module")
+def structured() -> lgm.Fit:
+    rng = np.random.default_rng(1)
+    n = 120
+    data = pd.DataFrame({"t": np.arange(n) % 15, "x": rng.uniform(1, 4, n), "id": np.arange(n) % 9})
+    data["g"], data["f"] = np.arange(n) % 60, pd.Categorical.from_codes(np.arange(n) % 3, ["u", "v", "w"])
+    data["y"] = rng.normal(size=n) + np.log(data.x)
+    model = lgm.model("y ~ f + s(log(x)) + rw2(t) + (1|g) + icar(id, EDGES)", data)
+    return around(model, {name: 0.4 for name in model.design.theta_names}, draws=25)
+
+
+@pytest.fixture(autouse=True)
+def _drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(warnings, "showwarning", pytest.fail)  # ArviZ or matplotlib would speak to users
+
+
+def _texts(figure: Figure) -> str:
+    figure.canvas.draw()
+    titles = [ax.get_title(loc=loc) for ax in figure.axes for loc in ("left", "center")]
+    labels = [part.get_text() for ax in figure.axes for part in (ax.xaxis.label, ax.yaxis.label)]
+    legends = [text.get_text() for legend in figure.legends for text in legend.get_texts()]
+    return "\n".join([*titles, *labels, *legends])
+
+
+def test_one_row_per_variable(sleep: lgm.Fit) -> None:
+    figure = sleep.plot()
+    text = _texts(figure)
+    assert len(figure.axes) == 2 * len(NAMES)
+    for name in NAMES:
+        assert name in text
+    for word in ("posterior", "mean and 95% interval", "prior", "draw", "draws by chain"):
+        assert word in text
+    assert all(len(ax.lines) == 4 for ax in figure.axes[1::2])  # chains
+
+
+def test_some_variables(sleep: lgm.Fit) -> None:
+    assert len(sleep.plot("sigma").axes) == 2
+    assert len(sleep.plot(["Days", "sigma"]).axes) == 4
+    with pytest.raises(lgm.LgmError, match="no variable 'sigm'.*sigma"):
+        sleep.plot("sigm")
+
+
+def _prior_line(figure: Figure) -> tuple[np.ndarray, np.ndarray]:
+    lines = [line for line in figure.axes[0].lines if line.get_linestyle() == "--"]
+    assert len(lines) == 1
+    return lines[0].get_data()
+
+
+def test_the_prior_of_a_correlation_is_that_of_two_effects(sleep: lgm.Fit) -> None:
+    x, height = _prior_line(sleep.plot(NAMES[4]))
+    np.testing.assert_allclose(height, 0.75 * (1 - x**2), rtol=1e-10)  # LKJ(2) for a single correlation
+
+
+def test_the_prior_of_the_intercept_is_moved_to_its_printed_scale(sleep: lgm.Fit) -> None:
+    x, height = _prior_line(sleep.plot("Intercept"))
+    centred, slope = sleep.prior.fixed
+    mean_of_days = sleep.design.X.toarray()[:, 1].mean()
+    sd = np.hypot(centred.sd, mean_of_days * slope.sd)
+    expected = np.exp(-0.5 * ((x - centred.mean) / sd) ** 2) / (sd * np.sqrt(2 * np.pi))
+    np.testing.assert_allclose(height, expected, rtol=1e-10)
+
+
+def test_a_flat_prior_is_not_drawn_and_a_held_value_is_a_line() -> None:
+    data = pd.DataFrame({"y": [1.0, 2.0, 4.0]})
+    priors = {"Intercept": lgm.priors.flat(), "sigma": lgm.priors.fixed(1.0)}
+    figure = fit_of(lgm.model("y ~ 1", data, priors=priors), np.ones((2, 20, 1))).plot()
+    text = _texts(figure)
+    assert "sigma   held at 1" in text
+    assert not figure.axes[3].axison  # no trace
+    assert "prior" not in text
+
+
+def test_a_density_has_mass_one_and_stays_within_its_bounds() -> None:
+    draws = np.random.default_rng(0).exponential(size=4000)
+    x = np.linspace(-1, 15, 4000)
+    height = density(draws, x, (0.0, np.inf))
+    assert np.trapezoid(height, x) == pytest.approx(1.0, abs=0.01)
+    assert np.all(height[x < 0] == 0)
+    assert height[x >= 0][0] == pytest.approx(1.0, abs=0.15)  # not halved at the bound
+
+
+def test_a_caterpillar_per_effect(sleep: lgm.Fit) -> None:
+    figure = sleep.plot_term("(Days|Subject)")
+    text = _texts(figure)
+    assert len(figure.axes) == 2
+    for word in (
+        "Intercept|Subject",
+        "Days|Subject",
+        "Subject",
+        "effect on Reaction",
+        "deviation of the Days coefficient",
+    ):
+        assert word in text
+    for ax, effect in zip(figure.axes, ("Intercept|Subject", "Days|Subject"), strict=True):
+        order = sleep.ranef(effect)["mean"].sort_values()
+        assert [t.get_text() for t in ax.get_yticklabels()] == [str(level) for _, level in order.index]
+        np.testing.assert_array_equal(ax.lines[1].get_xdata(), order)
+
+
+def test_one_effect_of_a_group(sleep: lgm.Fit) -> None:
+    assert len(sleep.plot_term("Days|Subject").axes) == 1
+
+
+def test_many_levels_are_labelled_sparsely(structured: lgm.Fit) -> None:
+    figure = structured.plot_term("g")
+    assert "g (every second is labelled)" in _texts(figure)
+    assert len(figure.axes[0].get_yticks()) == 30
+
+
+def test_very_many_levels_are_bands() -> None:
+    data = pd.DataFrame({"g": np.arange(1200) % 600, "y": np.random.default_rng(0).normal(size=1200)})
+    fit = around(lgm.model("y ~ 1 + (1|g)", data), {"sd(Intercept|g)": 0.5, "sigma": 1.0}, draws=10)
+    figure = fit.plot_term("g")
+    assert "g: 600 levels, sorted" in _texts(figure)
+    assert figure.get_figheight() == 9
+    assert len(figure.axes[0].collections) == 2
+
+
+def _mean_curve(figure: Figure) -> tuple[np.ndarray, np.ndarray]:
+    return max((line for line in figure.axes[0].lines), key=lambda line: line.get_zorder()).get_data()
+
+
+def test_a_smooth_of_an_expression(structured: lgm.Fit) -> None:
+    figure = structured.plot_term("s(log(x))")
+    text = _texts(figure)
+    for word in ("s(log(x))", "log(x)", "effect on y", "partial residuals", "50%", "95% interval"):
+        assert word in text
+    x, mean = _mean_curve(figure)
+    at = np.log(structured.design.scope.frame["x"])
+    assert (x.min(), x.max()) == pytest.approx((at.min(), at.max()))
+    # zero on average over the data, and the same shape as predictions that differ in x only
+    assert np.interp(at, x, mean).mean() == pytest.approx(0.0, abs=1e-3)
+    rows = pd.DataFrame({"x": np.exp(x[[10, 150]]), "f": "u", "t": 3, "g": 0, "id": 0})
+    assert np.diff(structured.predict(rows)["mean"])[0] == pytest.approx(mean[150] - mean[10], rel=1e-6)
+
+
+def test_a_walk_has_its_line_and_its_times(structured: lgm.Fit) -> None:
+    x, mean = _mean_curve(structured.plot_term("rw2(t)", residuals=False))
+    assert x.tolist() == list(range(15))
+    effects, line = structured.ranef("rw2(t)")["mean"].to_numpy(), structured.fixef().loc["rw2(t)[linear]", "mean"]
+    np.testing.assert_allclose(np.diff(mean), np.diff(effects + line * x), rtol=1e-8, atol=1e-12)
+
+
+def test_a_line_in_the_fixed_part_is_left_there() -> None:
+    rng = np.random.default_rng(0)
+    data = pd.DataFrame({"t": np.arange(20), "y": rng.normal(size=20)})
+    fit = around(lgm.model("y ~ t + rw2(t)", data), {"sd(rw2(t))": 1.0, "sigma": 1.0}, draws=10)
+    assert "rw2(t) without its straight line, which is in the fixed part" in _texts(fit.plot_term("rw2(t)"))
+
+
+def test_partial_residuals_are_what_other_terms_leave(structured: lgm.Fit) -> None:
+    figure = structured.plot_term("rw2(t)")
+    dots = figure.axes[0].collections[0].get_offsets()
+    x, mean = _mean_curve(figure)
+    error = structured.design.y - structured.predict()["mean"]
+    np.testing.assert_allclose(dots[:, 1], mean[dots[:, 0].astype(int)] + error, atol=1e-9)
+
+
+def test_areas_with_points(structured: lgm.Fit) -> None:
+    assert len(structured.plot_term("icar(id)").axes) == 1
+    figure = structured.plot_term("icar(id)", geometry={i: (i % 3, i // 3) for i in range(9)})
+    assert len(figure.axes) == 3  # caterpillar, map, colours
+    edges, dots = figure.axes[1].collections
+    assert (len(edges.get_segments()), len(dots.get_offsets())) == (len(EDGES), 9)
+    low, high = dots.get_clim()
+    assert low == -high  # zero has the colour in the middle
+    assert "effect on y" in _texts(figure)
+
+
+def _square(x: float, y: float) -> Any:
+    ring = SimpleNamespace(coords=[(x, y), (x + 1, y), (x + 1, y + 1), (x, y + 1), (x, y)])
+    return SimpleNamespace(geom_type="Polygon", exterior=ring, interiors=[])
+
+
+def test_areas_with_shapes(structured: lgm.Fit) -> None:
+    shapes = pd.Series({i: _square(i % 3, i // 3) for i in range(9)})
+    shapes[4] = SimpleNamespace(geom_type="MultiPolygon", geoms=[_square(1, 1), _square(5, 5)])
+    figure = structured.plot_term("icar(id)", geometry=shapes)
+    (drawn,) = figure.axes[1].collections
+    assert len(drawn.get_paths()) == 9
+    assert figure.axes[1].get_xlim()[1] > 6
+
+
+def test_a_region_without_a_place(structured: lgm.Fit) -> None:
+    with pytest.raises(lgm.DataError, match=r"geometry lacks 7 region\(s\): 2, 3, 4, 5, 6"):
+        structured.plot_term("icar(id)", geometry={0: (0, 0), 1: (1, 1)})
+    with pytest.raises(lgm.LgmError, match="geometry is for areal terms"):
+        structured.plot_term("s(log(x))", geometry={})
+
+
+def test_fixed_effects(structured: lgm.Fit) -> None:
+    figure = structured.plot_term("f")
+    assert [t.get_text() for t in figure.axes[0].get_yticklabels()] == ["f[T.v]", "f[T.w]"]
+    assert len(structured.plot_term("f[T.v]").axes[0].get_yticks()) == 1
+    assert "coefficient, on the scale of y" in _texts(figure)
+    with pytest.raises(lgm.LgmError, match=r"(?s)no term 'h'.*Fixed effects: Intercept, f\[T.v\]"):
+        structured.plot_term("h")
+
+
+def test_nothing_global_changes(sleep: lgm.Fit) -> None:
+    settings, backend = dict(matplotlib.rcParams), matplotlib.get_backend()
+    sleep.plot("sigma")
+    assert dict(matplotlib.rcParams) == settings
+    assert matplotlib.get_backend() == backend
+
+
+def test_pyplot_is_not_needed() -> None:
+    code = (
+        "import sys, lgm; assert 'matplotlib' not in sys.modules;"
+        "import lgm.plots; assert 'matplotlib.pyplot' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-P", "-c", code], check=True, capture_output=True, text=True)
+
+
+def test_a_figure_is_saved_and_shows_itself(sleep: lgm.Fit, tmp_path: Path) -> None:
+    figure = sleep.plot_term("Days")
+    figure.savefig(tmp_path / "days.svg")
+    assert (tmp_path / "days.svg").stat().st_size > 1000
+    assert figure._repr_png_().startswith(b"\x89PNG")

@@ -1,0 +1,193 @@
+"""Hyperparameters: densities of natural values, working and folded coordinates, and draws."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpyro.distributions as dist
+import pytest
+from scipy import stats
+from scipy.integrate import cumulative_trapezoid, quad
+
+from lgm import priors
+from lgm.posterior.hyperparameters import Hyperparameters, slot
+from lgm.priors import fixed, lkj, pc_corr, pc_sd
+
+# Prior, and where its density lives (the far tails hold less than 1e-12).
+PRIORS = {
+    "exponential": (priors.exponential(0.5), 0.0, np.inf),
+    "pc_sd": (pc_sd(2.0, 0.05), 0.0, np.inf),
+    "half_normal": (priors.half_normal(3.0), 0.0, np.inf),
+    "half_student_t": (priors.half_student_t(3.0, 2.5), 0.0, np.inf),
+    "gamma": (priors.gamma(2.0, 0.1), 0.0, np.inf),
+    "beta": (priors.beta(2.0, 3.0), 0.0, 1.0),
+    "uniform": (priors.uniform(-1.0, 2.0), -1.0, 2.0),
+    "pc_corr": (pc_corr(0.5, 0.5), -1.0, 1.0),
+    "lkj of two": (lkj(2.0), -1.0, 1.0),
+    "numpyro's": (priors.Prior(dist.LogNormal(0.3, 0.5), "LogNormal"), 0.0, np.inf),
+}
+named = pytest.mark.parametrize("name", PRIORS)
+
+
+def density(name):
+    """Natural-scale density as a function of an array, from the slot that a model uses."""
+    chosen = slot(PRIORS[name][0])
+    batched = jax.jit(jax.vmap(lambda x: jnp.exp(chosen.log_prior(x[None]))))
+
+    def evaluate(x):
+        with jax.enable_x64(True):
+            return np.asarray(batched(jnp.atleast_1d(jnp.asarray(x, dtype=float))))
+
+    return evaluate
+
+
+@pytest.mark.parametrize("name", [name for name in PRIORS if name != "pc_corr"])
+def test_integrates_to_one(name):
+    _, low, high = PRIORS[name]
+    p = density(name)
+    total, error = quad(lambda x: p(x)[0], low, high, epsabs=1e-9, limit=200)
+    assert abs(total - 1.0) <= max(error, 1e-9)
+
+
+SLOTS = {
+    **{name: slot(prior) for name, (prior, _, _) in PRIORS.items()},
+    "held": slot(fixed(1.5)),
+    "flat": slot(priors.flat()),
+    "lkj of three": slot(lkj(2.0), 3),
+    "lkj of four": slot(lkj(1.0), 4),
+}
+
+
+@pytest.mark.parametrize("name", SLOTS)
+def test_working_scale(name):
+    """Round trip, and the working density is the natural one times the Jacobian of the map."""
+    chosen = SLOTS[name]
+    x = np.random.default_rng(1).uniform(-1.5, 1.5, chosen.working_size)
+
+    @jax.jit
+    def everything(x):
+        theta = chosen.natural(x)
+        jacobian = jax.jacfwd(chosen.natural)(x)
+        return theta, chosen.working(theta), jacobian, chosen.log_prior_working(x), chosen.log_prior(theta)
+
+    with jax.enable_x64(True):
+        theta, back, jacobian, working, natural = (np.asarray(part) for part in everything(jnp.asarray(x)))
+    assert theta.shape == (chosen.size,)
+    assert theta.dtype == np.float64
+    np.testing.assert_allclose(back, x, rtol=0, atol=1e-13)
+    log_jacobian = np.linalg.slogdet(jacobian)[1] if chosen.working_size else 0.0
+    assert float(working) == pytest.approx(natural + log_jacobian, abs=1e-12)
+
+
+@pytest.mark.parametrize("name", SLOTS)
+def test_folded_scale(name):
+    """Half lines are themselves, with either sign; all else is as on the working scale."""
+    chosen = Hyperparameters((SLOTS[name],))
+    x = np.random.default_rng(2).uniform(0.1, 1.5, chosen.working_size)
+
+    @jax.jit
+    def everything(x):
+        theta = chosen.from_folded(x)
+        jacobian = jax.jacfwd(chosen.from_folded)(x)
+        mirrored = chosen.from_folded(jnp.where(jnp.array(chosen.folded, dtype=bool), -x, x))
+        unfolded = chosen.natural(x)
+        return theta, mirrored, unfolded, chosen.to_folded(theta), jacobian, chosen.log_jacobian_folded(x)
+
+    with jax.enable_x64(True):
+        theta, mirrored, unfolded, back, jacobian, log_jacobian = map(np.asarray, everything(jnp.asarray(x)))
+    half_line = name == "flat" or (name in PRIORS and PRIORS[name][1:] == (0.0, np.inf))
+    assert chosen.folded == (half_line,) * chosen.working_size
+    np.testing.assert_allclose(theta, x if half_line else unfolded, rtol=1e-14)
+    np.testing.assert_allclose(mirrored, theta, rtol=1e-14)
+    np.testing.assert_allclose(back, x, rtol=0, atol=1e-13)
+    wanted = np.linalg.slogdet(jacobian)[1] if chosen.working_size else 0.0
+    assert float(log_jacobian) == pytest.approx(wanted, abs=1e-12)
+
+
+def test_hyperparameters_join_their_slots():
+    names = ["exponential", "lkj of three", "held", "pc_corr"]
+    whole = Hyperparameters(tuple(SLOTS[name] for name in names))
+    assert (whole.size, whole.working_size) == (6, 5)
+    x = np.linspace(-1.0, 1.0, 5)
+    parts = {"exponential": x[:1], "lkj of three": x[1:4], "held": x[:0], "pc_corr": x[4:]}
+
+    def answers(slot_or_all, x):
+        theta = slot_or_all.natural(x)
+        return theta, slot_or_all.working(theta), slot_or_all.log_prior(theta), slot_or_all.log_prior_working(x)
+
+    with jax.enable_x64(True):
+        theta, back, natural, working = map(np.asarray, jax.jit(answers)(whole, jnp.asarray(x)))
+        apart = [jax.jit(answers)(SLOTS[name], jnp.asarray(part)) for name, part in parts.items()]
+    np.testing.assert_allclose(theta, np.concatenate([part[0] for part in apart]), rtol=1e-15)
+    np.testing.assert_allclose(back, x, rtol=0, atol=1e-13)
+    assert float(natural) == pytest.approx(sum(float(part[2]) for part in apart), abs=1e-13)
+    assert float(working) == pytest.approx(sum(float(part[3]) for part in apart), abs=1e-13)
+
+
+def test_no_hyperparameters():
+    with jax.enable_x64(True):
+        none = Hyperparameters(())
+        assert none.natural(jnp.zeros(0)).shape == none.sample(jax.random.key(1)).shape == (0,)
+        assert none.log_prior(jnp.zeros(0)) == none.log_prior_working(jnp.zeros(0)) == 0.0
+
+
+def test_lkj_of_three_is_normalised():
+    """Correlation matrices of order three fill ``pi^2 / 2``; the density is proportional to ``|C|^(c - 1)``."""
+    corr = np.array([0.3, -0.2, 0.5])
+    C = np.array([[1, 0.3, -0.2], [0.3, 1, 0.5], [-0.2, 0.5, 1]])
+    with jax.enable_x64(True):
+        log_prior = jax.jit(lambda chosen, corr: chosen.log_prior(corr))
+        flat, peaked = (float(log_prior(slot(lkj(c), 3), jnp.asarray(corr))) for c in (1.0, 3.0))
+        peaked_at_zero = float(log_prior(slot(lkj(3.0), 3), jnp.zeros(3)))
+        outside = float(log_prior(slot(lkj(1.0), 3), jnp.array([0.9, 0.9, -0.9])))
+    assert flat == pytest.approx(-np.log(np.pi**2 / 2), abs=1e-12)
+    assert peaked - peaked_at_zero == pytest.approx(2 * np.log(np.linalg.det(C)), abs=1e-12)
+    assert outside == -np.inf
+
+
+@named
+def test_outside_the_support(name):
+    _, low, high = PRIORS[name]
+    assert density(name)(low - 0.1) == 0.0
+    if high < np.inf:
+        assert density(name)(high + 0.1) == 0.0
+
+
+@pytest.mark.parametrize(("name", "at_zero"), [("exponential", 0.5), ("gamma", 0.0), ("numpyro's", 0.0)])
+def test_an_sd_of_zero_has_its_density(name, at_zero):
+    assert density(name)(0.0)[0] == pytest.approx(at_zero, abs=1e-15)
+
+
+def test_held():
+    held = SLOTS["held"]
+    with jax.enable_x64(True):
+        assert held.natural(jnp.zeros(0)).tolist() == held.sample(jax.random.key(1)).tolist() == [1.5]
+        assert float(held.log_prior(jnp.array([1.5]))) == 0.0
+        assert float(held.log_prior(jnp.array([1.6]))) == -np.inf
+
+
+DRAWS = 4000
+# Dvoretzky, Kiefer, Wolfowitz, Massart: P(sup |F_n - F| > bound) <= 2 exp(-2 n bound^2), here 1e-6.
+BOUND = np.sqrt(np.log(2e6) / (2 * DRAWS))
+
+
+def draws(chosen):
+    with jax.enable_x64(True):
+        return np.asarray(jax.jit(jax.vmap(chosen.sample))(jax.random.split(jax.random.key(7), DRAWS)))
+
+
+@named
+def test_draws_follow_the_density(name):
+    sample = np.sort(draws(SLOTS[name])[:, 0])
+    _, low, _ = PRIORS[name]
+    grid = low + (sample[-1] - low) * np.linspace(0.0, 1.0, 20001)[1:-1]  # the ends may be infinite
+    cdf = np.interp(sample, grid, cumulative_trapezoid(density(name)(grid), grid, initial=0.0))
+    distance = np.max(np.abs(cdf - (np.arange(DRAWS) + 0.5) / DRAWS))
+    assert distance < BOUND + 1.0 / DRAWS
+
+
+def test_draws_of_correlations():
+    """Each correlation is ``2 Beta(a, a) - 1`` with ``a = concentration - 1 + q / 2``."""
+    sample = draws(Hyperparameters((SLOTS["held"], SLOTS["lkj of four"])))
+    assert np.all(sample[:, 0] == 1.5)
+    for column in sample[:, 1:].T:
+        assert stats.kstest((column + 1) / 2, stats.beta(2.0, 2.0).cdf).statistic < BOUND

@@ -1,0 +1,241 @@
+"""Effects given the data against dense conditioning: means, variances, draws, mixtures over theta."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+import pytest
+from dense_model import EPS, condition, correlation, icar_structure, rounding, rw_structure, scaled_covariance
+
+import lgm
+from lgm.inference.draws import Draws, Points
+from lgm.posterior import density
+from lgm.priors import flat, normal
+from lgm.results import effects
+
+EDGES = [[0, 3], [3, 1], [4, 5]]  # a path, a pair and the island 2
+THETAS = np.array([[0.6, 0.4, -0.3, 0.7, 0.5, 0.9], [0.3, 0.5, 0.4, 0.2, 0.9, 0.7], [0.9, 0.1, 0.0, 0.5, 0.1, 1.2]])
+KINDS = {
+    "proper": {"Intercept": normal(1.0, 2.0), "x": normal(0.5, 0.7), "rw2(t)[linear]": normal(-0.2, 0.3)},
+    "flat": {"Intercept": flat(), "fixed": flat()},
+}
+kinds = pytest.mark.parametrize("kind", KINDS)
+
+
+@cache
+def model(kind, shift=0.0):
+    """Thirty rows; region 1 has none."""
+    rng = np.random.default_rng(8)
+    n = 30
+    frame = pd.DataFrame(
+        {
+            "y": 2.0 + rng.standard_normal(n),
+            "x": shift + rng.standard_normal(n),
+            "w": rng.uniform(0.5, 2.0, n),
+            "g": rng.integers(0, 5, n),
+            "region": rng.choice([0, 2, 3, 4, 5], n),
+            "t": rng.choice([0.0, 1.0, 1.5, 4.0, 5.0, 7.0], n),
+        }
+    )
+    graph = lgm.graph(EDGES, range(6))
+    return lgm.model(
+        "y ~ x + (x|g) + icar(region, graph) + rw2(t)", frame, priors=KINDS[kind], weights="w", env={"graph": graph}
+    )
+
+
+def exact(kind, theta):
+    """Mean and covariance of u by dense conditioning, and a bound for rounding errors."""
+    design = model(kind).design
+    a, b, r, c, d, sigma = theta
+    C = correlation([r], 2)
+    times = np.unique(design.scope.frame["t"])
+    blocks = [
+        np.kron(np.eye(5), np.diag([a, b]) @ C @ np.diag([a, b])),
+        c**2 * scaled_covariance(icar_structure(6, EDGES))[0],
+        d**2 * scaled_covariance(rw_structure(2, times), 2)[0],
+    ]
+    priors = model(kind).prior.fixed
+    proper = kind == "proper"
+    if proper:
+        blocks = [np.diag([p.sd**2 for p in priors]), *blocks]
+    sizes = np.cumsum([0] + [len(block) for block in blocks])
+    G = np.zeros((sizes[-1], sizes[-1]))
+    for start, stop, block in zip(sizes[:-1], sizes[1:], blocks, strict=True):
+        G[start:stop, start:stop] = block
+    A = design.A.toarray()
+    start = np.zeros(A.shape[1])
+    start[:3] = [p.mean for p in priors] if proper else 0.0
+    known = A if proper else A[:, 3:]
+    V = known @ G @ known.T + sigma**2 * np.diag(1.0 / design.weights)
+    mean, covariance = condition(design.y - A @ start, A, G, V, flat=0 if proper else 3)
+    bound = rounding(30, V, A[:, :3].T @ A[:, :3]) * np.linalg.norm(design.y / sigma)
+    return start + mean, covariance, bound
+
+
+def drawn(thetas, **points):
+    return Draws(thetas[None], {}, np.zeros(0), 0, False, **points)
+
+
+_effects = jax.jit(density.effects)
+
+
+def mean_and_root(kind, theta):
+    """Printed conditional mean and the linear map from standard normals to draws, by unit normals."""
+    analysed = model(kind).analysed
+    with jax.enable_x64(True):
+        unit = jnp.eye(analysed.posterior.n_normals)
+        found = jax.tree.map(np.asarray, _effects(analysed.posterior, jnp.asarray(theta), unit))
+    mean = analysed.natural(found.mean)
+    return mean, (analysed.natural(found.draws.T) - mean).T
+
+
+@kinds
+@pytest.mark.parametrize("theta", THETAS, ids=str)
+def test_conditional_moments(kind, theta):
+    mean, covariance, bound = exact(kind, theta)
+    ours, root = mean_and_root(kind, theta)
+    np.testing.assert_allclose(ours, mean, rtol=0, atol=bound)
+    np.testing.assert_allclose(root @ root.T, covariance, rtol=0, atol=bound)
+
+
+@kinds
+def test_an_sd_of_zero_gives_effects_of_zero(kind):
+    theta = np.array([0.0, 0.4, 0.3, 0.0, 0.5, 0.9])
+    mean, covariance, bound = exact(kind, theta)
+    ours, root = mean_and_root(kind, theta)
+    np.testing.assert_allclose(ours, mean, rtol=0, atol=bound)
+    np.testing.assert_allclose(root @ root.T, covariance, rtol=0, atol=bound)
+    assert np.all(ours[[3, 5, 7, 9, 11]] == 0.0)
+    assert np.all(root[13:19] == 0.0)
+
+
+@kinds
+def test_mixture_over_theta(kind):
+    """The law of total variance, with equal weights."""
+    found = effects.draw_effects(model(kind).analysed, drawn(THETAS), seed=3)
+    means, covariances, bounds = zip(*(exact(kind, theta) for theta in THETAS), strict=True)
+    variance = np.var(means, axis=0) + np.mean([np.diag(c) for c in covariances], axis=0)
+    np.testing.assert_allclose(found.mean, np.mean(means, axis=0), rtol=0, atol=max(bounds))
+    np.testing.assert_allclose(found.sd**2, variance, rtol=0, atol=10 * max(bounds))
+
+
+def test_average_variance_stops_early_and_keeps_its_promise(monkeypatch):
+    """A few of many thetas give the average over all of them, within its error, and closer than their plain mean."""
+    rng = np.random.default_rng(5)
+    thetas = THETAS[0] * np.exp(0.2 * rng.standard_normal((2000, 6)))
+    analysed = model("proper").analysed
+    spread = np.zeros(analysed.posterior.dim)
+    found = effects._mean_variances(analysed, thetas, spread)
+    monkeypatch.setattr(effects, "VARIANCE_DRAWS", len(thetas))
+    monkeypatch.setattr(effects, "SD_ERROR", 0.0)
+    everything = effects._mean_variances(analysed, thetas, spread)
+    monkeypatch.setattr(effects, "_controls", lambda thetas: thetas[:, :0])
+    np.testing.assert_allclose(effects._mean_variances(analysed, thetas, spread), everything, rtol=1e-10)
+    off = np.abs(found / everything - 1.0)
+    assert 0.0 < off.max() < 4 * 2 * 0.005  # the promise is one standard error of an sd, of which a variance has twice
+    monkeypatch.setattr(effects, "VARIANCE_DRAWS", 50)
+    plain = effects._mean_variances(analysed, thetas, spread)
+    assert np.median(off) < 0.5 * np.median(np.abs(plain / everything - 1.0))
+
+
+def test_what_is_held_controls_nothing():
+    thetas = np.column_stack([np.full(300, 0.3), np.random.default_rng(2).standard_normal(300)])
+    controls = effects._controls(thetas)
+    assert np.all(controls[:, [0, 2]] == 0.0)
+    np.testing.assert_allclose(controls.mean(axis=0), 0.0, atol=1e-14)
+    average, error = effects._controlled_mean(2.0 + 3.0 * thetas[:50, 1:] ** 2, controls[:50])
+    np.testing.assert_allclose(average, 2.0 + 3.0 * np.mean(thetas[:, 1] ** 2), rtol=1e-12)  # exact for a quadratic
+    assert error[0] < 1e-12
+
+
+def test_draws_satisfy_their_constraints():
+    found = effects.draw_effects(model("flat").analysed, drawn(np.repeat(THETAS, 5, axis=0)), seed=3).draws
+    icar, rw2 = found[:, 13:19], found[:, 19:25]
+    times = np.array([0.0, 1.0, 1.5, 4.0, 5.0, 7.0])
+    size = 1e2 * EPS * np.abs(found[:, 3:]).max()
+    for constraint in (icar[:, [0, 1, 3]].sum(axis=1), icar[:, [4, 5]].sum(axis=1), rw2.sum(axis=1), rw2 @ times):
+        np.testing.assert_allclose(constraint, 0.0, atol=10 * size)
+    assert np.abs(icar[:, 2]).min() > size
+
+
+def test_draws_are_independent_given_theta():
+    """Whitened by the exact covariance: means and covariances of standard normals, within five standard errors."""
+    n = 4000
+    theta = THETAS[0]
+    found = effects.draw_effects(model("proper").analysed, drawn(np.tile(theta, (n, 1))), seed=11)
+    mean, covariance, bound = exact("proper", theta)
+    values, vectors = np.linalg.eigh(covariance)
+    kept = values > 1e-6  # the constraints leave no variance in four directions
+    assert np.count_nonzero(~kept) == 4
+    white = (found.draws - mean) @ vectors[:, kept] / np.sqrt(values[kept])
+    assert np.abs(white.mean(axis=0)).max() < 5 / np.sqrt(n)
+    scatter = white.T @ white / n - np.eye(kept.sum())
+    assert np.all(np.abs(scatter) < 5 * np.sqrt((1 + np.eye(kept.sum())) / n))
+    # successive draws have keys of their own
+    assert np.all(np.abs(np.sum(white[1:] * white[:-1], axis=0)) < 5 * np.sqrt(n))
+    np.testing.assert_allclose(found.sd**2, np.diag(covariance), rtol=0, atol=10 * bound)
+
+
+def test_chunks_do_not_matter(monkeypatch):
+    thetas = np.tile(THETAS, (4, 1))[:11]
+    whole = effects.draw_effects(model("flat").analysed, drawn(thetas), seed=5)
+    monkeypatch.setattr(effects, "CHUNK_BYTES", 8 * 4 * 2 * model("flat").analysed.posterior.n_normals)
+    parts = effects.draw_effects(model("flat").analysed, drawn(thetas), seed=5)
+    other = effects.draw_effects(model("flat").analysed, drawn(thetas), seed=6)
+    bound = exact("flat", THETAS[2])[2]
+    np.testing.assert_allclose(parts.draws, whole.draws, rtol=0, atol=bound)
+    np.testing.assert_allclose(parts.mean, whole.mean, rtol=0, atol=bound)
+    assert np.all(np.ptp([other.draws, whole.draws], axis=0)[:, :3] > 1e-6)
+
+
+@pytest.mark.filterwarnings("ignore:.*is far from zero:lgm.DataWarning")
+def test_columns_far_from_zero():
+    """``x + 1e4``: the same slopes and effects; the intercept (and those of the groups) move along the line."""
+    near, far = model("flat"), model("flat", 1e4)
+    theta = np.array([0.6, 0.0, 0.0, 0.7, 0.5, 0.9])  # without random slopes, which are about x = 0
+    mean, _ = mean_and_root("flat", theta)
+    with jax.enable_x64(True):
+        zeros = jnp.zeros((far.analysed.posterior.n_normals, 1))
+        moved = np.asarray(_effects(far.analysed.posterior, jnp.asarray(theta), zeros).mean)
+    moved = far.analysed.natural(moved)
+    lost = 1e4 * exact("flat", theta)[2]  # x has lost 1e4 times more digits than rounding takes
+    np.testing.assert_allclose(far.design.A @ moved, near.design.A @ mean, rtol=0, atol=lost)
+    assert moved[0] + 1e4 * moved[1] == pytest.approx(mean[0], abs=lost)
+    np.testing.assert_allclose(moved[1:], mean[1:], rtol=0, atol=lost)
+
+
+def test_weighted_points():
+    """Means use the weights; a point that is drawn more often than it has draws gets new ones."""
+    analysed = model("proper").analysed
+    weights, index = np.array([0.5, 0.3, 0.2]), np.array([0, 2, 0, 0])
+    z = np.random.default_rng(1).standard_normal((3, analysed.posterior.n_normals, 2))
+    with jax.enable_x64(True):
+        found = [_effects(analysed.posterior, jnp.asarray(t), jnp.asarray(e)) for t, e in zip(THETAS, z, strict=True)]
+    points = Points(
+        THETAS,
+        np.log(weights),
+        0.1,
+        2.0,
+        0.0,
+        0.0,
+        np.array([f.mean for f in found]),
+        np.array([f.draws.T for f in found]),
+    )
+    got = effects.draw_effects(analysed, drawn(THETAS[index], points=points, index=index), seed=2)
+    means, _, bounds = zip(*(exact("proper", theta) for theta in THETAS), strict=True)
+    np.testing.assert_allclose(got.mean, weights @ np.array(means), rtol=0, atol=max(bounds))
+    for row, (point, column) in enumerate([(0, 0), (2, 0), (0, 1)]):
+        np.testing.assert_array_equal(got.draws[row], analysed.natural(points.draws[point, column]))
+    assert np.all(np.abs(got.draws[3] - got.draws[[0, 2]])[:, :3] > 1e-6)
+
+
+def test_no_fixed_effects():
+    frame = pd.DataFrame({"y": [1.0, 2.0, 4.0, 3.0, -1.0], "g": [0, 0, 1, 1, 2]})
+    found = effects.draw_effects(lgm.model("y ~ 0 + (1|g)", frame).analysed, drawn(np.array([[2.0, 1.0]])), seed=1)
+    shrink = 4.0 / (4.0 + 1.0 / np.array([2, 2, 1]))
+    np.testing.assert_allclose(found.mean, shrink * [1.5, 3.5, -1.0], rtol=1e-14)
+    np.testing.assert_allclose(found.sd**2, shrink / np.array([2, 2, 1]), rtol=1e-14)

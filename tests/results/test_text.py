@@ -1,0 +1,165 @@
+"""A fit in words: the verdict's branches, numbers, text and HTML."""
+
+import html.parser
+
+import numpy as np
+import pandas as pd
+import pytest
+from synthetic import around
+
+import lgm
+from lgm.inference.draws import Draws, Points
+from lgm.results import text, verdict
+
+
+def _draws(chains: int = 4, draws: int = 500, diverging: int = 0, *, held: bool = False) -> Draws:
+    theta = np.random.default_rng(0).normal(size=(chains, draws, 1)) * (not held)
+    flags = np.zeros((chains, draws), dtype=bool)
+    flags.ravel()[:diverging] = True
+    return Draws(theta, {"diverging": flags}, np.ones(chains), 200, False)
+
+
+def _table(r_hat: float = 1.002, ess: float = 1500.0, sd: float = 1.0) -> pd.DataFrame:
+    rows = {
+        "Intercept": {"mean": 1.0, "sd": 1.0, "ess_bulk": 2000.0, "ess_tail": 2000.0, "r_hat": 1.0},
+        "sd(s(t))": {"mean": 1.0, "sd": sd, "ess_bulk": ess, "ess_tail": ess + 10, "r_hat": r_hat},
+    }
+    return pd.DataFrame(rows).T
+
+
+def test_converged() -> None:
+    assert verdict.verdict(_table(), _draws()) == (
+        "Converged: largest R-hat 1.002, smallest effective sample size 1500, 0 divergences."
+    )
+
+
+def test_a_few_divergences_are_counted_and_tolerated() -> None:
+    assert verdict.verdict(_table(), _draws(diverging=1)).endswith("1 divergence.")
+    assert verdict.verdict(_table(), _draws(diverging=10)).startswith("Converged")
+
+
+def test_not_converged_names_the_worst_variable_and_what_to_do() -> None:
+    found = verdict.verdict(_table(r_hat=1.2), _draws())
+    assert found.startswith("Not converged: largest R-hat 1.200")
+    assert "disagree about sd(s(t)): draw more (draws=1000, warmup=400)" in found
+
+
+def test_many_divergences_are_doubtful() -> None:
+    found = verdict.verdict(_table(), _draws(diverging=50))
+    assert found.startswith("Doubtful: ")
+    assert "50 divergences" in found
+    assert "raise warmup to 400" in found
+
+
+@pytest.mark.parametrize(("ess", "wanted"), [(350.0, "580"), (100.0, "2000"), (7.0, "29000")])
+def test_too_few_draws_says_how_many_would_do(ess: float, wanted: str) -> None:
+    found = verdict.verdict(_table(ess=ess), _draws())
+    assert found.startswith(f"Too few draws: largest R-hat 1.002, smallest effective sample size {ess:.0f}")
+    assert f"Raise draws to about {wanted}," in found
+
+
+def test_one_chain_cannot_be_compared() -> None:
+    table = _table()
+    table["r_hat"] = np.nan
+    found = verdict.verdict(table, _draws(chains=1))
+    assert found.startswith("Unchecked: no R-hat from one chain")
+    assert "Run chains=4" in found
+
+
+def test_held_hyperparameters_are_exact() -> None:
+    assert verdict.verdict(_table(), _draws(held=True)).startswith("Exact")
+
+
+def test_the_mode_is_conditional() -> None:
+    found = verdict.verdict(_table(), _draws(held=True), "mode")
+    assert found.startswith("Conditional: hyperparameters are held at their posterior mode")
+    assert 'method="nuts"' in found
+
+
+@pytest.mark.parametrize(
+    ("k", "ess", "start"), [(0.2, 900, "Reliable: "), (0.9, 900, "Not reliable: "), (0.2, 90, "Too few points: ")]
+)
+def test_weighted_points(k: float, ess: float, start: str) -> None:
+    theta = np.random.default_rng(0).normal(size=(1024, 1))
+    points = Points(theta, np.full(1024, -np.log(1024)), k, ess, 0.0, 0.0, theta, theta[:, None])
+    draws = Draws(theta[None], {"lp": theta.T}, np.zeros(0), 0, False, points, np.arange(1024))
+    found = verdict.verdict(_table(r_hat=np.nan), draws, "importance")
+    assert found.startswith(start)
+    assert f"{ess} effective of 1024 points" in found
+    assert ('method="nuts"' in found) == (not start.startswith("Reliable"))
+
+
+def test_a_held_variable_is_not_judged() -> None:
+    assert verdict.verdict(_table(r_hat=np.nan, ess=np.nan, sd=0.0), _draws()).startswith("Converged")
+
+
+def test_numbers() -> None:
+    table = pd.DataFrame(
+        {
+            "mean": [251.405, -0.00123, 2.0, 1234567.0, 1e-9],
+            "sd": [6.8246, 0.26412, 0.0, 43210.0, 2e-10],
+            "2.5%": [238.1, -0.5, 2.0, 1.1e6, 5e-10],
+            "97.5%": [264.9, 0.5, 2.0, 1.3e6, 1.4e-9],
+            "ess_bulk": [3801.4, 1200.0, np.nan, 900.0, 900.0],
+            "r_hat": [1.00049, 1.0, np.nan, 1.01, 1.0],
+        },
+        index=["a", "b", "held", "large", "small"],
+    )
+    shown = text.formatted(table)
+    assert [c.strip() for c in shown.loc["a"]] == ["251.41", "6.82", "238.10", "264.90", "3801", "1.000"]
+    assert [c.strip() for c in shown.loc["b"]] == ["-0.001", "0.264", "-0.500", "0.500", "1200", "1.000"]
+    assert [c.strip() for c in shown.loc["held"]] == ["2", "-", "-", "-", "-", "-"]
+    assert [c.strip() for c in shown.loc["large"]] == ["1234567", "43210", "1100000", "1300000", "900", "1.010"]
+    assert shown.loc["small", "mean"].strip() == "1.000e-09"
+    ends = {len(cell.rstrip()) - cell.rstrip().index(".") for cell in shown["mean"] if "." in cell}
+    places = {len(cell) - cell.index(".") for cell in shown["mean"] if "." in cell}
+    assert len(places) == 1 < len(ends)  # points under each other
+
+
+@pytest.fixture(scope="module")
+def fit() -> lgm.Fit:
+    rng = np.random.default_rng(0)
+    data = pd.DataFrame({"y": rng.normal(size=40), "x": rng.normal(size=40), "a<b": np.arange(40) % 8})
+    data.loc[3, "y"], data.loc[7, "x"] = np.nan, np.nan
+    with pytest.warns(lgm.DataWarning):
+        model = lgm.model("y ~ x + (1|`a<b`) + s(x)", data, priors={"sigma": lgm.priors.half_normal(2)})
+    return around(model, {name: 0.5 for name in model.design.theta_names})
+
+
+def test_text(fit: lgm.Fit) -> None:
+    lines = repr(fit).splitlines()
+    assert lines[0] == "Formula    y ~ x + (1|`a<b`) + s(x)"
+    assert lines[1].endswith("gaussian (identity link)")
+    assert lines[2] == "Rows       38, 1 more without a response are predicted, 1 dropped (missing predictors)"
+    assert lines[3].endswith("8 levels")
+    assert lines[4] == "s(x)       tp basis, k=10"
+    assert lines[5] == "Draws      4 chains of 100 after 200 for warm-up (nuts, seed 1)"
+    assert ["sigma", "half_normal(2)", "(given)"] in [line.split() for line in lines]
+    assert lines[-1] == fit.verdict
+    assert max(map(len, lines[:-1])) <= 100
+
+
+class _Balance(html.parser.HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.text = ""
+
+    def handle_starttag(self, tag: str, attrs: object) -> None:
+        self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data + " "
+
+
+def test_html_is_balanced_escaped_and_complete(fit: lgm.Fit) -> None:
+    source = fit._repr_html_()
+    page = _Balance()
+    page.feed(source)
+    assert not page.open
+    assert "a&lt;b" in source
+    for word in ("y ~ x + (1|`a<b`) + s(x)", "sd(Intercept|a<b)", "half_normal(2)", "r_hat", fit.verdict):
+        assert word in page.text
