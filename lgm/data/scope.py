@@ -55,8 +55,6 @@ class Scope:
         Names that are not columns.
     columns : tuple of str
         All columns of the data, for messages.
-    sd_y : float
-        Standard deviation of the response, the yardstick of default priors.
     term_names : tuple of str
         Registered term calls, for messages.
     memory : dict
@@ -67,7 +65,6 @@ class Scope:
     frame: pd.DataFrame
     env: Mapping[str, Any]
     columns: tuple[str, ...] = ()
-    sd_y: float = 1.0
     term_names: tuple[str, ...] = ()
     memory: dict[str, dict[str, Any]] = field(default_factory=dict)
 

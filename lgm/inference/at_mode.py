@@ -13,10 +13,11 @@ from lgm.inference.folded import FoldedMode
 from lgm.inference.keys import key
 from lgm.posterior import density
 from lgm.posterior.density import Posterior
+from lgm.posterior.functionals import Effects
 
 
 @Compiled
-def _effects(post: Posterior, theta: jax.Array, key: jax.Array, *, draws: int) -> density.Effects:
+def _effects(post: Posterior, theta: jax.Array, key: jax.Array, *, draws: int) -> Effects:
     return density.effects(post, theta, jax.random.normal(key, (post.n_normals, draws)))
 
 

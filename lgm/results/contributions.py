@@ -51,21 +51,22 @@ def of(fit: Fit, j: int) -> Curve:
     """The curve of term j, its straight line included; it averages zero over the rows with a response."""
     d = fit.design
     term: Any = d.terms[j]
-    piece = term.piece
+    view = term.view
+    piece = view.variable
     at = d.scope.numbers(piece, f"the variable of {term.label}")[d.rows.observed]
-    x = term.timeline.times if term.kind == "walk" else np.linspace(at.min(), at.max(), _GRID)
+    x = np.linspace(at.min(), at.max(), _GRID) if view.points is None else view.points
     # the term over a plain column in place of its expression, such as log(x)
     found = replace(term, piece=replace(piece, text="x")).encode(d.scope.on(pd.DataFrame({"x": x})))
-    place = d.term_slices()[j]
+    place = d.predictor.term_slices()[j]
     own = np.arange(d.p + place.start, d.p + place.stop)
-    lines = [name for name in term.null if name in d.null_names]
+    lines = [name for name in term.null if name in d.predictor.null_names]
     own = np.concatenate([own, [d.fixed_names.index(name) for name in lines]]).astype(int)
     grid = np.column_stack([found.z.toarray(), *(found.null[name] for name in lines)])
-    columns = d.A[:, own]
+    columns = d.predictor.A[:, own]
     grid = grid - np.asarray(columns.mean(axis=0)).ravel()
     mean = fit.effects.mean
     fitted = columns @ mean[own]
-    residual = d.y - d.offset - d.A @ mean + fitted - fitted.mean()
+    residual = d.y - d.predictor.offset - d.predictor.A @ mean + fitted - fitted.mean()
     missing = [name for name in term.null if name not in lines]
     response = d.formula.response.text
     draws = fit.effects.draws[:, own] @ grid.T

@@ -81,8 +81,8 @@ class Fit:
 
     def ngrps(self) -> dict[str, int]:
         """Number of levels of each group."""
-        groups = [term.variables[0] for term in self.design.terms if term.kind == "group"]
-        return {variable.dim: variable.labels.size for variable in groups}
+        groups = [(term.group, term.variables[0].labels.size) for term in self.design.terms if term.group]
+        return dict(groups)
 
     @property
     def priors(self) -> pd.DataFrame:
@@ -95,7 +95,8 @@ class Fit:
 
         For ``rw1``, ``rw2`` and ``icar`` (one factor per component) the precision is ``factor * R / sd^2``.
         """
-        return self.analysed.scales
+        blocks = {term.label: term.block.factors for term in self.design.terms}
+        return {label: factors for label, factors in blocks.items() if factors is not None}
 
     @cached_property
     def posterior(self) -> xr.Dataset:
@@ -106,13 +107,10 @@ class Fit:
         chains, draws, _ = self.draws.theta.shape
         coords: dict[str, Any] = {"chain": np.arange(chains), "draw": np.arange(draws)}
         u = self.effects.draws.reshape(chains, draws, -1)
-        p = self.design.p
         variables: dict[str, Any] = {n: (LEAD, x) for n, x in zip(self._names, self._scalars(), strict=True)}
-        for term, place in zip(self.design.terms, self.design.term_slices(), strict=True):
-            b = u[..., p + place.start : p + place.stop]
-            for variable in term.variables:
-                dim = self._dim(variable.dim, variable.labels, coords, variables)
-                variables[variable.name] = ((*LEAD, dim), b[..., variable.index])
+        for printed in self.design.predictor.printed():
+            dim = self._dim(printed.variable.dim, printed.variable.labels, coords, variables)
+            variables[printed.variable.name] = ((*LEAD, dim), printed.of(u))
         return xr.Dataset(variables, coords, attrs={"formula": self.design.formula.source, "method": self.method})
 
     @property
@@ -199,9 +197,8 @@ class Fit:
     def varcorr(self) -> pd.DataFrame:
         """Standard deviations and correlations by group or term, and the residual's: mean, sd, interval."""
         table = self._summary.iloc[self.design.p :][self._columns].copy()
-        owners = [(term, q) for term in self.design.terms for q in term.block.parameters]
-        index = [tables.place(name, q.kind, term) for term, q in owners for name in q.names]
-        table.index = pd.MultiIndex.from_tuples([*index, ("Residual", "sigma")], names=["group", "parameter"])
+        index = [place for parameter in self.design.parameters for place in parameter.places]
+        table.index = pd.MultiIndex.from_tuples(index, names=["group", "parameter"])
         return table
 
     def ranef(self, term: str | None = None) -> pd.DataFrame:

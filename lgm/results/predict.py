@@ -14,7 +14,9 @@ from lgm.data.scope import names_in
 from lgm.data.table import read_weights, to_pandas
 from lgm.design import design
 from lgm.design.design import Design
+from lgm.design.predictor import NewRows
 from lgm.errors import DataError, LgmError, PredictionWarning
+from lgm.posterior.latent_prior import by_kind
 
 if TYPE_CHECKING:
     from lgm.results.fit import Fit
@@ -41,23 +43,25 @@ def predict(
     if new_data is not None:
         new_data = _table(d, new_data, include_group_specific)
     rows = design.encode(d, new_data)
-    used = [include_group_specific or term.kind != "group" for term in d.terms]
+    used = [include_group_specific or term.group is None for term in d.terms]
     _announce(rows, used, new_levels)
     rng = np.random.default_rng([seed, 2])
     zero = [enc.novel is None or (enc.novel.population and new_levels == "zero") for enc in rows.encoded]
     fresh = [_fresh(fit, j, rows, rng) if use and not zero[j] else None for j, use in enumerate(used)]
-    noise_scale = _noise_scale(fit, new_data, weights, len(rows.index)) if kind == "response" else None
+    noise_weights = _weights(fit, new_data, weights) if kind == "response" else None
     n, draws = len(rows.index), fit.effects.draws
     mean, drawn = _Effects(fit.effects.mean[None], _means(fresh)), _Effects(draws, [f and f.draws for f in fresh])
-    sigma = fit.draws.theta[..., -1].ravel()
+    theta = fit.draws.theta.reshape(-1, fit.draws.theta.shape[-1])
+    own = dict(zip(d.theta_names, theta.T, strict=True))
+    family_theta = {name: own[name] for parameter in d.family_parameters for name in parameter.names}
     out = np.empty((n, 4))
     step = max(_CHUNK // len(draws), 1)
     for start in range(0, n, step):
         part = np.arange(start, min(start + step, n))
         out[part, 0] = _linear_predictor(fit, rows, used, mean, part)[:, 0]
         eta = _linear_predictor(fit, rows, used, drawn, part)
-        if noise_scale is not None:
-            eta = eta + noise_scale[part, None] * sigma * rng.standard_normal(eta.shape)
+        if noise_weights is not None:
+            eta = d.family.simulate(rng, eta, family_theta, noise_weights[part])
         out[part, 1] = eta.std(axis=1, ddof=1)
         out[part, 2:] = np.quantile(eta, [(1 - fit.interval) / 2, (1 + fit.interval) / 2], axis=1).T
     return pd.DataFrame(out, index=rows.index, columns=["mean", "sd", *fit.interval_names])
@@ -98,12 +102,12 @@ def _require(fine: bool, message: str) -> None:
 
 
 def _linear_predictor(
-    fit: Fit, rows: design.NewRows, used: list[bool], effects: _Effects, take: npt.NDArray[np.int64]
+    fit: Fit, rows: NewRows, used: list[bool], effects: _Effects, take: npt.NDArray[np.int64]
 ) -> FloatArray:
     """``A u + offset`` at some rows, shape (rows, draws)."""
     p = fit.design.p
     eta = rows.offset[take, None] + rows.X[take] @ effects.u[:, :p].T
-    for j, (place, encoded) in enumerate(zip(fit.design.term_slices(), rows.encoded, strict=True)):
+    for j, (place, encoded) in enumerate(zip(fit.design.predictor.term_slices(), rows.encoded, strict=True)):
         if used[j]:
             eta = eta + encoded.z[take] @ effects.u[:, p + place.start : p + place.stop].T
             fresh = effects.fresh[j]
@@ -112,26 +116,24 @@ def _linear_predictor(
     return np.asarray(eta)
 
 
-def _fresh(fit: Fit, j: int, rows: design.NewRows, rng: np.random.Generator) -> _Fresh:
+def _fresh(fit: Fit, j: int, rows: NewRows, rng: np.random.Generator) -> _Fresh:
     """The effects of term j that the fit does not have, given each posterior draw."""
     d, novel = fit.design, rows.encoded[j].novel
     assert novel is not None
     theta = fit.draws.theta.reshape(-1, fit.draws.theta.shape[-1])
-    (sd0, sd1), (shape0, shape1) = fit.analysed.posterior.layout[j]
-    place = d.term_slices()[j]
+    own = by_kind(theta, fit.analysed.posterior.prior.places[j])
+    place = d.predictor.term_slices()[j]
     b = fit.effects.draws[:, d.p + place.start : d.p + place.stop]
     normals = rng.standard_normal((len(theta), novel.z.shape[1]))
-    factor = fit.scales.get(d.terms[j].label, np.ones(1))
-    sd, shape = theta[:, sd0:sd1], theta[:, shape0:shape1]
-    draws = np.asarray(novel.draw(sd, shape, b, normals, factor))
-    # The mean is linear in b. Without shape parameters theta is not in it, so that the mean of b gives it exactly.
-    if shape.shape[1] == 0:
-        b, sd, shape = fit.effects.mean[None, d.p + place.start : d.p + place.stop], sd[:1], shape[:1]
-    means = np.asarray(novel.draw(sd, shape, b, np.zeros((len(b), normals.shape[1])), factor))
-    return _Fresh(means, draws)
+    draws = np.asarray(novel.draw(own, b, normals))
+    # The mean is linear in b. Where theta is not in it, the mean of b gives it exactly.
+    if not novel.mean_needs_theta:
+        b = fit.effects.mean[None, d.p + place.start : d.p + place.stop]
+        own = {kind: values[:1] for kind, values in own.items()}
+    return _Fresh(np.asarray(novel.draw(own, b, np.zeros((len(b), normals.shape[1])))), draws)
 
 
-def _announce(rows: design.NewRows, used: list[bool], new_levels: str) -> None:
+def _announce(rows: NewRows, used: list[bool], new_levels: str) -> None:
     for encoded, use in zip(rows.encoded, used, strict=True):
         if not use:
             continue
@@ -145,15 +147,14 @@ def _announce(rows: design.NewRows, used: list[bool], new_levels: str) -> None:
             warnings.warn(f"{novel.what}: their effects are {how}", PredictionWarning, stacklevel=4)
 
 
-def _noise_scale(fit: Fit, new_data: pd.DataFrame | None, weights: Any, n: int) -> FloatArray:
-    """``1 / sqrt(weight)`` per row; the rows of the fit keep their own weights."""
+def _weights(fit: Fit, new_data: pd.DataFrame | None, weights: Any) -> FloatArray:
+    """The weight of each row; the rows of the fit keep their own."""
     if new_data is None:
-        w = fit.design.all_weights if weights is None else read_weights(weights, fit.design.scope.frame)
-        return 1.0 / np.sqrt(w)
+        return fit.design.all_weights if weights is None else read_weights(weights, fit.design.scope.frame)
     given = fit.inputs.weights
     if weights is None and isinstance(given, str) and given in new_data.columns:
         weights = given
     if weights is None and fit.design.weighted:
         text = "the fit has weights, but none are given for new_data: each of its rows counts with weight 1"
         warnings.warn(text, PredictionWarning, stacklevel=4)
-    return 1.0 / np.sqrt(read_weights(weights, new_data))
+    return read_weights(weights, new_data)

@@ -13,7 +13,7 @@ from lgm.formula.parse import Call
 from lgm.terms import ar1, icar, smooth, walk
 from lgm.terms.term import Term
 
-Builder = Callable[[Call, Scope, str], Term]
+Builder = Callable[[Call, Scope, str, float], Term]
 
 TERMS: dict[str, Builder] = {
     "ar1": ar1.build,
@@ -32,7 +32,8 @@ def register_term(name: str, build: Builder) -> None:
     name : str
         A Python name that no term has yet.
     build : callable
-        ``build(call, scope, label) -> Term``: see `lgm.terms.walk` for one in a hundred lines.
+        ``build(call, scope, label, yardstick) -> Term``, where the yardstick is the scale of the linear predictor, for
+        default priors: see `lgm.terms.seasonal` for one in a hundred lines.
 
     Raises
     ------

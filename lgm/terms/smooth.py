@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,10 +12,12 @@ from lgm.arrays import FloatArray
 from lgm.data.scope import Scope, option
 from lgm.formula.parse import Call
 from lgm.formula.tokens import Piece
+from lgm.parameter import standard_deviation
 from lgm.precision.iid import Iid
 from lgm.terms import splines
 from lgm.terms.block import Block
-from lgm.terms.term import Encoded, Variable, arguments, sd_parameter
+from lgm.terms.term import Encoded, Term, Variable, arguments
+from lgm.terms.view import Curve, View
 from lgm.words import counted
 
 DEFAULT_K = 10
@@ -22,7 +25,7 @@ KINDS = ("tp", "cr", "ps")
 
 
 @dataclass(frozen=True)
-class SmoothTerm:
+class SmoothTerm(Term):
     """A penalised regression spline with mgcv's bases and defaults, in its mixed-model form.
 
     The straight line is the fixed effect ``s(x)[linear]`` (raw units of x), the rest is ``Z b`` with
@@ -34,15 +37,24 @@ class SmoothTerm:
     piece: Piece
     basis: splines.Basis
     z: sp.csc_array
-    null: dict[str, FloatArray]
     block: Block
-    kind: str = "smooth"
+    lines: dict[str, FloatArray]
 
     @property
     def variables(self) -> tuple[Variable, ...]:
         """The coefficients."""
         n = self.block.n
         return (Variable(self.label, np.arange(n), f"{self.label}_basis", np.arange(1, n + 1)),)
+
+    @property
+    def null(self) -> Mapping[str, FloatArray]:
+        """The straight line."""
+        return self.lines
+
+    @property
+    def view(self) -> View:
+        """A curve over the range of the data."""
+        return Curve(self.piece)
 
     @property
     def size(self) -> str:
@@ -60,7 +72,7 @@ class SmoothTerm:
         )
 
 
-def build(call: Call, scope: Scope, label: str) -> SmoothTerm:
+def build(call: Call, scope: Scope, label: str, yardstick: float) -> SmoothTerm:
     """Read ``s(x, bs=..., k=...)`` against the data."""
     given = arguments(call, scope, ("x",), ("bs", "k"))
     kind = option(scope, given["bs"], "bs", KINDS) if "bs" in given else "tp"
@@ -68,10 +80,9 @@ def build(call: Call, scope: Scope, label: str) -> SmoothTerm:
     k = _dimension(scope, given["k"]) if "k" in given else DEFAULT_K
     basis = splines.build(kind, x, k, name=given["x"].text)
     z = sp.csc_array(basis.evaluate(x))
-    n = z.shape[1]
-    parameters = (sd_parameter(f"sd({label})", scope.sd_y),)
-    block = Block(label, Iid(n), np.zeros(n, dtype=np.int64), parameters, basis.scale)
-    return SmoothTerm(label, given["x"], basis, z, {f"{label}[linear]": x}, block)
+    parameters = (standard_deviation(label, yardstick),)
+    block = Block(Iid(z.shape[1]), parameters, factors=np.array([basis.scale]))
+    return SmoothTerm(label, given["x"], basis, z, block, {f"{label}[linear]": x})
 
 
 def _dimension(scope: Scope, piece: Piece) -> int:

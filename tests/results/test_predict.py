@@ -42,7 +42,7 @@ def new(groups: lgm.Fit) -> pd.DataFrame:
 def test_the_mean_is_the_design_times_the_exact_means(groups: lgm.Fit) -> None:
     d = groups.design
     found = groups.predict()
-    expected = d.A @ groups.effects.mean + d.offset
+    expected = d.predictor.A @ groups.effects.mean + d.predictor.offset
     np.testing.assert_allclose(found["mean"][d.rows.observed], expected, rtol=1e-12, atol=1e-12)
 
 

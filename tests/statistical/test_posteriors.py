@@ -46,7 +46,7 @@ def mixture_means(case: str, effect: str) -> list[Estimate]:
     """Posterior means of the levels of one effect."""
     fit = fitted(case)
     errors = effect_errors(case)[fit.design.p :]
-    starts = [place.start for place in fit.design.term_slices()]
+    starts = [place.start for place in fit.design.predictor.term_slices()]
     found = [
         (start, v) for start, t in zip(starts, fit.design.terms, strict=True) for v in t.variables if v.name == effect
     ]

@@ -1,0 +1,235 @@
+"""A linear predictor: sparse columns for its fixed and latent effects, its offset, and how other rows are encoded."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import scipy.sparse as sp
+from formulaic import Formula as Formulaic
+from formulaic import ModelSpec
+
+from lgm.arrays import FloatArray, IntArray
+from lgm.data.model_matrix import factors, full_column, materialise
+from lgm.data.scope import Scope
+from lgm.data.table import is_number
+from lgm.design.fixed_effects import adds, require_full_rank
+from lgm.errors import IdentifiabilityError
+from lgm.formula.parse import Formula
+from lgm.terms import TERMS, group
+from lgm.terms.block import Block
+from lgm.terms.term import Encoded, Term, Variable
+from lgm.words import listed
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """The right-hand side of a formula at the rows with a response: ``eta = X beta + Z b + offset``.
+
+    Parameters
+    ----------
+    X : sparse array (n, p)
+        Fixed effects, null-space columns of terms included.
+    Z : sparse array (n, q)
+        Latent effects, term by term.
+    offset : float array (n,)
+    fixed_names : tuple of p str
+    intercept : int or None
+        Its column in X.
+    spec : ModelSpec
+        formulaic's memory of the fixed part.
+    terms : tuple of Term
+    null_names : tuple of str
+        Fixed columns that come from the null spaces of terms (the last ones of X).
+    """
+
+    X: sp.csc_array
+    Z: sp.csc_array
+    offset: FloatArray
+    fixed_names: tuple[str, ...]
+    intercept: int | None
+    spec: ModelSpec
+    terms: tuple[Term, ...]
+    null_names: tuple[str, ...]
+
+    @property
+    def p(self) -> int:
+        """Number of fixed effects."""
+        return int(self.X.shape[1])
+
+    @property
+    def q(self) -> int:
+        """Number of latent effects."""
+        return int(self.Z.shape[1])
+
+    @property
+    def A(self) -> sp.csc_array:
+        """``[X|Z]``."""
+        return sp.csc_array(sp.hstack([self.X, self.Z], format="csc"))
+
+    @property
+    def blocks(self) -> list[Block]:
+        """Blocks of latent effects, term by term."""
+        return [term.block for term in self.terms]
+
+    def term_slices(self) -> list[slice]:
+        """Places of the terms' effects in ``b``."""
+        ends = np.cumsum([0] + [block.n for block in self.blocks])
+        return [slice(int(a), int(b)) for a, b in zip(ends[:-1], ends[1:], strict=True)]
+
+    def printed(self) -> list[Printed]:
+        """The effects of terms as tables show them, in order."""
+        found, start = [], 0
+        for term, where in zip(self.terms, self.term_slices(), strict=True):
+            for variable in term.variables:
+                index = variable.index.reshape(variable.labels.size, -1) + self.p + where.start
+                place = slice(start, start + variable.labels.size)
+                found.append(Printed(term, variable, index, place))
+                start = place.stop
+        return found
+
+
+@dataclass(frozen=True)
+class Printed:
+    """A variable of a term among all effects.
+
+    Parameters
+    ----------
+    term : Term
+    variable : Variable
+    index : int array (m, s)
+        Positions in u of the s effects of which each printed one is the sum.
+    place : slice
+        Among the printed effects of all terms.
+    """
+
+    term: Term
+    variable: Variable
+    index: IntArray
+    place: slice
+
+    def of(self, u: FloatArray) -> FloatArray:
+        """The printed effects (..., m) of all effects (..., p + q)."""
+        if self.index.shape[1] == 1:
+            return u[..., self.index[:, 0]]
+        return np.asarray(u[..., self.index].sum(axis=-1))
+
+
+@dataclass(frozen=True)
+class NewRows:
+    """Other rows in the columns of a predictor."""
+
+    index: pd.Index
+    X: sp.csc_array
+    encoded: tuple[Encoded, ...]
+    offset: FloatArray
+
+
+def build(scope: Scope, observed: npt.NDArray[np.bool_], offset: FloatArray, yardstick: float) -> Predictor:
+    """Evaluate a right-hand side.
+
+    Parameters
+    ----------
+    scope : Scope
+        All rows in use.
+    observed : bool array
+        Which of them have a response.
+    offset : float array
+        At all rows in use.
+    yardstick : float
+        The scale of default priors, in units of the linear predictor.
+    """
+    formula, seen = scope.formula, np.flatnonzero(observed)
+    spec, x, names = materialise(Formulaic(formula.fixed), scope, formula.fixed_span)
+    if not (names or formula.bars or formula.calls):
+        accepted = "an intercept, `y ~ 1`, a predictor, or a term such as `(1 | g)`."
+        raise formula.error("Without an intercept nothing is left to estimate.", formula.fixed_span, accepted)
+    intercept = names.index("Intercept") if "Intercept" in names else None
+    _require_observed_levels(scope, observed)
+    require_full_rank(sp.csc_array(x[seen]), names, intercept)
+    terms = _terms(formula, scope, yardstick)
+    whole, null_names = _with_null_columns(x, terms, seen, intercept)
+    z = sp.hstack([sp.csc_array((scope.n, 0)), *(term.z for term in terms)], format="csc")
+    return Predictor(
+        X=sp.csc_array(whole[seen]),
+        Z=sp.csc_array(z[seen]),
+        offset=offset[seen],
+        fixed_names=(*names, *null_names),
+        intercept=intercept,
+        spec=spec,
+        terms=tuple(terms),
+        null_names=tuple(null_names),
+    )
+
+
+def encode(predictor: Predictor, scope: Scope) -> NewRows:
+    """The rows of a scope in the columns of a predictor.
+
+    Raises
+    ------
+    DataError
+        For levels of fixed factors that the fit does not have.
+    """
+    _, x, _ = materialise(predictor.spec, scope, scope.formula.fixed_span)
+    encoded = tuple(term.encode(scope) for term in predictor.terms)
+    nulls = {name: values for e in encoded for name, values in e.null.items()}
+    extra = [full_column(nulls[name]) for name in predictor.null_names]
+    columns = sp.csc_array(sp.hstack([x, *extra], format="csc"))
+    return NewRows(scope.frame.index, columns, encoded, offset_of(scope))
+
+
+def offset_of(scope: Scope) -> FloatArray:
+    """Sum of the offsets, one number per row."""
+    return sum((scope.numbers(piece, "the offset") for piece in scope.formula.offsets), np.zeros(scope.n))
+
+
+def _require_observed_levels(scope: Scope, observed: npt.NDArray[np.bool_]) -> None:
+    """Every level of a fixed factor needs a response, or nothing is known about it."""
+    if observed.all():
+        return
+    for factor in factors(Formulaic(scope.formula.fixed)):
+        column = scope.frame.get(factor.expr)
+        if column is not None and not is_number(column):
+            lost = set(column.unique()) - set(column[observed].unique())
+            if lost:
+                raise IdentifiabilityError(
+                    f"no row with level {listed(sorted(map(str, lost)), 5)} of `{factor.expr}` has a response, so "
+                    f"nothing is known about it. Remove these rows, or use a group effect, (1 | {factor.expr})."
+                )
+
+
+def _terms(formula: Formula, scope: Scope, yardstick: float) -> list[Term]:
+    """Bars and calls in the order of the source; a call's label shows its options only where two would collide."""
+    labels = Counter(call.label for call in formula.calls)
+    built: list[tuple[int, Term]] = [(bar.span.start, group.build(bar, scope, yardstick)) for bar in formula.bars]
+    for call in formula.calls:
+        label = call.label if labels[call.label] == 1 else call.text
+        built.append((call.span.start, TERMS[call.name](call, scope, label, yardstick)))
+    terms = [term for _, term in sorted(built, key=lambda pair: pair[0])]
+    names = Counter(variable.name for term in terms for variable in term.variables)
+    repeated = [name for name, count in names.items() if count > 1]
+    if repeated:
+        spans = [bar.span for bar in formula.bars if repeated[0].endswith(f"|{bar.group_name}")]
+        raise formula.error(
+            f"The effect `{repeated[0]}` is in two terms; each effect may stand once.",
+            spans[-1] if spans else None,
+            "(1 + x | g), or (1 | g) + (0 + x | g) without a correlation.",
+        )
+    return terms
+
+
+def _with_null_columns(
+    x: sp.csc_array, terms: Sequence[Term], seen: npt.NDArray[np.int64], intercept: int | None
+) -> tuple[sp.csc_array, list[str]]:
+    """Fixed columns and, of the terms' null spaces, those that the columns before them do not span."""
+    names: list[str] = []
+    for term in terms:
+        for name, values in term.null.items():
+            if adds(sp.csc_array(x[seen]), values[seen], intercept):
+                x = sp.csc_array(sp.hstack([x, full_column(values)], format="csc"))
+                names.append(name)
+    return x, names
