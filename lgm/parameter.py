@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from lgm.pc_priors import Distance
 from lgm.priors import Flat, Lkj, ThetaPrior, lkj, pc_sd, uniform
 
 
@@ -79,6 +80,8 @@ class Parameter:
         A further key for its prior, ``"corr(g)"`` for correlations.
     q : int
         Number of effects that are correlated.
+    distance : Distance, optional
+        From the model in which it is zero, for penalised-complexity priors.
     """
 
     names: tuple[str, ...]
@@ -89,6 +92,7 @@ class Parameter:
     places: tuple[tuple[str, str], ...]
     key: str = ""
     q: int = 2
+    distance: Distance | None = None
 
     @property
     def keys(self) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from lgm.arrays import FloatArray
 from lgm.design.design import Design
 from lgm.errors import PriorError
 from lgm.parameter import Domain, Parameter
-from lgm.priors import Fixed, FixedEffectPrior, Flat, Lkj, Normal, Prior, ThetaPrior
+from lgm.priors import Fixed, FixedEffectPrior, Flat, Lkj, Normal, PcShare, Prior, ThetaPrior
 from lgm.words import suggest
 
 _CLASSES = ("sd", "corr", "fixed", "rho", "phi")  # in this order in messages, before those of other terms
@@ -151,6 +151,12 @@ def _theta_prior(key: str, prior: Any, parameter: Parameter) -> ThetaPrior:
         return prior
     if len(parameter.names) > 1:
         raise PriorError(f"{what} must be lgm.priors.lkj(concentration): three or more effects are correlated.")
+    if isinstance(prior, PcShare):
+        if parameter.distance is None:
+            raise PriorError(
+                f"{what} is {prior!r}, which is for the share of a structured effect, such as that of bym2()."
+            )
+        return prior.on(parameter.distance)
     if isinstance(prior, dist.Distribution):
         prior = Prior(prior, type(prior).__name__)
     if not isinstance(prior, Prior):

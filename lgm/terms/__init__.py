@@ -10,17 +10,19 @@ from formulaic.transforms import TRANSFORMS
 from lgm.data.scope import Scope
 from lgm.errors import FormulaError
 from lgm.formula.parse import Call
-from lgm.terms import ar1, icar, smooth, walk
+from lgm.terms import ar1, bym2, icar, seasonal, smooth, walk
 from lgm.terms.term import Term
 
 Builder = Callable[[Call, Scope, str, float], Term]
 
 TERMS: dict[str, Builder] = {
     "ar1": ar1.build,
+    "bym2": bym2.build,
     "icar": icar.build,
     "rw1": walk.build,
     "rw2": walk.build,
     "s": smooth.build,
+    "seasonal": seasonal.build,
 }
 
 
