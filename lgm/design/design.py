@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,17 +11,17 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import scipy.sparse as sp
-from formulaic import Formula as Formulaic
 from formulaic import ModelSpec
 
 from lgm.arrays import FloatArray
-from lgm.data.expression import Expression, Names
-from lgm.data.model_matrix import expression, factors, full_column, materialise
-from lgm.data.scope import Scope, pieces
+from lgm.data.expression import Names, names_of
+from lgm.data.model_matrix import full_column, materialise
+from lgm.data.scope import Scope
 from lgm.data.table import Rows, Table, is_number, kind_of, per_row, read_weights, settled, usable_rows
 from lgm.design.fixed_effects import adds, require_full_rank
 from lgm.errors import DataError, IdentifiabilityError
-from lgm.formula.parse import Formula
+from lgm.formula.python import Expression
+from lgm.formula.sides import Formula
 from lgm.formula.tokens import without_backticks
 from lgm.priors import exponential
 from lgm.terms import TERMS, group
@@ -162,10 +162,10 @@ def build(formula: Formula, data: Any, env: Mapping[str, Any], weights: Any, mis
     y = _response(scope, rows.observed)
     offset = _offset(scope)
     scope = replace(scope, sd_y=_spread(formula, y - offset[seen]))
-    spec, x, names = materialise(Formulaic(formula.fixed), scope, formula.fixed_span)
-    if not (names or formula.bars or formula.calls):
+    spec, x, names = materialise(formula.mu.fixed, scope)
+    if not (names or formula.mu.bars or formula.mu.calls):
         accepted = "an intercept, `y ~ 1`, a predictor, or a term such as `(1 | g)`."
-        raise formula.error("Without an intercept nothing is left to estimate.", formula.fixed_span, accepted)
+        raise formula.error("Without an intercept nothing is left to estimate.", formula.mu.fixed.span, accepted)
     intercept = names.index("Intercept") if "Intercept" in names else None
     _require_observed_levels(scope, names, rows.observed)
     require_full_rank(sp.csc_array(x[seen]), names, intercept)
@@ -198,7 +198,7 @@ def encode(design: Design, data: Any | None = None) -> NewRows:
         For missing columns or values, or levels of fixed factors that the fit does not have.
     """
     scope = design.scope if data is None else _new_scope(design, data)
-    _, x, _ = materialise(design.spec, scope, design.formula.fixed_span)
+    _, x, _ = materialise(design.formula.mu.fixed, scope, spec=design.spec)
     encoded = tuple(term.encode(scope) for term in design.terms)
     nulls = {name: values for e in encoded for name, values in e.null.items()}
     extra = [full_column(nulls[name]) for name in design.null_names]
@@ -210,9 +210,8 @@ def numbers_as_text(design: Design) -> list[tuple[str, int, str]]:
 
     Text is a factor. That is fine for codes, whole numbers of which each is in several rows.
     """
-    formula, found = design.formula, []
-    sides = [Formulaic(formula.fixed), *(Formulaic(bar.effects.text) for bar in formula.bars)]
-    for name in dict.fromkeys(factor.expr for side in sides for factor in factors(side)):
+    found = []
+    for name in dict.fromkeys(name for effects in design.formula.mu.effects for name in effects.factors):
         column = design.scope.frame.get(name)
         if column is None or kind_of(column) != "text":
             continue
@@ -225,13 +224,11 @@ def numbers_as_text(design: Design) -> list[tuple[str, int, str]]:
 
 
 def _check_formula(formula: Formula) -> None:
-    if formula.has_wildcard:
-        raise formula.error("`.` is not available.", formula.find("."), "the columns by name.")
+    if formula.mu.fixed.wildcard:
+        raise formula.error("`.` is not available.", formula.mu.fixed.wildcard, "the columns by name.")
     response = formula.response.text
-    used = [(factor.expr, formula.fixed_span) for factor in factors(Formulaic(formula.fixed))]
-    for bar in formula.bars:
-        used += [(factor.expr, bar.effects.span) for factor in factors(Formulaic(bar.effects.text))]
-    used += [(piece.text, piece.span) for piece in pieces(formula)]
+    used = [(name, effects.span) for effects in formula.mu.effects for name in effects.factors]
+    used += [(piece.text, piece.span) for piece in formula.mu.pieces]
     for text, span in used:
         if without_backticks(text) == without_backticks(response):
             message = f"The response `{without_backticks(response)}` is among the predictors too."
@@ -242,8 +239,8 @@ def _rows(
     formula: Formula, table: Table, env: Mapping[str, Any], weights: Any, missing: str
 ) -> tuple[Scope, Rows, FloatArray]:
     """The rows in use, with the columns that the formula names, and their weights."""
-    predictors = _names(_predictors(formula), table.names, env)
-    response = _names([Expression.of(formula.response.text)], table.names, env)
+    predictors = _names(formula.mu.expressions, table.names, env)
+    response = _names([formula.response], table.names, env)
     wanted = {*predictors.columns, *response.columns}
     frame = table.select({*wanted, weights} if isinstance(weights, str) else wanted)
     outside = {}
@@ -262,7 +259,7 @@ def _rows(
 def _new_scope(design: Design, data: Any) -> Scope:
     table = Table.of(data, "new_data")
     scope = design.scope
-    needed = _names(_predictors(design.formula), scope.frame.columns, scope.env).columns
+    needed = _names(design.formula.mu.expressions, scope.frame.columns, scope.env).columns
     absent = [name for name in needed if name not in table.names]
     if absent:
         raise DataError(f"new_data lacks the column(s) {listed(absent)}. It has: {listed(table.names)}.")
@@ -276,17 +273,8 @@ def _new_scope(design: Design, data: Any) -> Scope:
     return replace(scope.on(settled(frame)), columns=table.names)
 
 
-def _predictors(formula: Formula) -> list[Expression]:
-    """Everything on the right-hand side."""
-    sides = [Formulaic(formula.fixed), *(Formulaic(bar.effects.text) for bar in formula.bars)]
-    return [
-        *(expression(factor) for side in sides for factor in factors(side)),
-        *(Expression.of(piece.text) for piece in pieces(formula)),
-    ]
-
-
-def _names(expressions: Sequence[Expression], columns: Collection[str], env: Mapping[str, Any]) -> Names:
-    found = [each.names(columns, env) for each in expressions]
+def _names(expressions: Iterable[Expression], columns: Collection[str], env: Mapping[str, Any]) -> Names:
+    found = [names_of(each, columns, env) for each in expressions]
     return Names(
         tuple(dict.fromkeys(name for names in found for name in names.columns)),
         tuple(dict.fromkeys(name for names in found for name in names.others)),
@@ -304,19 +292,19 @@ def _require_observed_levels(scope: Scope, names: Sequence[str], observed: npt.N
     """Every level of a fixed factor needs a response, or nothing is known about it."""
     if observed.all():
         return
-    for factor in factors(Formulaic(scope.formula.fixed)):
-        column = scope.frame.get(factor.expr)
+    for name in scope.formula.mu.fixed.factors:
+        column = scope.frame.get(name)
         if column is not None and not is_number(column):
             lost = set(column.unique()) - set(column[observed].unique())
             if lost:
                 raise IdentifiabilityError(
-                    f"no row with level {listed(sorted(map(str, lost)), 5)} of `{factor.expr}` has a response, so "
-                    f"nothing is known about it. Remove these rows, or use a group effect, (1 | {factor.expr})."
+                    f"no row with level {listed(sorted(map(str, lost)), 5)} of `{name}` has a response, so "
+                    f"nothing is known about it. Remove these rows, or use a group effect, (1 | {name})."
                 )
 
 
 def _offset(scope: Scope) -> FloatArray:
-    return sum((scope.numbers(piece, "the offset") for piece in scope.formula.offsets), np.zeros(scope.n))
+    return sum((scope.numbers(piece, "the offset") for piece in scope.formula.mu.offsets), np.zeros(scope.n))
 
 
 def _spread(formula: Formula, y: FloatArray) -> float:
@@ -325,7 +313,7 @@ def _spread(formula: Formula, y: FloatArray) -> float:
         raise DataError(f"only one row has a response `{formula.response.text}`; there is nothing to model.")
     sd = float(np.std(y))
     if sd <= 1e-13 * float(np.max(np.abs(y))):
-        less = " less its offset" if formula.offsets else ""
+        less = " less its offset" if formula.mu.offsets else ""
         raise DataError(
             f"the response `{formula.response.text}`{less} is {y[0]:g} in all {y.size} rows that have one; "
             "there is nothing to model."
@@ -335,16 +323,16 @@ def _spread(formula: Formula, y: FloatArray) -> float:
 
 def _terms(formula: Formula, scope: Scope) -> list[Term]:
     """Bars and calls in the order of the source; a call's label shows its options only where two would collide."""
-    labels = Counter(call.label for call in formula.calls)
-    built: list[tuple[int, Term]] = [(bar.span.start, group.build(bar, scope)) for bar in formula.bars]
-    for call in formula.calls:
-        label = call.label if labels[call.label] == 1 else call.text
-        built.append((call.span.start, TERMS[call.name](call, scope, label)))
+    built: list[tuple[int, Term]] = [(bar.span.start, group.build(bar, scope)) for bar in formula.mu.bars]
+    labels = [TERMS[call.name].signature.label(call) for call in formula.mu.calls]
+    for call, label in zip(formula.mu.calls, labels, strict=True):
+        label = label if labels.count(label) == 1 else call.text
+        built.append((call.span.start, TERMS[call.name].build(call, scope, label)))
     terms = [term for _, term in sorted(built, key=lambda pair: pair[0])]
     names = Counter(variable.name for term in terms for variable in term.variables)
     repeated = [name for name, count in names.items() if count > 1]
     if repeated:
-        spans = [bar.span for bar in formula.bars if repeated[0].endswith(f"|{bar.group_name}")]
+        spans = [bar.span for bar in formula.mu.bars if repeated[0].endswith(f"|{bar.group_name}")]
         raise formula.error(
             f"The effect `{repeated[0]}` is in two terms; each effect may stand once.",
             spans[-1] if spans else None,
@@ -368,10 +356,7 @@ def _with_null_columns(
 
 def names_used(design: Design, env: Mapping[str, Any]) -> list[str]:
     """Names of the formula that ``env`` has to provide: all but columns, formulaic's functions and Python's."""
-    formula = design.formula
-    sides = [Formulaic(source) for source in (formula.fixed, *(bar.effects.text for bar in formula.bars))]
-    used = [expression(factor) for side in sides for factor in factors(side)]
-    used += [Expression.of(piece.text) for piece in (formula.response, *pieces(formula))]
+    used = (design.formula.response, *design.formula.mu.expressions)
     columns = design.scope.frame.columns  # arrays of the scope with one value per row are among them
-    found = [each.names(columns, env) for each in used]
+    found = [names_of(each, columns, env) for each in used]
     return [name for names in found for name in (*names.others, *names.functions) if name in env]

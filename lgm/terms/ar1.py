@@ -12,14 +12,16 @@ import scipy.sparse as sp
 from lgm.arrays import FloatArray
 from lgm.data.scope import Scope
 from lgm.errors import DataError
-from lgm.formula.parse import Call
-from lgm.formula.tokens import Piece
+from lgm.formula.python import Expression
+from lgm.formula.sides import Call
 from lgm.precision.ar import Ar1
 from lgm.priors import pc_corr
 from lgm.terms.block import Block, Parameter
-from lgm.terms.term import Draw, Encoded, Novel, Variable, arguments, one_hot, sd_parameter
+from lgm.terms.term import Draw, Encoded, Novel, Signature, Variable, arguments, one_hot, sd_parameter
 from lgm.terms.timeline import Timeline, conditional_draw
 from lgm.words import counted
+
+SIGNATURE = Signature(("t",))
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class AutoregressiveTerm:
     """AR(1) effects with marginal standard deviation ``sd`` and lag-one correlation ``rho``; times may have gaps."""
 
     label: str
-    piece: Piece
+    piece: Expression
     timeline: Timeline
     z: sp.csc_array
     block: Block
@@ -72,7 +74,7 @@ class AutoregressiveTerm:
         return draw
 
 
-def _whole(scope: Scope, piece: Piece, label: str) -> FloatArray:
+def _whole(scope: Scope, piece: Expression, label: str) -> FloatArray:
     values = scope.numbers(piece, f"the time of {label}")
     odd = np.flatnonzero(values != np.round(values))
     if odd.size:
@@ -85,7 +87,7 @@ def _whole(scope: Scope, piece: Piece, label: str) -> FloatArray:
 
 def build(call: Call, scope: Scope, label: str) -> AutoregressiveTerm:
     """Read ``ar1(t)`` against the data."""
-    piece = arguments(call, scope, ("t",))["t"]
+    piece = arguments(call, scope, SIGNATURE)["t"]
     timeline = Timeline.of(_whole(scope, piece, label))
     if timeline.n < 2:
         raise DataError(f"{label} needs at least 2 distinct times, `{piece.text}` has {timeline.n}.")

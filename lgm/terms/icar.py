@@ -11,12 +11,14 @@ from lgm.arrays import FloatArray, IntArray
 from lgm.data.graph import Graph, as_graph
 from lgm.data.scope import Scope
 from lgm.errors import DataError
-from lgm.formula.parse import Call
-from lgm.formula.tokens import Piece
+from lgm.formula.python import Expression
+from lgm.formula.sides import Call
 from lgm.precision.icar import icar
 from lgm.terms.block import Block
-from lgm.terms.term import Encoded, Variable, arguments, one_hot, sd_parameter
+from lgm.terms.term import Encoded, Signature, Variable, arguments, one_hot, sd_parameter
 from lgm.words import counted
+
+SIGNATURE = Signature(("region",), others=("graph",))
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ class ArealTerm:
     """
 
     label: str
-    piece: Piece
+    piece: Expression
     graph: Graph
     z: sp.csc_array
     block: Block
@@ -60,7 +62,7 @@ class ArealTerm:
         return Encoded(one_hot(_codes(scope, self.piece, self.graph, self.label), self.graph.n))
 
 
-def _codes(scope: Scope, piece: Piece, graph: Graph, label: str) -> IntArray:
+def _codes(scope: Scope, piece: Expression, graph: Graph, label: str) -> IntArray:
     column = scope.column(piece, f"the region of {label}")
     try:
         return graph.index(column.tolist())
@@ -70,7 +72,7 @@ def _codes(scope: Scope, piece: Piece, graph: Graph, label: str) -> IntArray:
 
 def build(call: Call, scope: Scope, label: str) -> ArealTerm:
     """Read ``icar(region, graph)`` against the data; the graph in any form that `lgm.graph` takes."""
-    given = arguments(call, scope, ("region", "graph"))
+    given = arguments(call, scope, SIGNATURE)
     value = scope.value(given["graph"])
     try:
         graph = as_graph(value)
