@@ -108,7 +108,7 @@ class Expression:
             # On whole numbers Python computes it, and so a power as R writes it would be a wrong number.
             if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitXor):
                 raise Problem("Inside a call or braces `^` is Python's exclusive or.", read.span_of(node), _POWER)
-        return cls(read.text_of(read.tree), token.span, read.tree, code)
+        return cls(read.text_of(read.tree), token.span, _without_braces(read.tree), code)
 
     @classmethod
     def column(cls, name: str, span: Span = _NOWHERE) -> Expression:
@@ -134,7 +134,7 @@ class Expression:
 
     def part(self, node: ast.expr) -> Expression:
         """An expression inside of it."""
-        return Expression(self.text_of(node), self.span_of(node), node, self._code)
+        return Expression(self.text_of(node), self.span_of(node), _without_braces(node), self._code)
 
     def nodes(self) -> Iterator[ast.expr]:
         """All expressions inside of it, outer ones first."""
@@ -167,3 +167,8 @@ class Expression:
         """What was typed of a node."""
         stop = self._code.offset(node.end_lineno or 1, node.end_col_offset or 0)
         return Span(self._code.offset(node.lineno, node.col_offset), stop)
+
+
+def _without_braces(node: ast.expr) -> ast.expr:
+    """What stands in braces, which Python takes for a set; inside a call they may hold an expression together too."""
+    return node.elts[0] if isinstance(node, ast.Set) and len(node.elts) == 1 else node
