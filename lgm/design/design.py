@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from formulaic import Formula as Formulaic
 
 from lgm.arrays import FloatArray
-from lgm.data.expression import Expression, Names
-from lgm.data.model_matrix import expression, factors
-from lgm.data.scope import Scope, pieces
+from lgm.data.expression import Names, names_of
+from lgm.data.scope import Scope
 from lgm.data.table import Rows, Table, kind_of, per_row, read_weights, settled, usable_rows
 from lgm.design import predictor as predictors
 from lgm.design.predictor import NewRows, Predictor
 from lgm.errors import DataError
 from lgm.families.family import Family
-from lgm.formula.parse import Formula
+from lgm.formula.python import Expression
+from lgm.formula.sides import Formula
 from lgm.formula.tokens import without_backticks
 from lgm.parameter import Parameter
 from lgm.terms import TERMS
@@ -127,12 +126,13 @@ def build(formula: Formula, data: Any, family: Family, env: Mapping[str, Any], w
         Each says what was found, where, and what is accepted.
     """
     _check_formula(formula)
+    side = formula.sides[family.predictors[0]]
     scope, rows, w = _rows(formula, Table.of(data), env, weights, missing)
-    y, offset = _response(scope, rows.observed), predictors.offset_of(scope)
+    y, offset = _response(scope, rows.observed), predictors.offset_of(side, scope)
     free = y - offset[rows.observed]
-    family.check(free, f"`{formula.response.text}`" + (" less its offset" if formula.offsets else ""))
+    family.check(free, f"`{formula.response.text}`" + (" less its offset" if side.offsets else ""))
     yardstick = family.scale_of(free)
-    predictor = predictors.build(scope, rows.observed, offset, yardstick)
+    predictor = predictors.build(side, scope, rows.observed, offset, yardstick)
     own = family.parameters(yardstick, w[rows.observed])
     built = Design(formula, family, scope, rows, y, w, predictor, own)
     _require_distinct_names(built)
@@ -159,7 +159,7 @@ def _require_distinct_names(design: Design) -> None:
     if twice:
         raise design.formula.error(
             f"`{twice[0]}` would be the name of two parameters of this model.",
-            design.formula.find(twice[0]),
+            next((span for each in design.predictor.side.expressions if (span := each.find(twice[0]))), None),
             f"predictors with other names than the parameters ({', '.join(design.theta_names)}); rename the column.",
         )
 
@@ -169,9 +169,8 @@ def numbers_as_text(design: Design) -> list[tuple[str, int, str]]:
 
     Text is a factor. That is fine for codes, whole numbers of which each is in several rows.
     """
-    formula, found = design.formula, []
-    sides = [Formulaic(formula.fixed), *(Formulaic(bar.effects.text) for bar in formula.bars)]
-    for name in dict.fromkeys(factor.expr for side in sides for factor in factors(side)):
+    found = []
+    for name in dict.fromkeys(name for effects in design.formula.mu.effects for name in effects.factors):
         column = design.scope.frame.get(name)
         if column is None or kind_of(column) != "text":
             continue
@@ -184,13 +183,11 @@ def numbers_as_text(design: Design) -> list[tuple[str, int, str]]:
 
 
 def _check_formula(formula: Formula) -> None:
-    if formula.has_wildcard:
-        raise formula.error("`.` is not available.", formula.find("."), "the columns by name.")
+    if formula.mu.fixed.wildcard:
+        raise formula.error("`.` is not available.", formula.mu.fixed.wildcard, "the columns by name.")
     response = formula.response.text
-    used = [(factor.expr, formula.fixed_span) for factor in factors(Formulaic(formula.fixed))]
-    for bar in formula.bars:
-        used += [(factor.expr, bar.effects.span) for factor in factors(Formulaic(bar.effects.text))]
-    used += [(piece.text, piece.span) for piece in pieces(formula)]
+    used = [(name, effects.span) for effects in formula.mu.effects for name in effects.factors]
+    used += [(piece.text, piece.span) for piece in formula.mu.pieces]
     for text, span in used:
         if without_backticks(text) == without_backticks(response):
             message = f"The response `{without_backticks(response)}` is among the predictors too."
@@ -201,8 +198,8 @@ def _rows(
     formula: Formula, table: Table, env: Mapping[str, Any], weights: Any, missing: str
 ) -> tuple[Scope, Rows, FloatArray]:
     """The rows in use, with the columns that the formula names, and their weights."""
-    predictors = _names(_predictors(formula), table.names, env)
-    response = _names([Expression.of(formula.response.text)], table.names, env)
+    predictors = _names(formula.mu.expressions, table.names, env)
+    response = _names([formula.response], table.names, env)
     wanted = {*predictors.columns, *response.columns}
     frame = table.select({*wanted, weights} if isinstance(weights, str) else wanted)
     outside = {}
@@ -221,7 +218,7 @@ def _rows(
 def _new_scope(design: Design, data: Any) -> Scope:
     table = Table.of(data, "new_data")
     scope = design.scope
-    needed = _names(_predictors(design.formula), scope.frame.columns, scope.env).columns
+    needed = _names(design.formula.mu.expressions, scope.frame.columns, scope.env).columns
     absent = [name for name in needed if name not in table.names]
     if absent:
         raise DataError(f"new_data lacks the column(s) {listed(absent)}. It has: {listed(table.names)}.")
@@ -235,17 +232,8 @@ def _new_scope(design: Design, data: Any) -> Scope:
     return replace(scope.on(settled(frame)), columns=table.names)
 
 
-def _predictors(formula: Formula) -> list[Expression]:
-    """Everything on the right-hand side."""
-    sides = [Formulaic(formula.fixed), *(Formulaic(bar.effects.text) for bar in formula.bars)]
-    return [
-        *(expression(factor) for side in sides for factor in factors(side)),
-        *(Expression.of(piece.text) for piece in pieces(formula)),
-    ]
-
-
-def _names(expressions: Sequence[Expression], columns: Collection[str], env: Mapping[str, Any]) -> Names:
-    found = [each.names(columns, env) for each in expressions]
+def _names(expressions: Iterable[Expression], columns: Collection[str], env: Mapping[str, Any]) -> Names:
+    found = [names_of(each, columns, env) for each in expressions]
     return Names(
         tuple(dict.fromkeys(name for names in found for name in names.columns)),
         tuple(dict.fromkeys(name for names in found for name in names.others)),
@@ -264,10 +252,7 @@ def _response(scope: Scope, observed: npt.NDArray[np.bool_]) -> FloatArray:
 
 def names_used(design: Design, env: Mapping[str, Any]) -> list[str]:
     """Names of the formula that ``env`` has to provide: all but columns, formulaic's functions and Python's."""
-    formula = design.formula
-    sides = [Formulaic(source) for source in (formula.fixed, *(bar.effects.text for bar in formula.bars))]
-    used = [expression(factor) for side in sides for factor in factors(side)]
-    used += [Expression.of(piece.text) for piece in (formula.response, *pieces(formula))]
+    used = (design.formula.response, *design.formula.mu.expressions)
     columns = design.scope.frame.columns  # arrays of the scope with one value per row are among them
-    found = [each.names(columns, env) for each in used]
+    found = [names_of(each, columns, env) for each in used]
     return [name for names in found for name in (*names.others, *names.functions) if name in env]

@@ -10,16 +10,15 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import scipy.sparse as sp
-from formulaic import Formula as Formulaic
 from formulaic import ModelSpec
 
 from lgm.arrays import FloatArray, IntArray
-from lgm.data.model_matrix import factors, full_column, materialise
+from lgm.data.model_matrix import full_column, materialise
 from lgm.data.scope import Scope
 from lgm.data.table import is_number
 from lgm.design.fixed_effects import adds, require_full_rank
 from lgm.errors import IdentifiabilityError
-from lgm.formula.parse import Formula
+from lgm.formula.sides import RightHandSide
 from lgm.terms import TERMS, group
 from lgm.terms.block import Block
 from lgm.terms.term import Encoded, Term, Variable
@@ -32,6 +31,8 @@ class Predictor:
 
     Parameters
     ----------
+    side : RightHandSide
+        Of the formula.
     X : sparse array (n, p)
         Fixed effects, null-space columns of terms included.
     Z : sparse array (n, q)
@@ -47,6 +48,7 @@ class Predictor:
         Fixed columns that come from the null spaces of terms (the last ones of X).
     """
 
+    side: RightHandSide
     X: sp.csc_array
     Z: sp.csc_array
     offset: FloatArray
@@ -129,11 +131,14 @@ class NewRows:
     offset: FloatArray
 
 
-def build(scope: Scope, observed: npt.NDArray[np.bool_], offset: FloatArray, yardstick: float) -> Predictor:
+def build(
+    side: RightHandSide, scope: Scope, observed: npt.NDArray[np.bool_], offset: FloatArray, yardstick: float
+) -> Predictor:
     """Evaluate a right-hand side.
 
     Parameters
     ----------
+    side : RightHandSide
     scope : Scope
         All rows in use.
     observed : bool array
@@ -143,18 +148,19 @@ def build(scope: Scope, observed: npt.NDArray[np.bool_], offset: FloatArray, yar
     yardstick : float
         The scale of default priors, in units of the linear predictor.
     """
-    formula, seen = scope.formula, np.flatnonzero(observed)
-    spec, x, names = materialise(Formulaic(formula.fixed), scope, formula.fixed_span)
-    if not (names or formula.bars or formula.calls):
+    seen = np.flatnonzero(observed)
+    spec, x, names = materialise(side.fixed, scope)
+    if not (names or side.bars or side.calls):
         accepted = "an intercept, `y ~ 1`, a predictor, or a term such as `(1 | g)`."
-        raise formula.error("Without an intercept nothing is left to estimate.", formula.fixed_span, accepted)
+        raise scope.formula.error("Without an intercept nothing is left to estimate.", side.fixed.span, accepted)
     intercept = names.index("Intercept") if "Intercept" in names else None
-    _require_observed_levels(scope, observed)
+    _require_observed_levels(side, scope, observed)
     require_full_rank(sp.csc_array(x[seen]), names, intercept)
-    terms = _terms(formula, scope, yardstick)
+    terms = _terms(side, scope, yardstick)
     whole, null_names = _with_null_columns(x, terms, seen, intercept)
     z = sp.hstack([sp.csc_array((scope.n, 0)), *(term.z for term in terms)], format="csc")
     return Predictor(
+        side=side,
         X=sp.csc_array(whole[seen]),
         Z=sp.csc_array(z[seen]),
         offset=offset[seen],
@@ -174,47 +180,47 @@ def encode(predictor: Predictor, scope: Scope) -> NewRows:
     DataError
         For levels of fixed factors that the fit does not have.
     """
-    _, x, _ = materialise(predictor.spec, scope, scope.formula.fixed_span)
+    _, x, _ = materialise(predictor.side.fixed, scope, spec=predictor.spec)
     encoded = tuple(term.encode(scope) for term in predictor.terms)
     nulls = {name: values for e in encoded for name, values in e.null.items()}
     extra = [full_column(nulls[name]) for name in predictor.null_names]
     columns = sp.csc_array(sp.hstack([x, *extra], format="csc"))
-    return NewRows(scope.frame.index, columns, encoded, offset_of(scope))
+    return NewRows(scope.frame.index, columns, encoded, offset_of(predictor.side, scope))
 
 
-def offset_of(scope: Scope) -> FloatArray:
+def offset_of(side: RightHandSide, scope: Scope) -> FloatArray:
     """Sum of the offsets, one number per row."""
-    return sum((scope.numbers(piece, "the offset") for piece in scope.formula.offsets), np.zeros(scope.n))
+    return sum((scope.numbers(piece, "the offset") for piece in side.offsets), np.zeros(scope.n))
 
 
-def _require_observed_levels(scope: Scope, observed: npt.NDArray[np.bool_]) -> None:
+def _require_observed_levels(side: RightHandSide, scope: Scope, observed: npt.NDArray[np.bool_]) -> None:
     """Every level of a fixed factor needs a response, or nothing is known about it."""
     if observed.all():
         return
-    for factor in factors(Formulaic(scope.formula.fixed)):
-        column = scope.frame.get(factor.expr)
+    for name in side.fixed.factors:
+        column = scope.frame.get(name)
         if column is not None and not is_number(column):
             lost = set(column.unique()) - set(column[observed].unique())
             if lost:
                 raise IdentifiabilityError(
-                    f"no row with level {listed(sorted(map(str, lost)), 5)} of `{factor.expr}` has a response, so "
-                    f"nothing is known about it. Remove these rows, or use a group effect, (1 | {factor.expr})."
+                    f"no row with level {listed(sorted(map(str, lost)), 5)} of `{name}` has a response, so "
+                    f"nothing is known about it. Remove these rows, or use a group effect, (1 | {name})."
                 )
 
 
-def _terms(formula: Formula, scope: Scope, yardstick: float) -> list[Term]:
+def _terms(side: RightHandSide, scope: Scope, yardstick: float) -> list[Term]:
     """Bars and calls in the order of the source; a call's label shows its options only where two would collide."""
-    labels = Counter(call.label for call in formula.calls)
-    built: list[tuple[int, Term]] = [(bar.span.start, group.build(bar, scope, yardstick)) for bar in formula.bars]
-    for call in formula.calls:
-        label = call.label if labels[call.label] == 1 else call.text
-        built.append((call.span.start, TERMS[call.name](call, scope, label, yardstick)))
+    built: list[tuple[int, Term]] = [(bar.span.start, group.build(bar, scope, yardstick)) for bar in side.bars]
+    labels = [TERMS[call.name].signature.label(call) for call in side.calls]
+    for call, label in zip(side.calls, labels, strict=True):
+        label = label if labels.count(label) == 1 else call.text
+        built.append((call.span.start, TERMS[call.name].build(call, scope, label, yardstick)))
     terms = [term for _, term in sorted(built, key=lambda pair: pair[0])]
     names = Counter(variable.name for term in terms for variable in term.variables)
     repeated = [name for name, count in names.items() if count > 1]
     if repeated:
-        spans = [bar.span for bar in formula.bars if repeated[0].endswith(f"|{bar.group_name}")]
-        raise formula.error(
+        spans = [bar.span for bar in side.bars if repeated[0].endswith(f"|{bar.group_name}")]
+        raise scope.formula.error(
             f"The effect `{repeated[0]}` is in two terms; each effect may stand once.",
             spans[-1] if spans else None,
             "(1 + x | g), or (1 | g) + (0 + x | g) without a correlation.",

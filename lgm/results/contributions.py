@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from lgm.arrays import FloatArray
+from lgm.formula.python import Expression
 
 if TYPE_CHECKING:
     from lgm.results.fit import Fit
@@ -56,7 +57,7 @@ def of(fit: Fit, j: int) -> Curve:
     at = d.scope.numbers(piece, f"the variable of {term.label}")[d.rows.observed]
     x = np.linspace(at.min(), at.max(), _GRID) if view.points is None else view.points
     # the term over a plain column in place of its expression, such as log(x)
-    found = replace(term, piece=replace(piece, text="x")).encode(d.scope.on(pd.DataFrame({"x": x})))
+    found = replace(term, piece=Expression.column("x")).encode(d.scope.on(pd.DataFrame({"x": x})))
     place = d.predictor.term_slices()[j]
     own = np.arange(d.p + place.start, d.p + place.stop)
     lines = [name for name in term.null if name in d.predictor.null_names]

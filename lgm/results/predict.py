@@ -89,7 +89,7 @@ def _table(d: Design, new_data: Any, include_group_specific: bool) -> pd.DataFra
     """New data as pandas; at the population level groups need not be there, so any level of the fit stands in."""
     frame = to_pandas(new_data, "new_data")
     if not include_group_specific:
-        grouping = {name for bar in d.formula.bars for piece in bar.group for name in names_in(piece.text)}
+        grouping = {name for bar in d.formula.mu.bars for factor in bar.group for name in names_in(factor)}
         known = d.scope.frame
         for name in sorted(grouping & set(known.columns) - set(frame.columns)):
             frame[name] = pd.Series(known[name].iloc[[0] * len(frame)].array, index=frame.index)

@@ -13,16 +13,18 @@ import scipy.sparse as sp
 from lgm.arrays import FloatArray
 from lgm.data.scope import Scope
 from lgm.errors import DataError
-from lgm.formula.parse import Call
-from lgm.formula.tokens import Piece
+from lgm.formula.python import Expression
+from lgm.formula.sides import Call
 from lgm.parameter import AUTOCORRELATION, one, standard_deviation
 from lgm.precision.ar import Ar1
 from lgm.priors import pc_corr
 from lgm.terms.block import Block
-from lgm.terms.term import Draw, Encoded, Novel, Term, Variable, arguments, one_hot
+from lgm.terms.term import Draw, Encoded, Novel, Signature, Term, Variable, arguments, one_hot
 from lgm.terms.timeline import Timeline, conditional_draw
 from lgm.terms.view import Curve, View
 from lgm.words import counted
+
+SIGNATURE = Signature(("t",))
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ class AutoregressiveTerm(Term):
     """AR(1) effects with marginal standard deviation ``sd`` and lag-one correlation ``rho``; times may have gaps."""
 
     label: str
-    piece: Piece
+    piece: Expression
     timeline: Timeline
     z: sp.csc_array
     block: Block
@@ -74,7 +76,7 @@ class AutoregressiveTerm(Term):
         return draw
 
 
-def _whole(scope: Scope, piece: Piece, label: str) -> FloatArray:
+def _whole(scope: Scope, piece: Expression, label: str) -> FloatArray:
     values = scope.numbers(piece, f"the time of {label}")
     odd = np.flatnonzero(values != np.round(values))
     if odd.size:
@@ -87,7 +89,7 @@ def _whole(scope: Scope, piece: Piece, label: str) -> FloatArray:
 
 def build(call: Call, scope: Scope, label: str, yardstick: float) -> AutoregressiveTerm:
     """Read ``ar1(t)`` against the data."""
-    piece = arguments(call, scope, ("t",))["t"]
+    piece = arguments(call, scope, SIGNATURE)["t"]
     values = _whole(scope, piece, label)
     timeline = Timeline.of(values)
     if timeline.n < 2:

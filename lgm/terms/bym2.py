@@ -9,16 +9,18 @@ import scipy.sparse as sp
 
 from lgm.data.graph import Graph
 from lgm.data.scope import Scope
-from lgm.formula.parse import Call
-from lgm.formula.tokens import Piece
+from lgm.formula.python import Expression
+from lgm.formula.sides import Call
 from lgm.parameter import PROPORTION, Parameter, standard_deviation
 from lgm.precision import bym2
 from lgm.precision.icar import icar
 from lgm.priors import pc_phi
 from lgm.terms.block import Block
 from lgm.terms.icar import graph_in_words, read_graph, region_codes, region_labels
-from lgm.terms.term import Encoded, Independent, Term, Variable, arguments, one_hot
+from lgm.terms.term import Encoded, Independent, Signature, Term, Variable, arguments, one_hot
 from lgm.terms.view import Map, View
+
+SIGNATURE = Signature(("region",), others=("graph",))
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class MixedArealTerm(Term):
     """
 
     label: str
-    piece: Piece
+    piece: Expression
     graph: Graph
     z: sp.csc_array
     block: Block
@@ -66,7 +68,7 @@ class MixedArealTerm(Term):
         return Encoded(_columns(scope, self.piece, self.graph, self.label))
 
 
-def _columns(scope: Scope, piece: Piece, graph: Graph, label: str) -> sp.csc_array:
+def _columns(scope: Scope, piece: Expression, graph: Graph, label: str) -> sp.csc_array:
     """Each row has both parts of its region."""
     one = one_hot(region_codes(scope, piece, graph, label), graph.n)
     return sp.csc_array(sp.hstack([one, one], format="csc"))
@@ -74,7 +76,7 @@ def _columns(scope: Scope, piece: Piece, graph: Graph, label: str) -> sp.csc_arr
 
 def build(call: Call, scope: Scope, label: str, yardstick: float) -> MixedArealTerm:
     """Read ``bym2(region, graph)`` against the data; the graph in any form that `lgm.graph` takes."""
-    given = arguments(call, scope, ("region", "graph"))
+    given = arguments(call, scope, SIGNATURE)
     graph = read_graph(scope, given["graph"], label)
     z = _columns(scope, given["region"], graph, label)
     structure = icar(graph.edges, graph.components)

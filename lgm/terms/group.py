@@ -7,14 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse as sp
-from formulaic import Formula as Formulaic
 from formulaic import ModelSpec
 
 from lgm.arrays import FloatArray, IntArray
 from lgm.data.model_matrix import materialise
 from lgm.data.scope import Scope
 from lgm.errors import DataError, IdentifiabilityError
-from lgm.formula.parse import Bar
+from lgm.formula.sides import Bar
 from lgm.parameter import Parameter, correlations, standard_deviation
 from lgm.precision.correlated import Correlated
 from lgm.precision.iid import Iid
@@ -87,7 +86,7 @@ class GroupTerm(Term):
     def encode(self, scope: Scope) -> Encoded:
         """Columns at other rows; unknown levels get effects of their own."""
         what = f"The part before the bar of {self.bar.text}"
-        columns = materialise(self.spec, scope, self.bar.effects.span, what)[1]
+        columns = materialise(self.bar.effects, scope, what, self.spec)[1]
         known, new, labels = self.grouping.codes(scope)
         z = _spread(columns, known, self.grouping.n)
         if not labels.size:
@@ -135,7 +134,7 @@ def build(bar: Bar, scope: Scope, yardstick: float) -> GroupTerm:
             f"needs at least two. Remove the term, or use another grouping."
         )
     what = f"The part before the bar of {bar.text}"
-    spec, columns, names = materialise(Formulaic(bar.effects.text), scope, bar.effects.span, what)
+    spec, columns, names = materialise(bar.effects, scope, what)
     q = len(names)
     empty = [name for k, name in enumerate(names) if not np.any(columns[:, [k]].data)]
     if empty:

@@ -12,14 +12,16 @@ from lgm.arrays import IntArray
 from lgm.data.graph import Graph, as_graph
 from lgm.data.scope import Scope
 from lgm.errors import DataError
-from lgm.formula.parse import Call
-from lgm.formula.tokens import Piece
+from lgm.formula.python import Expression
+from lgm.formula.sides import Call
 from lgm.parameter import standard_deviation
 from lgm.precision.icar import icar
 from lgm.terms.block import Block
-from lgm.terms.term import Encoded, Term, Variable, arguments, one_hot
+from lgm.terms.term import Encoded, Signature, Term, Variable, arguments, one_hot
 from lgm.terms.view import Map, View
 from lgm.words import counted
+
+SIGNATURE = Signature(("region",), others=("graph",))
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class ArealTerm(Term):
     """
 
     label: str
-    piece: Piece
+    piece: Expression
     graph: Graph
     z: sp.csc_array
     block: Block
@@ -70,7 +72,7 @@ def graph_in_words(graph: Graph) -> str:
     return f"{graph.n} regions, {counted(len(graph.edges), 'edge')}, {components}{islands}"
 
 
-def region_codes(scope: Scope, piece: Piece, graph: Graph, label: str) -> IntArray:
+def region_codes(scope: Scope, piece: Expression, graph: Graph, label: str) -> IntArray:
     """Node of each row.
 
     Raises
@@ -85,7 +87,7 @@ def region_codes(scope: Scope, piece: Piece, graph: Graph, label: str) -> IntArr
         raise DataError(f"{label}: {error}.") from None
 
 
-def read_graph(scope: Scope, piece: Piece, label: str) -> Graph:
+def read_graph(scope: Scope, piece: Expression, label: str) -> Graph:
     """The graph that an argument stands for, in any form that `lgm.graph` takes."""
     try:
         return as_graph(scope.value(piece))
@@ -95,7 +97,7 @@ def read_graph(scope: Scope, piece: Piece, label: str) -> Graph:
 
 def build(call: Call, scope: Scope, label: str, yardstick: float) -> ArealTerm:
     """Read ``icar(region, graph)`` against the data."""
-    given = arguments(call, scope, ("region", "graph"))
+    given = arguments(call, scope, SIGNATURE)
     graph = read_graph(scope, given["graph"], label)
     codes = region_codes(scope, given["region"], graph, label)
     structure = icar(graph.edges, graph.components)

@@ -11,15 +11,17 @@ import scipy.sparse as sp
 from lgm.arrays import FloatArray
 from lgm.data.scope import Scope
 from lgm.errors import DataError
-from lgm.formula.parse import Call
-from lgm.formula.tokens import Piece
+from lgm.formula.python import Expression
+from lgm.formula.sides import Call
 from lgm.parameter import standard_deviation
 from lgm.precision.seasonal import contrasts, seasonal
 from lgm.terms.block import Block
-from lgm.terms.term import Draw, Encoded, Novel, Term, Variable, arguments, one_hot
+from lgm.terms.term import Draw, Encoded, Novel, Signature, Term, Variable, arguments, one_hot
 from lgm.terms.timeline import Timeline, conditional_draw
 from lgm.terms.view import Curve, View
 from lgm.words import counted
+
+SIGNATURE = Signature(("t",), others=("period",))
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class SeasonalTerm(Term):
     """
 
     label: str
-    piece: Piece
+    piece: Expression
     period: int
     timeline: Timeline
     z: sp.csc_array
@@ -89,7 +91,7 @@ class SeasonalTerm(Term):
         return draw
 
 
-def _whole(scope: Scope, piece: Piece, label: str) -> FloatArray:
+def _whole(scope: Scope, piece: Expression, label: str) -> FloatArray:
     values = scope.numbers(piece, f"the time of {label}")
     odd = np.flatnonzero(values != np.round(values))
     if odd.size:
@@ -115,7 +117,7 @@ def build(call: Call, scope: Scope, label: str, yardstick: float) -> SeasonalTer
     FormulaError
         If the period is not a whole number of at least 2.
     """
-    given = arguments(call, scope, ("t", "period"))
+    given = arguments(call, scope, SIGNATURE)
     piece, values = given["t"], _whole(scope, given["t"], label)
     period = scope.value(given["period"])
     if isinstance(period, bool) or not isinstance(period, (int, np.integer)) or period < 2:

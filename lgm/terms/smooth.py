@@ -10,16 +10,17 @@ import scipy.sparse as sp
 
 from lgm.arrays import FloatArray
 from lgm.data.scope import Scope, option
-from lgm.formula.parse import Call
-from lgm.formula.tokens import Piece
+from lgm.formula.python import Expression
+from lgm.formula.sides import Call
 from lgm.parameter import standard_deviation
 from lgm.precision.iid import Iid
 from lgm.terms import splines
 from lgm.terms.block import Block
-from lgm.terms.term import Encoded, Term, Variable, arguments
+from lgm.terms.term import Encoded, Signature, Term, Variable, arguments
 from lgm.terms.view import Curve, View
 from lgm.words import counted
 
+SIGNATURE = Signature(("x",), options=("bs", "k"))
 DEFAULT_K = 10
 KINDS = ("tp", "cr", "ps")
 
@@ -34,7 +35,7 @@ class SmoothTerm(Term):
     """
 
     label: str
-    piece: Piece
+    piece: Expression
     basis: splines.Basis
     z: sp.csc_array
     block: Block
@@ -74,7 +75,7 @@ class SmoothTerm(Term):
 
 def build(call: Call, scope: Scope, label: str, yardstick: float) -> SmoothTerm:
     """Read ``s(x, bs=..., k=...)`` against the data."""
-    given = arguments(call, scope, ("x",), ("bs", "k"))
+    given = arguments(call, scope, SIGNATURE)
     kind = option(scope, given["bs"], "bs", KINDS) if "bs" in given else "tp"
     x = scope.numbers(given["x"], f"the variable of {label}")
     k = _dimension(scope, given["k"]) if "k" in given else DEFAULT_K
@@ -85,7 +86,7 @@ def build(call: Call, scope: Scope, label: str, yardstick: float) -> SmoothTerm:
     return SmoothTerm(label, given["x"], basis, z, block, {f"{label}[linear]": x})
 
 
-def _dimension(scope: Scope, piece: Piece) -> int:
+def _dimension(scope: Scope, piece: Expression) -> int:
     value = scope.value(piece)
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
         raise scope.formula.error(

@@ -12,8 +12,8 @@ import scipy.sparse as sp
 
 from lgm.arrays import FloatArray, IntArray
 from lgm.data.scope import Scope
-from lgm.formula.parse import Call
-from lgm.formula.tokens import Piece, Span
+from lgm.formula.python import Expression
+from lgm.formula.sides import Call
 from lgm.terms.block import Block
 from lgm.terms.view import Levels, View
 from lgm.words import suggest
@@ -180,9 +180,60 @@ def one_hot(codes: IntArray, n: int) -> sp.csc_array:
     return sp.csc_array((np.ones(rows.size), (rows, codes[rows])), shape=(codes.size, n))
 
 
-def arguments(
-    call: Call, scope: Scope, positional: tuple[str, ...], keywords: tuple[str, ...] = ()
-) -> dict[str, Piece]:
+@dataclass(frozen=True)
+class Signature:
+    """How a term is called, and what of a call its name shows.
+
+    Parameters
+    ----------
+    variables : tuple of str
+        Arguments that show in the name of the term, such as the ``x`` of ``s(x)``; by position or by keyword.
+    others : tuple of str
+        Further arguments that need no keyword and do not show, such as the graph of a map.
+    options : tuple of str
+        Arguments by keyword that do not show.
+    shown : tuple of str
+        Arguments by keyword that show where they are given, because they make another term of it.
+    """
+
+    variables: tuple[str, ...]
+    others: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
+    shown: tuple[str, ...] = ()
+
+    @property
+    def positional(self) -> tuple[str, ...]:
+        """Arguments that need no keyword, in their order."""
+        return (*self.variables, *self.others)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All arguments."""
+        return (*self.positional, *self.options, *self.shown)
+
+    def given(self, call: Call) -> dict[str, Expression]:
+        """Arguments of a call by name; `arguments` is the one that checks them."""
+        keywords = {keyword.name: keyword.value for keyword in call.keywords}
+        return {**keywords, **dict(zip(self.positional, call.args, strict=False))}
+
+    def label(self, call: Call) -> str:
+        """The name of a term: its call without what does not matter to it.
+
+        Examples
+        --------
+        >>> from lgm.formula.parse import parse
+        >>> signature = Signature(("x",), options=("k",), shown=("by",))
+        >>> [signature.label(call) for call in parse("y ~ s(x, k=5) + s(k=5, x=log(z), by=f)", {"s"}).mu.calls]
+        ['s(x)', 's(log(z), by=f)']
+        """
+        given = self.given(call)
+        variables = [given[name].text for name in self.variables if name in given]
+        shown = [f"{name}={given[name].text}" for name in self.shown if name in given]
+        first = [expression.text for expression in given.values()][:1]  # of a call that does not say what it is about
+        return f"{call.name}({', '.join([*variables, *shown] or first)})"
+
+
+def arguments(call: Call, scope: Scope, signature: Signature) -> dict[str, Expression]:
     """Match the arguments of a term call to its signature.
 
     Raises
@@ -190,29 +241,21 @@ def arguments(
     FormulaError
         For too many, missing, unknown or repeated arguments; the signature is part of the message.
     """
-    signature = f"`{call.name}({', '.join([*positional, *(f'{k}=...' for k in keywords)])})`"
-    names = (*positional, *keywords)
-    if len(call.args) > len(positional):
-        extra = call.args[len(positional)]
-        few = f"{len(positional)} argument{'s' if len(positional) > 1 else ''} without a keyword"
-        raise scope.formula.error(f"{call.name}() takes {few}.", extra.span, signature)
-    given = dict(zip(positional, call.args, strict=False))
-    for name, piece in call.keywords:
-        if name not in names:
-            hint = suggest(name, names)
-            span = _keyword_span(scope, name, piece)
-            raise scope.formula.error(f"{call.name}() has no argument `{name}`.{hint}", span, signature)
-        if name in given:
-            raise scope.formula.error(
-                f"{call.name}() gets `{name}` twice.", _keyword_span(scope, name, piece), signature
-            )
-        given[name] = piece
-    missing = [name for name in positional if name not in given]
+    keywords = [f"{name}=..." for name in (*signature.options, *signature.shown)]
+    accepted = f"`{call.name}({', '.join([*signature.positional, *keywords])})`"
+    positional = len(signature.positional)
+    if len(call.args) > positional:
+        few = f"{positional} argument{'s' if positional > 1 else ''} without a keyword"
+        raise scope.formula.error(f"{call.name}() takes {few}.", call.args[positional].span, accepted)
+    for keyword in call.keywords:
+        if keyword.name not in signature.names:
+            hint = suggest(keyword.name, signature.names)
+            message = f"{call.name}() has no argument `{keyword.name}`.{hint}"
+            raise scope.formula.error(message, keyword.span, accepted)
+        if keyword.name in signature.positional[: len(call.args)]:
+            raise scope.formula.error(f"{call.name}() gets `{keyword.name}` twice.", keyword.span, accepted)
+    given = signature.given(call)
+    missing = [name for name in signature.positional if name not in given]
     if missing:
-        raise scope.formula.error(f"{call.name}() needs `{missing[0]}`.", call.span, signature)
+        raise scope.formula.error(f"{call.name}() needs `{missing[0]}`.", call.span, accepted)
     return given
-
-
-def _keyword_span(scope: Scope, name: str, piece: Piece) -> Span:
-    """From the keyword to the end of its value."""
-    return Span(max(scope.formula.source.rfind(name, 0, piece.span.start), 0), piece.span.stop)

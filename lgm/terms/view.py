@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from lgm.arrays import FloatArray
 from lgm.data.graph import Graph
-from lgm.formula.tokens import Piece
+from lgm.formula.python import Expression
 
 
 @dataclass(frozen=True)
@@ -15,13 +15,13 @@ class Curve:
 
     Parameters
     ----------
-    variable : Piece
+    variable : Expression
         In the formula.
     points : float array, optional
         Where it is drawn: the values that a walk lives on; by default an even grid over the range of the data.
     """
 
-    variable: Piece
+    variable: Expression
     points: FloatArray | None = None
 
 

@@ -12,17 +12,18 @@ import scipy.sparse as sp
 from lgm.arrays import FloatArray
 from lgm.data.scope import Scope
 from lgm.errors import DataError
-from lgm.formula.parse import Call
-from lgm.formula.tokens import Piece
+from lgm.formula.python import Expression
+from lgm.formula.sides import Call
 from lgm.parameter import standard_deviation
 from lgm.precision import rw
 from lgm.precision.intrinsic import Structure
 from lgm.terms.block import Block
-from lgm.terms.term import Draw, Encoded, Novel, Term, Variable, arguments, one_hot
+from lgm.terms.term import Draw, Encoded, Novel, Signature, Term, Variable, arguments, one_hot
 from lgm.terms.timeline import Timeline, conditional_draw
 from lgm.terms.view import Curve, View
 from lgm.words import counted
 
+SIGNATURE = Signature(("t",))
 _STRUCTURES: dict[str, Callable[[npt.ArrayLike], Structure]] = {"rw1": rw.rw1, "rw2": rw.rw2}
 _FEWEST = {"rw1": 2, "rw2": 3}
 
@@ -38,7 +39,7 @@ class WalkTerm(Term):
 
     label: str
     order: str
-    piece: Piece
+    piece: Expression
     timeline: Timeline
     z: sp.csc_array
     block: Block
@@ -92,7 +93,7 @@ class WalkTerm(Term):
 
 def build(call: Call, scope: Scope, label: str, yardstick: float) -> WalkTerm:
     """Read ``rw1(t)`` or ``rw2(t)`` against the data."""
-    piece = arguments(call, scope, ("t",))["t"]
+    piece = arguments(call, scope, SIGNATURE)["t"]
     values = scope.numbers(piece, f"the variable of {label}")
     timeline = Timeline.of(values)
     if timeline.n < _FEWEST[call.name]:

@@ -24,7 +24,7 @@ N = 12
 
 def _grouping(group: str, frame: pd.DataFrame) -> tuple[Grouping, np.ndarray]:
     formula = parse(f"y ~ (1|{group})", set())
-    return Grouping.of(formula.bars[-1], Scope(formula, frame, {}))
+    return Grouping.of(formula.mu.bars[-1], Scope(formula, frame, {}))
 
 
 def _design(formula: str, **columns: Any) -> Design:

@@ -14,12 +14,13 @@ import lgm
 from lgm.data.scope import Scope
 from lgm.design.design import Design, encode
 from lgm.errors import FormulaError, LgmError
-from lgm.formula.parse import Call
+from lgm.formula.parse import parse
+from lgm.formula.sides import Call
 from lgm.parameter import standard_deviation
 from lgm.precision.iid import Iid
 from lgm.terms import TERMS, register_term, splines
 from lgm.terms.block import Block
-from lgm.terms.term import Encoded, Term, Variable, arguments, one_hot
+from lgm.terms.term import Encoded, Signature, Term, Variable, arguments, one_hot
 from lgm.terms.timeline import Timeline
 
 N = 30
@@ -107,6 +108,38 @@ def test_arguments_by_position_or_by_keyword() -> None:
     assert _design("s(x, k=-1)").terms[0].size == "tp basis, k=10"
 
 
+LABELS = {
+    "s(x, k=5)": "s(x)",
+    "s(k=5, x=log(x))": "s(log(x))",
+    "s(bs=kind, x=`my x`)": "s(`my x`)",
+    "icar(region, graph)": "icar(region)",
+    "icar(graph=graph, region=region)": "icar(region)",
+    "rw1(t)": "rw1(t)",
+    "ar1(t=t)": "ar1(t)",
+    "s()": "s()",
+}
+
+
+@pytest.mark.parametrize("text", LABELS)
+def test_the_name_of_a_term_is_read_from_its_arguments(text: str) -> None:
+    (call,) = parse(f"y ~ {text}", TERMS).mu.calls
+    assert TERMS[call.name].signature.label(call) == LABELS[text]
+
+
+def test_signatures() -> None:
+    both = Signature(("x", "z"), others=("graph",), options=("k",), shown=("by",))
+    calls = parse("y ~ te(x, z, g) + te(z=x, by=f, x=z, k=3, graph=g) + te(x)", {"te"}).mu.calls
+    assert [both.label(call) for call in calls] == ["te(x, z)", "te(z, x, by=f)", "te(x)"]
+    assert {name: each.text for name, each in both.given(calls[1]).items()} == {
+        "z": "x",
+        "by": "f",
+        "x": "z",
+        "k": "3",
+        "graph": "g",
+    }
+    assert Signature(("variable",)).label(parse("y ~ re(group=g)", {"re"}).mu.calls[0]) == "re(g)"
+
+
 # A term of a user's own: effects of levels, as (1|g) has them -------------------------------------------------------
 
 
@@ -134,7 +167,7 @@ class _Effects(Term):
 
 
 def _build(call: Call, scope: Scope, label: str, yardstick: float) -> _Effects:
-    column = scope.column(arguments(call, scope, ("group",))["group"], "the group")
+    column = scope.column(arguments(call, scope, Signature(("group",)))["group"], "the group")
     levels = sorted(column.unique())
     z = one_hot(pd.Index(levels).get_indexer(column), len(levels))
     block = Block(Iid(len(levels)), (standard_deviation(label, yardstick),))
@@ -162,7 +195,8 @@ def test_a_term_of_a_users_own() -> None:
         with pytest.raises(FormulaError, match="is part of a larger term"):
             lgm.model("y ~ x:re(g)", DATA)
         with pytest.raises(
-            FormulaError, match="the term `re` cannot be registered: lgm has ar1, icar, rw1, rw2, s, re and"
+            FormulaError,
+            match="the term `re` cannot be registered: lgm has ar1, bym2, icar, rw1, rw2, s, seasonal, re and",
         ):
             register_term("re", _build)
     finally:
@@ -172,8 +206,8 @@ def test_a_term_of_a_users_own() -> None:
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
-        ("s", "lgm has ar1, icar, rw1, rw2, s and offset already"),
-        ("offset", "lgm has ar1, icar, rw1, rw2, s and offset already"),
+        ("s", "lgm has ar1, bym2, icar, rw1, rw2, s, seasonal and offset already"),
+        ("offset", "lgm has ar1, bym2, icar, rw1, rw2, s, seasonal and offset already"),
         ("log", "`log` is a function of formulas"),
         ("poly", "`poly` is a function of formulas"),
         ("my term", "its name must be a Python name"),
