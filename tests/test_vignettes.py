@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from conftest import CHECKOUT
+from helpers import CHECKOUT
 
 README = (CHECKOUT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", README, flags=re.M | re.S)
