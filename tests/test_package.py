@@ -34,7 +34,7 @@ def test_type_information_is_shipped():
 def test_every_data_file_is_shipped():
     shipped = {str(path) for path in metadata.files(DISTRIBUTION) or []}
     expected = {"sleepstudy.csv", "InstEval.csv.gz", "columbus_adj.csv", "factors.json", "SOURCES.md"}
-    assert {f"lgm/_data/{name}" for name in expected} <= shipped
+    assert {f"lgm/_shipped/data/{name}" for name in expected} <= shipped
 
 
 @needs_wheel
