@@ -13,7 +13,8 @@ from formulaic import model_matrix
 
 import lgm
 from lgm import IdentifiabilityError
-from lgm.design.design import Design, encode
+from lgm.design.design import Design, build, encode
+from lgm.formula.parse import parse
 
 N = 60
 
@@ -463,10 +464,10 @@ def test_memory_grows_with_the_entries_not_with_rows_times_levels() -> None:
     rng = np.random.default_rng(0)
     n, levels = 100_000, 5_000
     data = pd.DataFrame({"y": rng.normal(size=n), "x": rng.normal(size=n), "g": rng.integers(0, levels, n).astype(str)})
-    parsed = lgm.formula.parse("y ~ x + (1 + x|g)", set())
-    lgm.design.build(parsed, data.iloc[:100], {}, None, "drop")
+    parsed = parse("y ~ x + (1 + x|g)", set())
+    build(parsed, data.iloc[:100], {}, None, "drop")
     tracemalloc.start()
-    design = lgm.design.build(parsed, data, {}, None, "drop")
+    design = build(parsed, data, {}, None, "drop")
     new = encode(design, data.iloc[: n // 2].assign(g=lambda d: np.where(d.index % 2 == 0, d["g"], d["g"] + "new")))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
@@ -480,9 +481,9 @@ def test_columns_that_are_not_used_are_not_copied() -> None:
     data = pd.DataFrame(
         {"y": np.arange(n) * 1.0, "x": np.sin(np.arange(n)), **{f"v{i}": np.ones(n) for i in range(200)}}
     )
-    parsed = lgm.formula.parse("y ~ x", set())
+    parsed = parse("y ~ x", set())
     tracemalloc.start()
-    design = lgm.design.build(parsed, data, {}, None, "drop")
+    design = build(parsed, data, {}, None, "drop")
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert list(design.scope.frame.columns) == ["y", "x"]

@@ -40,8 +40,8 @@ def digest(fit: lgm.Fit) -> str:
 
 def in_new_process(code: str) -> subprocess.CompletedProcess[str]:
     """Run code in another interpreter that finds the helpers of the tests."""
-    here = str(Path(__file__).parent)
-    code = f"import sys; sys.path.insert(0, {here!r})\n{code}"
+    here = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
+    code = f"import sys; sys.path[:0] = {here!r}\n{code}"
     command = [sys.executable, "-P", "-c", code]
     return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
 
