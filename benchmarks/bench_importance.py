@@ -53,7 +53,7 @@ def run(case: str, default_priors: bool, fits: int, quick: bool) -> dict[str, ob
     }
     start = time.perf_counter()
     draws = models.CASES[case].draws // (4 if quick else 1)
-    nuts = model.fit(draws=draws, warmup=models.CASES[case].warmup, seed=20250, progress=False)
+    nuts = model.fit(draws=draws, seed=20250, progress=False)
     nuts.summary()
     out["nuts"] = time.perf_counter() - start
     for name, ours in (("one", found[:1]), ("all", found)):
