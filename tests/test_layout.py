@@ -1,4 +1,6 @@
-"""Tests mirror the package file by file: lgm/a/b.py is tested by tests/a/test_b.py."""
+"""Tests mirror the package file by file: lgm/a/b.py is tested by tests/a/test_b.py. Checks are the same everywhere."""
+
+import re
 
 import pytest
 from helpers import CHECKOUT
@@ -49,3 +51,27 @@ def test_exceptions_are_still_needed() -> None:
     assert WITHOUT | MISSING <= set(_modules())
     written = {module for module in WITHOUT | MISSING if (CHECKOUT / "tests" / _mirror(module)).is_file()}
     assert not written, f"tests/test_layout.py names modules that have their tests: {sorted(written)}"
+
+
+def test_a_commit_is_checked_as_a_build_is() -> None:
+    hooks = re.findall(r"entry: (.*)", (CHECKOUT / ".pre-commit-config.yaml").read_text())
+    lint = re.search(r"^lint:.*\n((?:\t.*\n)+)", (CHECKOUT / "Makefile").read_text(), flags=re.M)
+    assert lint is not None
+    built = [re.sub(r"^\t\$\((BIN\)/|PY\) -m )", "", line) for line in lint[1].splitlines()]
+
+    def tool(command: str) -> tuple[str, ...]:
+        """A program and what it is to do, without how and where."""
+        words = [word for word in command.split() if not word.startswith(("-", "$", "."))]
+        return tuple(words)
+
+    assert sorted(map(tool, hooks)) == sorted(map(tool, built))
+
+
+def test_every_target_is_explained() -> None:
+    """`make help` lists what has two hashes after it."""
+    for name in ("Makefile", "kernel.mk"):
+        text = (CHECKOUT / name).read_text()
+        phony = " ".join(re.findall(r"^\.PHONY: (.*)", text, flags=re.M)).split()
+        explained = re.findall(r"^([a-z0-9-]+):.*## \S", text, flags=re.M)
+        assert set(phony) - {"arviz-tests"} == set(explained)
+        assert len(explained) == len(set(explained))

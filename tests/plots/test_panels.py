@@ -205,7 +205,7 @@ def test_a_curve_over_its_bands_and_partial_residuals(ax: Axes) -> None:
     np.testing.assert_array_equal(np.asarray(dots.get_offsets()), np.column_stack([c.at, c.residual]))
     for band, probability in ((wide, 0.9), (half, 0.5)):
         low, high = np.quantile(c.draws, [(1 - probability) / 2, (1 + probability) / 2], axis=0)
-        outline = band.get_paths()[0].vertices
+        outline = np.asarray(band.get_paths()[0].vertices)
         assert outline[:, 1].min() == pytest.approx(low.min()) and outline[:, 1].max() == pytest.approx(high.max())
     mean = max(ax.lines, key=lambda line: line.get_zorder())
     np.testing.assert_array_equal(np.asarray(mean.get_ydata()), c.mean)

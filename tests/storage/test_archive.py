@@ -8,6 +8,7 @@ import os
 import stat
 import zipfile
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 import jax
@@ -127,14 +128,14 @@ def test_what_cannot_come_back_is_refused(value: Any, message: str) -> None:
 
 def test_a_function_of_the_main_program_is_refused() -> None:
     """Another process has another main program."""
-    local = type(half)(half.__code__, globals(), "half")
+    local = FunctionType(half.__code__, globals(), "half")
     local.__module__, local.__qualname__ = "__main__", "half"
     with pytest.raises(lgm.LgmError, match="Put the function into a module"):
         Archive().pack(local, "it")
 
 
 def test_a_name_that_leads_to_another_object_is_no_home() -> None:
-    impostor = type(half)(half.__code__, globals(), "sqrt")
+    impostor = FunctionType(half.__code__, globals(), "sqrt")
     impostor.__module__, impostor.__qualname__ = "math", "sqrt"
     with pytest.raises(lgm.LgmError, match="`sqrt`, a function that another Python process cannot import"):
         Archive().pack(impostor, "it")
