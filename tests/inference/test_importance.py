@@ -58,7 +58,7 @@ def test_draws_are_from_the_density() -> None:
 )
 def test_evidence_equals_quadrature(name: str, formula: str, rate: None) -> None:
     ref = reference(name)
-    given = {
+    given: dict[str, object] = {
         "Intercept": priors.normal(
             ref["priors"]["fixed"]["(Intercept)"]["mean"], ref["priors"]["fixed"]["(Intercept)"]["sd"]
         )

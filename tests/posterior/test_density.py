@@ -342,7 +342,7 @@ def test_a_second_data_set_of_the_same_structure_compiles_nothing():
         with jax.enable_x64(True):
             value, _ = compiled(model.analysed.posterior, jnp.zeros(8))
         assert np.isfinite(value)
-    assert compiled._cache_size() == 1
+    assert compiled._cache_size() == 1  # type: ignore[attr-defined]
 
 
 def test_densities_add_up():

@@ -25,7 +25,7 @@ SLOW = ("penicillin", "huron", "columbus")  # to keep the ordinary run short
 
 @jax.jit
 def _conditional_means(post: density.Posterior, thetas: jax.Array) -> jax.Array:
-    nothing = jnp.zeros((post.dim + post.kappa.shape[0], 1))
+    nothing = jnp.zeros((post.n_normals, 1))
     return jax.lax.map(lambda theta: density.effects(post, theta, nothing).mean, thetas)
 
 
