@@ -6,6 +6,7 @@ themselves in a notebook, and ``figure.savefig(path)`` writes them.
 
 from __future__ import annotations
 
+import functools
 import io
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,13 +20,14 @@ from matplotlib import style  # noqa: TID253 - this module is itself read late
 from matplotlib.figure import Figure  # noqa: TID253
 
 from lgm.arrays import FloatArray
+from lgm.data.graph import Graph
 from lgm.design.predictor import Printed
 from lgm.errors import LgmError
 from lgm.plots import panels
 from lgm.priors import Lkj, Normal, Prior
 from lgm.results import contributions, tables
-from lgm.terms.term import Term, Variable
-from lgm.terms.view import Curve, Map
+from lgm.terms.term import Variable
+from lgm.terms.view import Curve, Levels, Map
 from lgm.words import suggest
 
 if TYPE_CHECKING:
@@ -115,22 +117,41 @@ def plot_term(fit: Fit, term: str, *, geometry: Any = None, residuals: bool = Tr
         return _fixed(fit, term)
     if len(owners) > 1:
         raise LgmError(f"{term!r} stands for several terms: {', '.join(owners)}. Name one of them.")
-    owner = found[0].term
-    if geometry is not None and not isinstance(owner.view, Map):
-        raise LgmError(f"geometry is for areal terms; {owner.label} is not one.")
-    if isinstance(owner.view, Curve):
-        return _curve(fit, fit.design.terms.index(owner), residuals)
-    return _levels(fit, owner, found, geometry)
+    return _draw(found[0].term.view, fit, found, geometry, residuals)
 
 
-def _curve(fit: Fit, j: int, residuals: bool) -> Figure:
-    curve = contributions.of(fit, j)
+@functools.singledispatch
+def _draw(view: Any, fit: Fit, found: list[Printed], geometry: Any, residuals: bool) -> Figure:
+    """A term as its view says; each kind of view has a function of its own."""
+    raise NotImplementedError(f"{found[0].term.label}: there is no picture for {type(view).__name__}")
+
+
+@_draw.register(Curve)
+def _curve(view: Curve, fit: Fit, found: list[Printed], geometry: Any, residuals: bool) -> Figure:
+    _refuse_geometry(geometry, found)
+    curve = contributions.of(fit, found[0].term, view)
     with _picture(6.5, 4.0) as figure:
         panels.curve(figure, figure.subplots(), curve, fit.interval, residuals)
     return figure
 
 
-def _levels(fit: Fit, term: Term, printed: list[Printed], geometry: Any) -> Figure:
+@_draw.register(Levels)
+def _effects(view: Levels, fit: Fit, found: list[Printed], geometry: Any, residuals: bool) -> Figure:
+    _refuse_geometry(geometry, found)
+    return _levels(fit, found, None, None)
+
+
+@_draw.register(Map)
+def _map(view: Map, fit: Fit, found: list[Printed], geometry: Any, residuals: bool) -> Figure:
+    return _levels(fit, found, geometry, view.graph)
+
+
+def _refuse_geometry(geometry: Any, found: list[Printed]) -> None:
+    if geometry is not None:
+        raise LgmError(f"geometry is for areal terms; {found[0].term.label} is not one.")
+
+
+def _levels(fit: Fit, printed: list[Printed], geometry: Any, graph: Graph | None) -> Figure:
     response = fit.design.formula.response.text
     count, n = len(printed), max(each.variable.labels.size for each in printed)
     height = float(np.clip(1.1 + 0.19 * n, 2.4, 9.0))
@@ -145,7 +166,6 @@ def _levels(fit: Fit, term: Term, printed: list[Printed], geometry: Any) -> Figu
             ax.set_title(variable.name)
             ax.set_xlabel(_unit(variable, response))
         if geometry is not None:
-            graph = term.view.graph if isinstance(term.view, Map) else None
             mean, labels = printed[0].of(fit.effects.mean), printed[0].variable.labels
             panels.region_map(figure, axes[-1], geometry, labels, mean, graph, f"effect on {response}")
     return figure

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -217,23 +217,30 @@ class Fit:
         new_data: Any = None,
         kind: str = "mean",
         *,
+        terms: Sequence[str] | str | None = None,
+        exclude: Sequence[str] | str | None = None,
         new_levels: str = "sample",
-        include_group_specific: bool = True,
+        include_group_specific: bool | Sequence[str] = True,
         weights: Any = None,
         seed: int | None = None,
-    ) -> pd.DataFrame:
+    ) -> Any:
         """Posterior of the response's mean, or of new responses, at rows of data.
 
         Parameters
         ----------
         new_data : table, optional
             By default the rows of the fit, those with a missing response included.
-        kind : {"mean", "response"}
-            The expected response, or a new observation with its residual noise.
+        kind : {"mean", "response", "draws"}
+            The expected response, a new observation with its residual noise, or the draws of the expected response.
+        terms, exclude : list of str, optional
+            The only parts of the linear predictor that count, or those that do not: fixed effects (``"Intercept"``,
+            ``"Days"``), latent terms with their straight lines (``"s(x)"``, ``"(Days|Subject)"``), groups
+            (``"Subject"``), ``"offset"``. Columns that only other parts need may be missing in new_data.
         new_levels : {"sample", "zero", "error"}
             For levels that the fit does not have: effects from their population (and a warning), zero, or an error.
-        include_group_specific : bool
-            False gives the population level: all group effects are zero, and grouping columns are not needed.
+        include_group_specific : bool or list of str
+            False gives the population level: all group effects are zero, and grouping columns are not needed. A list
+            names the groups whose effects count.
         weights : column name or array, optional
             For ``kind="response"``. By default the column that gave the weights of the fit, if there is one, else one.
         seed : int, optional
@@ -241,14 +248,27 @@ class Fit:
 
         Returns
         -------
-        pandas.DataFrame
+        pandas.DataFrame or xarray.DataArray
             Columns mean, sd and the interval's ends, with the index of the data. The mean has neither noise nor draws
             of new effects in it: it is an exact mixture over theta (at new times of an ar1, an average over draws).
+            With ``kind="draws"``, an array with the dimensions chain, draw and row.
+
+        Examples
+        --------
+        >>> import lgm
+        >>> sleep = lgm.load_dataset("sleepstudy")
+        >>> fit = lgm.fit("Reaction ~ Days + (Days|Subject)", sleep, method="mode", draws=100, seed=1, progress=False)
+        >>> fit.predict({"Days": [0, 10]}, include_group_specific=False)["mean"].round(0).tolist()
+        [251.0, 356.0]
+        >>> fit.predict({"Days": [0, 10]}, "draws", terms=["Days"]).sizes["row"]
+        2
         """
         return predict.predict(
             self,
             new_data,
             kind,
+            terms=terms,
+            exclude=exclude,
             new_levels=new_levels,
             include_group_specific=include_group_specific,
             weights=weights,

@@ -155,7 +155,7 @@ def test_new_data_that_do_not_fit(groups: lgm.Fit, new: pd.DataFrame, change: An
 
 
 def test_an_unknown_kind(groups: lgm.Fit) -> None:
-    with pytest.raises(lgm.LgmError, match="accepted: .mean. or .response."):
+    with pytest.raises(lgm.LgmError, match="accepted: .mean., .response. or .draws."):
         groups.predict(kind="median")
 
 
