@@ -191,7 +191,7 @@ def test_points_without_a_density_leave_the_means_of_effects_alone() -> None:
 def test_bent_proposals_cover_both_tails(prior: priors.Prior) -> None:
     """No alarm, and none needed: ``log p(y)`` and quantiles by quadrature."""
     data = {"y": [-1.0, -1.2, 1.4, 1.1], "g": list("aabb")}
-    given = {"sd": prior, "sigma": priors.fixed(0.3), "Intercept": priors.normal(0, 1000)}
+    given = {"sd": prior, "sigma": priors.constant(0.3), "Intercept": priors.normal(0, 1000)}
     model = lgm.model("y ~ 1 + (1|g)", data, priors=given)
     points = model.fit(method="importance", seed=1, progress=False).draws.points
     assert points.k < 0.5

@@ -100,7 +100,7 @@ def test_error_when_nothing_is_finite(model: lgm.Model) -> None:
 
 
 def test_everything_held() -> None:
-    held = {"sd": priors.fixed(25.0), "sigma": priors.fixed(26.0)}
+    held = {"sd": priors.constant(25.0), "sigma": priors.constant(26.0)}
     model = lgm.model("Reaction ~ Days + (1|Subject)", lgm.load_dataset("sleepstudy"), priors=held)
     found = mode.find_mode(model.analysed.posterior, np.array([25.0, 26.0]))
     assert found.x.shape == (0,) and found.root.shape == (0, 0)

@@ -95,7 +95,7 @@ def test_warmup_and_draws_need_not_fill_blocks() -> None:
 def test_one_working_dimension() -> None:
     """With sigma known, ``p(sd | y)`` has one dimension; compared with its quadrature."""
     table = lgm.load_dataset("Dyestuff")
-    known = {"Intercept": priors.normal(0, 1e4), "sd": priors.exponential(0.02), "sigma": priors.fixed(50.0)}
+    known = {"Intercept": priors.normal(0, 1e4), "sd": priors.exponential(0.02), "sigma": priors.constant(50.0)}
     fit = lgm.fit(YIELD, table, priors=known, draws=1000, seed=1, progress=False)
     assert np.all(fit.draws.theta[..., 1] == 50.0)
     x = np.linspace(-5, 7, 2000)
@@ -108,7 +108,7 @@ def test_one_working_dimension() -> None:
 
 def test_nothing_left_to_sample() -> None:
     """All hyperparameters known: the draws of the effects are exact and independent, with closed-form moments."""
-    known = {"Intercept": priors.flat(), "sd": priors.fixed(40.0), "sigma": priors.fixed(50.0)}
+    known = {"Intercept": priors.flat(), "sd": priors.constant(40.0), "sigma": priors.constant(50.0)}
     fit = quick(draws=2000, priors=known)
     # a balanced one-way layout with flat mean: intercept ~ N(mean(y), (sd^2 + sigma^2 / 5) / 6)
     y = lgm.load_dataset("Dyestuff")["Yield"]

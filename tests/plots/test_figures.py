@@ -93,7 +93,7 @@ def test_the_prior_of_the_intercept_is_moved_to_its_printed_scale(sleep: lgm.Fit
 
 def test_a_flat_prior_is_not_drawn_and_a_held_value_is_a_line() -> None:
     data = pd.DataFrame({"y": [1.0, 2.0, 4.0]})
-    priors = {"Intercept": lgm.priors.flat(), "sigma": lgm.priors.fixed(1.0)}
+    priors = {"Intercept": lgm.priors.flat(), "sigma": lgm.priors.constant(1.0)}
     figure = fit_of(lgm.model("y ~ 1", data, priors=priors), np.ones((2, 20, 1))).plot()
     text = _texts(figure)
     assert "sigma   held at 1" in text

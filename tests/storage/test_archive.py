@@ -84,7 +84,7 @@ PRIORS = [
     lgm.priors.normal(0.1, 3),
     lgm.priors.flat(),
     lgm.priors.lkj(2),
-    lgm.priors.fixed(1 / 3),
+    lgm.priors.constant(1 / 3),
     lgm.priors.gamma(2, 0.1),
 ]
 

@@ -142,7 +142,7 @@ def test_a_prior_that_cannot_be_made_again_is_refused(tmp_path: Path) -> None:
     [
         lgm.priors.pc_sd(1.234567891, 0.01),
         lgm.priors.gamma(2, 0.1),
-        lgm.priors.fixed(1.0 / 3.0),
+        lgm.priors.constant(1.0 / 3.0),
         lgm.priors.uniform(0.0, 9.0),
         dist.HalfCauchy(2.0),
         dist.TruncatedNormal(1.0, 2.0, low=0.0),
