@@ -146,5 +146,5 @@ def _moments(
     logdet, gram, solved = linalg.logdet_quad(sym, values, krige)
     padded = jnp.pad(gram, ((1, 0), (1, 0)))
     inner = constrained.condition(logdet, padded, kappa, logdet_cct)
-    correction = constrained.variance_correction(solved, gram, kappa)
+    correction = constrained.variance_correction(solved, inner.kriging)
     return linalg.marginal_variances(sym, values) - correction, inner.logdet
