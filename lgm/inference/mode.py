@@ -136,7 +136,7 @@ def find_mode(post: Posterior, start: FloatArray) -> Mode:
             return Mode(x0, np.zeros((0, 0)), -negative(x0)[0], 0.0)
         found = minimize(negative, x0, jac=True, method="BFGS", options={"gtol": 1e-6, "maxiter": 200})
         local = _Search(lambda x: evaluate(target, x), np.maximum(1.0, np.abs(found.x)))
-        root = inverse_root(local.hessian(found.x, np.arange(x0.size)))
+        root = inverse_root(local.hessian(found.x, np.arange(x0.size)), np.ones(x0.size))
     return Mode(found.x, root, -float(found.fun), float(np.max(np.abs(root.T @ found.jac))))
 
 
@@ -252,8 +252,7 @@ class _Search(NamedTuple):
         root = np.zeros((x.size, x.size))
         free = np.flatnonzero(~boundary)
         if free.size:
-            scale = self.scale[free]
-            root[np.ix_(free, free)] = scale[:, None] * inverse_root(hessian * np.outer(scale, scale))
+            root[np.ix_(free, free)] = inverse_root(hessian, self.scale[free])
         for i in np.flatnonzero(boundary):
             root[i, i] = self._reach(x, value, i)
         return root
@@ -270,7 +269,8 @@ class _Search(NamedTuple):
         return float(step[i] / np.sqrt(2.0 * max(drop, 0.25)))
 
 
-def inverse_root(hessian: FloatArray) -> FloatArray:
-    """``B`` with ``B B' = (-Hessian)^-1``; flat or rising directions get a small curvature instead."""
-    values, vectors = np.linalg.eigh(-np.where(np.isfinite(hessian), hessian, 0.0))
-    return vectors / np.sqrt(np.maximum(values, _SOFTEST))
+def inverse_root(hessian: FloatArray, scale: FloatArray) -> FloatArray:
+    """``B`` with ``B B' = (-Hessian)^-1``; directions that do not curve down, by this scale, get a small curvature."""
+    unit = np.where(np.isfinite(hessian), hessian, 0.0) * np.outer(scale, scale)
+    values, vectors = np.linalg.eigh(-unit)
+    return scale[:, None] * vectors / np.sqrt(np.maximum(values, _SOFTEST))

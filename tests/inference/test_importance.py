@@ -10,7 +10,8 @@ from statistical import monte_carlo
 
 import lgm
 from lgm import priors
-from lgm.inference import engine, importance, nuts
+from lgm.inference import draws, importance, nuts
+from lgm.inference.chains import Chains
 from lgm.inference.proposal import Proposal
 
 COLUMBUS = {
@@ -115,7 +116,7 @@ def press(monkeypatch: pytest.MonkeyPatch, batch: int) -> None:
         return evaluate(*args, **static)
 
     monkeypatch.setattr(importance, "_evaluate", pressed)
-    monkeypatch.setattr(importance, "prepare", lambda *_, **__: None)
+    monkeypatch.setattr(importance.Importance, "programs", lambda *_: [])
 
 
 def test_ctrl_c_keeps_the_points_so_far(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -152,7 +153,7 @@ def test_a_bad_case_raises_the_alarm_and_nuts_takes_over() -> None:
     assert alarmed.draws.points.k > 0.7 and alarmed.verdict.startswith("Not reliable")
     with pytest.warns(lgm.ConvergenceWarning, match="continuing with NUTS"):
         fit = ambiguous(method="importance", fallback="nuts")
-    assert fit.method == "nuts" and fit.draws.points is None
+    assert fit.method == "nuts" and isinstance(fit.draws, Chains)
     assert fit.draws.warmup == nuts.ADAPTATION  # the weights have no metric to give
     other = ambiguous(seed=2)
     for j, name in enumerate(fit.design.theta_names):
@@ -162,7 +163,7 @@ def test_a_bad_case_raises_the_alarm_and_nuts_takes_over() -> None:
 
 
 def test_too_few_points_are_not_enough_either(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "ENOUGH", 5000)
+    monkeypatch.setattr(draws, "ENOUGH", 5000)
     monkeypatch.setattr(importance, "ROUNDS", 1)
     data, formula = lgm.load_dataset("Dyestuff"), "Yield ~ 1 + (1|Batch)"
     with pytest.warns(lgm.ConvergenceWarning, match=r"only \d+ effective points of 1024: use method"):
@@ -180,7 +181,7 @@ def test_points_without_a_density_leave_the_means_of_effects_alone() -> None:
     data = {"y": 1 + x + b[g] * (1 + 0.8 * x) + 0.2 * rng.normal(size=60), "x": x, "g": g}
     given = {"corr": priors.pc_corr(0.9, 0.5)}
     fit = lgm.fit("y ~ x + (x|g)", data, priors=given, method="importance", seed=1, progress=False)
-    assert fit.draws.points is not None and np.any(fit.draws.points.log_weights == -np.inf)
+    assert np.any(fit.draws.points.log_weights == -np.inf)
     assert np.isfinite(fit.summary()[["mean", "sd"]]).all(axis=None)
     assert np.isfinite(fit.ranef()).all(axis=None)
 
