@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from formulaic.utils.context import capture_context
 
+from lgm import families
 from lgm.design import design
 from lgm.design.design import Design
 from lgm.errors import DataWarning, LgmError, PriorError
@@ -23,7 +24,7 @@ from lgm.inference.engine import ENGINES, Settings, engine
 from lgm.inference.interrupt import watched
 from lgm.posterior import density
 from lgm.posterior.assemble import Analysed, analyse
-from lgm.posterior.checks import check_identifiability, report_far_covariates
+from lgm.posterior.checks import check_identifiability, report_cautions
 from lgm.posterior.priors import Priors, resolve, starts
 from lgm.priors import Flat, Normal
 from lgm.results import effects
@@ -153,16 +154,16 @@ def _build(
     missing: str,
     caller: Mapping[str, Any] | None,
 ) -> Model:
-    _require(family == "gaussian", f'family={family!r} is not available; accepted: "gaussian".')
+    likelihood = families.find(family)
     _require(missing in ("drop", "error"), f'missing={missing!r}; accepted: "drop" or "error".')
     parsed = parse(source, tuple(TERMS))
     names = {**{k: v for k, v in (caller or {}).items() if k.isidentifier()}, **(env or {})}
-    built = design.build(parsed, data, names, weights, missing)
+    built = design.build(parsed, data, likelihood, names, weights, missing)
     resolved = resolve(built, priors)
     check_identifiability(built, resolved)
     _report_rows(built)
     _report_numbers_as_text(built)
-    report_far_covariates(built, resolved)
+    report_cautions(built, resolved)
     analysed = analyse(built, resolved.fixed, resolved.theta, centred_intercept=resolved.centred_intercept)
     kept = {
         name: names[name] for name in design.names_used(built, names)
@@ -250,8 +251,9 @@ class Model:
         priors = [p for p in self.prior.fixed if isinstance(p, Normal)]
         beta = np.array([p.mean for p in priors]) + normals * np.array([p.sd for p in priors])
         if self.prior.centred_intercept:
-            others = np.arange(self.design.p) != self.design.intercept
-            means = np.asarray(self.design.X.mean(axis=0)).ravel()
+            predictor = self.design.predictor
+            others = np.arange(predictor.p) != predictor.intercept
+            means = np.asarray(predictor.X.mean(axis=0)).ravel()
             beta[:, ~others] -= beta[:, others] @ means[others, None]
         names = [*self.design.fixed_names, *self.design.theta_names]
         return pd.DataFrame(np.hstack([beta, theta]), columns=names)
@@ -304,7 +306,7 @@ class Model:
 
     def __repr__(self) -> str:
         d = self.design
-        lines = [f"lgm model: {d.formula.source}", f"gaussian, n = {d.n}, {d.p} fixed and {d.q} latent effects"]
+        lines = [f"lgm model: {d.formula.source}", f"{d.family.name}, n = {d.n}, {d.p} fixed and {d.q} latent effects"]
         lines += [f"  {term.label}: {term.size}" for term in d.terms]
         return "\n".join([*lines, "Priors", self.priors.to_string(header=False)])
 

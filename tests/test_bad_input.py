@@ -617,9 +617,9 @@ def test_new_data_that_is_no_table() -> None:
 
 def test_a_column_named_like_a_function() -> None:
     design = lgm.model("y ~ log(log) + log + (log(log)|g) + s(log(log)) + offset(log(log))", DATA).design
-    np.testing.assert_allclose(design.X.toarray()[:, 1], np.log(DATA["log"]))
-    np.testing.assert_allclose(design.X.toarray()[:, 2], DATA["log"])
-    np.testing.assert_allclose(design.offset, np.log(DATA["log"]))
+    np.testing.assert_allclose(design.predictor.X.toarray()[:, 1], np.log(DATA["log"]))
+    np.testing.assert_allclose(design.predictor.X.toarray()[:, 2], DATA["log"])
+    np.testing.assert_allclose(design.predictor.offset, np.log(DATA["log"]))
 
 
 @pytest.mark.parametrize("name", ["body mass", "Sepal.Length", "a-b", "a:b", "(1|g)", "log(x)", "2", "größe"])
@@ -627,9 +627,9 @@ def test_names_in_backticks_everywhere(name: str) -> None:
     data = DATA.assign(**{name: DATA["body mass"], "y2": DATA["body mass"] + DATA["y"]})
     model = lgm.model(f"y ~ `{name}` + exp(`{name}`) + s(`{name}`) + (0 + `{name}`|g) + offset(`{name}`)", data)
     assert model.design.fixed_names[1] == name
-    np.testing.assert_allclose(model.design.X.toarray()[:, 1], data[name])
-    np.testing.assert_allclose(model.design.X.toarray()[:, 2], np.exp(data[name]))
-    np.testing.assert_allclose(model.design.offset, data[name])
+    np.testing.assert_allclose(model.design.predictor.X.toarray()[:, 1], data[name])
+    np.testing.assert_allclose(model.design.predictor.X.toarray()[:, 2], np.exp(data[name]))
+    np.testing.assert_allclose(model.design.predictor.offset, data[name])
     assert model.design.theta_names[-2] == f"sd({name}|g)"
     np.testing.assert_allclose(lgm.model(f"`{name}` ~ x", data).design.y, data[name])
     np.testing.assert_allclose(lgm.model(f"exp(`{name}`) ~ x", data).design.y, np.exp(data[name]))
@@ -642,4 +642,4 @@ def test_dots_need_no_backticks() -> None:
     design = lgm.model("Sepal.Length ~ x + (1|g)", DATA).design
     np.testing.assert_allclose(design.y, DATA["Sepal.Length"])
     design = lgm.model("y ~ Sepal.Length + exp(Sepal.Length) + s(Sepal.Length) + (0 + Sepal.Length|g)", DATA).design
-    np.testing.assert_allclose(design.X.toarray()[:, 2], np.exp(DATA["Sepal.Length"]))
+    np.testing.assert_allclose(design.predictor.X.toarray()[:, 2], np.exp(DATA["Sepal.Length"]))

@@ -134,7 +134,7 @@ def test_fitted_values(name):
     fit = reference(name)
     model = build(fit)
     theta = smooth_theta(fit, model) if "smooths" in fit else theta_of(fit, model)
-    ours = model.design.A @ conditional_mean(model, theta)
+    ours = model.design.predictor.A @ conditional_mean(model, theta)
     fitted = np.array(fit["fitted"])
     bound = unit_of_last_digit(fitted) + 2e-9 * len(theta) * np.linalg.norm(model.design.y - model.design.y.mean()) / 4
     assert bound.max() < 1e-7 * np.ptp(fitted)

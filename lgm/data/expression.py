@@ -1,20 +1,20 @@
-"""A Python expression of a formula: the columns and functions that it names, and its value."""
+"""The value of a Python expression of a formula, and what the names in it stand for."""
 
 from __future__ import annotations
 
 import ast
 import builtins
+import copy
+import functools
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 from formulaic.transforms import TRANSFORMS
-from formulaic.utils.layered_mapping import LayeredMapping
-from formulaic.utils.stateful_transforms import stateful_eval
 
-from lgm.formula.tokens import without_backticks
+from lgm.formula.python import Expression
 
 
 @dataclass(frozen=True)
@@ -36,80 +36,44 @@ class Names:
     functions: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Expression:
-    """Python as formulas hold it: columns may stand in backticks, and their names may have dots.
+def names_of(expression: Expression, columns: Collection[str], outside: Mapping[str, Any]) -> Names:
+    """What the names in an expression stand for, given the columns of the data and the names around it.
+
+    Examples
+    --------
+    >>> from lgm.formula.parse import parse
+    >>> (offset,) = parse("y ~ offset(log(`body mass`) + x.y)", ()).mu.offsets
+    >>> names_of(offset, {"body mass", "x.y"}, {})
+    Names(columns=('body mass', 'x.y'), others=(), functions=('log',))
+    """
+    return _read(expression, columns, outside)[1].found()
+
+
+def evaluate(
+    expression: Expression, columns: Mapping[str, Any], outside: Mapping[str, Any], memory: dict[str, Any]
+) -> Any:
+    """The value of an expression.
 
     Parameters
     ----------
-    text : str
-        As it stands in the formula.
-    source : str
-        The same with every name in backticks replaced by an identifier.
-    quoted : dict
-        Name of the column by identifier.
+    expression : Expression
+    columns, outside : mappings
+        Columns of the data, and other names, which come second.
+    memory : dict
+        What stateful transformations such as ``scale(x)`` have learnt, by expression: filled by the first call, used
+        by later ones, so that other rows are transformed as those of the fit were.
     """
-
-    text: str
-    source: str
-    quoted: dict[str, str] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, text: str) -> Expression:
-        """Read a piece of a formula; braces around it are dropped.
-
-        Examples
-        --------
-        >>> Expression.of("log(`body mass`) + x.y").names({"body mass", "x.y"}, {})
-        Names(columns=('body mass', 'x.y'), others=(), functions=('log',))
-        """
-        parts = text.strip().split("`")
-        quoted = {f"_quoted_{i}": parts[i] for i in range(1, len(parts), 2)}
-        source = "".join(f"_quoted_{i}" if i % 2 else part for i, part in enumerate(parts)).strip()
-        if source.startswith("{") and source.endswith("}"):
-            source = source[1:-1].strip()
-        try:
-            ast.parse(source, mode="eval")
-        except SyntaxError:  # a name that is no Python name, such as `y.1`
-            return cls.column(without_backticks(text.strip()))
-        return cls(text, source, quoted)
-
-    @classmethod
-    def column(cls, name: str) -> Expression:
-        """The column of that name, whatever the name looks like."""
-        return cls(name, "_quoted_0", {"_quoted_0": name})
-
-    @property
-    def is_name(self) -> bool:
-        """Whether it is one name and nothing else."""
-        return self.source.isidentifier()
-
-    def names(self, columns: Collection[str], outside: Mapping[str, Any]) -> Names:
-        """What its names stand for, given the columns of the data and the names around them."""
-        return self._read(columns, outside)[1].found()
-
-    def evaluate(self, columns: Mapping[str, Any], outside: Mapping[str, Any], state: dict[str, Any]) -> Any:
-        """Its value.
-
-        Parameters
-        ----------
-        columns, outside : mappings
-            Columns of the data, and other names, which come second.
-        state : dict
-            Memory of stateful transformations such as ``scale(x)``: filled by the first call, used by later ones, so
-            that other rows are transformed as those of the fit were.
-        """
-        tree, reader = self._read(columns, outside)
-        own = {alias: columns[name] for alias, name in reader.aliases.items()}
-        called = {alias: function(name, outside) for alias, name in reader.called.items()}
-        quoted = {alias: outside[name] for alias, name in self.quoted.items() if name in outside}
-        names = LayeredMapping(own, called, reader.modules, quoted, outside, TRANSFORMS)
-        with np.errstate(all="ignore"):  # what is not finite is reported by name, where the value is used
-            return stateful_eval(ast.unparse(tree), names, None, state, None)
-
-    def _read(self, columns: Collection[str], outside: Mapping[str, Any]) -> tuple[ast.AST, _Reader]:
-        reader = _Reader(self.quoted, columns, outside)
-        return reader.visit(ast.parse(self.source, mode="eval")), reader
+    tree, reader = _read(expression, columns, outside)
+    around = {**TRANSFORMS, **outside}
+    names = {name: around[name] for name in reader.others if name in around}
+    names |= {alias: outside[name] for alias, name in expression.quoted.items() if name in outside}
+    names |= reader.modules
+    names |= {alias: function(name, outside) for alias, name in reader.called.items()}
+    names |= {alias: columns[name] for alias, name in reader.aliases.items()}
+    learnt = memory.setdefault(expression.text, {})
+    names[_REMEMBERING] = functools.partial(_remembering, learnt, {**around, **names})
+    with np.errstate(all="ignore"):  # what is not finite is reported by name, where the value is used
+        return eval(compile(ast.fix_missing_locations(ast.Expression(tree)), "", "eval"), names)
 
 
 def function(name: str, outside: Mapping[str, Any]) -> Callable[..., Any] | None:
@@ -118,6 +82,22 @@ def function(name: str, outside: Mapping[str, Any]) -> Callable[..., Any] | None
         if name in names and callable(names[name]):
             return names[name]
     return None
+
+
+_REMEMBERING = "remembering()"  # no column or other name is called so
+
+
+def _remembering(learnt: dict[int, Any], context: Mapping[str, Any], called: Any, place: int) -> Any:
+    """Give a stateful transformation of formulaic's its memory; other functions stay as they are."""
+    if not getattr(called, "__is_stateful_transform__", False):
+        return called
+    state = learnt.setdefault(place, {})
+    return functools.partial(called, _context=context, _metadata=None, _state=state, _spec=None)
+
+
+def _read(expression: Expression, columns: Collection[str], outside: Mapping[str, Any]) -> tuple[ast.expr, _Reader]:
+    reader = _Reader(expression.quoted, columns, outside)
+    return reader.visit(copy.deepcopy(expression.tree)), reader
 
 
 class _Reader(ast.NodeTransformer):
@@ -130,6 +110,7 @@ class _Reader(ast.NodeTransformer):
         self.modules: dict[str, ModuleType] = {}
         self.others: list[str] = []
         self.bound: set[str] = set()
+        self.calls = 0
 
     def found(self) -> Names:
         others = dict.fromkeys(name for name in self.others if name not in self.bound)
@@ -140,14 +121,17 @@ class _Reader(ast.NodeTransformer):
         if isinstance(func, ast.Name) and func.id == "Q" and len(node.args) == 1 and not node.keywords:
             if isinstance(node.args[0], ast.Constant) and isinstance(node.args[0].value, str):
                 return self._column(node.args[0].value)  # patsy's way to quote a name
+        place, self.calls = self.calls, self.calls + 1
         if isinstance(func, ast.Name) and func.id not in self.quoted:
             alias = f"_called_{func.id}" if func.id in self.columns else func.id
             self.called[alias] = func.id
-            node.func = ast.Name(alias, ast.Load())
-            node.args = [self.visit(arg) for arg in node.args]
-            node.keywords = [self.visit(each) for each in node.keywords]
-            return node
-        return self.generic_visit(node)
+            called: ast.expr = ast.Name(alias, ast.Load())
+        else:
+            called = self.visit(func)
+        node.func = ast.Call(ast.Name(_REMEMBERING, ast.Load()), [called, ast.Constant(place)], [])
+        node.args = [self.visit(arg) for arg in node.args]
+        node.keywords = [self.visit(each) for each in node.keywords]
+        return node
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
         root: ast.expr = node

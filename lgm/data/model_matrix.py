@@ -1,4 +1,7 @@
-"""Sparse columns of a right-hand side: formulaic's grammar, with checks and structural zeros of our own."""
+"""Sparse columns of effects: formulaic's encoder, with checks and structural zeros of our own.
+
+This is the only file that knows how formulaic's encoder works inside.
+"""
 
 from __future__ import annotations
 
@@ -12,32 +15,40 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import scipy.sparse as sp
-from formulaic import Formula as Formulaic
 from formulaic import ModelSpec
 from formulaic.errors import DataMismatchWarning, FormulaicError
 from formulaic.materializers import PandasMaterializer
-from formulaic.materializers.types import FactorValues
-from formulaic.parser.types import Factor, Term
+from formulaic.materializers.types import EvaluatedFactor, FactorValues
+from formulaic.parser.types import Factor
 from interface_meta import override
 
 from lgm.arrays import FloatArray
-from lgm.data.expression import Expression
+from lgm.data.expression import evaluate
 from lgm.data.scope import Scope, shape_of
 from lgm.data.table import kind_of, plain
 from lgm.errors import DataError, FormulaError, IdentifiabilityError, LgmError
-from lgm.formula.tokens import Span
+from lgm.formula.sides import Effects
 from lgm.words import counted, listed
 
 _WORDS = {"categorical": "a factor", "numerical": "a number"}
 
 
 def materialise(
-    source: Formulaic | ModelSpec, scope: Scope, span: Span, what: str = "The fixed part"
+    effects: Effects, scope: Scope, what: str = "The fixed part", spec: ModelSpec | None = None
 ) -> tuple[ModelSpec, sp.csc_array, list[str]]:
-    """Columns of a formula, or of one that was encoded before, at the rows of a scope.
+    """Columns of effects at the rows of a scope.
 
     Numeric columns store an entry for every row, zeros included; columns of factors only those of their level. So what
     is stored depends on the structure of the data, not on their values.
+
+    Parameters
+    ----------
+    effects : Effects
+    scope : Scope
+    what : str
+        The effects in words, for messages.
+    spec : ModelSpec, optional
+        Of rows that were encoded before; these rows are then encoded in the same way.
 
     Returns
     -------
@@ -56,34 +67,24 @@ def materialise(
     IdentifiabilityError
         For a factor with one level.
     """
-    formula = source.formula if isinstance(source, ModelSpec) else source
-    for factor in factors(formula):
-        scope.require(expression(factor), span)
+    for expression in effects.factors.values():
+        scope.require(expression)
+    terms = effects.formula if spec is None else spec
     try:
-        matrix = _Columns(scope, span).get_model_matrix(source, output="sparse", na_action="ignore")
+        matrix = _Columns(scope, effects).get_model_matrix(terms, output="sparse", na_action="ignore")
     except FormulaicError as error:
         cause = error.__cause__ or error
         if isinstance(cause, LgmError):
             raise cause from None
-        raise scope.formula.error(f"{what} cannot be evaluated: {type(cause).__name__}: {cause}", span) from error
+        raise scope.formula.error(
+            f"{what} cannot be evaluated: {type(cause).__name__}: {cause}", effects.span
+        ) from error
     spec = matrix.model_spec
     columns = sp.csc_array(matrix.__wrapped__)
     names = [str(name) for name in spec.column_names]
-    _check_terms(spec, names, scope, span)
+    _check_terms(spec, names, scope, effects)
     _check_finite(columns, names, scope)
     return spec, columns, names
-
-
-def factors(formula: Iterable[Term]) -> list[Factor]:
-    """Factors of a formula that are not numbers."""
-    found = (factor for term in formula for factor in term.factors)
-    return [factor for factor in found if factor.eval_method is not Factor.EvalMethod.LITERAL]
-
-
-def expression(factor: Factor) -> Expression:
-    """The Python of a factor."""
-    is_name = factor.eval_method is Factor.EvalMethod.LOOKUP
-    return Expression.column(factor.expr) if is_name else Expression.of(factor.expr)
 
 
 def full_column(values: FloatArray) -> sp.csc_matrix:
@@ -99,18 +100,26 @@ class _Columns(PandasMaterializer):
     REGISTER_INPUTS = ()  # other users of formulaic in this session keep theirs
     REGISTER_OUTPUTS = ("sparse",)
 
-    def __init__(self, scope: Scope, span: Span) -> None:
+    def __init__(self, scope: Scope, effects: Effects) -> None:
         super().__init__(scope.frame, context=scope.env)
-        self.scope, self.span = scope, span
+        self.scope, self.effects = scope, effects
+
+    @override
+    def _evaluate_factor(self, factor: Factor, spec: ModelSpec, drop_rows: set[int]) -> EvaluatedFactor:
+        if factor.eval_method is Factor.EvalMethod.LITERAL:  # formulaic would have Python read the number
+            number = int(factor.expr) if factor.expr.isdigit() else float(factor.expr)
+            value = FactorValues(number, kind=Factor.Kind.CONSTANT)
+            self.factor_cache[factor.expr] = EvaluatedFactor(factor=factor, values=value)
+        return super()._evaluate_factor(factor, spec, drop_rows)
 
     @override
     def _lookup(self, name: str) -> tuple[Any, set[Any]]:
-        return self._checked(Expression.column(name).evaluate(self.scope.frame, self.scope.env, {}), name), set()
+        return self._checked(evaluate(self.effects.factors[name], self.scope.frame, self.scope.env, {}), name), set()
 
     @override
     def _evaluate(self, expr: str, metadata: Any, spec: ModelSpec) -> tuple[Any, set[Any]]:
         try:
-            value = Expression.of(expr).evaluate(self.scope.frame, self.scope.env, spec.transform_state)
+            value = evaluate(self.effects.factors[expr], self.scope.frame, self.scope.env, spec.transform_state)
         except LgmError:
             raise
         except Exception as error:
@@ -150,7 +159,7 @@ class _Columns(PandasMaterializer):
         raise self._error(message, expr, "numbers, text, categories or booleans.", DataError)
 
     def _error(self, message: str, expr: str, accepted: str = "", kind: type[LgmError] = FormulaError) -> LgmError:
-        return self.scope.formula.error(message, self.scope.formula.find(expr) or self.span, accepted, kind)
+        return self.scope.formula.error(message, self.effects.factors[expr].span, accepted, kind)
 
     @override
     def _is_categorical(self, values: Any) -> bool:
@@ -234,10 +243,10 @@ def _require_known(expr: str, values: Any, categories: Sequence[Any]) -> None:
         )
 
 
-def _check_terms(spec: ModelSpec, names: Sequence[str], scope: Scope, span: Span) -> None:
+def _check_terms(spec: ModelSpec, names: Sequence[str], scope: Scope, effects: Effects) -> None:
     """Nothing may vanish: neither a term without columns, nor a column whose name another one has."""
     for structure in spec.structure:
-        if not structure.columns and factors([structure.term]):
+        if not structure.columns and any(factor.expr in effects.factors for factor in structure.term.factors):
             levels = [
                 f"`{f.expr}` has one level, {spec.encoder_state[f.expr][1]['categories'][0]!r}"
                 for f in structure.term.factors
@@ -247,7 +256,9 @@ def _check_terms(spec: ModelSpec, names: Sequence[str], scope: Scope, span: Span
             raise IdentifiabilityError(f"the term `{structure.term}` adds no column{reason}. Remove it.")
     twice = [name for name, times in Counter(names).items() if times > 1]
     if twice:
-        raise scope.formula.error(f"Two columns would be called `{twice[0]}`.", span, "columns with different names.")
+        raise scope.formula.error(
+            f"Two columns would be called `{twice[0]}`.", effects.span, "columns with different names."
+        )
 
 
 def _check_finite(columns: sp.csc_array, names: Sequence[str], scope: Scope) -> None:

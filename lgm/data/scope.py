@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import ModuleType
 from typing import Any
@@ -14,12 +14,12 @@ from formulaic.materializers.types import FactorValues
 from formulaic.transforms import TRANSFORMS
 
 from lgm.arrays import FloatArray
-from lgm.data.expression import Expression, function
+from lgm.data.expression import evaluate, function, names_of
 from lgm.data.table import kind_of, per_row, plain
 from lgm.errors import DataError, LgmError
 from lgm.formula.hints import unknown_call_message
-from lgm.formula.parse import Formula
-from lgm.formula.tokens import Piece, Span
+from lgm.formula.python import Expression
+from lgm.formula.sides import Formula
 from lgm.words import listed, suggest
 
 _HINTS = {
@@ -30,15 +30,16 @@ _HINTS = {
 }
 
 
-def names_in(text: str) -> list[str]:
-    """All names in a piece of a formula: those of values, then those of functions.
+def names_in(expression: Expression) -> list[str]:
+    """All names in an expression: those of values, then those of functions.
 
     Examples
     --------
-    >>> names_in("np.log(x + 1)"), names_in("log(`body mass`)")
-    (['np', 'x'], ['body mass', 'log'])
+    >>> from lgm.formula.parse import parse
+    >>> [names_in(each) for each in parse("y ~ np.log(x + 1) + log(`body mass`)", ()).mu.expressions]
+    [['np', 'x'], ['body mass', 'log']]
     """
-    found = Expression.of(text).names((), {})
+    found = names_of(expression, (), {})
     return list(dict.fromkeys([*found.others, *found.functions]))
 
 
@@ -55,8 +56,6 @@ class Scope:
         Names that are not columns.
     columns : tuple of str
         All columns of the data, for messages.
-    sd_y : float
-        Standard deviation of the response, the yardstick of default priors.
     term_names : tuple of str
         Registered term calls, for messages.
     memory : dict
@@ -67,7 +66,6 @@ class Scope:
     frame: pd.DataFrame
     env: Mapping[str, Any]
     columns: tuple[str, ...] = ()
-    sd_y: float = 1.0
     term_names: tuple[str, ...] = ()
     memory: dict[str, dict[str, Any]] = field(default_factory=dict)
 
@@ -80,26 +78,25 @@ class Scope:
         """The same names around other rows."""
         return replace(self, frame=frame)
 
-    def value(self, piece: Piece) -> Any:
-        """The Python value of a piece of the formula.
+    def value(self, expression: Expression) -> Any:
+        """The Python value of an expression of the formula.
 
         Raises
         ------
         FormulaError
             If a name is unknown or the expression fails; the place is marked.
         """
-        expression = Expression.of(piece.text)
-        self.require(expression, piece.span)
+        self.require(expression)
         try:
-            value = expression.evaluate(self.frame, self.env, self.memory.setdefault(piece.text, {}))
+            value = evaluate(expression, self.frame, self.env, self.memory)
         except LgmError:
             raise
         except Exception as error:
-            message = f"`{piece.text}` cannot be evaluated: {type(error).__name__}: {error}."
-            raise self.formula.error(message, piece.span) from error
+            message = f"`{expression.text}` cannot be evaluated: {type(error).__name__}: {error}."
+            raise self.formula.error(message, expression.span) from error
         return value.__wrapped__ if isinstance(value, FactorValues) else value
 
-    def require(self, expression: Expression, span: Span) -> None:
+    def require(self, expression: Expression) -> None:
         """Raise unless every name in an expression stands for something.
 
         Raises
@@ -107,18 +104,18 @@ class Scope:
         FormulaError
             The name is marked; close matches are suggested.
         """
-        names = expression.names(self.frame.columns, self.env)
+        names = names_of(expression, self.frame.columns, self.env)
         for name in names.functions:
             if function(name, self.env) is None:
                 message = unknown_call_message(name, self.term_names)
-                raise self.formula.error(message, self.formula.find(name) or span)
+                raise self.formula.error(message, expression.find(name))
         for name in names.others:
             if self._is_nothing(name, alone=expression.is_name):
                 known = list(self.columns or self.frame.columns)
                 what = "outside it is a function or module" if name in self.env else "no such name is in reach"
                 raise self.formula.error(
                     f"`{name}` is not a column of the data, and {what}.{suggest(name, known)}",
-                    self.formula.find(name) or span,
+                    expression.find(name),
                     f"a column of the data ({listed(known)}), or a name in `env` or in your own scope.",
                 )
 
@@ -133,50 +130,52 @@ class Scope:
         value = TRANSFORMS.get(name, getattr(builtins, name, None))
         return alone or not isinstance(value, (type, ModuleType))
 
-    def numbers(self, piece: Piece, role: str) -> FloatArray:
-        """A piece as one finite number per row.
+    def numbers(self, expression: Expression, role: str) -> FloatArray:
+        """An expression as one finite number per row.
 
         Raises
         ------
         FormulaError, DataError
             If it is not numeric, not of the right length, or not finite.
         """
-        values = self.column(piece, role)
+        values = self.column(expression, role)
         if pd.api.types.is_bool_dtype(values.dtype) or not pd.api.types.is_numeric_dtype(values.dtype):
             kind = kind_of(values)
             raise self.formula.error(
-                f"{role} `{piece.text}` holds {kind}, but it must be numeric.{_HINTS.get(kind, '')}",
-                piece.span,
+                f"{role} `{expression.text}` holds {kind}, but it must be numeric.{_HINTS.get(kind, '')}",
+                expression.span,
                 "a column of numbers, or an expression that gives numbers.",
                 DataError,
             )
         if values.dtype.kind == "c":
-            raise self.formula.error(f"{role} `{piece.text}` holds complex numbers.", piece.span, "numbers.", DataError)
+            raise self.formula.error(
+                f"{role} `{expression.text}` holds complex numbers.", expression.span, "numbers.", DataError
+            )
         out = values.to_numpy(dtype=float, na_value=np.nan)
         bad = np.flatnonzero(~np.isfinite(out))
         if bad.size:
             raise DataError(
-                f"{role} `{piece.text}` is not finite in {bad.size} of {out.size} rows "
+                f"{role} `{expression.text}` is not finite in {bad.size} of {out.size} rows "
                 f"(rows {listed(values.index[bad], 5)}). Give finite numbers, or remove these rows."
             )
         return out
 
-    def column(self, piece: Piece, role: str) -> pd.Series:
-        """A piece as one value per row.
+    def column(self, expression: Expression, role: str) -> pd.Series:
+        """An expression as one value per row.
 
         Raises
         ------
         FormulaError
             If it is a single value, or has another number of rows; nothing is recycled.
         """
-        value = self.value(piece)
+        value = self.value(expression)
         if isinstance(value, (list, tuple)):
             value = np.asarray(value)
-        column = per_row(value, self.frame, piece.text)
+        column = per_row(value, self.frame, expression.text)
         if column is None:
             raise self.formula.error(
-                f"{role} `{piece.text}` is {shape_of(value)}.",
-                piece.span,
+                f"{role} `{expression.text}` is {shape_of(value)}.",
+                expression.span,
                 f"one value for each of the {self.n} rows in use.",
             )
         return plain(column) if column.dtype == object else column
@@ -191,27 +190,19 @@ def shape_of(value: Any) -> str:
     return f"an array of {shape[0]} values" if len(shape) == 1 else f"an array of shape {shape}"
 
 
-def pieces(formula: Formula) -> Iterator[Piece]:
-    """The pieces of the right-hand side that are Python: groupings, arguments of term calls, offsets."""
-    for bar in formula.bars:
-        yield from bar.group
-    for call in formula.calls:
-        yield from call.args
-        yield from (piece for _, piece in call.keywords)
-    yield from formula.offsets
-
-
-def option(scope: Scope, piece: Piece, name: str, accepted: tuple[Any, ...]) -> Any:
+def option(scope: Scope, expression: Expression, name: str, accepted: tuple[Any, ...]) -> Any:
     """The value of an argument that must be one of a few."""
-    if piece.text in accepted and not scope.knows(piece.text):
-        raise _option_error(scope, piece, name, accepted)
-    value = scope.value(piece)
+    if expression.text in accepted and not scope.knows(expression.text):
+        raise _option_error(scope, expression, name, accepted)
+    value = scope.value(expression)
     if not isinstance(value, (str, bool, int)) or value not in accepted:
-        raise _option_error(scope, piece, name, accepted)
+        raise _option_error(scope, expression, name, accepted)
     return value
 
 
-def _option_error(scope: Scope, piece: Piece, name: str, accepted: tuple[Any, ...]) -> LgmError:
+def _option_error(scope: Scope, expression: Expression, name: str, accepted: tuple[Any, ...]) -> LgmError:
     options = ", ".join(repr(a) for a in accepted)
-    quotes = f" Put it in quotes: {name}={piece.text!r}." if piece.text in accepted else ""
-    return scope.formula.error(f"{name}={piece.text} is not known.{quotes}", piece.span, f"{name} = {options}.")
+    quotes = f" Put it in quotes: {name}={expression.text!r}." if expression.text in accepted else ""
+    return scope.formula.error(
+        f"{name}={expression.text} is not known.{quotes}", expression.span, f"{name} = {options}."
+    )

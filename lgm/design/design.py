@@ -3,75 +3,65 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import scipy.sparse as sp
-from formulaic import Formula as Formulaic
-from formulaic import ModelSpec
 
 from lgm.arrays import FloatArray
-from lgm.data.expression import Expression, Names
-from lgm.data.model_matrix import expression, factors, full_column, materialise
-from lgm.data.scope import Scope, pieces
-from lgm.data.table import Rows, Table, is_number, kind_of, per_row, read_weights, settled, usable_rows
-from lgm.design.fixed_effects import adds, require_full_rank
-from lgm.errors import DataError, IdentifiabilityError
-from lgm.formula.parse import Formula
+from lgm.data.expression import Names, names_of
+from lgm.data.scope import Scope
+from lgm.data.table import Rows, Table, kind_of, per_row, read_weights, settled, usable_rows
+from lgm.design import predictor as predictors
+from lgm.design.predictor import NewRows, Parts, Predictor
+from lgm.errors import DataError
+from lgm.families.family import Family
+from lgm.formula.python import Expression
+from lgm.formula.sides import Formula
 from lgm.formula.tokens import without_backticks
-from lgm.priors import exponential
-from lgm.terms import TERMS, group
-from lgm.terms.block import Block, Parameter
-from lgm.terms.term import Encoded, Term
+from lgm.parameter import Parameter
+from lgm.terms import TERMS
+from lgm.terms.term import Term
 from lgm.words import listed
 
 
 @dataclass(frozen=True)
 class Design:
-    """A formula evaluated on data.
+    """A formula evaluated on data: the response and its linear predictor.
 
     Parameters
     ----------
     formula : Formula
+    family : Family
     scope : Scope
         All rows in use, those without a response included.
     rows : Rows
         Which rows of the data these are.
-    y, offset : float arrays (n,)
-        Observed rows.
+    y : float array (n,)
+        The response, at the rows that have one.
     all_weights : float array
         Of all rows in use, observed or not.
-    X : sparse array (n, p)
-        Fixed effects, null-space columns of terms included.
-    Z : sparse array (n, q)
-        Latent effects, term by term.
-    fixed_names : tuple of p str
-    intercept : int or None
-        Its column in X.
-    spec : ModelSpec
-        formulaic's memory of the fixed part.
-    terms : tuple of Term
-    null_names : tuple of str
-        Fixed columns that come from the null spaces of terms (the last ones of X).
+    predictor : Predictor
+    family_parameters : tuple of Parameter
+        Hyperparameters of the family.
     """
 
     formula: Formula
+    family: Family
     scope: Scope
     rows: Rows
     y: FloatArray
-    offset: FloatArray
     all_weights: FloatArray
-    X: sp.csc_array
-    Z: sp.csc_array
-    fixed_names: tuple[str, ...]
-    intercept: int | None
-    spec: ModelSpec
-    terms: tuple[Term, ...]
-    null_names: tuple[str, ...]
+    predictor: Predictor
+    family_parameters: tuple[Parameter, ...]
+
+    @property
+    def n(self) -> int:
+        """Number of rows with a response."""
+        return self.y.size
 
     @property
     def weights(self) -> FloatArray:
@@ -84,70 +74,49 @@ class Design:
         return bool(np.ptp(self.weights) > 0)
 
     @property
-    def n(self) -> int:
-        """Number of rows with a response."""
-        return self.y.size
-
-    @property
     def p(self) -> int:
         """Number of fixed effects."""
-        return int(self.X.shape[1])
+        return self.predictor.p
 
     @property
     def q(self) -> int:
         """Number of latent effects."""
-        return int(self.Z.shape[1])
+        return self.predictor.q
 
     @property
-    def A(self) -> sp.csc_array:
-        """``[X|Z]`` at the observed rows."""
-        return sp.csc_array(sp.hstack([self.X, self.Z], format="csc"))
+    def fixed_names(self) -> tuple[str, ...]:
+        """Names of the fixed effects."""
+        return self.predictor.fixed_names
 
     @property
-    def blocks(self) -> list[Block]:
-        """Blocks of latent effects, term by term."""
-        return [term.block for term in self.terms]
+    def terms(self) -> tuple[Term, ...]:
+        """Latent terms in the order of the formula."""
+        return self.predictor.terms
 
     @property
     def parameters(self) -> list[Parameter]:
-        """Hyperparameters in the order of theta: those of the terms, then sigma."""
-        own = [parameter for block in self.blocks for parameter in block.parameters]
-        # sigma is the residual sd of a row of weight one, sd(y) that of rows of typical weight
-        scale = self.scope.sd_y * float(np.exp(0.5 * np.mean(np.log(self.weights))))
-        return [*own, Parameter(("sigma",), "sigma", exponential(1.0 / scale), 0.5 * scale)]
+        """Hyperparameters in the order of theta: those of the terms, then those of the family."""
+        own = [parameter for block in self.predictor.blocks for parameter in block.parameters]
+        return [*own, *self.family_parameters]
 
     @property
     def theta_names(self) -> tuple[str, ...]:
         """Names of the hyperparameters, one per natural coordinate."""
         return tuple(name for parameter in self.parameters for name in parameter.names)
 
-    def term_slices(self) -> list[slice]:
-        """Places of the terms' effects in ``b``."""
-        ends = np.cumsum([0] + [block.n for block in self.blocks])
-        return [slice(int(a), int(b)) for a, b in zip(ends[:-1], ends[1:], strict=True)]
 
-
-@dataclass(frozen=True)
-class NewRows:
-    """Other rows in the columns of a design."""
-
-    index: pd.Index
-    X: sp.csc_array
-    encoded: tuple[Encoded, ...]
-    offset: FloatArray
-
-
-def build(formula: Formula, data: Any, env: Mapping[str, Any], weights: Any, missing: str) -> Design:
+def build(formula: Formula, data: Any, family: Family, env: Mapping[str, Any], weights: Any, missing: str) -> Design:
     """Evaluate a formula on data.
 
     Parameters
     ----------
     formula : Formula
     data : pandas, polars or Arrow table, or dict of columns
+    family : Family
     env : mapping
         Names beside the columns. An array among them with one value per row of the data is used as a column.
     weights : None, column name or array
-        Known weights: the residual variance of a row is ``sigma^2 / weight``.
+        Known weights; what they mean is the family's.
     missing : {"drop", "error"}
         For missing predictors; missing responses are predicted.
 
@@ -157,52 +126,51 @@ def build(formula: Formula, data: Any, env: Mapping[str, Any], weights: Any, mis
         Each says what was found, where, and what is accepted.
     """
     _check_formula(formula)
+    side = formula.sides[family.predictors[0]]
     scope, rows, w = _rows(formula, Table.of(data), env, weights, missing)
-    seen = np.flatnonzero(rows.observed)
-    y = _response(scope, rows.observed)
-    offset = _offset(scope)
-    scope = replace(scope, sd_y=_spread(formula, y - offset[seen]))
-    spec, x, names = materialise(Formulaic(formula.fixed), scope, formula.fixed_span)
-    if not (names or formula.bars or formula.calls):
-        accepted = "an intercept, `y ~ 1`, a predictor, or a term such as `(1 | g)`."
-        raise formula.error("Without an intercept nothing is left to estimate.", formula.fixed_span, accepted)
-    intercept = names.index("Intercept") if "Intercept" in names else None
-    _require_observed_levels(scope, names, rows.observed)
-    require_full_rank(sp.csc_array(x[seen]), names, intercept)
-    terms = _terms(formula, scope)
-    whole, null_names = _with_null_columns(x, terms, seen, intercept)
-    z = sp.hstack([sp.csc_array((scope.n, 0)), *(term.z for term in terms)], format="csc")
-    return Design(
-        formula=formula,
-        scope=scope,
-        rows=rows,
-        y=y,
-        offset=offset[seen],
-        all_weights=w,
-        X=sp.csc_array(whole[seen]),
-        Z=sp.csc_array(z[seen]),
-        fixed_names=(*names, *null_names),
-        intercept=intercept,
-        spec=spec,
-        terms=tuple(terms),
-        null_names=tuple(null_names),
-    )
+    y, offset = _response(scope, rows.observed), predictors.offset_of(side, scope)
+    free = y - offset[rows.observed]
+    family.check(free, f"`{formula.response.text}`" + (" less its offset" if side.offsets else ""))
+    yardstick = family.scale_of(free)
+    predictor = predictors.build(side, scope, rows.observed, offset, yardstick)
+    own = family.parameters(yardstick, w[rows.observed])
+    built = Design(formula, family, scope, rows, y, w, predictor, own)
+    _require_distinct_names(built)
+    return built
 
 
-def encode(design: Design, data: Any | None = None) -> NewRows:
-    """Other rows in the columns of a design; without data, all rows of the fit, those without a response included.
+def encode(design: Design, data: Any | None = None, parts: Parts | None = None) -> NewRows:
+    """Some rows in the columns of a design.
+
+    Parameters
+    ----------
+    design : Design
+    data : table, optional
+        By default all rows of the fit, those without a response included.
+    parts : Parts, optional
+        What counts, by default everything; columns of data that only other parts need may be missing.
 
     Raises
     ------
     DataError
         For missing columns or values, or levels of fixed factors that the fit does not have.
     """
-    scope = design.scope if data is None else _new_scope(design, data)
-    _, x, _ = materialise(design.spec, scope, design.formula.fixed_span)
-    encoded = tuple(term.encode(scope) for term in design.terms)
-    nulls = {name: values for e in encoded for name, values in e.null.items()}
-    extra = [full_column(nulls[name]) for name in design.null_names]
-    return NewRows(scope.frame.index, sp.csc_array(sp.hstack([x, *extra], format="csc")), encoded, _offset(scope))
+    parts = parts or Parts.all(design.predictor)
+    scope = design.scope if data is None else _new_scope(design, Table.of(data, "new_data"), parts)
+    return predictors.encode(design.predictor, scope, parts)
+
+
+def _require_distinct_names(design: Design) -> None:
+    """Fixed effects, effects of terms and hyperparameters are asked for by name, so no name may stand for two."""
+    effects = [variable.name for term in design.terms for variable in term.variables]
+    times = Counter([*design.fixed_names, *effects, *design.theta_names])
+    twice = [name for name, count in times.items() if count > 1]
+    if twice:
+        raise design.formula.error(
+            f"`{twice[0]}` would be the name of two parameters of this model.",
+            next((span for each in design.predictor.side.expressions if (span := each.find(twice[0]))), None),
+            f"predictors with other names than the parameters ({', '.join(design.theta_names)}); rename the column.",
+        )
 
 
 def numbers_as_text(design: Design) -> list[tuple[str, int, str]]:
@@ -210,9 +178,8 @@ def numbers_as_text(design: Design) -> list[tuple[str, int, str]]:
 
     Text is a factor. That is fine for codes, whole numbers of which each is in several rows.
     """
-    formula, found = design.formula, []
-    sides = [Formulaic(formula.fixed), *(Formulaic(bar.effects.text) for bar in formula.bars)]
-    for name in dict.fromkeys(factor.expr for side in sides for factor in factors(side)):
+    found = []
+    for name in dict.fromkeys(name for effects in design.formula.mu.effects for name in effects.factors):
         column = design.scope.frame.get(name)
         if column is None or kind_of(column) != "text":
             continue
@@ -225,13 +192,11 @@ def numbers_as_text(design: Design) -> list[tuple[str, int, str]]:
 
 
 def _check_formula(formula: Formula) -> None:
-    if formula.has_wildcard:
-        raise formula.error("`.` is not available.", formula.find("."), "the columns by name.")
+    if formula.mu.fixed.wildcard:
+        raise formula.error("`.` is not available.", formula.mu.fixed.wildcard, "the columns by name.")
     response = formula.response.text
-    used = [(factor.expr, formula.fixed_span) for factor in factors(Formulaic(formula.fixed))]
-    for bar in formula.bars:
-        used += [(factor.expr, bar.effects.span) for factor in factors(Formulaic(bar.effects.text))]
-    used += [(piece.text, piece.span) for piece in pieces(formula)]
+    used = [(name, effects.span) for effects in formula.mu.effects for name in effects.factors]
+    used += [(piece.text, piece.span) for piece in formula.mu.pieces]
     for text, span in used:
         if without_backticks(text) == without_backticks(response):
             message = f"The response `{without_backticks(response)}` is among the predictors too."
@@ -242,8 +207,8 @@ def _rows(
     formula: Formula, table: Table, env: Mapping[str, Any], weights: Any, missing: str
 ) -> tuple[Scope, Rows, FloatArray]:
     """The rows in use, with the columns that the formula names, and their weights."""
-    predictors = _names(_predictors(formula), table.names, env)
-    response = _names([Expression.of(formula.response.text)], table.names, env)
+    predictors = _names(formula.mu.expressions, table.names, env)
+    response = _names([formula.response], table.names, env)
     wanted = {*predictors.columns, *response.columns}
     frame = table.select({*wanted, weights} if isinstance(weights, str) else wanted)
     outside = {}
@@ -259,10 +224,9 @@ def _rows(
     return Scope(formula, rows.frame, env, table.names, term_names=tuple(TERMS)), rows, w
 
 
-def _new_scope(design: Design, data: Any) -> Scope:
-    table = Table.of(data, "new_data")
+def _new_scope(design: Design, table: Table, parts: Parts) -> Scope:
     scope = design.scope
-    needed = _names(_predictors(design.formula), scope.frame.columns, scope.env).columns
+    needed = _names(parts.expressions(design.predictor), scope.frame.columns, scope.env).columns
     absent = [name for name in needed if name not in table.names]
     if absent:
         raise DataError(f"new_data lacks the column(s) {listed(absent)}. It has: {listed(table.names)}.")
@@ -276,17 +240,8 @@ def _new_scope(design: Design, data: Any) -> Scope:
     return replace(scope.on(settled(frame)), columns=table.names)
 
 
-def _predictors(formula: Formula) -> list[Expression]:
-    """Everything on the right-hand side."""
-    sides = [Formulaic(formula.fixed), *(Formulaic(bar.effects.text) for bar in formula.bars)]
-    return [
-        *(expression(factor) for side in sides for factor in factors(side)),
-        *(Expression.of(piece.text) for piece in pieces(formula)),
-    ]
-
-
-def _names(expressions: Sequence[Expression], columns: Collection[str], env: Mapping[str, Any]) -> Names:
-    found = [each.names(columns, env) for each in expressions]
+def _names(expressions: Iterable[Expression], columns: Collection[str], env: Mapping[str, Any]) -> Names:
+    found = [names_of(each, columns, env) for each in expressions]
     return Names(
         tuple(dict.fromkeys(name for names in found for name in names.columns)),
         tuple(dict.fromkeys(name for names in found for name in names.others)),
@@ -297,81 +252,15 @@ def _names(expressions: Sequence[Expression], columns: Collection[str], env: Map
 def _response(scope: Scope, observed: npt.NDArray[np.bool_]) -> FloatArray:
     """The response at the observed rows; evaluated there only, because a transformation may need all values."""
     part = replace(scope, frame=settled(scope.frame.loc[observed]), memory={})
-    return part.numbers(scope.formula.response, "the response")
-
-
-def _require_observed_levels(scope: Scope, names: Sequence[str], observed: npt.NDArray[np.bool_]) -> None:
-    """Every level of a fixed factor needs a response, or nothing is known about it."""
-    if observed.all():
-        return
-    for factor in factors(Formulaic(scope.formula.fixed)):
-        column = scope.frame.get(factor.expr)
-        if column is not None and not is_number(column):
-            lost = set(column.unique()) - set(column[observed].unique())
-            if lost:
-                raise IdentifiabilityError(
-                    f"no row with level {listed(sorted(map(str, lost)), 5)} of `{factor.expr}` has a response, so "
-                    f"nothing is known about it. Remove these rows, or use a group effect, (1 | {factor.expr})."
-                )
-
-
-def _offset(scope: Scope) -> FloatArray:
-    return sum((scope.numbers(piece, "the offset") for piece in scope.formula.offsets), np.zeros(scope.n))
-
-
-def _spread(formula: Formula, y: FloatArray) -> float:
-    """Standard deviation of the response less its offset."""
+    y = part.numbers(scope.formula.response, "the response")
     if y.size == 1:
-        raise DataError(f"only one row has a response `{formula.response.text}`; there is nothing to model.")
-    sd = float(np.std(y))
-    if sd <= 1e-13 * float(np.max(np.abs(y))):
-        less = " less its offset" if formula.offsets else ""
-        raise DataError(
-            f"the response `{formula.response.text}`{less} is {y[0]:g} in all {y.size} rows that have one; "
-            "there is nothing to model."
-        )
-    return sd
-
-
-def _terms(formula: Formula, scope: Scope) -> list[Term]:
-    """Bars and calls in the order of the source; a call's label shows its options only where two would collide."""
-    labels = Counter(call.label for call in formula.calls)
-    built: list[tuple[int, Term]] = [(bar.span.start, group.build(bar, scope)) for bar in formula.bars]
-    for call in formula.calls:
-        label = call.label if labels[call.label] == 1 else call.text
-        built.append((call.span.start, TERMS[call.name](call, scope, label)))
-    terms = [term for _, term in sorted(built, key=lambda pair: pair[0])]
-    names = Counter(variable.name for term in terms for variable in term.variables)
-    repeated = [name for name, count in names.items() if count > 1]
-    if repeated:
-        spans = [bar.span for bar in formula.bars if repeated[0].endswith(f"|{bar.group_name}")]
-        raise formula.error(
-            f"The effect `{repeated[0]}` is in two terms; each effect may stand once.",
-            spans[-1] if spans else None,
-            "(1 + x | g), or (1 | g) + (0 + x | g) without a correlation.",
-        )
-    return terms
-
-
-def _with_null_columns(
-    x: sp.csc_array, terms: Sequence[Term], seen: npt.NDArray[np.int64], intercept: int | None
-) -> tuple[sp.csc_array, list[str]]:
-    """Fixed columns and, of the terms' null spaces, those that the columns before them do not span."""
-    names: list[str] = []
-    for term in terms:
-        for name, values in term.null.items():
-            if adds(sp.csc_array(x[seen]), values[seen], intercept):
-                x = sp.csc_array(sp.hstack([x, full_column(values)], format="csc"))
-                names.append(name)
-    return x, names
+        raise DataError(f"only one row has a response `{scope.formula.response.text}`; there is nothing to model.")
+    return y
 
 
 def names_used(design: Design, env: Mapping[str, Any]) -> list[str]:
     """Names of the formula that ``env`` has to provide: all but columns, formulaic's functions and Python's."""
-    formula = design.formula
-    sides = [Formulaic(source) for source in (formula.fixed, *(bar.effects.text for bar in formula.bars))]
-    used = [expression(factor) for side in sides for factor in factors(side)]
-    used += [Expression.of(piece.text) for piece in (formula.response, *pieces(formula))]
+    used = (design.formula.response, *design.formula.mu.expressions)
     columns = design.scope.frame.columns  # arrays of the scope with one value per row are among them
-    found = [each.names(columns, env) for each in used]
+    found = [names_of(each, columns, env) for each in used]
     return [name for names in found for name in (*names.others, *names.functions) if name in env]

@@ -8,7 +8,7 @@ import numpy as np
 
 from lgm.words import suggest
 
-_BYM = " The two parts of this model are `icar(region, graph) + (1 | region)`."
+_BYM = " It is written `bym2(region, graph)`."
 
 _ELSEWHERE = {
     "f": (
@@ -28,7 +28,6 @@ _ELSEWHERE = {
     "car": " Map effects are written `icar(region, graph)`.",
     "besag": " Map effects are written `icar(region, graph)`.",
     "bym": _BYM,
-    "bym2": _BYM,
     "factor": " A factor is written `C(x)`.",
     "relevel": " Another reference level is written `C(x, contr.treatment('level'))`.",
     "ifelse": " It is written `np.where(condition, a, b)`.",

@@ -1,34 +1,34 @@
-"""Read a formula: a string becomes a response, a fixed part, bars, term calls and offsets.
+"""Read a formula: a string becomes a response and, for each linear predictor, a right-hand side.
 
-The right-hand side is a sum. Summands that formulaic does not know, ``(1 | g)``, ``s(t)`` and ``offset(e)``, are lifted
-out by their tokens; the others stay as text for formulaic, so that its whole grammar remains within reach. This module
-knows nothing of data: whether a name exists is asked later, with `Formula.find` and `Formula.error` to mark the place.
+A right-hand side is a sum. Summands that formulaic does not know, ``(1 | g)``, ``s(t)`` and ``offset(e)``, are lifted
+out by their tokens; formulaic's parser reads the others, so that its whole grammar remains within reach. Everything is
+read here, once: later stages evaluate the expressions that they find in a `Formula`, and mark their spans in messages.
+This module knows nothing of data.
 """
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+import keyword
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 
-from lgm.errors import FormulaError, LgmError
+from lgm.errors import FormulaError
+from lgm.formula.python import Expression
+from lgm.formula.sides import Bar, Call, Effects, Formula, Keyword, RightHandSide, joined
 from lgm.formula.tokens import (
     FIXED,
-    Code,
     Kind,
-    Piece,
     Problem,
     Span,
     Token,
     formulaic_terms,
     hull,
-    in_backticks,
     in_parentheses,
     marked,
-    named_calls,
     spaced_text,
     tokenize,
-    without_backticks,
 )
 
 _FORMULA = "a response, one `~` and terms, such as `y ~ x + (1 | g) + s(t)`."
@@ -38,103 +38,6 @@ _GROUP = "columns or Python calls joined by `:` or `/`, such as `g`, `a:b` or `a
 _ADDED = "group effects, term calls and offsets may only be added, as in `y ~ x + (1 | g) + s(t) + offset(log(e))`."
 _CALL = "a call such as `s(x, k=10)`: its arguments one by one, each keyword once, without `*` or `**` before them."
 _ONCE = "each term once; note that `(1 | a/b)` already stands for `(1 | a) + (1 | a:b)`."
-
-
-@dataclass(frozen=True, slots=True)
-class Bar:
-    """A group effect such as ``(Days | Subject)``; a nested grouping ``a/b`` gives one bar for each level.
-
-    Attributes
-    ----------
-    effects : the text left of the bar, a right-hand side for formulaic.
-    group : the grouping factors; ``a:b`` has the two pieces ``a`` and ``b``.
-    correlated : False for a double bar.
-    span : the whole parenthesis, shared by the bars that ``a/b`` expands to.
-    text : the bar after the expansion, with spaces put in order.
-    """
-
-    effects: Piece
-    group: tuple[Piece, ...]
-    correlated: bool
-    span: Span
-    text: str
-
-    @property
-    def group_name(self) -> str:
-        """The grouping as it appears in names of variables, such as ``a:b``; a column's name has no backticks."""
-        return _joined(self.group)
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """A term call such as ``s(x, k=10)``; texts are normalised Python, spans cover what was typed.
-
-    A column in backticks keeps them in `text` and in the pieces, unless its name is a Python name anyway.
-    """
-
-    name: str
-    args: tuple[Piece, ...]
-    keywords: tuple[tuple[str, Piece], ...]
-    span: Span
-    text: str
-
-    @property
-    def label(self) -> str:
-        """The call as it appears in names of variables: its name and first variable."""
-        variables = (piece for _, piece in self.keywords if piece.text[0].isalpha() or piece.text[0] in "`_")
-        given = [*self.args[:1], *variables]
-        return f"{self.name}({given[0].text if given else ''})"
-
-
-@dataclass(frozen=True, slots=True)
-class Formula:
-    """What a formula says, before it meets data; made by `parse`.
-
-    Attributes
-    ----------
-    source : the formula as typed.
-    response : the left-hand side, as text that formulaic reads.
-    fixed : what remains of the right-hand side when bars, calls and offsets are lifted out; ``"1"`` if nothing does.
-    fixed_span : from the first to the last token of the fixed part; the whole right-hand side if nothing remains.
-    has_intercept : whether formulaic's reading of `fixed` includes the term ``1``.
-    offsets : the argument of each ``offset()``.
-    bars, calls : the lifted terms in the order of the source.
-    """
-
-    source: str
-    response: Piece
-    fixed: str
-    fixed_span: Span
-    has_intercept: bool
-    offsets: tuple[Piece, ...]
-    bars: tuple[Bar, ...]
-    calls: tuple[Call, ...]
-
-    @property
-    def has_wildcard(self) -> bool:
-        """Whether the fixed part names "all other columns" by ``.``, which formulaic fills in when it has data."""
-        return any(token.kind is Kind.VALUE and token.text == "." for token in tokenize(self.source))
-
-    def find(self, text: str) -> Span | None:
-        """Span of the first place where a name or a Python expression stands, or None.
-
-        Whole tokens are compared, never parts of words: ``x`` is found in ``log(x)``, not in ``x1``.
-        """
-        for token in tokenize(self.source):
-            if token.kind in (Kind.NAME, Kind.PYTHON, Kind.VALUE) and text in (token.text, token.body):
-                return token.span
-            if token.kind is Kind.PYTHON:
-                code = Code(token)
-                spans = [code.span(node) for node in code.expressions() if code.text(node) in (text, f"`{text}`")]
-                if spans:
-                    return min(spans, key=lambda span: span.start)
-        return None
-
-    def error(
-        self, message: str, span: Span | None = None, accepted: str = "", kind: type[LgmError] = FormulaError
-    ) -> LgmError:
-        """Error to raise: the message, the formula with the span marked (None marks nothing), what is accepted."""
-        return kind(marked(self.source, message, span, accepted))
 
 
 def parse(source: str, term_names: Collection[str]) -> Formula:
@@ -153,10 +56,10 @@ def parse(source: str, term_names: Collection[str]) -> Formula:
     Examples
     --------
     >>> formula = parse("log(y) ~ x*z + (1 + x | a/b) + s(t, k=10) - 1", {"s"})
-    >>> formula.response.text, formula.fixed, formula.has_intercept
-    ('log(y)', 'x*z - 1', False)
-    >>> [bar.text for bar in formula.bars], formula.calls[0].label
-    (['(1 + x | a)', '(1 + x | a:b)'], 's(t)')
+    >>> formula.response.text, formula.mu.fixed.text, [str(term) for term in formula.mu.fixed.formula]
+    ('log(y)', 'x*z - 1', ['x', 'z', 'x:z'])
+    >>> [bar.text for bar in formula.mu.bars], formula.mu.calls[0].args[0].text
+    (['(1 + x | a)', '(1 + x | a:b)'], 't')
     """
     if not isinstance(source, str):
         raise FormulaError(f"The formula must be text, not {type(source).__name__}. Accepted: {_FORMULA}")
@@ -170,11 +73,12 @@ def parse(source: str, term_names: Collection[str]) -> Formula:
 
 def _parse(source: str, names: frozenset[str]) -> Formula:
     left, right = _sides(tokenize(source))
+    operands = {token: Expression.of(token) for token in right if token.kind in (Kind.NAME, Kind.PYTHON)}
     response = _response(left, names)
     fixed: list[Token] = []
     lifted: list[Bar | Call] = []
     for signs, tokens in _summands(right):
-        terms = _lift(source, signs, tokens, names)
+        terms = _lift(source, signs, tokens, operands, names)
         lifted.extend(terms)
         fixed.extend([] if terms else [*signs, *tokens])
     while fixed and fixed[0].is_operator("+"):
@@ -184,16 +88,13 @@ def _parse(source: str, names: frozenset[str]) -> Formula:
         if term.text in seen:
             raise Problem(f"`{term.text}` is written twice.", term.span, _ONCE)
         seen.add(term.text)
-    return Formula(
-        source=source,
-        response=response,
-        fixed=spaced_text(fixed) or "1",
-        fixed_span=hull(fixed or right),
-        has_intercept="1" in formulaic_terms(source, fixed),
-        offsets=tuple(term.args[0] for term in lifted if isinstance(term, Call) and term.name == "offset"),
+    side = RightHandSide(
+        fixed=_effects(source, fixed, operands, hull(fixed or right)),
         bars=tuple(term for term in lifted if isinstance(term, Bar)),
         calls=tuple(term for term in lifted if isinstance(term, Call) and term.name != "offset"),
+        offsets=tuple(term.args[0] for term in lifted if isinstance(term, Call) and term.name == "offset"),
     )
+    return Formula(source, response, {"mu": side})
 
 
 def _sides(tokens: Sequence[Token]) -> tuple[Sequence[Token], Sequence[Token]]:
@@ -212,17 +113,31 @@ def _sides(tokens: Sequence[Token]) -> tuple[Sequence[Token], Sequence[Token]]:
     return left, right
 
 
-def _response(tokens: Sequence[Token], names: frozenset[str]) -> Piece:
+def _response(tokens: Sequence[Token], names: frozenset[str]) -> Expression:
     while len(tokens) > 2 and in_parentheses(tokens):
         tokens = tokens[1:-1]
     if len(tokens) > 1:
         raise Problem("The response has several parts, and lgm reads one.", hull(tokens), _RESPONSE)
-    if tokens[0].kind not in (Kind.NAME, Kind.PYTHON):
-        raise Problem("The response is neither a column nor a Python expression.", tokens[0].span, _RESPONSE)
-    for code, node in named_calls(tokens, names):
-        message = f"`{code.text(node.func)}()` belongs to the right-hand side, not to the response."
-        raise Problem(message, code.span(node), _RESPONSE)
-    return Piece(tokens[0].text, tokens[0].span)
+    (token,) = tokens
+    if token.kind not in (Kind.NAME, Kind.PYTHON):
+        raise Problem("The response is neither a column nor a Python expression.", token.span, _RESPONSE)
+    response = _dotted(token) or Expression.of(token)
+    for call in response.calls(names):
+        message = f"`{response.text_of(call.func)}()` belongs to the right-hand side, not to the response."
+        raise Problem(message, response.span_of(call), _RESPONSE)
+    return replace(response, text=token.text)
+
+
+def _dotted(token: Token) -> Expression | None:
+    """What a name with dots, such as ``table.y``, says in Python, if anything."""
+    if (
+        token.kind is Kind.NAME
+        and not token.quoted
+        and (not token.text.isidentifier() or keyword.iskeyword(token.text))
+    ):
+        with suppress(Problem):
+            return Expression.python(token)
+    return None
 
 
 def _summands(tokens: Sequence[Token]) -> Iterator[tuple[list[Token], list[Token]]]:
@@ -242,19 +157,39 @@ def _summands(tokens: Sequence[Token]) -> Iterator[tuple[list[Token], list[Token
     yield signs, body
 
 
-def _lift(source: str, signs: list[Token], tokens: list[Token], names: frozenset[str]) -> list[Bar | Call]:
+def _effects(
+    source: str, tokens: Sequence[Token], operands: Mapping[Token, Expression], span: Span | None = None
+) -> Effects:
+    """Let formulaic read what is not lifted out."""
+    called = {t: t.body if t.kind is Kind.NAME else operands[t].text for t in tokens if t in operands}
+    formula = formulaic_terms(source, tokens, called)
+    read = {called[token]: operands[token] for token in reversed(called)}  # of equal ones, the first
+    used = dict.fromkeys(factor.expr for term in formula for factor in term.factors)
+    wildcard = next((t.span for t in tokens if t.kind is Kind.VALUE and t.text == "."), None)
+    factors = {name: read[name] for name in used if name in read}
+    return Effects(spaced_text(tokens) or "1", span or hull(tokens), formula, factors, wildcard)
+
+
+def _lift(
+    source: str,
+    signs: list[Token],
+    tokens: list[Token],
+    operands: Mapping[Token, Expression],
+    names: frozenset[str],
+) -> list[Bar | Call]:
     """Read the bars, or the call, that a summand stands for; none if the summand belongs to the fixed part."""
     bars = [token for token in tokens if token.is_operator("|", "||")]
-    calls = list(named_calls(tokens, names))
+    python = [operands[token] for token in tokens if token.kind is Kind.PYTHON]
+    calls = [(expression, node) for expression in python for node in expression.calls(names)]
     for bar in bars:
         if not bar.depth:
             raise Problem("This bar stands outside parentheses.", bar.span, _BAR)
     if not bars and not calls:
         return []
     if calls:
-        code, node = calls[-1]
-        what, span = f"`{code.text(node.func)}()`", code.span(node)
-        alone = len(tokens) == len(calls) == 1 and node is code.tree and not tokens[0].quoted
+        expression, node = calls[-1]
+        what, span = f"`{expression.text_of(node.func)}()`", expression.span_of(node)
+        alone = len(tokens) == len(calls) == 1 and node is expression.tree and not tokens[0].quoted
     else:
         what, span = "a group effect", _around(tokens, max(bars, key=lambda bar: bar.depth))
         alone = in_parentheses(tokens) and all(bar.depth == 1 for bar in bars)
@@ -262,7 +197,7 @@ def _lift(source: str, signs: list[Token], tokens: list[Token], names: frozenset
         raise Problem(f"Here {what} is part of a larger term.", span, _ADDED)
     if any(sign.text == "-" for sign in signs):
         raise Problem(f"Here {what} is subtracted.", hull([*signs, *tokens]), _ADDED)
-    return [_call(code, node)] if calls else list(_bars(source, tokens))
+    return [_call(expression, node)] if calls else list(_bars(source, tokens, operands))
 
 
 def _around(tokens: Sequence[Token], inside: Token) -> Span:
@@ -272,55 +207,55 @@ def _around(tokens: Sequence[Token], inside: Token) -> Span:
     return Span(start, min(token.span.stop for token in outer if token.span.start > inside.span.start))
 
 
-def _bars(source: str, tokens: Sequence[Token]) -> Iterator[Bar]:
+def _bars(source: str, tokens: Sequence[Token], operands: Mapping[Token, Expression]) -> Iterator[Bar]:
     first, *others = [i for i, token in enumerate(tokens) if token.is_operator("|", "||")]
-    bar, effects, group = tokens[first], tokens[1:first], tokens[first + 1 : -1]
+    bar, before, group = tokens[first], tokens[1:first], tokens[first + 1 : -1]
     if others:
         raise Problem("This is a second bar in one group effect.", tokens[others[0]].span, _BAR)
-    if not effects or not group:
-        raise Problem(f"Nothing stands {'after' if effects else 'before'} this bar.", bar.span, _BAR)
-    for token in effects:
+    if not before or not group:
+        raise Problem(f"Nothing stands {'after' if before else 'before'} this bar.", bar.span, _BAR)
+    for token in before:
         if token.kind is Kind.VALUE and token.text == ".":
             raise Problem("`.` cannot stand for columns in a group effect.", token.span, "the names of the columns.")
-    if not formulaic_terms(source, effects):
-        raise Problem("No effect remains before the bar.", hull(effects), _BAR)
-    text = spaced_text(effects)
-    for names in _groups(group):
-        shown = f"({text} {bar.text} {_joined(names)})"
-        yield Bar(Piece(text, hull(effects)), names, bar.text == "|", hull(tokens), shown)
+    effects = _effects(source, before, operands)
+    if not effects.formula:
+        raise Problem("No effect remains before the bar.", hull(before), _BAR)
+    for factors in _groups(group, operands):
+        shown = f"({effects.text} {bar.text} {joined(factors)})"
+        yield Bar(effects, factors, bar.text == "|", hull(tokens), shown)
 
 
-def _joined(group: Sequence[Piece]) -> str:
-    return ":".join(without_backticks(piece.text) for piece in group)
-
-
-def _groups(tokens: Sequence[Token]) -> Iterator[tuple[Piece, ...]]:
+def _groups(tokens: Sequence[Token], operands: Mapping[Token, Expression]) -> Iterator[tuple[Expression, ...]]:
     """Expand the grouping ``a/b:c`` into ``a`` and ``a:b:c``."""
-    pieces: list[Piece] = []
+    factors: list[Expression] = []
     for i, token in enumerate(tokens):
-        last, is_name = i == len(tokens) - 1, token.kind in (Kind.NAME, Kind.PYTHON)
-        if not (is_name if i % 2 == 0 else token.is_operator(":", "/") and not last):
+        last, is_factor = i == len(tokens) - 1, token in operands
+        if not (is_factor if i % 2 == 0 else token.is_operator(":", "/") and not last):
             raise Problem("The grouping cannot be read from here on.", hull(tokens[i:]), _GROUP)
-        text = in_backticks(token.body) if token.kind is Kind.NAME else token.text
-        if is_name and text in [piece.text for piece in pieces]:
-            raise Problem(f"`{token.body}` appears twice in this grouping.", token.span, _GROUP)
-        pieces.extend([Piece(text, token.span)] if is_name else [])
+        if is_factor:
+            factor = operands[token] if token.kind is Kind.NAME else replace(operands[token], text=token.text)
+            if factor.text in [other.text for other in factors]:
+                raise Problem(f"`{token.body}` appears twice in this grouping.", token.span, _GROUP)
+            factors.append(factor)
         if last or token.text == "/":
-            yield tuple(pieces)
+            yield tuple(factors)
 
 
-def _call(code: Code, node: ast.Call) -> Call:
+def _call(expression: Expression, node: ast.Call) -> Call:
     for given in (*node.args, *node.keywords):
         if isinstance(given, ast.Starred) or (isinstance(given, ast.keyword) and given.arg is None):
-            raise Problem("Arguments cannot be unpacked in a term call.", code.span(given), _CALL)
+            raise Problem("Arguments cannot be unpacked in a term call.", expression.span_of(given), _CALL)
         if isinstance(given, ast.BinOp) and isinstance(given.op, ast.BitOr):
-            raise Problem("A bar inside a term call does not make one term per group.", code.span(given), _CALL)
-    args = tuple(code.piece(arg) for arg in node.args)
-    keywords = tuple((str(given.arg), code.piece(given.value)) for given in node.keywords)
-    for i, (name, piece) in enumerate(keywords):
-        if name in dict(keywords[:i]):
-            raise Problem(f"The keyword `{name}` is given twice.", piece.span, _CALL)
-    call = Call(code.text(node.func), args, keywords, code.span(node), code.text(node))
+            message = "A bar inside a term call does not make one term per group."
+            raise Problem(message, expression.span_of(given), _CALL)
+    args = tuple(expression.part(arg) for arg in node.args)
+    keywords = tuple(
+        Keyword(str(given.arg), expression.part(given.value), expression.span_of(given)) for given in node.keywords
+    )
+    for i, one in enumerate(keywords):
+        if one.name in [other.name for other in keywords[:i]]:
+            raise Problem(f"The keyword `{one.name}` is given twice.", one.value.span, _CALL)
+    call = Call(expression.text_of(node.func), args, keywords, expression.span_of(node), expression.text)
     if call.name == "offset" and (len(args) != 1 or keywords):
         raise Problem("`offset()` takes one expression.", call.span, "`offset(log(e))`; several offsets are added up.")
     return call

@@ -1,29 +1,28 @@
 """Tokens of a formula: operators, names and Python, each with its place in the source.
 
-formulaic's tokenizer and parser do the reading; what is added here is true spans, checks that it leaves out, and the
-way from the Python inside a token back to the characters that were typed.
+formulaic's tokenizer and parser do the reading; what is added here is true spans, and checks that they leave out. This
+is the only file that knows how these two work and what they say.
 """
 
 from __future__ import annotations
 
-import ast
 import keyword
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from formulaic import Formula as Formulaic
 from formulaic.errors import FormulaicError
 from formulaic.parser import DefaultFormulaParser
 from formulaic.parser.algos.tokenize import tokenize as formulaic_tokenize
+from formulaic.parser.types import Factor, Term
 from formulaic.parser.types import Token as FormulaicToken
 
 Kind: TypeAlias = FormulaicToken.Kind
 
 # What is accepted, in the words of messages.
 FIXED = "terms joined by `+`, `-`, `:`, `*`, `/`, `^`, `**` or `%in%`; put arithmetic in braces, as in `{x + 5}`."
-_PYTHON = "a Python expression in a call or in braces, such as `log(x)` or `{x + 1}`."
 _SPACE = "`log(x)` for a call, without the space, or `x + (z)` for a sum."
-_POWER = "`**` for a power, as in `I(x**2)`, and `!=` for exclusive or."
 _QUOTES = "quotes and brackets that are closed and not empty; brackets in quoted text inside a call count too."
 
 # What formulaic says (a fragment of it) and how we say it; anything else is passed on.
@@ -43,14 +42,6 @@ class Span:
 
     start: int
     stop: int
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """A fragment of a formula: its text, and where it stands in the source."""
-
-    text: str
-    span: Span
 
 
 class Problem(Exception):
@@ -210,81 +201,46 @@ def without_backticks(text: str) -> str:
     return text[1:-1] if text.startswith("`") and text.endswith("`") and text.count("`") == 2 else text
 
 
-class Code:
-    """The Python inside a token, parsed, with the way back from its nodes to text and to spans of the source."""
-
-    def __init__(self, token: Token) -> None:
-        body = token.body.lstrip()
-        self.start = token.span.start + token.quoted + len(token.body) - len(body)
-        # Names in backticks become identifiers of equal length, so that offsets stay true: a rare ideograph, repeated.
-        parts = body.replace("\r", " ").split("`")
-        self.names = {chr(0x20000 + i) * (len(parts[i]) + 2): parts[i] for i in range(1, len(parts), 2)}
-        masks = list(self.names)
-        masked = "".join(masks[i // 2] if i % 2 else part for i, part in enumerate(parts))
-        self.lines = masked.split("\n")
-        try:
-            self.tree = ast.parse(masked, mode="eval").body
-        except (SyntaxError, ValueError) as error:
-            reason = error.msg if isinstance(error, SyntaxError) else error
-            hint = " R's `as.factor(x)` is written `C(x)`." if masked.startswith(("as.", "is.")) else ""
-            raise Problem(f"This is not valid Python: {reason}.{hint}", token.span, _PYTHON) from None
-        for node in self.expressions():
-            # On whole numbers Python computes it, and so a power as R writes it would be a wrong number.
-            if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitXor):
-                raise Problem("Inside a call or braces `^` is Python's exclusive or.", self.span(node), _POWER)
-
-    def expressions(self) -> Iterator[ast.expr]:
-        """All expressions, outer ones first."""
-        return (node for node in ast.walk(self.tree) if isinstance(node, ast.expr))
-
-    def text(self, node: ast.expr) -> str:
-        """Normalised source; backticks stay where a name needs them."""
-        text = ast.unparse(node)
-        for mask, name in self.names.items():
-            text = text.replace(mask, in_backticks(name))
-        return text
-
-    def span(self, node: ast.expr | ast.keyword) -> Span:
-        """What was typed."""
-        stop = self._offset(node.end_lineno or 1, node.end_col_offset or 0)
-        return Span(self._offset(node.lineno, node.col_offset), stop)
-
-    def piece(self, node: ast.expr) -> Piece:
-        """Both."""
-        return Piece(self.text(node), self.span(node))
-
-    def _offset(self, line: int, column: int) -> int:
-        # ast counts lines from 1, and columns in bytes of UTF-8.
-        before = sum(len(text) + 1 for text in self.lines[: line - 1])
-        return self.start + before + len(self.lines[line - 1].encode()[:column].decode())
-
-
-def named_calls(tokens: Sequence[Token], names: frozenset[str]) -> Iterator[tuple[Code, ast.Call]]:
-    """Calls of these names anywhere in the Python of the tokens, outer ones first."""
-    for code in (Code(token) for token in tokens if token.kind is Kind.PYTHON):
-        for node in code.expressions():
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in names:
-                yield code, node
-
-
 _PARSER = DefaultFormulaParser(feature_flags=DefaultFormulaParser.FeatureFlags.NONE)
+_SYMBOLS = 0x20000  # ideographs: letters, each of one character, that hardly anybody types
 
 
-def formulaic_terms(source: str, tokens: Sequence[Token]) -> list[str]:
-    """Terms that formulaic reads in these tokens, which it sees at their places in an otherwise blank source."""
+def formulaic_terms(source: str, tokens: Sequence[Token], operands: Mapping[Token, str]) -> Formulaic:
+    """Terms of these tokens by formulaic's grammar, a constant one among them unless they take it out.
+
+    formulaic sees the operators, and for each operand a symbol, at their places in an otherwise blank source: what
+    the operands say has been read already.
+
+    Parameters
+    ----------
+    operands : mapping
+        What the names and the pieces of Python among the tokens are called; equal ones are the same factor.
+
+    Raises
+    ------
+    Problem
+        In our words, where we have some for what formulaic says.
+    """
+    symbols: dict[str, str] = {}
+    meant: dict[str, Factor] = {}
     blank = [" "] * len(source)
     for token in tokens:
-        blank[token.span.start : token.span.stop] = token.text
+        text = token.text
+        if token in operands:
+            text = symbols.setdefault(operands[token], chr(_SYMBOLS + len(symbols)))
+            method = Factor.EvalMethod.LOOKUP if token.kind is Kind.NAME else Factor.EvalMethod.PYTHON
+            meant.setdefault(text, Factor(operands[token], eval_method=method))
+        blank[token.span.start : token.span.stop] = text.ljust(len(token.text))
     try:
         # Without data, `.` stands for a column of that name.
-        terms = _PARSER.get_terms("".join(blank), context={"__formulaic_variables_available__": ["."]})
+        terms = _PARSER.get_terms("".join(blank), context={"__formulaic_variables_available__": ["."]}).root
     except (FormulaicError, SyntaxError) as error:
         said = str(error).partition("\n\n")[0]
         message = next((ours for theirs, ours in _TRANSLATIONS if theirs in said), f"This cannot be read: {said}")
         mark = _formulaic_mark(error) or hull(tokens)
         touched = [t for t in tokens if t.span.start < mark.stop and mark.start < t.span.stop]
         raise Problem(message, hull(touched or tokens), FIXED) from None
-    return [str(term) for term in terms.root]
+    return Formulaic([Term([meant.get(factor.expr, factor) for factor in term.factors]) for term in terms])
 
 
 def _formulaic_mark(error: Exception) -> Span | None:

@@ -17,10 +17,11 @@ from lgm.inference.keys import key
 from lgm.inference.mode import FoldedMode, find_folded_mode, find_mode
 from lgm.posterior import density
 from lgm.posterior.density import Posterior
+from lgm.posterior.functionals import Effects
 
 
 @compiled(shapes=lambda post, draws: (post, floats(post.hyper.size), key(0)))
-def _effects(draws: int, post: Posterior, theta: jax.Array, key: jax.Array) -> density.Effects:
+def _effects(draws: int, post: Posterior, theta: jax.Array, key: jax.Array) -> Effects:
     return density.effects(post, theta, jax.random.normal(key, (post.n_normals, draws)))
 
 

@@ -10,11 +10,16 @@ from typing import Protocol
 from lgm.arrays import FloatArray
 from lgm.errors import ConvergenceWarning
 from lgm.inference.at_mode import AllFixed, AtMode
+from lgm.inference.chains import Chains
 from lgm.inference.compile import Plan
-from lgm.inference.draws import Draws, Expected, Run
+from lgm.inference.draws import Expected, Run
+from lgm.inference.held import Held
 from lgm.inference.importance import Importance
 from lgm.inference.nuts import Nuts
+from lgm.inference.weighted import Weighted
 from lgm.posterior.density import Posterior
+
+AnyDraws = Chains | Weighted | Held
 
 
 @dataclass(frozen=True)
@@ -44,7 +49,7 @@ class Engine(Protocol):
     def programs(self, post: Posterior) -> list[Plan]:
         """The compiled functions that `run` will call."""
 
-    def run(self, post: Posterior, start: FloatArray) -> Run[Draws]:
+    def run(self, post: Posterior, start: FloatArray) -> Run[AnyDraws]:
         """Find the mode and draw.
 
         Parameters
@@ -73,7 +78,7 @@ class Doubted:
         """Those of the first engine."""
         return self.first.programs(post)
 
-    def run(self, post: Posterior, start: FloatArray) -> Run[Draws]:
+    def run(self, post: Posterior, start: FloatArray) -> Run[AnyDraws]:
         """With the first engine; where it is doubted, with the other one from its mode and draws."""
         run = self.first.run(post, start)
         doubt = None if run.draws.interrupted else run.draws.points.doubt()

@@ -23,6 +23,26 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+import scipy.sparse as sp
+
+from lgm.arrays import FloatArray, IntArray
+
+
+def krige_matrix(null_space: sp.csc_array, anchors: IntArray) -> FloatArray:
+    """``K = [E C']``, shape (n, 2k), from a basis of the directions to remove (n, k) and the rows of the anchors."""
+    n, k = null_space.shape
+    krige = np.zeros((n, 2 * k))
+    krige[anchors, np.arange(k)] = 1.0
+    krige[:, k:] = null_space.toarray()
+    return krige
+
+
+def log_gram(null_space: sp.csc_array) -> float:
+    """``log|C C'|``."""
+    if not null_space.shape[1]:
+        return 0.0
+    return float(np.linalg.slogdet((null_space.T @ null_space).toarray())[1])
 
 
 class Constrained(NamedTuple):

@@ -6,6 +6,7 @@ themselves in a notebook, and ``figure.savefig(path)`` writes them.
 
 from __future__ import annotations
 
+import functools
 import io
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,17 +20,19 @@ from matplotlib import style  # noqa: TID253 - this module is itself read late
 from matplotlib.figure import Figure  # noqa: TID253
 
 from lgm.arrays import FloatArray
+from lgm.data.graph import Graph
+from lgm.design.predictor import Printed
 from lgm.errors import LgmError
 from lgm.plots import panels
 from lgm.priors import Lkj, Normal, Prior
 from lgm.results import contributions, tables
-from lgm.terms.term import Term, Variable
+from lgm.terms.term import Variable
+from lgm.terms.view import Curve, Levels, Map
 from lgm.words import suggest
 
 if TYPE_CHECKING:
     from lgm.results.fit import Fit
 
-_BOUNDS = {"sd": (0.0, np.inf), "sigma": (0.0, np.inf), "phi": (0.0, 1.0), "corr": (-1.0, 1.0), "rho": (-1.0, 1.0)}
 _WIDTH = 9.0  # inches
 
 
@@ -108,62 +111,76 @@ def plot_term(fit: Fit, term: str, *, geometry: Any = None, residuals: bool = Tr
         effects from the smallest to the largest, one panel per varying effect. Bars and bands are 50% and
         ``fit.interval`` intervals.
     """
-    found = [
-        (j, t, [v for v in t.variables if tables.is_named(term, t, v)])
-        for j, t in enumerate(fit.design.terms)
-        if any(tables.is_named(term, t, v) for v in t.variables)
-    ]
+    found = [printed for printed in fit.design.predictor.printed() if tables.is_named(term, printed)]
+    owners = list(dict.fromkeys(printed.term.label for printed in found))
     if not found:
         return _fixed(fit, term)
-    if len(found) > 1:
-        labels = ", ".join(t.label for _, t, _ in found)
-        raise LgmError(f"{term!r} stands for several terms: {labels}. Name one of them.")
-    j, owner, variables = found[0]
-    if geometry is not None and owner.kind != "areal":
-        raise LgmError(f"geometry is for areal terms; {owner.label} is not one.")
-    if owner.kind in ("smooth", "walk") and hasattr(owner, "piece"):
-        return _curve(fit, j, residuals)
-    return _levels(fit, j, owner, variables, geometry)
+    if len(owners) > 1:
+        raise LgmError(f"{term!r} stands for several terms: {', '.join(owners)}. Name one of them.")
+    return _draw(found[0].term.view, fit, found, geometry, residuals)
 
 
-def _curve(fit: Fit, j: int, residuals: bool) -> Figure:
-    curve = contributions.of(fit, j)
+@functools.singledispatch
+def _draw(view: Any, fit: Fit, found: list[Printed], geometry: Any, residuals: bool) -> Figure:
+    """A term as its view says; each kind of view has a function of its own."""
+    raise NotImplementedError(f"{found[0].term.label}: there is no picture for {type(view).__name__}")
+
+
+@_draw.register(Curve)
+def _curve(view: Curve, fit: Fit, found: list[Printed], geometry: Any, residuals: bool) -> Figure:
+    _refuse_geometry(geometry, found)
+    curve = contributions.of(fit, found[0].term, view)
     with _picture(6.5, 4.0) as figure:
         panels.curve(figure, figure.subplots(), curve, fit.interval, residuals)
     return figure
 
 
-def _levels(fit: Fit, j: int, term: Term, variables: list[Variable], geometry: Any) -> Figure:
-    where = fit.design.p + fit.design.term_slices()[j].start
+@_draw.register(Levels)
+def _effects(view: Levels, fit: Fit, found: list[Printed], geometry: Any, residuals: bool) -> Figure:
+    _refuse_geometry(geometry, found)
+    return _levels(fit, found, None, None)
+
+
+@_draw.register(Map)
+def _map(view: Map, fit: Fit, found: list[Printed], geometry: Any, residuals: bool) -> Figure:
+    return _levels(fit, found, geometry, view.graph)
+
+
+def _refuse_geometry(geometry: Any, found: list[Printed]) -> None:
+    if geometry is not None:
+        raise LgmError(f"geometry is for areal terms; {found[0].term.label} is not one.")
+
+
+def _levels(fit: Fit, printed: list[Printed], geometry: Any, graph: Graph | None) -> Figure:
     response = fit.design.formula.response.text
-    count, n = len(variables), max(v.labels.size for v in variables)
+    count, n = len(printed), max(each.variable.labels.size for each in printed)
     height = float(np.clip(1.1 + 0.19 * n, 2.4, 9.0))
     drawn = count + (geometry is not None)
     with _picture(1.0 + 4.0 * drawn, float(np.clip(height, 4.5, 6.5)) if geometry is not None else height) as figure:
         ratios = [1.0] * count + ([1.8] if geometry is not None else [])
         axes = figure.subplots(1, drawn, squeeze=False, width_ratios=ratios)[0]
-        for ax, variable in zip(axes, variables, strict=False):
-            at = where + variable.index
-            draws, tall = fit.effects.draws[:, at], figure.get_figheight()
-            panels.caterpillar(ax, variable.labels, fit.effects.mean[at], draws, fit.interval, variable.dim, tall)
+        for ax, each in zip(axes, printed, strict=False):
+            variable, tall = each.variable, figure.get_figheight()
+            mean, draws = each.of(fit.effects.mean), each.of(fit.effects.draws)
+            panels.caterpillar(ax, variable.labels, mean, draws, fit.interval, variable.dim, tall)
             ax.set_title(variable.name)
-            ax.set_xlabel(_unit(variable, term, response))
+            ax.set_xlabel(_unit(variable, response))
         if geometry is not None:
-            graph = getattr(term, "graph", None)
-            mean = fit.effects.mean[where + variables[0].index]
-            panels.region_map(figure, axes[-1], geometry, variables[0].labels, mean, graph, f"effect on {response}")
+            mean, labels = printed[0].of(fit.effects.mean), printed[0].variable.labels
+            panels.region_map(figure, axes[-1], geometry, labels, mean, graph, f"effect on {response}")
     return figure
 
 
-def _unit(variable: Variable, term: Term, response: str) -> str:
-    effect = variable.name.removesuffix(f"|{variable.dim}") if term.kind == "group" else "Intercept"
-    return f"effect on {response}" if effect == "Intercept" else f"deviation of the {effect} coefficient"
+def _unit(variable: Variable, response: str) -> str:
+    x = variable.slope_of
+    return f"effect on {response}" if x is None else f"deviation of the {x} coefficient"
 
 
 def _fixed(fit: Fit, name: str) -> Figure:
     """Fixed effects: one of them, or all columns of a factor or term of the fixed part."""
     known = list(fit.design.fixed_names)
-    columns = {str(t): [c for c in fit.design.spec.column_names[s] if c != "Intercept"] for t, s in _slices(fit)}
+    spec = fit.design.predictor.spec
+    columns = {str(t): [c for c in spec.column_names[s] if c != "Intercept"] for t, s in spec.term_slices.items()}
     plain = {key.replace(" ", ""): value for key, value in columns.items() if value}
     names = [name] if name in known else plain.get(name.replace(" ", ""), [])
     if not names:
@@ -177,12 +194,8 @@ def _fixed(fit: Fit, name: str) -> Figure:
     return figure
 
 
-def _slices(fit: Fit) -> Any:
-    return fit.design.spec.term_slices.items()
-
-
 def _bounds(fit: Fit) -> dict[str, tuple[float, float]]:
-    return {n: _BOUNDS.get(q.kind, (-np.inf, np.inf)) for q in fit.design.parameters for n in q.names}
+    return {name: (q.domain.low, q.domain.high) for q in fit.design.parameters for name in q.names}
 
 
 Density = Callable[[FloatArray], FloatArray]
@@ -200,12 +213,12 @@ def _prior_densities(fit: Fit) -> dict[str, Density]:
             out |= {name: scipy.stats.beta(half, half, loc=-1.0, scale=2.0).pdf for name in parameter.names}
     normals = {j: p for j, p in enumerate(fit.prior.fixed) if isinstance(p, Normal)}
     out |= {fit.design.fixed_names[j]: scipy.stats.norm(p.mean, p.sd).pdf for j, p in normals.items()}
-    k = fit.design.intercept
+    k = fit.design.predictor.intercept
     if k is not None and fit.prior.centred_intercept:
         out.pop("Intercept", None)
         if len(normals) == fit.design.p:
             # printed = centred - sum of (column mean x coefficient), all independent and normal
-            shift = np.asarray(fit.design.X.mean(axis=0)).ravel()
+            shift = np.asarray(fit.design.predictor.X.mean(axis=0)).ravel()
             shift[k] = -1.0
             mean = -sum(shift[j] * p.mean for j, p in normals.items())
             sd = np.sqrt(sum((shift[j] * p.sd) ** 2 for j, p in normals.items()))

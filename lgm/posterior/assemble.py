@@ -1,4 +1,4 @@
-"""Analyse: from a design and its priors to a posterior, on the host, once per model."""
+"""Assemble: from a design and its priors to a posterior, on the host, once per model."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import scipy.sparse as sp
 
@@ -15,22 +14,21 @@ from lgm import linalg
 from lgm.arrays import FloatArray, IntArray
 from lgm.design.design import Design
 from lgm.design.fixed_effects import standardise
-from lgm.errors import DataError
+from lgm.design.predictor import Predictor
 from lgm.linalg import constrained
 from lgm.pattern import Pattern
-from lgm.posterior.density import BlockLayout, Posterior
+from lgm.posterior.density import Posterior
+from lgm.posterior.functionals import Sums
+from lgm.posterior.gaussian import GaussianData
 from lgm.posterior.hyperparameters import Hyperparameters, slot
-from lgm.precision.intrinsic import Intrinsic, Structure
-from lgm.precision.template import Template
+from lgm.posterior.latent_prior import LatentPrior, needs_factor, places_of
 from lgm.priors import FixedEffectPrior, Normal, ThetaPrior
 from lgm.terms.block import Block
-
-MOST_LOST = 0.1  # n eps max|R|; the log likelihood is then wrong by 0.01 or so
 
 
 @dataclass(frozen=True)
 class Analysed:
-    """A posterior and the way back from its coordinates to the coefficients that are printed.
+    """A posterior and the way back from its coordinates to the effects that are printed.
 
     Parameters
     ----------
@@ -40,19 +38,25 @@ class Analysed:
         ``beta = reference + basis @ (internal fixed effects)``.
     reference : float array (p,)
         Least-squares coefficients.
-    scales : dict
-        Per intrinsic or smooth term, the factor(s) that multiplied its structure matrix or penalty.
     """
 
     posterior: Posterior
     basis: FloatArray
     reference: FloatArray
-    scales: dict[str, FloatArray]
 
     def natural(self, u: FloatArray) -> FloatArray:
-        """Internal effects (..., p + q) to printed ones: fixed effects ``beta``, then ``b``."""
+        """Internal effects (..., p + q) to natural ones: fixed effects ``beta``, then ``b``."""
         p = self.reference.size
         return np.concatenate([self.reference + u[..., :p] @ self.basis.T, u[..., p:]], axis=-1)
+
+    def printed(self, u: FloatArray) -> FloatArray:
+        """Natural effects (..., p + q) to those that tables show: fixed effects, then the variables of the terms."""
+        p, sums = self.reference.size, self.posterior.printed
+        out = np.empty((*u.shape[:-1], p + sum(some.place.size for some in sums)))
+        out[..., :p] = u[..., :p]
+        for some in sums:
+            out[..., p + np.asarray(some.place)] = u[..., np.asarray(some.index)].sum(axis=-1)
+        return out
 
 
 def analyse(
@@ -71,47 +75,29 @@ def analyse(
     fixed_priors : sequence of p priors
         Of the fixed effects, in the order of the columns.
     theta_priors : sequence of priors
-        Of the hyperparameters, block by block, sigma last.
+        Of the hyperparameters, block by block, those of the family last.
     centred_intercept : bool
         Whether the prior of the intercept is that of the level at the mean of all other columns.
     """
+    predictor, w = design.predictor, design.weights
     with jax.enable_x64(True):
-        x, basis = standardise(design.X, design.intercept)
-        a = sp.csc_array(sp.hstack([x, design.Z], format="csc"))
-        w = design.weights
-        reference = _least_squares(x, w, design.y - design.offset)
-        beta_ref = basis @ reference
-        residual = design.y - design.offset - design.X @ beta_ref
-        prior = _fixed_prior(design, fixed_priors, basis, beta_ref, centred_intercept)
-        templates, scales = _scaled_templates(design.blocks)
-        constraints = _constraints(design, templates)
-        pattern, places = _pattern(a, design.p, templates)
-        base = np.zeros(pattern.nnz)
-        rows, cols = np.tril_indices(design.p)
-        base[pattern.positions(rows, cols)] = prior.precision[rows, cols]
-        base[pattern.positions(constraints.anchors, constraints.anchors)] += constraints.kappa
-        constants = np.array(
-            [residual @ (w * residual), design.y.size, np.sum(np.log(w)), prior.constant, prior.flat], dtype=float
-        )
+        x, basis = standardise(predictor.X, predictor.intercept)
+        a = sp.csc_array(sp.hstack([x, predictor.Z], format="csc"))
+        y = design.y - predictor.offset
+        beta_ref = basis @ _least_squares(x, w, y)
+        beta = _fixed_prior(predictor, fixed_priors, basis, beta_ref, centred_intercept)
+        pattern, entries = _pattern(a, predictor.p, predictor.blocks)
+        k = sum(len(parameter.names) for block in predictor.blocks for parameter in block.parameters)
+        sigma = places_of(design.family_parameters, k)
+        slots = (slot(prior, owner) for prior, owner in zip(theta_priors, design.parameters, strict=True))
         posterior = Posterior(
-            hyper=Hyperparameters(
-                tuple(slot(prior, q) for prior, q in zip(theta_priors, _correlated(design), strict=True))
-            ),
-            templates=tuple(templates),
-            cross=jax.device_put(pattern.values(a.T @ sp.diags_array(w) @ a)),
-            projection=jax.device_put(a.T @ (w * residual)),
-            prior_pull=jax.device_put(np.concatenate([prior.pull, np.zeros(design.q)])),
-            constants=jax.device_put(constants),
-            base=jax.device_put(base),
-            places=jax.device_put(places),
-            sd_of=jax.device_put(_sd_index(design)),
-            krige=jax.device_put(constraints.krige),
-            kappa=jax.device_put(constraints.kappa),
-            logdet_cct=jax.device_put(constraints.logdet_cct),
+            hyper=Hyperparameters(tuple(slots)),
+            prior=_latent_prior(predictor, beta, pattern, entries),
+            data=GaussianData.of(a, w, y - predictor.X @ beta_ref, pattern, sigma),
+            printed=_printed(predictor, pattern),
             analysis=linalg.analyse(pattern),
-            layout=_layout(design.blocks),
         )
-        return Analysed(jax.device_put(posterior), basis, beta_ref, scales)
+        return Analysed(jax.device_put(posterior), basis, beta_ref)
 
 
 def _least_squares(x: sp.csc_array, w: FloatArray, y: FloatArray) -> FloatArray:
@@ -127,13 +113,13 @@ class _FixedPrior(NamedTuple):
 
 
 def _fixed_prior(
-    design: Design, priors: Sequence[FixedEffectPrior], basis: FloatArray, beta_ref: FloatArray, centred: bool
+    predictor: Predictor, priors: Sequence[FixedEffectPrior], basis: FloatArray, beta_ref: FloatArray, centred: bool
 ) -> _FixedPrior:
     """The normal prior of ``F beta`` in internal coordinates; F is the identity but for a centred intercept."""
-    functionals = np.eye(design.p)
-    if centred and design.intercept is not None:
-        functionals[design.intercept] = design.X.mean(axis=0)
-        functionals[design.intercept, design.intercept] = 1.0
+    functionals = np.eye(predictor.p)
+    if centred and predictor.intercept is not None:
+        functionals[predictor.intercept] = predictor.X.mean(axis=0)
+        functionals[predictor.intercept, predictor.intercept] = 1.0
     means = np.array([pr.mean if isinstance(pr, Normal) else 0.0 for pr in priors])
     precisions = np.array([pr.sd**-2 if isinstance(pr, Normal) else 0.0 for pr in priors])
     proper = precisions > 0
@@ -146,125 +132,79 @@ def _fixed_prior(
     )
 
 
-def _scaled_templates(blocks: Sequence[Block]) -> tuple[list[Template], dict[str, FloatArray]]:
-    templates: list[Template] = []
-    scales = {}
-    for block in blocks:
-        template = block.template
-        if isinstance(template, Structure):
-            template, scales[block.label] = template.scaled(*(template.moments or intrinsic_moments(template)))
-            _require_precise(template, block.label)
-        elif block.scale is not None:
-            scales[block.label] = np.array([block.scale])
-        templates.append(template)
-    return templates, scales
+def _latent_prior(predictor: Predictor, beta: _FixedPrior, pattern: Pattern, entries: IntArray) -> LatentPrior:
+    blocks, p = predictor.blocks, predictor.p
+    null_space, anchors, kappa = _constraints(blocks, p)
+    base = np.zeros(pattern.nnz)
+    rows, cols = np.tril_indices(p)
+    base[pattern.positions(rows, cols)] = beta.precision[rows, cols]
+    base[pattern.positions(anchors, anchors)] += kappa
+    ends = np.cumsum([0, *(sum(len(q.names) for q in block.parameters) for block in blocks)])
+    places = tuple(places_of(block.parameters, int(start)) for block, start in zip(blocks, ends[:-1], strict=True))
+    return LatentPrior(
+        templates=tuple(block.template for block in blocks),
+        base=base,
+        entries=entries,
+        pull=np.concatenate([beta.pull, np.zeros(predictor.q)]),
+        constant=np.asarray(beta.constant, dtype=float),
+        flat=np.asarray(beta.flat, dtype=float),
+        krige=constrained.krige_matrix(null_space, anchors),
+        kappa=kappa,
+        logdet_cct=np.asarray(constrained.log_gram(null_space), dtype=float),
+        places=places,
+        factored=tuple(
+            linalg.analyse(block.template.pattern) if needs_factor(block.template, where) else None
+            for block, where in zip(blocks, places, strict=True)
+        ),
+    )
 
 
-def _require_precise(template: Intrinsic, label: str) -> None:
-    """Rounding in R acts like data on its null space, and unit-scale effects do not drown it any more."""
-    lost = template.n * float(np.finfo(np.float64).eps * np.max(np.abs(template.entries)))
-    if lost > MOST_LOST:
-        raise DataError(
-            f"{label}: some of its values are so close to each other, compared with their range, that double precision "
-            "does not suffice. Round them, so that close ones coincide, or use s(...)."
-        )
-
-
-def intrinsic_moments(structure: Structure) -> tuple[FloatArray, float]:
-    """Marginal variances under the constraint, and the generalised log-determinant, of an intrinsic structure.
-
-    Exact and sparse: the anchored matrix is factored once, anchor and constraint are handled by kriging
-    (`lgm.linalg.constrained`); no pseudo-inverse is formed.
-    """
-    n, k = structure.null_space.shape
-    krige, logdet_cct = _krige_matrix(n, structure.anchors, structure.null_space)
-    values = structure.entries.copy()
-    diagonal = structure.pattern.indptr[:-1]
-    kappa = np.full(k, values[diagonal].mean())
-    values[diagonal[structure.anchors]] += kappa
-    variances, logdet = _moments(linalg.analyse(structure.pattern), values, krige, kappa, logdet_cct)
-    return np.asarray(variances), float(logdet)
-
-
-@jax.jit(static_argnums=0)
-def _moments(
-    sym: linalg.Analysis, values: jax.Array, krige: jax.Array, kappa: jax.Array, logdet_cct: float
-) -> tuple[jax.Array, jax.Array]:
-    logdet, gram, solved = linalg.logdet_quad(sym, values, krige)
-    padded = jnp.pad(gram, ((1, 0), (1, 0)))
-    inner = constrained.condition(logdet, padded, kappa, logdet_cct)
-    correction = constrained.variance_correction(solved, gram, kappa)
-    return linalg.marginal_variances(sym, values) - correction, inner.logdet
-
-
-def _krige_matrix(n: int, anchors: IntArray, null_space: FloatArray) -> tuple[FloatArray, float]:
-    k = anchors.size
-    krige = np.zeros((n, 2 * k))
-    krige[anchors, np.arange(k)] = 1.0
-    krige[:, k:] = null_space
-    return krige, float(np.linalg.slogdet(null_space.T @ null_space)[1]) if k else 0.0
-
-
-class _Constraints(NamedTuple):
-    krige: FloatArray
-    kappa: FloatArray
-    anchors: IntArray
-    logdet_cct: float
-
-
-def _constraints(design: Design, templates: Sequence[Template]) -> _Constraints:
+def _constraints(blocks: Sequence[Block], p: int) -> tuple[sp.csc_array, IntArray, FloatArray]:
     """All constraints of all blocks; a null direction needs its anchor because at sd = 0 the data do not see it."""
-    dim = design.p + design.q
-    anchors, kappas = [np.zeros(0, dtype=np.int64)], [np.zeros(0)]
-    columns = [np.zeros((dim, 0))]
-    start = design.p
-    for block, template in zip(design.blocks, templates, strict=True):
-        if isinstance(block.template, Structure):
-            null = block.template.null_space
-            entries = np.asarray(template.values(jnp.zeros(0)))
-            diagonal = entries[template.pattern.indptr[:-1]]
-            anchors.append(block.template.anchors + start)
-            kappas.append(np.full(null.shape[1], diagonal.mean()))
-            placed = np.zeros((dim, null.shape[1]))
-            placed[start : start + block.n] = null
-            columns.append(placed)
+    columns, anchors, kappas = [sp.csc_array((p, 0))], [np.zeros(0, dtype=np.int64)], [np.zeros(0)]
+    start = p
+    for block in blocks:
+        if block.constraint is None:
+            columns.append(sp.csc_array((block.n, 0)))
+        else:
+            k = block.constraint.anchors.size
+            columns.append(block.constraint.null_space)
+            anchors.append(block.constraint.anchors + start)
+            kappas.append(np.full(k, _typical_diagonal(block)))
         start += block.n
-    where = np.concatenate(anchors)
-    krige, logdet_cct = _krige_matrix(dim, where, np.concatenate(columns, axis=1))
-    return _Constraints(krige, np.concatenate(kappas), where, logdet_cct)
+    return sp.csc_array(sp.block_diag(columns, format="csc")), np.concatenate(anchors), np.concatenate(kappas)
 
 
-def _pattern(a: sp.csc_array, p: int, templates: Sequence[Template]) -> tuple[Pattern, IntArray]:
+def _typical_diagonal(block: Block) -> float:
+    """The mean diagonal entry of R; constraints belong to structures that theta does not change."""
+    unit = {parameter.kind: np.full(len(parameter.names), parameter.start) for parameter in block.parameters}
+    entries = np.asarray(block.template.whiten(unit).values)
+    return float(entries[block.template.pattern.indptr[:-1]].mean())
+
+
+def _pattern(a: sp.csc_array, p: int, blocks: Sequence[Block]) -> tuple[Pattern, IntArray]:
     """Pattern of H from structure alone, and the places of the templates' entries in it."""
     ones = sp.csc_array((np.ones(a.indices.size), a.indices, a.indptr), shape=a.shape)
     data = Pattern.of(ones.T @ ones)  # sums of ones never cancel
-    blocks = Pattern.block_diagonal([t.pattern for t in templates])
+    own = Pattern.block_diagonal([block.template.pattern for block in blocks])
     rows, cols = np.tril_indices(p)
     whole = Pattern.from_entries(
         a.shape[1],
-        np.concatenate([data.rows, blocks.rows + p, rows]),
-        np.concatenate([data.cols, blocks.cols + p, cols]),
+        np.concatenate([data.rows, own.rows + p, rows]),
+        np.concatenate([data.cols, own.cols + p, cols]),
     )
-    return whole, whole.positions(blocks.rows + p, blocks.cols + p)
+    return whole, whole.positions(own.rows + p, own.cols + p)
 
 
-def _sd_index(design: Design) -> IntArray:
-    index, start = [np.zeros(design.p, dtype=np.int64)], 1
-    for block in design.blocks:
-        index.append(start + block.sd_of)
-        start += 1 + int(block.sd_of.max())
-    return np.concatenate(index)
-
-
-def _correlated(design: Design) -> list[int]:
-    return [parameter.q for parameter in design.parameters]
-
-
-def _layout(blocks: Sequence[Block]) -> tuple[BlockLayout, ...]:
-    layout, start = [], 0
-    for block in blocks:
-        n_sd = 1 + int(block.sd_of.max())
-        n = sum(len(parameter.names) for parameter in block.parameters)
-        layout.append(BlockLayout((start, start + n_sd), (start + n_sd, start + n)))
-        start += n
-    return tuple(layout)
+def _printed(predictor: Predictor, pattern: Pattern) -> tuple[Sums, ...]:
+    """The printed effects of all terms, gathered by the number of effects that each is a sum of."""
+    by_size: dict[int, list[tuple[IntArray, IntArray]]] = {}
+    for printed in predictor.printed():
+        place = np.arange(printed.place.start, printed.place.stop)
+        by_size.setdefault(printed.index.shape[1], []).append((printed.index, place))
+    sums = []
+    for parts in by_size.values():
+        index, place = (np.concatenate(column) for column in zip(*parts, strict=True))
+        pairs = pattern.positions(*np.broadcast_arrays(index[:, :, None], index[:, None, :]))
+        sums.append(Sums(index, pairs, place))
+    return tuple(sums)

@@ -3,50 +3,69 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+
+import numpy as np
+import scipy.sparse as sp
 
 from lgm.design.design import Design
 from lgm.errors import DataWarning, IdentifiabilityError, IdentifiabilityWarning
 from lgm.posterior.priors import Priors
 from lgm.priors import Fixed
-from lgm.terms.group import GroupTerm, same_as_residual
 
 
-def check_identifiability(built: Design, resolved: Priors) -> None:
-    """Sigma, unless it is known, needs rows that the fixed effects leave over, and no group with a level per row.
+def check_identifiability(design: Design, priors: Priors) -> None:
+    """The family's residual, unless it is known, needs rows that the fixed effects leave over, and no rival.
 
-    Beside such a group, weights tell the two apart.
+    A rival is an effect with a level of its own in every row; weights tell the two apart.
     """
-    if isinstance(resolved.theta[-1], Fixed):
+    residual = design.family.residual
+    known = [q.names[0] for q, prior in zip(design.parameters, priors.theta, strict=True) if isinstance(prior, Fixed)]
+    if residual is None or residual in known:
         return
-    if built.p == built.n:
-        text = f"there are as many fixed effects as rows ({built.n}), so nothing is left to estimate sigma from."
-        if not resolved.proper:
-            raise IdentifiabilityError(f"{text} Accepted: fewer predictors, or proper priors.")
-        warnings.warn(f"{text} Only its prior and theirs speak of it.", IdentifiabilityWarning, stacklevel=4)
-    if built.weighted:
+    if design.p == design.n:
+        text = f"there are as many fixed effects as rows ({design.n}), so nothing is left to estimate {residual} from."
+        _say(text, "Accepted: fewer predictors, or proper priors.", "Only its prior and theirs speak of it.", priors)
+    if design.weighted:
         return
-    for term in built.terms:
-        effect = same_as_residual(term, built.rows.observed)
-        if effect is not None:
-            text = (
-                f"{term.label} has as many levels as there are rows ({built.n}), so the standard deviation of {effect} "
-                'and sigma say the same. Remove the term, or fix sigma: priors={"sigma": lgm.priors.fixed(...)}.'
-            )
-            if not resolved.proper:
-                raise IdentifiabilityError(text)
-            warnings.warn(f"{text} Only their priors tell them apart.", IdentifiabilityWarning, stacklevel=4)
+    for label, effect in rivals(design):
+        text = (
+            f"{label} has as many levels as there are rows ({design.n}), so the standard deviation of {effect} and "
+            f"{residual} say the same. Remove the term, or fix {residual}: "
+            f'priors={{"{residual}": lgm.priors.fixed(...)}}.'
+        )
+        _say(text, "", "Only their priors tell them apart.", priors)
 
 
-def report_far_covariates(built: Design, resolved: Priors) -> None:
-    """Level effects are those at zero of a covariate; where zero is far, their default prior does not fit."""
-    for term in built.terms:
-        if isinstance(term, GroupTerm) and term.far:
-            sd = f"sd(Intercept|{term.bar.group_name})"
-            if resolved.table.loc[sd, "source"] == "default":
-                warnings.warn(
-                    f"in {term.label}, `{term.far[0]}` is far from zero, so {sd} is the spread of extrapolations to "
-                    f"{term.far[0]} = 0, which its default prior does not expect. Centre it, as in "
-                    f"(center({term.far[0]}) | {term.bar.group_name}), or give {sd} a prior.",
-                    DataWarning,
-                    stacklevel=4,
-                )
+def rivals(design: Design) -> Iterator[tuple[str, str]]:
+    """Terms whose effects add to the data what the residual adds, and the first of these effects in each.
+
+    They have a level of their own in every row with a response, and the same size in all of them.
+    """
+    for term, where in zip(design.terms, design.predictor.term_slices(), strict=True):
+        for effects in term.independent:
+            if _is_residual(design.predictor.Z[:, where.start + effects.index]):
+                yield term.label, effects.what
+                break
+
+
+def _say(text: str, accepted: str, otherwise: str, priors: Priors) -> None:
+    """An error under flat priors, a warning under proper ones."""
+    if not priors.proper:
+        raise IdentifiabilityError(f"{text} {accepted}".strip())
+    warnings.warn(f"{text} {otherwise}", IdentifiabilityWarning, stacklevel=5)
+
+
+def _is_residual(columns: sp.csc_array) -> bool:
+    """Whether each row has an effect of its own, of the same size in all rows, as ``1`` in ``(1|row)`` has."""
+    size = np.abs(columns.data)
+    alone = np.diff(columns.indptr).max(initial=0) == 1 and columns.nnz == columns.shape[0]
+    return bool(alone and np.ptp(size) <= 1e-12 * size.max())
+
+
+def report_cautions(design: Design, priors: Priors) -> None:
+    """What the default priors of terms do not expect, where they are in use."""
+    for term in design.terms:
+        for caution in term.cautions:
+            if priors.table.loc[caution.parameter, "source"] == "default":
+                warnings.warn(caution.text, DataWarning, stacklevel=4)

@@ -5,48 +5,51 @@ Notation, used in all of lgm:
     y (n,)            response          theta (k,)   hyperparameters, natural scale
     X (n, p), Z (n, q), A = [X|Z]       sparse       eta = A u + offset
     u = (beta, b)     all effects       Q(theta)     prior precision of u, block diagonal
-    H = Q + A'WA      precision of u given y and theta, W = diag(weights) / sigma^2
+    H = Q + A'WA      precision of u given y and theta, W = diag(weights) / sigma^2 for a Gaussian response
 
 (lme4's ``u`` is spherical and its ``b`` is ours; lme4's ``theta`` is the relative factor, ours are hyperparameters.)
 
-Blocks are *whitened*: ``b = D v`` with D the diagonal of standard deviations, so that v has the unit-scale precision R
-and
-
-    H' = blockdiag(Q_beta, R_1, ..., R_B) + D A'WA D
-
-All ``log sd`` cancel between prior and posterior, and a standard deviation of zero is an ordinary point. With the
-residual ``r = y - offset - X beta_ref`` of a fixed reference (least squares), prior mean m of beta and
-``d = m - beta_ref``,
-
-    log p(y|theta) = - 1/2 [ n log 2pi - sum log w + 2 n log sigma + r'Wr + d'Q_beta d - b'v* ]
-                     + 1/2 [ log|Q_beta| + sum log|R_j|* - log|H'|_C ] + (p_flat / 2) log 2pi
-
-where ``v* = H'^-1 b`` under the constraints ``C v = 0``, ``b = D A'Wr + Q_beta d``, determinants are over proper
-directions, and ``p_flat`` counts flat fixed effects: with all of them flat this is the REML likelihood. Because only
-``A'WA``, ``A'Wr`` and ``r'Wr`` enter, an evaluation does not touch n.
+A posterior is hyperparameters x latent prior x data side: priors of theta (`lgm.posterior.hyperparameters`), the prior
+of u given theta (`lgm.posterior.latent_prior`), and what the rows say of u (`lgm.posterior.gaussian`). Five functions
+of this file, ``log_likelihood``, ``value_and_grad``, ``log_likelihood_and_effects``, ``effects`` and ``variances``,
+are all that engines, tables and predictions use of it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Protocol
 
 import jax
 import jax.numpy as jnp
 
 from lgm import linalg
-from lgm.linalg import constrained
+from lgm.posterior.functionals import Effects, Sums
 from lgm.posterior.hyperparameters import Hyperparameters
-from lgm.precision.template import Template
-
-LOG_2PI = 1.8378770664093453
+from lgm.posterior.latent_prior import LatentPrior
 
 
-class BlockLayout(NamedTuple):
-    """Where a block's hyperparameters stand in theta: standard deviations, then shape parameters."""
+class DataSide(Protocol):
+    """What the rows say of the effects, whatever the family."""
 
-    sd: tuple[int, int]
-    shape: tuple[int, int]
+    def log_likelihood(self, prior: LatentPrior, analysis: linalg.Analysis, theta: jax.Array) -> jax.Array:
+        """``log p(y | theta)``; NaN where it is undefined."""
+
+    def conditional(
+        self, prior: LatentPrior, analysis: linalg.Analysis, theta: jax.Array, z: jax.Array
+    ) -> tuple[jax.Array, Effects]:
+        """The same and the effects given theta, one draw per column of standard normals z."""
+
+    def variances(
+        self,
+        prior: LatentPrior,
+        analysis: linalg.Analysis,
+        theta: jax.Array,
+        functionals: jax.Array,
+        sums: Sequence[Sums],
+    ) -> tuple[jax.Array, jax.Array]:
+        """Conditional variances of sums of effects and of linear functionals."""
 
 
 @jax.tree_util.register_dataclass
@@ -57,50 +60,21 @@ class Posterior:
     Parameters
     ----------
     hyper : Hyperparameters
-        Priors of theta; the last natural coordinate is sigma.
-    templates : tuple of Template
-        One per block.
-    cross : float array (nnz,)
-        ``A' diag(w) A`` in pattern order of H.
-    projection : float array (p + q,)
-        ``A' diag(w) r``.
-    prior_pull : float array (p + q,)
-        ``Q_beta d`` for the fixed effects, zero elsewhere.
-    constants : float array (5,)
-        ``r'diag(w)r``, n, ``sum log w``, ``d'Q_beta d - log|Q_beta| - 2 log|B|`` (B: basis of the fixed effects),
-        ``p_flat``.
-    base : float array (nnz,)
-        What does not depend on theta: ``Q_beta`` and the anchors.
-    places : int array
-        Positions in H of the entries of the templates, one template after the other.
-    sd_of : int array (p + q,)
-        Index into ``(1, all sds)``; fixed effects have 0.
-    krige : float array (p + q, 2k)
-        ``K = [E C']``.
-    kappa : float array (k,)
-        Anchors.
-    logdet_cct : float array ()
-        ``log|C C'|``.
+        Priors of theta.
+    prior : LatentPrior
+        Of u given theta.
+    data : DataSide
+    printed : tuple of Sums
+        The effects of terms that tables show.
     analysis : linalg.Analysis
         Of the pattern of H.
-    layout : tuple of BlockLayout
-        Places of the blocks' hyperparameters.
     """
 
     hyper: Hyperparameters
-    templates: tuple[Template, ...]
-    cross: jax.Array
-    projection: jax.Array
-    prior_pull: jax.Array
-    constants: jax.Array
-    base: jax.Array
-    places: jax.Array
-    sd_of: jax.Array
-    krige: jax.Array
-    kappa: jax.Array
-    logdet_cct: jax.Array
+    prior: LatentPrior
+    data: DataSide
+    printed: tuple[Sums, ...]
     analysis: linalg.Analysis = field(metadata={"static": True})
-    layout: tuple[BlockLayout, ...] = field(metadata={"static": True})
 
     @property
     def dim(self) -> int:
@@ -110,47 +84,12 @@ class Posterior:
     @property
     def n_normals(self) -> int:
         """Standard normals that one draw of the effects takes: one per effect and one per constraint."""
-        return self.dim + int(self.kappa.shape[0])
-
-
-class System(NamedTuple):
-    """The whitened linear system at one theta."""
-
-    values: jax.Array  # H' + anchors, pattern order
-    rhs: jax.Array  # [b K], shape (p + q, 1 + 2k)
-    scale: jax.Array  # D, shape (p + q,)
-    prior_logdet: jax.Array  # sum log|R_j|*
-
-
-def _system(post: Posterior, theta: jax.Array) -> System:
-    sds = [theta[a:b] for (a, b), _ in post.layout]
-    scale = jnp.concatenate([jnp.ones(1), *sds])[post.sd_of]
-    shapes = [theta[a:b] for _, (a, b) in post.layout]
-    precision = jnp.square(1.0 / theta[-1])
-    rows, cols = post.analysis.pattern.rows, post.analysis.pattern.cols
-    values = post.base + precision * post.cross * scale[rows] * scale[cols]
-    if post.templates:
-        entries = [t.values(s) for t, s in zip(post.templates, shapes, strict=True)]
-        values = values.at[post.places].add(jnp.concatenate(entries), unique_indices=True)
-    b = precision * scale * post.projection + post.prior_pull
-    prior_logdet = sum((t.logdet(s) for t, s in zip(post.templates, shapes, strict=True)), jnp.zeros(()))
-    return System(values, jnp.concatenate([b[:, None], post.krige], axis=1), scale, prior_logdet)
+        return self.dim + int(self.prior.kappa.shape[0])
 
 
 def log_likelihood(post: Posterior, theta: jax.Array) -> jax.Array:
     """``log p(y | theta)``, every constant kept; NaN where H is not positive definite."""
-    system = _system(post, theta)
-    logdet, gram, _ = linalg.logdet_quad(post.analysis, system.values, system.rhs)
-    return _marginal(post, theta, system, constrained.condition(logdet, gram, post.kappa, post.logdet_cct))
-
-
-def _marginal(post: Posterior, theta: jax.Array, system: System, c: constrained.Constrained) -> jax.Array:
-    square, n, sum_log_w, prior_const, p_flat = post.constants
-    sigma = theta[-1]
-    misfit = square / jnp.square(sigma) - c.quad + prior_const
-    return 0.5 * (
-        sum_log_w - (n - p_flat) * LOG_2PI - 2.0 * n * jnp.log(sigma) - misfit + system.prior_logdet - c.logdet
-    )
+    return post.data.log_likelihood(post.prior, post.analysis, theta)
 
 
 def log_density(post: Posterior, theta: jax.Array) -> jax.Array:
@@ -171,13 +110,6 @@ def value_and_grad(post: Posterior, x: jax.Array) -> tuple[jax.Array, jax.Array]
     return jnp.where(fine, value, -jnp.inf), jnp.where(fine, grad, 0.0)
 
 
-class Effects(NamedTuple):
-    """Effects given theta, on their natural scale: the exact conditional mean, and draws."""
-
-    mean: jax.Array  # (p + q,)
-    draws: jax.Array  # (p + q, m)
-
-
 def log_likelihood_and_effects(post: Posterior, theta: jax.Array, z: jax.Array) -> tuple[jax.Array, Effects]:
     """``log p(y | theta)`` and the effects given theta, from one factorisation.
 
@@ -193,28 +125,17 @@ def log_likelihood_and_effects(post: Posterior, theta: jax.Array, z: jax.Array) 
     -----
     The fixed effects are relative to the reference that the design subtracts.
     """
-    value, found = _conditional(post, theta, z)
+    value, found = post.data.conditional(post.prior, post.analysis, theta, z)
     return value, Effects(*(jnp.where(jnp.isfinite(value), part, 0.0) for part in found))
 
 
 def effects(post: Posterior, theta: jax.Array, z: jax.Array) -> Effects:
     """Conditional mean of u given theta, and one draw per column of standard normals ``z`` (n_normals, m)."""
-    return _conditional(post, theta, z)[1]
-
-
-def _conditional(post: Posterior, theta: jax.Array, z: jax.Array) -> tuple[jax.Array, Effects]:
-    system = _system(post, theta)
-    n = post.dim
-    logdet, solved, w = linalg.solve_and_sample(post.analysis, system.values, system.rhs, z[:n])
-    c = constrained.condition(logdet, system.rhs.T @ solved, post.kappa, post.logdet_cct)
-    mean = solved[:, 0] - solved[:, 1:] @ c.weights
-    noise = constrained.draw(w, solved[:, 1:], post.krige, post.kappa, z[n:])
-    found = Effects(system.scale * mean, system.scale[:, None] * (mean[:, None] + noise))
-    return _marginal(post, theta, system, c), found
+    return post.data.conditional(post.prior, post.analysis, theta, z)[1]
 
 
 def variances(post: Posterior, theta: jax.Array, functionals: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Exact conditional variances given theta: of all effects, and of some linear functionals of u.
+    """Exact conditional variances given theta: of the printed effects of terms, and of some linear functionals of u.
 
     Parameters
     ----------
@@ -223,17 +144,6 @@ def variances(post: Posterior, theta: jax.Array, functionals: jax.Array) -> tupl
 
     Returns
     -------
-    variances : float arrays (p + q,), (m,)
+    variances : float arrays (number of printed effects,), (m,)
     """
-    system = _system(post, theta)
-    scale = system.scale
-    k = post.krige.shape[1]
-    whitened = scale[:, None] * functionals
-    solved = linalg.solve(post.analysis, system.values, jnp.concatenate([post.krige, whitened], axis=1))
-    solved_k, solved_f = solved[:, :k], solved[:, k:]
-    gram = post.krige.T @ solved_k
-    diagonal = linalg.marginal_variances(post.analysis, system.values)
-    own = diagonal - constrained.variance_correction(solved_k, gram, post.kappa)
-    cross = whitened.T @ solved_k
-    other = jnp.sum(whitened * solved_f, axis=0) - constrained.variance_correction(cross, gram, post.kappa)
-    return jnp.square(scale) * own, other
+    return post.data.variances(post.prior, post.analysis, theta, functionals, post.printed)

@@ -23,6 +23,7 @@ from numpyro.distributions import biject_to, constraints
 from numpyro.distributions.transforms import CorrCholeskyTransform
 from scipy.special import betaln
 
+from lgm.parameter import Parameter
 from lgm.priors import Fixed, Flat, Lkj, ThetaPrior
 
 _HALF_LINES = (type(constraints.positive), type(constraints.nonnegative))
@@ -207,19 +208,14 @@ class Correlations:
 Slot = Scalar | Held | Correlations
 
 
-def slot(prior: ThetaPrior, q: int = 2) -> Slot:
-    """The slot of a prior.
-
-    Parameters
-    ----------
-    prior : prior of a hyperparameter
-    q : int
-        Number of correlated effects, for an LKJ prior.
+def slot(prior: ThetaPrior, parameter: Parameter) -> Slot:
+    """The slot of a hyperparameter, or of all correlations of a group, with its prior.
 
     Examples
     --------
+    >>> from lgm.parameter import correlations
     >>> from lgm.priors import lkj
-    >>> slot(lkj(2.0), 3).size
+    >>> slot(lkj(2.0), correlations("g", [("a", "b"), ("a", "c"), ("b", "c")], 3, 2.0)).size
     3
     """
     with jax.enable_x64(True):
@@ -227,8 +223,8 @@ def slot(prior: ThetaPrior, q: int = 2) -> Slot:
             return Held(jnp.asarray(prior.value, dtype=jnp.float64))
         if isinstance(prior, Flat):
             return Scalar(_FlatPositive())
-        if isinstance(prior, Lkj) and q > 2:
-            return Correlations(jnp.asarray(prior.concentration, dtype=jnp.float64), q)
+        if isinstance(prior, Lkj) and parameter.q > 2:
+            return Correlations(jnp.asarray(prior.concentration, dtype=jnp.float64), parameter.q)
         one = _LkjCorrelation(prior.concentration) if isinstance(prior, Lkj) else prior.distribution
         return Scalar(jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype=jnp.float64), one))
 
@@ -245,8 +241,10 @@ class Hyperparameters:
 
     Examples
     --------
+    >>> from lgm.parameter import standard_deviation
     >>> from lgm.priors import exponential, fixed
-    >>> theta = Hyperparameters((slot(exponential(1.0)), slot(fixed(2.0))))
+    >>> sd = standard_deviation("g", 1.0)
+    >>> theta = Hyperparameters((slot(exponential(1.0), sd), slot(fixed(2.0), sd)))
     >>> with jax.enable_x64(True):
     ...     theta.natural(jnp.array([0.0])).tolist()
     [1.0, 2.0]

@@ -16,16 +16,11 @@ from numpyro.distributions import biject_to
 from lgm.arrays import FloatArray
 from lgm.design.design import Design
 from lgm.errors import PriorError
-from lgm.priors import Fixed, FixedEffectPrior, Flat, Lkj, Normal, Prior, ThetaPrior, lkj, uniform
-from lgm.terms.block import Parameter
+from lgm.parameter import Domain, Parameter
+from lgm.priors import Fixed, FixedEffectPrior, Flat, Lkj, Normal, PcShare, Prior, ThetaPrior
 from lgm.words import suggest
 
-_INFINITY = float("inf")
-_RANGE = {"sd": (0.0, _INFINITY), "sigma": (0.0, _INFINITY), "corr": (-1.0, 1.0), "rho": (-1.0, 1.0), "phi": (0.0, 1.0)}
-_DOMAIN = {"sd": "positive", "sigma": "positive", "corr": "in (-1, 1)", "rho": "in (-1, 1)", "phi": "in (0, 1)"}
-_EXAMPLE = {"sd": "half_normal(1)", "sigma": "half_normal(1)", "corr": "lkj(2)", "rho": "uniform(-1, 1)"}
-_FITTING = {kind: f" whose values are {_DOMAIN[kind]}, such as lgm.priors.{_EXAMPLE[kind]}" for kind in _EXAMPLE}
-_CLASSES = ("sd", "corr", "fixed", "rho", "phi")
+_CLASSES = ("sd", "corr", "fixed", "rho", "phi")  # in this order in messages, before those of other terms
 
 
 @dataclass(frozen=True)
@@ -73,36 +68,31 @@ def resolve(design: Design, given: Mapping[str, Any] | None) -> Priors:
             f"priors is of the type {type(given).__name__}; accepted: a dict of priors by name or class, such as "
             '{"sd": lgm.priors.exponential(1)}.'
         )
-    given = dict(given or {})
+    given, intercept = dict(given or {}), design.predictor.intercept
     unused = set(given)
     rows = []
     fixed: list[FixedEffectPrior] = []
     for j, (name, default) in enumerate(zip(design.fixed_names, _fixed_defaults(design), strict=True)):
-        keys = [name] if j == design.intercept else [name, "fixed"]
+        keys = [name] if j == intercept else [name, "fixed"]
         key = next((k for k in keys if k in given), None)
         prior = default if key is None else _fixed_prior(key, given[key])
         unused.difference_update(keys)
         fixed.append(prior)
-        note = " at the mean of the predictors" if key is None and j == design.intercept and design.p > 1 else ""
+        is_level = key is None and j == intercept and design.p > 1
+        note = " at the mean of the predictors" if is_level else ""
         rows.append((name, repr(prior) + note, "default" if key is None else "given"))
     theta: list[ThetaPrior] = []
     for parameter in design.parameters:
-        keys = _theta_keys(parameter)
+        keys = list(parameter.keys)
         key = next((k for k in keys if k in given), None)
         chosen = parameter.default if key is None else _theta_prior(key, given[key], parameter)
         unused.difference_update(keys)
         theta.append(chosen)
-        rows.append((parameter.key or parameter.names[0], repr(chosen), "default" if key is None else "given"))
+        rows.append((parameter.title, repr(chosen), "default" if key is None else "given"))
     _refuse_unused(unused, design)
-    centred = design.intercept is not None and "Intercept" not in given
+    centred = intercept is not None and "Intercept" not in given
     table = pd.DataFrame(rows, columns=["variable", "prior", "source"]).set_index("variable")
     return Priors(tuple(fixed), tuple(theta), centred, table)
-
-
-def _theta_keys(parameter: Parameter) -> list[str]:
-    """Keys that address a hyperparameter, the most specific first; correlations of three or more effects share one."""
-    own = parameter.names if len(parameter.names) == 1 else ()
-    return [key for key in (*own, parameter.key, parameter.kind) if key]
 
 
 def _fixed_defaults(design: Design) -> list[Normal]:
@@ -110,23 +100,23 @@ def _fixed_defaults(design: Design) -> list[Normal]:
 
     Without an intercept the columns carry the level of y too, so the spread of y is that around zero.
     """
-    y = design.y - design.offset
-    sd_y = float(np.std(y)) if design.intercept is not None else float(np.sqrt(np.mean(y**2)))
+    y = design.y - design.predictor.offset
+    sd_y = float(np.std(y)) if design.predictor.intercept is not None else float(np.sqrt(np.mean(y**2)))
     scales = column_sds(design)
     out = [Normal(0.0, 2.5 * sd_y / s) for s in scales]
-    if design.intercept is not None:
-        out[design.intercept] = Normal(float(np.mean(y)), 2.5 * sd_y)
+    if design.predictor.intercept is not None:
+        out[design.predictor.intercept] = Normal(float(np.mean(y)), 2.5 * sd_y)
     return out
 
 
 def column_sds(design: Design) -> FloatArray:
     """Standard deviation of each fixed column; its root mean square where that is zero."""
     n = design.n
-    mean = np.asarray(design.X.mean(axis=0)).ravel()
-    square = np.asarray(design.X.multiply(design.X).mean(axis=0)).ravel()
+    mean = np.asarray(design.predictor.X.mean(axis=0)).ravel()
+    square = np.asarray(design.predictor.X.multiply(design.predictor.X).mean(axis=0)).ravel()
     out = np.empty(design.p)
     for j in range(design.p):
-        values = design.X[:, [j]].data
+        values = design.predictor.X[:, [j]].data
         spread = np.sum((values - mean[j]) ** 2) / n + (1 - values.size / n) * mean[j] ** 2
         out[j] = np.sqrt(spread) if spread > 1e-20 * square[j] else np.sqrt(square[j])
     return out
@@ -144,57 +134,56 @@ def _fixed_prior(key: str, prior: Any) -> FixedEffectPrior:
 
 
 def _theta_prior(key: str, prior: Any, parameter: Parameter) -> ThetaPrior:
-    what = f"the prior of `{key}`"
+    what, domain = f"the prior of `{key}`", parameter.domain
     if isinstance(prior, Flat):
-        return _flat(parameter.kind)
+        return domain.flat
     if isinstance(prior, Fixed):
         if len(parameter.names) > 1:
             raise PriorError(
                 f"{what} cannot be fixed(): correlations of three or more effects move together; use lkj()."
             )
-        low, high = _RANGE.get(parameter.kind, (-_INFINITY, _INFINITY))
-        if not (low < prior.value < high or (parameter.kind == "sd" and prior.value == 0.0)):
-            raise PriorError(f"{what} is {prior!r}, but it must be {_DOMAIN[parameter.kind]}.")
+        if not domain.holds(prior.value):
+            raise PriorError(f"{what} is {prior!r}, but it must be {domain.words}.")
         return prior
     if isinstance(prior, Lkj):
-        if parameter.kind != "corr":
+        if not domain.correlations:
             raise PriorError(f"{what} is {prior!r}, but an LKJ prior is for correlations.")
         return prior
-    if parameter.kind == "corr" and len(parameter.names) > 1:
+    if len(parameter.names) > 1:
         raise PriorError(f"{what} must be lgm.priors.lkj(concentration): three or more effects are correlated.")
+    if isinstance(prior, PcShare):
+        if parameter.distance is None:
+            raise PriorError(
+                f"{what} is {prior!r}, which is for the share of a structured effect, such as that of bym2()."
+            )
+        return prior.on(parameter.distance)
     if isinstance(prior, dist.Distribution):
         prior = Prior(prior, type(prior).__name__)
     if not isinstance(prior, Prior):
         hint = f" To hold it there, use lgm.priors.fixed({prior})." if isinstance(prior, (int, float)) else ""
         raise PriorError(
-            f"{what} is {prior!r}; accepted: a prior of lgm.priors or a NumPyro distribution"
-            f"{_FITTING.get(parameter.kind, '')}.{hint}"
+            f"{what} is {prior!r}; accepted: a prior of lgm.priors or a NumPyro distribution whose values are "
+            f"{domain.words}, such as lgm.priors.{domain.example}.{hint}"
         )
-    _require_support(what, prior, parameter.kind)
+    _require_support(what, prior, domain)
     return prior
 
 
-def _flat(kind: str) -> ThetaPrior:
-    """Flat on the natural scale: improper on a half line, uniform (hence proper) on a bounded domain."""
-    bounded: dict[str, ThetaPrior] = {"corr": lkj(1.0), "rho": uniform(-1.0, 1.0), "phi": uniform(0.0, 1.0)}
-    return bounded.get(kind, Flat())
-
-
-def _require_support(what: str, prior: Prior, kind: str) -> None:
+def _require_support(what: str, prior: Prior, domain: Domain) -> None:
     distribution = prior.distribution
     if distribution.batch_shape or distribution.event_shape:
         raise PriorError(
             f"{what} is of shape {distribution.batch_shape + distribution.event_shape}; it must be scalar."
         )
-    low, high = _RANGE.get(kind, (-_INFINITY, _INFINITY))
-    if distribution.support.is_discrete or not (low <= np.min(ends := _ends(distribution)) and np.max(ends) <= high):
-        raise PriorError(f"{what} is {prior!r}, which allows values that are not {_DOMAIN[kind]}.")
+    if distribution.support.is_discrete or not domain.within(*_ends(distribution)):
+        raise PriorError(f"{what} is {prior!r}, which allows values that are not {domain.words}.")
 
 
-def _ends(distribution: dist.Distribution) -> FloatArray:
+def _ends(distribution: dist.Distribution) -> tuple[float, float]:
     """Ends of the support, or what is so far out on an infinite side that it stands for the end."""
     with jax.enable_x64(True):
-        return np.asarray(biject_to(distribution.support)(jnp.array([-40.0, 40.0])))
+        ends = np.asarray(biject_to(distribution.support)(jnp.array([-40.0, 40.0])))
+    return float(np.min(ends)), float(np.max(ends))
 
 
 def _refuse_unused(unused: set[Any], design: Design) -> None:
@@ -207,8 +196,9 @@ def _refuse_unused(unused: set[Any], design: Design) -> None:
             f"the correlations of three or more effects have one prior; its key is {together!r}, not {key!r}."
         )
     extra = sorted({p.key for p in design.parameters if p.key})
-    kinds = {p.kind for p in design.parameters} | ({"fixed"} if design.p > (design.intercept is not None) else set())
-    classes = [c for c in _CLASSES if c in kinds]
+    kinds = {p.kind for p in design.parameters} - set(design.theta_names)
+    kinds |= {"fixed"} if design.p > (design.predictor.intercept is not None) else set()
+    classes = [*(c for c in _CLASSES if c in kinds), *sorted(kinds.difference(_CLASSES))]
     names = [*design.fixed_names, *design.theta_names, *extra]
     found = f"priors has the key {key!r}, which matches nothing in this model.{suggest(str(key), [*names, *classes])}"
     raise PriorError(f"{found}\nVariables: {', '.join(names)}.\nClasses: {', '.join(classes)}.")

@@ -10,6 +10,7 @@ import numpy as np
 
 from lgm.arrays import IntArray
 from lgm.pattern import Pattern
+from lgm.precision.template import Theta, Whitened
 
 
 @jax.tree_util.register_dataclass
@@ -32,14 +33,15 @@ class Ar1:
 
     Notes
     -----
-    Shape parameter: ``rho`` in (-1, 1), the correlation of times one unit apart. For equal gaps this is Rue & Held
-    (2005), sec. 1.1.1, where the innovations have unit variance; here the process has.
+    Hyperparameters: ``sd``, and ``rho`` in (-1, 1), the correlation of times one unit apart. For equal gaps this is Rue
+    & Held (2005), sec. 1.1.1, where the innovations have unit variance; here the process has.
 
     Examples
     --------
     >>> import jax
     >>> with jax.enable_x64(True):
-    ...     Ar1(np.array([1, 1]), 3).values(np.array([0.5])).round(4).tolist()
+    ...     found = Ar1(np.array([1, 1]), 3).whiten({"sd": np.array([1.0]), "rho": np.array([0.5])})
+    >>> found.values.round(4).tolist()
     [1.3333, -0.6667, 1.6667, -0.6667, 1.3333]
     """
 
@@ -47,30 +49,18 @@ class Ar1:
     n: int = field(metadata={"static": True})
 
     @property
-    def n_shape(self) -> int:
-        """One: rho."""
-        return 1
-
-    @property
     def pattern(self) -> Pattern:
         """Tridiagonal."""
         i = np.arange(self.n - 1)
         return Pattern.from_entries(self.n, i + 1, i)
 
-    def values(self, shape: jax.Array) -> jax.Array:
+    def whiten(self, theta: Theta) -> Whitened:
         """Entries of R, shape (2 n - 1,): diagonal and subdiagonal in turn."""
-        a = self._steps(shape)
+        a = jnp.power(theta["rho"][0], self.gaps)
         # As a product: compiled code may round 1 - a^2 differently above and below, and near one the two must cancel.
         innovation = (1.0 - a) * (1.0 + a)
         extra = a * a / innovation
         diagonal = 1.0 + jnp.concatenate([extra, jnp.zeros(1)]) + jnp.concatenate([jnp.zeros(1), extra])
         below = jnp.concatenate([-a / innovation, jnp.zeros(1)])
-        return jnp.stack([diagonal, below], axis=1).ravel()[:-1]
-
-    def logdet(self, shape: jax.Array) -> jax.Array:
-        """``-sum log(1 - a_i^2)``."""
-        a = self._steps(shape)
-        return -jnp.sum(jnp.log1p(-a) + jnp.log1p(a))
-
-    def _steps(self, shape: jax.Array) -> jax.Array:
-        return jnp.power(shape[0], self.gaps)
+        values = jnp.stack([diagonal, below], axis=1).ravel()[:-1]
+        return Whitened(jnp.broadcast_to(theta["sd"], (self.n,)), values, -jnp.sum(jnp.log1p(-a) + jnp.log1p(a)))

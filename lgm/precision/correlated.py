@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from lgm.pattern import Pattern
+from lgm.precision.template import Theta, Whitened
 
 # Least variance of an effect given the others. C^-1 grows as its inverse, and rounding with it: the log likelihood is
 # then wrong by 1e-6 or so, and by more than one at 1e-15, where an optimiser would take the error for a mode.
@@ -60,13 +61,14 @@ class Correlated:
 
     Notes
     -----
-    Shape parameters: the ``q (q - 1) / 2`` correlations, row by row below the diagonal. ``log|R| = -J log|C|``. Where C
-    is not positive definite, or nearly singular (`LEAST_VARIANCE`), the values are NaN.
+    Hyperparameters: ``sd`` (q,) and ``corr``, the ``q (q - 1) / 2`` correlations, row by row below the diagonal.
+    ``log|R| = -J log|C|``. Where C is not positive definite, or nearly singular (`LEAST_VARIANCE`), the values are NaN.
 
     Examples
     --------
-    >>> Correlated(1, 2).values(np.array([0.6])).round(4).tolist()
-    [1.5625, -0.9375, 1.5625]
+    >>> found = Correlated(1, 2).whiten({"sd": np.array([1.0, 2.0]), "corr": np.array([0.6])})
+    >>> found.values.round(4).tolist(), found.scale.tolist()
+    ([1.5625, -0.9375, 1.5625], [1.0, 2.0])
     """
 
     levels: int = field(metadata={"static": True})
@@ -78,22 +80,14 @@ class Correlated:
         return self.levels * self.q
 
     @property
-    def n_shape(self) -> int:
-        """Number of correlations."""
-        return self.q * (self.q - 1) // 2
-
-    @property
     def pattern(self) -> Pattern:
         """Block diagonal, dense blocks of order q."""
         block = Pattern.from_entries(self.q, *np.tril_indices(self.q))
         return Pattern.block_diagonal([block] * self.levels)
 
-    def values(self, shape: jax.Array) -> jax.Array:
+    def whiten(self, theta: Theta) -> Whitened:
         """Entries of R, shape (levels * q (q + 1) / 2,)."""
-        inverse = _inverse_and_logdet(correlation_matrix(shape, self.q))[0]
+        inverse, log_det = _inverse_and_logdet(correlation_matrix(jnp.asarray(theta["corr"]), self.q))
         cols, rows = np.triu_indices(self.q)  # column by column of the lower triangle
-        return jnp.tile(inverse[rows, cols], self.levels)
-
-    def logdet(self, shape: jax.Array) -> jax.Array:
-        """``-J log|C|``."""
-        return -self.levels * _inverse_and_logdet(correlation_matrix(shape, self.q))[1]
+        values = jnp.tile(inverse[rows, cols], self.levels)
+        return Whitened(jnp.tile(theta["sd"], self.levels), values, -self.levels * log_det)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+import scipy.sparse as sp
 
 from lgm.pattern import Pattern
 from lgm.precision.intrinsic import Structure
+from lgm.precision.template import Constraint
 
 
 def icar(edges: npt.ArrayLike, component: npt.ArrayLike) -> Structure:
@@ -28,7 +30,7 @@ def icar(edges: npt.ArrayLike, component: npt.ArrayLike) -> Structure:
     >>> s = icar([[0, 1], [1, 2]], [0, 0, 0, 1])
     >>> s.pattern.matrix(s.entries).toarray().tolist()
     [[1.0, -1.0, 0.0, 0.0], [-1.0, 2.0, -1.0, 0.0], [0.0, -1.0, 1.0, 0.0], [0.0, 0.0, 0.0, 1.0]]
-    >>> s.null_space.ravel().tolist()
+    >>> s.constraint.null_space.toarray().ravel().tolist()
     [1.0, 1.0, 1.0, 0.0]
     """
     i, j = np.asarray(edges, dtype=np.int64).reshape(-1, 2).T
@@ -40,6 +42,8 @@ def icar(edges: npt.ArrayLike, component: npt.ArrayLike) -> Structure:
     entries[pattern.indptr[:-1]] = np.where(degree > 0, degree, 1)
     joined = np.where(degree > 0, labels, -1)
     levels = np.unique(joined[joined >= 0])
-    null_space = (joined[:, None] == levels).astype(float)
-    anchors = np.array([np.flatnonzero(joined == level)[0] for level in levels], dtype=np.int64)
-    return Structure(pattern, entries, null_space, anchors, joined)
+    inside = np.flatnonzero(joined >= 0)
+    column = np.searchsorted(levels, joined[inside])
+    null_space = sp.csc_array((np.ones(inside.size), (inside, column)), shape=(n, levels.size))
+    _, first = np.unique(column, return_index=True)
+    return Structure(pattern, entries, Constraint(null_space, inside[first]), joined)

@@ -8,40 +8,39 @@ import jax
 import jax.numpy as jnp
 
 from lgm.pattern import Pattern
+from lgm.precision.template import Theta, Whitened
 
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Iid:
-    """``R = I``: independent standard normal effects.
+    """``R = I``: independent effects, q in each level, each kind with its own sd.
 
     Parameters
     ----------
-    n : int
-        Number of effects.
+    levels, q : int
+        Number of levels and of effects per level; effects are ordered level by level.
 
     Examples
     --------
-    >>> Iid(3).values(None).tolist()
-    [1.0, 1.0, 1.0]
+    >>> import numpy as np
+    >>> Iid(2, 2).whiten({"sd": np.array([1.0, 3.0])}).scale.tolist()
+    [1.0, 3.0, 1.0, 3.0]
     """
 
-    n: int = field(metadata={"static": True})
+    levels: int = field(metadata={"static": True})
+    q: int = field(default=1, metadata={"static": True})
 
     @property
-    def n_shape(self) -> int:
-        """No shape parameters."""
-        return 0
+    def n(self) -> int:
+        """Number of effects, ``levels * q``."""
+        return self.levels * self.q
 
     @property
     def pattern(self) -> Pattern:
         """The diagonal."""
         return Pattern.diagonal(self.n)
 
-    def values(self, shape: jax.Array | None) -> jax.Array:
-        """Ones, shape (n,)."""
-        return jnp.ones(self.n)
-
-    def logdet(self, shape: jax.Array | None) -> jax.Array:
-        """Zero."""
-        return jnp.zeros(())
+    def whiten(self, theta: Theta) -> Whitened:
+        """Entries of one; ``theta["sd"]`` has q entries."""
+        return Whitened(jnp.tile(theta["sd"], self.levels), jnp.ones(self.n), jnp.zeros(()))

@@ -1,15 +1,49 @@
-"""Intrinsic precisions: of fixed structure, singular along known directions."""
+"""Intrinsic precisions: of fixed structure, singular along known directions, scaled to unit typical variance."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from lgm import linalg
 from lgm.arrays import FloatArray, IntArray
+from lgm.errors import DataError
+from lgm.linalg import constrained
 from lgm.pattern import Pattern
+from lgm.precision.template import Constraint, Theta, Whitened
+
+MOST_LOST = 0.1  # n eps max|R|; the log likelihood is then wrong by 0.01 or so
+
+
+class Moments(NamedTuple):
+    """Of the constrained Gaussian with precision R: marginal variances (n,), and ``log|R|*`` (non-zero eigenvalues)."""
+
+    variances: FloatArray
+    logdet: float
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Intrinsic:
+    """A precision of fixed entries: ``b = sd * v``, v with scaled entries and their generalised log-determinant."""
+
+    entries: jax.Array | FloatArray
+    log_det: jax.Array | np.float64
+    pattern: Pattern = field(metadata={"static": True})
+
+    @property
+    def n(self) -> int:
+        """Number of effects."""
+        return self.pattern.n
+
+    def whiten(self, theta: Theta) -> Whitened:
+        """The same entries for every theta, which has one ``sd``."""
+        scale = jnp.broadcast_to(theta["sd"], (self.n,))
+        return Whitened(scale, jnp.asarray(self.entries), jnp.asarray(self.log_det))
 
 
 @dataclass(frozen=True)
@@ -22,38 +56,32 @@ class Structure:
         Positions of R.
     entries : float array (nnz,)
         Its entries.
-    null_space : float array (n, k)
-        A basis of null(R), which is also the constraint: ``null_space' u = 0``. The rank of R is ``n - k`` by this
-        rule, never by looking at eigenvalues.
-    anchors : int array (k,)
-        Positions whose diagonal entries, once raised, make R positive definite.
+    constraint : Constraint
+        Its null space, and where it is anchored.
     component : int array (n,)
         Connected component of each position, to be scaled by itself; -1 where R is proper and of unit scale already.
-    moments : (float array (n,), float), optional
-        What `scaled` needs, where a closed form is known: it holds when R is too ill-conditioned to be factored.
+    moments : Moments, optional
+        Where a closed form is known: it holds when R is too ill-conditioned to be factored.
     """
 
     pattern: Pattern
     entries: FloatArray
-    null_space: FloatArray
-    anchors: IntArray
+    constraint: Constraint
     component: IntArray
-    moments: tuple[FloatArray, float] | None = None
+    moments: Moments | None = None
 
     @property
     def n(self) -> int:
         """Number of effects."""
         return self.pattern.n
 
-    def scaled(self, variances: FloatArray, logdet: float) -> tuple[Intrinsic, FloatArray]:
+    def scaled(self, label: str) -> tuple[Intrinsic, FloatArray]:
         """The template whose marginal variances have geometric mean one in every component, and the factors used.
 
         Parameters
         ----------
-        variances : float array (n,)
-            Marginal variances of the constrained Gaussian with precision R.
-        logdet : float
-            ``log|R|*`` (product of the non-zero eigenvalues).
+        label : str
+            What messages call the term.
 
         Returns
         -------
@@ -62,45 +90,61 @@ class Structure:
             Freni-Sterrantino, Ventrucci & Rue 2018).
         factors : float array (components,)
             The factors c.
+
+        Raises
+        ------
+        DataError
+            If double precision does not suffice, because some values are too close to each other.
         """
-        labels = np.unique(self.component[self.component >= 0])
-        factors = np.array([np.exp(np.mean(np.log(variances[self.component == label]))) for label in labels])
-        by_node = np.ones(self.n)
-        for label, factor in zip(labels, factors, strict=True):
-            by_node[self.component == label] = factor
-        lost = np.array([self._lost(label) for label in labels])
-        sizes = np.array([np.count_nonzero(self.component == label) for label in labels])
-        shift = float(np.sum((sizes - lost) * np.log(factors)))
-        entries = self.entries * by_node[self.pattern.cols]
-        return Intrinsic(entries, np.float64(logdet + shift), self.pattern), factors
+        variances, logdet = self.moments or intrinsic_moments(self)
+        labels, inverse = np.unique(self.component, return_inverse=True)
+        logs = [np.mean(np.log(variances[inverse == i])) if label >= 0 else 0.0 for i, label in enumerate(labels)]
+        factors = np.exp(np.array(logs))
+        lost = np.array([self._null_directions(inverse == i) for i in range(labels.size)])
+        shift = float(np.sum((np.bincount(inverse) - lost) * logs))
+        entries = self.entries * factors[inverse][self.pattern.cols]
+        self._require_precise(entries, label)
+        return Intrinsic(entries, np.float64(logdet + shift), self.pattern), factors[labels >= 0]
 
-    def _lost(self, label: int) -> int:
-        return int(np.count_nonzero(np.any(self.null_space[self.component == label] != 0.0, axis=0)))
+    def _null_directions(self, where: np.ndarray) -> int:
+        """How many null directions a component has."""
+        return int(np.count_nonzero(np.diff(self.constraint.null_space[where].indptr)))
+
+    def _require_precise(self, entries: FloatArray, label: str) -> None:
+        """Rounding in R acts like data on its null space, and unit-scale effects do not drown it any more."""
+        lost = self.n * float(np.finfo(np.float64).eps * np.max(np.abs(entries)))
+        if lost > MOST_LOST:
+            raise DataError(
+                f"{label}: some of its values are so close to each other, compared with their range, that double "
+                "precision does not suffice. Round them, so that close ones coincide, or use s(...)."
+            )
 
 
-@jax.tree_util.register_dataclass
-@dataclass(frozen=True)
-class Intrinsic:
-    """A precision without shape parameters: scaled entries, their generalised log-determinant, their places."""
+def intrinsic_moments(structure: Structure) -> Moments:
+    """Marginal variances under the constraint, and the generalised log-determinant, of an intrinsic structure.
 
-    entries: jax.Array | FloatArray
-    log_det: jax.Array | np.float64
-    pattern: Pattern = field(metadata={"static": True})
+    Exact and sparse: the anchored matrix is factored once, anchor and constraint are handled by kriging
+    (`lgm.linalg.constrained`); no pseudo-inverse is formed.
+    """
+    null_space, anchors = structure.constraint.null_space, structure.constraint.anchors
+    values = structure.entries.copy()
+    diagonal = structure.pattern.indptr[:-1]
+    kappa = np.full(anchors.size, values[diagonal].mean())
+    values[diagonal[anchors]] += kappa
+    krige = constrained.krige_matrix(null_space, anchors)
+    with jax.enable_x64(True):
+        variances, logdet = _moments(
+            linalg.analyse(structure.pattern), values, krige, kappa, constrained.log_gram(null_space)
+        )
+        return Moments(np.asarray(variances), float(logdet))
 
-    @property
-    def n(self) -> int:
-        """Number of effects."""
-        return self.pattern.n
 
-    @property
-    def n_shape(self) -> int:
-        """No shape parameters."""
-        return 0
-
-    def values(self, shape: jax.Array | None) -> jax.Array:
-        """The entries, shape (nnz,)."""
-        return jnp.asarray(self.entries)
-
-    def logdet(self, shape: jax.Array | None) -> jax.Array:
-        """Log of the product of the non-zero eigenvalues."""
-        return jnp.asarray(self.log_det)
+@jax.jit(static_argnums=0)
+def _moments(
+    sym: linalg.Analysis, values: jax.Array, krige: jax.Array, kappa: jax.Array, logdet_cct: float
+) -> tuple[jax.Array, jax.Array]:
+    logdet, gram, solved = linalg.logdet_quad(sym, values, krige)
+    padded = jnp.pad(gram, ((1, 0), (1, 0)))
+    inner = constrained.condition(logdet, padded, kappa, logdet_cct)
+    correction = constrained.variance_correction(solved, gram, kappa)
+    return linalg.marginal_variances(sym, values) - correction, inner.logdet

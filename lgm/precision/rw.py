@@ -13,17 +13,14 @@ import scipy.sparse as sp
 
 from lgm.arrays import FloatArray
 from lgm.pattern import Pattern
-from lgm.precision.intrinsic import Structure
+from lgm.precision.intrinsic import Moments, Structure
+from lgm.precision.template import Constraint
 
 
-def _structure(
-    matrix: sp.csc_array, null_space: FloatArray, anchors: list[int], variances: FloatArray, logdet: float
-) -> Structure:
-    n = matrix.shape[0]
+def _structure(matrix: sp.csc_array, null_space: FloatArray, anchors: list[int], moments: Moments) -> Structure:
     pattern = Pattern.of(matrix)
-    places = np.array(anchors, dtype=np.int64)
-    component = np.zeros(n, dtype=np.int64)
-    return Structure(pattern, pattern.values(matrix), null_space, places, component, (variances, logdet))
+    constraint = Constraint(sp.csc_array(null_space), np.array(anchors, dtype=np.int64))
+    return Structure(pattern, pattern.values(matrix), constraint, np.zeros(matrix.shape[0], dtype=np.int64), moments)
 
 
 def rw1(times: npt.ArrayLike) -> Structure:
@@ -41,17 +38,16 @@ def rw1(times: npt.ArrayLike) -> Structure:
     n = t.size
     step = sp.diags_array([-np.ones(n - 1), np.ones(n - 1)], offsets=[0, 1], shape=(n - 1, n), format="csc")
     matrix = sp.csc_array(step.T @ sp.diags_array(1.0 / np.diff(t)) @ step)
-    variances, logdet = _rw1_moments(np.diff(t))
-    return _structure(matrix, np.ones((n, 1)), [n // 2], variances, logdet)
+    return _structure(matrix, np.ones((n, 1)), [n // 2], _rw1_moments(np.diff(t)))
 
 
-def _rw1_moments(gaps: FloatArray) -> tuple[FloatArray, float]:
+def _rw1_moments(gaps: FloatArray) -> Moments:
     """Step l lifts all later effects, less ``(n - l) / n`` for their mean; ``|R|* = n / prod d``."""
     n = gaps.size + 1
     later = np.arange(n - 1, 0, -1) / n
     below = np.concatenate([[0.0], np.cumsum(gaps * (1.0 - later) ** 2)])
     above = np.concatenate([np.cumsum((gaps * later**2)[::-1])[::-1], [0.0]])
-    return below + above, float(np.log(n) - np.sum(np.log(gaps)))
+    return Moments(below + above, float(np.log(n) - np.sum(np.log(gaps))))
 
 
 def rw2(times: npt.ArrayLike) -> Structure:
@@ -75,11 +71,10 @@ def rw2(times: npt.ArrayLike) -> Structure:
     )
     matrix = sp.csc_array(g.T @ sp.diags_array(2.0 / (t[2:] - t[:-2])) @ g)
     line = (t - t.mean()) / (t[-1] - t[0])
-    variances, logdet = _rw2_moments(t)
-    return _structure(matrix, np.column_stack([np.ones(n), line]), [0, n - 1], variances, logdet)
+    return _structure(matrix, np.column_stack([np.ones(n), line]), [0, n - 1], _rw2_moments(t))
 
 
-def _rw2_moments(t: FloatArray) -> tuple[FloatArray, float]:
+def _rw2_moments(t: FloatArray) -> Moments:
     """A change of slope at the inner time l adds ``h_l(t) = max(t - t_l, 0)``; its variance is ``B_ll``.
 
     With orthonormal lines ``q`` (n, 2) and ``c_l = q'h_l``, ``R^-_ii = sum_l B_ll (h_l(t_i) - q_i'c_l)^2``, by running
@@ -96,7 +91,7 @@ def _rw2_moments(t: FloatArray) -> tuple[FloatArray, float]:
     cross = s[:, None] * np.cumsum(b[:, None] * c, axis=0) - np.cumsum((b * s)[:, None] * c, axis=0)
     variances = own - 2.0 * np.sum(q * cross, axis=1) + np.einsum("ij,jk,ik->i", q, c.T @ (b[:, None] * c), q)
     logdet = np.log(n * np.sum((t - t.mean()) ** 2)) - 2.0 * np.sum(np.log(gaps)) - np.sum(np.log(b[1:-1] * length))
-    return length**3 * variances, float(logdet)
+    return Moments(length**3 * variances, float(logdet))
 
 
 def _after(columns: FloatArray) -> FloatArray:

@@ -2,18 +2,58 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
 
 import jax
+import scipy.sparse as sp
 
+from lgm.arrays import IntArray, Numbers
 from lgm.pattern import Pattern
+
+Theta = Mapping[str, Numbers]  # the values of a block's hyperparameters by kind, each a vector
+
+
+class Whitened(NamedTuple):
+    """Effects ``b = scale * v``, where v has the precision R of unit scale.
+
+    Parameters
+    ----------
+    scale : float array (n,)
+        Any function of theta; zero takes an effect out of the model, and is an ordinary point.
+    values : float array (nnz,)
+        Entries of R in pattern order.
+    logdet : float array () or None
+        Log of the product of the non-zero eigenvalues of R, constants included; None if no closed form is known, and R
+        is to be factored.
+    """
+
+    scale: jax.Array
+    values: jax.Array
+    logdet: jax.Array | None
+
+
+@dataclass(frozen=True)
+class Constraint:
+    """The directions along which R is singular, out of which the effects are kept: ``null_space' b = 0``.
+
+    Parameters
+    ----------
+    null_space : sparse array (n, k)
+        A basis of null(R). The rank of R is ``n - k`` by this rule, never by looking at eigenvalues.
+    anchors : int array (k,)
+        Positions whose diagonal entries, once raised, make R positive definite.
+    """
+
+    null_space: sp.csc_array
+    anchors: IntArray
 
 
 class Template(Protocol):
-    """The unit-scale precision ``R(shape)`` of one block of latent effects.
+    """The precision of one block of latent effects, for all values of its hyperparameters.
 
-    The block's precision is ``D^-1 R D^-1`` with ``D`` the diagonal of standard deviations, which the posterior whitens
-    away. Templates are JAX pytrees: sizes and patterns are static, numbers are arguments of compiled functions.
+    Templates are JAX pytrees: sizes and patterns are static, numbers are arguments of compiled functions.
     """
 
     @property
@@ -21,15 +61,12 @@ class Template(Protocol):
         """Number of effects."""
 
     @property
-    def n_shape(self) -> int:
-        """Number of shape parameters (correlations, rho, ...)."""
-
-    @property
     def pattern(self) -> Pattern:
-        """Positions of the stored entries of R, the same for every shape."""
+        """Positions of the stored entries of R, the same for every theta."""
 
-    def values(self, shape: jax.Array) -> jax.Array:
-        """Entries of R in pattern order; ``shape`` has ``n_shape`` numbers in natural space."""
+    def whiten(self, theta: Theta) -> Whitened:
+        """Scale, precision and determinant at a theta, natural space.
 
-    def logdet(self, shape: jax.Array) -> jax.Array:
-        """Log of the product of the non-zero eigenvalues of R, constants included."""
+        Each kind of hyperparameter is a vector, in the order of the block's parameters of that kind: ``theta["sd"]``
+        has one entry for a walk and q for a group with q effects per level.
+        """

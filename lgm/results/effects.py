@@ -31,7 +31,8 @@ class EffectDraws:
         One draw for each of the S kept thetas.
     mean : float array (p + q,)
         ``E[u | y]``: the average of the exact conditional means over all S thetas (Rao-Blackwell).
-    sd : float array (p + q,)
+    sd : float array (p + number of printed effects of terms,)
+        Of what tables show: the fixed effects, then the variables of the terms (`Predictor.printed`).
         From the law of total variance: the variance of the conditional means over all thetas plus the average
         conditional variance over some of them, as many as bring its Monte Carlo error below half a percent of every
         sd, but at most 200.
@@ -73,7 +74,7 @@ def _variance_size(post: Posterior, thetas: int) -> int:
 
 def _fixed(post: Posterior) -> int:
     """Number of fixed effects."""
-    return post.dim - sum(t.n for t in post.templates)
+    return post.dim - post.prior.q
 
 
 def programs(post: Posterior, expected: Expected) -> list[Plan]:
@@ -106,16 +107,17 @@ def draw_effects(analysed: Analysed, drawn: Draws, seed: int) -> EffectDraws:
 def _from_conditionals(analysed: Analysed, thetas: FloatArray, seed: int) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Mean and variance of the conditional means over theta, and draws, chunk by chunk."""
     draws = np.empty((len(thetas), analysed.posterior.dim))
-    total, square = np.zeros(draws.shape[1]), np.zeros(draws.shape[1])
+    total, square = np.zeros(draws.shape[1]), np.zeros(())
     first = np.zeros(0)
     for place, mean, draw in _conditionals(analysed.posterior, thetas, np.arange(len(thetas)), seed):
         draws[place] = analysed.natural(draw)
         means = analysed.natural(mean)
         first = first if first.size else means[0]  # a shift, against cancellation in the variance
         total += np.sum(means - first, axis=0)
-        square += np.sum((means - first) ** 2, axis=0)
+        square = square + np.sum(analysed.printed(means - first) ** 2, axis=0)
     average = total / len(thetas)
-    return first + average, np.maximum(square / len(thetas) - average**2, 0.0), draws
+    spread = square / len(thetas) - analysed.printed(average) ** 2
+    return first + average, np.maximum(spread, 0.0), draws
 
 
 def _conditionals(
@@ -139,7 +141,7 @@ def _from_points(
     weights = np.exp(points.log_weights)
     means = analysed.natural(points.mean)
     mean = weights @ means
-    spread = weights @ (means - mean) ** 2
+    spread = weights @ analysed.printed(means - mean) ** 2
     occurrence = _occurrences(index)
     kept = np.flatnonzero(occurrence < points.draws.shape[1])
     draws = np.empty((index.size, analysed.posterior.dim))
@@ -179,8 +181,8 @@ def _mean_variances(analysed: Analysed, thetas: FloatArray, spread: FloatArray) 
     for part in range(parts):
         at = chosen[part::parts]  # every chunk is spread over all draws
         with jax.enable_x64(True):
-            own, fixed = _variance_chunk(chunk, post, thetas[at], functionals)
-        rows.append(np.concatenate([np.asarray(fixed), np.asarray(own)[:, p:]], axis=1))
+            printed, fixed = _variance_chunk(chunk, post, thetas[at], functionals)
+        rows.append(np.concatenate([np.asarray(fixed), np.asarray(printed)], axis=1))
         used = np.concatenate([chosen[done::parts] for done in range(part + 1)])
         average, error = _controlled_mean(np.concatenate(rows), controls[used])
         if np.all(error <= 2.0 * SD_ERROR * (spread + average)):  # the relative error of an sd is half its square's

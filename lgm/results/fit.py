@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,8 @@ import xarray as xr
 
 from lgm.arrays import FloatArray
 from lgm.design.design import Design
-from lgm.inference.draws import Draws, Run
+from lgm.inference.draws import Run
+from lgm.inference.engine import AnyDraws
 from lgm.inference.mode import Mode
 from lgm.posterior.assemble import Analysed
 from lgm.posterior.priors import Priors
@@ -47,7 +48,7 @@ class Fit:
     """
 
     model: Model
-    run: Run[Draws]
+    run: Run[AnyDraws]
     interval: float
     seed: int
     stored_effects: EffectDraws | None = None  # of a fit that was read from a file
@@ -78,7 +79,7 @@ class Fit:
         return self.run.mode
 
     @property
-    def draws(self) -> Draws:
+    def draws(self) -> AnyDraws:
         """Draws of theta."""
         return self.run.draws
 
@@ -101,8 +102,8 @@ class Fit:
 
     def ngrps(self) -> dict[str, int]:
         """Number of levels of each group."""
-        groups = [term.variables[0] for term in self.design.terms if term.kind == "group"]
-        return {variable.dim: variable.labels.size for variable in groups}
+        groups = [(term.group, term.variables[0].labels.size) for term in self.design.terms if term.group]
+        return dict(groups)
 
     @property
     def priors(self) -> pd.DataFrame:
@@ -115,7 +116,8 @@ class Fit:
 
         For ``rw1``, ``rw2`` and ``icar`` (one factor per component) the precision is ``factor * R / sd^2``.
         """
-        return self.analysed.scales
+        blocks = {term.label: term.block.factors for term in self.design.terms}
+        return {label: factors for label, factors in blocks.items() if factors is not None}
 
     @cached_property
     def posterior(self) -> xr.Dataset:
@@ -126,13 +128,10 @@ class Fit:
         chains, draws, _ = self.draws.theta.shape
         coords: dict[str, Any] = {"chain": np.arange(chains), "draw": np.arange(draws)}
         u = self.effects.draws.reshape(chains, draws, -1)
-        p = self.design.p
         variables: dict[str, Any] = {n: (LEAD, x) for n, x in zip(self._names, self._scalars(), strict=True)}
-        for term, place in zip(self.design.terms, self.design.term_slices(), strict=True):
-            b = u[..., p + place.start : p + place.stop]
-            for variable in term.variables:
-                dim = self._dim(variable.dim, variable.labels, coords, variables)
-                variables[variable.name] = ((*LEAD, dim), b[..., variable.index])
+        for printed in self.design.predictor.printed():
+            dim = self._dim(printed.variable.dim, printed.variable.labels, coords, variables)
+            variables[printed.variable.name] = ((*LEAD, dim), printed.of(u))
         return xr.Dataset(variables, coords, attrs={"formula": self.design.formula.source, "method": self.method})
 
     @property
@@ -206,9 +205,8 @@ class Fit:
     def varcorr(self) -> pd.DataFrame:
         """Standard deviations and correlations by group or term, and the residual's: mean, sd, interval."""
         table = self._summary.iloc[self.design.p :][self._columns].copy()
-        owners = [(term, q) for term in self.design.terms for q in term.block.parameters]
-        index = [tables.place(name, q.kind, term) for term, q in owners for name in q.names]
-        table.index = pd.MultiIndex.from_tuples([*index, ("Residual", "sigma")], names=["group", "parameter"])
+        index = [place for parameter in self.design.parameters for place in parameter.places]
+        table.index = pd.MultiIndex.from_tuples(index, names=["group", "parameter"])
         return table
 
     def ranef(self, term: str | None = None) -> pd.DataFrame:
@@ -227,23 +225,30 @@ class Fit:
         new_data: Any = None,
         kind: str = "mean",
         *,
+        terms: Sequence[str] | str | None = None,
+        exclude: Sequence[str] | str | None = None,
         new_levels: str = "sample",
-        include_group_specific: bool = True,
+        include_group_specific: bool | Sequence[str] = True,
         weights: Any = None,
         seed: int | None = None,
-    ) -> pd.DataFrame:
+    ) -> Any:
         """Posterior of the response's mean, or of new responses, at rows of data.
 
         Parameters
         ----------
         new_data : table, optional
             By default the rows of the fit, those with a missing response included.
-        kind : {"mean", "response"}
-            The expected response, or a new observation with its residual noise.
+        kind : {"mean", "response", "draws"}
+            The expected response, a new observation with its residual noise, or the draws of the expected response.
+        terms, exclude : list of str, optional
+            The only parts of the linear predictor that count, or those that do not: fixed effects (``"Intercept"``,
+            ``"Days"``), latent terms with their straight lines (``"s(x)"``, ``"(Days|Subject)"``), groups
+            (``"Subject"``), ``"offset"``. Columns that only other parts need may be missing in new_data.
         new_levels : {"sample", "zero", "error"}
             For levels that the fit does not have: effects from their population (and a warning), zero, or an error.
-        include_group_specific : bool
-            False gives the population level: all group effects are zero, and grouping columns are not needed.
+        include_group_specific : bool or list of str
+            False gives the population level: all group effects are zero, and grouping columns are not needed. A list
+            names the groups whose effects count.
         weights : column name or array, optional
             For ``kind="response"``. By default the column that gave the weights of the fit, if there is one, else one.
         seed : int, optional
@@ -251,14 +256,27 @@ class Fit:
 
         Returns
         -------
-        pandas.DataFrame
+        pandas.DataFrame or xarray.DataArray
             Columns mean, sd and the interval's ends, with the index of the data. The mean has neither noise nor draws
             of new effects in it: it is an exact mixture over theta (at new times of an ar1, an average over draws).
+            With ``kind="draws"``, an array with the dimensions chain, draw and row.
+
+        Examples
+        --------
+        >>> import lgm
+        >>> sleep = lgm.load_dataset("sleepstudy")
+        >>> fit = lgm.fit("Reaction ~ Days + (Days|Subject)", sleep, method="mode", draws=100, seed=1, progress=False)
+        >>> fit.predict({"Days": [0, 10]}, include_group_specific=False)["mean"].round(0).tolist()
+        [251.0, 356.0]
+        >>> fit.predict({"Days": [0, 10]}, "draws", terms=["Days"]).sizes["row"]
+        2
         """
         return predict.predict(
             self,
             new_data,
             kind,
+            terms=terms,
+            exclude=exclude,
             new_levels=new_levels,
             include_group_specific=include_group_specific,
             weights=weights,

@@ -24,7 +24,7 @@ def _head(fit: Fit) -> list[tuple[str, str]]:
     d = fit.design
     return [
         ("Formula", d.formula.source),
-        ("Family", "gaussian (identity link)" + (", weighted" if d.weighted else "")),
+        ("Family", f"{d.family.name} ({d.family.link} link)" + (", weighted" if d.weighted else "")),
         ("Rows", _rows(d)),
         *((term.label, term.size) for term in d.terms),
         ("Draws", f"{fit.draws.described()} ({fit.method}, seed {fit.seed})"),

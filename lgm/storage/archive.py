@@ -32,7 +32,6 @@ from lgm.errors import LgmError
 from lgm.storage import packing
 
 _PLAIN = (str, bool, int, float, type(None))
-_PRIORS = (priors.Prior, priors.Normal, priors.Flat, priors.Lkj, priors.Fixed)
 _HEADER = "values.json"
 
 
@@ -203,7 +202,7 @@ def _is(*classes: type) -> Callable[[Any], bool]:
 # The first kind that accepts a value packs it.
 _KINDS: tuple[_Kind, ...] = (
     ("module", _is(types.ModuleType), lambda a, v, w: v.__name__, lambda a, p: importlib.import_module(p)),
-    ("prior", _is(*_PRIORS), _pack_prior, _unpack_prior),
+    ("prior", _is(*priors.KINDS), _pack_prior, _unpack_prior),
     ("distribution", _is(dist.Distribution), _pack_distribution, _unpack_distribution),
     ("graph", _is(Graph), lambda a, v, w: v.to_dict(), lambda a, p: Graph.from_dict(p)),
     ("graph", _is_foreign_graph, lambda a, v, w: graph(v).to_dict(), lambda a, p: Graph.from_dict(p)),

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from lgm.design.design import names_used
 from lgm.errors import LgmError
 from lgm.inference.chains import Chains
-from lgm.inference.draws import Draws, Mixture, Points
+from lgm.inference.draws import Mixture, Points
+from lgm.inference.engine import AnyDraws
 from lgm.inference.held import Conditional, Exact
 from lgm.inference.mode import Mode
 from lgm.inference.weighted import Weighted
@@ -51,7 +52,7 @@ class Record:
     settings: dict[str, Any]
     names: list[str]
     mode: Mode
-    draws: Draws
+    draws: AnyDraws
     effects: EffectDraws
 
     def write(self, path: str | os.PathLike[str]) -> None:

@@ -4,27 +4,41 @@ from __future__ import annotations
 
 import keyword
 from collections.abc import Callable
+from typing import NamedTuple
 
 from formulaic.transforms import TRANSFORMS
 
 from lgm.data.scope import Scope
 from lgm.errors import FormulaError
-from lgm.formula.parse import Call
-from lgm.terms import ar1, icar, smooth, walk
-from lgm.terms.term import Term
+from lgm.formula.sides import Call
+from lgm.terms import ar1, bym2, icar, seasonal, smooth, walk
+from lgm.terms.term import Signature, Term
 
-Builder = Callable[[Call, Scope, str], Term]
+Builder = Callable[[Call, Scope, str, float], Term]
 
-TERMS: dict[str, Builder] = {
-    "ar1": ar1.build,
-    "icar": icar.build,
-    "rw1": walk.build,
-    "rw2": walk.build,
-    "s": smooth.build,
+
+class Entry(NamedTuple):
+    """How a term is called, and what builds it."""
+
+    signature: Signature
+    build: Builder
+
+
+TERMS: dict[str, Entry] = {
+    "ar1": Entry(ar1.SIGNATURE, ar1.build),
+    "bym2": Entry(bym2.SIGNATURE, bym2.build),
+    "icar": Entry(icar.SIGNATURE, icar.build),
+    "rw1": Entry(walk.SIGNATURE, walk.build),
+    "rw2": Entry(walk.SIGNATURE, walk.build),
+    "s": Entry(smooth.SIGNATURE, smooth.build),
+    "seasonal": Entry(seasonal.SIGNATURE, seasonal.build),
 }
 
 
-def register_term(name: str, build: Builder) -> None:
+_FIRST = Signature(("variable",))
+
+
+def register_term(name: str, build: Builder, signature: Signature = _FIRST) -> None:
     """Make ``name(...)`` a latent term of formulas.
 
     Parameters
@@ -32,7 +46,10 @@ def register_term(name: str, build: Builder) -> None:
     name : str
         A Python name that no term has yet.
     build : callable
-        ``build(call, scope, label) -> Term``: see `lgm.terms.walk` for one in a hundred lines.
+        ``build(call, scope, label, yardstick) -> Term``, where the yardstick is the scale of the linear predictor, for
+        default priors: see `lgm.terms.seasonal` for one in a hundred lines.
+    signature : Signature, optional
+        What of a call is part of the term's name; by default its first argument.
 
     Raises
     ------
@@ -45,4 +62,4 @@ def register_term(name: str, build: Builder) -> None:
         raise FormulaError(f"the term `{name}` cannot be registered: lgm has {', '.join(TERMS)} and offset already.")
     if name in TRANSFORMS:
         raise FormulaError(f"the term `{name}` cannot be registered: `{name}` is a function of formulas.")
-    TERMS[name] = build
+    TERMS[name] = Entry(signature, build)

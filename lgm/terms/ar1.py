@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import jax
@@ -12,36 +13,39 @@ import scipy.sparse as sp
 from lgm.arrays import FloatArray
 from lgm.data.scope import Scope
 from lgm.errors import DataError
-from lgm.formula.parse import Call
-from lgm.formula.tokens import Piece
+from lgm.formula.python import Expression
+from lgm.formula.sides import Call
+from lgm.parameter import AUTOCORRELATION, one, standard_deviation
 from lgm.precision.ar import Ar1
 from lgm.priors import pc_corr
-from lgm.terms.block import Block, Parameter
-from lgm.terms.term import Draw, Encoded, Novel, Variable, arguments, one_hot, sd_parameter
+from lgm.terms.block import Block
+from lgm.terms.term import Draw, Encoded, Novel, Signature, Term, Variable, arguments, one_hot
 from lgm.terms.timeline import Timeline, conditional_draw
+from lgm.terms.view import Curve, View
 from lgm.words import counted
+
+SIGNATURE = Signature(("t",))
 
 
 @dataclass(frozen=True)
-class AutoregressiveTerm:
+class AutoregressiveTerm(Term):
     """AR(1) effects with marginal standard deviation ``sd`` and lag-one correlation ``rho``; times may have gaps."""
 
     label: str
-    piece: Piece
+    piece: Expression
     timeline: Timeline
     z: sp.csc_array
     block: Block
-    kind: str = "walk"
-
-    @property
-    def null(self) -> dict[str, FloatArray]:
-        """None: the process is proper."""
-        return {}
 
     @property
     def variables(self) -> tuple[Variable, ...]:
         """The effects by time."""
         return (Variable(self.label, np.arange(self.timeline.n), self.piece.text, self.timeline.times),)
+
+    @property
+    def view(self) -> View:
+        """A curve through the times."""
+        return Curve(self.piece, self.timeline.times)
 
     @property
     def size(self) -> str:
@@ -56,23 +60,23 @@ class AutoregressiveTerm:
         if new.size == 0:
             return Encoded(z)
         what = f"{counted(new.size, 'value')} of {self.piece.text} that the data do not have"
-        return Encoded(z, novel=Novel(what, one_hot(new_codes, new.size), self._continuation(new), population=False))
+        columns = one_hot(new_codes, new.size)
+        return Encoded(z, novel=Novel(what, columns, self._continuation(new), population=False, mean_needs_theta=True))
 
     def _continuation(self, new: FloatArray) -> Draw:
         times, old_places, new_places = self.timeline.merged(new)
         template = Ar1(np.diff(times).astype(np.int64), times.size)
 
-        def draw(
-            sd: FloatArray, shape: FloatArray, b: FloatArray, normals: FloatArray, factor: FloatArray
-        ) -> FloatArray:
+        def draw(theta: Mapping[str, FloatArray], b: FloatArray, normals: FloatArray) -> FloatArray:
             with jax.enable_x64(True):
-                entries = np.asarray(jax.vmap(template.values)(jnp.asarray(shape)))
-            return conditional_draw(template.pattern, entries, old_places, new_places, b, sd[:, 0], normals)
+                unit = {"sd": jnp.ones((len(b), 1)), "rho": jnp.asarray(theta["rho"])}
+                entries = np.asarray(jax.vmap(lambda theta: template.whiten(theta).values)(unit))
+            return conditional_draw(template.pattern, entries, old_places, new_places, b, theta["sd"][:, 0], normals)
 
         return draw
 
 
-def _whole(scope: Scope, piece: Piece, label: str) -> FloatArray:
+def _whole(scope: Scope, piece: Expression, label: str) -> FloatArray:
     values = scope.numbers(piece, f"the time of {label}")
     odd = np.flatnonzero(values != np.round(values))
     if odd.size:
@@ -83,17 +87,17 @@ def _whole(scope: Scope, piece: Piece, label: str) -> FloatArray:
     return values
 
 
-def build(call: Call, scope: Scope, label: str) -> AutoregressiveTerm:
+def build(call: Call, scope: Scope, label: str, yardstick: float) -> AutoregressiveTerm:
     """Read ``ar1(t)`` against the data."""
-    piece = arguments(call, scope, ("t",))["t"]
-    timeline = Timeline.of(_whole(scope, piece, label))
+    piece = arguments(call, scope, SIGNATURE)["t"]
+    values = _whole(scope, piece, label)
+    timeline = Timeline.of(values)
     if timeline.n < 2:
         raise DataError(f"{label} needs at least 2 distinct times, `{piece.text}` has {timeline.n}.")
     template = Ar1(np.diff(timeline.times).astype(np.int64), timeline.n)
     parameters = (
-        sd_parameter(f"sd({label})", scope.sd_y),
-        Parameter((f"rho({label})",), "rho", pc_corr(0.5, 0.5), 0.5),
+        standard_deviation(label, yardstick),
+        one("rho", label, AUTOCORRELATION, pc_corr(0.5, 0.5), 0.5),
     )
-    block = Block(label, template, np.zeros(timeline.n, dtype=np.int64), parameters)
-    codes, _, _ = timeline.locate(scope.numbers(piece, label))
-    return AutoregressiveTerm(label, piece, timeline, one_hot(codes, timeline.n), block)
+    codes, _, _ = timeline.locate(values)
+    return AutoregressiveTerm(label, piece, timeline, one_hot(codes, timeline.n), Block(template, parameters))

@@ -4,64 +4,32 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lgm.arrays import IntArray
-from lgm.precision.intrinsic import Structure
-from lgm.precision.template import Template
-from lgm.priors import ThetaPrior
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """One hyperparameter, or all correlations of one group.
-
-    Parameters
-    ----------
-    names : tuple of str
-        The variables, for example ``("sd(Days|Subject)",)``; several for the correlations of three or more effects.
-    kind : str
-        The class by which a prior can address it: ``"sd"``, ``"corr"``, ``"rho"``, ``"phi"``, ``"sigma"``.
-    default : ThetaPrior
-        Its prior unless the user gives one.
-    start : float
-        A first guess, natural scale, where the search for the mode begins.
-    key : str
-        A further key for its prior, ``"corr(g)"`` for correlations.
-    q : int
-        Number of effects that are correlated.
-    """
-
-    names: tuple[str, ...]
-    kind: str
-    default: ThetaPrior
-    start: float
-    key: str = ""
-    q: int = 2
+from lgm.arrays import FloatArray
+from lgm.parameter import Parameter
+from lgm.precision.template import Constraint, Template
 
 
 @dataclass(frozen=True)
 class Block:
-    """A block of latent effects ``b ~ N(0, (D^-1 R D^-1)^-1)``.
+    """A block of latent effects ``b = scale * v``, ``v ~ N(0, R^-1)``, with its own slice of theta.
 
     Parameters
     ----------
-    label : str
-        The term as it is printed.
-    template : Template or Structure
-        R, or an intrinsic structure that the posterior scales first.
-    sd_of : int array (n,)
-        Which of the block's standard deviations scales each effect.
+    template : Template
+        Scale and R at a theta.
     parameters : tuple of Parameter
-        The standard deviations, then the shape parameters in the order of the template.
-    scale : float, optional
-        Of a term that has scaled its own columns: what multiplied the penalty on its effects, as `Structure.scaled`
-        multiplies an intrinsic structure.
+        The block's hyperparameters in any order; the template finds them by kind.
+    constraint : Constraint, optional
+        The directions along which R is singular.
+    factors : float array, optional
+        What multiplied the structure matrix or penalty, so that the sd is that of a typical effect; one number for each
+        component.
     """
 
-    label: str
-    template: Template | Structure
-    sd_of: IntArray
+    template: Template
     parameters: tuple[Parameter, ...]
-    scale: float | None = None
+    constraint: Constraint | None = None
+    factors: FloatArray | None = None
 
     @property
     def n(self) -> int:

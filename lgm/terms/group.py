@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import scipy.sparse as sp
-from formulaic import Formula as Formulaic
 from formulaic import ModelSpec
 
 from lgm.arrays import FloatArray, IntArray
 from lgm.data.model_matrix import materialise
 from lgm.data.scope import Scope
 from lgm.errors import DataError, IdentifiabilityError
-from lgm.formula.parse import Bar
+from lgm.formula.sides import Bar
+from lgm.parameter import Parameter, correlations, standard_deviation
 from lgm.precision.correlated import Correlated
 from lgm.precision.iid import Iid
-from lgm.priors import lkj
-from lgm.terms.block import Block, Parameter
+from lgm.precision.template import Template
+from lgm.terms.block import Block
 from lgm.terms.levels import Grouping
-from lgm.terms.term import Encoded, Novel, Term, Variable, sd_parameter
+from lgm.terms.term import Caution, Encoded, Independent, Novel, Term, Variable
 from lgm.words import counted, listed
 
 DEFAULT_LKJ = 2.0
@@ -28,7 +28,7 @@ FAR = 5.0  # beyond so many sds from zero, level effects at zero are extrapolati
 
 
 @dataclass(frozen=True)
-class GroupTerm:
+class GroupTerm(Term):
     """Effects that vary by level of a group, correlated within a level or independent."""
 
     label: str
@@ -39,12 +39,11 @@ class GroupTerm:
     z: sp.csc_array
     block: Block
     far: tuple[str, ...] = ()  # covariates whose zero is far from the data, beside an intercept that varies
-    kind: str = "group"
 
     @property
-    def null(self) -> dict[str, FloatArray]:
-        """None: the effects are proper."""
-        return {}
+    def group(self) -> str:
+        """The grouping, such as ``g`` or ``a:b``."""
+        return self.bar.group_name
 
     @property
     def variables(self) -> tuple[Variable, ...]:
@@ -52,7 +51,13 @@ class GroupTerm:
         group, q = self.bar.group_name, len(self.names)
         levels = np.arange(self.grouping.n)
         return tuple(
-            Variable(f"{name}|{group}", levels * q + k, group, self.grouping.labels)
+            Variable(
+                f"{name}|{group}",
+                levels * q + k,
+                group,
+                self.grouping.labels,
+                slope_of=None if name == "Intercept" else name,
+            )
             for k, name in enumerate(self.names)
         )
 
@@ -61,10 +66,27 @@ class GroupTerm:
         """Number of levels."""
         return f"{self.grouping.n} levels"
 
+    @property
+    def independent(self) -> tuple[Independent, ...]:
+        """Each of the varying effects, from level to level."""
+        return tuple(Independent(variable.name, variable.index) for variable in self.variables)
+
+    @property
+    def cautions(self) -> tuple[Caution, ...]:
+        """Level effects are those at zero of a covariate; where zero is far, their default prior does not fit."""
+        if not self.far:
+            return ()
+        x, sd = self.far[0], f"sd(Intercept|{self.group})"
+        text = (
+            f"in {self.label}, `{x}` is far from zero, so {sd} is the spread of extrapolations to {x} = 0, which its "
+            f"default prior does not expect. Centre it, as in (center({x}) | {self.group}), or give {sd} a prior."
+        )
+        return (Caution(sd, text),)
+
     def encode(self, scope: Scope) -> Encoded:
         """Columns at other rows; unknown levels get effects of their own."""
         what = f"The part before the bar of {self.bar.text}"
-        columns = materialise(self.spec, scope, self.bar.effects.span, what)[1]
+        columns = materialise(self.bar.effects, scope, what, self.spec)[1]
         known, new, labels = self.grouping.codes(scope)
         z = _spread(columns, known, self.grouping.n)
         if not labels.size:
@@ -72,15 +94,13 @@ class GroupTerm:
         what = f"{counted(len(labels), 'new level')} of {self.bar.group_name} ({listed(labels.tolist(), 5)})"
         return Encoded(z, novel=Novel(what, _spread(columns, new, len(labels)), self._draw, population=True))
 
-    def _draw(
-        self, sd: FloatArray, shape: FloatArray, b: FloatArray, normals: FloatArray, factor: FloatArray
-    ) -> FloatArray:
-        q = len(self.names)
+    def _draw(self, theta: Mapping[str, FloatArray], b: FloatArray, normals: FloatArray) -> FloatArray:
+        q, sd = len(self.names), theta["sd"]
         white = normals.reshape(len(sd), -1, q)
-        if shape.shape[1]:
+        if "corr" in theta:
             corr = np.broadcast_to(np.eye(q), (len(sd), q, q)).copy()
             rows, cols = np.tril_indices(q, -1)
-            corr[:, rows, cols] = corr[:, cols, rows] = shape
+            corr[:, rows, cols] = corr[:, cols, rows] = theta["corr"]
             white = np.einsum("sij,slj->sli", np.linalg.cholesky(corr), white)
         return (white * sd[:, None, :]).reshape(len(sd), -1)
 
@@ -94,7 +114,7 @@ def _spread(columns: sp.csc_array, codes: IntArray, n: int) -> sp.csc_array:
     return sp.csc_array((entries.data[keep], (entries.row[keep], where)), shape=(codes.size, n * q))
 
 
-def build(bar: Bar, scope: Scope) -> GroupTerm:
+def build(bar: Bar, scope: Scope, yardstick: float) -> GroupTerm:
     """Read one bar against the data.
 
     Raises
@@ -114,22 +134,21 @@ def build(bar: Bar, scope: Scope) -> GroupTerm:
             f"needs at least two. Remove the term, or use another grouping."
         )
     what = f"The part before the bar of {bar.text}"
-    spec, columns, names = materialise(Formulaic(bar.effects.text), scope, bar.effects.span, what)
+    spec, columns, names = materialise(bar.effects, scope, what)
     q = len(names)
     empty = [name for k, name in enumerate(names) if not np.any(columns[:, [k]].data)]
     if empty:
         raise IdentifiabilityError(f"the effect `{empty[0]}` in {bar.text} is zero in every row; remove it.")
     scales = _value_scales(columns, scope.n)
     parameters: list[Parameter] = [
-        sd_parameter(f"sd({name}|{group})", scope.sd_y / s) for name, s in zip(names, scales, strict=True)
+        standard_deviation(group, yardstick / s, name) for name, s in zip(names, scales, strict=True)
     ]
-    template: Correlated | Iid = Iid(grouping.n * q)
+    template: Template = Iid(grouping.n, q)
     if bar.correlated and q > 1:
         template = Correlated(grouping.n, q)
         pairs = [(names[j], names[i]) for i, j in zip(*np.tril_indices(q, -1), strict=True)]
-        corr = tuple(f"corr({a},{b}|{group})" for a, b in pairs)
-        parameters.append(Parameter(corr, "corr", lkj(DEFAULT_LKJ), 0.0, f"corr({group})", q))
-    block = Block(bar.text, template, np.tile(np.arange(q), grouping.n), tuple(parameters))
+        parameters.append(correlations(group, pairs, q, DEFAULT_LKJ))
+    block = Block(template, tuple(parameters))
     far = _far_from_zero(columns, names, scope.n) if "Intercept" in names else ()
     return GroupTerm(bar.text, bar, grouping, spec, tuple(names), _spread(columns, codes, grouping.n), block, far)
 
@@ -141,25 +160,6 @@ def _far_from_zero(columns: sp.csc_array, names: list[str], n: int) -> tuple[str
     sd = np.sqrt(np.maximum(square - mean**2, 0.0))
     far = (np.abs(mean) > FAR * sd) & (sd > 1e-7 * np.abs(mean))
     return tuple(name for name, is_far in zip(names, far, strict=True) if is_far and name != "Intercept")
-
-
-def same_as_residual(term: Term, observed: npt.NDArray[np.bool_]) -> str | None:
-    """Name of a group effect that adds to the data what the residual adds; None if there is none.
-
-    Such an effect has a level of its own in every row with a response, and the same size in all of them, as ``1`` in
-    ``(1|row)`` has. Only a known residual variance, or weights that differ, can tell its variance from that of the
-    residual.
-    """
-    if term.kind != "group":
-        return None
-    rows = sp.csc_array(term.z[np.flatnonzero(observed)])
-    for variable in term.variables:
-        columns = rows[:, variable.index]
-        size = np.abs(columns.data)
-        alone = np.diff(columns.indptr).max(initial=0) == 1 and columns.nnz == rows.shape[0]
-        if alone and np.ptp(size) <= 1e-12 * size.max():
-            return variable.name
-    return None
 
 
 def _value_scales(columns: sp.csc_array, n: int) -> FloatArray:

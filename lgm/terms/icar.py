@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 
-from lgm.arrays import FloatArray, IntArray
+from lgm.arrays import IntArray
 from lgm.data.graph import Graph, as_graph
 from lgm.data.scope import Scope
 from lgm.errors import DataError
-from lgm.formula.parse import Call
-from lgm.formula.tokens import Piece
+from lgm.formula.python import Expression
+from lgm.formula.sides import Call
+from lgm.parameter import standard_deviation
 from lgm.precision.icar import icar
 from lgm.terms.block import Block
-from lgm.terms.term import Encoded, Variable, arguments, one_hot, sd_parameter
+from lgm.terms.term import Encoded, Signature, Term, Variable, arguments, one_hot
+from lgm.terms.view import Map, View
 from lgm.words import counted
+
+SIGNATURE = Signature(("region",), others=("graph",))
 
 
 @dataclass(frozen=True)
-class ArealTerm:
+class ArealTerm(Term):
     """Intrinsic CAR effects, one per node of the graph, whether the data have that region or not.
 
     Effects sum to zero within each connected component; a region without neighbours has an independent effect. The
@@ -28,39 +33,53 @@ class ArealTerm:
     """
 
     label: str
-    piece: Piece
+    piece: Expression
     graph: Graph
     z: sp.csc_array
     block: Block
-    kind: str = "areal"
-
-    @property
-    def null(self) -> dict[str, FloatArray]:
-        """None: the level of the field is that of the intercept."""
-        return {}
 
     @property
     def variables(self) -> tuple[Variable, ...]:
         """The effects by region."""
-        labels = np.empty(self.graph.n, dtype=object)
-        labels[:] = self.graph.nodes
-        if all(isinstance(node, int) for node in self.graph.nodes):
-            labels = labels.astype(np.int64)
-        return (Variable(self.label, np.arange(self.graph.n), self.piece.text, labels),)
+        return (Variable(self.label, np.arange(self.graph.n), self.piece.text, region_labels(self.graph)),)
+
+    @property
+    def view(self) -> View:
+        """A map."""
+        return Map(self.graph)
 
     @property
     def size(self) -> str:
         """The graph in words."""
-        g = self.graph
-        islands = f", {counted(len(g.islands), 'island')}" if g.islands else ""
-        return f"{g.n} regions, {counted(len(g.edges), 'edge')}, {counted(g.n_components, 'component')}{islands}"
+        return graph_in_words(self.graph)
 
     def encode(self, scope: Scope) -> Encoded:
         """Columns at other rows; every region of the graph is known."""
-        return Encoded(one_hot(_codes(scope, self.piece, self.graph, self.label), self.graph.n))
+        return Encoded(one_hot(region_codes(scope, self.piece, self.graph, self.label), self.graph.n))
 
 
-def _codes(scope: Scope, piece: Piece, graph: Graph, label: str) -> IntArray:
+def region_labels(graph: Graph) -> np.ndarray[Any, Any]:
+    """The nodes as an array: numbers if all are, else objects."""
+    labels = np.empty(graph.n, dtype=object)
+    labels[:] = graph.nodes
+    return labels.astype(np.int64) if all(isinstance(node, int) for node in graph.nodes) else labels
+
+
+def graph_in_words(graph: Graph) -> str:
+    """Such as ``"49 regions, 115 edges, 1 component"``."""
+    islands = f", {counted(len(graph.islands), 'island')}" if graph.islands else ""
+    components = counted(graph.n_components, "component")
+    return f"{graph.n} regions, {counted(len(graph.edges), 'edge')}, {components}{islands}"
+
+
+def region_codes(scope: Scope, piece: Expression, graph: Graph, label: str) -> IntArray:
+    """Node of each row.
+
+    Raises
+    ------
+    DataError
+        If a region is not in the graph.
+    """
     column = scope.column(piece, f"the region of {label}")
     try:
         return graph.index(column.tolist())
@@ -68,17 +87,21 @@ def _codes(scope: Scope, piece: Piece, graph: Graph, label: str) -> IntArray:
         raise DataError(f"{label}: {error}.") from None
 
 
-def build(call: Call, scope: Scope, label: str) -> ArealTerm:
-    """Read ``icar(region, graph)`` against the data; the graph in any form that `lgm.graph` takes."""
-    given = arguments(call, scope, ("region", "graph"))
-    value = scope.value(given["graph"])
+def read_graph(scope: Scope, piece: Expression, label: str) -> Graph:
+    """The graph that an argument stands for, in any form that `lgm.graph` takes."""
     try:
-        graph = as_graph(value)
+        return as_graph(scope.value(piece))
     except DataError as error:
         raise DataError(f"{label}: {error}.") from None
-    codes = _codes(scope, given["region"], graph, label)
+
+
+def build(call: Call, scope: Scope, label: str, yardstick: float) -> ArealTerm:
+    """Read ``icar(region, graph)`` against the data."""
+    given = arguments(call, scope, SIGNATURE)
+    graph = read_graph(scope, given["graph"], label)
+    codes = region_codes(scope, given["region"], graph, label)
     structure = icar(graph.edges, graph.components)
-    if not np.any(structure.component >= 0):
-        raise DataError(f"{label}: no two regions of the graph are neighbours; use (1|{given['region'].text}) instead.")
-    block = Block(label, structure, np.zeros(graph.n, dtype=np.int64), (sd_parameter(f"sd({label})", scope.sd_y),))
+    template, factors = structure.scaled(label)
+    parameters = (standard_deviation(label, yardstick),)
+    block = Block(template, parameters, structure.constraint, factors)
     return ArealTerm(label, given["region"], graph, one_hot(codes, graph.n), block)

@@ -12,8 +12,8 @@ import pandas as pd
 from lgm.arrays import IntArray
 from lgm.data.scope import Scope
 from lgm.errors import DataError
-from lgm.formula.parse import Bar
-from lgm.formula.tokens import Piece
+from lgm.formula.python import Expression
+from lgm.formula.sides import Bar
 from lgm.words import listed
 
 
@@ -49,7 +49,7 @@ class Grouping:
 
     Parameters
     ----------
-    factors : tuple of Piece
+    factors : tuple of Expression
     levels : tuple of Levels
         Of each factor.
     combinations : int array (n, number of factors)
@@ -58,7 +58,7 @@ class Grouping:
         What tables call the levels; those of ``a:b`` are joined by a colon.
     """
 
-    factors: tuple[Piece, ...]
+    factors: tuple[Expression, ...]
     levels: tuple[Levels, ...]
     combinations: IntArray
     labels: np.ndarray[Any, Any]
@@ -110,7 +110,7 @@ class Grouping:
         return known[codes], new[codes], _labels(combinations[fresh_rows], values)
 
 
-def _column(scope: Scope, factor: Piece) -> pd.Series:
+def _column(scope: Scope, factor: Expression) -> pd.Series:
     column = scope.column(factor, "the grouping factor")
     gaps = column.isna() | (np.isinf(column) if column.dtype.kind == "f" else False)
     if gaps.any():
@@ -159,7 +159,7 @@ def _labels(combinations: IntArray, values: list[list[Any]]) -> np.ndarray[Any, 
     )
 
 
-def _refuse_mixture(factor: Piece, levels: Levels, fresh: list[Hashable]) -> None:
+def _refuse_mixture(factor: Expression, levels: Levels, fresh: list[Hashable]) -> None:
     """Levels that differ only in being text or numbers are not taken for new ones."""
     written = {str(value) for value in levels.values}
     same = [value for value in fresh if str(value) in written]

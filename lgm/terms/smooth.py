@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,20 +10,23 @@ import scipy.sparse as sp
 
 from lgm.arrays import FloatArray
 from lgm.data.scope import Scope, option
-from lgm.formula.parse import Call
-from lgm.formula.tokens import Piece
+from lgm.formula.python import Expression
+from lgm.formula.sides import Call
+from lgm.parameter import standard_deviation
 from lgm.precision.iid import Iid
 from lgm.terms import splines
 from lgm.terms.block import Block
-from lgm.terms.term import Encoded, Variable, arguments, sd_parameter
+from lgm.terms.term import Encoded, Signature, Term, Variable, arguments
+from lgm.terms.view import Curve, View
 from lgm.words import counted
 
+SIGNATURE = Signature(("x",), options=("bs", "k"))
 DEFAULT_K = 10
 KINDS = ("tp", "cr", "ps")
 
 
 @dataclass(frozen=True)
-class SmoothTerm:
+class SmoothTerm(Term):
     """A penalised regression spline with mgcv's bases and defaults, in its mixed-model form.
 
     The straight line is the fixed effect ``s(x)[linear]`` (raw units of x), the rest is ``Z b`` with
@@ -31,18 +35,27 @@ class SmoothTerm:
     """
 
     label: str
-    piece: Piece
+    piece: Expression
     basis: splines.Basis
     z: sp.csc_array
-    null: dict[str, FloatArray]
     block: Block
-    kind: str = "smooth"
+    lines: dict[str, FloatArray]
 
     @property
     def variables(self) -> tuple[Variable, ...]:
         """The coefficients."""
         n = self.block.n
         return (Variable(self.label, np.arange(n), f"{self.label}_basis", np.arange(1, n + 1)),)
+
+    @property
+    def null(self) -> Mapping[str, FloatArray]:
+        """The straight line."""
+        return self.lines
+
+    @property
+    def view(self) -> View:
+        """A curve over the range of the data."""
+        return Curve(self.piece)
 
     @property
     def size(self) -> str:
@@ -60,21 +73,20 @@ class SmoothTerm:
         )
 
 
-def build(call: Call, scope: Scope, label: str) -> SmoothTerm:
+def build(call: Call, scope: Scope, label: str, yardstick: float) -> SmoothTerm:
     """Read ``s(x, bs=..., k=...)`` against the data."""
-    given = arguments(call, scope, ("x",), ("bs", "k"))
+    given = arguments(call, scope, SIGNATURE)
     kind = option(scope, given["bs"], "bs", KINDS) if "bs" in given else "tp"
     x = scope.numbers(given["x"], f"the variable of {label}")
     k = _dimension(scope, given["k"]) if "k" in given else DEFAULT_K
     basis = splines.build(kind, x, k, name=given["x"].text)
     z = sp.csc_array(basis.evaluate(x))
-    n = z.shape[1]
-    parameters = (sd_parameter(f"sd({label})", scope.sd_y),)
-    block = Block(label, Iid(n), np.zeros(n, dtype=np.int64), parameters, basis.scale)
-    return SmoothTerm(label, given["x"], basis, z, {f"{label}[linear]": x}, block)
+    parameters = (standard_deviation(label, yardstick),)
+    block = Block(Iid(z.shape[1]), parameters, factors=np.array([basis.scale]))
+    return SmoothTerm(label, given["x"], basis, z, block, {f"{label}[linear]": x})
 
 
-def _dimension(scope: Scope, piece: Piece) -> int:
+def _dimension(scope: Scope, piece: Expression) -> int:
     value = scope.value(piece)
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
         raise scope.formula.error(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -10,10 +12,10 @@ import scipy.sparse as sp
 
 from lgm.arrays import FloatArray, IntArray
 from lgm.data.scope import Scope
-from lgm.formula.parse import Call
-from lgm.formula.tokens import Piece, Span
-from lgm.priors import pc_sd
-from lgm.terms.block import Block, Parameter
+from lgm.formula.python import Expression
+from lgm.formula.sides import Call
+from lgm.terms.block import Block
+from lgm.terms.view import Levels, View
 from lgm.words import suggest
 
 
@@ -25,36 +27,42 @@ class Variable:
     ----------
     name : str
         Such as ``"Days|Subject"`` or ``"rw1(t)"``.
-    index : int array
-        Its effects within the block.
+    index : int array (m,) or (m, s)
+        Its effects within the block; with s columns each printed effect is the sum of s effects of the block.
     dim : str
         Name of the dimension.
-    labels : array
-        One label per effect.
+    labels : array (m,)
+        One label per printed effect.
+    slope_of : str, optional
+        The covariate whose coefficient these effects change; None for effects on the linear predictor itself.
     """
 
     name: str
     index: IntArray
     dim: str
     labels: np.ndarray[Any, Any]
+    slope_of: str | None = None
+
+    def of(self, effects: FloatArray) -> FloatArray:
+        """The printed effects (..., m) of the effects of a block (..., n)."""
+        chosen = effects[..., self.index]
+        return chosen if self.index.ndim == 1 else chosen.sum(axis=-1)
 
 
 class Draw(Protocol):
     """Draws of effects that the fit does not have."""
 
-    def __call__(
-        self, sd: FloatArray, shape: FloatArray, b: FloatArray, normals: FloatArray, factor: FloatArray
-    ) -> FloatArray:
+    def __call__(self, theta: Mapping[str, FloatArray], b: FloatArray, normals: FloatArray) -> FloatArray:
         """One row per posterior draw.
 
         Parameters
         ----------
-        sd, shape, b : float arrays (S, n_sd), (S, n_shape), (S, n)
-            The term's standard deviations, shape parameters and effects in each of S posterior draws.
+        theta : mapping
+            The term's hyperparameters by kind, (S, number of that kind), in each of S posterior draws.
+        b : float array (S, n)
+            The term's effects.
         normals : float array (S, m)
             Standard normals.
-        factor : float array
-            What multiplied an intrinsic structure matrix (empty for proper terms).
         """
 
 
@@ -72,12 +80,15 @@ class Novel:
         How they are drawn, given each posterior draw.
     population : bool
         Whether the new effects are independent of the fitted ones (drawn from the population).
+    mean_needs_theta : bool
+        Whether their mean given the fitted effects depends on theta. If not, the mean of b gives it exactly.
     """
 
     what: str
     z: sp.csc_array
     draw: Draw
     population: bool
+    mean_needs_theta: bool = False
 
 
 @dataclass(frozen=True)
@@ -90,44 +101,77 @@ class Encoded:
     notes: tuple[str, ...] = ()
 
 
-class Term(Protocol):
-    """One latent term of a model."""
+@dataclass(frozen=True)
+class Independent:
+    """Effects that are independent of each other: a level of its own in every row makes them a second residual."""
+
+    what: str
+    index: IntArray
+
+
+@dataclass(frozen=True)
+class Caution:
+    """What to say of a parameter if it keeps its default prior."""
+
+    parameter: str
+    text: str
+
+
+class Term(ABC):
+    """One latent term of a model.
+
+    Attributes
+    ----------
+    label : str
+        As printed.
+    z : sparse array (rows, n)
+        Columns at the rows of the data.
+    block : Block
+        Effects, precision and hyperparameters.
+    """
+
+    label: str
+    z: sp.csc_array
+    block: Block
 
     @property
-    def label(self) -> str:
-        """As printed."""
-
-    @property
-    def kind(self) -> str:
-        """``"group"``, ``"smooth"``, ``"walk"`` or ``"areal"``: how it is plotted and described."""
-
-    @property
-    def block(self) -> Block:
-        """Effects, precision and hyperparameters."""
-
-    @property
-    def z(self) -> sp.csc_array:
-        """Columns at the rows of the data."""
-
-    @property
-    def null(self) -> dict[str, FloatArray]:
-        """Null-space columns that join the fixed effects, by name."""
-
-    @property
+    @abstractmethod
     def variables(self) -> tuple[Variable, ...]:
         """Named parts of the effects."""
 
     @property
+    @abstractmethod
     def size(self) -> str:
         """Size in words, such as ``"18 levels"``."""
 
+    @abstractmethod
     def encode(self, scope: Scope) -> Encoded:
         """Columns at other rows."""
 
+    @property
+    def null(self) -> Mapping[str, FloatArray]:
+        """Null-space columns that join the fixed effects, by name."""
+        return {}
 
-def sd_parameter(name: str, scale: float) -> Parameter:
-    """A standard deviation with the default prior ``P(sd > scale) = 0.05``."""
-    return Parameter((name,), "sd", pc_sd(scale, 0.05), scale / 3.0)
+    @property
+    def group(self) -> str | None:
+        """The grouping factor whose levels the effects are of; None for a term that is no group effect."""
+        return None
+
+    @property
+    def view(self) -> View:
+        """How it is drawn."""
+        return Levels()
+
+    @property
+    def independent(self) -> tuple[Independent, ...]:
+        """Which of its effects are independent of each other."""
+        return ()
+
+    @property
+    def cautions(self) -> tuple[Caution, ...]:
+        """What its default priors do not expect."""
+        return ()
 
 
 def one_hot(codes: IntArray, n: int) -> sp.csc_array:
@@ -136,9 +180,60 @@ def one_hot(codes: IntArray, n: int) -> sp.csc_array:
     return sp.csc_array((np.ones(rows.size), (rows, codes[rows])), shape=(codes.size, n))
 
 
-def arguments(
-    call: Call, scope: Scope, positional: tuple[str, ...], keywords: tuple[str, ...] = ()
-) -> dict[str, Piece]:
+@dataclass(frozen=True)
+class Signature:
+    """How a term is called, and what of a call its name shows.
+
+    Parameters
+    ----------
+    variables : tuple of str
+        Arguments that show in the name of the term, such as the ``x`` of ``s(x)``; by position or by keyword.
+    others : tuple of str
+        Further arguments that need no keyword and do not show, such as the graph of a map.
+    options : tuple of str
+        Arguments by keyword that do not show.
+    shown : tuple of str
+        Arguments by keyword that show where they are given, because they make another term of it.
+    """
+
+    variables: tuple[str, ...]
+    others: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
+    shown: tuple[str, ...] = ()
+
+    @property
+    def positional(self) -> tuple[str, ...]:
+        """Arguments that need no keyword, in their order."""
+        return (*self.variables, *self.others)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All arguments."""
+        return (*self.positional, *self.options, *self.shown)
+
+    def given(self, call: Call) -> dict[str, Expression]:
+        """Arguments of a call by name; `arguments` is the one that checks them."""
+        keywords = {keyword.name: keyword.value for keyword in call.keywords}
+        return {**keywords, **dict(zip(self.positional, call.args, strict=False))}
+
+    def label(self, call: Call) -> str:
+        """The name of a term: its call without what does not matter to it.
+
+        Examples
+        --------
+        >>> from lgm.formula.parse import parse
+        >>> signature = Signature(("x",), options=("k",), shown=("by",))
+        >>> [signature.label(call) for call in parse("y ~ s(x, k=5) + s(k=5, x=log(z), by=f)", {"s"}).mu.calls]
+        ['s(x)', 's(log(z), by=f)']
+        """
+        given = self.given(call)
+        variables = [given[name].text for name in self.variables if name in given]
+        shown = [f"{name}={given[name].text}" for name in self.shown if name in given]
+        first = [expression.text for expression in given.values()][:1]  # of a call that does not say what it is about
+        return f"{call.name}({', '.join([*variables, *shown] or first)})"
+
+
+def arguments(call: Call, scope: Scope, signature: Signature) -> dict[str, Expression]:
     """Match the arguments of a term call to its signature.
 
     Raises
@@ -146,29 +241,21 @@ def arguments(
     FormulaError
         For too many, missing, unknown or repeated arguments; the signature is part of the message.
     """
-    signature = f"`{call.name}({', '.join([*positional, *(f'{k}=...' for k in keywords)])})`"
-    names = (*positional, *keywords)
-    if len(call.args) > len(positional):
-        extra = call.args[len(positional)]
-        few = f"{len(positional)} argument{'s' if len(positional) > 1 else ''} without a keyword"
-        raise scope.formula.error(f"{call.name}() takes {few}.", extra.span, signature)
-    given = dict(zip(positional, call.args, strict=False))
-    for name, piece in call.keywords:
-        if name not in names:
-            hint = suggest(name, names)
-            span = _keyword_span(scope, name, piece)
-            raise scope.formula.error(f"{call.name}() has no argument `{name}`.{hint}", span, signature)
-        if name in given:
-            raise scope.formula.error(
-                f"{call.name}() gets `{name}` twice.", _keyword_span(scope, name, piece), signature
-            )
-        given[name] = piece
-    missing = [name for name in positional if name not in given]
+    keywords = [f"{name}=..." for name in (*signature.options, *signature.shown)]
+    accepted = f"`{call.name}({', '.join([*signature.positional, *keywords])})`"
+    positional = len(signature.positional)
+    if len(call.args) > positional:
+        few = f"{positional} argument{'s' if positional > 1 else ''} without a keyword"
+        raise scope.formula.error(f"{call.name}() takes {few}.", call.args[positional].span, accepted)
+    for keyword in call.keywords:
+        if keyword.name not in signature.names:
+            hint = suggest(keyword.name, signature.names)
+            message = f"{call.name}() has no argument `{keyword.name}`.{hint}"
+            raise scope.formula.error(message, keyword.span, accepted)
+        if keyword.name in signature.positional[: len(call.args)]:
+            raise scope.formula.error(f"{call.name}() gets `{keyword.name}` twice.", keyword.span, accepted)
+    given = signature.given(call)
+    missing = [name for name in signature.positional if name not in given]
     if missing:
-        raise scope.formula.error(f"{call.name}() needs `{missing[0]}`.", call.span, signature)
+        raise scope.formula.error(f"{call.name}() needs `{missing[0]}`.", call.span, accepted)
     return given
-
-
-def _keyword_span(scope: Scope, name: str, piece: Piece) -> Span:
-    """From the keyword to the end of its value."""
-    return Span(max(scope.formula.source.rfind(name, 0, piece.span.start), 0), piece.span.stop)

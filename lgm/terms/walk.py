@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,21 +12,24 @@ import scipy.sparse as sp
 from lgm.arrays import FloatArray
 from lgm.data.scope import Scope
 from lgm.errors import DataError
-from lgm.formula.parse import Call
-from lgm.formula.tokens import Piece
+from lgm.formula.python import Expression
+from lgm.formula.sides import Call
+from lgm.parameter import standard_deviation
 from lgm.precision import rw
 from lgm.precision.intrinsic import Structure
 from lgm.terms.block import Block
-from lgm.terms.term import Draw, Encoded, Novel, Variable, arguments, one_hot, sd_parameter
+from lgm.terms.term import Draw, Encoded, Novel, Signature, Term, Variable, arguments, one_hot
 from lgm.terms.timeline import Timeline, conditional_draw
+from lgm.terms.view import Curve, View
 from lgm.words import counted
 
+SIGNATURE = Signature(("t",))
 _STRUCTURES: dict[str, Callable[[npt.ArrayLike], Structure]] = {"rw1": rw.rw1, "rw2": rw.rw2}
 _FEWEST = {"rw1": 2, "rw2": 3}
 
 
 @dataclass(frozen=True)
-class WalkTerm:
+class WalkTerm(Term):
     """An intrinsic random walk over the distinct values of a variable, which may be irregular.
 
     Effects sum to zero over the distinct values; for ``rw2`` the straight line is taken out as well and becomes the
@@ -36,17 +39,26 @@ class WalkTerm:
 
     label: str
     order: str
-    piece: Piece
+    piece: Expression
     timeline: Timeline
     z: sp.csc_array
-    null: dict[str, FloatArray]
     block: Block
-    kind: str = "walk"
+    lines: dict[str, FloatArray]
 
     @property
     def variables(self) -> tuple[Variable, ...]:
         """The effects by time."""
         return (Variable(self.label, np.arange(self.timeline.n), self.piece.text, self.timeline.times),)
+
+    @property
+    def null(self) -> Mapping[str, FloatArray]:
+        """The straight line of a walk of order two."""
+        return self.lines
+
+    @property
+    def view(self) -> View:
+        """A curve through the values of the walk."""
+        return Curve(self.piece, self.timeline.times)
 
     @property
     def size(self) -> str:
@@ -67,11 +79,11 @@ class WalkTerm:
     def _continuation(self, new: FloatArray) -> Draw:
         times, old_places, new_places = self.timeline.merged(new)
         structure = _STRUCTURES[self.order](times)
+        factors = self.block.factors
+        assert factors is not None
 
-        def draw(
-            sd: FloatArray, shape: FloatArray, b: FloatArray, normals: FloatArray, factor: FloatArray
-        ) -> FloatArray:
-            scale = sd[:, 0] / np.sqrt(factor[0])  # the fitted walk has precision factor * R / sd^2
+        def draw(theta: Mapping[str, FloatArray], b: FloatArray, normals: FloatArray) -> FloatArray:
+            scale = theta["sd"][:, 0] / np.sqrt(factors[0])  # the fitted walk has precision factor * R / sd^2
             return conditional_draw(
                 structure.pattern, structure.entries[None], old_places, new_places, b, scale, normals
             )
@@ -79,9 +91,9 @@ class WalkTerm:
         return draw
 
 
-def build(call: Call, scope: Scope, label: str) -> WalkTerm:
+def build(call: Call, scope: Scope, label: str, yardstick: float) -> WalkTerm:
     """Read ``rw1(t)`` or ``rw2(t)`` against the data."""
-    piece = arguments(call, scope, ("t",))["t"]
+    piece = arguments(call, scope, SIGNATURE)["t"]
     values = scope.numbers(piece, f"the variable of {label}")
     timeline = Timeline.of(values)
     if timeline.n < _FEWEST[call.name]:
@@ -89,7 +101,8 @@ def build(call: Call, scope: Scope, label: str) -> WalkTerm:
             f"{label} needs at least {_FEWEST[call.name]} distinct values, `{piece.text}` has {timeline.n}."
         )
     structure = _STRUCTURES[call.name](timeline.times)
-    block = Block(label, structure, np.zeros(timeline.n, dtype=np.int64), (sd_parameter(f"sd({label})", scope.sd_y),))
-    null = {f"{label}[linear]": values} if call.name == "rw2" else {}
+    template, factors = structure.scaled(label)
+    block = Block(template, (standard_deviation(label, yardstick),), structure.constraint, factors)
+    lines = {f"{label}[linear]": values} if call.name == "rw2" else {}
     codes, _, _ = timeline.locate(values)
-    return WalkTerm(label, call.name, piece, timeline, one_hot(codes, timeline.n), null, block)
+    return WalkTerm(label, call.name, piece, timeline, one_hot(codes, timeline.n), block, lines)

@@ -1,15 +1,20 @@
-"""Names in expressions, and their values."""
+"""What names in expressions stand for, and the values of expressions."""
 
 from __future__ import annotations
 
+import ast
 import math
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from formulaic.transforms import TRANSFORMS, scale
 
-from lgm.data.expression import Expression, function
+from lgm.data.expression import evaluate, function, names_of
+from lgm.formula.python import Expression
+from lgm.formula.tokens import tokenize
 
 COLUMNS = {
     name: pd.Series(values)
@@ -50,13 +55,18 @@ CASES: list[tuple[str, list[str], list[str], list[str], Any]] = [
 OUTSIDE = {"k": 2.0, "math": math, "pd": pd, "half": lambda v: v / 2, "log": 3}
 
 
+def _read(text: str) -> Expression:
+    (token,) = tokenize(text if text.startswith("{") else f"{{{text}}}")
+    return Expression.of(token)
+
+
 @pytest.mark.parametrize(("text", "columns", "others", "functions", "value"), CASES, ids=[case[0] for case in CASES])
 def test_expressions(text: str, columns: list[str], others: list[str], functions: list[str], value: Any) -> None:
-    expression = Expression.of(text)
+    expression = _read(text)
     around = {**COLUMNS} if "np" in columns else {k: v for k, v in COLUMNS.items() if k != "np"}
-    names = expression.names(around, OUTSIDE)
+    names = names_of(expression, around, OUTSIDE)
     assert (list(names.columns), list(names.others), list(names.functions)) == (columns, others, functions)
-    got = np.asarray(expression.evaluate(around, OUTSIDE, {}))
+    got = np.asarray(evaluate(expression, around, OUTSIDE, {}))
     if got.dtype.kind in "OU":
         assert got.tolist() == value
     else:
@@ -66,13 +76,13 @@ def test_expressions(text: str, columns: list[str], others: list[str], functions
 def test_a_column_by_its_name() -> None:
     for name in ("a-b", "log", "x y.z"):
         expression = Expression.column(name)
-        assert expression.names(COLUMNS, {}).columns == (name,)
-        assert expression.evaluate(COLUMNS, {}, {}) is COLUMNS[name]
+        assert names_of(expression, COLUMNS, {}).columns == (name,)
+        assert evaluate(expression, COLUMNS, {}, {}) is COLUMNS[name]
 
 
 def test_data_come_before_other_names() -> None:
-    assert Expression.of("x").evaluate(COLUMNS, {"x": 3}, {}) is COLUMNS["x"]
-    assert Expression.of("`k k`").evaluate(COLUMNS, {"k k": 3}, {}) == 3
+    assert evaluate(_read("x"), COLUMNS, {"x": 3}, {}) is COLUMNS["x"]
+    assert evaluate(_read("`k k`"), COLUMNS, {"k k": 3}, {}) == 3
 
 
 def test_functions_are_found_among_callables_only() -> None:
@@ -84,11 +94,70 @@ def test_functions_are_found_among_callables_only() -> None:
 
 def test_memory_is_filled_once() -> None:
     memory: dict[str, Any] = {}
-    expression = Expression.of("scale(`my x`)")
-    np.testing.assert_allclose(expression.evaluate(COLUMNS, {}, memory), np.array([-1, 1]) / np.sqrt(2))
+    expression = _read("scale(`my x`)")
+    np.testing.assert_allclose(evaluate(expression, COLUMNS, {}, memory), np.array([-1, 1]) / np.sqrt(2))
     other = {"my x": pd.Series([3.0, 3.0, 5.0])}
-    np.testing.assert_allclose(expression.evaluate(other, {}, memory), np.array([1, 1, 3]) / np.sqrt(2))
+    np.testing.assert_allclose(evaluate(expression, other, {}, memory), np.array([1, 1, 3]) / np.sqrt(2))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "scale(`my x`) - scale(`a-b`)",
+        "scale(x) + scale(x)",
+        "poly(scale(x) + k, 1)[:, 0] + center(x)",
+        "math.fsum([1]) * mine.scale(x)",
+        "tools['scale'](x)",
+        "np.log(center(x) + 10)",
+    ],
+)
+def test_every_call_of_a_stateful_transformation_has_its_own_memory(text: str) -> None:
+    memory: dict[str, Any] = {}
+    around = {**OUTSIDE, "mine": SimpleNamespace(scale=scale), "tools": {"scale": scale}}
+    expression = _read(text)
+    columns = {name: values for name, values in COLUMNS.items() if name not in ("np", "log")}
+    whole = np.asarray(evaluate(expression, columns, around, memory))
+    assert memory[expression.text]
+    last = {name: values.iloc[1:] for name, values in columns.items()}
+    np.testing.assert_allclose(np.asarray(evaluate(expression, last, around, memory)), whole[1:])
+
+
+def test_what_a_stateful_transformation_is_handed() -> None:
+    def spy(values: Any, shift: float, **handed: Any) -> Any:
+        seen.append(handed)
+        handed["_state"]["rows"] = len(values)
+        return values + shift
+
+    spy.__is_stateful_transform__ = True  # type: ignore[attr-defined]
+    seen: list[dict[str, Any]] = []
+    memory: dict[str, Any] = {}
+    evaluate(_read("spy(x, shift=k)"), COLUMNS, {"spy": spy, "k": 2.0}, memory)
+    assert seen[0].keys() == {"_state", "_metadata", "_context", "_spec"}
+    assert seen[0]["_context"]["x"] is COLUMNS["x"] and seen[0]["_context"]["k"] == 2.0
+    assert seen[0]["_context"]["center"] is TRANSFORMS["center"]
+    assert memory == {"spy(x, shift=k)": {0: {"rows": 2}}}
+
+
+def test_formulaic_still_marks_its_stateful_transformations() -> None:
+    for name in ("scale", "center", "poly", "bs", "cr", "cc"):
+        assert TRANSFORMS[name].__is_stateful_transform__, name
+    assert not hasattr(np.log, "__is_stateful_transform__")
+    state: dict[str, Any] = {}
+    scale(COLUMNS["x"], _state=state, _metadata=None, _context={}, _spec=None)
+    assert state
+
+
+def test_an_expression_does_not_change_when_it_is_evaluated() -> None:
+    expression = _read("np.log(`my x`) + a.b + log(log) * scale(x)")
+    before = ast.dump(expression.tree)
+    evaluate(expression, {name: COLUMNS[name] for name in ("my x", "a.b", "log", "x")}, {}, {})
+    assert ast.dump(expression.tree) == before
+
+
+def test_names_around_are_in_reach_of_nested_functions() -> None:
+    np.testing.assert_allclose(evaluate(_read("x.map(lambda v: v * k)"), COLUMNS, {"k": 3}, {}), [3, 12])
+    assert evaluate(_read("[half(v) + k for v in x]"), COLUMNS, {**OUTSIDE}, {}) == [2.5, 4.0]
 
 
 def test_what_is_not_finite_gives_no_warning() -> None:
-    assert np.isneginf(Expression.of("log(x * 0)").evaluate(COLUMNS, {}, {})).all()
+    assert np.isneginf(evaluate(_read("log(x * 0)"), COLUMNS, {}, {})).all()

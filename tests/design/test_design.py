@@ -14,6 +14,7 @@ from formulaic import model_matrix
 import lgm
 from lgm import IdentifiabilityError
 from lgm.design.design import Design, build, encode
+from lgm.families.gaussian import Gaussian
 from lgm.formula.parse import parse
 
 N = 60
@@ -59,15 +60,15 @@ def test_fixed_columns_are_those_of_formulaic(right: str) -> None:
     design = _design(f"y ~ {right}")
     expected = model_matrix(right, DATA)
     assert design.fixed_names == tuple(expected.columns)
-    np.testing.assert_allclose(design.X.toarray(), expected.to_numpy(dtype=float), rtol=1e-13, atol=1e-13)
-    assert (design.intercept is None) == ("Intercept" not in expected)
+    np.testing.assert_allclose(design.predictor.X.toarray(), expected.to_numpy(dtype=float), rtol=1e-13, atol=1e-13)
+    assert (design.predictor.intercept is None) == ("Intercept" not in expected)
 
 
 @pytest.mark.parametrize("right", FIXED)
 def test_new_rows_are_encoded_as_those_of_the_fit(right: str) -> None:
     design = _design(f"y ~ {right}")
     again = encode(design).X.toarray()
-    np.testing.assert_array_equal(again, design.X.toarray())
+    np.testing.assert_array_equal(again, design.predictor.X.toarray())
     for rows in ([5], [7, 3, 3, 40], slice(20, 30)):
         np.testing.assert_allclose(encode(design, DATA.iloc[rows]).X.toarray(), again[rows], rtol=1e-13, atol=1e-13)
 
@@ -76,7 +77,7 @@ def test_booleans_are_factors() -> None:
     design = _design("y ~ flag + {z > 0} + (0 + flag|a)")
     assert design.fixed_names == ("Intercept", "flag[T.True]", "z > 0[T.True]")
     np.testing.assert_array_equal(
-        design.X.toarray()[:, 1:], DATA[["flag"]].assign(p=DATA["z"] > 0).to_numpy(dtype=float)
+        design.predictor.X.toarray()[:, 1:], DATA[["flag"]].assign(p=DATA["z"] > 0).to_numpy(dtype=float)
     )
     assert design.theta_names[:2] == ("sd(flag[False]|a)", "sd(flag[True]|a)")
     one = encode(design, DATA[DATA["flag"]].iloc[:1])
@@ -98,8 +99,8 @@ def test_repeated_fixed_terms_are_one() -> None:
 @pytest.mark.parametrize("right", ["-1 + x", "0 + (1|f)", "x - 1 + rw2(t)", "0 + s(z)", "-1 + rw1(t)", "0 + f + s(z)"])
 def test_nothing_brings_an_intercept_back(right: str) -> None:
     design = _design(f"y ~ {right}")
-    assert design.intercept is None
-    spanned = design.X.toarray()
+    assert design.predictor.intercept is None
+    spanned = design.predictor.X.toarray()
     if "f +" not in right:
         ones = np.ones(N)
         residual = ones - spanned @ np.linalg.lstsq(spanned, ones, rcond=None)[0] if design.p else ones
@@ -147,13 +148,15 @@ def test_group_columns(bar: str, groups: list[str], effects: str) -> None:
     matrix = model_matrix(effects, DATA)
     names = _paste(*groups)
     expected = _dense(names, matrix.to_numpy(dtype=float))
-    np.testing.assert_allclose(design.Z.toarray(), expected, atol=1e-13)
+    np.testing.assert_allclose(design.predictor.Z.toarray(), expected, atol=1e-13)
     (term,) = design.terms
     assert [v.name for v in term.variables] == [f"{name}|{':'.join(groups)}" for name in matrix.columns]
     for k, variable in enumerate(term.variables):
         assert variable.labels.tolist() == sorted(set(names))
         np.testing.assert_array_equal(variable.index, np.arange(len(set(names))) * matrix.shape[1] + k)
-    np.testing.assert_array_equal(encode(design, DATA.iloc[10:20]).encoded[0].z.toarray(), design.Z.toarray()[10:20])
+    np.testing.assert_array_equal(
+        encode(design, DATA.iloc[10:20]).encoded[0].z.toarray(), design.predictor.Z.toarray()[10:20]
+    )
 
 
 def test_one_bar_correlates_all_effects_and_two_bars_none() -> None:
@@ -166,18 +169,20 @@ def test_one_bar_correlates_all_effects_and_two_bars_none() -> None:
 
 def test_nested_is_a_sum_of_bars() -> None:
     nested, written = _design("y ~ (1|a/b/f)"), _design("y ~ (1|a) + (1|a:b) + (1|a:b:f)")
-    np.testing.assert_array_equal(nested.Z.toarray(), written.Z.toarray())
+    np.testing.assert_array_equal(nested.predictor.Z.toarray(), written.predictor.Z.toarray())
     assert nested.theta_names == written.theta_names
     crossed = _design("y ~ (1|a) + (1|b)")
-    np.testing.assert_array_equal(crossed.Z.toarray(), np.hstack([_dense(_paste(g), np.ones((N, 1))) for g in "ab"]))
+    np.testing.assert_array_equal(
+        crossed.predictor.Z.toarray(), np.hstack([_dense(_paste(g), np.ones((N, 1))) for g in "ab"])
+    )
 
 
 def test_terms_stand_in_the_order_of_the_formula() -> None:
     design = _design("y ~ s(z) + (1|a) + rw1(t) + (1|b)")
     assert [term.label for term in design.terms] == ["s(z)", "(1 | a)", "rw1(t)", "(1 | b)"]
     assert design.theta_names == ("sd(s(z))", "sd(Intercept|a)", "sd(rw1(t))", "sd(Intercept|b)", "sigma")
-    for term, place in zip(design.terms, design.term_slices(), strict=True):
-        np.testing.assert_array_equal(design.Z.toarray()[:, place], term.z.toarray())
+    for term, place in zip(design.terms, design.predictor.term_slices(), strict=True):
+        np.testing.assert_array_equal(design.predictor.Z.toarray()[:, place], term.z.toarray())
 
 
 @pytest.mark.filterwarnings("ignore:.*is far from zero:lgm.DataWarning")
@@ -185,10 +190,10 @@ def test_what_is_stored_depends_on_structure_not_on_values() -> None:
     other = DATA.assign(x=DATA["x"] + 10.0, z=DATA["z"] * 0.0 + np.arange(N))
     for formula in ("y ~ x + f:x + (x|a) + (0 + f:x|b)", "y ~ x*z + (x:z||a)"):
         one, two = _design(formula), _design(formula, other)
-        for a, b in ((one.X, two.X), (one.Z, two.Z)):
+        for a, b in ((one.predictor.X, two.predictor.X), (one.predictor.Z, two.predictor.Z)):
             np.testing.assert_array_equal(a.indptr, b.indptr)
             np.testing.assert_array_equal(a.indices, b.indices)
-    assert np.count_nonzero(one.X.data) < one.X.nnz
+    assert np.count_nonzero(one.predictor.X.data) < one.predictor.X.nnz
 
 
 # Null spaces ----------------------------------------------------------------------------------------------------------
@@ -215,11 +220,11 @@ NULLS = [
 def test_null_space_columns(right: str, names: tuple[str, ...]) -> None:
     design = _design(f"y ~ {right}")
     assert design.fixed_names == names
-    assert np.linalg.matrix_rank(design.X.toarray()) == design.p
+    assert np.linalg.matrix_rank(design.predictor.X.toarray()) == design.p
     for j, name in enumerate(names):
         if name.endswith("[linear]"):
             variable = {"rw2(t)": "t", "s(t)": "t", "s(z)": "z", "s(x)": "x"}[name.removesuffix("[linear]")]
-            np.testing.assert_array_equal(design.X.toarray()[:, j], DATA[variable])
+            np.testing.assert_array_equal(design.predictor.X.toarray()[:, j], DATA[variable])
     new = DATA.iloc[:7].assign(t=np.arange(20, 27))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -241,9 +246,9 @@ def test_levels_of_rows_without_a_response_have_effects() -> None:
     design = _design("y ~ x + (1|g) + rw1(t)", data)
     assert design.n == N - 5 and design.terms[0].z.shape == (N, 4)
     assert "only here" in design.terms[0].variables[0].labels
-    assert encode(design).X.shape == (N, 2) and design.X.shape == (N - 5, 2)
-    np.testing.assert_array_equal(encode(design).X.toarray()[5:], design.X.toarray())
-    np.testing.assert_array_equal(design.terms[0].z.toarray()[5:], design.Z.toarray()[:, :4])
+    assert encode(design).X.shape == (N, 2) and design.predictor.X.shape == (N - 5, 2)
+    np.testing.assert_array_equal(encode(design).X.toarray()[5:], design.predictor.X.toarray())
+    np.testing.assert_array_equal(design.terms[0].z.toarray()[5:], design.predictor.Z.toarray()[:, :4])
 
 
 def test_a_response_that_is_a_predictor_too() -> None:
@@ -282,8 +287,8 @@ def test_any_index_is_kept_and_means_nothing(index: pd.Index) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", lgm.DataWarning)
         plain, indexed = _design(formula, data), _design(formula, data.set_axis(index))
-    np.testing.assert_array_equal(plain.A.toarray(), indexed.A.toarray())
-    np.testing.assert_array_equal(plain.offset, indexed.offset)
+    np.testing.assert_array_equal(plain.predictor.A.toarray(), indexed.predictor.A.toarray())
+    np.testing.assert_array_equal(plain.predictor.offset, indexed.predictor.offset)
     kept = np.flatnonzero(DATA["t"] != 4)
     assert encode(indexed).index.equals(index[kept])
     assert encode(indexed, DATA.set_axis(index).iloc[3:5]).index.equals(index[3:5])
@@ -293,7 +298,9 @@ def test_the_order_of_the_rows_means_nothing() -> None:
     order = np.random.default_rng(1).permutation(N)
     formula = "y ~ x*f + poly(z, 2) + (scale(z)|a:b) + s(z) + ar1(t)"
     np.testing.assert_allclose(
-        _design(formula, DATA.iloc[order]).A.toarray(), _design(formula).A.toarray()[order], atol=1e-12
+        _design(formula, DATA.iloc[order]).predictor.A.toarray(),
+        _design(formula).predictor.A.toarray()[order],
+        atol=1e-12,
     )
 
 
@@ -346,7 +353,7 @@ def test_every_table_gives_the_same_design(library: str) -> None:
     assert found.fixed_names == expected.fixed_names and found.theta_names == expected.theta_names
     assert found.n == N - 3
     np.testing.assert_array_equal(found.y, expected.y)
-    np.testing.assert_array_equal(found.A.toarray(), expected.A.toarray())
+    np.testing.assert_array_equal(found.predictor.A.toarray(), expected.predictor.A.toarray())
     for one, two in zip(found.terms, expected.terms, strict=True):
         assert [str(x) for x in one.variables[0].labels] == [str(x) for x in two.variables[0].labels]
     new = encode(expected, data.drop(index=[4, 5]))
@@ -366,12 +373,16 @@ def center(values: pd.Series) -> pd.Series:
 def test_names_resolve_in_data_then_env_then_scope() -> None:
     w = np.linspace(1.0, 2.0, N)
     z = w  # noqa: F841 - the column z comes first
-    np.testing.assert_array_equal(lgm.model("y ~ w", DATA).design.X.toarray()[:, 1], w)
-    np.testing.assert_array_equal(lgm.model("y ~ w", DATA, env={"w": w**2}).design.X.toarray()[:, 1], w**2)
-    np.testing.assert_array_equal(lgm.model("y ~ z", DATA, env={"z": w**2}).design.X.toarray()[:, 1], DATA["z"])
-    np.testing.assert_array_equal(lgm.model("y ~ center(z)", DATA).design.X.toarray()[:, 1], DATA["z"] - 100.0)
+    np.testing.assert_array_equal(lgm.model("y ~ w", DATA).design.predictor.X.toarray()[:, 1], w)
+    np.testing.assert_array_equal(lgm.model("y ~ w", DATA, env={"w": w**2}).design.predictor.X.toarray()[:, 1], w**2)
     np.testing.assert_array_equal(
-        lgm.model("y ~ poly2(z)", DATA, env={"poly2": np.square}).design.X.toarray()[:, 1], DATA["z"] ** 2
+        lgm.model("y ~ z", DATA, env={"z": w**2}).design.predictor.X.toarray()[:, 1], DATA["z"]
+    )
+    np.testing.assert_array_equal(
+        lgm.model("y ~ center(z)", DATA).design.predictor.X.toarray()[:, 1], DATA["z"] - 100.0
+    )
+    np.testing.assert_array_equal(
+        lgm.model("y ~ poly2(z)", DATA, env={"poly2": np.square}).design.predictor.X.toarray()[:, 1], DATA["z"] ** 2
     )
     scale = 3  # not callable, so it does not hide the function
     assert lgm.model("y ~ scale(z) + {z**2 / scale}", DATA).design.p == scale
@@ -384,8 +395,8 @@ def test_arrays_of_the_scope_are_columns() -> None:
     used = np.flatnonzero(data["x"].notna() & data["y"].notna())
     with pytest.warns(lgm.DataWarning):
         design = lgm.model("y ~ x + w + log(w) + (w|group) + s(w) + offset(w)", data).design
-    np.testing.assert_array_equal(design.X.toarray()[:, 2:4], np.column_stack([w, np.log(w)])[used])
-    np.testing.assert_array_equal(design.offset, w[used])
+    np.testing.assert_array_equal(design.predictor.X.toarray()[:, 2:4], np.column_stack([w, np.log(w)])[used])
+    np.testing.assert_array_equal(design.predictor.offset, w[used])
     assert design.terms[0].variables[0].labels.tolist() == [0, 1, 2, 3]
     assert lgm.model("y ~ labels", DATA).design.fixed_names == ("Intercept", "labels[T.L1]", "labels[T.L2]")
     w[3] = np.nan
@@ -403,7 +414,7 @@ def test_a_series_of_the_scope_must_have_the_index_of_the_data() -> None:
     ):
         lgm.model("y ~ w", DATA)
     design = lgm.model("y ~ w", DATA.set_axis(w.index)).design
-    np.testing.assert_array_equal(design.X.toarray()[:, 1], w)
+    np.testing.assert_array_equal(design.predictor.X.toarray()[:, 1], w)
 
 
 def test_other_tables_in_expressions_are_not_recycled() -> None:
@@ -465,13 +476,13 @@ def test_memory_grows_with_the_entries_not_with_rows_times_levels() -> None:
     n, levels = 100_000, 5_000
     data = pd.DataFrame({"y": rng.normal(size=n), "x": rng.normal(size=n), "g": rng.integers(0, levels, n).astype(str)})
     parsed = parse("y ~ x + (1 + x|g)", set())
-    build(parsed, data.iloc[:100], {}, None, "drop")
+    build(parsed, data.iloc[:100], Gaussian(), {}, None, "drop")
     tracemalloc.start()
-    design = build(parsed, data, {}, None, "drop")
+    design = build(parsed, data, Gaussian(), {}, None, "drop")
     new = encode(design, data.iloc[: n // 2].assign(g=lambda d: np.where(d.index % 2 == 0, d["g"], d["g"] + "new")))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert design.Z.shape == (n, 2 * levels) and design.Z.nnz == 2 * n
+    assert design.predictor.Z.shape == (n, 2 * levels) and design.predictor.Z.nnz == 2 * n
     assert new.encoded[0].novel is not None
     assert peak < 100e6  # rows times levels would be 4e9
 
@@ -483,7 +494,7 @@ def test_columns_that_are_not_used_are_not_copied() -> None:
     )
     parsed = parse("y ~ x", set())
     tracemalloc.start()
-    design = build(parsed, data, {}, None, "drop")
+    design = build(parsed, data, Gaussian(), {}, None, "drop")
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert list(design.scope.frame.columns) == ["y", "x"]

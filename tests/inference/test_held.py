@@ -8,9 +8,9 @@ from lgm.inference.held import Conditional, Exact
 
 THETA = np.array([2.0, 0.0])
 POINT = Mixture(THETA[None], np.zeros(1), np.zeros((1, 3)), np.zeros((1, 5, 3)))
-WHAT = (np.repeat(THETA[None], 5, axis=0)[None], {}, False, POINT)
-EXACT = Exact(*WHAT)
-CONDITIONAL = Conditional(*WHAT, np.array([0.5, np.nan]))
+REPEATED = np.repeat(THETA[None], 5, axis=0)[None]
+EXACT = Exact(REPEATED, {}, False, POINT)
+CONDITIONAL = Conditional(REPEATED, {}, False, POINT, np.array([0.5, np.nan]))
 
 
 def _summary(draws: Exact | Conditional) -> pd.DataFrame:

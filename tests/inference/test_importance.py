@@ -1,4 +1,4 @@
-"""Importance sampling: the proposal, exact evidence, agreement with quadrature and NUTS, alarms."""
+"""Importance sampling: exact evidence, agreement with quadrature and NUTS, alarms."""
 
 import signal
 
@@ -12,7 +12,6 @@ import lgm
 from lgm import priors
 from lgm.inference import draws, importance, nuts
 from lgm.inference.chains import Chains
-from lgm.inference.proposal import Proposal
 
 COLUMBUS = {
     "Intercept": priors.normal(0, 1000),
@@ -36,30 +35,13 @@ def columbus() -> lgm.Fit:
     )
 
 
-def test_folded_density_integrates_to_one() -> None:
-    proposal = Proposal(np.array([0.3, -0.5]), np.array([[1.0, 0.0], [0.4, 0.7]]), (True, False))
-    inner = lambda x, y: float(np.exp(proposal.log_density(np.array([[x, y]]))[0]))  # noqa: E731
-    total, _ = integrate.dblquad(inner, -30, 30, 0, 30, epsabs=1e-5)
-    # the t with 5 degrees of freedom has less than 1e-5 of its mass beyond 30 scales
-    assert total == pytest.approx(1.0, abs=1e-4)
-
-
-def test_draws_are_from_the_density() -> None:
-    proposal = Proposal(np.array([0.3]), np.array([[1.0]]), (True,))
-    draws = np.sort(proposal.draw(4096, 1)[:, 0])
-    grid = np.linspace(0, 40, 400_001)[1:]
-    cdf = np.cumsum(np.exp(proposal.log_density(grid[:, None]))) * (grid[1] - grid[0])
-    gap = np.abs(np.interp(draws, grid, cdf) - (np.arange(draws.size) + 0.5) / draws.size).max()
-    assert gap < 1.63 / np.sqrt(draws.size)  # Kolmogorov's 1% point; Sobol points are closer than random ones
-
-
 @pytest.mark.parametrize(
     ("name", "formula", "rate"),
     [("Dyestuff.bayes_exact", "Yield ~ 1 + (1|Batch)", None), ("Nile.bayes_exact", "flow ~ rw1(t)", None)],
 )
 def test_evidence_equals_quadrature(name: str, formula: str, rate: None) -> None:
     ref = reference(name)
-    given = {
+    given: dict[str, object] = {
         "Intercept": priors.normal(
             ref["priors"]["fixed"]["(Intercept)"]["mean"], ref["priors"]["fixed"]["(Intercept)"]["sd"]
         )

@@ -17,6 +17,7 @@ from lgm.errors import IdentifiabilityError
 from lgm.inference import mode
 from lgm.inference.at_mode import standard_errors
 from lgm.inference.coordinates import Folded, Working
+from lgm.posterior.gaussian import GaussianData
 from lgm.posterior.priors import starts
 from lgm.priors import flat
 
@@ -99,7 +100,9 @@ def test_falls_back_on_the_prior(model: lgm.Model, found: mode.Mode, start: list
 
 def test_error_when_nothing_is_finite(model: lgm.Model) -> None:
     post = model.analysed.posterior
-    broken = dataclasses.replace(post, projection=np.full(post.dim, np.nan))
+    assert isinstance(post.data, GaussianData)
+    data = dataclasses.replace(post.data, projection=np.full(post.dim, np.nan))
+    broken = dataclasses.replace(post, data=data)
     with pytest.raises(IdentifiabilityError, match="not finite at the starting value or at 20 draws"):
         mode.find_mode(broken, np.array([25.0, 6.0, 26.0]))
 

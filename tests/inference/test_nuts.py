@@ -24,7 +24,7 @@ from statistical.monte_carlo import Estimate
 import lgm
 from lgm import priors
 from lgm.errors import ConvergenceWarning
-from lgm.inference import at_mode, importance, nuts
+from lgm.inference import at_mode, importance, mode, nuts
 from lgm.results import effects
 
 YIELD = "Yield ~ 1 + (1|Batch)"
@@ -199,7 +199,7 @@ def test_progress_bar_on_stderr(capfd: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize("value", [True, False])
 def test_precision_setting_of_the_user_stays(value: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """After a fit, after an error inside one, and for other threads during one."""
-    before, block, elsewhere = jax.config.jax_enable_x64, nuts._block, []
+    before, block, elsewhere = jax.config.read("jax_enable_x64"), nuts._block, []
 
     def with_a_look(*args: object, **static: object) -> object:
         thread = threading.Thread(target=lambda: elsewhere.append(jnp.ones(1).dtype))
@@ -213,11 +213,11 @@ def test_precision_setting_of_the_user_stays(value: bool, monkeypatch: pytest.Mo
         jax.config.update("jax_enable_x64", value)
         quick()
         assert set(elsewhere) == {np.dtype(np.float64 if value else np.float32)}
-        assert jax.config.jax_enable_x64 is value
+        assert jax.config.read("jax_enable_x64") is value
         monkeypatch.setattr(nuts, "from_points", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             quick()
-        assert jax.config.jax_enable_x64 is value
+        assert jax.config.read("jax_enable_x64") is value
     finally:
         jax.config.update("jax_enable_x64", before)
 
@@ -260,7 +260,7 @@ def test_ctrl_c_during_warmup_leaves_nothing(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_ctrl_c_twice_stops_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     press(monkeypatch, at=lambda number: number == nuts.WARMUP // nuts.BLOCK + 2)
-    monkeypatch.setattr(nuts.jax.tree, "map", lambda *_: signal.raise_signal(signal.SIGINT))
+    monkeypatch.setattr(jax.tree, "map", lambda *_: signal.raise_signal(signal.SIGINT))
     with pytest.raises(KeyboardInterrupt):
         quick(draws=200)
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
@@ -271,12 +271,11 @@ def test_ctrl_c_that_a_callback_swallows_is_not_lost(
     method: str, engine: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As when it arrives while JAX's garbage collection calls back into Python."""
-    find_mode = engine.find_mode
 
     def swallowed(*args: object) -> object:
         with contextlib.suppress(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
-        return find_mode(*args)
+        return mode.find_mode(*args)
 
     monkeypatch.setattr(engine, "find_mode", swallowed)
     with pytest.raises(KeyboardInterrupt):

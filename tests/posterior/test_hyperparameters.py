@@ -9,7 +9,9 @@ from scipy import stats
 from scipy.integrate import cumulative_trapezoid, quad
 
 from lgm import priors
-from lgm.posterior.hyperparameters import Hyperparameters, slot
+from lgm.parameter import correlations, standard_deviation
+from lgm.posterior import hyperparameters
+from lgm.posterior.hyperparameters import Hyperparameters
 from lgm.priors import fixed, lkj, pc_corr, pc_sd
 
 # Prior, and where its density lives (the far tails hold less than 1e-12).
@@ -26,6 +28,13 @@ PRIORS = {
     "numpyro's": (priors.Prior(dist.LogNormal(0.3, 0.5), "LogNormal"), 0.0, np.inf),
 }
 named = pytest.mark.parametrize("name", PRIORS)
+
+
+def slot(prior, q=2):
+    """The slot of an sd, or of the correlations of q effects."""
+    names = [(str(i), str(j)) for i in range(q) for j in range(i)]
+    owner = standard_deviation("g", 1.0) if q == 2 else correlations("g", names, q, 2.0)
+    return hyperparameters.slot(prior, owner)
 
 
 def density(name):

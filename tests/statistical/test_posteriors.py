@@ -25,7 +25,7 @@ SLOW = ("penicillin", "huron", "columbus")  # to keep the ordinary run short
 
 @jax.jit
 def _conditional_means(post: density.Posterior, thetas: jax.Array) -> jax.Array:
-    nothing = jnp.zeros((post.dim + post.kappa.shape[0], 1))
+    nothing = jnp.zeros((post.n_normals, 1))
     return jax.lax.map(lambda theta: density.effects(post, theta, nothing).mean, thetas)
 
 
@@ -46,7 +46,7 @@ def mixture_means(case: str, effect: str) -> list[Estimate]:
     """Posterior means of the levels of one effect."""
     fit = fitted(case)
     errors = effect_errors(case)[fit.design.p :]
-    starts = [place.start for place in fit.design.term_slices()]
+    starts = [place.start for place in fit.design.predictor.term_slices()]
     found = [
         (start, v) for start, t in zip(starts, fit.design.terms, strict=True) for v in t.variables if v.name == effect
     ]

@@ -82,16 +82,14 @@ def truths(n: int, frame: pd.DataFrame, rng: np.random.Generator) -> list[Quanti
     drawn = prior.sample_prior(n, seed=1)
     columns = [drawn[c].to_numpy() for c in ("Intercept", "x", "sd(Intercept|g)", "sigma")]
     b = columns[2][:, None] * rng.standard_normal((n, GROUPS))
-    return [Quantities(*(c[i : i + 1] for c in columns), b[i : i + 1]) for i in range(n)]
+    return [Quantities(*(c[i : i + 1] for c in [*columns, b])) for i in range(n)]
 
 
 def thinned_draws(fit: lgm.Fit) -> Quantities:
     """As many draws from one chain of weighted points, which is in random order, as from four of NUTS."""
     thinned = fit.posterior.isel(draw=slice(THIN - 1, None, THIN)).stack(sample=("chain", "draw"))
     names = ("Intercept", "x", "sd(Intercept|g)", "sigma")
-    return Quantities(
-        *(thinned[n].to_numpy() for n in names), thinned["Intercept|g"].transpose("sample", ...).to_numpy()
-    )
+    return Quantities(*(thinned[n].transpose("sample", ...).to_numpy() for n in (*names, "Intercept|g")))
 
 
 class Ranks(NamedTuple):

@@ -15,7 +15,7 @@ from lgm.data.scope import Scope
 from lgm.design.design import Design, encode
 from lgm.errors import DataError
 from lgm.formula.parse import parse
-from lgm.terms.group import GroupTerm, same_as_residual
+from lgm.terms.group import GroupTerm
 from lgm.terms.levels import Grouping, Levels
 
 BIG = 2**53
@@ -24,7 +24,7 @@ N = 12
 
 def _grouping(group: str, frame: pd.DataFrame) -> tuple[Grouping, np.ndarray]:
     formula = parse(f"y ~ (1|{group})", set())
-    return Grouping.of(formula.bars[-1], Scope(formula, frame, {}))
+    return Grouping.of(formula.mu.bars[-1], Scope(formula, frame, {}))
 
 
 def _design(formula: str, **columns: Any) -> Design:
@@ -33,7 +33,7 @@ def _design(formula: str, **columns: Any) -> Design:
 
 
 # values as given, levels in order, labels
-LEVELS: list[tuple[str, Any, list[Any], list[Any]]] = [
+LEVELS: list[tuple[str, Any, list[Any] | None, list[Any] | None]] = [
     ("text", ["b", "a", "b"], ["a", "b"], ["a", "b"]),
     ("integers", [10, 2, 10], [2, 10], [2, 10]),
     ("floats", [1.5, -2.0, 1.5], [-2.0, 1.5], [-2.0, 1.5]),
@@ -157,7 +157,7 @@ def test_draws_of_new_levels_have_the_distribution_of_the_group() -> None:
     assert isinstance(term, GroupTerm)
     normals = np.random.default_rng(0).standard_normal((20_000, 2))
     sd, corr = np.tile([2.0, 0.5], (20_000, 1)), np.full((20_000, 1), 0.6)
-    draws = term._draw(sd, corr, np.zeros((20_000, 8)), normals, np.ones(1))
+    draws = term._draw({"sd": sd, "corr": corr}, np.zeros((20_000, 8)), normals)
     expected = np.array([[4.0, 0.6], [0.6, 0.25]])
     error = np.sqrt((np.outer(np.diag(expected), np.diag(expected)) + expected**2) / 20_000)
     assert np.all(np.abs(np.cov(draws.T) - expected) < 4 * error)
@@ -169,33 +169,3 @@ def test_levels_of_a_long_column_are_found_quickly() -> None:
     codes, new = levels.positions(column)
     assert len(levels.values) == 1000 and not new
     assert np.asarray(levels.values)[codes[:5]].tolist() == column[:5].tolist()
-
-
-@pytest.mark.parametrize(
-    ("formula", "name"),
-    [
-        ("y ~ (1|row)", "Intercept|row"),
-        ("y ~ (1 + x|row)", "Intercept|row"),
-        ("y ~ (0 + sign|row)", "sign|row"),
-        ("y ~ (1|a:b)", "Intercept|a:b"),
-        ("y ~ (0 + x|row)", None),
-        ("y ~ (1|pair)", None),
-        ("y ~ rw1(row)", None),
-        ("y ~ s(row)", None),
-    ],
-)
-@pytest.mark.filterwarnings("ignore::lgm.IdentifiabilityWarning")
-def test_effects_that_repeat_the_residual(formula: str, name: str | None) -> None:
-    row = np.arange(N)
-    columns = {"row": row, "a": row // 4, "b": row % 4, "sign": np.where(row % 3, 1.0, -1.0)}
-    design = _design(formula, pair=np.r_[0, row[:-1]], **columns)
-    assert same_as_residual(design.terms[0], design.rows.observed) == name
-
-
-@pytest.mark.filterwarnings("ignore::lgm.IdentifiabilityWarning")
-def test_levels_without_a_response_do_not_repeat_the_residual() -> None:
-    y = np.where(np.arange(N) < 6, np.sin(np.arange(N)), np.nan)
-    design = _design("y ~ (1|g)", y=y, g=np.r_[np.arange(6) // 2, np.arange(6) + 10])
-    assert same_as_residual(design.terms[0], design.rows.observed) is None
-    design = _design("y ~ (1|g)", y=y, g=np.r_[np.arange(6), np.zeros(6, dtype=int)])
-    assert same_as_residual(design.terms[0], design.rows.observed) == "Intercept|g"

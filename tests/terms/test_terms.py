@@ -14,11 +14,13 @@ import lgm
 from lgm.data.scope import Scope
 from lgm.design.design import Design, encode
 from lgm.errors import FormulaError, LgmError
-from lgm.formula.parse import Call
+from lgm.formula.parse import parse
+from lgm.formula.sides import Call
+from lgm.parameter import standard_deviation
 from lgm.precision.iid import Iid
 from lgm.terms import TERMS, register_term, splines
 from lgm.terms.block import Block
-from lgm.terms.term import Encoded, Variable, arguments, one_hot, sd_parameter
+from lgm.terms.term import Encoded, Signature, Term, Variable, arguments, one_hot
 from lgm.terms.timeline import Timeline
 
 N = 30
@@ -47,7 +49,7 @@ def test_walks_have_a_column_per_distinct_value(right: str, variable: str) -> No
     design = _design(right)
     values = np.log(DATA["w"]) if "log" in right else DATA[variable]
     times = np.unique(values)
-    np.testing.assert_array_equal(design.Z.toarray(), np.equal.outer(values.to_numpy(), times).astype(float))
+    np.testing.assert_array_equal(design.predictor.Z.toarray(), np.equal.outer(values.to_numpy(), times).astype(float))
     (variable_of,) = design.terms[0].variables
     np.testing.assert_array_equal(variable_of.labels, times)
     assert variable_of.name == right
@@ -80,7 +82,7 @@ def test_a_timeline() -> None:
 def test_regions_have_a_column_per_node() -> None:
     design = _design("icar(region, graph)")
     np.testing.assert_array_equal(
-        design.Z.toarray(), np.equal.outer(DATA["region"].to_numpy(), np.array(GRAPH.nodes)).astype(float)
+        design.predictor.Z.toarray(), np.equal.outer(DATA["region"].to_numpy(), np.array(GRAPH.nodes)).astype(float)
     )
     assert design.terms[0].variables[0].labels.tolist() == list(GRAPH.nodes)
     (encoded,) = encode(design, pd.DataFrame({"region": ["isle", "w"]})).encoded
@@ -91,7 +93,7 @@ def test_regions_have_a_column_per_node() -> None:
 def test_smooths_have_the_columns_of_their_basis(kind: str) -> None:
     design = _design(f"s(x, bs={kind!r}, k=7)")
     basis = splines.build(kind, DATA["x"].to_numpy(), 7)
-    np.testing.assert_allclose(design.Z.toarray(), basis.evaluate(DATA["x"]))
+    np.testing.assert_allclose(design.predictor.Z.toarray(), basis.evaluate(DATA["x"]))
     rows = encode(design, DATA.iloc[:4].assign(x=[0.5, 0.1, 2.0, -1.0]))
     np.testing.assert_allclose(rows.encoded[0].z.toarray(), basis.evaluate([0.5, 0.1, 2.0, -1.0]))
     assert rows.X.toarray()[:, 1].tolist() == [0.5, 0.1, 2.0, -1.0]
@@ -101,26 +103,53 @@ def test_smooths_have_the_columns_of_their_basis(kind: str) -> None:
 
 def test_arguments_by_position_or_by_keyword() -> None:
     one, two = _design("s(x, k=5) + icar(region, graph)"), _design("s(k=5, x=x) + icar(graph=graph, region=region)")
-    np.testing.assert_array_equal(one.Z.toarray(), two.Z.toarray())
+    np.testing.assert_array_equal(one.predictor.Z.toarray(), two.predictor.Z.toarray())
     assert two.terms[0].label == "s(x)"
     assert _design("s(x, k=-1)").terms[0].size == "tp basis, k=10"
+
+
+LABELS = {
+    "s(x, k=5)": "s(x)",
+    "s(k=5, x=log(x))": "s(log(x))",
+    "s(bs=kind, x=`my x`)": "s(`my x`)",
+    "icar(region, graph)": "icar(region)",
+    "icar(graph=graph, region=region)": "icar(region)",
+    "rw1(t)": "rw1(t)",
+    "ar1(t=t)": "ar1(t)",
+    "s()": "s()",
+}
+
+
+@pytest.mark.parametrize("text", LABELS)
+def test_the_name_of_a_term_is_read_from_its_arguments(text: str) -> None:
+    (call,) = parse(f"y ~ {text}", TERMS).mu.calls
+    assert TERMS[call.name].signature.label(call) == LABELS[text]
+
+
+def test_signatures() -> None:
+    both = Signature(("x", "z"), others=("graph",), options=("k",), shown=("by",))
+    calls = parse("y ~ te(x, z, g) + te(z=x, by=f, x=z, k=3, graph=g) + te(x)", {"te"}).mu.calls
+    assert [both.label(call) for call in calls] == ["te(x, z)", "te(z, x, by=f)", "te(x)"]
+    assert {name: each.text for name, each in both.given(calls[1]).items()} == {
+        "z": "x",
+        "by": "f",
+        "x": "z",
+        "k": "3",
+        "graph": "g",
+    }
+    assert Signature(("variable",)).label(parse("y ~ re(group=g)", {"re"}).mu.calls[0]) == "re(g)"
 
 
 # A term of a user's own: effects of levels, as (1|g) has them -------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class _Effects:
+class _Effects(Term):
     label: str
     call: Call
     levels: list[Any]
     z: sp.csc_array
     block: Block
-    kind: str = "group"
-
-    @property
-    def null(self) -> dict[str, Any]:
-        return {}
 
     @property
     def variables(self) -> tuple[Variable, ...]:
@@ -137,12 +166,11 @@ class _Effects:
         return Encoded(one_hot(codes, len(self.levels)))
 
 
-def _build(call: Call, scope: Scope, label: str) -> _Effects:
-    column = scope.column(arguments(call, scope, ("group",))["group"], "the group")
+def _build(call: Call, scope: Scope, label: str, yardstick: float) -> _Effects:
+    column = scope.column(arguments(call, scope, Signature(("group",)))["group"], "the group")
     levels = sorted(column.unique())
     z = one_hot(pd.Index(levels).get_indexer(column), len(levels))
-    n = len(levels)
-    block = Block(label, Iid(n), np.zeros(n, dtype=np.int64), (sd_parameter(f"sd({label})", scope.sd_y),))
+    block = Block(Iid(len(levels)), (standard_deviation(label, yardstick),))
     return _Effects(label, call, levels, z, block)
 
 
@@ -154,17 +182,21 @@ def test_a_term_of_a_users_own() -> None:
     try:
         register_term("re", _build)
         own, bar = lgm.model("y ~ x + re(g)", DATA), lgm.model("y ~ x + (1|g)", DATA)
-        np.testing.assert_array_equal(own.design.Z.toarray(), bar.design.Z.toarray())
+        np.testing.assert_array_equal(own.design.predictor.Z.toarray(), bar.design.predictor.Z.toarray())
         theta = {"sigma": 0.9}
         one = own.log_density({"sd(re(g))": 0.4, **theta})
         assert one == pytest.approx(bar.log_density({"sd(Intercept|g)": 0.4, **theta}), rel=1e-12)
-        assert encode(own.design, DATA.iloc[:3]).encoded[0].z.toarray().tolist() == own.design.Z.toarray()[:3].tolist()
+        assert (
+            encode(own.design, DATA.iloc[:3]).encoded[0].z.toarray().tolist()
+            == own.design.predictor.Z.toarray()[:3].tolist()
+        )
         with pytest.raises(FormulaError, match=r"re\(\) needs `group`"):
             lgm.model("y ~ re()", DATA)
         with pytest.raises(FormulaError, match="is part of a larger term"):
             lgm.model("y ~ x:re(g)", DATA)
         with pytest.raises(
-            FormulaError, match="the term `re` cannot be registered: lgm has ar1, icar, rw1, rw2, s, re and"
+            FormulaError,
+            match="the term `re` cannot be registered: lgm has ar1, bym2, icar, rw1, rw2, s, seasonal, re and",
         ):
             register_term("re", _build)
     finally:
@@ -174,8 +206,8 @@ def test_a_term_of_a_users_own() -> None:
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
-        ("s", "lgm has ar1, icar, rw1, rw2, s and offset already"),
-        ("offset", "lgm has ar1, icar, rw1, rw2, s and offset already"),
+        ("s", "lgm has ar1, bym2, icar, rw1, rw2, s, seasonal and offset already"),
+        ("offset", "lgm has ar1, bym2, icar, rw1, rw2, s, seasonal and offset already"),
         ("log", "`log` is a function of formulas"),
         ("poly", "`poly` is a function of formulas"),
         ("my term", "its name must be a Python name"),

@@ -1,0 +1,307 @@
+"""A linear predictor: sparse columns for its fixed and latent effects, its offset, and how other rows are encoded."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import scipy.sparse as sp
+from formulaic import ModelSpec
+
+from lgm.arrays import BoolArray, FloatArray, IntArray
+from lgm.data.model_matrix import full_column, materialise
+from lgm.data.scope import Scope
+from lgm.data.table import is_number
+from lgm.design.fixed_effects import adds, require_full_rank
+from lgm.errors import IdentifiabilityError
+from lgm.formula.python import Expression
+from lgm.formula.sides import Bar, Call, RightHandSide
+from lgm.terms import TERMS, group
+from lgm.terms.block import Block
+from lgm.terms.term import Encoded, Term, Variable
+from lgm.words import listed
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """The right-hand side of a formula at the rows with a response: ``eta = X beta + Z b + offset``.
+
+    Parameters
+    ----------
+    side : RightHandSide
+        Of the formula.
+    X : sparse array (n, p)
+        Fixed effects, null-space columns of terms included.
+    Z : sparse array (n, q)
+        Latent effects, term by term.
+    offset : float array (n,)
+    fixed_names : tuple of p str
+    intercept : int or None
+        Its column in X.
+    spec : ModelSpec
+        formulaic's memory of the fixed part.
+    terms : tuple of Term
+    sources : tuple of Bar or Call
+        What each term was read from.
+    null_names : tuple of str
+        Fixed columns that come from the null spaces of terms (the last ones of X).
+    """
+
+    side: RightHandSide
+    X: sp.csc_array
+    Z: sp.csc_array
+    offset: FloatArray
+    fixed_names: tuple[str, ...]
+    intercept: int | None
+    spec: ModelSpec
+    terms: tuple[Term, ...]
+    sources: tuple[Bar | Call, ...]
+    null_names: tuple[str, ...]
+
+    @property
+    def p(self) -> int:
+        """Number of fixed effects."""
+        return int(self.X.shape[1])
+
+    @property
+    def q(self) -> int:
+        """Number of latent effects."""
+        return int(self.Z.shape[1])
+
+    @property
+    def A(self) -> sp.csc_array:
+        """``[X|Z]``."""
+        return sp.csc_array(sp.hstack([self.X, self.Z], format="csc"))
+
+    @property
+    def blocks(self) -> list[Block]:
+        """Blocks of latent effects, term by term."""
+        return [term.block for term in self.terms]
+
+    def term_slices(self) -> list[slice]:
+        """Places of the terms' effects in ``b``."""
+        ends = np.cumsum([0] + [block.n for block in self.blocks])
+        return [slice(int(a), int(b)) for a, b in zip(ends[:-1], ends[1:], strict=True)]
+
+    def printed(self) -> list[Printed]:
+        """The effects of terms as tables show them, in order."""
+        found, start = [], 0
+        for term, where in zip(self.terms, self.term_slices(), strict=True):
+            for variable in term.variables:
+                index = variable.index.reshape(variable.labels.size, -1) + self.p + where.start
+                place = slice(start, start + variable.labels.size)
+                found.append(Printed(term, variable, index, place))
+                start = place.stop
+        return found
+
+
+@dataclass(frozen=True)
+class Printed:
+    """A variable of a term among all effects.
+
+    Parameters
+    ----------
+    term : Term
+    variable : Variable
+    index : int array (m, s)
+        Positions in u of the s effects of which each printed one is the sum.
+    place : slice
+        Among the printed effects of all terms.
+    """
+
+    term: Term
+    variable: Variable
+    index: IntArray
+    place: slice
+
+    def of(self, u: FloatArray) -> FloatArray:
+        """The printed effects (..., m) of all effects (..., p + q)."""
+        if self.index.shape[1] == 1:
+            return u[..., self.index[:, 0]]
+        return np.asarray(u[..., self.index].sum(axis=-1))
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Which parts of a linear predictor count.
+
+    Parameters
+    ----------
+    fixed : bool array (p,)
+        Of the fixed effects.
+    terms : tuple of bool
+        Of the latent terms.
+    offset : bool
+    """
+
+    fixed: BoolArray
+    terms: tuple[bool, ...]
+    offset: bool
+
+    @classmethod
+    def all(cls, predictor: Predictor) -> Parts:
+        """Everything."""
+        return cls(np.ones(predictor.p, dtype=bool), (True,) * len(predictor.terms), True)
+
+    def read(self, predictor: Predictor) -> list[bool]:
+        """Which terms have to be read: those that count, and those of which a null-space column does."""
+        names = {name for name, used in zip(predictor.fixed_names, self.fixed, strict=True) if used}
+        return [used or bool(names & set(term.null)) for used, term in zip(self.terms, predictor.terms, strict=True)]
+
+    def expressions(self, predictor: Predictor) -> Iterator[Expression]:
+        """What of the formula has to be evaluated for them; the fixed part is all or nothing."""
+        if np.any(self.fixed & ~np.isin(predictor.fixed_names, predictor.null_names)):
+            yield from predictor.side.fixed.factors.values()
+        for source, wanted in zip(predictor.sources, self.read(predictor), strict=True):
+            if wanted:
+                yield from source.expressions
+        if self.offset:
+            yield from predictor.side.offsets
+
+
+@dataclass(frozen=True)
+class NewRows:
+    """Some rows in the columns of a predictor.
+
+    Parameters
+    ----------
+    index : pandas.Index
+    X : sparse array (rows, p)
+        Columns of fixed effects that do not count are empty.
+    encoded : tuple of (Encoded or None)
+        Each term at these rows; None for one that does not count.
+    offset : float array (rows,)
+    """
+
+    index: pd.Index
+    X: sp.csc_array
+    encoded: tuple[Encoded | None, ...]
+    offset: FloatArray
+
+
+def build(
+    side: RightHandSide, scope: Scope, observed: npt.NDArray[np.bool_], offset: FloatArray, yardstick: float
+) -> Predictor:
+    """Evaluate a right-hand side.
+
+    Parameters
+    ----------
+    side : RightHandSide
+    scope : Scope
+        All rows in use.
+    observed : bool array
+        Which of them have a response.
+    offset : float array
+        At all rows in use.
+    yardstick : float
+        The scale of default priors, in units of the linear predictor.
+    """
+    seen = np.flatnonzero(observed)
+    spec, x, names = materialise(side.fixed, scope)
+    if not (names or side.bars or side.calls):
+        accepted = "an intercept, `y ~ 1`, a predictor, or a term such as `(1 | g)`."
+        raise scope.formula.error("Without an intercept nothing is left to estimate.", side.fixed.span, accepted)
+    intercept = names.index("Intercept") if "Intercept" in names else None
+    _require_observed_levels(side, scope, observed)
+    require_full_rank(sp.csc_array(x[seen]), names, intercept)
+    terms = _terms(side, scope, yardstick)
+    whole, null_names = _with_null_columns(x, [term for _, term in terms], seen, intercept)
+    z = sp.hstack([sp.csc_array((scope.n, 0)), *(term.z for _, term in terms)], format="csc")
+    return Predictor(
+        side=side,
+        X=sp.csc_array(whole[seen]),
+        Z=sp.csc_array(z[seen]),
+        offset=offset[seen],
+        fixed_names=(*names, *null_names),
+        intercept=intercept,
+        spec=spec,
+        terms=tuple(term for _, term in terms),
+        sources=tuple(source for source, _ in terms),
+        null_names=tuple(null_names),
+    )
+
+
+def encode(predictor: Predictor, scope: Scope, parts: Parts) -> NewRows:
+    """The rows of a scope in the columns of a predictor, as far as parts count.
+
+    Raises
+    ------
+    DataError
+        For levels of fixed factors that the fit does not have.
+    """
+    wanted = zip(predictor.terms, parts.read(predictor), strict=True)
+    read = [term.encode(scope) if reads else None for term, reads in wanted]
+    nulls = {name: values for each in read if each for name, values in each.null.items()}
+    encoded = tuple(each if used else None for each, used in zip(read, parts.terms, strict=True))
+    columns = [_empty(scope.n)] * predictor.p
+    own = predictor.p - len(predictor.null_names)
+    if parts.fixed[:own].any():
+        x = materialise(predictor.side.fixed, scope, spec=predictor.spec)[1]
+        columns[:own] = [x[:, [j]] for j in range(own)]
+    columns[own:] = [full_column(nulls[name]) if name in nulls else _empty(scope.n) for name in predictor.null_names]
+    kept = [column if used else _empty(scope.n) for column, used in zip(columns, parts.fixed, strict=True)]
+    x = sp.csc_array(sp.hstack([sp.csc_array((scope.n, 0)), *kept], format="csc"))
+    offset = offset_of(predictor.side, scope) if parts.offset else np.zeros(scope.n)
+    return NewRows(scope.frame.index, x, encoded, offset)
+
+
+def _empty(n: int) -> sp.csc_array:
+    return sp.csc_array((n, 1))
+
+
+def offset_of(side: RightHandSide, scope: Scope) -> FloatArray:
+    """Sum of the offsets, one number per row."""
+    return sum((scope.numbers(piece, "the offset") for piece in side.offsets), np.zeros(scope.n))
+
+
+def _require_observed_levels(side: RightHandSide, scope: Scope, observed: npt.NDArray[np.bool_]) -> None:
+    """Every level of a fixed factor needs a response, or nothing is known about it."""
+    if observed.all():
+        return
+    for name in side.fixed.factors:
+        column = scope.frame.get(name)
+        if column is not None and not is_number(column):
+            lost = set(column.unique()) - set(column[observed].unique())
+            if lost:
+                raise IdentifiabilityError(
+                    f"no row with level {listed(sorted(map(str, lost)), 5)} of `{name}` has a response, so "
+                    f"nothing is known about it. Remove these rows, or use a group effect, (1 | {name})."
+                )
+
+
+def _terms(side: RightHandSide, scope: Scope, yardstick: float) -> list[tuple[Bar | Call, Term]]:
+    """Bars and calls in the order of the source; a call's label shows its options only where two would collide."""
+    built: list[tuple[Bar | Call, Term]] = [(bar, group.build(bar, scope, yardstick)) for bar in side.bars]
+    labels = [TERMS[call.name].signature.label(call) for call in side.calls]
+    for call, label in zip(side.calls, labels, strict=True):
+        label = label if labels.count(label) == 1 else call.text
+        built.append((call, TERMS[call.name].build(call, scope, label, yardstick)))
+    built.sort(key=lambda pair: pair[0].span.start)
+    terms = [term for _, term in built]
+    names = Counter(variable.name for term in terms for variable in term.variables)
+    repeated = [name for name, count in names.items() if count > 1]
+    if repeated:
+        spans = [bar.span for bar in side.bars if repeated[0].endswith(f"|{bar.group_name}")]
+        raise scope.formula.error(
+            f"The effect `{repeated[0]}` is in two terms; each effect may stand once.",
+            spans[-1] if spans else None,
+            "(1 + x | g), or (1 | g) + (0 + x | g) without a correlation.",
+        )
+    return built
+
+
+def _with_null_columns(
+    x: sp.csc_array, terms: Sequence[Term], seen: npt.NDArray[np.int64], intercept: int | None
+) -> tuple[sp.csc_array, list[str]]:
+    """Fixed columns and, of the terms' null spaces, those that the columns before them do not span."""
+    names: list[str] = []
+    for term in terms:
+        for name, values in term.null.items():
+            if adds(sp.csc_array(x[seen]), values[seen], intercept):
+                x = sp.csc_array(sp.hstack([x, full_column(values)], format="csc"))
+                names.append(name)
+    return x, names

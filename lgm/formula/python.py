@@ -1,0 +1,174 @@
+"""Python in formulas: expressions that are parsed once, with the way back from their parts to what was typed."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from lgm.formula.tokens import Kind, Problem, Span, Token, in_backticks, without_backticks
+
+_PYTHON = "a Python expression in a call or in braces, such as `log(x)` or `{x + 1}`."
+_POWER = "`**` for a power, as in `I(x**2)`, and `!=` for exclusive or."
+
+# Text in quotes, which stays as it is, or a name in backticks.
+_QUOTED = re.compile(r"""("(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')|`([^`]*)`""", re.DOTALL)
+_NOWHERE = Span(0, 0)
+_MASKS = 0x20000  # masks are ideographs: they can begin an identifier, and hardly anybody types them
+
+
+@dataclass(frozen=True, slots=True)
+class _Code:
+    """Python that can be parsed: names in backticks are replaced by identifiers of equal length, so that offsets stay.
+
+    Parameters
+    ----------
+    text : str
+    start : int
+        Where it stands in the source of the formula.
+    names : dict
+        Name in backticks by the identifier that masks it.
+    """
+
+    text: str
+    start: int
+    names: dict[str, str]
+
+    @classmethod
+    def of(cls, token: Token) -> _Code:
+        body = token.body.lstrip()
+        names: dict[str, str] = {}
+
+        def mask(quoted: re.Match[str]) -> str:
+            if quoted[2] is None:
+                return quoted[0]
+            identifier = chr(_MASKS + len(names)) * len(quoted[0])
+            names[identifier] = quoted[2]
+            return identifier
+
+        start = token.span.start + token.quoted + len(token.body) - len(body)
+        return cls(_QUOTED.sub(mask, body.replace("\r", " ")), start, names)
+
+    def parsed(self) -> ast.expr:
+        """Its tree; a name in backticks is a name by itself, never a part of one."""
+        tree = ast.parse(self.text, mode="eval").body
+        if not self.names.keys() <= {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}:
+            raise SyntaxError("invalid syntax")
+        return tree
+
+    def offset(self, line: int, column: int) -> int:
+        """Place in the source; ast counts lines from 1, and columns in bytes of UTF-8."""
+        lines = self.text.split("\n")
+        before = sum(len(text) + 1 for text in lines[: line - 1])
+        return self.start + before + len(lines[line - 1].encode()[:column].decode())
+
+
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """One Python expression of a formula.
+
+    Parameters
+    ----------
+    text : str
+        As it is printed: normalised, with backticks where a name needs them.
+    span : Span
+        What was typed.
+    tree : ast.expr
+        Never changed; names in backticks are masked in it, see `name`.
+    """
+
+    text: str
+    span: Span
+    tree: ast.expr = field(compare=False, repr=False)
+    _code: _Code = field(compare=False, repr=False)
+
+    @classmethod
+    def of(cls, token: Token) -> Expression:
+        """Read a token: a name is that of a column, whatever it looks like, and everything else is Python.
+
+        Raises
+        ------
+        Problem
+            If it is not valid Python, or has R's power in it.
+        """
+        return cls.column(token.body, token.span) if token.kind is Kind.NAME else cls.python(token)
+
+    @classmethod
+    def python(cls, token: Token) -> Expression:
+        """Read a token as Python."""
+        code = _Code.of(token)
+        try:
+            read = cls("", token.span, code.parsed(), code)
+        except (SyntaxError, ValueError) as error:
+            reason = error.msg if isinstance(error, SyntaxError) else error
+            hint = " R's `as.factor(x)` is written `C(x)`." if code.text.startswith(("as.", "is.")) else ""
+            raise Problem(f"This is not valid Python: {reason}.{hint}", token.span, _PYTHON) from None
+        for node in read.nodes():
+            # On whole numbers Python computes it, and so a power as R writes it would be a wrong number.
+            if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitXor):
+                raise Problem("Inside a call or braces `^` is Python's exclusive or.", read.span_of(node), _POWER)
+        return cls(read.text_of(read.tree), token.span, _without_braces(read.tree), code)
+
+    @classmethod
+    def column(cls, name: str, span: Span = _NOWHERE) -> Expression:
+        """The column of that name, whatever it looks like.
+
+        Examples
+        --------
+        >>> Expression.column("body mass").text
+        '`body mass`'
+        """
+        mask = chr(_MASKS)
+        return cls(in_backticks(name), span, ast.Name(mask, ast.Load()), _Code(mask, span.start, {mask: name}))
+
+    @property
+    def quoted(self) -> Mapping[str, str]:
+        """Names in backticks by the identifiers that stand for them in the tree."""
+        return self._code.names
+
+    @property
+    def is_name(self) -> bool:
+        """Whether it is one name and nothing else."""
+        return isinstance(self.tree, ast.Name)
+
+    def part(self, node: ast.expr) -> Expression:
+        """An expression inside of it."""
+        return Expression(self.text_of(node), self.span_of(node), _without_braces(node), self._code)
+
+    def nodes(self) -> Iterator[ast.expr]:
+        """All expressions inside of it, outer ones first."""
+        return (node for node in ast.walk(self.tree) if isinstance(node, ast.expr))
+
+    def calls(self, names: Collection[str]) -> Iterator[ast.Call]:
+        """Calls of these names inside of it, outer ones first."""
+        for node in self.nodes():
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in names:
+                yield node
+
+    def find(self, text: str) -> Span | None:
+        """Span of the first place where a name or a Python expression stands, or None.
+
+        Whole expressions are compared, never parts of words: ``x`` is found in ``log(x)``, not in ``x1``.
+        """
+        if text in (self.text, without_backticks(self.text)):
+            return self.span
+        spans = [self.span_of(node) for node in self.nodes() if self.text_of(node) in (text, f"`{text}`")]
+        return min(spans, key=lambda span: span.start, default=None)
+
+    def text_of(self, node: ast.expr) -> str:
+        """Normalised source of a node; backticks stay where a name needs them."""
+        text = ast.unparse(node).replace("\n", " ")
+        for mask, name in self.quoted.items():
+            text = text.replace(mask, in_backticks(name))
+        return text
+
+    def span_of(self, node: ast.expr | ast.keyword) -> Span:
+        """What was typed of a node."""
+        stop = self._code.offset(node.end_lineno or 1, node.end_col_offset or 0)
+        return Span(self._code.offset(node.lineno, node.col_offset), stop)
+
+
+def _without_braces(node: ast.expr) -> ast.expr:
+    """What stands in braces, which Python takes for a set; inside a call they may hold an expression together too."""
+    return node.elts[0] if isinstance(node, ast.Set) and len(node.elts) == 1 else node

@@ -1,0 +1,157 @@
+"""What a formula says: a response, and for each linear predictor fixed effects, bars, term calls and offsets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from formulaic import Formula as Formulaic
+
+from lgm.errors import FormulaError, LgmError
+from lgm.formula.python import Expression
+from lgm.formula.tokens import Span, marked, without_backticks
+
+
+@dataclass(frozen=True, slots=True)
+class Effects:
+    """The fixed part of a right-hand side, or what stands left of a bar.
+
+    Attributes
+    ----------
+    text : with spaces put in order; ``"1"`` if nothing is written.
+    span : from the first to the last token.
+    formula : formulaic's terms.
+    factors : by formulaic's name, what each of their factors but the numbers says.
+    wildcard : where a ``.`` stands for "all other columns", which formulaic fills in when it has data.
+    """
+
+    text: str
+    span: Span
+    formula: Formulaic = field(compare=False, repr=False)
+    factors: Mapping[str, Expression] = field(compare=False, repr=False)
+    wildcard: Span | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A group effect such as ``(Days | Subject)``; a nested grouping ``a/b`` gives one bar for each level.
+
+    Attributes
+    ----------
+    effects : what stands left of the bar.
+    group : the grouping factors, as they were typed; ``a:b`` has the two expressions ``a`` and ``b``.
+    correlated : False for a double bar.
+    span : the whole parenthesis, shared by the bars that ``a/b`` expands to.
+    text : the bar after the expansion, with spaces put in order.
+    """
+
+    effects: Effects
+    group: tuple[Expression, ...]
+    correlated: bool
+    span: Span
+    text: str
+
+    @property
+    def group_name(self) -> str:
+        """The grouping as it appears in names of variables, such as ``a:b``; a column's name has no backticks."""
+        return joined(self.group)
+
+    @property
+    def expressions(self) -> tuple[Expression, ...]:
+        """All of its expressions."""
+        return (*self.effects.factors.values(), *self.group)
+
+
+@dataclass(frozen=True, slots=True)
+class Keyword:
+    """A keyword argument; the span covers both its name and its value."""
+
+    name: str
+    value: Expression
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A term call such as ``s(x, k=10)``; its text is normalised Python."""
+
+    name: str
+    args: tuple[Expression, ...]
+    keywords: tuple[Keyword, ...]
+    span: Span
+    text: str
+
+    @property
+    def expressions(self) -> tuple[Expression, ...]:
+        """All of its arguments."""
+        return (*self.args, *(keyword.value for keyword in self.keywords))
+
+
+@dataclass(frozen=True, slots=True)
+class RightHandSide:
+    """What one linear predictor is made of.
+
+    Attributes
+    ----------
+    fixed : what remains when bars, calls and offsets are lifted out; its span is the whole side if nothing does.
+    bars, calls : the lifted terms in the order of the source.
+    offsets : the argument of each ``offset()``.
+    """
+
+    fixed: Effects
+    bars: tuple[Bar, ...]
+    calls: tuple[Call, ...]
+    offsets: tuple[Expression, ...]
+
+    @property
+    def effects(self) -> tuple[Effects, ...]:
+        """The fixed part, and the left sides of the bars."""
+        return (self.fixed, *(bar.effects for bar in self.bars))
+
+    @property
+    def pieces(self) -> Iterator[Expression]:
+        """Expressions that do not pass through formulaic: groupings, arguments of term calls, offsets."""
+        for bar in self.bars:
+            yield from bar.group
+        for call in self.calls:
+            yield from call.expressions
+        yield from self.offsets
+
+    @property
+    def expressions(self) -> Iterator[Expression]:
+        """All of its expressions."""
+        for effects in self.effects:
+            yield from effects.factors.values()
+        yield from self.pieces
+
+
+@dataclass(frozen=True, slots=True)
+class Formula:
+    """What a formula says, before it meets data; made by `parse`.
+
+    Attributes
+    ----------
+    source : the formula as typed.
+    response : the left-hand side, as typed.
+    sides : the right-hand side of each linear predictor; ``"mu"``, that of the mean, is always there.
+    """
+
+    source: str
+    response: Expression
+    sides: Mapping[str, RightHandSide] = field(hash=False)
+
+    @property
+    def mu(self) -> RightHandSide:
+        """The right-hand side of the mean."""
+        return self.sides["mu"]
+
+    def error(
+        self, message: str, span: Span | None = None, accepted: str = "", kind: type[LgmError] = FormulaError
+    ) -> LgmError:
+        """Error to raise: the message, the formula with the span marked (None marks nothing), what is accepted."""
+        return kind(marked(self.source, message, span, accepted))
+
+
+def joined(group: Sequence[Expression]) -> str:
+    """Grouping factors in the name of a group."""
+    return ":".join(without_backticks(factor.text) for factor in group)

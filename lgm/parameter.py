@@ -1,0 +1,138 @@
+"""One hyperparameter: what it is called, where it lives, and what is believed of it before the data speak."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from lgm.pc_priors import Distance
+from lgm.priors import Flat, Lkj, ThetaPrior, lkj, pc_sd, uniform
+
+
+@dataclass(frozen=True)
+class Domain:
+    """Values that a hyperparameter may have, and the words for it.
+
+    Parameters
+    ----------
+    low, high : float
+        Ends of an open interval.
+    words : str
+        In messages: "must be ...".
+    example : str
+        A prior on this domain, as a user writes it.
+    held_at_low : bool
+        Whether it may be held at the lower end: an sd of zero takes its effects out of the model.
+    correlations : bool
+        Whether the values are those of a correlation matrix, which takes an LKJ prior.
+    """
+
+    low: float
+    high: float
+    words: str
+    example: str
+    held_at_low: bool = False
+    correlations: bool = False
+
+    def holds(self, value: float) -> bool:
+        """Whether a hyperparameter may be held at this value."""
+        return self.low < value < self.high or (self.held_at_low and value == self.low)
+
+    def within(self, low: float, high: float) -> bool:
+        """Whether all values between two ends belong to it."""
+        return self.low <= low and high <= self.high
+
+    @property
+    def flat(self) -> ThetaPrior:
+        """Flat on the natural scale: improper on a half line, hence proper on a bounded interval."""
+        if self.correlations:
+            return lkj(1.0)
+        return uniform(self.low, self.high) if math.isfinite(self.high - self.low) else Flat()
+
+
+STANDARD_DEVIATION = Domain(0.0, math.inf, "positive", "half_normal(1)", held_at_low=True)
+POSITIVE = Domain(0.0, math.inf, "positive", "half_normal(1)")
+CORRELATION = Domain(-1.0, 1.0, "in (-1, 1)", "lkj(2)", correlations=True)
+AUTOCORRELATION = Domain(-1.0, 1.0, "in (-1, 1)", "uniform(-1, 1)")
+PROPORTION = Domain(0.0, 1.0, "in (0, 1)", "beta(1, 1)")
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One hyperparameter, or all correlations of one group.
+
+    Parameters
+    ----------
+    names : tuple of str
+        The variables, for example ``("sd(Days|Subject)",)``; several for the correlations of three or more effects.
+    kind : str
+        By which its block or family finds the value, and the class by which a prior can address it: ``"sd"``,
+        ``"corr"``, ``"rho"``, ``"phi"``, ``"sigma"``, or one of a term's own.
+    domain : Domain
+    default : ThetaPrior
+        Its prior unless the user gives one.
+    start : float
+        A first guess, natural scale, where the search for the mode begins.
+    places : tuple of (str, str)
+        Where each variable stands in the table of variances: the group or term, and the name within.
+    key : str
+        A further key for its prior, ``"corr(g)"`` for correlations.
+    q : int
+        Number of effects that are correlated.
+    distance : Distance, optional
+        From the model in which it is zero, for penalised-complexity priors.
+    """
+
+    names: tuple[str, ...]
+    kind: str
+    domain: Domain
+    default: ThetaPrior
+    start: float
+    places: tuple[tuple[str, str], ...]
+    key: str = ""
+    q: int = 2
+    distance: Distance | None = None
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Keys that address it in ``priors=``, the most specific first; several variables have one in common."""
+        own = self.names if len(self.names) == 1 else ()
+        return tuple(key for key in (*own, self.key, self.kind) if key)
+
+    @property
+    def title(self) -> str:
+        """What the table of priors calls it."""
+        return self.key or self.names[0]
+
+
+def standard_deviation(owner: str, scale: float, effect: str = "") -> Parameter:
+    """The sd of effects, ``sd(owner)`` or ``sd(effect|owner)``, with the default prior ``P(sd > scale) = 0.05``.
+
+    Examples
+    --------
+    >>> standard_deviation("Subject", 60.0, "Days").names
+    ('sd(Days|Subject)',)
+    """
+    name, inside = (f"sd({effect}|{owner})", f"sd({effect})") if effect else (f"sd({owner})", "sd")
+    return Parameter((name,), "sd", STANDARD_DEVIATION, pc_sd(scale, 0.05), scale / 3.0, ((owner, inside),))
+
+
+def correlations(group: str, pairs: Sequence[tuple[str, str]], q: int, concentration: float) -> Parameter:
+    """The correlations of q effects of a group, row by row below the diagonal, with an LKJ prior."""
+    inside = [f"{a},{b}" for a, b in pairs]
+    return Parameter(
+        names=tuple(f"corr({pair}|{group})" for pair in inside),
+        kind="corr",
+        domain=CORRELATION,
+        default=Lkj(concentration),
+        start=0.0,
+        places=tuple((group, f"corr({pair})") for pair in inside),
+        key=f"corr({group})",
+        q=q,
+    )
+
+
+def one(kind: str, owner: str, domain: Domain, default: ThetaPrior, start: float) -> Parameter:
+    """A hyperparameter ``kind(owner)`` of a term, such as ``rho(ar1(t))``."""
+    return Parameter((f"{kind}({owner})",), kind, domain, default, start, ((owner, kind),))

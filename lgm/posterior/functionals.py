@@ -1,0 +1,37 @@
+"""What is asked of the effects given theta: their mean, draws, and variances of sums."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import jax
+
+from lgm.arrays import Numbers
+
+
+class Effects(NamedTuple):
+    """Effects given theta, on their natural scale: the exact conditional mean, and draws."""
+
+    mean: jax.Array  # (p + q,)
+    draws: jax.Array  # (p + q, m)
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Sums:
+    """Sums of s effects each, all pairs of which have a place in the pattern of H.
+
+    Parameters
+    ----------
+    index : int array (m, s)
+        Positions in u.
+    pairs : int array (m, s, s)
+        Position in H of each pair of these.
+    place : int array (m,)
+        Where each sum stands among all that are printed.
+    """
+
+    index: Numbers
+    pairs: Numbers
+    place: Numbers

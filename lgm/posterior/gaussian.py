@@ -1,0 +1,154 @@
+r"""The data side for a Gaussian response: sufficient statistics, with which an evaluation does not touch n.
+
+With ``r = y - offset - X beta_ref`` for a fixed reference (least squares), prior mean m of beta, ``d = m - beta_ref``,
+scales D and prior precision ``blockdiag(Q_beta, R_1, ..., R_B)`` of whitened effects v,
+
+    H' = blockdiag(Q_beta, R_1, ..., R_B) + D A'WA D,     W = diag(weights) / sigma^2
+
+    log p(y|theta) = - 1/2 [ n log 2pi - sum log w + 2 n log sigma + r'Wr + d'Q_beta d - b'v* ]
+                     + 1/2 [ log|Q_beta| + sum log|R_j|* - log|H'|_C ] + (p_flat / 2) log 2pi
+
+where ``v* = H'^-1 b`` under the constraints ``C v = 0``, ``b = D A'Wr + Q_beta d``, determinants are over proper
+directions, and ``p_flat`` counts flat fixed effects: with all of them flat this is the REML likelihood.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import scipy.sparse as sp
+
+from lgm import linalg
+from lgm.arrays import FloatArray, Numbers
+from lgm.linalg import constrained
+from lgm.pattern import Pattern
+from lgm.posterior.functionals import Effects, Sums
+from lgm.posterior.latent_prior import LatentPrior, Places, by_kind
+
+LOG_2PI = 1.8378770664093453
+
+
+class System(NamedTuple):
+    """The linear system of one theta, in whitened coordinates."""
+
+    values: jax.Array  # H' in pattern order
+    rhs: jax.Array  # (p + q, 1 + 2k): b and K
+    scale: jax.Array  # (p + q,)
+    prior_logdet: jax.Array
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class GaussianData:
+    """Sufficient statistics of some rows, given the columns A and a reference of the fixed effects.
+
+    Parameters
+    ----------
+    gram : float array (nnz,)
+        ``A' diag(w) A`` in pattern order of H.
+    projection : float array (p + q,)
+        ``A' diag(w) r``.
+    square : float array ()
+        ``r' diag(w) r``.
+    n : float array ()
+        Number of rows.
+    sum_log_w : float array ()
+    places : Places
+        Of sigma in theta.
+
+    Notes
+    -----
+    Statistics of two sets of rows with the same columns, pattern and reference add up: ``one + other``.
+    """
+
+    gram: Numbers
+    projection: Numbers
+    square: Numbers
+    n: Numbers
+    sum_log_w: Numbers
+    places: Places = field(metadata={"static": True})
+
+    @classmethod
+    def of(cls, a: sp.csc_array, w: FloatArray, r: FloatArray, pattern: Pattern, places: Places) -> GaussianData:
+        """Of rows with columns ``a`` (n, p + q), weights and residuals from the reference (n,)."""
+        return cls(
+            gram=pattern.values(a.T @ sp.diags_array(w) @ a),
+            projection=a.T @ (w * r),
+            square=np.asarray(r @ (w * r), dtype=float),
+            n=np.asarray(r.size, dtype=float),
+            sum_log_w=np.asarray(np.sum(np.log(w)), dtype=float),
+            places=places,
+        )
+
+    def __add__(self, other: GaussianData) -> GaussianData:
+        return jax.tree.map(jnp.add, self, other)
+
+    def log_likelihood(self, prior: LatentPrior, analysis: linalg.Analysis, theta: jax.Array) -> jax.Array:
+        """``log p(y | theta)``, every constant kept; NaN where H is not positive definite."""
+        system = self._system(prior, analysis, theta)
+        logdet, gram, _ = linalg.logdet_quad(analysis, system.values, system.rhs)
+        return self._marginal(prior, theta, system, constrained.condition(logdet, gram, prior.kappa, prior.logdet_cct))
+
+    def conditional(
+        self, prior: LatentPrior, analysis: linalg.Analysis, theta: jax.Array, z: jax.Array
+    ) -> tuple[jax.Array, Effects]:
+        """``log p(y | theta)`` and the effects given theta, one draw per column of standard normals z."""
+        system = self._system(prior, analysis, theta)
+        n = prior.dim
+        logdet, solved, w = linalg.solve_and_sample(analysis, system.values, system.rhs, z[:n])
+        c = constrained.condition(logdet, system.rhs.T @ solved, prior.kappa, prior.logdet_cct)
+        mean = solved[:, 0] - solved[:, 1:] @ c.weights
+        noise = constrained.draw(w, solved[:, 1:], prior.krige, prior.kappa, z[n:])
+        found = Effects(system.scale * mean, system.scale[:, None] * (mean[:, None] + noise))
+        return self._marginal(prior, theta, system, c), found
+
+    def variances(
+        self,
+        prior: LatentPrior,
+        analysis: linalg.Analysis,
+        theta: jax.Array,
+        functionals: jax.Array,
+        sums: Sequence[Sums],
+    ) -> tuple[jax.Array, jax.Array]:
+        """Exact conditional variances of sums of few effects, and of linear functionals (p + q, m) of u."""
+        system = self._system(prior, analysis, theta)
+        scale, k = system.scale, prior.krige.shape[1]
+        whitened = scale[:, None] * functionals
+        rhs = jnp.concatenate([prior.krige, whitened], axis=1)
+        solved = linalg.solve(analysis, system.values, rhs)
+        inverse = linalg.selected_inverse(analysis, system.values)
+        solved_k = solved[:, :k]
+        gram = prior.krige.T @ solved_k
+
+        def corrected(variance: jax.Array, cross: jax.Array) -> jax.Array:
+            return variance - constrained.variance_correction(cross, gram, prior.kappa)
+
+        printed = jnp.zeros(sum(some.place.shape[0] for some in sums))
+        for some in sums:
+            scales = scale[some.index]
+            own = jnp.einsum("ma,mab,mb->m", scales, inverse[some.pairs], scales)
+            cross = jnp.einsum("ma,mak->mk", scales, solved_k[some.index])
+            printed = printed.at[some.place].set(corrected(own, cross))
+        return printed, corrected(jnp.sum(whitened * solved[:, k:], axis=0), whitened.T @ solved_k)
+
+    def _system(self, prior: LatentPrior, analysis: linalg.Analysis, theta: jax.Array) -> System:
+        whitened = prior.whiten(theta)
+        scale, precision = whitened.scale, jnp.square(1.0 / self._sigma(theta))
+        rows, cols = analysis.pattern.rows, analysis.pattern.cols
+        values = whitened.values + precision * self.gram * scale[rows] * scale[cols]
+        b = precision * scale * self.projection + prior.pull
+        return System(values, jnp.concatenate([b[:, None], prior.krige], axis=1), scale, whitened.logdet)
+
+    def _marginal(self, prior: LatentPrior, theta: jax.Array, system: System, c: constrained.Constrained) -> jax.Array:
+        sigma = self._sigma(theta)
+        misfit = self.square / jnp.square(sigma) - c.quad + prior.constant
+        normal = self.sum_log_w - (self.n - prior.flat) * LOG_2PI - 2.0 * self.n * jnp.log(sigma)
+        return 0.5 * (normal - misfit + system.prior_logdet - c.logdet)
+
+    def _sigma(self, theta: jax.Array) -> jax.Array:
+        return by_kind(theta, self.places)["sigma"][0]

@@ -1,0 +1,139 @@
+"""A seasonal pattern that may change slowly: ``seasonal(t, period)``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sp
+
+from lgm.arrays import FloatArray
+from lgm.data.scope import Scope
+from lgm.errors import DataError
+from lgm.formula.python import Expression
+from lgm.formula.sides import Call
+from lgm.parameter import standard_deviation
+from lgm.precision.seasonal import contrasts, seasonal
+from lgm.terms.block import Block
+from lgm.terms.term import Draw, Encoded, Novel, Signature, Term, Variable, arguments, one_hot
+from lgm.terms.timeline import Timeline, conditional_draw
+from lgm.terms.view import Curve, View
+from lgm.words import counted
+
+SIGNATURE = Signature(("t",), others=("period",))
+
+
+@dataclass(frozen=True)
+class SeasonalTerm(Term):
+    """Effects at successive whole times whose sums over one period are independent with one standard deviation.
+
+    The pattern that repeats for ever, which these sums do not see, is in the fixed effects ``seasonal(t)[0]``, ...:
+    what each phase of the period (``t`` modulo the period) adds, where all phases add up to zero. The effects are what
+    departs from it, and ``sd`` is that of a typical one (geometric mean over the times).
+    """
+
+    label: str
+    piece: Expression
+    period: int
+    timeline: Timeline
+    z: sp.csc_array
+    block: Block
+    pattern: dict[str, FloatArray]
+
+    @property
+    def null(self) -> Mapping[str, FloatArray]:
+        """The pattern that repeats."""
+        return self.pattern
+
+    @property
+    def variables(self) -> tuple[Variable, ...]:
+        """The effects by time."""
+        return (Variable(self.label, np.arange(self.timeline.n), self.piece.text, self.timeline.times),)
+
+    @property
+    def view(self) -> View:
+        """A curve through all times, the repeating pattern included."""
+        return Curve(self.piece, self.timeline.times)
+
+    @property
+    def size(self) -> str:
+        """Period and number of times."""
+        return f"period {self.period}, {self.timeline.n} times"
+
+    def encode(self, scope: Scope) -> Encoded:
+        """Columns at other rows; other times continue the pattern, given the fitted effects."""
+        values = _whole(scope, self.piece, self.label)
+        null = _pattern(self.label, values, self.period)
+        codes, new, new_codes = self.timeline.locate(values)
+        z = one_hot(codes, self.timeline.n)
+        if new.size == 0:
+            return Encoded(z, null)
+        # What lies between the data and a new time has effects too, without rows.
+        first, last = min(new[0], self.timeline.times[0]), max(new[-1], self.timeline.times[-1])
+        added = np.setdiff1d(np.arange(first, last + 1), self.timeline.times)
+        columns = one_hot(np.where(new_codes >= 0, np.searchsorted(added, values), -1), added.size)
+        what = f"{counted(new.size, 'value')} of {self.piece.text} that the data do not have"
+        return Encoded(z, null, Novel(what, columns, self._continuation(added), population=False))
+
+    def _continuation(self, added: FloatArray) -> Draw:
+        times, old_places, new_places = self.timeline.merged(added)
+        structure = seasonal(times.size, self.period)
+        factors = self.block.factors
+        assert factors is not None
+
+        def draw(theta: Mapping[str, FloatArray], b: FloatArray, normals: FloatArray) -> FloatArray:
+            scale = theta["sd"][:, 0] / np.sqrt(factors[0])
+            return conditional_draw(
+                structure.pattern, structure.entries[None], old_places, new_places, b, scale, normals
+            )
+
+        return draw
+
+
+def _whole(scope: Scope, piece: Expression, label: str) -> FloatArray:
+    values = scope.numbers(piece, f"the time of {label}")
+    odd = np.flatnonzero(values != np.round(values))
+    if odd.size:
+        raise DataError(
+            f"{label} needs whole times (1, 2, 3, ...; gaps are fine), `{piece.text}` has {values[odd[0]]:g} in row "
+            f"{scope.frame.index[odd[0]]}. Number the times in units of one step."
+        )
+    return values
+
+
+def _pattern(label: str, times: FloatArray, period: int) -> dict[str, FloatArray]:
+    columns = contrasts(times.astype(np.int64), period)
+    return {f"{label}[{phase}]": columns[:, phase] for phase in range(period - 1)}
+
+
+def build(call: Call, scope: Scope, label: str, yardstick: float) -> SeasonalTerm:
+    """Read ``seasonal(t, period)`` against the data.
+
+    Raises
+    ------
+    DataError
+        If a time is not whole, or the data do not cover one period.
+    FormulaError
+        If the period is not a whole number of at least 2.
+    """
+    given = arguments(call, scope, SIGNATURE)
+    piece, values = given["t"], _whole(scope, given["t"], label)
+    period = scope.value(given["period"])
+    if isinstance(period, bool) or not isinstance(period, (int, np.integer)) or period < 2:
+        raise scope.formula.error(
+            f"period={given['period'].text} is not a period.",
+            given["period"].span,
+            "the number of times in one period, a whole number of at least 2, such as 12 for months.",
+        )
+    timeline = Timeline(np.arange(values.min(), values.max() + 1.0))
+    if timeline.n <= period:
+        raise DataError(
+            f"{label} needs more than one period of {period} times; `{piece.text}` runs over {timeline.n}, from "
+            f"{values.min():g} to {values.max():g}."
+        )
+    structure = seasonal(timeline.n, int(period))
+    template, factors = structure.scaled(label)
+    block = Block(template, (standard_deviation(label, yardstick),), structure.constraint, factors)
+    z = one_hot(timeline.locate(values)[0], timeline.n)
+    return SeasonalTerm(label, piece, int(period), timeline, z, block, _pattern(label, values, int(period)))

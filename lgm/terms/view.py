@@ -1,0 +1,40 @@
+"""How a term is drawn: it says what its effects are, and the plots know how such things are shown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lgm.arrays import FloatArray
+from lgm.data.graph import Graph
+from lgm.formula.python import Expression
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A function of one variable.
+
+    Parameters
+    ----------
+    variable : Expression
+        In the formula.
+    points : float array, optional
+        Where it is drawn: the values that a walk lives on; by default an even grid over the range of the data.
+    """
+
+    variable: Expression
+    points: FloatArray | None = None
+
+
+@dataclass(frozen=True)
+class Levels:
+    """One effect for each level of a group."""
+
+
+@dataclass(frozen=True)
+class Map:
+    """One effect for each region of a graph."""
+
+    graph: Graph
+
+
+View = Curve | Levels | Map

@@ -1,0 +1,101 @@
+"""Python in formulas: one parse, names in backticks, and the way back to what was typed."""
+
+from __future__ import annotations
+
+import ast
+import copy
+import pickle
+
+import pytest
+
+from lgm.formula.python import Expression
+from lgm.formula.tokens import Problem, Span, tokenize
+
+
+def _read(text: str) -> Expression:
+    (token,) = tokenize(text)
+    return Expression.of(token)
+
+
+@pytest.mark.parametrize(
+    ("typed", "text"),
+    [
+        ("x", "x"),
+        ("`x`", "x"),
+        ("`body mass`", "`body mass`"),
+        ("x.y", "`x.y`"),
+        ("`class`", "`class`"),
+        ("log( x )", "log(x)"),
+        ("{ x+1 }", "x + 1"),
+        ('C(f, levels=["a", "b"])', "C(f, levels=['a', 'b'])"),
+        ("log(`x` + `a b`)", "log(x + `a b`)"),
+        ("f(`a b`, `a b`, `c d`)", "f(`a b`, `a b`, `c d`)"),
+        ("C(f, levels=['a `b` c', \"`d`\"])", "C(f, levels=['a `b` c', '`d`'])"),
+        ("{'it\\'s `a`' + `b c`}", '"it\'s `a`" + `b c`'),
+        ("f(`it's`, `that's`)", "f(`it's`, `that's`)"),
+    ],
+)
+def test_text_is_normalised(typed: str, text: str) -> None:
+    assert _read(typed).text == text
+
+
+def test_names_in_backticks_stand_in_the_tree_as_names() -> None:
+    read = _read("f(`a b`, x, '`c`')")
+    names = [read.quoted.get(node.id, node.id) for node in read.nodes() if isinstance(node, ast.Name)]
+    assert names == ["f", "a b", "x"]
+    assert [node.value for node in read.nodes() if isinstance(node, ast.Constant)] == ["`c`"]
+
+
+@pytest.mark.parametrize("typed", ["{~_`a b`}", "{`a b`c}", "{`a``b`}", "f(x.`a b`)", "f(`a b`=3)"])
+def test_a_name_in_backticks_is_a_name_by_itself(typed: str) -> None:
+    with pytest.raises(Problem) as caught:
+        _read(typed)
+    assert caught.value.message == "This is not valid Python: invalid syntax."
+    assert caught.value.span == Span(0, len(typed))
+
+
+def test_spans_of_what_is_inside() -> None:
+    source = "f(é, `a bc`,\r\n  x.y + `a bc`, k=(3 +\n 4))"
+    (token,) = tokenize(source)
+    read = Expression.of(token)
+    assert isinstance(read.tree, ast.Call)
+    parts = [read.part(node) for node in (*read.tree.args, read.tree.keywords[0].value)]
+    assert [part.text for part in parts] == ["é", "`a bc`", "x.y + `a bc`", "3 + 4"]
+    assert [source[part.span.start : part.span.stop] for part in parts] == [
+        "é", "`a bc`", "x.y + `a bc`", "3 +\n 4",
+    ]  # fmt: skip
+    assert read.span_of(read.tree.keywords[0]) == Span(source.index("k="), len(source) - 1)
+    assert parts[2].find("a bc") == Span(source.rindex("`a bc`"), source.rindex("`a bc`") + 6)
+    assert read.find("a bc") == Span(source.index("`a bc`"), source.index("`a bc`") + 6)
+    assert read.find("x.y") == Span(source.index("x.y"), source.index("x.y") + 3)
+    assert read.find("y") is None
+
+
+def test_braces_inside_a_call_hold_an_expression_together() -> None:
+    read = _read("s({x / 2}, {1, 2})")
+    assert isinstance(read.tree, ast.Call)
+    one, two = [read.part(node) for node in read.tree.args]
+    assert (one.text, ast.unparse(one.tree)) == ("{x / 2}", "x / 2")
+    assert (two.text, ast.unparse(two.tree)) == ("{1, 2}", "{1, 2}")
+
+
+def test_calls() -> None:
+    read = _read("log(s(`a b`) + rw1(s(x)))")
+    assert [read.text_of(call) for call in read.calls({"s", "rw1"})] == ["s(`a b`)", "rw1(s(x))", "s(x)"]
+
+
+def test_a_column_is_not_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ast, "parse", None)
+    for name in ("x", "body mass", "x.y", "(1|g)", "class"):
+        column = Expression.column(name, Span(3, 4))
+        assert column.is_name and list(column.quoted.values()) == [name]
+        assert column.find(name) == column.span == Span(3, 4)
+        assert column.find("nothing") is None
+
+
+def test_expressions_are_values() -> None:
+    one = _read("log(`a b`)")
+    assert one == _read("log(`a b`)") != _read("log(`a c`)") and hash(one) == hash(_read("log(`a b`)"))
+    for again in (copy.deepcopy(one), pickle.loads(pickle.dumps(one))):
+        assert again == one and ast.dump(again.tree) == ast.dump(one.tree)
+        assert again.quoted == one.quoted
