@@ -18,7 +18,8 @@ from lgm.design import design
 from lgm.design.design import Design
 from lgm.errors import LgmError, PriorError
 from lgm.formula.parse import parse
-from lgm.inference.engine import METHODS, Settings, prepare, run
+from lgm.inference.compile import begin
+from lgm.inference.engine import ENGINES, Settings, engine
 from lgm.inference.interrupt import watched
 from lgm.posterior import density
 from lgm.posterior.assemble import Analysed, analyse
@@ -26,7 +27,7 @@ from lgm.posterior.checks import check_identifiability, report_cautions, report_
 from lgm.posterior.priors import Priors, resolve, sample_prior, starts
 from lgm.priors import Flat
 from lgm.results import effects
-from lgm.results.fit import Fit, Inputs
+from lgm.results.fit import Fit
 from lgm.terms import TERMS
 
 
@@ -170,6 +171,18 @@ def _build(
 
 
 @dataclass(frozen=True)
+class Inputs:
+    """What a model was built from: enough to build it again."""
+
+    formula: str
+    family: str
+    priors: dict[str, Any]
+    weights: Any
+    env: Mapping[str, Any]
+    missing: str
+
+
+@dataclass(frozen=True)
 class Model:
     """A model before it is fitted; `lgm.model` builds it.
 
@@ -250,7 +263,7 @@ class Model:
         progress: bool = True,
     ) -> Fit:
         """Draw from the posterior; the arguments are those of `lgm.fit`."""
-        _require(method in METHODS, f"method={method!r}; accepted: {', '.join(repr(m) for m in METHODS)}.")
+        _require(method in ENGINES, f"method={method!r}; accepted: {', '.join(repr(m) for m in ENGINES)}.")
         _require(fallback in (None, "nuts"), f'fallback={fallback!r}; accepted: None or "nuts".')
         for name, value, least in (("chains", chains, 1), ("draws", draws, 4), ("warmup", warmup, 1)):
             fine = (name == "warmup" and value is None) or _is_whole(value, least)
@@ -268,12 +281,11 @@ class Model:
                 'Accepted: a proper prior, or method="mode".'
             )
         post = self.analysed.posterior
-        settings = Settings(method, chains, draws, warmup, seed, progress, fallback)
+        chosen = engine(post, Settings(method, chains, draws, warmup, seed, progress, fallback))
         with watched():
-            expected = prepare(post, settings)
-            effects.prepare(post, thetas=expected.thetas, draws=expected.draws)
-            found, kept, used = run(post, starts(self.design, self.prior.theta), settings)
-        return Fit(self.design, self.prior, self.analysed, self.inputs, found, kept, interval, seed, used)
+            begin(post, [*chosen.programs(post), *effects.programs(post, chosen.expected)])
+            run = chosen.run(post, starts(self.design, self.prior.theta))
+        return Fit(self, run, interval, seed)
 
     def _evaluated(self, function: Callable[..., jax.Array], theta: Mapping[str, Any]) -> Any:
         names = self.design.theta_names

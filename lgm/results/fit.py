@@ -13,30 +13,21 @@ import xarray as xr
 
 from lgm.arrays import FloatArray
 from lgm.design.design import Design
-from lgm.inference.draws import Draws
+from lgm.inference.draws import Run
+from lgm.inference.engine import AnyDraws
 from lgm.inference.mode import Mode
 from lgm.posterior.assemble import Analysed
 from lgm.posterior.priors import Priors
-from lgm.results import predict, tables, text, verdict
+from lgm.results import predict, tables, text
 from lgm.results.arviz import diagnostics, quiet_arviz
 from lgm.results.effects import EffectDraws, draw_effects
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from lgm.model import Inputs, Model
+
 LEAD = ("chain", "draw")
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """What a model was built from: enough to build it again."""
-
-    formula: str
-    family: str
-    priors: dict[str, Any]
-    weights: Any
-    env: Mapping[str, Any]
-    missing: str
 
 
 @dataclass(frozen=True)
@@ -56,16 +47,46 @@ class Fit:
     [('Batch', 'sd(Intercept)'), ('Residual', 'sigma')]
     """
 
-    design: Design
-    prior: Priors
-    analysed: Analysed
-    inputs: Inputs
-    mode: Mode
-    draws: Draws
+    model: Model
+    run: Run[AnyDraws]
     interval: float
     seed: int
-    method: str
     stored_effects: EffectDraws | None = None  # of a fit that was read from a file
+
+    @property
+    def design(self) -> Design:
+        """Response, columns and terms of the model."""
+        return self.model.design
+
+    @property
+    def prior(self) -> Priors:
+        """Priors of all parameters of the model."""
+        return self.model.prior
+
+    @property
+    def analysed(self) -> Analysed:
+        """The model's posterior with u integrated out, and its structure."""
+        return self.model.analysed
+
+    @property
+    def inputs(self) -> Inputs:
+        """What the model was built from."""
+        return self.model.inputs
+
+    @property
+    def mode(self) -> Mode:
+        """Mode of the working density of theta."""
+        return self.run.mode
+
+    @property
+    def draws(self) -> AnyDraws:
+        """Draws of theta."""
+        return self.run.draws
+
+    @property
+    def method(self) -> str:
+        """The engine that made the draws."""
+        return self.run.method
 
     @cached_property
     def effects(self) -> EffectDraws:
@@ -166,20 +187,7 @@ class Fit:
         table = pd.DataFrame(rows, index=pd.Index(list(draws), name="variable"), columns=self._columns)
         p = self.design.p
         table.iloc[:p, 0], table.iloc[:p, 1] = self.effects.mean[:p], self.effects.sd[:p]
-        points = self.draws.points
-        if points is not None:
-            # weighted points give moments directly; what was resampled from them says nothing of their number
-            weights = np.exp(points.log_weights)
-            mean = weights @ points.theta
-            table.iloc[p:, 0], table.iloc[p:, 1] = mean, np.sqrt(weights @ (points.theta - mean) ** 2)
-            if self.method == "mode":
-                table.iloc[p:, 1], table.iloc[p:, 2:] = self.draws.standard_errors, np.nan
-            table = table.assign(ess_bulk=points.ess, ess_tail=np.nan, r_hat=np.nan)
-            return table.rename_axis(columns=self.method)
-        held = [name for name, x in draws.items() if np.ptp(x) == 0]
-        table.loc[held, "sd"] = 0.0
-        table = table.join(diagnostics({name: x for name, x in draws.items() if name not in held}))
-        return table.rename_axis(columns=self.method)
+        return self.draws.summarised(table, draws, diagnostics).rename_axis(columns=self.method)
 
     @property
     def interval_names(self) -> tuple[str, str]:
@@ -296,7 +304,7 @@ class Fit:
     @property
     def verdict(self) -> str:
         """Whether the draws can be trusted, in one line, and what to do if not."""
-        return verdict.verdict(self._summary, self.draws, self.method)
+        return self.draws.verdict(self._summary)
 
     def __repr__(self) -> str:
         return text.text(self)

@@ -12,7 +12,9 @@ import pytest
 from dense_model import EPS, condition, correlation, icar_structure, rounding, rw_structure, scaled_covariance
 
 import lgm
-from lgm.inference.draws import Draws, Points
+from lgm.inference.chains import Chains
+from lgm.inference.draws import Points
+from lgm.inference.weighted import Weighted
 from lgm.posterior import density
 from lgm.priors import flat, normal
 from lgm.results import effects
@@ -76,8 +78,8 @@ def exact(kind, theta):
     return start + mean, covariance, bound
 
 
-def drawn(thetas, **points):
-    return Draws(thetas[None], {}, np.zeros(0), 0, False, **points)
+def drawn(thetas):
+    return Chains(thetas[None], {}, False, np.zeros(1), 0)
 
 
 _effects = jax.jit(density.effects)
@@ -217,17 +219,9 @@ def test_weighted_points():
     z = np.random.default_rng(1).standard_normal((3, analysed.posterior.n_normals, 2))
     with jax.enable_x64(True):
         found = [_effects(analysed.posterior, jnp.asarray(t), jnp.asarray(e)) for t, e in zip(THETAS, z, strict=True)]
-    points = Points(
-        THETAS,
-        np.log(weights),
-        0.1,
-        2.0,
-        0.0,
-        0.0,
-        np.array([f.mean for f in found]),
-        np.array([f.draws.T for f in found]),
-    )
-    got = effects.draw_effects(analysed, drawn(THETAS[index], points=points, index=index), seed=2)
+    kept = np.array([f.mean for f in found]), np.array([f.draws.T for f in found])
+    points = Points(THETAS, np.log(weights), *kept, k=0.1, ess=2.0, log_evidence=0.0, log_evidence_se=0.0)
+    got = effects.draw_effects(analysed, Weighted(THETAS[index][None], {}, False, points, index), seed=2)
     means, _, bounds = zip(*(exact("proper", theta) for theta in THETAS), strict=True)
     np.testing.assert_allclose(got.mean, weights @ np.array(means), rtol=0, atol=max(bounds))
     for row, (point, column) in enumerate([(0, 0), (2, 0), (0, 1)]):

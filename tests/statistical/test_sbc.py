@@ -22,6 +22,7 @@ from compilations import compilations
 from scipy.stats import binom, norm
 
 import lgm
+from lgm.inference.weighted import Weighted
 
 REPLICATIONS = {"nuts": 400, "importance": 500}
 GROUPS, ROWS = 5, 4
@@ -121,7 +122,7 @@ def ranks(request: pytest.FixtureRequest) -> Ranks:
         seconds.append(time.perf_counter() - start)
         if i > 0:
             compiled += names
-        if fit.draws.points is not None:
+        if isinstance(fit.draws, Weighted):
             k.append(fit.draws.points.k)
         right.append(rank(truth, drawn, data))
         wrong.append(rank(truth, drawn._replace(sigma=1.2 * drawn.sigma), data))
