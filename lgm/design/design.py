@@ -94,6 +94,12 @@ class Design:
         return self.predictor.terms
 
     @property
+    def scales(self) -> dict[str, FloatArray]:
+        """What multiplied the structure or penalty of each term that has one, by its label."""
+        factors = {term.label: term.block.factors for term in self.terms}
+        return {label: values for label, values in factors.items() if values is not None}
+
+    @property
     def parameters(self) -> list[Parameter]:
         """Hyperparameters in the order of theta: those of the terms, then those of the family."""
         own = [parameter for block in self.predictor.blocks for parameter in block.parameters]

@@ -116,8 +116,7 @@ class Fit:
 
         For ``rw1``, ``rw2`` and ``icar`` (one factor per component) the precision is ``factor * R / sd^2``.
         """
-        blocks = {term.label: term.block.factors for term in self.design.terms}
-        return {label: factors for label, factors in blocks.items() if factors is not None}
+        return self.design.scales
 
     @cached_property
     def posterior(self) -> xr.Dataset:

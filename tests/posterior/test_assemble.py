@@ -45,7 +45,7 @@ def test_scales_are_reported_by_term():
     data = frame()
     graph = lgm.graph(EDGES, range(6))
     model = lgm.model('y ~ (1|f) + icar(region, graph) + rw2(t) + s(x, bs="ps", k=7)', data, env={"graph": graph})
-    scales = {term.label: term.block.factors for term in model.design.terms if term.block.factors is not None}
+    scales = model.design.scales
     assert set(scales) == {"icar(region)", "rw2(t)", "s(x)"}
     np.testing.assert_allclose(scales["icar(region)"], scaled_covariance(icar_structure(6, EDGES))[1], rtol=1e-13)
     np.testing.assert_allclose(
