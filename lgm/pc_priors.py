@@ -91,6 +91,8 @@ class Distance:
         PriorError
             If no rate gives that: in the limit of zero, the probability is ``d(U) / d(last node)``.
         """
+        if U >= expit(self.nodes[-1]):
+            raise PriorError(f"pc_phi({U:g}, {alpha:g}): U must be less than {expit(self.nodes[-1]):.6f}.")
         at, end = self.at(U), float(self.values[-1])
         if alpha <= at / end:
             raise PriorError(
