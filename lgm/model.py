@@ -190,7 +190,7 @@ class Model:
     ----------
     design : Design
         Response, sparse columns, terms.
-    prior : Priors
+    chosen_priors : Priors
         Priors of all parameters.
     analysed : Analysed
         The posterior with u integrated out, and its structure.
@@ -199,14 +199,14 @@ class Model:
     """
 
     design: Design
-    prior: Priors
+    chosen_priors: Priors
     analysed: Analysed
     inputs: Inputs
 
     @property
     def priors(self) -> pd.DataFrame:
         """Prior of every variable, and whether it is the default or was given."""
-        return self.prior.table
+        return self.chosen_priors.table
 
     def log_density(self, theta: Mapping[str, Any]) -> Any:
         """``log p(y | theta) + log p(theta)``: natural scale, no Jacobian, u integrated out.
@@ -248,7 +248,7 @@ class Model:
             If a prior is flat.
         """
         _require(_is_whole(draws, 1), f"draws={draws!r}; accepted: a whole number of at least 1.")
-        return sample_prior(self.design, self.prior, self.analysed.posterior.hyper, int(draws), _seed(seed))
+        return sample_prior(self.design, self.chosen_priors, self.analysed.marginal.hyper, int(draws), _seed(seed))
 
     def fit(
         self,
@@ -272,19 +272,18 @@ class Model:
         fine = isinstance(interval, (float, np.floating)) and 0 < interval < 1
         _require(fine, f"interval={interval!r}; accepted: a probability between 0 and 1, such as 0.95.")
         seed = _seed(seed)
-        if method != "mode" and not self.prior.proper_theta:
-            flat = [
-                p.names[0] for p, prior in zip(self.design.parameters, self.prior.theta, strict=True) if prior == Flat()
-            ]
+        if method != "mode" and not self.chosen_priors.proper_theta:
+            pairs = zip(self.design.parameters, self.chosen_priors.theta, strict=True)
+            flat = [parameter.names[0] for parameter, prior in pairs if isinstance(prior, Flat)]
             raise PriorError(
                 f"the prior of {', '.join(flat)} is flat, so the posterior may be improper. "
                 'Accepted: a proper prior, or method="mode".'
             )
-        post = self.analysed.posterior
+        post = self.analysed.marginal
         chosen = engine(post, Settings(method, chains, draws, warmup, seed, progress, fallback))
         with watched():
             begin(post, [*chosen.programs(post), *effects.programs(post, chosen.expected)])
-            run = chosen.run(post, starts(self.design, self.prior.theta))
+            run = chosen.run(post, starts(self.design, self.chosen_priors.theta))
         return Fit(self, run, interval, seed)
 
     def _evaluated(self, function: Callable[..., jax.Array], theta: Mapping[str, Any]) -> Any:
@@ -298,9 +297,9 @@ class Model:
         if any(isinstance(value, jax.core.Tracer) for value in values):
             if jax.dtypes.canonicalize_dtype(np.float64) != np.float64:
                 raise LgmError("traced values of theta need JAX's x64 mode: work inside `with jax.enable_x64(True):`.")
-            return function(self.analysed.posterior, jnp.stack([jnp.asarray(value) for value in values]))
+            return function(self.analysed.marginal, jnp.stack([jnp.asarray(value) for value in values]))
         with jax.enable_x64(True):
-            return float(function(self.analysed.posterior, jnp.asarray([float(value) for value in values])))
+            return float(function(self.analysed.marginal, jnp.asarray([float(value) for value in values])))
 
     def __repr__(self) -> str:
         d = self.design

@@ -116,7 +116,7 @@ _variances = jax.jit(density.variances)
 
 def conditional_mean(model, theta):
     """``E[u | y, theta]`` on the printed scale."""
-    post = model.analysed.posterior
+    post = model.analysed.marginal
     with jax.enable_x64(True):
         zeros = jnp.zeros((post.dim + post.prior.kappa.size, 1))
         return model.analysed.natural(
@@ -151,7 +151,7 @@ def test_fixed_effects_and_their_standard_errors(name):
     theta = theta_of(fit, model)
     estimate, se = np.array([list(row.values()) for row in fit["fixed"].values()]).T
     p = model.design.p
-    post = model.analysed.posterior
+    post = model.analysed.marginal
     functionals = np.zeros((post.dim, p))
     functionals[:p] = model.analysed.basis.T
     with jax.enable_x64(True):
@@ -203,7 +203,7 @@ def test_marginal_likelihood(name, widest):
     logs = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
     with jax.enable_x64(True):
         on_grid = jax.jit(lambda post, grid: jax.lax.map(lambda x: density.log_density(post, x), grid, batch_size=97))
-        values = np.asarray(on_grid(model.analysed.posterior, jnp.exp(logs.reshape(-1, 2)))).reshape(241, 97)
+        values = np.asarray(on_grid(model.analysed.marginal, jnp.exp(logs.reshape(-1, 2)))).reshape(241, 97)
     values = values + logs.sum(axis=-1)
     spacing = np.log((axes[0][1] - axes[0][0]) * (axes[1][1] - axes[1][0]))
     fine = np.logaddexp.reduce(values, axis=None) + spacing

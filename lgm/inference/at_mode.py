@@ -16,19 +16,19 @@ from lgm.inference.held import Conditional, Exact
 from lgm.inference.keys import key
 from lgm.inference.mode import FoldedMode, find_folded_mode, find_mode
 from lgm.posterior import density
-from lgm.posterior.density import Posterior
+from lgm.posterior.density import Marginal
 from lgm.posterior.functionals import Effects
 
 
 @compiled(shapes=lambda post, draws: (post, floats(post.hyper.size), key(0)))
-def _effects(draws: int, post: Posterior, theta: jax.Array, key: jax.Array) -> Effects:
+def _effects(draws: int, post: Marginal, theta: jax.Array, key: jax.Array) -> Effects:
     return density.effects(post, theta, jax.random.normal(key, (post.n_normals, draws)))
 
 
 @compiled(
     shapes=lambda post, _: (post, floats(post.hyper.working_size), floats(*(post.hyper.working_size,) * 2)),
 )
-def _spread(_: None, post: Posterior, x: jax.Array, root: jax.Array) -> jax.Array:
+def _spread(_: None, post: Marginal, x: jax.Array, root: jax.Array) -> jax.Array:
     jacobian = jax.jacfwd(post.hyper.from_folded)(x)
     return jnp.sqrt(jnp.sum(jnp.square(jacobian @ root), axis=1))
 
@@ -43,11 +43,11 @@ class AtMode:
     moves = False
     expected = Expected(thetas=1, draws=0)
 
-    def programs(self, post: Posterior) -> list[Plan]:
+    def programs(self, post: Marginal) -> list[Plan]:
         """What `run` will call."""
         return [Plan(_effects, self.draws), Plan(_spread, None)]
 
-    def run(self, post: Posterior, start: FloatArray) -> Run[Conditional]:
+    def run(self, post: Marginal, start: FloatArray) -> Run[Conditional]:
         """See `lgm.inference.engine.Engine`."""
         found = find_mode(post, start)
         at = find_folded_mode(post, found, jacobian=False)
@@ -66,18 +66,18 @@ class AllFixed:
     moves = False
     expected = Expected(thetas=1, draws=0)
 
-    def programs(self, post: Posterior) -> list[Plan]:
+    def programs(self, post: Marginal) -> list[Plan]:
         """What `run` will call."""
         return [Plan(_effects, self.draws)]
 
-    def run(self, post: Posterior, start: FloatArray) -> Run[Exact]:
+    def run(self, post: Marginal, start: FloatArray) -> Run[Exact]:
         """See `lgm.inference.engine.Engine`."""
         found = find_mode(post, start)
         at = find_folded_mode(post, found, jacobian=False)
         return Run(found, Exact(**_held(post, at, draws=self.draws, seed=self.seed)), self.method)
 
 
-def _held(post: Posterior, at: FoldedMode, *, draws: int, seed: int) -> dict[str, Any]:
+def _held(post: Marginal, at: FoldedMode, *, draws: int, seed: int) -> dict[str, Any]:
     """What draws at one theta consist of."""
     with jax.enable_x64(True):
         found = _effects(draws, post, at.theta, key(seed))
@@ -87,7 +87,7 @@ def _held(post: Posterior, at: FoldedMode, *, draws: int, seed: int) -> dict[str
     return {"theta": theta, "stats": stats, "interrupted": False, "point": point}
 
 
-def standard_errors(post: Posterior, at: FoldedMode) -> FloatArray:
+def standard_errors(post: Marginal, at: FoldedMode) -> FloatArray:
     """Curvature-based standard errors of theta, natural scale, by the delta method; NaN at the end of a range.
 
     That is an sd of zero, or a correlation of one to all digits: a prior may have a pole there.

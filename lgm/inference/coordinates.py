@@ -19,7 +19,7 @@ import numpy as np
 
 from lgm.arrays import BoolArray, FloatArray
 from lgm.posterior import density
-from lgm.posterior.density import Posterior
+from lgm.posterior.density import Marginal
 
 if TYPE_CHECKING:
     from lgm.inference.mode import FoldedMode, Mode
@@ -103,7 +103,7 @@ class Target(Protocol):
 class Working:
     """Working coordinates."""
 
-    post: Posterior
+    post: Marginal
 
     def natural(self, x: jax.Array) -> jax.Array:
         """Theta, natural scale."""
@@ -119,7 +119,7 @@ class Working:
 class Folded:
     """Folded coordinates; without their Jacobian the density is that of theta itself, whose mode is REML's."""
 
-    post: Posterior
+    post: Marginal
     jacobian: bool = field(metadata={"static": True})
 
     def natural(self, y: jax.Array) -> jax.Array:
@@ -144,13 +144,13 @@ class Whitened:
 
     Parameters
     ----------
-    post : Posterior
+    post : Marginal
     bend : Bend
     centre : float array (d,)
     root : float array (d, d)
     """
 
-    post: Posterior
+    post: Marginal
     bend: Bend
     centre: FloatArray
     root: FloatArray
@@ -181,7 +181,7 @@ class Whitened:
         return z, value + float(np.sum(np.log(coth))), self.root.T @ grad_x
 
 
-def whitened(post: Posterior, mode: Mode, y: FloatArray) -> Whitened:
+def whitened(post: Marginal, mode: Mode, y: FloatArray) -> Whitened:
     """Coordinates whitened at the mode of the working density.
 
     A standard deviation turns logarithmic where its posterior is narrow on the log scale, hence far from zero: its
@@ -189,7 +189,7 @@ def whitened(post: Posterior, mode: Mode, y: FloatArray) -> Whitened:
 
     Parameters
     ----------
-    post : Posterior
+    post : Marginal
     mode : Mode
         On the working scale, where the coordinate of a folded one is ``log sd``.
     y : float array (d,)

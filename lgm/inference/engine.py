@@ -17,7 +17,7 @@ from lgm.inference.held import Held
 from lgm.inference.importance import Importance
 from lgm.inference.nuts import Nuts
 from lgm.inference.weighted import Weighted
-from lgm.posterior.density import Posterior
+from lgm.posterior.density import Marginal
 
 AnyDraws = Chains | Weighted | Held
 
@@ -46,15 +46,15 @@ class Engine(Protocol):
     def expected(self) -> Expected:
         """What `run` will return."""
 
-    def programs(self, post: Posterior) -> list[Plan]:
+    def programs(self, post: Marginal) -> list[Plan]:
         """The compiled functions that `run` will call."""
 
-    def run(self, post: Posterior, start: FloatArray) -> Run[AnyDraws]:
+    def run(self, post: Marginal, start: FloatArray) -> Run[AnyDraws]:
         """Find the mode and draw.
 
         Parameters
         ----------
-        post : Posterior
+        post : Marginal
         start : float array (k,)
             First guess of theta, natural scale.
         """
@@ -74,11 +74,11 @@ class Doubted:
         """What the first engine expects."""
         return self.first.expected
 
-    def programs(self, post: Posterior) -> list[Plan]:
+    def programs(self, post: Marginal) -> list[Plan]:
         """Those of the first engine."""
         return self.first.programs(post)
 
-    def run(self, post: Posterior, start: FloatArray) -> Run[AnyDraws]:
+    def run(self, post: Marginal, start: FloatArray) -> Run[AnyDraws]:
         """With the first engine; where it is doubted, with the other one from its mode and draws."""
         run = self.first.run(post, start)
         doubt = None if run.draws.interrupted else run.draws.points.doubt()
@@ -105,7 +105,7 @@ def _mode(settings: Settings) -> AtMode:
 ENGINES: dict[str, Callable[[Settings], Engine]] = {"nuts": _nuts, "importance": _importance, "mode": _mode}
 
 
-def engine(post: Posterior, settings: Settings) -> Engine:
+def engine(post: Marginal, settings: Settings) -> Engine:
     """The engine that the settings name; where every hyperparameter is fixed, draws of u are exact without it."""
     named = ENGINES[settings.method](settings)
     if named.moves and post.hyper.working_size == 0:

@@ -31,7 +31,7 @@ from lgm.inference.mode import FoldedMode, evaluate, find_folded_mode, find_mode
 from lgm.inference.proposal import Proposal, resampled
 from lgm.inference.weighted import Weighted
 from lgm.posterior import density
-from lgm.posterior.density import Posterior
+from lgm.posterior.density import Marginal
 
 EVALUATIONS = 1024  # per round; a power of two, as Sobol points want it
 ROUNDS = 4  # the first and three refits
@@ -54,7 +54,7 @@ class _Round(NamedTuple):
 
 @compiled(shapes=lambda post, _: (post, floats(BATCH, post.hyper.working_size), key(0), wholes(BATCH)), options=LOOPS)
 def _evaluate(
-    draws: int, post: Posterior, y: jax.Array, key: jax.Array, counters: jax.Array
+    draws: int, post: Marginal, y: jax.Array, key: jax.Array, counters: jax.Array
 ) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
     """Log densities, natural thetas, conditional means and draws of u: one factorisation for each point."""
     target = Folded(post, True)
@@ -96,11 +96,11 @@ class Importance:
         """As many thetas as draws, few without effects: those drawn more often than their points have draws of u."""
         return Expected(self.draws, 1)
 
-    def programs(self, post: Posterior) -> list[Plan]:
+    def programs(self, post: Marginal) -> list[Plan]:
         """What `run` will call."""
         return [Plan(_evaluate, _per_point(post, self.draws))]
 
-    def run(self, post: Posterior, start: FloatArray) -> Run[Weighted]:
+    def run(self, post: Marginal, start: FloatArray) -> Run[Weighted]:
         """See `lgm.inference.engine.Engine`."""
         found = find_mode(post, start)
         wide = find_folded_mode(post, found, jacobian=True)
@@ -115,7 +115,7 @@ class Importance:
 
 
 def weighted_points(
-    post: Posterior, wide: FoldedMode, *, draws: int, seed: int, progress: bool
+    post: Marginal, wide: FoldedMode, *, draws: int, seed: int, progress: bool
 ) -> tuple[Points, FloatArray, bool]:
     """The weighted points, the log density (proposal coordinates) at each of them, and whether Ctrl-C cut them short.
 
@@ -162,13 +162,13 @@ def _log_mixture(proposals: list[Proposal], counts: list[int], x: FloatArray) ->
     return np.asarray(logsumexp(parts, axis=0) - np.log(sum(counts)))
 
 
-def _per_point(post: Posterior, draws: int) -> int:
+def _per_point(post: Marginal, draws: int) -> int:
     """How many u to draw at each point: twice as many as will be taken on average, none if that is too much to keep."""
     wanted = int(np.ceil(2 * draws / EVALUATIONS))
     return wanted if 8.0 * EVALUATIONS * post.dim * (wanted + 1) <= STORED_BYTES else 0
 
 
-def _widened(post: Posterior, at: BentMode) -> FloatArray:
+def _widened(post: Marginal, at: BentMode) -> FloatArray:
     """The root of the inverse curvature with each direction as wide as the density is, on its wider side.
 
     At distance t from the mode, in units of the root, a Gaussian has fallen by ``t^2 / 2``; where the density has
@@ -188,7 +188,7 @@ def _widened(post: Posterior, at: BentMode) -> FloatArray:
 
 
 def _evaluate_all(
-    post: Posterior,
+    post: Marginal,
     bend: Bend,
     x: FloatArray,
     key: jax.Array,

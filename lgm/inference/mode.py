@@ -19,7 +19,7 @@ from lgm.errors import IdentifiabilityError
 from lgm.inference import coordinates
 from lgm.inference.compile import jit
 from lgm.inference.coordinates import Folded, Target, Working
-from lgm.posterior.density import Posterior
+from lgm.posterior.density import Marginal
 
 _SOFTEST = 1e-2  # curvatures below this (in units of the scale, where priors have curvature of order one) count as this
 _WALL = 1e3  # how far below the best value so far an undefined density counts: finite, so that a line search turns back
@@ -85,13 +85,13 @@ def evaluate(target: Target, x: FloatArray) -> tuple[float, FloatArray]:
 
 
 @jit
-def working_scale(post: Posterior, theta: jax.Array) -> jax.Array:
+def working_scale(post: Marginal, theta: jax.Array) -> jax.Array:
     """Theta from its natural to its working scale."""
     return post.hyper.working(theta)
 
 
 @jit
-def folded_scale(post: Posterior, x: jax.Array) -> jax.Array:
+def folded_scale(post: Marginal, x: jax.Array) -> jax.Array:
     """Theta from its working to its folded scale."""
     return post.hyper.to_folded(post.hyper.natural(x))
 
@@ -102,19 +102,19 @@ def _natural(target: Target, x: jax.Array) -> jax.Array:
 
 
 @jit
-def _prior_draw(post: Posterior, key: jax.Array) -> jax.Array:
+def _prior_draw(post: Marginal, key: jax.Array) -> jax.Array:
     return post.hyper.sample(key)
 
 
 # Working coordinates --------------------------------------------------------------------------------------------------
 
 
-def find_mode(post: Posterior, start: FloatArray) -> Mode:
+def find_mode(post: Marginal, start: FloatArray) -> Mode:
     """Maximise the working density by BFGS on its exact gradient.
 
     Parameters
     ----------
-    post : Posterior
+    post : Marginal
     start : float array (k,)
         A first guess of theta, natural scale.
 
@@ -140,7 +140,7 @@ def find_mode(post: Posterior, start: FloatArray) -> Mode:
     return Mode(found.x, root, -float(found.fun), float(np.max(np.abs(root.T @ found.jac))))
 
 
-def finite_start(post: Posterior, start: FloatArray) -> FloatArray:
+def finite_start(post: Marginal, start: FloatArray) -> FloatArray:
     """The guess if the density is finite there, else the first of some prior draws where it is."""
     guesses = [start]
     for attempt in range(20):
@@ -157,12 +157,12 @@ def finite_start(post: Posterior, start: FloatArray) -> FloatArray:
 # Folded coordinates ---------------------------------------------------------------------------------------------------
 
 
-def find_folded_mode(post: Posterior, start: Mode, *, jacobian: bool) -> FoldedMode:
+def find_folded_mode(post: Marginal, start: Mode, *, jacobian: bool) -> FoldedMode:
     """Maximise the density in folded coordinates by Newton steps, after L-BFGS-B where a boundary may be the answer.
 
     Parameters
     ----------
-    post : Posterior
+    post : Marginal
     start : Mode
         Of the working density: always inside the boundary, and close.
     jacobian : bool

@@ -29,7 +29,7 @@ from lgm.inference.interrupt import interruptible
 from lgm.inference.keys import key
 from lgm.inference.mode import Mode, find_mode, folded_scale
 from lgm.inference.start import from_points, from_thetas
-from lgm.posterior.density import Posterior
+from lgm.posterior.density import Marginal
 
 BLOCK = 50  # draws between two looks at the keyboard
 WARMUP = 150  # draws that find the step size; NumPyro restarts its search after the first 100
@@ -66,13 +66,13 @@ def _kernel(how: _Schedule) -> tuple[Any, Any]:
     return hmc(potential_fn_gen=_potential, algo="NUTS")
 
 
-def _target(post: Posterior) -> Any:
+def _target(post: Marginal) -> Any:
     """Shapes of whitened coordinates."""
     d = post.hyper.working_size
     return Whitened(post, Bend(floats(d), post.hyper.folded), floats(d), floats(d, d))  # type: ignore[arg-type]
 
 
-def _begin_shapes(post: Posterior, how: _Schedule) -> tuple[Any, ...]:
+def _begin_shapes(post: Marginal, how: _Schedule) -> tuple[Any, ...]:
     n, d = how.chains, post.hyper.working_size
     return _target(post), ParamInfo(floats(n, d), floats(n), floats(n, d)), floats(d, d), key(0, shape=(n,))
 
@@ -148,15 +148,15 @@ class Nuts:
         """As many thetas as draws, none of them with effects."""
         return Expected(self.chains * self.draws, self.chains * self.draws)
 
-    def programs(self, post: Posterior) -> list[Plan]:
+    def programs(self, post: Marginal) -> list[Plan]:
         """What `run` will call; `_begin` comes with `_block`, which takes what it returns."""
         return [Plan(_block, self._schedule(adapt_metric=self.warmup is not None))]
 
-    def run(self, post: Posterior, start: FloatArray) -> Run[Chains]:
+    def run(self, post: Marginal, start: FloatArray) -> Run[Chains]:
         """See `lgm.inference.engine.Engine`."""
         return self.run_from(post, find_mode(post, start))
 
-    def run_from(self, post: Posterior, found: Mode, thetas: FloatArray | None = None) -> Run[Chains]:
+    def run_from(self, post: Marginal, found: Mode, thetas: FloatArray | None = None) -> Run[Chains]:
         """Draw with coordinates scaled at a mode, from starts near it or from given ones (chains, k), natural scale."""
         how = self._schedule(adapt_metric=self.warmup is not None or thetas is not None)
         with jax.enable_x64(True):

@@ -204,17 +204,17 @@ Density = Callable[[FloatArray], FloatArray]
 def _prior_densities(fit: Fit) -> dict[str, Density]:
     """Prior density of each variable on its printed scale, where there is one and it is proper."""
     out: dict[str, Density] = {}
-    for parameter, prior in zip(fit.design.parameters, fit.prior.theta, strict=True):
+    for parameter, prior in zip(fit.design.parameters, fit.chosen_priors.theta, strict=True):
         if isinstance(prior, Prior):
             out[parameter.names[0]] = _of_distribution(prior)
         elif isinstance(prior, Lkj):
             # each correlation of a q x q LKJ(c) matrix is a stretched Beta(c - 1 + q/2, c - 1 + q/2)
             half = prior.concentration - 1.0 + parameter.q / 2.0
             out |= {name: scipy.stats.beta(half, half, loc=-1.0, scale=2.0).pdf for name in parameter.names}
-    normals = {j: p for j, p in enumerate(fit.prior.fixed) if isinstance(p, Normal)}
+    normals = {j: p for j, p in enumerate(fit.chosen_priors.fixed) if isinstance(p, Normal)}
     out |= {fit.design.fixed_names[j]: scipy.stats.norm(p.mean, p.sd).pdf for j, p in normals.items()}
     k = fit.design.predictor.intercept
-    if k is not None and fit.prior.centred_intercept:
+    if k is not None and fit.chosen_priors.centred_intercept:
         out.pop("Intercept", None)
         if len(normals) == fit.design.p:
             # printed = centred - sum of (column mean x coefficient), all independent and normal

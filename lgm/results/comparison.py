@@ -27,7 +27,7 @@ def evidence(fit: Fit) -> Points:
         If a prior is flat: ``p(y)`` is then undefined.
     """
     names = [*fit.design.fixed_names, *(p.names[0] for p in fit.design.parameters)]
-    priors = [*fit.prior.fixed, *fit.prior.theta]
+    priors = [*fit.chosen_priors.fixed, *fit.chosen_priors.theta]
     flat = [name for name, prior in zip(names, priors, strict=True) if isinstance(prior, Flat)]
     if flat:
         raise PriorError(
@@ -38,7 +38,7 @@ def evidence(fit: Fit) -> Points:
 
 
 def _new_points(fit: Fit) -> Points:
-    post = fit.analysed.posterior
+    post = fit.analysed.marginal
     wide = find_folded_mode(post, fit.mode, jacobian=True)
     points, _, stopped = weighted_points(post, wide, draws=1, seed=fit.seed, progress=False)
     if stopped:

@@ -13,7 +13,7 @@ from lgm.inference.compile import Plan, compiled, floats, wholes
 from lgm.inference.draws import Draws, Expected, Mixture
 from lgm.inference.keys import key
 from lgm.posterior.assemble import Analysed
-from lgm.posterior.density import Posterior, effects, variances
+from lgm.posterior.density import Marginal, effects, variances
 
 CHUNK_BYTES = 64e6  # of intermediate results held at once
 MANY, FEW = 250, 16  # thetas in one call that draws u
@@ -45,7 +45,7 @@ class EffectDraws:
 
 @compiled(shapes=lambda post, size: (post, floats(size, post.hyper.size), key(0), wholes(size)))
 def _draw_chunk(
-    size: int, post: Posterior, thetas: jax.Array, key: jax.Array, counters: jax.Array
+    size: int, post: Marginal, thetas: jax.Array, key: jax.Array, counters: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
     def one(theta: jax.Array, counter: jax.Array) -> tuple[jax.Array, jax.Array]:
         # one key per kept theta, so that the draws do not depend on how they are chunked
@@ -58,26 +58,26 @@ def _draw_chunk(
 
 @compiled(shapes=lambda post, size: (post, floats(size, post.hyper.size), floats(post.dim, _fixed(post))))
 def _variance_chunk(
-    size: int, post: Posterior, thetas: jax.Array, functionals: jax.Array
+    size: int, post: Marginal, thetas: jax.Array, functionals: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
     return jax.vmap(lambda theta: variances(post, theta, functionals))(thetas)
 
 
-def _draw_size(post: Posterior, thetas: int) -> int:
+def _draw_size(post: Marginal, thetas: int) -> int:
     """Thetas in one call: as many as bounded memory allows, one of two sizes so that two programs serve all."""
     return int(np.clip(CHUNK_BYTES // (8 * 4 * post.n_normals), 1, MANY if thetas >= MANY else FEW))
 
 
-def _variance_size(post: Posterior, thetas: int) -> int:
+def _variance_size(post: Marginal, thetas: int) -> int:
     return int(np.clip(CHUNK_BYTES // (8 * 8 * post.dim), 1, min(50, thetas)))
 
 
-def _fixed(post: Posterior) -> int:
+def _fixed(post: Marginal) -> int:
     """Number of fixed effects."""
     return post.dim - post.prior.q
 
 
-def programs(post: Posterior, expected: Expected) -> list[Plan]:
+def programs(post: Marginal, expected: Expected) -> list[Plan]:
     """What `draw_effects` will call for the draws of a run."""
     drawing = [Plan(_draw_chunk, _draw_size(post, expected.draws))] if expected.draws else []
     return [*drawing, Plan(_variance_chunk, _variance_size(post, expected.thetas))]
@@ -106,10 +106,10 @@ def draw_effects(analysed: Analysed, drawn: Draws, seed: int) -> EffectDraws:
 
 def _from_conditionals(analysed: Analysed, thetas: FloatArray, seed: int) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Mean and variance of the conditional means over theta, and draws, chunk by chunk."""
-    draws = np.empty((len(thetas), analysed.posterior.dim))
+    draws = np.empty((len(thetas), analysed.marginal.dim))
     total, square = np.zeros(draws.shape[1]), np.zeros(())
     first = np.zeros(0)
-    for place, mean, draw in _conditionals(analysed.posterior, thetas, np.arange(len(thetas)), seed):
+    for place, mean, draw in _conditionals(analysed.marginal, thetas, np.arange(len(thetas)), seed):
         draws[place] = analysed.natural(draw)
         means = analysed.natural(mean)
         first = first if first.size else means[0]  # a shift, against cancellation in the variance
@@ -121,7 +121,7 @@ def _from_conditionals(analysed: Analysed, thetas: FloatArray, seed: int) -> tup
 
 
 def _conditionals(
-    post: Posterior, thetas: FloatArray, counters: IntArray, seed: int
+    post: Marginal, thetas: FloatArray, counters: IntArray, seed: int
 ) -> Iterator[tuple[slice, FloatArray, FloatArray]]:
     """Places, conditional means and draws in chunks of bounded memory, internal coordinates."""
     chunk = _draw_size(post, len(thetas))
@@ -144,10 +144,10 @@ def _from_points(
     spread = weights @ analysed.printed(means - mean) ** 2
     occurrence = _occurrences(index)
     kept = np.flatnonzero(occurrence < points.draws.shape[1])
-    draws = np.empty((index.size, analysed.posterior.dim))
+    draws = np.empty((index.size, analysed.marginal.dim))
     draws[kept] = points.draws[index[kept], occurrence[kept]]
     more = np.flatnonzero(occurrence >= points.draws.shape[1])
-    for place, _, draw in _conditionals(analysed.posterior, thetas[more], more, seed):
+    for place, _, draw in _conditionals(analysed.marginal, thetas[more], more, seed):
         draws[more[place]] = draw
     return mean, spread, analysed.natural(draws)
 
@@ -168,7 +168,7 @@ def _mean_variances(analysed: Analysed, thetas: FloatArray, spread: FloatArray) 
 
     ``spread`` is the other part of the total variance.
     """
-    post, p = analysed.posterior, analysed.reference.size
+    post, p = analysed.marginal, analysed.reference.size
     functionals = np.zeros((post.dim, p))
     functionals[:p] = analysed.basis.T
     if np.all(thetas == thetas[0]):

@@ -59,9 +59,9 @@ class Fit:
         return self.model.design
 
     @property
-    def prior(self) -> Priors:
+    def chosen_priors(self) -> Priors:
         """Priors of all parameters of the model."""
-        return self.model.prior
+        return self.model.chosen_priors
 
     @property
     def analysed(self) -> Analysed:
@@ -108,7 +108,7 @@ class Fit:
     @property
     def priors(self) -> pd.DataFrame:
         """Prior of every variable, and whether it is the default or was given."""
-        return self.prior.table
+        return self.chosen_priors.table
 
     @property
     def scales(self) -> dict[str, FloatArray]:

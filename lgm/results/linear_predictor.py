@@ -90,7 +90,7 @@ def _fresh(fit: Fit, j: int, rows: NewRows, rng: np.random.Generator) -> _Fresh:
     encoded, p, place = rows.encoded[j], fit.design.p, fit.design.predictor.term_slices()[j]
     assert encoded is not None and encoded.novel is not None
     novel, own = encoded.novel, slice(p + place.start, p + place.stop)
-    theta = by_kind(fit.draws.theta.reshape(-1, fit.draws.theta.shape[-1]), fit.analysed.posterior.prior.places[j])
+    theta = by_kind(fit.draws.theta.reshape(-1, fit.draws.theta.shape[-1]), fit.analysed.marginal.prior.places[j])
     b = fit.effects.draws[:, own]
     normals = rng.standard_normal((len(b), novel.z.shape[1]))
     draws = np.asarray(novel.draw(theta, b, normals))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def facts(fit: Fit) -> dict[str, Any]:
     """What the engine says of itself, beyond a table: its name, and for weighted points how they did."""
-    return {"method": fit.method, **fit.draws.facts(proper=fit.prior.proper)}
+    return {"method": fit.method, **fit.draws.facts(proper=fit.chosen_priors.proper)}
 
 
 def _head(fit: Fit) -> list[tuple[str, str]]:

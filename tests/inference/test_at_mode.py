@@ -19,8 +19,8 @@ def model() -> lgm.Model:
 
 def test_standard_errors_by_the_delta_method(model: lgm.Model) -> None:
     """Sds and sigma are their own folded coordinates, the correlation is not; its slope by central differences."""
-    post = model.analysed.posterior
-    at = find_folded_mode(post, find_mode(post, starts(model.design, model.prior.theta)), jacobian=False)
+    post = model.analysed.marginal
+    at = find_folded_mode(post, find_mode(post, starts(model.design, model.chosen_priors.theta)), jacobian=False)
     covariance = at.root @ at.root.T
     with jax.enable_x64(True):
         natural = jax.jit(post.hyper.from_folded)
@@ -33,8 +33,8 @@ def test_standard_errors_by_the_delta_method(model: lgm.Model) -> None:
 
 
 def test_draws_are_those_given_the_mode(model: lgm.Model) -> None:
-    post = model.analysed.posterior
-    run = AtMode(draws=4000, seed=1).run(post, starts(model.design, model.prior.theta))
+    post = model.analysed.marginal
+    run = AtMode(draws=4000, seed=1).run(post, starts(model.design, model.chosen_priors.theta))
     [theta], [mean], [draws] = run.draws.point.theta, run.draws.point.mean, run.draws.point.draws
     assert np.all(run.draws.theta == theta) and run.draws.theta.shape == (1, 4000, theta.size)
     with jax.enable_x64(True):

@@ -100,8 +100,8 @@ def test_a_mode_at_zero_stays_there() -> None:
 @pytest.fixture(scope="module")
 def target() -> Whitened:
     model = lgm.model("Reaction ~ Days + (Days|Subject)", lgm.load_dataset("sleepstudy"))
-    post = model.analysed.posterior
-    mode = find_mode(post, starts(model.design, model.prior.theta))
+    post = model.analysed.marginal
+    mode = find_mode(post, starts(model.design, model.chosen_priors.theta))
     with jax.enable_x64(True):
         theta = post.hyper.to_folded(post.hyper.natural(jnp.asarray(mode.x)))
         return coordinates.whitened(post, mode, np.asarray(theta))

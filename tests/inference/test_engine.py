@@ -34,7 +34,7 @@ def test_all_that_is_called_is_planned(method: str, warmup: int | None) -> None:
     data = {"y": [1.0, 3.0, 2.0, 5.0, 4.0, 6.0, 8.0], "g": list("aabbccc")}
     model = lgm.model("y ~ 1 + (1|g)", data)
     settings = Settings(method, 2, 40, warmup, 1, False, None)
-    chosen, post, before = engine(model.analysed.posterior, settings), model.analysed.posterior, known()
+    chosen, post, before = engine(model.analysed.marginal, settings), model.analysed.marginal, known()
     begin(post, [*chosen.programs(post), *effects.programs(post, chosen.expected)])
     planned = known()
     assert planned != before

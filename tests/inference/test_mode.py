@@ -41,7 +41,7 @@ def model() -> lgm.Model:
 
 @pytest.fixture(scope="module")
 def found(model: lgm.Model) -> mode.Mode:
-    return mode.find_mode(model.analysed.posterior, starts(model.design, model.prior.theta))
+    return mode.find_mode(model.analysed.marginal, starts(model.design, model.chosen_priors.theta))
 
 
 def dense_density(x: np.ndarray) -> float:
@@ -81,25 +81,25 @@ def test_equals_a_dense_optimiser(found: mode.Mode) -> None:
 def test_gradient_vanishes(model: lgm.Model, found: mode.Mode) -> None:
     assert found.gradient_norm < 1e-5
     with jax.enable_x64(True):
-        value, grad = mode.evaluate(Working(model.analysed.posterior), found.x)
+        value, grad = mode.evaluate(Working(model.analysed.marginal), found.x)
     assert value == pytest.approx(found.value, abs=1e-12)
     assert np.abs(found.root.T @ grad).max() < 1e-5
 
 
 def test_does_not_depend_on_the_start(model: lgm.Model, found: mode.Mode) -> None:
-    other = mode.find_mode(model.analysed.posterior, np.array([1.0, 50.0, 100.0]))
+    other = mode.find_mode(model.analysed.marginal, np.array([1.0, 50.0, 100.0]))
     assert np.abs(np.linalg.solve(found.root, other.x - found.x)).max() < 1e-5
 
 
 @pytest.mark.parametrize("start", [[0.0, 6.0, 26.0], [np.inf, 6.0, 26.0], [25.0, np.nan, 26.0], [25.0, 6.0, 1e-200]])
 def test_falls_back_on_the_prior(model: lgm.Model, found: mode.Mode, start: list[float]) -> None:
     """Where the density is not finite at the start, a draw from the prior takes its place."""
-    other = mode.find_mode(model.analysed.posterior, np.array(start))
+    other = mode.find_mode(model.analysed.marginal, np.array(start))
     assert np.abs(np.linalg.solve(found.root, other.x - found.x)).max() < 1e-5
 
 
 def test_error_when_nothing_is_finite(model: lgm.Model) -> None:
-    post = model.analysed.posterior
+    post = model.analysed.marginal
     assert isinstance(post.data, GaussianData)
     data = dataclasses.replace(post.data, projection=np.full(post.dim, np.nan))
     broken = dataclasses.replace(post, data=data)
@@ -110,7 +110,7 @@ def test_error_when_nothing_is_finite(model: lgm.Model) -> None:
 def test_everything_held() -> None:
     held = {"sd": priors.constant(25.0), "sigma": priors.constant(26.0)}
     model = lgm.model("Reaction ~ Days + (1|Subject)", lgm.load_dataset("sleepstudy"), priors=held)
-    found = mode.find_mode(model.analysed.posterior, np.array([25.0, 26.0]))
+    found = mode.find_mode(model.analysed.marginal, np.array([25.0, 26.0]))
     assert found.x.shape == (0,) and found.root.shape == (0, 0)
     assert found.value == pytest.approx(model.log_likelihood({"sd(Intercept|Subject)": 25.0, "sigma": 26.0}), abs=1e-10)
 
@@ -130,8 +130,10 @@ FLAT = {"Intercept": flat(), "sd": flat(), "sigma": flat()}
 
 
 def folded_mode_of(model: lgm.Model, jacobian: bool = False) -> mode.FoldedMode:
-    post = model.analysed.posterior
-    return mode.find_folded_mode(post, mode.find_mode(post, starts(model.design, model.prior.theta)), jacobian=jacobian)
+    post = model.analysed.marginal
+    return mode.find_folded_mode(
+        post, mode.find_mode(post, starts(model.design, model.chosen_priors.theta)), jacobian=jacobian
+    )
 
 
 @pytest.mark.parametrize(
@@ -163,7 +165,7 @@ def test_a_variance_of_zero_is_found_exactly() -> None:
     assert found.theta[0] == 0.0
     assert found.boundary.tolist() == [True, False]
     assert found.theta[1] == pytest.approx(ref["residual_sd"], rel=1e-6)
-    se = standard_errors(model.analysed.posterior, found)
+    se = standard_errors(model.analysed.marginal, found)
     assert np.isnan(se[0]) and se[1] > 0
 
 
@@ -196,7 +198,7 @@ def test_a_sigma_of_zero_is_a_boundary() -> None:
     """
     data = lgm.load_dataset("LakeHuron")
     model = lgm.model("level ~ tc + ar1(t)", data.assign(level=data["level"] - 579, tc=(data["t"] - 49.5) / 10))
-    post, found = model.analysed.posterior, folded_mode_of(model, True)
+    post, found = model.analysed.marginal, folded_mode_of(model, True)
     assert found.boundary.tolist() == [False, False, True]
     spread = np.sqrt(np.sum(found.root**2, axis=1))
     assert found.theta[2] < 0.1 * spread[2]
@@ -211,7 +213,7 @@ def test_equals_a_derivative_free_search(jacobian: bool) -> None:
     model = lgm.model(
         "CRIME ~ INC + HOVAL + icar(id, g)", lgm.load_dataset("columbus"), env={"g": lgm.load_dataset("columbus_adj")}
     )
-    post, found = model.analysed.posterior, folded_mode_of(model, jacobian)
+    post, found = model.analysed.marginal, folded_mode_of(model, jacobian)
     with jax.enable_x64(True):
         density = jax.jit(Folded(post, jacobian).log_density)
         searched = minimize(
@@ -222,7 +224,7 @@ def test_equals_a_derivative_free_search(jacobian: bool) -> None:
 
 def test_curvature_is_the_inverse_root() -> None:
     model = lgm.model("Yield ~ 1 + (1|Batch)", lgm.load_dataset("Dyestuff"))
-    post, found = model.analysed.posterior, folded_mode_of(model, True)
+    post, found = model.analysed.marginal, folded_mode_of(model, True)
     with jax.enable_x64(True):
         grad = jax.jit(jax.grad(Folded(post, True).log_density))
         h = 1e-4 * found.x

@@ -17,8 +17,8 @@ FORMULA = "diameter ~ 1 + (1|plate) + (1|sample)"
 @pytest.fixture(scope="module")
 def target() -> Whitened:
     model = lgm.model(FORMULA, lgm.load_dataset("Penicillin"))
-    post = model.analysed.posterior
-    found = mode.find_mode(post, starts(model.design, model.prior.theta))
+    post = model.analysed.marginal
+    found = mode.find_mode(post, starts(model.design, model.chosen_priors.theta))
     with jax.enable_x64(True):
         return coordinates.whitened(post, found, np.asarray(mode.folded_scale(post, jnp.asarray(found.x))))
 

@@ -84,7 +84,7 @@ def test_the_prior_of_a_correlation_is_that_of_two_effects(sleep: lgm.Fit) -> No
 
 def test_the_prior_of_the_intercept_is_moved_to_its_printed_scale(sleep: lgm.Fit) -> None:
     x, height = _prior_line(sleep.plot("Intercept"))
-    centred, slope = sleep.prior.fixed
+    centred, slope = sleep.chosen_priors.fixed
     mean_of_days = sleep.design.predictor.X.toarray()[:, 1].mean()
     sd = np.hypot(centred.sd, mean_of_days * slope.sd)
     expected = np.exp(-0.5 * ((x - centred.mean) / sd) ** 2) / (sd * np.sqrt(2 * np.pi))

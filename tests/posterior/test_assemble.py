@@ -61,7 +61,7 @@ def test_pattern_comes_from_structure_not_from_values():
     # x and -x in the same level of f: the cross product of the columns is zero, its place is kept
     cancel = one.assign(x=one["x"] - one.groupby("f")["x"].transform("mean"))
     patterns = {
-        lgm.model("y ~ x + (1 + x|f)", data).analysed.posterior.analysis.pattern for data in (one, other, cancel)
+        lgm.model("y ~ x + (1 + x|f)", data).analysed.marginal.analysis.pattern for data in (one, other, cancel)
     }
     assert len(patterns) == 1
 

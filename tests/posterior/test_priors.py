@@ -31,14 +31,14 @@ THREE = "y ~ x + t + (x + t|g)"
 def resolved(formula=FORMULA, given=None):
     model = lgm.model(formula, DATA, priors=given)
     names = [*model.design.fixed_names, *(p.key or p.names[0] for p in model.design.parameters)]
-    return model, dict(zip(names, [*model.prior.fixed, *model.prior.theta], strict=True))
+    return model, dict(zip(names, [*model.chosen_priors.fixed, *model.chosen_priors.theta], strict=True))
 
 
 def test_fixed_effects():
     """2.5 times the sd that explains all of y; the intercept around its mean, at the mean of the columns."""
     model, found = resolved()
     y, sd = DATA["y"] - DATA["o"], np.std(DATA["y"] - DATA["o"])
-    assert model.prior.centred_intercept
+    assert model.chosen_priors.centred_intercept
     assert found["Intercept"] == Normal(pytest.approx(y.mean()), pytest.approx(2.5 * sd))
     assert found["x"] == Normal(0.0, pytest.approx(2.5 * sd / np.std(DATA["x"])))
     assert found["f[T.b]"] == Normal(0.0, pytest.approx(2.5 * sd / np.std(DATA["f"] == "b")))
@@ -46,13 +46,13 @@ def test_fixed_effects():
 
 def test_without_an_intercept_the_columns_carry_the_level():
     model, found = resolved("y ~ 0 + x")
-    assert not model.prior.centred_intercept
+    assert not model.chosen_priors.centred_intercept
     assert found["x"] == Normal(0.0, pytest.approx(2.5 * np.sqrt(np.mean(DATA["y"] ** 2)) / np.std(DATA["x"])))
 
 
 def test_a_column_far_from_zero_keeps_its_spread():
     far = DATA.assign(x=1e6 + DATA["x"])
-    sd = lgm.model("y ~ x", far).prior.fixed[1].sd
+    sd = lgm.model("y ~ x", far).chosen_priors.fixed[1].sd
     assert sd == pytest.approx(2.5 * np.std(DATA["y"]) / np.std(DATA["x"]), rel=1e-9)
 
 
@@ -134,7 +134,7 @@ def test_flat_hyperparameters():
     model, found = resolved(given={"sd(Intercept|f)": flat(), "sigma": flat(), "corr": flat(), "rho": flat()})
     shown = [repr(found[name]) for name in ("sd(Intercept|f)", "sigma", "corr(g)", "rho(ar1(t))")]
     assert shown == ["flat()", "flat()", "lkj(1)", "uniform(-1, 1)"]
-    assert not model.prior.proper
+    assert not model.chosen_priors.proper
 
 
 def test_table():

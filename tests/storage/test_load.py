@@ -156,7 +156,7 @@ def test_priors_come_back(prior: Any, tmp_path: Path) -> None:
     again = lgm.load(tmp_path / "f")
     pd.testing.assert_frame_equal(again.priors, fit.priors)
     with jax.enable_x64(True):
-        one, two = (float(f.analysed.posterior.hyper.log_prior(jnp.array([1.0 / 3.0]))) for f in (fit, again))
+        one, two = (float(f.analysed.marginal.hyper.log_prior(jnp.array([1.0 / 3.0]))) for f in (fit, again))
     assert one == two
 
 
