@@ -34,7 +34,9 @@ def _data():
     """Forty rows; region 6 and the island 4 have none."""
     rng = np.random.default_rng(12)
     n = 40
-    frame = pd.DataFrame({"y": 3.0 + rng.standard_normal(n), "x": rng.standard_normal(n), "w": rng.uniform(0.5, 2.0, n)})
+    frame = pd.DataFrame(
+        {"y": 3.0 + rng.standard_normal(n), "x": rng.standard_normal(n), "w": rng.uniform(0.5, 2.0, n)}
+    )
     return frame.assign(region=rng.choice([0, 1, 2, 3, 5, 7, 8], n))
 
 
@@ -152,7 +154,9 @@ def test_draws_have_these_moments():
     """Given theta; five standard errors."""
     fit = around(model("flat"), dict(zip(NAMES, THETAS[0], strict=True)), spread=0.0, draws=1000)
     mean, cov, _ = moments("flat", THETAS[0])
-    drawn = np.concatenate([fit.posterior[name].to_numpy().reshape(4000, 9) for name in (LABEL, f"{LABEL}[spatial]")], 1)
+    drawn = np.concatenate(
+        [fit.posterior[name].to_numpy().reshape(4000, 9) for name in (LABEL, f"{LABEL}[spatial]")], 1
+    )
     sd = np.sqrt(np.diag(cov)[2:])
     assert np.all(np.abs(drawn.mean(axis=0) - mean[2:]) < 5 * sd / np.sqrt(4000))
     np.testing.assert_allclose(drawn.var(axis=0), sd**2, rtol=5 * np.sqrt(2 / 4000))
@@ -234,7 +238,9 @@ def test_density_beyond_the_end_of_the_prior():
 
 
 def test_regions_that_are_not_in_the_graph():
-    with pytest.raises(lgm.DataError, match=r"bym2\(region\): regions that are not in the graph: 11.*graph\(edges, nodes="):
+    with pytest.raises(
+        lgm.DataError, match=r"bym2\(region\): regions that are not in the graph: 11.*graph\(edges, nodes="
+    ):
         lgm.model("y ~ bym2(region, graph)", DATA.replace({"region": {5: 11}}), env={"graph": GRAPH})
     with pytest.raises(lgm.FormulaError, match=r"bym2\(\) needs `graph`"):
         lgm.model("y ~ bym2(region)", DATA)
@@ -243,7 +249,9 @@ def test_regions_that_are_not_in_the_graph():
 def test_one_row_per_region():
     """The independent part is a second residual; weights tell them apart, and so does a known sigma."""
     once = DATA.drop_duplicates("region")
-    with pytest.warns(lgm.IdentifiabilityWarning, match=r"the independent part of bym2\(region\) and sigma say the same"):
+    with pytest.warns(
+        lgm.IdentifiabilityWarning, match=r"the independent part of bym2\(region\) and sigma say the same"
+    ):
         lgm.model("y ~ 1 + bym2(region, graph)", once, env={"graph": GRAPH})
     lgm.model("y ~ 1 + bym2(region, graph)", once, env={"graph": GRAPH}, weights="w")
     lgm.model("y ~ 1 + bym2(region, graph)", once, env={"graph": GRAPH}, priors={"sigma": lgm.priors.constant(1.0)})
@@ -258,4 +266,6 @@ def test_the_order_of_nodes_and_rows_does_not_matter():
     y, _, covariance = definition("flat")
     bound = bound_of(y, covariance(np.array(THETAS[0])))
     assert two.log_likelihood(theta) == pytest.approx(one.log_likelihood(theta), abs=bound)
-    assert two.log_density(theta) == pytest.approx(one.log_density(theta), abs=1e-6)  # phi's prior: rounding at its nodes
+    assert two.log_density(theta) == pytest.approx(
+        one.log_density(theta), abs=1e-6
+    )  # phi's prior: rounding at its nodes
