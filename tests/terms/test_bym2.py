@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -23,7 +24,7 @@ LABEL = "bym2(region)"
 NAMES = [f"sd({LABEL})", f"phi({LABEL})", "sigma"]
 THETAS = [(0.7, 0.4, 0.8), (1.5, 0.999, 0.6), (0.4, 0.002, 1.1)]
 thetas = pytest.mark.parametrize("theta", THETAS, ids=str)
-KINDS = {
+KINDS: dict[str, Any] = {
     "flat": {"Intercept": flat(), "fixed": flat()},
     "proper": {"Intercept": normal(1.0, 2.0), "x": normal(0.5, 0.7)},
 }
@@ -78,7 +79,7 @@ def test_likelihood_and_gradient(kind, theta):
     assert model(kind).design.theta_names == tuple(NAMES)
     with jax.enable_x64(True):
         both = jax.jit(jax.value_and_grad(density.log_likelihood, argnums=1))
-        value, grad = both(model(kind).analysed.posterior, jnp.asarray(at))
+        value, grad = both(model(kind).analysed.marginal, jnp.asarray(at))
     bound = bound_of(y, V)
     assert abs(float(value) - wanted) < bound < 1e-6
     nearest = min(at.min(), 1.0 - at[1])  # a derivative by phi is made of terms divided by phi and by 1 - phi

@@ -73,7 +73,7 @@ def by_name(*values):
 
 def definition(kind):
     """y less prior means, flat columns, and V as a function of theta."""
-    priors = model(kind).prior.fixed if kind == "proper" else ()
+    priors = model(kind).chosen_priors.fixed if kind == "proper" else ()
     y = DATA["y"].to_numpy() - sum((p.mean * x for x, p in zip(X.T, priors, strict=False)), np.zeros(36))
     known = sum((p.sd**2 * np.outer(x, x) for x, p in zip(X.T, priors, strict=False)), np.zeros((36, 36)))
     noise = np.diag(1.0 / DATA["w"].to_numpy())
@@ -94,7 +94,7 @@ def test_likelihood_and_gradient(kind, theta):
     assert model(kind).design.fixed_names == ("Intercept", "x", *(f"{LABEL}[{j}]" for j in range(3)))
     with jax.enable_x64(True):
         both = jax.jit(jax.value_and_grad(density.log_likelihood, argnums=1))
-        value, grad = both(model(kind).analysed.posterior, jnp.asarray(at))
+        value, grad = both(model(kind).analysed.marginal, jnp.asarray(at))
     bound = bound_of(y, V)
     assert abs(float(value) - wanted) < bound < 1e-6
     np.testing.assert_allclose(grad, slopes, rtol=0, atol=2 * bound / at.min())
@@ -117,7 +117,7 @@ def test_effects_and_their_sds(kind, theta):
     y, _, covariance = definition(kind)
     V, G, start, flats = covariance(np.array(theta)), theta[0] ** 2 * COVARIANCE, np.zeros(X.shape[1] + TIMES.size), 5
     if kind == "proper":
-        priors, flats = model(kind).prior.fixed, 0
+        priors, flats = model(kind).chosen_priors.fixed, 0
         start[:5] = [p.mean for p in priors]
         G = np.block([[np.diag([p.sd**2 for p in priors]), np.zeros((5, TIMES.size))], [np.zeros((TIMES.size, 5)), G]])
     mean, cov = condition(y, np.hstack([X, Z]), G, V, flat=flats)
