@@ -2,6 +2,7 @@
 
     python benchmarks/bench_linalg.py [--cases "grid 100^2" "crossed"] [--quick]
     python benchmarks/bench_linalg.py --memory [--calls 10000] [--cases ...]
+    python benchmarks/bench_linalg.py --orderings [--cases ...]
 
 Every figure is a median over calls with values that change from call to call. Columns: milliseconds of our
 factorisation, of our fused call (factor, solve, selected inverse), of our jitted value and gradient of
@@ -10,6 +11,10 @@ are empty.
 
 With --memory: the factor L (8 bytes a nonzero), our work space, and the peak of a first value and gradient beyond what
 the process had before (work space, results, and what JAX and BLAS set up); then how far many more push that peak.
+
+With --orderings: for the best of the orderings that need no other library, for nested dissection by METIS and for
+the one that lgm chooses, the nonzeros of the factor, the operations of one factorisation, and the times of the
+analysis and of the fused call.
 """
 
 import argparse
@@ -18,15 +23,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from cases import CASES
+import scipy.sparse as sp
+from cases import CASES, LARGE
 
-from lgm.linalg import Analysis, _calls, analyse, logdet, logdet_quad
+from lgm.linalg import SparseAnalysis, _calls, analyse, logdet, logdet_quad
 from lgm.linalg._ffi import kernel
 
 try:
@@ -55,7 +62,7 @@ def interleaved_ms(functions: Sequence[Function], arguments: Sequence[Any], seco
     return [float(np.median(column)) for column in zip(*rounds, strict=True)]
 
 
-def ours(sym: Analysis, b: jax.Array) -> Function:
+def ours(sym: SparseAnalysis, b: jax.Array) -> Function:
     """Jitted value and gradient of the log-density."""
 
     def objective(values: jax.Array) -> jax.Array:
@@ -65,7 +72,7 @@ def ours(sym: Analysis, b: jax.Array) -> Function:
     return jax.value_and_grad(objective)
 
 
-def rivals(sym: Analysis, b: jax.Array) -> Function:
+def rivals(sym: SparseAnalysis, b: jax.Array) -> Function:
     """The same by sparsax; it wants the upper triangle."""
     i, j = jnp.asarray(sym.pattern.cols, jnp.int32), jnp.asarray(sym.pattern.rows, jnp.int32)
 
@@ -76,7 +83,7 @@ def rivals(sym: Analysis, b: jax.Array) -> Function:
     return jax.value_and_grad(objective)
 
 
-def values_of(sym: Analysis, base: np.ndarray, count: int) -> list[jax.Array]:
+def values_of(sym: SparseAnalysis, base: np.ndarray, count: int) -> list[jax.Array]:
     """Positive definite variants: every diagonal entry grows by its own amount."""
     rng = np.random.default_rng(0)
     out = []
@@ -176,23 +183,56 @@ def memory_table(names: Sequence[str], calls: int) -> None:
         subprocess.run(command, check=True)
 
 
+def timed_analysis(matrix: sp.csc_array, ordering: str) -> tuple[float, SparseAnalysis]:
+    """Milliseconds, and the analysis."""
+    start = time.perf_counter()
+    sym = analyse(matrix, ordering=ordering)
+    return 1e3 * (time.perf_counter() - start), sym
+
+
+def ordering_table(names: Sequence[str], seconds: float) -> None:
+    """Without nested dissection, with it alone, and what is chosen; fused calls are taken in turns."""
+    print(
+        f"{'case':16s} {'n':>7s} {'wanted':8s} {'taken':8s} {'nnz(L)':>10s} {'Mflop':>9s} {'analyse':>9s} {'fused':>9s}"
+    )
+    for name in names:
+        matrix = {**CASES, **LARGE}[name]()
+        own = [timed_analysis(matrix, ordering) for ordering in ("natural", "amd", "rcm")]
+        without = sum(ms for ms, _ in own), min((sym for _, sym in own), key=lambda sym: sym.flops)
+        found = {"own": without, "metis": timed_analysis(matrix, "metis"), "auto": timed_analysis(matrix, "auto")}
+        b = jnp.ones((matrix.shape[0], 1))
+        arguments = values_of(without[1], without[1].values(matrix), 3)
+        functions = [jax.jit(partial(_calls.factor_solve_invert, sym, rhs=b)) for _, sym in found.values()]
+        times = interleaved_ms(functions, arguments, seconds)
+        for (wanted, (analysis_ms, sym)), ms in zip(found.items(), times, strict=True):
+            print(
+                f"{name:16s} {sym.n:7d} {wanted:8s} {sym.ordering:8s} {sym.nnz_factor:10d} {sym.flops / 1e6:9.1f} "
+                f"{analysis_ms:9.1f} {ms:9.3f}",
+                flush=True,
+            )
+
+
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--cases", nargs="*", default=list(CASES), choices=list(CASES))
+    parser.add_argument("--cases", nargs="*", choices=[*CASES, *LARGE])
     parser.add_argument("--quick", action="store_true", help="fewer calls")
     parser.add_argument(
         "--memory", action="store_true", help="memory instead of time (Linux); half an hour for all cases"
     )
+    parser.add_argument("--orderings", action="store_true", help="what nested dissection is worth, large cases too")
     parser.add_argument("--calls", type=int, default=10_000, help="evaluations over which memory may grow")
     parser.add_argument("--memory-of-one", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     jax.config.update("jax_enable_x64", True)
-    if options.memory_of_one:
-        return memory(options.cases[0], options.calls)
-    if options.memory:
-        return memory_table(options.cases, options.calls)
     seconds = 0.3 if options.quick else 2.0
+    if options.orderings:
+        return ordering_table(options.cases or [*CASES, *LARGE], seconds)
+    names = options.cases or list(CASES)
+    if options.memory_of_one:
+        return memory(names[0], options.calls)
+    if options.memory:
+        return memory_table(names, options.calls)
     if sparsax is None:
         print("sparsax is not installed: its columns are skipped (pip install sparsax)")
     print(
@@ -200,10 +240,10 @@ def main() -> None:
         f"{'sparsax':>9s} {'times':>7s} {'fus/fac':>7s} {'mem/L':>7s} {'error':>9s}"
     )
     rows: list[str] = []
-    for name in options.cases:
+    for name in names:
         single(name, seconds, rows)
     print(f"\nbatch of 4      {'1 thread':>10s} {'2 threads':>9s} {'speedup':>7s}")
-    for name in options.cases:
+    for name in names:
         batch_of_four(name, seconds)
 
 

@@ -25,6 +25,10 @@ class NotPositiveDefiniteError(LgmError, ArithmeticError):
     """A matrix that must be positive definite is not; never raised from traced code."""
 
 
+class MissingPackageError(LgmError, ImportError):
+    """What was asked for needs a package that cannot be imported here; the message says which and how to get it."""
+
+
 class LgmWarning(UserWarning):
     """Root of every warning that lgm gives."""
 

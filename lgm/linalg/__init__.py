@@ -1,11 +1,14 @@
-"""Sparse symmetric positive definite matrices in JAX: factor once, use in every way that a Gaussian model needs.
+"""Symmetric positive definite matrices in JAX: factor once, use in every way that a Gaussian model needs.
 
-``sym = analyse(Q)`` looks at the pattern of a matrix once, on the host. The verbs then take ``sym`` and the values in
-pattern order (``sym.values(Q)``) and work under ``jit``, ``grad`` and ``vmap``.
+``sym = analyse(Q)`` looks at the pattern of a sparse matrix once, on the host. The verbs then take ``sym`` and the
+values in pattern order (``sym.values(Q)``) and work under ``jit``, ``grad`` and ``vmap``. With an analysis from
+``analyse_dense(Q)`` the same verbs use dense algebra.
 """
 
-from lgm.linalg.analysis import Analysis, analyse
-from lgm.linalg.cholesky import (
+from lgm.linalg import cholesky as _cholesky  # noqa: F401  registers the sparse kernel
+from lgm.linalg.analysis import Analysis, SparseAnalysis, analyse
+from lgm.linalg.dense import DenseAnalysis, analyse_dense
+from lgm.linalg.verbs import (
     factor_info,
     logdet,
     logdet_quad,
@@ -14,12 +17,16 @@ from lgm.linalg.cholesky import (
     sample,
     selected_inverse,
     solve,
+    solve_and_invert,
     solve_and_sample,
 )
 
 __all__ = [
     "Analysis",
+    "DenseAnalysis",
+    "SparseAnalysis",
     "analyse",
+    "analyse_dense",
     "factor_info",
     "logdet",
     "logdet_quad",
@@ -28,5 +35,6 @@ __all__ = [
     "sample",
     "selected_inverse",
     "solve",
+    "solve_and_invert",
     "solve_and_sample",
 ]

@@ -7,20 +7,19 @@ elements share the threads; one matrix with a batch of right-hand sides is facto
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.custom_batching import custom_vmap
-from jax.extend.core import Primitive
-from jax.interpreters import ad, batching, mlir
 
-from lgm.linalg.analysis import Analysis
+from lgm.linalg._jax import custom_vmap, symmetric_map
+from lgm.linalg.analysis import SparseAnalysis
 
 
 def _native(
-    target: str, sym: Analysis, results: Sequence[tuple[tuple[int, ...], Any]]
+    target: str, sym: SparseAnalysis, results: Sequence[tuple[tuple[int, ...], Any]]
 ) -> Callable[..., tuple[jax.Array, ...]]:
     """The call of one native target whose results have these shapes and types."""
     call = jax.ffi.ffi_call(
@@ -44,7 +43,7 @@ def _batch(array: jax.Array, batched: bool, size: int) -> jax.Array:
 
 
 def factor_solve(
-    sym: Analysis, values: jax.Array, rhs: jax.Array, normals: jax.Array
+    sym: SparseAnalysis, values: jax.Array, rhs: jax.Array, normals: jax.Array
 ) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
     """Log-determinant, info, ``Q^-1 rhs`` and ``L^-T normals`` from one factorisation.
 
@@ -74,7 +73,7 @@ def factor_solve(
 
 
 def factor_solve_invert(
-    sym: Analysis, values: jax.Array, rhs: jax.Array
+    sym: SparseAnalysis, values: jax.Array, rhs: jax.Array
 ) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
     """Log-determinant, info, ``Q^-1 rhs`` and the inverse on the pattern, from one fused call.
 
@@ -100,53 +99,21 @@ def factor_solve_invert(
     return call(values, rhs)
 
 
-# The directional derivative of the selected inverse is a primitive of its own because it is linear in the direction,
-# with a known transpose, and must batch: no other means of JAX gives all three. With Z = Q^-1 and pattern positions
-# e = (i, j), f = (k, l), the entry of the map direction -> tangent is
+# With Z = Q^-1 and pattern positions e = (i, j), f = (k, l), the entry of the map direction -> tangent is
 #     J[e, f] = -c_f (Z_ik Z_lj + Z_il Z_kj),   c_f = 1/2 on the diagonal, 1 off it,
-# for a stored off-diagonal stands for two. The bracket is symmetric in e and f, hence J' = c J c^-1.
-_tangent_p = Primitive("lgm_selected_inverse_tangent")
+# for a stored off-diagonal stands for two. The bracket is symmetric in e and f: J is a symmetric map of c times the
+# direction.
+@partial(jax.jit, static_argnums=0, inline=True)
+def selected_inverse_tangent(sym: SparseAnalysis, values: jax.Array, direction: jax.Array) -> jax.Array:
+    """``-(Q^-1 G Q^-1)`` on the pattern, for G given like Q by its stored entries; shapes (..., nnz).
 
+    Linear in the direction, with a transpose; not differentiable by the values.
+    """
+    weights = np.where(sym.pattern.rows == sym.pattern.cols, 0.5, 1.0)  # powers of two: no rounding
 
-def selected_inverse_tangent(sym: Analysis, values: jax.Array, direction: jax.Array) -> jax.Array:
-    """``-(Q^-1 G Q^-1)`` on the pattern, for G given like Q by its stored entries; shapes (..., nnz)."""
-    out: jax.Array = _tangent_p.bind(values, direction, sym=sym)
-    return out
+    def tangent(values: jax.Array, weighted: jax.Array) -> jax.Array:
+        results = [(values.shape, np.float64)]
+        return _native("lgm_selected_inverse_tangent", sym, results)(values, weighted / weights)[0]
 
-
-def _tangent_call(values: jax.Array, direction: jax.Array, *, sym: Analysis) -> jax.Array:
-    return _native("lgm_selected_inverse_tangent", sym, [(values.shape, np.float64)])(values, direction)[0]
-
-
-def _tangent_jvp(primals: Sequence[Any], tangents: Sequence[Any], *, sym: Analysis) -> tuple[jax.Array, Any]:
-    values, direction = primals
-    if not isinstance(tangents[0], ad.Zero):
-        raise NotImplementedError("the third derivative of a sparse log-determinant (second of a selected inverse)")
-    out = selected_inverse_tangent(sym, values, direction)
-    if isinstance(tangents[1], ad.Zero):
-        return out, jnp.zeros_like(out)
-    return out, selected_inverse_tangent(sym, values, tangents[1])
-
-
-def _tangent_transpose(cotangent: Any, values: Any, direction: Any, *, sym: Analysis) -> tuple[None, Any]:
-    if isinstance(cotangent, ad.Zero):
-        return None, ad.Zero(direction.aval)
-    weights = np.where(sym.pattern.rows == sym.pattern.cols, 0.5, 1.0)
-    return None, weights * selected_inverse_tangent(sym, values, cotangent / weights)
-
-
-def _tangent_batch(args: Sequence[Any], dims: Sequence[Any], *, sym: Analysis) -> tuple[jax.Array, int]:
-    # An axis of None is that of an argument which is the same for the whole batch.
-    size = next(a.shape[d] for a, d in zip(args, dims, strict=True) if d is not None)
-    values, direction = (
-        _batch(a, False, size) if d is None else jnp.moveaxis(a, d, 0) for a, d in zip(args, dims, strict=True)
-    )
-    return selected_inverse_tangent(sym, values, direction), 0
-
-
-_tangent_p.def_impl(lambda *args, sym: jax.jit(_tangent_call, static_argnames="sym")(*args, sym=sym))
-_tangent_p.def_abstract_eval(lambda values, direction, *, sym: direction)
-ad.primitive_jvps[_tangent_p] = _tangent_jvp
-ad.primitive_transposes[_tangent_p] = _tangent_transpose
-batching.primitive_batchers[_tangent_p] = _tangent_batch
-mlir.register_lowering(_tangent_p, mlir.lower_fun(_tangent_call, multiple_results=False))
+    refusal = "the third derivative of a sparse log-determinant (second of a selected inverse)"
+    return symmetric_map(tangent, values, jnp.multiply(weights, direction), refusal)

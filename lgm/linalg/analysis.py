@@ -5,33 +5,58 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pymetis
 import scipy.sparse as sp
-from scipy.sparse.csgraph import reverse_cuthill_mckee
 
 from lgm.arrays import FloatArray, IntArray
 from lgm.linalg._ffi import kernel
+from lgm.linalg.ordering import Order, OrderingName, best_order
 from lgm.pattern import Pattern
 
-Order = npt.NDArray[np.int32]
-OrderingName = Literal["auto", "natural", "rcm", "amd", "metis"]
-
 _MAX_INDEX = 2**31 - 1
-# Nested dissection takes longer than minimum degree and wins on large problems only.
-_FLOPS_WORTH_METIS = 20e6
 # Part of the key, to be raised when the kernel's plan for the same pattern and ordering changes.
 _PLAN_VERSION = 1
 
 
 class Analysis:
-    """Immutable symbolic Cholesky factorisation of all matrices with one pattern; made by `analyse`.
+    """What is known of all symmetric matrices with one pattern before their values.
 
-    Analyses compare and hash by content (pattern and ordering), so one can be a static argument of a compiled
-    function or static data in a pytree. Pickling keeps pattern and ordering; the rest is found again.
+    The verbs of `lgm.linalg` dispatch on its class: a `SparseAnalysis` (from `analyse`) has them done by the sparse
+    kernel, a `DenseAnalysis` (from `analyse_dense`) by dense algebra. Every analysis is immutable, pickles, and
+    compares and hashes by content, so one can be a static argument of a compiled function or static data in a pytree.
+
+    Attributes
+    ----------
+    pattern : Pattern
+        The stored positions; values given to the verbs are in this order.
+    """
+
+    __slots__ = ()
+
+    pattern: Pattern
+
+    @property
+    def n(self) -> int:
+        """Order of the matrix."""
+        return self.pattern.n
+
+    @property
+    def nnz(self) -> int:
+        """Number of stored positions (lower triangle)."""
+        return self.pattern.nnz
+
+    def values(self, matrix: sp.sparray | sp.spmatrix) -> FloatArray:
+        """Values (nnz,) of a symmetric sparse matrix in pattern order; see `Pattern.values`."""
+        return self.pattern.values(matrix)
+
+
+class SparseAnalysis(Analysis):
+    """Symbolic Cholesky factorisation of all matrices with one pattern; made by `analyse`.
+
+    Content is pattern and ordering. Pickling keeps these; the rest is found again.
 
     Attributes
     ----------
@@ -81,43 +106,29 @@ class Analysis:
         raise AttributeError("an Analysis does not change")
 
     @property
-    def n(self) -> int:
-        """Order of the matrix."""
-        return self.pattern.n
-
-    @property
-    def nnz(self) -> int:
-        """Number of stored positions (lower triangle)."""
-        return self.pattern.nnz
-
-    @property
     def key(self) -> str:
         """Content address under which the kernel knows this analysis, the same in every process."""
         return self._key
 
-    def values(self, matrix: sp.sparray | sp.spmatrix) -> FloatArray:
-        """Values of a symmetric sparse matrix in pattern order; see `Pattern.values`."""
-        return self.pattern.values(matrix)
-
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Analysis) and self._key == other._key and self.pattern == other.pattern
+        return isinstance(other, SparseAnalysis) and self._key == other._key and self.pattern == other.pattern
 
     def __hash__(self) -> int:
         return hash(self._key)
 
-    def __reduce__(self) -> tuple[Callable[..., Analysis], tuple[Any, ...]]:
+    def __reduce__(self) -> tuple[Callable[..., SparseAnalysis], tuple[Any, ...]]:
         pattern = self.pattern
         return _restore, (pattern.n, pattern.indptr, pattern.indices, self.order, self.ordering)
 
     def __repr__(self) -> str:
         return (
-            f"Analysis(n={self.n}, nnz={self.nnz}, nnz_factor={self.nnz_factor}, flops={self.flops:.3g}, "
+            f"SparseAnalysis(n={self.n}, nnz={self.nnz}, nnz_factor={self.nnz_factor}, flops={self.flops:.3g}, "
             f"ordering={self.ordering!r})"
         )
 
 
-def _restore(n: int, indptr: IntArray, indices: IntArray, order: Order, ordering: str) -> Analysis:
-    return Analysis(Pattern(n, indptr, indices), order, ordering)
+def _restore(n: int, indptr: IntArray, indices: IntArray, order: Order, ordering: str) -> SparseAnalysis:
+    return SparseAnalysis(Pattern(n, indptr, indices), order, ordering)
 
 
 def analyse(
@@ -126,7 +137,7 @@ def analyse(
     last: Sequence[int] | npt.NDArray[np.integer[Any]] = (),
     ordering: OrderingName | npt.NDArray[np.integer[Any]] = "auto",
     memory_limit: int | None = None,
-) -> Analysis:
+) -> SparseAnalysis:
     """Analyse the pattern of a symmetric matrix for all factorisations to come.
 
     Nearly dense rows come last: those in `last` (fixed effects, say) and any with more than ``max(100, 10 sqrt(n))``
@@ -141,16 +152,19 @@ def analyse(
     last : sequence of int
         Rows to eliminate last.
     ordering : {"auto", "natural", "rcm", "amd", "metis"} or int array (n,)
-        One ordering instead of the best, or an elimination order of all rows.
+        One ordering instead of the best, or an elimination order of all rows. Nested dissection is METIS's, through
+        pymetis; on the few platforms where that cannot be installed the best is that of the others.
     memory_limit : int, optional
         Largest factor in bytes. By default three quarters of the machine's memory.
 
     Returns
     -------
-    Analysis
+    SparseAnalysis
 
     Raises
     ------
+    MissingPackageError
+        If ordering is "metis" and pymetis cannot be imported.
     MemoryError
         If the factor would not fit; found before memory of that size is asked for.
     ValueError
@@ -160,7 +174,7 @@ def analyse(
     ----------
     Amestoy, Davis & Duff (1996), SIAM J. Matrix Anal. Appl. 17, 886-905 (minimum degree); Gilbert, Ng & Peyton
     (1994), SIAM J. Matrix Anal. Appl. 15, 1075-1091 (column counts); Liu (1992), SIAM Review 34, 82-109 (multifrontal
-    method).
+    method); Karypis & Kumar (1998), SIAM J. Sci. Comput. 20, 359-392 (nested dissection).
 
     Examples
     --------
@@ -169,22 +183,33 @@ def analyse(
     >>> sym.n, sym.nnz, sym.nnz_factor
     (4, 7, 7)
     """
-    pattern = matrix if isinstance(matrix, Pattern) else Pattern.of(matrix)
-    if pattern.n == 0:
-        raise ValueError("a matrix without rows has no factor")
+    pattern = pattern_to_factor(matrix)
     if pattern.n > _MAX_INDEX or pattern.nnz > _MAX_INDEX:
         raise MemoryError(f"{pattern.n} rows and {pattern.nnz} entries: the kernel takes at most 2^31 - 1 of each")
     if isinstance(ordering, str):
-        name, order, cost = _best_order(pattern, np.asarray(last, dtype=np.int64), ordering)
+        name, order, cost = best_order(pattern, np.asarray(last, dtype=np.int64), ordering)
     else:
         name, order = "given", np.asarray(ordering, dtype=np.int32)
         cost = kernel.predict_cost(pattern.indptr, pattern.indices, order)
     _refuse_if_huge(pattern, cost, memory_limit)
-    return Analysis(pattern, order, name)
+    return SparseAnalysis(pattern, order, name)
+
+
+def pattern_to_factor(matrix: sp.sparray | sp.spmatrix | Pattern) -> Pattern:
+    """The pattern of a matrix, or the pattern that is given; ValueError if it has no rows."""
+    pattern = matrix if isinstance(matrix, Pattern) else Pattern.of(matrix)
+    if pattern.n == 0:
+        raise ValueError("a matrix without rows has no factor")
+    return pattern
+
+
+def allowed_bytes(memory_limit: int | None) -> int:
+    """The limit that the user gives, or three quarters of the machine's memory."""
+    return memory_limit if memory_limit is not None else _physical_memory() * 3 // 4
 
 
 def _refuse_if_huge(pattern: Pattern, cost: Mapping[str, Any], memory_limit: int | None) -> None:
-    limit = memory_limit if memory_limit is not None else _physical_memory() * 3 // 4
+    limit = allowed_bytes(memory_limit)
     needed = 8 * int(cost["stored"]) + 8 * int(cost["row_entries"])
     if needed <= limit and int(cost["largest_front"]) <= _MAX_INDEX:
         return
@@ -201,72 +226,3 @@ def _physical_memory() -> int:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, OSError, ValueError):  # not known on this system
         return 16 * 2**30
-
-
-def _best_order(pattern: Pattern, last: IntArray, wanted: str) -> tuple[str, Order, dict[str, Any]]:
-    """Name, order and cost of the ordering that takes the fewest operations (or of the one that is wanted)."""
-    if wanted != "auto" and wanted not in _ORDERINGS:
-        raise ValueError(f"ordering {wanted!r} is not one of 'auto', {', '.join(map(repr, _ORDERINGS))}")
-    dense = _rows_to_go_last(pattern, last)
-    sparse = np.setdiff1d(np.arange(pattern.n), dense, assume_unique=True)
-    graph = _graph(pattern, sparse)
-    best: tuple[str, Order, dict[str, Any]] | None = None
-    for name in _ORDERINGS if wanted == "auto" else (wanted,):
-        if name == "metis" and best is not None and best[2]["flops"] < _FLOPS_WORTH_METIS:
-            continue
-        order = np.concatenate([sparse[_ORDERINGS[name](graph)], dense]).astype(np.int32)
-        cost = kernel.predict_cost(pattern.indptr, pattern.indices, order)
-        if best is None or cost["flops"] < best[2]["flops"]:
-            best = (name, order, cost)
-    assert best is not None
-    return best
-
-
-def _rows_to_go_last(pattern: Pattern, last: IntArray) -> IntArray:
-    if last.size and (last.min() < 0 or last.max() >= pattern.n):
-        raise ValueError(f"rows to go last must be between 0 and {pattern.n - 1}")
-    below = pattern.rows != pattern.cols
-    degree = np.bincount(pattern.rows[below], minlength=pattern.n) + np.diff(pattern.indptr) - 1
-    crowded = np.flatnonzero(degree > max(100.0, 10.0 * np.sqrt(pattern.n)))
-    return np.union1d(last, crowded).astype(np.int64)
-
-
-def _graph(pattern: Pattern, vertices: IntArray) -> sp.csr_array:
-    """Adjacency of some rows: both directions, no loops, ascending."""
-    place = np.full(pattern.n, -1, dtype=np.int32)
-    place[vertices] = np.arange(vertices.size, dtype=np.int32)
-    i, j = place[pattern.rows], place[pattern.cols]
-    keep = (i >= 0) & (j >= 0) & (i != j)
-    ij, ji = np.concatenate([i[keep], j[keep]]), np.concatenate([j[keep], i[keep]])
-    graph = sp.csr_array((np.ones(ij.size, dtype=np.int8), (ij, ji)), shape=(vertices.size, vertices.size))
-    graph.sort_indices()
-    return graph
-
-
-def _natural(graph: sp.csr_array) -> IntArray:
-    return np.arange(graph.shape[0], dtype=np.int64)
-
-
-def _rcm(graph: sp.csr_array) -> IntArray:
-    return np.asarray(reverse_cuthill_mckee(sp.csr_matrix(graph), symmetric_mode=True), dtype=np.int64)
-
-
-def _amd(graph: sp.csr_array) -> IntArray:
-    order = kernel.minimum_degree(graph.indptr.astype(np.int64), graph.indices.astype(np.int32))
-    return np.asarray(order, dtype=np.int64)
-
-
-def _metis(graph: sp.csr_array) -> IntArray:
-    if graph.shape[0] == 0:
-        return np.empty(0, dtype=np.int64)
-    order, _ = pymetis.nested_dissection(adjacency=pymetis.CSRAdjacency(graph.indptr, graph.indices))
-    return np.asarray(order, dtype=np.int64)
-
-
-# In the order in which they are tried; of equals the first wins. Nested dissection is last, see _FLOPS_WORTH_METIS.
-_ORDERINGS: dict[str, Callable[[sp.csr_array], IntArray]] = {
-    "natural": _natural,
-    "amd": _amd,
-    "rcm": _rcm,
-    "metis": _metis,
-}

@@ -1,8 +1,7 @@
-"""Sparse verbs by dense algebra: slow, short and plainly right, hence the oracle of the sparse kernel.
+"""The operations of `lgm.linalg.backend` by dense algebra: slow for large matrices, short and plainly right.
 
-Every verb has the signature of its sparse counterpart. A symmetric matrix ``Q`` is given by an analysis (its pattern)
-and ``values`` in pattern order; derivatives are JAX's own, through the dense factorisation. A matrix that is not
-positive definite gives NaN.
+Any hardware and any version of JAX can run it, and it is the oracle of the sparse kernel. Derivatives are JAX's own,
+through the dense factorisation ``Q = L L'``, to any order.
 """
 
 from __future__ import annotations
@@ -11,85 +10,129 @@ from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import scipy.sparse as sp
 from jax.scipy.linalg import cho_solve, solve_triangular
 
-from lgm.arrays import FloatArray
+from lgm.linalg import backend
+from lgm.linalg.analysis import Analysis, allowed_bytes, pattern_to_factor
 from lgm.pattern import Pattern
 
 
 @dataclass(frozen=True)
-class Analysis:
-    """What is known of a matrix before its values: here the pattern alone."""
+class DenseAnalysis(Analysis):
+    """An analysis whose verbs are done by dense algebra; made by `analyse_dense`.
+
+    Attributes
+    ----------
+    pattern : Pattern
+        The stored positions; values given to the verbs of `lgm.linalg` are in this order.
+    """
 
     pattern: Pattern
 
-    @property
-    def n(self) -> int:
-        """Order of the matrix."""
-        return self.pattern.n
 
-    def values(self, matrix: sp.sparray | sp.spmatrix) -> FloatArray:
-        """Entries of a symmetric sparse matrix in pattern order."""
-        return self.pattern.values(matrix)
+def analyse_dense(matrix: sp.sparray | sp.spmatrix | Pattern, *, memory_limit: int | None = None) -> DenseAnalysis:
+    """Have the verbs of `lgm.linalg` done by dense algebra: a check of the sparse kernel, or a way round it.
+
+    One call costs of the order of n^3 operations and n^2 memory, whatever the pattern. The results are those of
+    `analyse` up to rounding, except draws, which are others of the same distribution.
+
+    Parameters
+    ----------
+    matrix : sparse matrix or array (n, n), or Pattern
+        Only the pattern counts, as in `analyse`.
+    memory_limit : int, optional
+        Largest factor in bytes. By default three quarters of the machine's memory.
+
+    Returns
+    -------
+    DenseAnalysis
+
+    Raises
+    ------
+    MemoryError
+        If a dense factor would not fit.
+    ValueError
+        If the matrix is empty or not square.
+
+    Examples
+    --------
+    >>> import jax, numpy as np, scipy.sparse as sp
+    >>> from lgm.linalg import solve
+    >>> Q = sp.csc_array([[4.0, 2.0], [2.0, 5.0]])
+    >>> sym = analyse_dense(Q)
+    >>> with jax.enable_x64(True):
+    ...     x = solve(sym, sym.values(Q), np.array([4.0, 2.0]))
+    >>> x.round(6).tolist()
+    [1.0, 0.0]
+    """
+    pattern = pattern_to_factor(matrix)
+    needed, limit = 8 * pattern.n**2, allowed_bytes(memory_limit)
+    if needed > limit:
+        raise MemoryError(
+            f"a dense factor of this {pattern.n} x {pattern.n} matrix takes {needed / 2**30:.3g} GiB, where at most "
+            f"{limit / 2**30:.3g} GiB are allowed; analyse(Q) keeps it sparse"
+        )
+    return DenseAnalysis(pattern)
 
 
-def analyse(matrix: sp.sparray | sp.spmatrix | Pattern) -> Analysis:
-    """Keep the pattern of a symmetric sparse matrix; its values are not looked at."""
-    return Analysis(matrix if isinstance(matrix, Pattern) else Pattern.of(matrix))
-
-
-def _cholesky(sym: Analysis, values: jax.Array) -> jax.Array:
-    rows, cols = sym.pattern.rows, sym.pattern.cols
-    lower = jnp.zeros((sym.n, sym.n), values.dtype).at[rows, cols].set(values)
-    return jnp.linalg.cholesky(lower + jnp.tril(lower, -1).T, symmetrize_input=False)
-
-
-def _logdet(factor: jax.Array) -> jax.Array:
-    return 2.0 * jnp.sum(jnp.log(jnp.diagonal(factor)))
-
-
-def logdet(sym: Analysis, values: jax.Array) -> jax.Array:
-    """``log|Q|``."""
-    return _logdet(_cholesky(sym, values))
-
-
-def solve(sym: Analysis, values: jax.Array, b: jax.Array) -> jax.Array:
-    """``Q^-1 b`` for ``b`` of shape (n,) or (n, k)."""
-    return cho_solve((_cholesky(sym, values), True), b)
-
-
-def logdet_quad(sym: Analysis, values: jax.Array, b: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """``(log|Q|, b'Q^-1 b, Q^-1 b)``; for ``b`` of shape (n, k) the middle one is the k x k Gram matrix."""
-    factor = _cholesky(sym, values)
+@backend.logdet_quad.register
+def _logdet_quad(sym: DenseAnalysis, q: jax.Array, b: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    factor = _cholesky(sym, q)
     x = cho_solve((factor, True), b)
     return _logdet(factor), b.T @ x, x
 
 
-def solve_and_sample(
-    sym: Analysis, values: jax.Array, b: jax.Array, z: jax.Array
+@backend.solve.register
+def _solve(sym: DenseAnalysis, q: jax.Array, b: jax.Array) -> jax.Array:
+    return cho_solve((_cholesky(sym, q), True), b)
+
+
+@backend.solve_and_invert.register
+def _solve_and_invert(sym: DenseAnalysis, q: jax.Array, b: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    factor = _cholesky(sym, q)
+    inverse = cho_solve((factor, True), jnp.eye(sym.n))
+    return _logdet(factor), cho_solve((factor, True), b), inverse[sym.pattern.rows, sym.pattern.cols]
+
+
+@backend.solve_and_sample.register
+def _solve_and_sample(
+    sym: DenseAnalysis, q: jax.Array, b: jax.Array, z: jax.Array
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """``(log|Q|, Q^-1 b, w)`` from one factorisation, where ``w ~ N(0, Q^-1)`` if ``z`` (n, m) is standard normal."""
-    factor = _cholesky(sym, values)
+    factor = _cholesky(sym, q)
     return _logdet(factor), cho_solve((factor, True), b), solve_triangular(factor, z, lower=True, trans="T")
 
 
-def sample(
-    sym: Analysis, values: jax.Array, key: jax.Array, mean: jax.Array | float = 0.0, shape: tuple[int, ...] = ()
-) -> jax.Array:
-    """Draws of ``N(mean, Q^-1)``, of shape ``shape + (n,)``."""
-    z = jax.random.normal(key, (sym.n, int(np.prod(shape, dtype=int))), dtype=values.dtype)
-    w = solve_triangular(_cholesky(sym, values), z, lower=True, trans="T")
-    return mean + w.T.reshape((*shape, sym.n))
+@backend.factor_info.register
+def _factor_info(sym: DenseAnalysis, q: jax.Array) -> jax.Array:
+    """By bisection: leading blocks that end before the pivot have a factor, those that include it have none."""
+    full, place = _matrix(sym, q), jnp.arange(sym.n)
+
+    def fails(order: jax.Array | int) -> jax.Array:
+        inside = (place < order)[:, None] & (place < order)
+        block = jnp.where(inside, full, jnp.eye(sym.n))
+        return ~jnp.all(jnp.isfinite(jnp.linalg.cholesky(block, symmetrize_input=False)))
+
+    def halve(_: int, bounds: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+        below, above = bounds
+        middle = (below + above) // 2
+        failed = fails(middle)
+        return jnp.where(failed, below, middle), jnp.where(failed, middle, above)
+
+    first = jax.lax.fori_loop(0, sym.n.bit_length(), halve, (jnp.int32(0), jnp.int32(sym.n)))[1]
+    return jnp.where(fails(sym.n), first, 0)
 
 
-def selected_inverse(sym: Analysis, values: jax.Array) -> jax.Array:
-    """Entries of ``Q^-1`` in pattern order."""
-    inverse = cho_solve((_cholesky(sym, values), True), jnp.eye(sym.n, dtype=values.dtype))
-    return inverse[sym.pattern.rows, sym.pattern.cols]
+def _matrix(sym: DenseAnalysis, q: jax.Array) -> jax.Array:
+    lower = jnp.zeros((sym.n, sym.n)).at[sym.pattern.rows, sym.pattern.cols].set(q)
+    return lower + jnp.tril(lower, -1).T
 
 
-def marginal_variances(sym: Analysis, values: jax.Array) -> jax.Array:
-    """Diagonal of ``Q^-1``."""
-    return selected_inverse(sym, values)[sym.pattern.indptr[:-1]]
+def _cholesky(sym: DenseAnalysis, q: jax.Array) -> jax.Array:
+    """L, all NaN if Q is not positive definite. An infinite entry, which LAPACK lets pass, is made NaN first."""
+    spoiled = q * jnp.where(jnp.all(jnp.isfinite(q)), 1.0, jnp.nan)
+    return jnp.linalg.cholesky(_matrix(sym, spoiled), symmetrize_input=False)
+
+
+def _logdet(factor: jax.Array) -> jax.Array:
+    return 2.0 * jnp.sum(jnp.log(jnp.diagonal(factor)))

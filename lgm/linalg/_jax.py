@@ -1,0 +1,45 @@
+"""The parts of JAX outside its everyday interface that `lgm.linalg` leans on, all named here and nowhere else.
+
+`custom_vmap` says what a batch of calls is: one matrix with many right-hand sides is factored once. `SymbolicZero`
+marks, in a derivative rule, an argument that is not differentiated. `symmetric_map` stands in for something that JAX
+lacks: its primitives are private, and `jax.custom_derivatives.linear_call` does not batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import jax
+from jax.custom_batching import custom_vmap
+from jax.custom_derivatives import SymbolicZero
+
+__all__ = ["SymbolicZero", "custom_vmap", "symmetric_map"]
+
+
+def symmetric_map(
+    function: Callable[[jax.Array, jax.Array], jax.Array], values: jax.Array, direction: jax.Array, refusal: str
+) -> jax.Array:
+    """``function(values, direction)``, which is linear in the direction and its own transpose, and batches.
+
+    Its derivative by the values is not known: whoever asks for it gets NotImplementedError with the text `refusal`.
+
+    Notes
+    -----
+    JAX is told that the result solves a symmetric linear system, whose derivative and transpose by the right-hand side
+    are solutions again. The matrix of that system, the inverse of the map, is never applied: it is there for JAX to see
+    that it depends on the values.
+    """
+
+    @jax.custom_jvp
+    def undo(_: jax.Array, solution: jax.Array) -> jax.Array:
+        return solution
+
+    @undo.defjvp
+    def refuse(primals: object, tangents: object) -> tuple[jax.Array, jax.Array]:
+        raise NotImplementedError(refusal)
+
+    def solve(_: object, right_hand_side: jax.Array) -> jax.Array:
+        return function(values, right_hand_side)
+
+    out: jax.Array = jax.lax.custom_linear_solve(lambda x: undo(values, x), direction, solve, symmetric=True)
+    return out
