@@ -120,8 +120,7 @@ class GaussianData:
         scale, k = system.scale, prior.krige.shape[1]
         whitened = scale[:, None] * functionals
         rhs = jnp.concatenate([prior.krige, whitened], axis=1)
-        solved = linalg.solve(analysis, system.values, rhs)
-        inverse = linalg.selected_inverse(analysis, system.values)
+        _, solved, inverse = linalg.solve_and_invert(analysis, system.values, rhs)
         solved_k = solved[:, :k]
         kriging = constrained.kriging(prior.krige.T @ solved_k, prior.kappa)
 
