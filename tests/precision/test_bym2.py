@@ -122,7 +122,10 @@ def eigenvalues(name):
 
 
 def lost(spatial, gamma, t):
-    """What rounding may do to ``2 KLD``: ``tr((R* + r I)^-1 E)`` for an error E of R*, and of other sums; ``1 - phi`` has lost digits near one."""
+    """What rounding may do to ``2 KLD``: ``tr((R* + r I)^-1 E)`` for an error E of R*, and to other sums.
+
+    ``1 - phi`` has lost digits near one.
+    """
     null = np.count_nonzero(gamma < 1e-9)
     error = rounding(gamma.size) * np.abs(spatial.entries).max()
     other = rounding(gamma.size) * (1 + np.abs(t)) + 4 * EPS * np.exp(np.maximum(t, 0.0))
