@@ -98,7 +98,12 @@ def test_equal_analyses_compile_once() -> None:
     matrix = named("grid")
     values = analyse(matrix).values(matrix)
     twice(values), twice(values + 0.1)
-    static = jax.jit(lambda sym, v: (traces.append(2), logdet(sym, v))[1], static_argnums=0)
+
+    def traced(sym, v):
+        traces.append(2)
+        return logdet(sym, v)
+
+    static = jax.jit(traced, static_argnums=0)
     static(analyse(matrix), values), static(analyse(matrix), values)
     assert traces == [1, 2]
 

@@ -1,0 +1,55 @@
+"""Elimination orders: permutations, the choice of the cheapest, and life without pymetis."""
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from helpers import run_fresh
+
+from lgm.linalg import analyse
+from lgm.linalg.ordering import best_order
+from lgm.pattern import Pattern
+
+
+def grid(side):
+    line = sp.diags_array([np.ones(side - 1), 4.0 * np.ones(side), np.ones(side - 1)], offsets=[-1, 0, 1])
+    return Pattern.of(sp.kron(sp.eye_array(side), line) + sp.kron(line, sp.eye_array(side)))
+
+
+@pytest.mark.parametrize("name", ["natural", "rcm", "amd", "metis"])
+def test_orders_are_permutations(name):
+    found, order, cost = best_order(grid(12), np.zeros(0, dtype=np.int64), name)
+    assert found == name and sorted(order.tolist()) == list(range(144))
+    assert cost["flops"] > 0
+
+
+def test_the_cheapest_is_taken():
+    nothing = np.zeros(0, dtype=np.int64)
+    costs = {name: best_order(grid(20), nothing, name)[2]["flops"] for name in ("natural", "rcm", "amd")}
+    assert best_order(grid(20), nothing, "auto")[2]["flops"] == min(costs.values())
+
+
+def test_rows_that_go_last():
+    assert best_order(grid(6), np.array([3, 7]), "amd")[1][-2:].tolist() == [3, 7]
+    with pytest.raises(ValueError, match="between 0 and 35"):
+        best_order(grid(6), np.array([36]), "amd")
+
+
+def test_an_unknown_name():
+    with pytest.raises(ValueError, match="'quick' is not one of 'auto', 'natural'"):
+        analyse(grid(4), ordering="quick")
+
+
+def test_without_pymetis_the_others_serve(tmp_path):
+    (tmp_path / "pymetis.py").write_text("raise ImportError('no wheel')\n")
+    code = (
+        "import numpy as np, scipy.sparse as sp, lgm.linalg as la\n"
+        "from lgm.linalg import ordering\n"
+        "ordering._FLOPS_WORTH_METIS = 0.0\n"
+        "Q = sp.diags_array([np.ones(9), 3.0 * np.ones(10), np.ones(9)], offsets=[-1, 0, 1])\n"
+        "print(la.analyse(Q).ordering)\n"
+        "try: la.analyse(Q, ordering='metis')\n"
+        "except ImportError as error: print(type(error).__name__, str(error))\n"
+    )
+    first, second = run_fresh(code, tmp_path).splitlines()
+    assert first in ("natural", "amd", "rcm")
+    assert second.startswith("MissingPackageError ordering 'metis'") and "pip install pymetis" in second
