@@ -15,6 +15,7 @@ from dense_model import EPS
 
 import lgm
 from lgm.design.fixed_effects import standardise
+from lgm.model import Model
 from lgm.posterior import density
 from lgm.posterior.gaussian import GaussianData
 
@@ -24,7 +25,7 @@ FIELDS = ("gram", "projection", "square", "n", "sum_log_w")
 
 
 @cache
-def _model() -> lgm.model:
+def _model() -> Model:
     rng = np.random.default_rng(8)
     n = 30
     frame = pd.DataFrame(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -23,7 +24,7 @@ LABEL = "bym2(region)"
 NAMES = [f"sd({LABEL})", f"phi({LABEL})", "sigma"]
 THETAS = [(0.7, 0.4, 0.8), (1.5, 0.999, 0.6), (0.4, 0.002, 1.1)]
 thetas = pytest.mark.parametrize("theta", THETAS, ids=str)
-KINDS = {
+KINDS: dict[str, dict[str, Any]] = {
     "flat": {"Intercept": flat(), "fixed": flat()},
     "proper": {"Intercept": normal(1.0, 2.0), "x": normal(0.5, 0.7)},
 }
