@@ -38,6 +38,7 @@ def _statistics(rows: np.ndarray) -> GaussianData:
     """Of some rows, with the columns and the reference of the whole."""
     model = _model()
     predictor, post = model.design.predictor, model.analysed.posterior
+    assert isinstance(post.data, GaussianData)
     a = sp.csc_array(sp.hstack([standardise(predictor.X, predictor.intercept)[0], predictor.Z], format="csr")[rows])
     r = (model.design.y - predictor.offset - predictor.X @ model.analysed.reference)[rows]
     return GaussianData.of(a, model.design.weights[rows], r, post.analysis.pattern, post.data.places)
@@ -52,6 +53,7 @@ def test_statistics_of_parts_add_up(parts: list[np.ndarray]) -> None:
         first, *others = [_statistics(rows) for rows in parts]
         merged = sum(others, start=first)
     whole = _model().analysed.posterior.data
+    assert isinstance(whole, GaussianData)
     assert merged.places == whole.places
     for name in FIELDS:
         found, wanted = np.asarray(getattr(merged, name)), np.asarray(getattr(whole, name))
