@@ -19,7 +19,7 @@ from lgm.terms.block import Block
 from lgm.terms.term import Draw, Encoded, Novel, Signature, Term, Variable, arguments, one_hot
 from lgm.terms.timeline import Timeline, conditional_draw
 from lgm.terms.view import Curve, View
-from lgm.words import counted
+from lgm.words import counted, listed
 
 SIGNATURE = Signature(("t",), others=("period",))
 
@@ -113,7 +113,7 @@ def build(call: Call, scope: Scope, label: str, yardstick: float) -> SeasonalTer
     Raises
     ------
     DataError
-        If a time is not whole, or the data do not cover one period.
+        If a time is not whole, or the data do not cover one period and all of its phases.
     FormulaError
         If the period is not a whole number of at least 2.
     """
@@ -131,6 +131,12 @@ def build(call: Call, scope: Scope, label: str, yardstick: float) -> SeasonalTer
         raise DataError(
             f"{label} needs more than one period of {period} times; `{piece.text}` runs over {timeline.n}, from "
             f"{values.min():g} to {values.max():g}."
+        )
+    unseen = np.setdiff1d(np.arange(period), values % period)
+    if unseen.size:
+        raise DataError(
+            f"{label} has no row of phase {listed([str(int(j)) for j in unseen], 5)} (`{piece.text}` modulo {period}), "
+            "so nothing is known about it. Times that are some steps apart can be numbered in units of that many steps."
         )
     structure = seasonal(timeline.n, int(period))
     template, factors = structure.scaled(label)

@@ -190,16 +190,18 @@ PERIODS = [(2, 3), (4, 6), (2, 4)]
 def test_two_patterns(periods):
     """Their names show the periods; what both patterns can do is in one of them."""
     a, b = periods
+    data = DATA.assign(t=DATA["t"].where(DATA.index != 5, 2))  # so that all phases are seen
+    at = np.equal.outer(data["t"].to_numpy(), TIMES).astype(float)
     names = [f"seasonal(t, {m})" for m in periods]
-    built = lgm.model(f"y ~ {names[0]} + {names[1]}", DATA, priors=KINDS["flat"])
+    built = lgm.model(f"y ~ {names[0]} + {names[1]}", data, priors=KINDS["flat"])
     assert built.design.theta_names == (f"sd({names[0]})", f"sd({names[1]})", "sigma")
-    columns = np.column_stack([np.ones(36), phases(DATA["t"], a), phases(DATA["t"], b)])
+    columns = np.column_stack([np.ones(36), phases(data["t"], a), phases(data["t"], b)])
     rank = np.linalg.matrix_rank(columns)
     assert len(built.design.fixed_names) == rank
     values = [0.7, 0.4, 0.9]
     V = values[2] ** 2 * np.eye(36)
     for m, sd in zip(periods, values[:2], strict=True):
-        V = V + sd**2 * Z @ scaled_covariance(seasonal_structure(TIMES.size, m), m - 1)[0] @ Z.T
+        V = V + sd**2 * at @ scaled_covariance(seasonal_structure(TIMES.size, m), m - 1)[0] @ at.T
     flats = built.design.predictor.X.toarray()
     assert np.linalg.matrix_rank(np.hstack([flats, columns])) == rank
     y = DATA["y"].to_numpy()
@@ -309,6 +311,16 @@ def test_what_is_not_a_period(period):
 def test_times_that_do_not_fit(formula, message):
     with pytest.raises(lgm.DataError, match=message):
         lgm.model(formula, DATA)
+
+
+def test_a_phase_without_rows():
+    """Its effect would be minus the sum of all others: any level of the data would move it."""
+    with pytest.raises(
+        lgm.DataError, match=r"seasonal\(t\) has no row of phase 3 \(`t` modulo 4\), so nothing is known"
+    ):
+        lgm.model("y ~ seasonal(t, 4)", DATA[DATA["t"] % 4 != 3])
+    with pytest.raises(lgm.DataError, match=r"no row of phase 1, 3, 5, 7, 9, \.\.\."):
+        lgm.model("y ~ seasonal(t, 12)", pd.DataFrame({"t": 2 * np.arange(12), "y": DATA["y"][:12]}))
 
 
 def test_new_times_must_be_whole(fit):
