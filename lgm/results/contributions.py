@@ -77,7 +77,7 @@ def of(fit: Fit, term: Term, shown: view.Curve) -> Curve:
         at=at,
         residual=d.y - everything + own - own.mean(),
         weights=d.weights,
-        without="".join(missing),
+        without=", ".join(missing),
     )
 
 

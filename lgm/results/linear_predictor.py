@@ -108,8 +108,8 @@ def parts_of(fit: Fit, terms: Any, exclude: Any, groups: Any) -> Parts:
     ----------
     fit : Fit
     terms, exclude : None or list of str
-        Only these, or all but these: fixed effects by name or by their term in the formula, latent terms, effects or
-        groups as in ``fit.ranef()``, and ``"offset"``.
+        Only these, or all but these: fixed effects by name or by their term in the formula, latent terms or groups, and
+        ``"offset"``.
     groups : bool or list of str
         Whether group effects count, or those of which groups do.
 
@@ -148,7 +148,11 @@ def _named(fit: Fit, names: Any, argument: str) -> Parts:
         for column in columns:
             fixed[predictor.fixed_names.index(column)] = found = True
         for j, term in enumerate(predictor.terms):
-            if any(printed.term is term and is_named(name, printed) for printed in predictor.printed()):
+            own = [printed for printed in predictor.printed() if printed.term is term]
+            if any(is_named(name, printed) for printed in own):
+                if not all(is_named(name, printed) for printed in own):
+                    whole = f"{name!r} is a part of {term.label}, which counts as a whole"
+                    raise LgmError(f"{argument}= has {name!r}: {whole}. Accepted: {term.label!r}.")
                 terms[j] = found = True
                 fixed |= np.isin(predictor.fixed_names, list(term.null))  # a straight line is part of its walk
         if not found:

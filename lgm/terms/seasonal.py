@@ -119,13 +119,14 @@ def build(call: Call, scope: Scope, label: str, yardstick: float) -> SeasonalTer
     """
     given = arguments(call, scope, SIGNATURE)
     piece, values = given["t"], _whole(scope, given["t"], label)
-    period = scope.value(given["period"])
-    if isinstance(period, bool) or not isinstance(period, (int, np.integer)) or period < 2:
+    value = scope.value(given["period"])
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.number)) or value < 2 or value % 1:
         raise scope.formula.error(
             f"period={given['period'].text} is not a period.",
             given["period"].span,
             "the number of times in one period, a whole number of at least 2, such as 12 for months.",
         )
+    period = int(value)
     timeline = Timeline(np.arange(values.min(), values.max() + 1.0))
     if timeline.n <= period:
         raise DataError(
@@ -138,8 +139,8 @@ def build(call: Call, scope: Scope, label: str, yardstick: float) -> SeasonalTer
             f"{label} has no row of phase {listed([str(int(j)) for j in unseen], 5)} (`{piece.text}` modulo {period}), "
             "so nothing is known about it. Times that are some steps apart can be numbered in units of that many steps."
         )
-    structure = seasonal(timeline.n, int(period))
+    structure = seasonal(timeline.n, period)
     template, factors = structure.scaled(label)
     block = Block(template, (standard_deviation(label, yardstick),), structure.constraint, factors)
     z = one_hot(timeline.locate(values)[0], timeline.n)
-    return SeasonalTerm(label, piece, int(period), timeline, z, block, _pattern(label, values, int(period)))
+    return SeasonalTerm(label, piece, period, timeline, z, block, _pattern(label, values, period))

@@ -216,7 +216,7 @@ def test_a_curve_over_its_bands_and_partial_residuals(ax: Axes) -> None:
 
 def test_a_curve_says_what_it_lacks(ax: Axes) -> None:
     panels.curve(_figure(ax), ax, replace(_curve(5), without="x"), 0.95, True)
-    assert ax.get_title(loc="left") == "s(x) without its straight line, which is in the fixed part"
+    assert ax.get_title(loc="left") == "s(x) without what is in the fixed part"
 
 
 def test_heavier_rows_are_larger_dots(ax: Axes) -> None:

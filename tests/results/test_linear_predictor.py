@@ -79,6 +79,7 @@ def test_draws_have_labels_and_the_moments_of_the_table(fit):
             r"terms= has 's\(t\)'.* Accepted: Intercept, x, f\[T.v\], f\[T.w\], rw2\(t\)\[linear\], f, ",
         ),
         ({"exclude": "z"}, "exclude= has 'z'"),
+        ({"terms": ["x|g"]}, r"'x\|g' is a part of \(x \| g\), which counts as a whole"),
         ({"terms": ["x"], "exclude": ["f"]}, "give one of them"),
         (
             {"include_group_specific": ["G"]},

@@ -270,3 +270,14 @@ def test_the_order_of_nodes_and_rows_does_not_matter():
     assert two.log_density(theta) == pytest.approx(
         one.log_density(theta), abs=1e-6
     )  # phi's prior: rounding at its nodes
+
+
+def test_a_default_prior_where_hubs_leave_little_room():
+    """A clique with a tail: the usual default cannot be had, and the one that is taken says what it is."""
+    clique = [(i, j) for i in range(60) for j in range(i)]
+    tail = [(59 + k, 60 + k) for k in range(8)]
+    graph = lgm.graph(clique + tail, range(68))
+    frame = pd.DataFrame({"y": np.sin(np.arange(136.0)), "r": np.arange(136) % 68})
+    for key in ({}, {"phi": lgm.priors.beta(1, 1)}):
+        model = lgm.model("y ~ bym2(r, graph)", frame, priors=key, env={"graph": graph})
+        assert np.isfinite(model.log_density({"sd(bym2(r))": 0.5, "phi(bym2(r))": 0.4, "sigma": 1.0}))
