@@ -120,7 +120,7 @@ def build(call: Call, scope: Scope, label: str, yardstick: float) -> SeasonalTer
     given = arguments(call, scope, SIGNATURE)
     piece, values = given["t"], _whole(scope, given["t"], label)
     value = scope.value(given["period"])
-    if isinstance(value, bool) or not isinstance(value, (int, float, np.number)) or value < 2 or value % 1:
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer)) or value < 2 or value % 1:
         raise scope.formula.error(
             f"period={given['period'].text} is not a period.",
             given["period"].span,
