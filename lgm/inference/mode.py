@@ -205,12 +205,20 @@ class _Search(NamedTuple):
         return np.asarray(found.x * self.scale)
 
     def at_zero(self, x: FloatArray, folded: BoolArray) -> FloatArray:
-        """Put a standard deviation at zero where the density is as high: it is flat there, so a climb stops short."""
+        """Put a standard deviation at zero where the density is as high: it is flat there, so a climb stops short.
+
+        Where zero itself has no density, its place is taken by what counts as zero.
+        """
         for i in np.flatnonzero(folded):
-            moved = x.copy()
-            moved[i] = 0.0
-            if self.target(moved)[0] >= self.target(x)[0] - _NO_GAIN:
-                x = moved
+            here = self.target(x)[0]
+            for least in (0.0, _VANISHING * self.scale[i]):
+                moved = x.copy()
+                moved[i] = min(least, x[i])
+                there = self.target(moved)[0]
+                if there >= here - _NO_GAIN:
+                    x = moved
+                if np.isfinite(there):
+                    break
         return x
 
     def newton(self, x: FloatArray, where: IntArray) -> tuple[FloatArray, FloatArray]:
