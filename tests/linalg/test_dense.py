@@ -1,4 +1,4 @@
-"""The dense verbs against NumPy: values, derivatives, batches, and NaN where a matrix is not positive definite."""
+"""Dense algebra against NumPy: values, derivatives, batches, and NaN where a matrix is not positive definite."""
 
 import jax
 import jax.numpy as jnp
@@ -7,7 +7,7 @@ import pytest
 import scipy.sparse as sp
 from dense_model import rounding
 
-from lgm.linalg import dense
+from lgm import linalg
 from lgm.pattern import Pattern
 
 SIZES = [1, 2, 9]
@@ -18,7 +18,7 @@ def case(n, seed=1):
     rng = np.random.default_rng(seed)
     half = sp.random_array((n, n), density=0.4, rng=rng)
     matrix = sp.csc_array(half @ half.T + sp.eye_array(n))
-    sym = dense.analyse(matrix)
+    sym = linalg.analyse_dense(matrix)
     return sym, sym.values(matrix), matrix.toarray()
 
 
@@ -34,9 +34,9 @@ def test_solve_and_logdet(n, shape):
     tolerance = rounding(n, Q) * np.abs(b).max()
     x, log_det = np.linalg.solve(Q, b), np.linalg.slogdet(Q)[1]
     with jax.enable_x64(True):
-        np.testing.assert_allclose(dense.solve(sym, values, b), x, rtol=0, atol=tolerance)
-        np.testing.assert_allclose(dense.logdet(sym, values), log_det, rtol=0, atol=rounding(n, Q) * n)
-        found = dense.logdet_quad(sym, values, b)
+        np.testing.assert_allclose(linalg.solve(sym, values, b), x, rtol=0, atol=tolerance)
+        np.testing.assert_allclose(linalg.logdet(sym, values), log_det, rtol=0, atol=rounding(n, Q) * n)
+        found = linalg.logdet_quad(sym, values, b)
     for ours, wanted in zip(found, (log_det, b.T @ x, x), strict=True):
         np.testing.assert_allclose(ours, wanted, rtol=0, atol=n * (1.0 + np.abs(b).max()) * tolerance)
 
@@ -46,8 +46,8 @@ def test_inverse(n):
     sym, values, Q = case(n)
     inverse = np.linalg.inv(Q)
     with jax.enable_x64(True):
-        chosen = dense.selected_inverse(sym, values)
-        variances = dense.marginal_variances(sym, values)
+        chosen = linalg.selected_inverse(sym, values)
+        variances = linalg.marginal_variances(sym, values)
     np.testing.assert_allclose(chosen, inverse[sym.pattern.rows, sym.pattern.cols], rtol=0, atol=rounding(n, Q))
     np.testing.assert_allclose(variances, np.diag(inverse), rtol=0, atol=rounding(n, Q))
 
@@ -57,7 +57,7 @@ def test_sampling_is_a_square_root_of_the_inverse():
     sym, values, Q = case(9)
     b = other(9, (2,))
     with jax.enable_x64(True):
-        log_det, x, w = dense.solve_and_sample(sym, values, b, jnp.eye(9))
+        log_det, x, w = linalg.solve_and_sample(sym, values, b, jnp.eye(9))
     w = np.asarray(w)
     np.testing.assert_allclose(w @ w.T, np.linalg.inv(Q), rtol=0, atol=rounding(9, Q))
     np.testing.assert_allclose(x, np.linalg.solve(Q, b), rtol=0, atol=rounding(9, Q) * np.abs(b).max())
@@ -69,8 +69,8 @@ def test_sample_has_shape_mean_and_covariance():
     sym, values, Q = case(4)
     mean = np.array([5.0, -1.0, 0.0, 2.0])
     with jax.enable_x64(True):
-        draws = np.asarray(dense.sample(sym, values, jax.random.key(3), mean, (50, 40)))
-        one = dense.sample(sym, values, jax.random.key(3))
+        draws = np.asarray(linalg.sample(sym, values, jax.random.key(3), mean, (50, 40)))
+        one = linalg.sample(sym, values, jax.random.key(3))
     assert draws.shape == (50, 40, 4)
     assert one.shape == (4,)
     centred = draws.reshape(-1, 4) - mean
@@ -83,9 +83,9 @@ def test_derivative_of_logdet_is_the_selected_inverse():
     """``d log|Q| / dQ_ij``: an off-diagonal value stands for two entries."""
     sym, values, Q = case(9)
     with jax.enable_x64(True):
-        gradient = jax.grad(lambda v: dense.logdet(sym, v))(jnp.asarray(values))
+        gradient = jax.grad(lambda v: linalg.logdet(sym, v))(jnp.asarray(values))
         twice = jnp.where(sym.pattern.rows == sym.pattern.cols, 1.0, 2.0)
-        wanted = twice * dense.selected_inverse(sym, values)
+        wanted = twice * linalg.selected_inverse(sym, values)
     np.testing.assert_allclose(gradient, wanted, rtol=0, atol=2 * rounding(9, Q))
 
 
@@ -94,7 +94,7 @@ def test_derivative_of_a_quadratic_form():
     sym, values, Q = case(9)
     b = other(9, ())
     with jax.enable_x64(True):
-        quad = jax.grad(lambda v, b: dense.logdet_quad(sym, v, b)[1], argnums=(0, 1))
+        quad = jax.grad(lambda v, b: linalg.logdet_quad(sym, v, b)[1], argnums=(0, 1))
         by_values, by_b = quad(jnp.asarray(values), jnp.asarray(b))
     x = np.linalg.solve(Q, b)
     rows, cols = sym.pattern.rows, sym.pattern.cols
@@ -107,8 +107,8 @@ def test_batches_equal_loops():
     sym, values, Q = case(9)
     batch, b = np.stack([values, 2 * values, 3 * values]), other(9, (2,))
     with jax.enable_x64(True):
-        together = jax.jit(jax.vmap(lambda v: dense.logdet_quad(sym, v, b)))(batch)
-        apart = [dense.logdet_quad(sym, v, b) for v in batch]
+        together = jax.jit(jax.vmap(lambda v: linalg.logdet_quad(sym, v, b)))(batch)
+        apart = [linalg.logdet_quad(sym, v, b) for v in batch]
     for k, ours in enumerate(together):
         wanted = np.stack([part[k] for part in apart])
         np.testing.assert_allclose(ours, wanted, rtol=rounding(9, Q), atol=rounding(9, Q))
@@ -116,18 +116,27 @@ def test_batches_equal_loops():
 
 @pytest.mark.parametrize("values", [[1.0, 2.0, 1.0], [0.0, 0.0, 1.0], [-1.0, 0.0, 1.0], [np.nan, 0.0, 1.0]], ids=str)
 def test_not_positive_definite_is_nan(values):
-    sym = dense.analyse(Pattern.from_entries(2, [1], [0]))
+    sym = linalg.analyse_dense(Pattern.from_entries(2, [1], [0]))
     with jax.enable_x64(True):
-        found = dense.logdet_quad(sym, jnp.asarray(values), jnp.ones(2))
-        assert np.isnan(found[0]) or np.isinf(found[0])
-        assert not np.all(np.isfinite(dense.marginal_variances(sym, jnp.asarray(values))))
+        found = linalg.logdet_quad(sym, jnp.asarray(values), jnp.ones(2))
+        assert np.isnan(found[0])
+        assert np.all(np.isnan(linalg.marginal_variances(sym, jnp.asarray(values))))
 
 
 def test_analysis_looks_at_places_only():
     sym, values, Q = case(9)
     zeros = sp.csc_array(Q)
     zeros.data[:] = 0.0
-    assert dense.analyse(zeros) == sym
-    assert hash(dense.analyse(sym.pattern)) == hash(sym)
+    assert linalg.analyse_dense(zeros) == sym
+    assert hash(linalg.analyse_dense(sym.pattern)) == hash(sym)
     np.testing.assert_array_equal(sym.values(sp.csc_array(Q)), values)
     assert sym.n == 9
+
+
+def test_a_huge_factor_is_refused_before_its_memory_is_asked_for():
+    diagonal = Pattern.diagonal(2_000_000)
+    with pytest.raises(MemoryError, match=r"dense factor of this 2000000 x 2000000 matrix takes 2.98e\+04 GiB"):
+        linalg.analyse_dense(diagonal)
+    with pytest.raises(MemoryError, match="allowed"):
+        linalg.analyse_dense(Pattern.diagonal(20), memory_limit=3199)
+    assert linalg.analyse_dense(Pattern.diagonal(20), memory_limit=3200).n == 20
