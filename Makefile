@@ -1,8 +1,4 @@
-# make demo        a virtual environment, lgm built and installed in it, real data fitted, the plots in ./output
-# make test        lint, types, import rules, doctests, the vignettes' code, the tests, all on the installed package
-# make test-slow   the long statistical checks
-# make help        all targets
-#
+# `make demo` and `make test` need Python and a C++ compiler, nothing else; `make help` lists the rest.
 # Another interpreter: make test PYTHON=python3.13 VENV=.venv313
 
 SHELL := /bin/bash
@@ -39,15 +35,22 @@ VIGNETTES := $(sort $(wildcard vignettes/*.md))
 # Each of these runs as a plain script in `make test`; `make vignettes` runs all of them as notebooks.
 FAST_VIGNETTES ?= vignettes/sleepstudy.md
 BENCHMARKS := $(sort $(wildcard benchmarks/bench_*.py))
-ARVIZ_TESTS := tests/test_package.py $(sort tests/results tests/plots)
+# What meets ArviZ or arviz-stats.
+ARVIZ_TESTS := tests/test_package.py tests/results/test_arviz.py tests/inference/test_pareto.py \
+    tests/results/test_fit.py::test_names_that_collide_get_an_underscore
+# What people write by hand.
+TEXTS = $(wildcard *.md *.toml *.mk *.yaml Makefile .*.yaml .gitignore .ci/* data/*.md vignettes/*.md) \
+    $(shell find lgm tests benchmarks examples -name __pycache__ -prune -o \
+    \( -name '*.py' -o -name '*.pyi' -o -name '*.md' -o -name '*.cc' -o -name '*.h' -o -name CMakeLists.txt \) -print)
 
 # The script, because `python -m pytest` would put the checkout before the installed package.
 PYTEST := LGM_TEST_INSTALLED=1 $(BIN)/pytest
 
-.PHONY: help demo test test-slow test-arviz1 lint doctest vignettes vignettes-fast bench clean install tools
+.PHONY: help demo test test-slow test-arviz1 lint doctest vignettes vignettes-fast bench clean install tools hooks
 
-help:
-	@echo "make demo | test | test-slow | test-arviz1 | lint | doctest | vignettes | vignettes-fast | bench | clean"
+# Every target with two hashes after it, in the order of this file and of kernel.mk.
+help:  ## this list
+	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 26
 
 include kernel.mk
 
@@ -71,16 +74,20 @@ $(VENV)/tools.stamp: pyproject.toml | $(PY)
 	$(PIP) install -r $(VENV)/tools.txt
 	@touch $@
 
-install: $(VENV)/lgm.stamp
-tools: $(VENV)/tools.stamp
+install: $(VENV)/lgm.stamp  ## lgm, built and installed in the environment .venv
+tools: $(VENV)/tools.stamp  ## the tools of the checks, in the same environment
+
+hooks: $(VENV)/lgm.stamp $(VENV)/tools.stamp  ## the checks of `make lint` before every commit
+	$(PIP) install pre-commit
+	$(PY) -m pre_commit install
 
 # For users ------------------------------------------------------------------------------------------------------------
 
-demo: $(VENV)/lgm.stamp
+demo: $(VENV)/lgm.stamp  ## two public data sets fitted, tables printed, plots in ./output
 	@mkdir -p output
 	$(PY) examples/demo.py
 
-vignettes: $(VENV)/lgm.stamp $(VENV)/tools.stamp
+vignettes: $(VENV)/lgm.stamp $(VENV)/tools.stamp  ## all vignettes as pages, in vignettes/html
 	@mkdir -p vignettes/html
 	@for source in $(VIGNETTES); do \
 	    notebook=vignettes/html/$$(basename $${source%.*}).ipynb; \
@@ -89,28 +96,32 @@ vignettes: $(VENV)/lgm.stamp $(VENV)/tools.stamp
 	    $(PY) -m jupyter nbconvert --log-level WARN --to html --execute $$notebook; \
 	done
 
-bench: $(VENV)/lgm.stamp $(VENV)/tools.stamp
-	@for script in $(BENCHMARKS); do echo "$$script"; $(PY) $$script; done
+# A script's own folder is on its path, the checkout is not: what is measured is the installed lgm.
+bench: $(VENV)/lgm.stamp $(VENV)/tools.stamp  ## all benchmarks, an hour or two; QUICK=1 for minutes, BENCHMARKS=... for some
+	@for script in $(BENCHMARKS); do echo; echo "$$script"; $(PY) $$script $(if $(QUICK),--quick); done
 
 # Checks ---------------------------------------------------------------------------------------------------------------
 
 # pytest comes last, so that its closing line is the last one.
-test: lint doctest test-arviz1 vignettes-fast
+test: lint doctest test-arviz1 vignettes-fast  ## lint, doctest, test-arviz1 and vignettes-fast, then all quick tests
 	$(PYTEST)
 
-test-slow: $(VENV)/lgm.stamp $(VENV)/tools.stamp
+test-slow: $(VENV)/lgm.stamp $(VENV)/tools.stamp  ## the long statistical checks
 	$(PYTEST) -m slow
 
-lint: $(VENV)/lgm.stamp $(VENV)/tools.stamp
+# The same commands as in .pre-commit-config.yaml.
+lint: $(VENV)/lgm.stamp $(VENV)/tools.stamp  ## style, types and import rules
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
 	$(BIN)/lint-imports --no-logo
+	$(BIN)/end-of-file-fixer $(TEXTS)
+	$(BIN)/trailing-whitespace-fixer $(TEXTS)
 
-doctest: $(VENV)/lgm.stamp $(VENV)/tools.stamp
+doctest: $(VENV)/lgm.stamp $(VENV)/tools.stamp  ## the examples in docstrings
 	$(PYTEST) --quiet --doctest-modules --pyargs lgm
 
-vignettes-fast: $(VENV)/lgm.stamp $(VENV)/tools.stamp
+vignettes-fast: $(VENV)/lgm.stamp $(VENV)/tools.stamp  ## the code of the quick vignettes
 	@for source in $(FAST_VIGNETTES); do \
 	    echo "$$source"; \
 	    script=$(VENV)/$$(basename $${source%.*}).py; \
@@ -118,7 +129,7 @@ vignettes-fast: $(VENV)/lgm.stamp $(VENV)/tools.stamp
 	    $(PY) $$script > /dev/null; \
 	done
 
-# The tests of everything that touches ArviZ, with its other major version.
+# With ArviZ's other major version.
 ifneq ($(call works,sys.version_info >= (3, 12),$(PYTHON)),)
 test-arviz1:
 	@echo "ArviZ 1: $(PYTHON) is Python 3.12 or newer, so the main tests use it already"
@@ -126,7 +137,7 @@ else ifeq ($(PYTHON_ARVIZ1),)
 test-arviz1:
 	@echo "ArviZ 1: SKIPPED, no working Python 3.12 or 3.13 was found; name one with PYTHON_ARVIZ1=/path/to/python3.12"
 else
-test-arviz1:
+test-arviz1:  ## what meets ArviZ, with its other major version
 	@echo "ArviZ 1: with $(PYTHON_ARVIZ1) in $(VENV_ARVIZ1)"
 	@$(MAKE) --no-print-directory arviz-tests PYTHON=$(PYTHON_ARVIZ1) VENV=$(VENV_ARVIZ1)
 endif
@@ -135,5 +146,5 @@ endif
 arviz-tests: $(VENV)/lgm.stamp $(VENV)/tools.stamp
 	$(PYTEST) --quiet $(ARVIZ_TESTS)
 
-clean:
+clean:  ## away with all that was made, environments included
 	rm -rf $(VENV) $(VENV_ARVIZ1) build dist output vignettes/html .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -7,11 +7,11 @@ CXX ?= c++
 
 # Out-of-bounds and uninitialised accesses, leaks, undefined arithmetic, with a plain BLAS that the sanitizers see into.
 .PHONY: sanitize sanitize-threads
-sanitize: build/check-asan
+sanitize: build/check-asan  ## the kernel by itself under address and undefined-behaviour sanitizers
 	UBSAN_OPTIONS=print_stacktrace=1 ./$<
 
 # Races between concurrent evaluations.
-sanitize-threads: build/check-tsan
+sanitize-threads: build/check-tsan  ## the kernel by itself under the thread sanitizer
 	./$<
 
 build/check-asan: $(KERNEL_CHECK) $(KERNEL_SOURCES) $(wildcard $(KERNEL)/*.h)

@@ -1,6 +1,6 @@
 """From two to eight hyperparameters: what importance sampling needs beside NUTS, in the same process and in turn.
 
-    python benchmarks/bench_dimension.py [--seeds 5] [--dimensions 2 3 4 5 6 7 8]
+    python benchmarks/bench_dimension.py [--seeds 5] [--dimensions 2 3 4 5 6 7 8] [--quick]
 
 Medians over data sets. `values` and `gradients` are evaluations of the density; those of NUTS are counted in the kept
 draws and scaled up to its warm-up. `points` are effective ones, to be compared with the smallest effective sample size
@@ -207,9 +207,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=5, help="data sets for each model")
     parser.add_argument("--dimensions", type=int, nargs="+", default=list(range(2, 9)))
+    parser.add_argument("--quick", action="store_true", help="one data set with two hyperparameters")
     options = parser.parse_args()
+    dimensions, seeds = ([2], 1) if options.quick else (options.dimensions, options.seeds)
     print(f"{'':27s}{TITLES}")
-    table = runs(FAMILIES, options.dimensions, options.seeds)
+    table = runs(FAMILIES, dimensions, seeds)
     plot(table, OUTPUT / "importance_dimension.png")
     table.to_csv(OUTPUT / "importance_dimension.csv", index=False)
     print(f"plot and table: {OUTPUT}/importance_dimension.*")

@@ -1,13 +1,13 @@
 """InstEval, 73,421 ratings with 4,128 crossed effects: the mode and the full posterior beside lme4 and bambi.
 
-    python benchmarks/bench_insteval.py [--runs 3] [--nuts] [--rival-python /path/to/python]
+    python benchmarks/bench_insteval.py [--runs 3] [--nuts] [--quick] [--rival-python /path/to/python]
 
 Every run is a fresh process, import included, all in turn in one run of this script. The mode (flat priors) stands
 beside lme4's REML estimates. The full posterior (theta, fixed effects, draws, means and sds of all 4,128 effects) comes
 from 1,024 weighted points, with --nuts from four chains of NUTS too. lme4 needs `Rscript` and its package (Debian:
 r-cran-lme4), bambi an interpreter that has it and nutpie (option, or LGM_RIVAL_PYTHON); what is not there is skipped,
 and said so. Effective sample sizes: of weighted points ``1 / sum w^2``, of chains the smallest over theta, fixed
-effects and all 4,128 effects.
+effects and all 4,128 effects. With --quick a single run on every tenth rating.
 """
 
 import argparse
@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 
-from timing import Contender, in_turn, ratio, table
+from timing import Contender, export, in_turn, installed, ratio, table, under_test
 
 FORMULA = "y ~ service + (1|s) + (1|d) + (1|dept:service)"
 
@@ -29,7 +29,7 @@ import numpy as np
 import lgm
 flat = lgm.priors.flat()
 priors = {{"Intercept": flat, "fixed": flat, "sd": flat, "sigma": flat}} if {method!r} == "mode" else None
-data = lgm.load_dataset("InstEval")
+data = lgm.load_dataset("InstEval")[::{every}]
 fit = lgm.fit({formula!r}, data, method={method!r}, priors=priors, seed=1, progress=False)
 ready = time.perf_counter()
 fit.effects
@@ -39,9 +39,10 @@ out["all"] = time.perf_counter() - start
 if {method!r} == "importance":
     out |= {{"smallest ess": fit.draws.points.ess, "Pareto k": fit.draws.points.k}}
 if {method!r} == "nuts":
-    from lgm.results.fit import quiet_arviz
-    with quiet_arviz() as az:
-        ess = min(float(az.ess(fit.posterior, method=m).to_array().min()) for m in ("bulk", "tail"))
+    from lgm.results.arviz import diagnostics
+    draws = [x.stack(effect=[d for d in x.dims if d not in ("chain", "draw")]) for x in fit.posterior.values()]
+    columns = {{f"{{i}}, {{j}}": x.values[..., j] for i, x in enumerate(draws) for j in range(x.shape[-1])}}
+    ess = diagnostics(columns)[["ess_bulk", "ess_tail"]].min(axis=None)
     divergences = int(fit.draws.stats["diverging"].sum())
     out |= {{"smallest ess": ess, "largest R-hat": fit.summary()["r_hat"].max(), "divergences": divergences}}
     out["leapfrog steps a draw"] = float(fit.draws.stats["n_steps"].mean())
@@ -92,8 +93,8 @@ def lme4(path: str) -> Contender | None:
 
 
 def bambi(path: str, python: str | None) -> Contender | None:
-    """bambi with nutpie, or None if nobody said where it is."""
-    if not python:
+    """bambi with nutpie, or None if nobody said where they are."""
+    if python is None or not installed(python, "bambi", "nutpie"):
         print("bambi is skipped: name an interpreter that has bambi and nutpie by --rival-python")
         return None
     return Contender("bambi with nutpie", python, BAMBI.format(path=path, formula=FORMULA))
@@ -105,31 +106,32 @@ def ess_per_second(c: Contender) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--nuts", action="store_true")
+    parser.add_argument("--nuts", action="store_true", help="also by NUTS: minutes for every run")
+    parser.add_argument("--quick", action="store_true", help="a single run on every tenth rating")
     parser.add_argument("--rival-python", default=os.environ.get("LGM_RIVAL_PYTHON"))
     options = parser.parse_args()
+    runs, every = (1, 10) if options.quick else (options.runs, 1)
+    print(under_test())
     with tempfile.TemporaryDirectory() as folder:
-        path = f"{folder}/insteval.csv"
-        export = f"import lgm; lgm.load_dataset('InstEval').to_csv({path!r}, index=False)"
-        subprocess.run([sys.executable, "-c", export], check=True)
-        methods = ["mode", "importance", *(["nuts"] if options.nuts else [])]
+        path = export("InstEval", folder, every)
         ours = {
-            m: Contender(f"lgm, method={m!r}", sys.executable, LGM.format(method=m, formula=FORMULA)) for m in methods
+            m: Contender(f"lgm, method={m!r}", sys.executable, LGM.format(method=m, formula=FORMULA, every=every))
+            for m in ["mode", "importance", *(["nuts"] if options.nuts else [])]
         }
         reml, chains = lme4(path), bambi(path, options.rival_python)
         contenders = [*ours.values(), *(c for c in (reml, chains) if c is not None)]
-        in_turn(contenders, options.runs)
+        in_turn(contenders, runs)
         print(table(contenders))
         if reml is not None:
             alone = Contender("", "", "", walls=[run["lmer() alone"] for run in reml.stages])
             found, theirs = ours["mode"].stages[0], reml.stages[0]
             largest = max(abs(found[name] / theirs[name] - 1) for name in theirs if name in found)
             print(f"\nmode / lmer() alone: {ratio(ours['mode'], alone):.2f}; estimates differ by {largest:.1e} at most")
-            for method in methods[1:]:
+            for method in list(ours)[1:]:
                 print(f"full posterior, method={method!r} / lmer() alone: {ratio(ours[method], alone):.2f}")
-        for method in methods[1:] if chains is not None else []:
+        for method in list(ours)[1:] if chains is not None else []:
             times = ess_per_second(ours[method]) / ess_per_second(chains)
             print(f"effective draws per second, method={method!r} / bambi: {times:.1f}")
 

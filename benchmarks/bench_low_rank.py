@@ -25,6 +25,7 @@ from lgm.distributions import LowRankCovarianceNormal
 
 DIMENSIONS = (9, 50, 200, 1000, 2000, 10_000)
 RANKS = (1, 2, 3, 5, 10, 20, 50)
+FEW_DIMENSIONS, FEW_RANKS = (9, 200, 1000), (1, 5, 20)
 DENSE_UP_TO = 2000
 DENSE_RANKS = (1, 50)
 Density = Callable[..., jax.Array]
@@ -82,14 +83,14 @@ def data(n: int, rank: int) -> tuple[jax.Array, ...]:
     return tuple(map(jnp.asarray, (rng.normal(size=n), rng.uniform(0.5, 2.0, size=n), rng.normal(size=(n, rank)))))
 
 
-def beside_numpyro(count: int, seconds: float) -> None:
+def beside_numpyro(dimensions: Sequence[int], ranks: Sequence[int], count: int, seconds: float) -> None:
     """The main table; last the smallest ratio from dimension 50 up."""
     columns = f"{'ours':>9s} {'NumPyro':>9s} {'floor':>9s} {'ratio':>6s}"
     print(f"{'':12s} | {'value':^36s} | {'value and gradient':^36s}")
     print(f"{'n':>6s} {'rank':>5s} | {columns} | {columns}")
     smallest = [np.inf, np.inf]
-    for n in DIMENSIONS:
-        for rank in RANKS:
+    for n in dimensions:
+        for rank in ranks:
             row = f"{n:6d} {rank:5d}"
             for k, kind in enumerate((value, with_gradient)):
                 found = rounds([kind(d) for d in (ours, numpyros, floor)], data(n, rank), count, seconds)
@@ -102,10 +103,10 @@ def beside_numpyro(count: int, seconds: float) -> None:
     print(f"smallest ratio from dimension 50 up: value {smallest[0]:.2f}, value and gradient {smallest[1]:.2f}")
 
 
-def beside_dense(count: int, seconds: float) -> None:
+def beside_dense(dimensions: Sequence[int], count: int, seconds: float) -> None:
     """Value and gradient beside the dense density, which takes a second at 2,000 dimensions."""
     print(f"\n{'n':>6s} {'rank':>5s} {'ours':>9s} {'dense':>10s} {'ratio':>7s}   value and gradient")
-    for n in (n for n in DIMENSIONS if n <= DENSE_UP_TO):
+    for n in (n for n in dimensions if n <= DENSE_UP_TO):
         for rank in DENSE_RANKS:
             found = rounds([with_gradient(ours), with_gradient(dense)], data(n, rank), min(count, 3), seconds)
             times = np.median(found, axis=0)
@@ -114,15 +115,16 @@ def beside_dense(count: int, seconds: float) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="fewer calls")
+    parser.add_argument("--quick", action="store_true", help="fewer sizes, ranks and calls")
     parser.add_argument("--dense", action="store_true", help="also the dense density: about a minute more")
     options = parser.parse_args()
     jax.config.update("jax_enable_x64", True)
     jax.config.update("jax_cpu_enable_async_dispatch", False)
+    dimensions, ranks = (FEW_DIMENSIONS, FEW_RANKS) if options.quick else (DIMENSIONS, RANKS)
     count, seconds = (5, 0.005) if options.quick else (15, 0.02)
-    beside_numpyro(count, seconds)
+    beside_numpyro(dimensions, ranks, count, seconds)
     if options.dense:
-        beside_dense(count, seconds)
+        beside_dense(dimensions, count, seconds)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """The sleep study from `import` to the printed summary in a fresh process, beside bambi with nutpie in the same run.
 
-    python benchmarks/bench_sleepstudy.py [--runs 5] [--rival-python /path/to/python]
+    python benchmarks/bench_sleepstudy.py [--runs 5] [--quick] [--rival-python /path/to/python]
 
 Four chains of 1000 kept draws each. lgm runs with an empty compilation cache, and once more with a filled one. The
 rival needs an interpreter with bambi and nutpie (option, or LGM_RIVAL_PYTHON); without one only lgm is timed.
@@ -8,11 +8,10 @@ rival needs an interpreter with bambi and nutpie (option, or LGM_RIVAL_PYTHON); 
 
 import argparse
 import os
-import subprocess
 import sys
 import tempfile
 
-from timing import Contender, in_turn, ratio, table
+from timing import Contender, export, in_turn, installed, ratio, table, under_test
 
 FORMULA = "Reaction ~ Days + (Days|Subject)"
 
@@ -54,31 +53,30 @@ print(json.dumps(dict(zip(["import", "build", "sample", "summary"], (b - a for a
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--quick", action="store_true", help="a single run")
     parser.add_argument("--rival-python", default=os.environ.get("LGM_RIVAL_PYTHON"))
     options = parser.parse_args()
+    print(under_test())
     with tempfile.TemporaryDirectory() as folder:
-        path = os.path.join(folder, "sleepstudy.csv")
-        export = f"import lgm; lgm.load_dataset('sleepstudy').to_csv({path!r}, index=False)"
-        subprocess.run([sys.executable, "-c", export], check=True)
         cache = {
             "JAX_COMPILATION_CACHE_DIR": os.path.join(folder, "cache"),
             "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
         }
         cold = Contender("lgm, nothing cached", sys.executable, LGM)
         contenders = [cold, Contender("lgm, JAX's cache on disk", sys.executable, LGM, cache)]
-        if options.rival_python:
-            contenders.append(
-                Contender("bambi with nutpie", options.rival_python, BAMBI.replace("{path!r}", repr(path)))
-            )
+        rival = installed(options.rival_python, "bambi", "nutpie")
+        if rival:
+            code = BAMBI.replace("{path!r}", repr(export("sleepstudy", folder)))
+            contenders.append(Contender("bambi with nutpie", options.rival_python, code))
         else:
             print("bambi is skipped: name an interpreter that has bambi and nutpie by --rival-python")
-        in_turn(contenders, options.runs)
+        in_turn(contenders, 1 if options.quick else options.runs)
         print(table(contenders))
         second = cold.median("second fit, same process")
         print(f"\nThe wall time of lgm includes a second fit in the same process ({second:.2f} s).")
-        if options.rival_python:
+        if rival:
             for a in contenders[:2]:
                 alone = [w - s["second fit, same process"] for w, s in zip(a.walls, a.stages, strict=True)]
                 first = Contender(a.name, "", "", walls=alone)

@@ -1,4 +1,8 @@
-"""Fresh processes, timed in turn, so that a noisy machine treats the rivals alike."""
+"""Fresh processes, timed in turn, so that a noisy machine treats the rivals alike.
+
+They see what is installed for their interpreter, never the folder that they were started in: a checkout has no compiled
+kernel.
+"""
 
 import json
 import os
@@ -8,6 +12,39 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+
+ELSEWHERE = {"PYTHONSAFEPATH": "1"}  # the current folder is not searched for modules
+
+
+def installed(python: str | None, *modules: str) -> bool:
+    """Whether an interpreter runs and finds these modules."""
+    code = f"import importlib.util as u, sys; sys.exit(not all(map(u.find_spec, {modules!r})))"
+    try:
+        return python is not None and not _started(python, code, {}).returncode
+    except OSError:
+        return False
+
+
+def _started(python: str, code: str, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    command = [python, "-W", "ignore", "-c", code]
+    return subprocess.run(command, capture_output=True, text=True, env={**os.environ, **ELSEWHERE, **env})
+
+
+def under_test() -> str:
+    """Which lgm is measured, in one line."""
+    code = "import jax, lgm; print(f'lgm {lgm.__version__} in {lgm.__path__[0]}, jax {jax.__version__}')"
+    done = _started(sys.executable, code, {})
+    if done.returncode:
+        sys.exit(f"lgm cannot be measured: {done.stderr.strip().splitlines()[-1]}")
+    return done.stdout.strip()
+
+
+def export(dataset: str, folder: str, every: int = 1) -> str:
+    """Write every so many rows of a data set for programs other than lgm; the path of the file."""
+    path = os.path.join(folder, f"{dataset}.csv")
+    code = f"import lgm; lgm.load_dataset({dataset!r})[::{every}].to_csv({path!r}, index=False)"
+    _started(sys.executable, code, {}).check_returncode()
+    return path
 
 
 @dataclass
@@ -24,12 +61,7 @@ class Contender:
     def run(self) -> None:
         """One fresh process: its wall time from start to end, and its stages."""
         start = time.perf_counter()
-        done = subprocess.run(
-            [self.python, "-W", "ignore", "-c", self.code],
-            capture_output=True,
-            text=True,
-            env={**os.environ, **self.env},
-        )
+        done = _started(self.python, self.code, self.env)
         wall = time.perf_counter() - start
         if done.returncode:
             sys.exit(f"{self.name} failed:\n{done.stderr[-2000:]}")

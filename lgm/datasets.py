@@ -85,7 +85,7 @@ def _unknown(name: object, known: list[str]) -> str:
 
 def _folder() -> Traversable:
     package = resources.files("lgm")
-    shipped = package / "_data"
+    shipped = package / "_shipped" / "data"
     if shipped.is_dir():
         return shipped
     # In a checkout the data stand beside the package; a wheel carries them inside.

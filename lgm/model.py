@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import secrets
-import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,17 +16,18 @@ from formulaic.utils.context import capture_context
 from lgm import families
 from lgm.design import design
 from lgm.design.design import Design
-from lgm.errors import DataWarning, LgmError, PriorError
+from lgm.errors import LgmError, PriorError
 from lgm.formula.parse import parse
-from lgm.inference.engine import METHODS, Settings, prepare, run
+from lgm.inference.compile import begin
+from lgm.inference.engine import ENGINES, Settings, engine
 from lgm.inference.interrupt import watched
 from lgm.posterior import density
 from lgm.posterior.assemble import Analysed, analyse
-from lgm.posterior.checks import check_identifiability, report_cautions
-from lgm.posterior.priors import Priors, resolve, starts
-from lgm.priors import Flat, Normal
+from lgm.posterior.checks import check_identifiability, report_cautions, report_data
+from lgm.posterior.priors import Priors, resolve, sample_prior, starts
+from lgm.priors import Flat
 from lgm.results import effects
-from lgm.results.fit import Fit, Inputs
+from lgm.results.fit import Fit
 from lgm.terms import TERMS
 
 
@@ -160,8 +160,7 @@ def _build(
     built = design.build(parsed, data, likelihood, names, weights, missing)
     resolved = resolve(built, priors)
     check_identifiability(built, resolved)
-    _report_rows(built)
-    _report_numbers_as_text(built)
+    report_data(built)
     report_cautions(built, resolved)
     analysed = analyse(built, resolved.fixed, resolved.theta, centred_intercept=resolved.centred_intercept)
     kept = {
@@ -172,6 +171,18 @@ def _build(
 
 
 @dataclass(frozen=True)
+class Inputs:
+    """What a model was built from: enough to build it again."""
+
+    formula: str
+    family: str
+    priors: dict[str, Any]
+    weights: Any
+    env: Mapping[str, Any]
+    missing: str
+
+
+@dataclass(frozen=True)
 class Model:
     """A model before it is fitted; `lgm.model` builds it.
 
@@ -179,7 +190,7 @@ class Model:
     ----------
     design : Design
         Response, sparse columns, terms.
-    prior : Priors
+    chosen_priors : Priors
         Priors of all parameters.
     analysed : Analysed
         The posterior with u integrated out, and its structure.
@@ -188,30 +199,45 @@ class Model:
     """
 
     design: Design
-    prior: Priors
+    chosen_priors: Priors
     analysed: Analysed
     inputs: Inputs
 
     @property
     def priors(self) -> pd.DataFrame:
         """Prior of every variable, and whether it is the default or was given."""
-        return self.prior.table
+        return self.chosen_priors.table
 
-    def log_density(self, theta: Mapping[str, float]) -> float:
+    def log_density(self, theta: Mapping[str, Any]) -> Any:
         """``log p(y | theta) + log p(theta)``: natural scale, no Jacobian, u integrated out.
 
         Parameters
         ----------
         theta : mapping
-            A value for every hyperparameter by name.
-        """
-        with jax.enable_x64(True):
-            return float(_log_density(self.analysed.posterior, self._theta(theta)))
+            A value for every hyperparameter by name. Values that JAX traces are welcome, so that ``jax.grad`` and
+            ``jax.jit`` go through; JAX must then be in x64 mode.
 
-    def log_likelihood(self, theta: Mapping[str, float]) -> float:
-        """``log p(y | theta)`` with u integrated out; with flat fixed effects this is the REML log likelihood."""
-        with jax.enable_x64(True):
-            return float(_log_likelihood(self.analysed.posterior, self._theta(theta)))
+        Returns
+        -------
+        float, or a traced scalar
+        """
+        return self._evaluated(_log_density, theta)
+
+    def log_likelihood(self, theta: Mapping[str, Any]) -> Any:
+        """``log p(y | theta)`` with u integrated out; with flat fixed effects this is the REML log likelihood.
+
+        As `log_density`, without the prior.
+
+        Examples
+        --------
+        >>> import jax, lgm
+        >>> model = lgm.model("Yield ~ 1 + (1|Batch)", lgm.load_dataset("Dyestuff"))
+        >>> with jax.enable_x64(True):
+        ...     slope = jax.grad(lambda sd: model.log_likelihood({"sd(Intercept|Batch)": sd, "sigma": 50.0}))(40.0)
+        >>> round(float(slope), 5)
+        0.00672
+        """
+        return self._evaluated(_log_likelihood, theta)
 
     def sample_prior(self, draws: int = 1000, seed: int | None = None) -> pd.DataFrame:
         """Draws of the fixed effects and theta from their priors, one column per variable.
@@ -219,31 +245,10 @@ class Model:
         Raises
         ------
         PriorError
-            If a fixed effect has a flat prior.
+            If a prior is flat.
         """
         _require(_is_whole(draws, 1), f"draws={draws!r}; accepted: a whole number of at least 1.")
-        flat = [n for n, p in zip(self.design.fixed_names, self.prior.fixed, strict=True) if isinstance(p, Flat)]
-        flat += [
-            q.names[0] for q, p in zip(self.design.parameters, self.prior.theta, strict=True) if isinstance(p, Flat)
-        ]
-        if flat:
-            raise PriorError(
-                f"the prior of {', '.join(flat)} is flat, so nothing can be drawn from it; give a proper one."
-            )
-        seed = _seed(seed)
-        with jax.enable_x64(True):
-            keys = jax.random.split(jax.random.key(seed), draws)
-            theta = np.asarray(jax.vmap(self.analysed.posterior.hyper.sample)(keys))
-        normals = np.random.default_rng(seed).standard_normal((draws, self.design.p))
-        priors = [p for p in self.prior.fixed if isinstance(p, Normal)]
-        beta = np.array([p.mean for p in priors]) + normals * np.array([p.sd for p in priors])
-        if self.prior.centred_intercept:
-            predictor = self.design.predictor
-            others = np.arange(predictor.p) != predictor.intercept
-            means = np.asarray(predictor.X.mean(axis=0)).ravel()
-            beta[:, ~others] -= beta[:, others] @ means[others, None]
-        names = [*self.design.fixed_names, *self.design.theta_names]
-        return pd.DataFrame(np.hstack([beta, theta]), columns=names)
+        return sample_prior(self.design, self.chosen_priors, self.analysed.marginal.hyper, int(draws), _seed(seed))
 
     def fit(
         self,
@@ -258,7 +263,7 @@ class Model:
         progress: bool = True,
     ) -> Fit:
         """Draw from the posterior; the arguments are those of `lgm.fit`."""
-        _require(method in METHODS, f"method={method!r}; accepted: {', '.join(repr(m) for m in METHODS)}.")
+        _require(method in ENGINES, f"method={method!r}; accepted: {', '.join(repr(m) for m in ENGINES)}.")
         _require(fallback in (None, "nuts"), f'fallback={fallback!r}; accepted: None or "nuts".')
         for name, value, least in (("chains", chains, 1), ("draws", draws, 4), ("warmup", warmup, 1)):
             fine = (name == "warmup" and value is None) or _is_whole(value, least)
@@ -267,30 +272,34 @@ class Model:
         fine = isinstance(interval, (float, np.floating)) and 0 < interval < 1
         _require(fine, f"interval={interval!r}; accepted: a probability between 0 and 1, such as 0.95.")
         seed = _seed(seed)
-        if method != "mode" and not self.prior.proper_theta:
-            flat = [
-                p.names[0] for p, prior in zip(self.design.parameters, self.prior.theta, strict=True) if prior == Flat()
-            ]
+        if method != "mode" and not self.chosen_priors.proper_theta:
+            pairs = zip(self.design.parameters, self.chosen_priors.theta, strict=True)
+            flat = [parameter.names[0] for parameter, prior in pairs if isinstance(prior, Flat)]
             raise PriorError(
                 f"the prior of {', '.join(flat)} is flat, so the posterior may be improper. "
                 'Accepted: a proper prior, or method="mode".'
             )
-        post = self.analysed.posterior
-        settings = Settings(method, chains, draws, warmup, seed, progress, fallback)
+        post = self.analysed.marginal
+        chosen = engine(post, Settings(method, chains, draws, warmup, seed, progress, fallback))
         with watched():
-            expected = prepare(post, settings)
-            effects.prepare(post, thetas=expected.thetas, draws=expected.draws)
-            found, kept, used = run(post, starts(self.design, self.prior.theta), settings)
-        return Fit(self.design, self.prior, self.analysed, self.inputs, found, kept, interval, seed, used)
+            begin(post, [*chosen.programs(post), *effects.programs(post, chosen.expected)])
+            run = chosen.run(post, starts(self.design, self.chosen_priors.theta))
+        return Fit(self, run, interval, seed)
 
-    def _theta(self, theta: Mapping[str, float]) -> jax.Array:
+    def _evaluated(self, function: Callable[..., jax.Array], theta: Mapping[str, Any]) -> Any:
         names = self.design.theta_names
         if not isinstance(theta, Mapping):
             raise LgmError(f"theta is of the type {type(theta).__name__}; accepted: a dict with {', '.join(names)}.")
         wrong = [n for n in theta if n not in names] + [n for n in names if n not in theta]
         if wrong:
             raise LgmError(f"theta must have exactly the names {', '.join(names)}; look at {', '.join(wrong)}.")
-        return jnp.asarray([float(theta[n]) for n in names], dtype=jnp.float64)
+        values = [theta[name] for name in names]
+        if any(isinstance(value, jax.core.Tracer) for value in values):
+            if jax.dtypes.canonicalize_dtype(np.float64) != np.float64:
+                raise LgmError("traced values of theta need JAX's x64 mode: work inside `with jax.enable_x64(True):`.")
+            return function(self.analysed.marginal, jnp.stack([jnp.asarray(value) for value in values]))
+        with jax.enable_x64(True):
+            return float(function(self.analysed.marginal, jnp.asarray([float(value) for value in values])))
 
     def __repr__(self) -> str:
         d = self.design
@@ -317,24 +326,3 @@ def _seed(seed: int | None) -> int:
         return secrets.randbits(31)
     _require(_is_whole(seed, 0), f"seed={seed!r}; accepted: a whole number from 0.")
     return int(seed)
-
-
-def _report_numbers_as_text(built: Design) -> None:
-    for name, levels, first in design.numbers_as_text(built):
-        warnings.warn(
-            f"`{name}` holds numbers as text ({first}), which is a factor of {levels} levels. For a slope, make "
-            "numbers of it: astype(float).",
-            DataWarning,
-            stacklevel=4,
-        )
-
-
-def _report_rows(built: Design) -> None:
-    rows = built.rows
-    if rows.dropped:
-        where = ", ".join(f"{name} ({count})" for name, count in rows.missing_in.items())
-        warnings.warn(
-            f"{rows.dropped} of {rows.dropped + len(rows.kept)} rows are dropped: missing values in {where}",
-            DataWarning,
-            stacklevel=4,
-        )

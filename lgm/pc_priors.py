@@ -83,6 +83,10 @@ class Distance:
             found = _log_distance(jnp.asarray(self.nodes), jnp.asarray(self.coefficients()), jnp.asarray(logit(x)))
         return float(np.exp(found[0]))
 
+    def least(self, U: float) -> float:
+        """The smallest probability that an exponential distribution of d, cut off at the last node, gives to x < U."""
+        return self.at(U) / float(self.values[-1])
+
     def rate(self, U: float, alpha: float) -> float:
         """Rate of the exponential distribution of d, cut off at the last node, with ``P(x < U) = alpha``.
 
@@ -91,6 +95,8 @@ class Distance:
         PriorError
             If no rate gives that: in the limit of zero, the probability is ``d(U) / d(last node)``.
         """
+        if U >= expit(self.nodes[-1]):
+            raise PriorError(f"pc_phi({U:g}, {alpha:g}): U must be less than {expit(self.nodes[-1]):.6f}.")
         at, end = self.at(U), float(self.values[-1])
         if alpha <= at / end:
             raise PriorError(

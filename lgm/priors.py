@@ -57,13 +57,13 @@ class Lkj:
 
 
 @dataclass(frozen=True)
-class Fixed:
+class Constant:
     """A hyperparameter held at a value."""
 
     value: float
 
     def __repr__(self) -> str:
-        return f"fixed({self.value:.6g})"
+        return f"constant({self.value:.6g})"
 
 
 @dataclass(frozen=True)
@@ -83,8 +83,8 @@ class PcShare:
 
 
 FixedEffectPrior = Normal | Flat
-ThetaPrior = Prior | Lkj | Fixed | Flat
-KINDS = (Prior, Normal, Flat, Lkj, Fixed, PcShare)  # all that a user may have given
+ThetaPrior = Prior | Lkj | Constant | Flat
+KINDS = (Prior, Normal, Flat, Lkj, Constant, PcShare)  # all that a user may have given
 
 
 def _numbers(**values: float) -> list[float]:
@@ -140,15 +140,18 @@ def flat() -> Flat:
     return Flat()
 
 
-def fixed(value: float) -> Fixed:
+def constant(value: float) -> Constant:
     """Hold a hyperparameter at ``value`` (natural scale).
 
     Examples
     --------
-    >>> fixed(1.5)
-    fixed(1.5)
+    >>> constant(1.5)
+    constant(1.5)
     """
-    return Fixed(*_numbers(value=value))
+    return Constant(*_numbers(value=value))
+
+
+fixed = constant  # its first name, for scripts that use it; elsewhere "fixed" means fixed effects
 
 
 def exponential(rate: float) -> Prior:

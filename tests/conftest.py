@@ -3,17 +3,12 @@
 import os
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-
-import lgm
+from helpers import CHECKOUT, PACKAGE
 
 # Before anything imports matplotlib, and for the interpreters that tests start.
 os.environ["MPLBACKEND"] = "Agg"
-
-PACKAGE = Path(lgm.__file__).resolve().parent
-CHECKOUT = Path(__file__).resolve().parents[1]
 
 
 def pytest_report_header() -> str:

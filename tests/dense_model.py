@@ -88,6 +88,16 @@ def icar_structure(n, edges):
     return R
 
 
+def seasonal_structure(n, period):
+    """``sum over t of (u_t + ... + u_{t+m-1})^2``, one row for each sum, as a matrix."""
+    R = np.zeros((n, n))
+    for t in range(n - period + 1):
+        row = np.zeros(n)
+        row[t : t + period] = 1.0
+        R += np.outer(row, row)
+    return R
+
+
 def scaled_covariance(R, nullity=1):
     """Pseudo-inverse of each connected component, divided by the geometric mean of its variances; and these means.
 

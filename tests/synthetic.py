@@ -4,7 +4,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from lgm.inference.draws import Draws
+from lgm.inference.chains import Chains
+from lgm.inference.draws import Run
 from lgm.inference.mode import Mode
 from lgm.model import Model
 from lgm.results.fit import Fit
@@ -21,8 +22,7 @@ def fit_of(model: Model, theta: np.ndarray, *, interval: float = 0.95, seed: int
         "lp": np.zeros(shape),
     }
     mode = Mode(np.zeros(k), np.eye(k), 0.0, 0.0)
-    draws = Draws(theta, stats, np.ones(shape[0]), 200, False)
-    return Fit(model.design, model.prior, model.analysed, model.inputs, mode, draws, interval, seed, "nuts")
+    return Fit(model, Run(mode, Chains(theta, stats, False, np.ones(shape[0]), 200), "nuts"), interval, seed)
 
 
 def around(model: Model, centre: Mapping[str, float], *, spread: float = 0.1, chains: int = 4, draws: int = 100) -> Fit:

@@ -76,7 +76,7 @@ COLUMNS = (
     "Accepted: a column of the data (y, x, z, double, both, g, h, region, t, two, three, one, ...), or a name in `env`"
 )
 FUNCTION = "nor is there a function of that name."
-TERMS = "The terms are `ar1`, `icar`, `rw1`, `rw2`, `s`."
+TERMS = "The terms are `ar1`, `bym2`, `icar`, `rw1`, `rw2`, `s`, `seasonal`."
 NUMERIC = "but it must be numeric."
 
 FORMULAS: list[tuple[type[LgmError], str, list[str]]] = [
@@ -339,7 +339,7 @@ def test_as_many_fixed_effects_as_rows() -> None:
     with pytest.warns(IdentifiabilityWarning, match=re.escape(text)):
         lgm.model("y ~ poly(x, 3)", data)
     assert text in _message(IdentifiabilityError, "y ~ poly(x, 3)", data, priors={"fixed": flat, "Intercept": flat})
-    lgm.model("y ~ poly(x, 3)", data, priors={"sigma": lgm.priors.fixed(1)})
+    lgm.model("y ~ poly(x, 3)", data, priors={"sigma": lgm.priors.constant(1)})
     lgm.model("y ~ poly(x, 3)", DATA[:5])
 
 
@@ -359,7 +359,7 @@ def test_text_that_reads_as_measurements(formula: str, name: str) -> None:
 
 def test_text_that_is_a_factor() -> None:
     data = DATA.assign(code=[str(i % 3) for i in range(N)], size=["1.5", "2.5", "large"] * 8)
-    lgm.model("y ~ code + (size | g) + (1 | text)", data, priors={"sigma": lgm.priors.fixed(1)})
+    lgm.model("y ~ code + (size | g) + (1 | text)", data, priors={"sigma": lgm.priors.constant(1)})
 
 
 def test_fewer_rows_than_columns() -> None:
@@ -502,7 +502,7 @@ def test_a_level_per_row_beside_a_free_sigma() -> None:
         lgm.model("y ~ x + (1|row)", DATA)
     for key in ("x", "fixed", "Intercept"):
         message = _message(IdentifiabilityError, "y ~ x + (1|row)", priors={key: lgm.priors.flat()})
-        assert message.startswith(PER_LEVEL) and 'fix sigma: priors={"sigma": lgm.priors.fixed(...)}' in message
+        assert message.startswith(PER_LEVEL) and 'fix sigma: priors={"sigma": lgm.priors.constant(...)}' in message
 
 
 @pytest.mark.parametrize("flat", [False, True])
@@ -510,7 +510,7 @@ def test_a_level_per_row_that_is_identified(flat: bool) -> None:
     priors = {"fixed": lgm.priors.flat()} if flat else {}
     with warnings.catch_warnings():
         warnings.simplefilter("error", IdentifiabilityWarning)
-        lgm.model("y ~ x + (1|row)", DATA, priors={**priors, "sigma": lgm.priors.fixed(1.0)})
+        lgm.model("y ~ x + (1|row)", DATA, priors={**priors, "sigma": lgm.priors.constant(1.0)})
         lgm.model("y ~ x + (1|row)", DATA, weights=np.arange(1, N + 1), priors=priors)
         for term in ("rw1(t)", "rw2(t)", "ar1(t)", "s(t)"):
             lgm.model(f"y ~ x + {term}", DATA, priors=priors)
@@ -580,7 +580,7 @@ def _new_message(formula: str, new: Any) -> str:
 @pytest.mark.filterwarnings("ignore:.*is far from zero:lgm.DataWarning")
 def test_new_data_without_a_column() -> None:
     message = _new_message("y ~ x + s(z) + (log|g)", DATA[["x", "t"]])
-    assert message == "new_data lacks the column(s) log, g, z. It has: x, t."
+    assert message == "new_data lacks the column(s) z, log, g. It has: x, t."
 
 
 def test_new_data_with_gaps() -> None:

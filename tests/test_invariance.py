@@ -59,7 +59,7 @@ def sleep() -> pd.DataFrame:
 
 def held(data: pd.DataFrame, theta: Mapping[str, float], formula: str = FORMULA, **options: object) -> lgm.Fit:
     """Theta known: means and sds of the effects are exact."""
-    known = {name: lgm.priors.fixed(value) for name, value in theta.items()}
+    known = {name: lgm.priors.constant(value) for name, value in theta.items()}
     return lgm.fit(formula, data, priors=known, draws=4, seed=1, progress=False, **options)
 
 

@@ -11,7 +11,7 @@ from scipy.integrate import quad
 
 from lgm import priors
 from lgm.errors import PriorError
-from lgm.priors import fixed, lkj, pc_corr, pc_sd
+from lgm.priors import constant, lkj, pc_corr, pc_sd
 
 
 @pytest.mark.parametrize(("U", "alpha"), [(2.0, 0.05), (0.3, 0.5)])
@@ -74,7 +74,7 @@ def test_pc_corr_near_zero():
         (lambda: lkj(0.0), "concentration=0.0 must be"),
         (lambda: priors.normal(np.nan, 1.0), "mean=nan must be a finite number"),
         (lambda: priors.normal(0.0, 0.0), "sd=0.0 must be a positive number"),
-        (lambda: fixed(np.inf), "value=inf must be a finite number"),
+        (lambda: constant(np.inf), "value=inf must be a finite number"),
     ],
 )
 def test_errors(make, message):
@@ -96,7 +96,7 @@ def test_errors(make, message):
         (lkj(2.0), "lkj(2)"),
         (priors.normal(1, 2), "normal(1, 2)"),
         (priors.flat(), "flat()"),
-        (fixed(0.25), "fixed(0.25)"),
+        (constant(0.25), "constant(0.25)"),
         (priors.Prior(dist.LogNormal(0.3, 0.5), "LogNormal"), "LogNormal"),
     ],
 )

@@ -13,6 +13,7 @@ from formulaic.parser import DefaultFormulaParser
 
 import lgm
 import lgm.formula.tokens
+from lgm.formula import tokens
 
 N = 40
 RNG = np.random.default_rng(3)
@@ -49,8 +50,8 @@ class Counts:
         patch.setattr(ast, "parse", self._counting(ast.parse, "python"))
         parse = DefaultFormulaParser.get_terms
         patch.setattr(DefaultFormulaParser, "get_terms", self._counting(parse, "formulaic"))
-        tokenize = lgm.formula.tokens.formulaic_tokenize
-        patch.setattr(lgm.formula.tokens, "formulaic_tokenize", self._counting(tokenize, "tokens"))
+        tokenize = vars(tokens)["formulaic_tokenize"]
+        patch.setattr(tokens, "formulaic_tokenize", self._counting(tokenize, "tokens"))
 
     def _counting(self, function: Callable[..., Any], name: str) -> Callable[..., Any]:
         def counted(*args: Any, **keywords: Any) -> Any:

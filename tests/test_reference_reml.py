@@ -54,7 +54,7 @@ def theta_of(fit, model):
     """The estimates by lgm's names; a structured sd is one of the unscaled structure in the files."""
     if "varcomp" not in fit:
         own = {OWN_NAMES[name]: sd for name, sd in fit["sd"].items()}
-        for label, factor in model.analysed.scales.items():
+        for label, factor in model.design.scales.items():
             own[f"sd({label})"] *= np.sqrt(factor[0])
         return {**own, "sigma": fit["residual_sd"]}
     out = {}
@@ -105,7 +105,7 @@ def smooth_theta(fit, model):
     """mgcv's ``sp / S_scale`` penalises ``b'b`` before `Basis.scale`: ``sd = sigma sqrt(scale S_scale / sp)``."""
     theta = {"sigma": fit["residual_sd"]}
     for smooth in fit["smooths"]:
-        (scale,) = model.analysed.scales[smooth["label"]]
+        (scale,) = model.design.scales[smooth["label"]]
         theta[f"sd({smooth['label']})"] = fit["residual_sd"] * np.sqrt(scale * smooth["S_scale"] / smooth["sp"])
     return theta
 
@@ -116,10 +116,12 @@ _variances = jax.jit(density.variances)
 
 def conditional_mean(model, theta):
     """``E[u | y, theta]`` on the printed scale."""
-    post = model.analysed.posterior
+    post = model.analysed.marginal
     with jax.enable_x64(True):
-        zeros = jnp.zeros((post.dim + post.kappa.size, 1))
-        return model.analysed.natural(np.asarray(_effects(post, model._theta(theta), zeros).mean))
+        zeros = jnp.zeros((post.dim + post.prior.kappa.size, 1))
+        return model.analysed.natural(
+            np.asarray(_effects(post, jnp.asarray([theta[name] for name in model.design.theta_names]), zeros).mean)
+        )
 
 
 @pytest.mark.parametrize("name", FITTED)
@@ -149,11 +151,15 @@ def test_fixed_effects_and_their_standard_errors(name):
     theta = theta_of(fit, model)
     estimate, se = np.array([list(row.values()) for row in fit["fixed"].values()]).T
     p = model.design.p
-    post = model.analysed.posterior
+    post = model.analysed.marginal
     functionals = np.zeros((post.dim, p))
     functionals[:p] = model.analysed.basis.T
     with jax.enable_x64(True):
-        found = np.asarray(_variances(post, model._theta(theta), jnp.asarray(functionals))[1])
+        found = np.asarray(
+            _variances(post, jnp.asarray([theta[name] for name in model.design.theta_names]), jnp.asarray(functionals))[
+                1
+            ]
+        )
     y = model.design.y - model.design.y.mean()
     shift = 2e-9 * len(theta) * np.linalg.norm(y) / theta["sigma"]
     np.testing.assert_array_less(
@@ -174,7 +180,7 @@ def test_group_effects_of_lme4():
 @pytest.mark.parametrize("name", ["Nile.reml_rw1", "columbus.reml_icar_nocov", "nhtemp.reml_rw2"])
 def test_scale_of_structured_terms(name):
     fit = reference(name)
-    (factor,) = build(fit).analysed.scales.values()
+    (factor,) = build(fit).design.scales.values()
     np.testing.assert_allclose(factor, [fit["scale_factor"]], rtol=1e-9)
 
 
@@ -197,7 +203,7 @@ def test_marginal_likelihood(name, widest):
     logs = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
     with jax.enable_x64(True):
         on_grid = jax.jit(lambda post, grid: jax.lax.map(lambda x: density.log_density(post, x), grid, batch_size=97))
-        values = np.asarray(on_grid(model.analysed.posterior, jnp.exp(logs.reshape(-1, 2)))).reshape(241, 97)
+        values = np.asarray(on_grid(model.analysed.marginal, jnp.exp(logs.reshape(-1, 2)))).reshape(241, 97)
     values = values + logs.sum(axis=-1)
     spacing = np.log((axes[0][1] - axes[0][0]) * (axes[1][1] - axes[1][0]))
     fine = np.logaddexp.reduce(values, axis=None) + spacing

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from conftest import CHECKOUT
+from helpers import CHECKOUT
 
 README = (CHECKOUT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", README, flags=re.M | re.S)
@@ -16,8 +16,8 @@ def _agree(found: str, shown: str) -> None:
         assert left.split()[:1] == right.split()[:1]
     rows = [(left.split(), right.split()) for left, right in pairs if re.search(r"\d\.\d{3}$", left)]
     assert rows
-    for left, right in rows:
-        (mean, sd), shown_mean = map(float, left[1:3]), float(right[1])
+    for found_words, shown_words in rows:
+        (mean, sd), shown_mean = map(float, found_words[1:3]), float(shown_words[1])
         assert mean == pytest.approx(shown_mean, abs=0.3 * sd)
 
 

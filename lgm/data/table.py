@@ -68,6 +68,8 @@ class Table:
         DataError
             If the object is none of these, or has no rows.
         """
+        if isinstance(data, cls):
+            return data
         if isinstance(data, Mapping):
             try:
                 data = pd.DataFrame(dict(data))

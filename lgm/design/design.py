@@ -16,7 +16,7 @@ from lgm.data.expression import Names, names_of
 from lgm.data.scope import Scope
 from lgm.data.table import Rows, Table, kind_of, per_row, read_weights, settled, usable_rows
 from lgm.design import predictor as predictors
-from lgm.design.predictor import NewRows, Predictor
+from lgm.design.predictor import NewRows, Parts, Predictor
 from lgm.errors import DataError
 from lgm.families.family import Family
 from lgm.formula.python import Expression
@@ -94,6 +94,12 @@ class Design:
         return self.predictor.terms
 
     @property
+    def scales(self) -> dict[str, FloatArray]:
+        """What multiplied the structure or penalty of each term that has one, by its label."""
+        factors = {term.label: term.block.factors for term in self.terms}
+        return {label: values for label, values in factors.items() if values is not None}
+
+    @property
     def parameters(self) -> list[Parameter]:
         """Hyperparameters in the order of theta: those of the terms, then those of the family."""
         own = [parameter for block in self.predictor.blocks for parameter in block.parameters]
@@ -139,16 +145,25 @@ def build(formula: Formula, data: Any, family: Family, env: Mapping[str, Any], w
     return built
 
 
-def encode(design: Design, data: Any | None = None) -> NewRows:
-    """Other rows in the columns of a design; without data, all rows of the fit, those without a response included.
+def encode(design: Design, data: Any | None = None, parts: Parts | None = None) -> NewRows:
+    """Some rows in the columns of a design.
+
+    Parameters
+    ----------
+    design : Design
+    data : table, optional
+        By default all rows of the fit, those without a response included.
+    parts : Parts, optional
+        What counts, by default everything; columns of data that only other parts need may be missing.
 
     Raises
     ------
     DataError
         For missing columns or values, or levels of fixed factors that the fit does not have.
     """
-    scope = design.scope if data is None else _new_scope(design, data)
-    return predictors.encode(design.predictor, scope)
+    parts = parts or Parts.all(design.predictor)
+    scope = design.scope if data is None else _new_scope(design, Table.of(data, "new_data"), parts)
+    return predictors.encode(design.predictor, scope, parts)
 
 
 def _require_distinct_names(design: Design) -> None:
@@ -215,10 +230,9 @@ def _rows(
     return Scope(formula, rows.frame, env, table.names, term_names=tuple(TERMS)), rows, w
 
 
-def _new_scope(design: Design, data: Any) -> Scope:
-    table = Table.of(data, "new_data")
+def _new_scope(design: Design, table: Table, parts: Parts) -> Scope:
     scope = design.scope
-    needed = _names(design.formula.mu.expressions, scope.frame.columns, scope.env).columns
+    needed = _names(parts.expressions(design.predictor), scope.frame.columns, scope.env).columns
     absent = [name for name in needed if name not in table.names]
     if absent:
         raise DataError(f"new_data lacks the column(s) {listed(absent)}. It has: {listed(table.names)}.")

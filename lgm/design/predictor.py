@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,13 +12,14 @@ import pandas as pd
 import scipy.sparse as sp
 from formulaic import ModelSpec
 
-from lgm.arrays import FloatArray, IntArray
+from lgm.arrays import BoolArray, FloatArray, IntArray
 from lgm.data.model_matrix import full_column, materialise
 from lgm.data.scope import Scope
 from lgm.data.table import is_number
 from lgm.design.fixed_effects import adds, require_full_rank
 from lgm.errors import IdentifiabilityError
-from lgm.formula.sides import RightHandSide
+from lgm.formula.python import Expression
+from lgm.formula.sides import Bar, Call, RightHandSide
 from lgm.terms import TERMS, group
 from lgm.terms.block import Block
 from lgm.terms.term import Encoded, Term, Variable
@@ -44,6 +45,8 @@ class Predictor:
     spec : ModelSpec
         formulaic's memory of the fixed part.
     terms : tuple of Term
+    sources : tuple of Bar or Call
+        What each term was read from.
     null_names : tuple of str
         Fixed columns that come from the null spaces of terms (the last ones of X).
     """
@@ -56,6 +59,7 @@ class Predictor:
     intercept: int | None
     spec: ModelSpec
     terms: tuple[Term, ...]
+    sources: tuple[Bar | Call, ...]
     null_names: tuple[str, ...]
 
     @property
@@ -122,12 +126,60 @@ class Printed:
 
 
 @dataclass(frozen=True)
+class Parts:
+    """Which parts of a linear predictor count.
+
+    Parameters
+    ----------
+    fixed : bool array (p,)
+        Of the fixed effects.
+    terms : tuple of bool
+        Of the latent terms.
+    offset : bool
+    """
+
+    fixed: BoolArray
+    terms: tuple[bool, ...]
+    offset: bool
+
+    @classmethod
+    def all(cls, predictor: Predictor) -> Parts:
+        """Everything."""
+        return cls(np.ones(predictor.p, dtype=bool), (True,) * len(predictor.terms), True)
+
+    def read(self, predictor: Predictor) -> list[bool]:
+        """Which terms have to be read: those that count, and those of which a null-space column does."""
+        names = {name for name, used in zip(predictor.fixed_names, self.fixed, strict=True) if used}
+        return [used or bool(names & set(term.null)) for used, term in zip(self.terms, predictor.terms, strict=True)]
+
+    def expressions(self, predictor: Predictor) -> Iterator[Expression]:
+        """What of the formula has to be evaluated for them; the fixed part is all or nothing."""
+        if np.any(self.fixed & ~np.isin(predictor.fixed_names, predictor.null_names)):
+            yield from predictor.side.fixed.factors.values()
+        for source, wanted in zip(predictor.sources, self.read(predictor), strict=True):
+            if wanted:
+                yield from source.expressions
+        if self.offset:
+            yield from predictor.side.offsets
+
+
+@dataclass(frozen=True)
 class NewRows:
-    """Other rows in the columns of a predictor."""
+    """Some rows in the columns of a predictor.
+
+    Parameters
+    ----------
+    index : pandas.Index
+    X : sparse array (rows, p)
+        Columns of fixed effects that do not count are empty.
+    encoded : tuple of (Encoded or None)
+        Each term at these rows; None for one that does not count.
+    offset : float array (rows,)
+    """
 
     index: pd.Index
     X: sp.csc_array
-    encoded: tuple[Encoded, ...]
+    encoded: tuple[Encoded | None, ...]
     offset: FloatArray
 
 
@@ -157,8 +209,8 @@ def build(
     _require_observed_levels(side, scope, observed)
     require_full_rank(sp.csc_array(x[seen]), names, intercept)
     terms = _terms(side, scope, yardstick)
-    whole, null_names = _with_null_columns(x, terms, seen, intercept)
-    z = sp.hstack([sp.csc_array((scope.n, 0)), *(term.z for term in terms)], format="csc")
+    whole, null_names = _with_null_columns(x, [term for _, term in terms], seen, intercept)
+    z = sp.hstack([sp.csc_array((scope.n, 0)), *(term.z for _, term in terms)], format="csc")
     return Predictor(
         side=side,
         X=sp.csc_array(whole[seen]),
@@ -167,25 +219,38 @@ def build(
         fixed_names=(*names, *null_names),
         intercept=intercept,
         spec=spec,
-        terms=tuple(terms),
+        terms=tuple(term for _, term in terms),
+        sources=tuple(source for source, _ in terms),
         null_names=tuple(null_names),
     )
 
 
-def encode(predictor: Predictor, scope: Scope) -> NewRows:
-    """The rows of a scope in the columns of a predictor.
+def encode(predictor: Predictor, scope: Scope, parts: Parts) -> NewRows:
+    """The rows of a scope in the columns of a predictor, as far as parts count.
 
     Raises
     ------
     DataError
         For levels of fixed factors that the fit does not have.
     """
-    _, x, _ = materialise(predictor.side.fixed, scope, spec=predictor.spec)
-    encoded = tuple(term.encode(scope) for term in predictor.terms)
-    nulls = {name: values for e in encoded for name, values in e.null.items()}
-    extra = [full_column(nulls[name]) for name in predictor.null_names]
-    columns = sp.csc_array(sp.hstack([x, *extra], format="csc"))
-    return NewRows(scope.frame.index, columns, encoded, offset_of(predictor.side, scope))
+    wanted = zip(predictor.terms, parts.read(predictor), strict=True)
+    read = [term.encode(scope) if reads else None for term, reads in wanted]
+    nulls = {name: values for each in read if each for name, values in each.null.items()}
+    encoded = tuple(each if used else None for each, used in zip(read, parts.terms, strict=True))
+    columns = [_empty(scope.n)] * predictor.p
+    own = predictor.p - len(predictor.null_names)
+    if parts.fixed[:own].any():
+        x = materialise(predictor.side.fixed, scope, spec=predictor.spec)[1]
+        columns[:own] = [x[:, [j]] for j in range(own)]
+    columns[own:] = [full_column(nulls[name]) if name in nulls else _empty(scope.n) for name in predictor.null_names]
+    kept = [column if used else _empty(scope.n) for column, used in zip(columns, parts.fixed, strict=True)]
+    x = sp.csc_array(sp.hstack([sp.csc_array((scope.n, 0)), *kept], format="csc"))
+    offset = offset_of(predictor.side, scope) if parts.offset else np.zeros(scope.n)
+    return NewRows(scope.frame.index, x, encoded, offset)
+
+
+def _empty(n: int) -> sp.csc_array:
+    return sp.csc_array((n, 1))
 
 
 def offset_of(side: RightHandSide, scope: Scope) -> FloatArray:
@@ -208,14 +273,15 @@ def _require_observed_levels(side: RightHandSide, scope: Scope, observed: npt.ND
                 )
 
 
-def _terms(side: RightHandSide, scope: Scope, yardstick: float) -> list[Term]:
+def _terms(side: RightHandSide, scope: Scope, yardstick: float) -> list[tuple[Bar | Call, Term]]:
     """Bars and calls in the order of the source; a call's label shows its options only where two would collide."""
-    built: list[tuple[int, Term]] = [(bar.span.start, group.build(bar, scope, yardstick)) for bar in side.bars]
+    built: list[tuple[Bar | Call, Term]] = [(bar, group.build(bar, scope, yardstick)) for bar in side.bars]
     labels = [TERMS[call.name].signature.label(call) for call in side.calls]
     for call, label in zip(side.calls, labels, strict=True):
         label = label if labels.count(label) == 1 else call.text
-        built.append((call.span.start, TERMS[call.name].build(call, scope, label, yardstick)))
-    terms = [term for _, term in sorted(built, key=lambda pair: pair[0])]
+        built.append((call, TERMS[call.name].build(call, scope, label, yardstick)))
+    built.sort(key=lambda pair: pair[0].span.start)
+    terms = [term for _, term in built]
     names = Counter(variable.name for term in terms for variable in term.variables)
     repeated = [name for name, count in names.items() if count > 1]
     if repeated:
@@ -225,7 +291,7 @@ def _terms(side: RightHandSide, scope: Scope, yardstick: float) -> list[Term]:
             spans[-1] if spans else None,
             "(1 + x | g), or (1 | g) + (0 + x | g) without a correlation.",
         )
-    return terms
+    return built
 
 
 def _with_null_columns(

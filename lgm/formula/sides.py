@@ -56,6 +56,11 @@ class Bar:
         """The grouping as it appears in names of variables, such as ``a:b``; a column's name has no backticks."""
         return joined(self.group)
 
+    @property
+    def expressions(self) -> tuple[Expression, ...]:
+        """All of its expressions."""
+        return (*self.effects.factors.values(), *self.group)
+
 
 @dataclass(frozen=True, slots=True)
 class Keyword:
@@ -75,6 +80,11 @@ class Call:
     keywords: tuple[Keyword, ...]
     span: Span
     text: str
+
+    @property
+    def expressions(self) -> tuple[Expression, ...]:
+        """All of its arguments."""
+        return (*self.args, *(keyword.value for keyword in self.keywords))
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +114,7 @@ class RightHandSide:
         for bar in self.bars:
             yield from bar.group
         for call in self.calls:
-            yield from call.args
-            yield from (keyword.value for keyword in call.keywords)
+            yield from call.expressions
         yield from self.offsets
 
     @property

@@ -2,73 +2,96 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from lgm.arrays import FloatArray
-from lgm.inference.compile import Compiled
-from lgm.inference.draws import Draws, Points
-from lgm.inference.folded import FoldedMode
+from lgm.inference.compile import Plan, compiled, floats
+from lgm.inference.draws import Expected, Mixture, Run
+from lgm.inference.held import Conditional, Exact
 from lgm.inference.keys import key
+from lgm.inference.mode import FoldedMode, find_folded_mode, find_mode
 from lgm.posterior import density
-from lgm.posterior.density import Posterior
+from lgm.posterior.density import Marginal
 from lgm.posterior.functionals import Effects
 
 
-@Compiled
-def _effects(post: Posterior, theta: jax.Array, key: jax.Array, *, draws: int) -> Effects:
+@compiled(shapes=lambda post, draws: (post, floats(post.hyper.size), key(0)))
+def _effects(draws: int, post: Marginal, theta: jax.Array, key: jax.Array) -> Effects:
     return density.effects(post, theta, jax.random.normal(key, (post.n_normals, draws)))
 
 
-@Compiled
-def _spread(post: Posterior, x: jax.Array, root: jax.Array) -> jax.Array:
+@compiled(
+    shapes=lambda post, _: (post, floats(post.hyper.working_size), floats(*(post.hyper.working_size,) * 2)),
+)
+def _spread(_: None, post: Marginal, x: jax.Array, root: jax.Array) -> jax.Array:
     jacobian = jax.jacfwd(post.hyper.from_folded)(x)
     return jnp.sqrt(jnp.sum(jnp.square(jacobian @ root), axis=1))
 
 
-def prepare(post: Posterior, *, draws: int) -> None:
-    """Begin to compile what `sample` will call, from shapes alone."""
-    d, shape = post.hyper.working_size, jax.ShapeDtypeStruct
+@dataclass(frozen=True)
+class AtMode:
+    """Draws of u at the mode of theta, as one chain in which theta does not move, and standard errors of theta."""
+
+    draws: int
+    seed: int
+
+    moves = False
+    expected = Expected(thetas=1, draws=0)
+
+    def programs(self, post: Marginal) -> list[Plan]:
+        """What `run` will call."""
+        return [Plan(_effects, self.draws), Plan(_spread, None)]
+
+    def run(self, post: Marginal, start: FloatArray) -> Run[Conditional]:
+        """See `lgm.inference.engine.Engine`."""
+        found = find_mode(post, start)
+        at = find_folded_mode(post, found, jacobian=False)
+        drawn = _held(post, at, draws=self.draws, seed=self.seed)
+        return Run(found, Conditional(**drawn, standard_errors=standard_errors(post, at)), "mode")
+
+
+@dataclass(frozen=True)
+class AllFixed:
+    """Draws of u where every hyperparameter is fixed, in place of an engine that would move theta."""
+
+    draws: int
+    seed: int
+    method: str
+
+    moves = False
+    expected = Expected(thetas=1, draws=0)
+
+    def programs(self, post: Marginal) -> list[Plan]:
+        """What `run` will call."""
+        return [Plan(_effects, self.draws)]
+
+    def run(self, post: Marginal, start: FloatArray) -> Run[Exact]:
+        """See `lgm.inference.engine.Engine`."""
+        found = find_mode(post, start)
+        at = find_folded_mode(post, found, jacobian=False)
+        return Run(found, Exact(**_held(post, at, draws=self.draws, seed=self.seed)), self.method)
+
+
+def _held(post: Marginal, at: FoldedMode, *, draws: int, seed: int) -> dict[str, Any]:
+    """What draws at one theta consist of."""
     with jax.enable_x64(True):
-        _effects.ahead(post, shape((post.hyper.size,), jnp.float64), key(0), draws=draws)
-        _spread.ahead(post, shape((d,), jnp.float64), shape((d, d), jnp.float64))
+        found = _effects(draws, post, at.theta, key(seed))
+    point = Mixture(at.theta[None], np.zeros(1), np.asarray(found.mean)[None], np.asarray(found.draws).T[None])
+    stats = {"lp": np.full((1, draws), at.value), "diverging": np.zeros((1, draws), dtype=bool)}
+    theta = np.repeat(at.theta[None], draws, axis=0)[None]
+    return {"theta": theta, "stats": stats, "interrupted": False, "point": point}
 
 
-def sample(post: Posterior, mode: FoldedMode, *, draws: int, seed: int) -> Draws:
-    """Draws of u at the mode of theta, as one chain in which theta does not move, and standard errors of theta.
-
-    Parameters
-    ----------
-    post : Posterior
-    mode : FoldedMode
-        Of the natural density, without Jacobian.
-    draws : int
-    seed : int
-    """
-    with jax.enable_x64(True):
-        found = _effects(post, mode.theta, key(seed), draws=draws)
-    points = Points(
-        theta=mode.theta[None],
-        log_weights=np.zeros(1),
-        k=np.nan,
-        ess=np.nan,
-        log_evidence=np.nan,
-        log_evidence_se=np.nan,
-        mean=np.asarray(found.mean)[None],
-        draws=np.asarray(found.draws).T[None],
-    )
-    stats = {"lp": np.full((1, draws), mode.value), "diverging": np.zeros((1, draws), dtype=bool)}
-    theta = np.repeat(mode.theta[None], draws, axis=0)[None]
-    index = np.zeros(draws, dtype=np.int64)
-    return Draws(theta, stats, np.zeros(0), 0, False, points, index, standard_errors(post, mode))
-
-
-def standard_errors(post: Posterior, mode: FoldedMode) -> FloatArray:
+def standard_errors(post: Marginal, at: FoldedMode) -> FloatArray:
     """Curvature-based standard errors of theta, natural scale, by the delta method; NaN at the end of a range.
 
     That is an sd of zero, or a correlation of one to all digits: a prior may have a pole there.
     """
     with jax.enable_x64(True):
-        spread = np.asarray(_spread(post, mode.x, mode.root))
-    return np.where((mode.theta == 0.0) | (mode.theta + spread == mode.theta), np.nan, spread)
+        spread = np.asarray(_spread(None, post, at.x, at.root))
+    return np.where((at.theta == 0.0) | (at.theta + spread == at.theta), np.nan, spread)

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 # The kernel does the work, and XLA's own code only leads up to it. Optimised, that code takes 1.7 times as long to
 # compile; in loops it repays the first level and no more, in functions that run a few times not even that.
@@ -52,50 +53,60 @@ class Compiled:
     Parameters
     ----------
     function : callable
-        Pure; positional arguments are pytrees of arrays, keyword arguments are static and hashable.
+        Pure. Its first argument, ``how``, is static and hashable: all that is known before the numbers are. The others
+        are pytrees of arrays.
+    shapes : callable
+        ``shapes(post, how)`` gives the other arguments as shapes (`floats`, `wholes`): what a caller with this
+        posterior and this ``how`` will pass.
     donate : tuple of int
-        Arguments whose memory the result may use.
+        Which of the others' memory the result may use.
     options : dict
         Of XLA's compiler.
 
     Examples
     --------
     >>> import numpy as np
-    >>> double = Compiled(lambda x: 2.0 * x)
-    >>> _ = double.ahead(jax.ShapeDtypeStruct((2,), np.float32))
-    >>> double(np.ones(2, np.float32)).tolist()
-    [2.0, 2.0]
+    >>> times = Compiled(lambda how, x: how * x, shapes=lambda post, how: (floats(post),))
+    >>> with jax.enable_x64(True):
+    ...     begin(2, [Plan(times, 3.0)])
+    ...     times(3.0, np.ones(2)).tolist()
+    [3.0, 3.0]
     """
 
     def __init__(
-        self, function: Callable[..., Any], donate: tuple[int, ...] = (), options: dict[str, Any] = QUICK
+        self,
+        function: Callable[..., Any],
+        *,
+        shapes: Callable[[Any, Any], tuple[Any, ...]],
+        donate: tuple[int, ...] = (),
+        options: dict[str, Any] = QUICK,
     ) -> None:
-        self._function, self._donate, self._options = function, donate, options
+        self._function, self._shapes, self._donate, self._options = function, shapes, donate, options
         self._known: dict[Any, _Program] = {}
         self._lock = threading.Lock()
 
-    def __call__(self, *args: Any, **static: Any) -> Any:
+    def __call__(self, how: Hashable, *args: Any) -> Any:
         """Call, compiling first if that is still to be done, or waiting for the thread that is at it."""
-        return self._program(args, static, wait=True).executable.result()(*args)
+        return self._program(how, args, wait=True).executable.result()(*args)
 
-    def ahead(self, *args: Any, **static: Any) -> Any:
-        """Begin to compile for arguments of these shapes (arrays or `jax.ShapeDtypeStruct`).
+    def ahead(self, post: Any, how: Hashable) -> Any:
+        """Begin to compile for this posterior.
 
         Returns the shapes of the result, as soon as the function is traced.
         """
-        return self._program(args, static, wait=False).result_shapes.result()
+        return self._program(how, self._shapes(post, how), wait=False).result_shapes.result()
 
-    def _program(self, args: Any, static: dict[str, Any], *, wait: bool) -> _Program:
+    def _program(self, how: Hashable, args: tuple[Any, ...], *, wait: bool) -> _Program:
         leaves, structure = jax.tree.flatten(args)
         kinds = tuple((jnp.shape(leaf), _dtype(leaf)) for leaf in leaves)
-        key = (structure, kinds, tuple(sorted(static.items())))
+        key = (how, structure, kinds)
         with self._lock:
             program = self._known.get(key)
             if program is not None and not program.failed:
                 return program
             program = self._known[key] = _Program()
         try:
-            function = functools.wraps(self._function)(functools.partial(self._function, **static))
+            function = functools.wraps(self._function)(functools.partial(self._function, how))
             specs = [jax.ShapeDtypeStruct(shape, dtype) for shape, dtype in kinds]
             lowered = jax.jit(function, donate_argnums=self._donate).lower(*jax.tree.unflatten(structure, specs))
             program.result_shapes.set_result(lowered.out_info)
@@ -114,6 +125,35 @@ class Compiled:
         except BaseException as error:
             program.fail(error)
             raise
+
+
+def compiled(**how: Any) -> Callable[[Callable[..., Any]], Compiled]:
+    """`Compiled` as a decorator."""
+    return functools.partial(Compiled, **how)
+
+
+class Plan(NamedTuple):
+    """A compiled function, and what of its call is known before the numbers are."""
+
+    function: Compiled
+    how: Hashable
+
+
+def begin(post: Any, plans: Iterable[Plan]) -> None:
+    """Begin to compile all that is planned for a posterior, in this order."""
+    with jax.enable_x64(True):
+        for plan in plans:
+            plan.function.ahead(post, plan.how)
+
+
+def floats(*shape: int) -> jax.ShapeDtypeStruct:
+    """An array of floats of this shape, without its numbers."""
+    return jax.ShapeDtypeStruct(shape, np.float64)
+
+
+def wholes(*shape: int) -> jax.ShapeDtypeStruct:
+    """An array of integers of this shape, without its numbers."""
+    return jax.ShapeDtypeStruct(shape, np.int64)
 
 
 def _dtype(leaf: Any) -> Any:

@@ -1,20 +1,28 @@
-"""What an engine returns: draws of theta and how they came about."""
+"""What engines return. Each kind of draws knows its own numbers for a table, its words, and whether to trust it.
+
+The kinds are `chains.Chains`, `weighted.Weighted` and `held.Held`.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Generic, NamedTuple, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
-from lgm.arrays import FloatArray
+from lgm.arrays import FloatArray, IntArray
+from lgm.inference.mode import Mode
+from lgm.inference.pareto import threshold
 
 ENOUGH = 400  # effective draws for stable estimates of R-hat and of quantiles (Vehtari et al. 2021, sec. 4.4)
 
 
 @dataclass(frozen=True)
-class Points:
+class Mixture:
     """A posterior of theta as weighted points, with the effects given theta at each of them.
 
     Parameters
@@ -22,13 +30,7 @@ class Points:
     theta : float array (S, k)
         Natural scale.
     log_weights : float array (S,)
-        Smoothed and normalised: their exponentials sum to one.
-    k : float
-        Pareto k of the raw weights (Vehtari et al. 2024); NaN for a single point.
-    ess : float
-        Effective number of points, ``1 / sum w^2``.
-    log_evidence, log_evidence_se : float
-        ``log p(y)`` and its Monte Carlo error; NaN if some prior is improper.
+        Normalised: their exponentials sum to one.
     mean : float array (S, p + q)
         ``E[u | theta, y]`` at each point, internal coordinates; (S, 0) where it was too large to keep.
     draws : float array (S, m, p + q)
@@ -37,16 +39,55 @@ class Points:
 
     theta: FloatArray
     log_weights: FloatArray
+    mean: FloatArray
+    draws: FloatArray
+
+    def without_effects(self) -> Self:
+        """The same points, and nothing of u."""
+        size, _, dim = self.draws.shape
+        return replace(self, mean=np.zeros((size, 0)), draws=np.zeros((size, 0, dim)))
+
+
+@dataclass(frozen=True)
+class Points(Mixture):
+    """Weighted points with smoothed weights, and how far these can be trusted.
+
+    Parameters
+    ----------
+    k : float
+        Pareto k of the raw weights (Vehtari et al. 2024).
+    ess : float
+        Effective number of points, ``1 / sum w^2``.
+    log_evidence, log_evidence_se : float
+        ``log p(y)``, if every prior is proper, and its Monte Carlo error.
+    """
+
     k: float
     ess: float
     log_evidence: float
     log_evidence_se: float
-    mean: FloatArray
-    draws: FloatArray
+
+    @property
+    def size(self) -> int:
+        """Number of points."""
+        return int(self.log_weights.size)
+
+    @property
+    def limit(self) -> float:
+        """Largest k with which the weights can be trusted."""
+        return threshold(self.size)
+
+    def doubt(self) -> str | None:
+        """Why the weights are not to be trusted, if they are not."""
+        if self.k > self.limit:
+            return f"the importance weights are not reliable (Pareto k {self.k:.2f}, limit {self.limit:.2f})"
+        if self.ess < ENOUGH:
+            return f"only {self.ess:.0f} effective points of {self.size}"
+        return None
 
 
 @dataclass(frozen=True)
-class Draws:
+class Draws(ABC):
     """Kept draws of theta.
 
     Parameters
@@ -54,27 +95,74 @@ class Draws:
     theta : float array (chains, draws, k)
         Natural scale.
     stats : dict of arrays (chains, draws)
-        ``diverging``, ``n_steps``, ``acceptance_rate``, ``energy``, ``lp`` (log density of the
-        coordinates that the engine moves).
-    step_size : float array (chains,)
-        Of NUTS; empty for other engines.
-    warmup : int
-        Draws spent on adaptation, per chain.
+        ``diverging``, ``lp`` (log density of the coordinates that the engine moves); from chains also ``n_steps``,
+        ``acceptance_rate`` and ``energy``.
     interrupted : bool
         Whether the run was stopped before all draws were made.
-    points : Points, optional
-        The weighted points that the draws were taken from, for engines that weight.
-    index : int array (draws,), optional
-        Which point each draw is.
-    standard_errors : float array (k,), optional
-        Of theta, from the curvature at its mode, for the engine that holds it there; NaN for an sd of zero.
     """
 
     theta: FloatArray
     stats: dict[str, npt.NDArray[Any]]
-    step_size: FloatArray
-    warmup: int
     interrupted: bool
-    points: Points | None = None
-    index: npt.NDArray[np.int64] | None = None
-    standard_errors: FloatArray | None = None
+
+    @abstractmethod
+    def effects_at(self) -> tuple[Mixture, IntArray] | None:
+        """Effects that the engine computed along with theta, and which of their points each draw is, if it did."""
+
+    def weighted(self, new: Callable[[], Points]) -> Points:
+        """Weighted points: new ones, unless these draws have some."""
+        return new()
+
+    @abstractmethod
+    def without_effects(self) -> Self:
+        """The same draws, and nothing of u."""
+
+    @abstractmethod
+    def summarised(
+        self, table: pd.DataFrame, variables: Mapping[str, FloatArray], of_chains: Callable[..., pd.DataFrame]
+    ) -> pd.DataFrame:
+        """A table (mean, sd, interval) with what is known better of theta, and the columns that say how good it is.
+
+        Parameters
+        ----------
+        table : pandas.DataFrame
+            A row for each variable; theta comes last.
+        variables : mapping
+            The draws (chains, draws) behind each row.
+        of_chains : callable
+            Estimates ``ess_bulk``, ``ess_tail`` and ``r_hat`` from such draws.
+        """
+
+    @abstractmethod
+    def facts(self, *, proper: bool) -> dict[str, Any]:
+        """Numbers of the whole run; ``proper`` says whether every prior is."""
+
+    @abstractmethod
+    def described(self) -> str:
+        """How many draws these are, and of what kind."""
+
+    @abstractmethod
+    def verdict(self, summary: pd.DataFrame) -> str:
+        """One line: can the draws be trusted, and what to do if not. ``summary`` is the finished table."""
+
+    @property
+    def _stopped(self) -> str:
+        return ", stopped early" if self.interrupted else ""
+
+
+Kind = TypeVar("Kind", bound=Draws, covariant=True)
+
+
+class Run(NamedTuple, Generic[Kind]):
+    """The mode of the working density, the draws, and the engine that made them."""
+
+    mode: Mode
+    draws: Kind
+    method: str
+
+
+class Expected(NamedTuple):
+    """What a run will return: how many different thetas, and how many of them without a draw of u."""
+
+    thetas: int
+    draws: int

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Protocol
 
 from lgm.arrays import FloatArray
 from lgm.errors import ConvergenceWarning
-from lgm.inference import at_mode, importance, nuts, pareto
-from lgm.inference.draws import ENOUGH, Draws
-from lgm.inference.folded import find_folded_mode
-from lgm.inference.mode import Mode, find_mode
-from lgm.posterior.density import Posterior
+from lgm.inference.at_mode import AllFixed, AtMode
+from lgm.inference.chains import Chains
+from lgm.inference.compile import Plan
+from lgm.inference.draws import Expected, Run
+from lgm.inference.held import Held
+from lgm.inference.importance import Importance
+from lgm.inference.nuts import Nuts
+from lgm.inference.weighted import Weighted
+from lgm.posterior.density import Marginal
 
-METHODS = ("nuts", "importance", "mode")
+AnyDraws = Chains | Weighted | Held
 
 
 @dataclass(frozen=True)
@@ -30,85 +35,79 @@ class Settings:
     fallback: str | None
 
 
-class Run(NamedTuple):
-    """The mode of the working density, the draws, and the engine that made them."""
+class Engine(Protocol):
+    """Draws theta from its posterior; made from settings, it serves any model."""
 
-    mode: Mode
-    draws: Draws
-    method: str
+    @property
+    def moves(self) -> bool:
+        """Whether it moves theta, for which there must be something to move."""
 
+    @property
+    def expected(self) -> Expected:
+        """What `run` will return."""
 
-class Expected(NamedTuple):
-    """What `run` will return: how many different thetas, and how many of them without a draw of u."""
+    def programs(self, post: Marginal) -> list[Plan]:
+        """The compiled functions that `run` will call."""
 
-    thetas: int
-    draws: int
+    def run(self, post: Marginal, start: FloatArray) -> Run[AnyDraws]:
+        """Find the mode and draw.
 
-
-def prepare(post: Posterior, settings: Settings) -> Expected:
-    """Begin to compile what `run` will need last."""
-    total = settings.chains * settings.draws
-    if settings.method == "mode" or post.hyper.working_size == 0:
-        at_mode.prepare(post, draws=total)
-        return Expected(1, 0)
-    if settings.method == "importance":
-        importance.prepare(post, draws=total)
-        return Expected(total, 1)  # few, if any: points of large weight may be drawn more often than they have draws
-    nuts.prepare(post, chains=settings.chains, warmup=settings.warmup)
-    return Expected(total, total)
+        Parameters
+        ----------
+        post : Marginal
+        start : float array (k,)
+            First guess of theta, natural scale.
+        """
 
 
-def run(post: Posterior, start: FloatArray, settings: Settings) -> Run:
-    """Find the mode and draw theta with the engine that the settings name.
+@dataclass(frozen=True)
+class Doubted:
+    """Importance sampling that says when its weights are not to be trusted, and what takes over then, if anything."""
 
-    Parameters
-    ----------
-    post : Posterior
-    start : float array (k,)
-        First guess of theta, natural scale.
-    settings : Settings
-    """
-    total = settings.chains * settings.draws
-    if settings.method == "mode" or post.hyper.working_size == 0:
-        mode = find_mode(post, start)
-        at = find_folded_mode(post, mode, jacobian=False)
-        return Run(mode, at_mode.sample(post, at, draws=total, seed=settings.seed), settings.method)
-    if settings.method == "importance":
-        mode = find_mode(post, start)
-        wide = find_folded_mode(post, mode, jacobian=True)
-        kept = importance.sample(post, wide, draws=total, seed=settings.seed, progress=settings.progress)
-        if kept.interrupted or not _fall_back(kept, settings.fallback):
-            return Run(mode, kept, settings.method)
-        return Run(mode, _nuts(post, mode, settings, kept.theta[0, : settings.chains]), "nuts")
-    mode = find_mode(post, start)
-    return Run(mode, _nuts(post, mode, settings, None), settings.method)
+    first: Importance
+    then: Nuts | None
 
+    moves = True
 
-def _nuts(post: Posterior, mode: Mode, settings: Settings, start: FloatArray | None) -> Draws:
-    return nuts.sample(
-        post,
-        mode,
-        chains=settings.chains,
-        draws=settings.draws,
-        warmup=settings.warmup,
-        seed=settings.seed,
-        progress=settings.progress,
-        start=start,
-    )
+    @property
+    def expected(self) -> Expected:
+        """What the first engine expects."""
+        return self.first.expected
+
+    def programs(self, post: Marginal) -> list[Plan]:
+        """Those of the first engine."""
+        return self.first.programs(post)
+
+    def run(self, post: Marginal, start: FloatArray) -> Run[AnyDraws]:
+        """With the first engine; where it is doubted, with the other one from its mode and draws."""
+        run = self.first.run(post, start)
+        doubt = None if run.draws.interrupted else run.draws.points.doubt()
+        if doubt is None:
+            return run
+        offer = "continuing with NUTS from these draws" if self.then else 'use method="nuts", or fallback="nuts"'
+        warnings.warn(f"{doubt}: {offer}", ConvergenceWarning, stacklevel=4)
+        return self.then.run_from(post, run.mode, run.draws.theta[0, : self.then.chains]) if self.then else run
 
 
-def _fall_back(kept: Draws, fallback: str | None) -> bool:
-    """Whether the weights are not to be trusted and another engine is wanted; says so in either case."""
-    points = kept.points
-    assert points is not None
-    size = points.log_weights.size
-    limit = pareto.threshold(size)
-    if points.k > limit:
-        found = f"the importance weights are not reliable (Pareto k {points.k:.2f}, limit {limit:.2f})"
-    elif points.ess < ENOUGH:
-        found = f"only {points.ess:.0f} effective points of {size}"
-    else:
-        return False
-    offer = "continuing with NUTS from these draws" if fallback else 'use method="nuts", or fallback="nuts"'
-    warnings.warn(f"{found}: {offer}", ConvergenceWarning, stacklevel=5)
-    return fallback is not None
+def _nuts(settings: Settings) -> Nuts:
+    return Nuts(settings.chains, settings.draws, settings.warmup, settings.seed, settings.progress)
+
+
+def _importance(settings: Settings) -> Doubted:
+    first = Importance(settings.chains * settings.draws, settings.seed, settings.progress)
+    return Doubted(first, _nuts(settings) if settings.fallback else None)
+
+
+def _mode(settings: Settings) -> AtMode:
+    return AtMode(settings.chains * settings.draws, settings.seed)
+
+
+ENGINES: dict[str, Callable[[Settings], Engine]] = {"nuts": _nuts, "importance": _importance, "mode": _mode}
+
+
+def engine(post: Marginal, settings: Settings) -> Engine:
+    """The engine that the settings name; where every hyperparameter is fixed, draws of u are exact without it."""
+    named = ENGINES[settings.method](settings)
+    if named.moves and post.hyper.working_size == 0:
+        return AllFixed(settings.chains * settings.draws, settings.seed, settings.method)
+    return named

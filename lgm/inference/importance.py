@@ -2,15 +2,15 @@
 
 theta is low-dimensional and its posterior smooth, so draws from a wide proposal around the mode, weighted by the exact
 density, represent it; every value is one factorisation, and all are independent. The proposal is a multivariate Student
-t in the coordinates of `lgm.inference.bend`, folded where a standard deviation is zero. Draws are scrambled Sobol
-points; weights are Pareto-smoothed; if their tail is heavy the proposal is refitted to the weighted draws, and all
-draws are pooled under the mixture of the proposals (Cornuet et al. 2012).
+t in the bent coordinates of `lgm.inference.coordinates`, folded where a standard deviation is zero. Draws are scrambled
+Sobol points; weights are Pareto-smoothed; if their tail is heavy the proposal is refitted to the weighted draws, and
+all draws are pooled under the mixture of the proposals (Cornuet et al. 2012).
 """
 
 from __future__ import annotations
 
 import warnings
-from functools import partial
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import jax
@@ -21,16 +21,17 @@ from tqdm import tqdm
 
 from lgm.arrays import FloatArray
 from lgm.errors import ConvergenceWarning
-from lgm.inference import bend, pareto
-from lgm.inference.bend import Bend, BentMode
-from lgm.inference.compile import LOOPS, Compiled
-from lgm.inference.draws import ENOUGH, Draws, Points
-from lgm.inference.folded import FoldedMode, value_and_grad
+from lgm.inference import pareto
+from lgm.inference.compile import LOOPS, Plan, compiled, floats, wholes
+from lgm.inference.coordinates import Bend, BentMode, Folded, bent
+from lgm.inference.draws import ENOUGH, Expected, Points, Run
 from lgm.inference.interrupt import interruptible
 from lgm.inference.keys import key
+from lgm.inference.mode import FoldedMode, evaluate, find_folded_mode, find_mode
 from lgm.inference.proposal import Proposal, resampled
+from lgm.inference.weighted import Weighted
 from lgm.posterior import density
-from lgm.posterior.density import Posterior
+from lgm.posterior.density import Marginal
 
 EVALUATIONS = 1024  # per round; a power of two, as Sobol points want it
 ROUNDS = 4  # the first and three refits
@@ -51,38 +52,29 @@ class _Round(NamedTuple):
     draws: FloatArray  # (S, m, p + q)
 
 
-@partial(Compiled, options=LOOPS)
+@compiled(shapes=lambda post, _: (post, floats(BATCH, post.hyper.working_size), key(0), wholes(BATCH)), options=LOOPS)
 def _evaluate(
-    post: Posterior, x: jax.Array, key: jax.Array, counters: jax.Array, draws: int
+    draws: int, post: Marginal, y: jax.Array, key: jax.Array, counters: jax.Array
 ) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
     """Log densities, natural thetas, conditional means and draws of u: one factorisation for each point."""
+    target = Folded(post, True)
 
-    def one(x: jax.Array, counter: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
-        theta = post.hyper.from_folded(x)
+    def one(y: jax.Array, counter: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
+        theta = target.natural(y)
         z = jax.random.normal(jax.random.fold_in(key, counter), (post.n_normals, draws))
         log_likelihood, effects = density.log_likelihood_and_effects(post, theta, z)
-        value = log_likelihood + post.hyper.log_prior(theta) + post.hyper.log_jacobian_folded(x)
+        value = target.posterior(log_likelihood, theta, y)
         return jnp.where(jnp.isfinite(value), value, -jnp.inf), theta, effects.mean, effects.draws.T
 
-    return jax.vmap(one)(x, counters)
+    return jax.vmap(one)(y, counters)
 
 
-def prepare(post: Posterior, *, draws: int) -> None:
-    """Begin to compile what `sample` will call, from shapes alone."""
-    shape = jax.ShapeDtypeStruct
-    with jax.enable_x64(True):
-        points, counters = shape((BATCH, post.hyper.working_size), jnp.float64), shape((BATCH,), jnp.int64)
-        _evaluate.ahead(post, points, key(0), counters, draws=_per_point(post, draws))
-
-
-def sample(post: Posterior, mode: FoldedMode, *, draws: int, seed: int, progress: bool) -> Draws:
+@dataclass(frozen=True)
+class Importance:
     """Represent the posterior of theta by weighted points, and resample it to equally weighted draws in one chain.
 
     Parameters
     ----------
-    post : Posterior
-    mode : FoldedMode
-        Of the density with Jacobian.
     draws : int
         Number of draws.
     seed : int
@@ -92,21 +84,43 @@ def sample(post: Posterior, mode: FoldedMode, *, draws: int, seed: int, progress
     -----
     Ctrl-C stops after the next batch of 64 points; with two batches or more, what there is gets weighted.
     """
-    points, log_density, stopped = weighted_points(post, mode, draws=draws, seed=seed, progress=progress)
-    if stopped:
-        size = points.log_weights.size
-        warnings.warn(f"stopped after {size} points; these are kept", ConvergenceWarning, stacklevel=5)
-    index = resampled(np.exp(points.log_weights), draws, np.random.default_rng([seed, ROUNDS]))
-    stats = {"lp": log_density[index][None], "diverging": np.zeros((1, draws), dtype=bool)}
-    return Draws(points.theta[index][None], stats, np.zeros(0), 0, stopped, points, index)
+
+    draws: int
+    seed: int
+    progress: bool
+
+    moves = True
+
+    @property
+    def expected(self) -> Expected:
+        """As many thetas as draws, few without effects: those drawn more often than their points have draws of u."""
+        return Expected(self.draws, 1)
+
+    def programs(self, post: Marginal) -> list[Plan]:
+        """What `run` will call."""
+        return [Plan(_evaluate, _per_point(post, self.draws))]
+
+    def run(self, post: Marginal, start: FloatArray) -> Run[Weighted]:
+        """See `lgm.inference.engine.Engine`."""
+        found = find_mode(post, start)
+        wide = find_folded_mode(post, found, jacobian=True)
+        points, log_density, stopped = weighted_points(
+            post, wide, draws=self.draws, seed=self.seed, progress=self.progress
+        )
+        if stopped:
+            warnings.warn(f"stopped after {points.size} points; these are kept", ConvergenceWarning, stacklevel=5)
+        index = resampled(np.exp(points.log_weights), self.draws, np.random.default_rng([self.seed, ROUNDS]))
+        stats = {"lp": log_density[index][None], "diverging": np.zeros((1, self.draws), dtype=bool)}
+        return Run(found, Weighted(points.theta[index][None], stats, stopped, points, index), "importance")
 
 
 def weighted_points(
-    post: Posterior, mode: FoldedMode, *, draws: int, seed: int, progress: bool
+    post: Marginal, wide: FoldedMode, *, draws: int, seed: int, progress: bool
 ) -> tuple[Points, FloatArray, bool]:
     """The weighted points, the log density (proposal coordinates) at each of them, and whether Ctrl-C cut them short.
 
-    ``draws``, the number that will be taken, sets how many u are drawn at each point.
+    ``wide`` is the mode of the density with Jacobian; ``draws``, the number that will be taken, sets how many u are
+    drawn at each point.
     """
     per_point = _per_point(post, draws)
     rounds: list[_Round] = []
@@ -115,29 +129,29 @@ def weighted_points(
         interruptible("batch of values") as stopped,
         tqdm(total=EVALUATIONS, disable=not progress, desc="lgm", unit="value") as bar,
     ):
-        bent = bend.around(mode, post.hyper.folded)
-        proposals = [Proposal(bent.x, _widened(post, bent), post.hyper.folded)]
+        at = bent(wide, post.hyper.folded)
+        proposals = [Proposal(at.x, _widened(post, at), post.hyper.folded)]
         for r in range(ROUNDS):
             x = proposals[-1].draw(EVALUATIONS, [seed, r])
-            rounds.append(_evaluate_all(post, bent.bend, x, key(seed, 2 + r), per_point, bar, stopped))
+            rounds.append(_evaluate_all(post, at.bend, x, key(seed, 2 + r), per_point, bar, stopped))
             pooled = rounds[0] if r == 0 else _Round(*map(np.concatenate, zip(*rounds, strict=True)))
             raw = pooled.log_density - _log_mixture(proposals, [len(one.x) for one in rounds], pooled.x)
             smoothed = pareto.smooth(raw)
             if stopped or (smoothed.k < GOOD_K and smoothed.ess > ENOUGH) or r == ROUNDS - 1:
                 break
-            proposals.append(_refitted(bent.x, pooled.x, np.exp(smoothed.log_weights), post.hyper.folded))
+            proposals.append(_refitted(at.x, pooled.x, np.exp(smoothed.log_weights), post.hyper.folded))
             bar.total += EVALUATIONS
     evidence = logsumexp(raw) - np.log(raw.size)
     error = np.std(np.exp(raw - evidence), ddof=1) / np.sqrt(raw.size)
     points = Points(
         theta=pooled.theta,
         log_weights=smoothed.log_weights,
+        mean=pooled.mean,
+        draws=pooled.draws,
         k=smoothed.k,
         ess=smoothed.ess,
         log_evidence=float(evidence),
         log_evidence_se=float(error),
-        mean=pooled.mean,
-        draws=pooled.draws,
     )
     return points, pooled.log_density, bool(stopped)
 
@@ -148,33 +162,33 @@ def _log_mixture(proposals: list[Proposal], counts: list[int], x: FloatArray) ->
     return np.asarray(logsumexp(parts, axis=0) - np.log(sum(counts)))
 
 
-def _per_point(post: Posterior, draws: int) -> int:
+def _per_point(post: Marginal, draws: int) -> int:
     """How many u to draw at each point: twice as many as will be taken on average, none if that is too much to keep."""
     wanted = int(np.ceil(2 * draws / EVALUATIONS))
     return wanted if 8.0 * EVALUATIONS * post.dim * (wanted + 1) <= STORED_BYTES else 0
 
 
-def _widened(post: Posterior, mode: BentMode) -> FloatArray:
+def _widened(post: Marginal, at: BentMode) -> FloatArray:
     """The root of the inverse curvature with each direction as wide as the density is, on its wider side.
 
     At distance t from the mode, in units of the root, a Gaussian has fallen by ``t^2 / 2``; where the density has
     fallen by less, that side is ``t / sqrt(2 drop)`` wide. The curvature alone says nothing of a shoulder further out,
     such as a standard deviation that may be zero after all.
     """
-    d = mode.x.size
+    d = at.x.size
     away = np.array([-LOOK[1], -LOOK[0], LOOK[0], LOOK[1]])
-    x = mode.x + np.concatenate([np.zeros((1, d)), *(t * mode.root.T for t in away)])
+    x = at.x + np.concatenate([np.zeros((1, d)), *(t * at.root.T for t in away)])
     x = np.where(post.hyper.folded, np.abs(x), x)
     # with the function that found the mode
-    values = np.array([value_and_grad(post, y, jacobian=True)[0] for y in mode.bend.to_folded(x)])
-    values += mode.bend.log_jacobian(x)
+    values = np.array([evaluate(Folded(post, True), y)[0] for y in at.bend.to_folded(x)])
+    values += at.bend.log_jacobian(x)
     drop = np.clip((values[0] - values[1:]).reshape(4, d), 0.0, None)
     width = np.abs(away)[:, None] / np.sqrt(2.0 * np.maximum(drop, 1e-6))
-    return mode.root * np.clip(np.max(width, axis=0), 1.0, WIDEST)
+    return at.root * np.clip(np.max(width, axis=0), 1.0, WIDEST)
 
 
 def _evaluate_all(
-    post: Posterior,
+    post: Marginal,
     bend: Bend,
     x: FloatArray,
     key: jax.Array,
@@ -187,7 +201,7 @@ def _evaluate_all(
     y, log_jacobian = bend.to_folded(x), bend.log_jacobian(x)
     for start in range(0, len(x), BATCH):
         batch, counters = y[start : start + BATCH], np.arange(start, start + BATCH)
-        value, theta, mean, draws = map(np.asarray, _evaluate(post, batch, key, counters, draws=per_point))
+        value, theta, mean, draws = map(np.asarray, _evaluate(per_point, post, batch, key, counters))
         value = value + log_jacobian[start : start + BATCH]
         parts.append((theta, value, mean if per_point else mean[:, :0], draws))
         bar.update(BATCH)

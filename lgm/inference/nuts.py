@@ -1,6 +1,6 @@
 """NumPyro's NUTS on theta, in coordinates whitened at the mode, several chains in one vectorised run.
 
-(The coordinates are those of `lgm.inference.stretch`.)
+(The coordinates are those of `lgm.inference.coordinates`.)
 
 The kernel runs in jitted blocks of draws at module level, so that a second model of the same structure compiles
 nothing, progress can be shown, and Ctrl-C keeps what there is.
@@ -9,11 +9,11 @@ nothing, progress can be shown, and Ctrl-C keeps what there is.
 from __future__ import annotations
 
 import warnings
-from functools import lru_cache, partial
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from numpyro.infer.hmc import hmc
 from numpyro.infer.util import ParamInfo
@@ -21,21 +21,30 @@ from tqdm import tqdm
 
 from lgm.arrays import FloatArray
 from lgm.errors import ConvergenceWarning
-from lgm.inference import stretch
-from lgm.inference.compile import LOOPS, Compiled
-from lgm.inference.draws import Draws
+from lgm.inference.chains import Chains
+from lgm.inference.compile import LOOPS, Plan, compiled, floats
+from lgm.inference.coordinates import Bend, Whitened, log_density, whitened
+from lgm.inference.draws import Expected, Run
 from lgm.inference.interrupt import interruptible
 from lgm.inference.keys import key
-from lgm.inference.mode import Mode, folded_scale
+from lgm.inference.mode import Mode, find_mode, folded_scale
 from lgm.inference.start import from_points, from_thetas
-from lgm.inference.stretch import Stretched, log_density
-from lgm.posterior.density import Posterior
+from lgm.posterior.density import Marginal
 
 BLOCK = 50  # draws between two looks at the keyboard
 WARMUP = 150  # draws that find the step size; NumPyro restarts its search after the first 100
 ADAPTATION = 300  # draws that find the metric as well
 TARGET_ACCEPT = 0.95  # posteriors of two sds can be thin arcs, where longer steps diverge; costs 10 to 30 % more steps
 MAX_TREE_DEPTH = 8
+
+
+class _Schedule(NamedTuple):
+    """How many chains, how many draws adapt, whether they adapt the metric too, and draws in a block."""
+
+    chains: int
+    warmup: int
+    adapt_metric: bool
+    length: int
 
 
 class _Trace(NamedTuple):
@@ -47,30 +56,39 @@ class _Trace(NamedTuple):
     lp: jax.Array
 
 
-def _potential(target: Stretched) -> Any:
+def _potential(target: Whitened) -> Any:
     return lambda z: -log_density(target, z)
 
 
 @lru_cache
-def _kernel(warmup: int, adapt_metric: bool) -> tuple[Any, Any]:
+def _kernel(how: _Schedule) -> tuple[Any, Any]:
     """NumPyro's kernel keeps the settings given to `init` for `sample`, hence one pair per setting."""
     return hmc(potential_fn_gen=_potential, algo="NUTS")
 
 
-@Compiled
-def _begin(
-    target: Stretched, points: ParamInfo, metric: jax.Array, keys: jax.Array, warmup: int, adapt_metric: bool
-) -> Any:
-    init, _ = _kernel(warmup, adapt_metric)
+def _target(post: Marginal) -> Any:
+    """Shapes of whitened coordinates."""
+    d = post.hyper.working_size
+    return Whitened(post, Bend(floats(d), post.hyper.folded), floats(d), floats(d, d))  # type: ignore[arg-type]
+
+
+def _begin_shapes(post: Marginal, how: _Schedule) -> tuple[Any, ...]:
+    n, d = how.chains, post.hyper.working_size
+    return _target(post), ParamInfo(floats(n, d), floats(n), floats(n, d)), floats(d, d), key(0, shape=(n,))
+
+
+@compiled(shapes=_begin_shapes)
+def _begin(how: _Schedule, target: Whitened, points: ParamInfo, metric: jax.Array, keys: jax.Array) -> Any:
+    init, _ = _kernel(how)
 
     def one(point: ParamInfo, key: jax.Array) -> Any:
         return init(
             point,
-            num_warmup=warmup,
+            num_warmup=how.warmup,
             step_size=1.0,
             inverse_mass_matrix=metric,
             dense_mass=True,
-            adapt_mass_matrix=adapt_metric,
+            adapt_mass_matrix=how.adapt_metric,
             target_accept_prob=TARGET_ACCEPT,
             max_tree_depth=MAX_TREE_DEPTH,
             model_args=(target,),
@@ -80,9 +98,9 @@ def _begin(
     return jax.vmap(one)(points, keys)
 
 
-@partial(Compiled, donate=(1,), options=LOOPS)
-def _block(target: Stretched, states: Any, warmup: int, adapt_metric: bool, length: int) -> tuple[Any, _Trace]:
-    _, step = _kernel(warmup, adapt_metric)
+@compiled(shapes=lambda post, how: (_target(post), _begin.ahead(post, how)), donate=(1,), options=LOOPS)
+def _block(how: _Schedule, target: Whitened, states: Any) -> tuple[Any, _Trace]:
+    _, step = _kernel(how)
 
     def one(state: Any, _: None) -> tuple[Any, _Trace]:
         state = jax.vmap(lambda s: step(s, model_args=(target,)))(state)
@@ -92,46 +110,15 @@ def _block(target: Stretched, states: Any, warmup: int, adapt_metric: bool, leng
         )
         return state, trace
 
-    return jax.lax.scan(one, states, None, length=length)
+    return jax.lax.scan(one, states, None, length=how.length)
 
 
-def prepare(post: Posterior, *, chains: int, warmup: int | None) -> None:
-    """Begin to compile what `sample` will call, from shapes alone."""
-    d, how = post.hyper.working_size, _adaptation(warmup, adapt_metric=warmup is not None)
-    with jax.enable_x64(True):
-        target = Stretched(post, _shape(d), _shape(d, d), _shape(d), post.hyper.folded)
-        points = ParamInfo(_shape(chains, d), _shape(chains), _shape(chains, d))
-        state = _begin.ahead(target, points, _shape(d, d), key(0, shape=(chains,)), **how)
-        _block.ahead(target, state, **how, length=BLOCK)
-
-
-def _adaptation(warmup: int | None, *, adapt_metric: bool) -> dict[str, int]:
-    """How many draws adapt, and whether they adapt the metric too."""
-    return {"warmup": warmup or (ADAPTATION if adapt_metric else WARMUP), "adapt_metric": adapt_metric}
-
-
-def _shape(*shape: int) -> Any:
-    return jax.ShapeDtypeStruct(shape, jnp.float64)
-
-
-def sample(
-    post: Posterior,
-    mode: Mode,
-    *,
-    chains: int,
-    draws: int,
-    warmup: int | None,
-    seed: int,
-    progress: bool,
-    start: FloatArray | None = None,
-) -> Draws:
-    """Draw theta from its posterior.
+@dataclass(frozen=True)
+class Nuts:
+    """Draw theta from its posterior by NUTS.
 
     Parameters
     ----------
-    post : Posterior
-    mode : Mode
-        How the coordinates are scaled.
     chains, draws : int
         Number of chains and of kept draws per chain.
     warmup : int or None
@@ -142,41 +129,70 @@ def sample(
         The same seed gives the same bits on the same machine.
     progress : bool
         Whether to show a progress bar on stderr.
-    start : float array (chains, k), optional
-        Where the chains start, natural scale.
 
     Notes
     -----
     Ctrl-C stops at the next block of 50 draws; if warm-up is over, what has been drawn is returned with a warning.
     """
-    how = _adaptation(warmup, adapt_metric=warmup is not None or start is not None)
-    with jax.enable_x64(True):
-        target = stretch.around(post, mode, np.asarray(folded_scale(post, mode.x)))
-        begun = from_points(target, chains, seed) if start is None else from_thetas(target, start)
-        points = ParamInfo(begun.z, -begun.value, -begun.grad)
-        state = _begin(target, points, begun.metric, key(seed, shape=(chains,)), **how)
+
+    chains: int
+    draws: int
+    warmup: int | None
+    seed: int
+    progress: bool
+
+    moves = True
+
+    @property
+    def expected(self) -> Expected:
+        """As many thetas as draws, none of them with effects."""
+        return Expected(self.chains * self.draws, self.chains * self.draws)
+
+    def programs(self, post: Marginal) -> list[Plan]:
+        """What `run` will call; `_begin` comes with `_block`, which takes what it returns."""
+        return [Plan(_block, self._schedule(adapt_metric=self.warmup is not None))]
+
+    def run(self, post: Marginal, start: FloatArray) -> Run[Chains]:
+        """See `lgm.inference.engine.Engine`."""
+        return self.run_from(post, find_mode(post, start))
+
+    def run_from(self, post: Marginal, found: Mode, thetas: FloatArray | None = None) -> Run[Chains]:
+        """Draw with coordinates scaled at a mode, from starts near it or from given ones (chains, k), natural scale."""
+        how = self._schedule(adapt_metric=self.warmup is not None or thetas is not None)
+        with jax.enable_x64(True):
+            target = whitened(post, found, np.asarray(folded_scale(post, found.x)))
+            begun = from_points(target, self.chains, self.seed) if thetas is None else from_thetas(target, thetas)
+            points = ParamInfo(begun.z, -begun.value, -begun.grad)
+            state = _begin(how, target, points, begun.metric, key(self.seed, shape=(self.chains,)))
+            total = -(-how.warmup // BLOCK) * BLOCK + self.draws
+            state, trace = self._draw(how, target, state, total)
+        kept = jax.tree.map(lambda a: np.swapaxes(a[total - self.draws : total], 0, 1), trace)
+        made = kept.theta.shape[1]
+        if made < 4:
+            raise KeyboardInterrupt("stopped before a draw could be kept")
+        if made < self.draws:
+            stopped = f"stopped after {made} of {self.draws} draws per chain; these are kept"
+            warnings.warn(stopped, ConvergenceWarning, stacklevel=5)
+        stats = {name: value for name, value in kept._asdict().items() if name != "theta"}
+        step_size = np.asarray(state.adapt_state.step_size)
+        return Run(found, Chains(kept.theta, stats, made < self.draws, step_size, total - self.draws), "nuts")
+
+    def _schedule(self, *, adapt_metric: bool) -> _Schedule:
+        warmup = self.warmup or (ADAPTATION if adapt_metric else WARMUP)
+        return _Schedule(self.chains, warmup, adapt_metric, BLOCK)
+
+    def _draw(self, how: _Schedule, target: Whitened, state: Any, total: int) -> tuple[Any, _Trace]:
+        """Blocks of draws until all are made or somebody wants to stop: (total or fewer, chains, ...)."""
         blocks: list[_Trace] = []
-        total = -(-how["warmup"] // BLOCK) * BLOCK + draws
         with (
             interruptible("block of draws") as stopped,
-            tqdm(total=total, disable=not progress, desc="lgm", unit="draw") as bar,
+            tqdm(total=total, disable=not self.progress, desc="lgm", unit="draw") as bar,
         ):
             for done in range(0, total, BLOCK):
-                state, trace = _block(target, state, **how, length=BLOCK)
+                state, trace = _block(how, target, state)
                 blocks.append(jax.tree.map(np.asarray, trace))
                 bar.update(min(BLOCK, total - done))
-                bar.set_postfix_str("warm-up" if done < total - draws else "", refresh=False)
+                bar.set_postfix_str("warm-up" if done < total - self.draws else "", refresh=False)
                 if stopped:
                     break
-    trace = jax.tree.map(lambda *parts: np.concatenate(parts), *blocks)
-    kept = jax.tree.map(lambda a: np.swapaxes(a[total - draws : total], 0, 1), trace)
-    made = kept.theta.shape[1]
-    if stopped and made < 4:
-        raise KeyboardInterrupt("stopped before a draw could be kept")
-    if made < draws:
-        warnings.warn(
-            f"stopped after {made} of {draws} draws per chain; these are kept", ConvergenceWarning, stacklevel=6
-        )
-    stats = {name: value for name, value in kept._asdict().items() if name != "theta"}
-    step_size = np.asarray(state.adapt_state.step_size)
-    return Draws(kept.theta, stats, step_size, total - draws, made < draws)
+        return state, jax.tree.map(lambda *parts: np.concatenate(parts), *blocks)

@@ -8,6 +8,8 @@ import numpy as np
 
 from lgm.arrays import FloatArray
 
+FEWEST = 5  # weights that tell the shape of a tail
+
 
 class Smoothed(NamedTuple):
     """Normalised log weights after smoothing, and the shape of their tail.
@@ -38,46 +40,36 @@ def smooth(log_weights: FloatArray) -> Smoothed:
     """Replace the largest weights by expected order statistics of a fitted generalised Pareto distribution.
 
     Vehtari, Simpson, Gelman, Yao & Gabry (2024), sec. 2.2: the tail is the largest ``min(S / 5, 3 sqrt(S))`` weights.
+    Of these, the ones that are no larger than the next say nothing of its shape.
     """
     size = log_weights.size
-    shifted = log_weights - np.max(log_weights)
-    tail = int(min(np.ceil(0.2 * size), np.ceil(3.0 * np.sqrt(size))))
-    order = np.argsort(shifted, kind="stable")
-    cutoff = np.exp(shifted[order[-tail - 1]])
-    excess = np.exp(shifted[order[-tail:]]) - cutoff
-    excess = excess[excess > 0.0]
-    if 1.0 - cutoff <= 1e-12:
+    order = np.argsort(log_weights, kind="stable")
+    ascending = np.exp(log_weights[order] - log_weights[order[-1]])
+    longest = int(min(np.ceil(0.2 * size), np.ceil(3.0 * np.sqrt(size))))
+    cutoff = ascending[-longest - 1]
+    tail = int(np.sum(ascending > cutoff))
+    k, found = np.inf, log_weights[order]  # a handful of points has all the weight, too few to tell a tail's shape
+    if 1.0 - cutoff <= 1e-12 or (tail >= FEWEST and ascending[-tail] == 1.0):
         k = -np.inf  # equal weights: the tail has no spread at all
-    elif excess.size < 5:
-        k = np.inf  # a handful of points has all the weight, too few to tell the shape of a tail
-    else:
-        k, sigma = fit_generalised_pareto(excess)
-        largest = order[-excess.size :]
-        p = (np.arange(excess.size) + 0.5) / excess.size
-        quantiles = -sigma * np.log1p(-p) if abs(k) < 1e-12 else sigma * np.expm1(-k * np.log1p(-p)) / k
-        shifted = shifted.copy()
-        shifted[largest] = np.log(np.minimum(cutoff + quantiles, 1.0))
-    normalised = shifted - np.log(np.sum(np.exp(shifted)))
+    elif tail >= FEWEST:
+        k, found = _fitted(found, tail)
+    found = found - found[-1]
+    normalised = np.empty(size)
+    normalised[order] = found - np.log(np.sum(np.exp(found)))
     return Smoothed(normalised, float(k), float(1.0 / np.sum(np.exp(2.0 * normalised))))
 
 
-def fit_generalised_pareto(x: FloatArray) -> tuple[float, float]:
-    """Shape k and scale sigma of positive excesses, by the empirical Bayes estimate of Zhang & Stephens (2009).
+def _fitted(ascending: FloatArray, tail: int) -> tuple[float, FloatArray]:
+    """ArviZ's k and ascending log weights for a tail of this length.
 
-    As in Vehtari et al. (2024), k is shrunk to 0.5 as if ten further observations said so.
-
-    Parameters
-    ----------
-    x : float array (n,)
-        Ascending.
+    It takes logarithms of inverse weights, and the length from their number S and efficiency, as ``floor(3 sqrt(S /
+    r_eff))`` where ``S r_eff > 225``; weights of zero make S large enough, and change nothing else. Where most of the
+    tail is zero beside the largest weight its numbers overflow: that handful again.
     """
-    n = x.size
-    m = 30 + int(np.sqrt(n))
-    quartile = x[int(n / 4 + 0.5) - 1]
-    b = 1.0 / x[-1] + (1.0 - np.sqrt(m / (np.arange(m) + 0.5))) / (3.0 * quartile)
-    k = np.mean(np.log1p(-b[:, None] * x), axis=1)
-    log_posterior = n * (np.log(-b / k) - k - 1.0)
-    weights = np.exp(log_posterior - np.max(log_posterior))
-    b_mean = float(np.sum(b * weights) / np.sum(weights))
-    shape = float(np.mean(np.log1p(-b_mean * x)))
-    return (n * shape + 10.0 * 0.5) / (n + 10.0), -shape / b_mean
+    from arviz_stats.base.array import array_stats  # noqa: PLC0415, TID253 - late, so that `import lgm` stays fast
+
+    padded = np.pad(-ascending, (max(5 * (tail + 1) - ascending.size, 0), 0), constant_values=np.inf)
+    with np.errstate(all="ignore"):
+        found, k = array_stats.psislw(padded, r_eff=9.0 * padded.size / (tail + 0.5) ** 2)
+    found = np.sort(found[-ascending.size :])  # its own order of equal weights is any
+    return (np.inf, ascending) if np.any(np.isnan(found)) else (k, found)

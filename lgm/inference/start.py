@@ -10,10 +10,10 @@ from typing import NamedTuple
 import numpy as np
 
 from lgm.arrays import FloatArray
-from lgm.inference import pareto, stretch
-from lgm.inference.mode import value_and_grad, working_scale
+from lgm.inference import pareto
+from lgm.inference.coordinates import Whitened, Working
+from lgm.inference.mode import evaluate, working_scale
 from lgm.inference.proposal import Proposal, resampled
-from lgm.inference.stretch import Stretched
 
 POINTS = 128  # a power of two, as Sobol points want it
 PRIOR_POINTS = 5.0  # what the identity, the metric at the mode, counts for beside the weighted points
@@ -38,14 +38,14 @@ class Start(NamedTuple):
     metric: FloatArray
 
 
-def from_points(target: Stretched, chains: int, seed: int) -> Start:
+def from_points(target: Whitened, chains: int, seed: int) -> Start:
     """Starts resampled from weighted draws of a Student t around the mode, and their covariance as the metric.
 
     The metric is shrunk towards that of the mode, the more the fewer points carry the weight.
     """
-    proposal = Proposal(np.asarray(target.centre), np.asarray(target.root), target.folded)
+    proposal = Proposal(target.centre, target.root, target.bend.folded)
     x = proposal.draw(POINTS, seed)
-    z, values, grads = _at_working(target, stretch.to_working(target, x))
+    z, values, grads = _at_working(target, target.bend.to_working(x))
     smoothed = pareto.smooth(values - proposal.log_density(x))
     weights = np.exp(smoothed.log_weights)
     away = z - weights @ z
@@ -55,18 +55,16 @@ def from_points(target: Stretched, chains: int, seed: int) -> Start:
     return Start(z[chosen], values[chosen], grads[chosen], metric)
 
 
-def from_thetas(target: Stretched, thetas: FloatArray) -> Start:
+def from_thetas(target: Whitened, thetas: FloatArray) -> Start:
     """Starts at given thetas (chains, k), natural scale, with the metric of the mode."""
     working = [working_scale(target.post, theta) for theta in thetas]
     z, values, grads = _at_working(target, np.array(working))
     return Start(z, values, grads, np.eye(z.shape[1]))
 
 
-def _at_working(target: Stretched, points: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+def _at_working(target: Whitened, points: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Points of the working scale in coordinates z, their log densities and gradients."""
-    found = []
-    for u in points:
-        value, grad = value_and_grad(target.post, u)
-        found.append(stretch.from_working(target, u, float(value), np.asarray(grad)))
+    working = Working(target.post)
+    found = [target.from_working(u, *evaluate(working, u)) for u in points]
     z, values, grads = (np.array(column) for column in zip(*found, strict=True))
     return z, values, grads

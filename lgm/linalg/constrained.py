@@ -14,7 +14,13 @@ where ``|H|_C`` is the determinant of ``H`` on the null space of ``C``. Everythi
 ``[b K]`` under ``Ht^-1``, which `logdet_quad` returns together with ``log|Ht|``. Kriging for constraints: Rue & Held
 (2005), sec. 2.3.3; the anchor enters as one more (negative) rank-k update by the determinant lemma.
 
-The functions here are dense algebra of order ``2 k`` on that Gram matrix; without constraints they do nothing.
+M is never factored as a whole. By its blocks, with ``F = C'Ht^-1 E``,
+
+    P = C'Ht^-1 C,   S = diag(1 / kappa) - E'Ht^-1 E + F'P^-1 F,   |det M| = |P| |S|
+
+both of order k and positive definite; S is the variance along the anchors that they take away.
+
+The functions here are dense algebra of order k; without constraints they do nothing.
 """
 
 from __future__ import annotations
@@ -27,6 +33,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from lgm.arrays import FloatArray, IntArray
+from lgm.linalg.small import Factored, factor
 
 
 def krige_matrix(null_space: sp.csc_array, anchors: IntArray) -> FloatArray:
@@ -45,17 +52,34 @@ def log_gram(null_space: sp.csc_array) -> float:
     return float(np.linalg.slogdet((null_space.T @ null_space).toarray())[1])
 
 
+class Kriging(NamedTuple):
+    """What conditioning needs of ``K'Ht^-1 K``: F, and P and S in factored form."""
+
+    cross: jax.Array
+    p: Factored
+    s: Factored
+
+    def weights(self, g: jax.Array) -> jax.Array:
+        """``M^-1 g`` for g (2k, m)."""
+        k = self.cross.shape[0]
+        first = -self.s.inverse @ (g[:k] - self.cross.T @ (self.p.inverse @ g[k:]))
+        return jnp.concatenate([first, self.p.inverse @ (g[k:] - self.cross @ first)])
+
+
+def kriging(gram: jax.Array, kappa: jax.Array) -> Kriging:
+    """Factor what conditioning needs, from ``K'Ht^-1 K`` (2k, 2k) and the anchors (k,)."""
+    k = kappa.shape[0]
+    p, cross = factor(gram[k:, k:]), gram[k:, :k]
+    return Kriging(cross, p, factor(jnp.diag(1.0 / kappa) - gram[:k, :k] + cross.T @ p.inverse @ cross))
+
+
 class Constrained(NamedTuple):
-    """Moments of the constrained Gaussian: ``log|H|_C``, ``b'u*`` and the weights with ``u* = x - Ht^-1 K weights``."""
+    """Moments of the constrained Gaussian: ``log|H|_C``, ``b'u*``, the weights with ``u* = x - Ht^-1 K weights``."""
 
     logdet: jax.Array
     quad: jax.Array
     weights: jax.Array
-
-
-def middle(gram: jax.Array, kappa: jax.Array) -> jax.Array:
-    """``M = K'Ht^-1 K - diag(1 / kappa, 0)``, of order 2k, from the Gram matrix ``K'Ht^-1 K``."""
-    return gram - jnp.diag(jnp.concatenate([1.0 / kappa, jnp.zeros_like(kappa)]))
+    kriging: Kriging
 
 
 def condition(logdet: jax.Array, gram: jax.Array, kappa: jax.Array, logdet_cct: jax.Array | float) -> Constrained:
@@ -72,22 +96,17 @@ def condition(logdet: jax.Array, gram: jax.Array, kappa: jax.Array, logdet_cct: 
     logdet_cct : float
         ``log|C C'|``.
     """
-    k = (gram.shape[0] - 1) // 2
-    if k == 0:
-        return Constrained(logdet, gram[0, 0], jnp.zeros(0, gram.dtype))
-    m = middle(gram[1:, 1:], kappa)
-    weights = jnp.linalg.solve(m, gram[1:, 0])
-    log_abs_det = jnp.linalg.slogdet(-m)[1]
-    return Constrained(
-        jnp.sum(jnp.log(kappa)) + logdet + log_abs_det - logdet_cct, gram[0, 0] - gram[0, 1:] @ weights, weights
-    )
+    found = kriging(gram[1:, 1:], kappa)
+    weights = found.weights(gram[1:, :1])[:, 0]
+    log_abs_det = jnp.sum(jnp.log(kappa)) + found.p.logdet + found.s.logdet
+    return Constrained(logdet + log_abs_det - logdet_cct, gram[0, 0] - gram[0, 1:] @ weights, weights, found)
 
 
-def draw(w: jax.Array, solved: jax.Array, k_matrix: jax.Array, kappa: jax.Array, z: jax.Array) -> jax.Array:
+def draw(w: jax.Array, solved: jax.Array, k_matrix: jax.Array, found: Kriging, z: jax.Array) -> jax.Array:
     """Turn draws of ``N(0, Ht^-1)`` into draws of the constrained Gaussian (zero mean).
 
-    ``w`` is first kriged onto ``C w = 0``; then ``T E (diag(1 / kappa) - E'T E)^-1/2 z`` is added, where ``T`` is the
-    covariance after kriging: that is the variance which the anchor had taken away.
+    ``w`` is first kriged onto ``C w = 0``; then ``T E S^-1/2 z`` is added, where ``T`` is the covariance after kriging:
+    that is the variance which the anchor had taken away.
 
     Parameters
     ----------
@@ -97,26 +116,16 @@ def draw(w: jax.Array, solved: jax.Array, k_matrix: jax.Array, kappa: jax.Array,
         ``Ht^-1 K``.
     k_matrix : float array (n, 2k)
         ``K = [E C']``.
-    kappa : float array (k,)
-        The anchors.
+    found : Kriging
     z : float array (k, m)
         Standard normals.
     """
     k = k_matrix.shape[1] // 2
-    if k == 0:
-        return w
-    e, c = k_matrix[:, :k], k_matrix[:, k:]
     solved_e, solved_c = solved[:, :k], solved[:, k:]
-    ccov = c.T @ solved_c
-    kriged = w - solved_c @ jnp.linalg.solve(ccov, c.T @ w)
-    te = solved_e - solved_c @ jnp.linalg.solve(ccov, c.T @ solved_e)
-    missing = jnp.diag(1.0 / kappa) - e.T @ te
-    root = jnp.linalg.cholesky(0.5 * (missing + missing.T))
-    return kriged + te @ jax.scipy.linalg.solve_triangular(root, z, lower=True, trans="T")
+    kriged = w - solved_c @ (found.p.inverse @ (k_matrix[:, k:].T @ w))
+    return kriged + (solved_e - solved_c @ (found.p.inverse @ found.cross)) @ (found.s.root.T @ z)
 
 
-def variance_correction(solved: jax.Array, gram_k: jax.Array, kappa: jax.Array) -> jax.Array:
-    """What to take from the diagonal of ``Ht^-1`` to get the constrained marginal variances."""
-    if solved.shape[1] == 0:
-        return jnp.zeros(solved.shape[0], solved.dtype)
-    return jnp.sum(solved * jnp.linalg.solve(middle(gram_k, kappa), solved.T).T, axis=1)
+def variance_correction(cross: jax.Array, found: Kriging) -> jax.Array:
+    """What to take from the variances of functionals under ``Ht^-1``, given their covariances with K (m, 2k)."""
+    return jnp.sum(cross * found.weights(cross.T).T, axis=1)

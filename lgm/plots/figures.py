@@ -6,6 +6,7 @@ themselves in a notebook, and ``figure.savefig(path)`` writes them.
 
 from __future__ import annotations
 
+import functools
 import io
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,13 +20,14 @@ from matplotlib import style  # noqa: TID253 - this module is itself read late
 from matplotlib.figure import Figure  # noqa: TID253
 
 from lgm.arrays import FloatArray
+from lgm.data.graph import Graph
 from lgm.design.predictor import Printed
 from lgm.errors import LgmError
 from lgm.plots import panels
 from lgm.priors import Lkj, Normal, Prior
 from lgm.results import contributions, tables
-from lgm.terms.term import Term, Variable
-from lgm.terms.view import Curve, Map
+from lgm.terms.term import Variable
+from lgm.terms.view import Curve, Levels, Map
 from lgm.words import suggest
 
 if TYPE_CHECKING:
@@ -115,22 +117,41 @@ def plot_term(fit: Fit, term: str, *, geometry: Any = None, residuals: bool = Tr
         return _fixed(fit, term)
     if len(owners) > 1:
         raise LgmError(f"{term!r} stands for several terms: {', '.join(owners)}. Name one of them.")
-    owner = found[0].term
-    if geometry is not None and not isinstance(owner.view, Map):
-        raise LgmError(f"geometry is for areal terms; {owner.label} is not one.")
-    if isinstance(owner.view, Curve):
-        return _curve(fit, fit.design.terms.index(owner), residuals)
-    return _levels(fit, owner, found, geometry)
+    return _draw(found[0].term.view, fit, found, geometry, residuals)
 
 
-def _curve(fit: Fit, j: int, residuals: bool) -> Figure:
-    curve = contributions.of(fit, j)
+@functools.singledispatch
+def _draw(view: Any, fit: Fit, found: list[Printed], geometry: Any, residuals: bool) -> Figure:
+    """A term as its view says; each kind of view has a function of its own."""
+    raise NotImplementedError(f"{found[0].term.label}: there is no picture for {type(view).__name__}")
+
+
+@_draw.register(Curve)
+def _curve(view: Curve, fit: Fit, found: list[Printed], geometry: Any, residuals: bool) -> Figure:
+    _refuse_geometry(geometry, found)
+    curve = contributions.of(fit, found[0].term, view)
     with _picture(6.5, 4.0) as figure:
         panels.curve(figure, figure.subplots(), curve, fit.interval, residuals)
     return figure
 
 
-def _levels(fit: Fit, term: Term, printed: list[Printed], geometry: Any) -> Figure:
+@_draw.register(Levels)
+def _effects(view: Levels, fit: Fit, found: list[Printed], geometry: Any, residuals: bool) -> Figure:
+    _refuse_geometry(geometry, found)
+    return _levels(fit, found, None, None)
+
+
+@_draw.register(Map)
+def _map(view: Map, fit: Fit, found: list[Printed], geometry: Any, residuals: bool) -> Figure:
+    return _levels(fit, found, geometry, view.graph)
+
+
+def _refuse_geometry(geometry: Any, found: list[Printed]) -> None:
+    if geometry is not None:
+        raise LgmError(f"geometry is for areal terms; {found[0].term.label} is not one.")
+
+
+def _levels(fit: Fit, printed: list[Printed], geometry: Any, graph: Graph | None) -> Figure:
     response = fit.design.formula.response.text
     count, n = len(printed), max(each.variable.labels.size for each in printed)
     height = float(np.clip(1.1 + 0.19 * n, 2.4, 9.0))
@@ -145,7 +166,6 @@ def _levels(fit: Fit, term: Term, printed: list[Printed], geometry: Any) -> Figu
             ax.set_title(variable.name)
             ax.set_xlabel(_unit(variable, response))
         if geometry is not None:
-            graph = term.view.graph if isinstance(term.view, Map) else None
             mean, labels = printed[0].of(fit.effects.mean), printed[0].variable.labels
             panels.region_map(figure, axes[-1], geometry, labels, mean, graph, f"effect on {response}")
     return figure
@@ -184,17 +204,17 @@ Density = Callable[[FloatArray], FloatArray]
 def _prior_densities(fit: Fit) -> dict[str, Density]:
     """Prior density of each variable on its printed scale, where there is one and it is proper."""
     out: dict[str, Density] = {}
-    for parameter, prior in zip(fit.design.parameters, fit.prior.theta, strict=True):
+    for parameter, prior in zip(fit.design.parameters, fit.chosen_priors.theta, strict=True):
         if isinstance(prior, Prior):
             out[parameter.names[0]] = _of_distribution(prior)
         elif isinstance(prior, Lkj):
             # each correlation of a q x q LKJ(c) matrix is a stretched Beta(c - 1 + q/2, c - 1 + q/2)
             half = prior.concentration - 1.0 + parameter.q / 2.0
             out |= {name: scipy.stats.beta(half, half, loc=-1.0, scale=2.0).pdf for name in parameter.names}
-    normals = {j: p for j, p in enumerate(fit.prior.fixed) if isinstance(p, Normal)}
+    normals = {j: p for j, p in enumerate(fit.chosen_priors.fixed) if isinstance(p, Normal)}
     out |= {fit.design.fixed_names[j]: scipy.stats.norm(p.mean, p.sd).pdf for j, p in normals.items()}
     k = fit.design.predictor.intercept
-    if k is not None and fit.prior.centred_intercept:
+    if k is not None and fit.chosen_priors.centred_intercept:
         out.pop("Intercept", None)
         if len(normals) == fit.design.p:
             # printed = centred - sum of (column mean x coefficient), all independent and normal

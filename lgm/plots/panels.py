@@ -192,7 +192,7 @@ def curve(figure: Figure, ax: Axes, c: Curve, interval: float, residuals: bool) 
     ax.plot(c.x, c.mean, color=BLUE, lw=1.6, zorder=3, marker="o" if c.x.size <= 30 else "", ms=3.0)
     ax.set_xlabel(c.variable)
     ax.set_ylabel(f"effect on {c.response}")
-    ax.set_title(c.label + (" without its straight line, which is in the fixed part" if c.without else ""))
+    ax.set_title(c.label + (" without what is in the fixed part" if c.without else ""))
     ax.margins(x=0.02)
     handles += [
         Line2D([], [], color=BLUE, lw=1.6, label="mean"),

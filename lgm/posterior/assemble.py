@@ -17,7 +17,7 @@ from lgm.design.fixed_effects import standardise
 from lgm.design.predictor import Predictor
 from lgm.linalg import constrained
 from lgm.pattern import Pattern
-from lgm.posterior.density import Posterior
+from lgm.posterior.density import Marginal
 from lgm.posterior.functionals import Sums
 from lgm.posterior.gaussian import GaussianData
 from lgm.posterior.hyperparameters import Hyperparameters, slot
@@ -32,7 +32,7 @@ class Analysed:
 
     Parameters
     ----------
-    posterior : Posterior
+    marginal : Marginal
         Its fixed effects are those of a centred and scaled basis, relative to a reference.
     basis : float array (p, p)
         ``beta = reference + basis @ (internal fixed effects)``.
@@ -40,7 +40,7 @@ class Analysed:
         Least-squares coefficients.
     """
 
-    posterior: Posterior
+    marginal: Marginal
     basis: FloatArray
     reference: FloatArray
 
@@ -51,7 +51,7 @@ class Analysed:
 
     def printed(self, u: FloatArray) -> FloatArray:
         """Natural effects (..., p + q) to those that tables show: fixed effects, then the variables of the terms."""
-        p, sums = self.reference.size, self.posterior.printed
+        p, sums = self.reference.size, self.marginal.printed
         out = np.empty((*u.shape[:-1], p + sum(some.place.size for some in sums)))
         out[..., :p] = u[..., :p]
         for some in sums:
@@ -90,14 +90,14 @@ def analyse(
         k = sum(len(parameter.names) for block in predictor.blocks for parameter in block.parameters)
         sigma = places_of(design.family_parameters, k)
         slots = (slot(prior, owner) for prior, owner in zip(theta_priors, design.parameters, strict=True))
-        posterior = Posterior(
+        marginal = Marginal(
             hyper=Hyperparameters(tuple(slots)),
             prior=_latent_prior(predictor, beta, pattern, entries),
             data=GaussianData.of(a, w, y - predictor.X @ beta_ref, pattern, sigma),
             printed=_printed(predictor, pattern),
             analysis=linalg.analyse(pattern),
         )
-        return Analysed(jax.device_put(posterior), basis, beta_ref)
+        return Analysed(jax.device_put(marginal), basis, beta_ref)
 
 
 def _least_squares(x: sp.csc_array, w: FloatArray, y: FloatArray) -> FloatArray:

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 import numpy as np
 import scipy.sparse as sp
 
-from lgm.design.design import Design
+from lgm.design.design import Design, numbers_as_text
 from lgm.errors import DataWarning, IdentifiabilityError, IdentifiabilityWarning
 from lgm.posterior.priors import Priors
-from lgm.priors import Fixed
+from lgm.priors import Constant
 
 
 def check_identifiability(design: Design, priors: Priors) -> None:
@@ -20,7 +20,8 @@ def check_identifiability(design: Design, priors: Priors) -> None:
     A rival is an effect with a level of its own in every row; weights tell the two apart.
     """
     residual = design.family.residual
-    known = [q.names[0] for q, prior in zip(design.parameters, priors.theta, strict=True) if isinstance(prior, Fixed)]
+    pairs = zip(design.parameters, priors.theta, strict=True)
+    known = [parameter.names[0] for parameter, prior in pairs if isinstance(prior, Constant)]
     if residual is None or residual in known:
         return
     if design.p == design.n:
@@ -32,7 +33,7 @@ def check_identifiability(design: Design, priors: Priors) -> None:
         text = (
             f"{label} has as many levels as there are rows ({design.n}), so the standard deviation of {effect} and "
             f"{residual} say the same. Remove the term, or fix {residual}: "
-            f'priors={{"{residual}": lgm.priors.fixed(...)}}.'
+            f'priors={{"{residual}": lgm.priors.constant(...)}}.'
         )
         _say(text, "", "Only their priors tell them apart.", priors)
 
@@ -69,3 +70,22 @@ def report_cautions(design: Design, priors: Priors) -> None:
         for caution in term.cautions:
             if priors.table.loc[caution.parameter, "source"] == "default":
                 warnings.warn(caution.text, DataWarning, stacklevel=4)
+
+
+def report_data(design: Design) -> None:
+    """What was done to the data that a user should know of."""
+    rows = design.rows
+    if rows.dropped:
+        where = ", ".join(f"{name} ({count})" for name, count in rows.missing_in.items())
+        warnings.warn(
+            f"{rows.dropped} of {rows.dropped + len(rows.kept)} rows are dropped: missing values in {where}",
+            DataWarning,
+            stacklevel=4,
+        )
+    for name, levels, first in numbers_as_text(design):
+        warnings.warn(
+            f"`{name}` holds numbers as text ({first}), which is a factor of {levels} levels. For a slope, make "
+            "numbers of it: astype(float).",
+            DataWarning,
+            stacklevel=4,
+        )

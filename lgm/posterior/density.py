@@ -9,7 +9,7 @@ Notation, used in all of lgm:
 
 (lme4's ``u`` is spherical and its ``b`` is ours; lme4's ``theta`` is the relative factor, ours are hyperparameters.)
 
-A posterior is hyperparameters x latent prior x data side: priors of theta (`lgm.posterior.hyperparameters`), the prior
+It is hyperparameters x latent prior x data side: priors of theta (`lgm.posterior.hyperparameters`), the prior
 of u given theta (`lgm.posterior.latent_prior`), and what the rows say of u (`lgm.posterior.gaussian`). Five functions
 of this file, ``log_likelihood``, ``value_and_grad``, ``log_likelihood_and_effects``, ``effects`` and ``variances``,
 are all that engines, tables and predictions use of it.
@@ -54,7 +54,7 @@ class DataSide(Protocol):
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
-class Posterior:
+class Marginal:
     """All that an evaluation needs: numbers are arguments of compiled functions, structure is static.
 
     Parameters
@@ -87,30 +87,30 @@ class Posterior:
         return self.dim + int(self.prior.kappa.shape[0])
 
 
-def log_likelihood(post: Posterior, theta: jax.Array) -> jax.Array:
+def log_likelihood(post: Marginal, theta: jax.Array) -> jax.Array:
     """``log p(y | theta)``, every constant kept; NaN where H is not positive definite."""
     return post.data.log_likelihood(post.prior, post.analysis, theta)
 
 
-def log_density(post: Posterior, theta: jax.Array) -> jax.Array:
+def log_density(post: Marginal, theta: jax.Array) -> jax.Array:
     """``log p(y | theta) + log p(theta)`` on the natural scale, without a Jacobian; -inf where it is undefined."""
     prior = post.hyper.log_prior(theta)
     value = log_likelihood(post, theta) + prior
     return jnp.where(jnp.isfinite(prior) & jnp.isfinite(value), value, -jnp.inf)
 
 
-def _log_density_working(post: Posterior, x: jax.Array) -> jax.Array:
+def _log_density_working(post: Marginal, x: jax.Array) -> jax.Array:
     return log_likelihood(post, post.hyper.natural(x)) + post.hyper.log_prior_working(x)
 
 
-def value_and_grad(post: Posterior, x: jax.Array) -> tuple[jax.Array, jax.Array]:
+def value_and_grad(post: Marginal, x: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Log density of the working coordinates and its gradient; ``(-inf, 0)`` where either is undefined."""
     value, grad = jax.value_and_grad(_log_density_working, argnums=1)(post, x)
     fine = jnp.isfinite(value) & jnp.all(jnp.isfinite(grad))
     return jnp.where(fine, value, -jnp.inf), jnp.where(fine, grad, 0.0)
 
 
-def log_likelihood_and_effects(post: Posterior, theta: jax.Array, z: jax.Array) -> tuple[jax.Array, Effects]:
+def log_likelihood_and_effects(post: Marginal, theta: jax.Array, z: jax.Array) -> tuple[jax.Array, Effects]:
     """``log p(y | theta)`` and the effects given theta, from one factorisation.
 
     Where the likelihood is undefined the effects are zero, so that a weight of zero takes them out of an average, which
@@ -129,12 +129,12 @@ def log_likelihood_and_effects(post: Posterior, theta: jax.Array, z: jax.Array) 
     return value, Effects(*(jnp.where(jnp.isfinite(value), part, 0.0) for part in found))
 
 
-def effects(post: Posterior, theta: jax.Array, z: jax.Array) -> Effects:
+def effects(post: Marginal, theta: jax.Array, z: jax.Array) -> Effects:
     """Conditional mean of u given theta, and one draw per column of standard normals ``z`` (n_normals, m)."""
     return post.data.conditional(post.prior, post.analysis, theta, z)[1]
 
 
-def variances(post: Posterior, theta: jax.Array, functionals: jax.Array) -> tuple[jax.Array, jax.Array]:
+def variances(post: Marginal, theta: jax.Array, functionals: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Exact conditional variances given theta: of the printed effects of terms, and of some linear functionals of u.
 
     Parameters

@@ -103,7 +103,7 @@ class GaussianData:
         logdet, solved, w = linalg.solve_and_sample(analysis, system.values, system.rhs, z[:n])
         c = constrained.condition(logdet, system.rhs.T @ solved, prior.kappa, prior.logdet_cct)
         mean = solved[:, 0] - solved[:, 1:] @ c.weights
-        noise = constrained.draw(w, solved[:, 1:], prior.krige, prior.kappa, z[n:])
+        noise = constrained.draw(w, solved[:, 1:], prior.krige, c.kriging, z[n:])
         found = Effects(system.scale * mean, system.scale[:, None] * (mean[:, None] + noise))
         return self._marginal(prior, theta, system, c), found
 
@@ -120,13 +120,12 @@ class GaussianData:
         scale, k = system.scale, prior.krige.shape[1]
         whitened = scale[:, None] * functionals
         rhs = jnp.concatenate([prior.krige, whitened], axis=1)
-        solved = linalg.solve(analysis, system.values, rhs)
-        inverse = linalg.selected_inverse(analysis, system.values)
+        _, solved, inverse = linalg.solve_and_invert(analysis, system.values, rhs)
         solved_k = solved[:, :k]
-        gram = prior.krige.T @ solved_k
+        kriging = constrained.kriging(prior.krige.T @ solved_k, prior.kappa)
 
         def corrected(variance: jax.Array, cross: jax.Array) -> jax.Array:
-            return variance - constrained.variance_correction(cross, gram, prior.kappa)
+            return variance - constrained.variance_correction(cross, kriging)
 
         printed = jnp.zeros(sum(some.place.shape[0] for some in sums))
         for some in sums:

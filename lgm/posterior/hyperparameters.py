@@ -24,7 +24,7 @@ from numpyro.distributions.transforms import CorrCholeskyTransform
 from scipy.special import betaln
 
 from lgm.parameter import Parameter
-from lgm.priors import Fixed, Flat, Lkj, ThetaPrior
+from lgm.priors import Constant, Flat, Lkj, ThetaPrior
 
 _HALF_LINES = (type(constraints.positive), type(constraints.nonnegative))
 
@@ -219,7 +219,7 @@ def slot(prior: ThetaPrior, parameter: Parameter) -> Slot:
     3
     """
     with jax.enable_x64(True):
-        if isinstance(prior, Fixed):
+        if isinstance(prior, Constant):
             return Held(jnp.asarray(prior.value, dtype=jnp.float64))
         if isinstance(prior, Flat):
             return Scalar(_FlatPositive())
@@ -242,9 +242,9 @@ class Hyperparameters:
     Examples
     --------
     >>> from lgm.parameter import standard_deviation
-    >>> from lgm.priors import exponential, fixed
+    >>> from lgm.priors import exponential, constant
     >>> sd = standard_deviation("g", 1.0)
-    >>> theta = Hyperparameters((slot(exponential(1.0), sd), slot(fixed(2.0), sd)))
+    >>> theta = Hyperparameters((slot(exponential(1.0), sd), slot(constant(2.0), sd)))
     >>> with jax.enable_x64(True):
     ...     theta.natural(jnp.array([0.0])).tolist()
     [1.0, 2.0]

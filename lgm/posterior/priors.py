@@ -17,7 +17,8 @@ from lgm.arrays import FloatArray
 from lgm.design.design import Design
 from lgm.errors import PriorError
 from lgm.parameter import Domain, Parameter
-from lgm.priors import Fixed, FixedEffectPrior, Flat, Lkj, Normal, PcShare, Prior, ThetaPrior
+from lgm.posterior.hyperparameters import Hyperparameters
+from lgm.priors import Constant, FixedEffectPrior, Flat, Lkj, Normal, PcShare, Prior, ThetaPrior
 from lgm.words import suggest
 
 _CLASSES = ("sd", "corr", "fixed", "rho", "phi")  # in this order in messages, before those of other terms
@@ -137,10 +138,10 @@ def _theta_prior(key: str, prior: Any, parameter: Parameter) -> ThetaPrior:
     what, domain = f"the prior of `{key}`", parameter.domain
     if isinstance(prior, Flat):
         return domain.flat
-    if isinstance(prior, Fixed):
+    if isinstance(prior, Constant):
         if len(parameter.names) > 1:
             raise PriorError(
-                f"{what} cannot be fixed(): correlations of three or more effects move together; use lkj()."
+                f"{what} cannot be constant(): correlations of three or more effects move together; use lkj()."
             )
         if not domain.holds(prior.value):
             raise PriorError(f"{what} is {prior!r}, but it must be {domain.words}.")
@@ -160,7 +161,7 @@ def _theta_prior(key: str, prior: Any, parameter: Parameter) -> ThetaPrior:
     if isinstance(prior, dist.Distribution):
         prior = Prior(prior, type(prior).__name__)
     if not isinstance(prior, Prior):
-        hint = f" To hold it there, use lgm.priors.fixed({prior})." if isinstance(prior, (int, float)) else ""
+        hint = f" To hold it there, use lgm.priors.constant({prior})." if isinstance(prior, (int, float)) else ""
         raise PriorError(
             f"{what} is {prior!r}; accepted: a prior of lgm.priors or a NumPyro distribution whose values are "
             f"{domain.words}, such as lgm.priors.{domain.example}.{hint}"
@@ -208,6 +209,32 @@ def starts(design: Design, priors: Sequence[ThetaPrior]) -> FloatArray:
     """First guess of theta, natural scale."""
     out: list[float] = []
     for parameter, prior in zip(design.parameters, priors, strict=True):
-        value = prior.value if isinstance(prior, Fixed) else parameter.start
+        value = prior.value if isinstance(prior, Constant) else parameter.start
         out.extend([value] * len(parameter.names))
     return np.array(out)
+
+
+def sample_prior(design: Design, priors: Priors, hyper: Hyperparameters, draws: int, seed: int) -> pd.DataFrame:
+    """Draws of the fixed effects and theta from their priors, one column per variable.
+
+    Raises
+    ------
+    PriorError
+        If a prior is flat.
+    """
+    flat = [name for name, prior in zip(design.fixed_names, priors.fixed, strict=True) if isinstance(prior, Flat)]
+    pairs = zip(design.parameters, priors.theta, strict=True)
+    flat += [parameter.names[0] for parameter, prior in pairs if isinstance(prior, Flat)]
+    if flat:
+        raise PriorError(f"the prior of {', '.join(flat)} is flat, so nothing can be drawn from it; give a proper one.")
+    with jax.enable_x64(True):
+        theta = np.asarray(jax.vmap(hyper.sample)(jax.random.split(jax.random.key(seed), draws)))
+    normals = np.random.default_rng(seed).standard_normal((draws, design.p))
+    own = [prior for prior in priors.fixed if isinstance(prior, Normal)]
+    beta = np.array([prior.mean for prior in own]) + normals * np.array([prior.sd for prior in own])
+    if priors.centred_intercept:
+        predictor = design.predictor
+        others = np.arange(predictor.p) != predictor.intercept
+        means = np.asarray(predictor.X.mean(axis=0)).ravel()
+        beta[:, ~others] -= beta[:, others] @ means[others, None]
+    return pd.DataFrame(np.hstack([beta, theta]), columns=[*design.fixed_names, *design.theta_names])

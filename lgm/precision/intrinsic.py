@@ -143,8 +143,8 @@ def intrinsic_moments(structure: Structure) -> Moments:
 def _moments(
     sym: linalg.Analysis, values: jax.Array, krige: jax.Array, kappa: jax.Array, logdet_cct: float
 ) -> tuple[jax.Array, jax.Array]:
-    logdet, gram, solved = linalg.logdet_quad(sym, values, krige)
-    padded = jnp.pad(gram, ((1, 0), (1, 0)))
+    logdet, solved, inverse = linalg.solve_and_invert(sym, values, krige)
+    padded = jnp.pad(krige.T @ solved, ((1, 0), (1, 0)))
     inner = constrained.condition(logdet, padded, kappa, logdet_cct)
-    correction = constrained.variance_correction(solved, gram, kappa)
-    return linalg.marginal_variances(sym, values) - correction, inner.logdet
+    correction = constrained.variance_correction(solved, inner.kriging)
+    return inverse[sym.pattern.indptr[:-1]] - correction, inner.logdet

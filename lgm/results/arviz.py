@@ -1,4 +1,8 @@
-"""What ArviZ does for a fit; only this file and the plots know it."""
+"""What ArviZ does for a fit: effective sample sizes and R-hat by arviz-stats, and its container of everything.
+
+Of arviz-stats only the part for arrays is used, which needs NumPy and SciPy alone: tables do not depend on ArviZ, whose
+old line reads matplotlib at import. Both are read when first needed, so that `import lgm` stays fast.
+"""
 
 from __future__ import annotations
 
@@ -7,31 +11,54 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import pandas as pd
-import xarray as xr
 
 from lgm.arrays import FloatArray
+from lgm.errors import LgmError
+
+_TAILS = (0.05, 0.95)  # the quantiles whose smaller effective sample size is that of the tails
 
 
 @contextmanager
 def quiet_arviz() -> Iterator[Any]:
-    """ArviZ, read when first needed; that 0.23 announces its successor at import is not the user's concern."""
+    """ArviZ; that 0.23 announces its successor at import is not the user's concern.
+
+    Raises
+    ------
+    LgmError
+        If it is not installed, or fails on being read, as when it does not fit the matplotlib beside it.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
-        import arviz  # noqa: PLC0415, TID253 - read late, so that `import lgm` stays fast
-
+        try:
+            import arviz
+        except Exception as error:
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            raise LgmError(
+                f"fit.idata needs ArviZ (pip install arviz), which cannot be imported here ({reason}); "
+                "fit.posterior holds the draws without it."
+            ) from error
         yield arviz
 
 
 def diagnostics(draws: Mapping[str, FloatArray]) -> pd.DataFrame:
     """Bulk and tail effective sample sizes and R-hat (Vehtari et al. 2021), one row per variable.
 
-    R-hat needs at least two chains and is NaN for one.
+    Parameters
+    ----------
+    draws : mapping of str to float array (chains, draws)
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns ess_bulk, ess_tail and r_hat. R-hat needs at least two chains, and is NaN for one.
     """
-    data = xr.Dataset({name: (("chain", "draw"), x) for name, x in draws.items()})
-    with quiet_arviz() as az:
-        columns = {"ess_bulk": az.ess(data, method="bulk"), "ess_tail": az.ess(data, method="tail")}
-        if len(draws) and data.sizes["chain"] > 1:
-            columns["r_hat"] = az.rhat(data)
-    table = {c: [float(found[name]) for name in draws] for c, found in columns.items()}
-    return pd.DataFrame(table, index=list(draws), columns=["ess_bulk", "ess_tail", "r_hat"], dtype=float)
+    from arviz_stats.base import array_stats
+
+    table = pd.DataFrame(index=list(draws), columns=["ess_bulk", "ess_tail", "r_hat"], dtype=float)
+    with np.errstate(divide="ignore", invalid="ignore"):  # chains that do not move have an R-hat of infinity or NaN
+        for name, x in draws.items():
+            bulk, tail = array_stats.ess(x, method="bulk"), array_stats.ess(x, method="tail", prob=_TAILS)
+            table.loc[name] = [bulk, tail, array_stats.rhat(x) if len(x) > 1 else np.nan]
+    return table

@@ -3,31 +3,23 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from lgm.errors import ConvergenceWarning, DataError, LgmError, PriorError
-from lgm.inference import importance, pareto
-from lgm.inference.folded import find_folded_mode
+from lgm.inference.draws import Points
+from lgm.inference.importance import weighted_points
+from lgm.inference.mode import find_folded_mode
 from lgm.priors import Flat
 
 if TYPE_CHECKING:
     from lgm.results.fit import Fit
 
 
-class Evidence(NamedTuple):
-    """``log p(y)`` with its Monte Carlo error, and the Pareto k of the weights behind it."""
-
-    value: float
-    se: float
-    k: float
-    size: int
-
-
-def evidence(fit: Fit) -> Evidence:
-    """``log p(y)`` of a fit: from its weighted points, or from new ones if its engine does not weight.
+def evidence(fit: Fit) -> Points:
+    """Weighted points behind ``log p(y)`` of a fit: its own, or new ones if its engine does not weight.
 
     Raises
     ------
@@ -35,21 +27,23 @@ def evidence(fit: Fit) -> Evidence:
         If a prior is flat: ``p(y)`` is then undefined.
     """
     names = [*fit.design.fixed_names, *(p.names[0] for p in fit.design.parameters)]
-    priors = [*fit.prior.fixed, *fit.prior.theta]
+    priors = [*fit.chosen_priors.fixed, *fit.chosen_priors.theta]
     flat = [name for name, prior in zip(names, priors, strict=True) if isinstance(prior, Flat)]
     if flat:
         raise PriorError(
             f"log p(y) is undefined for {fit.design.formula.source}: the prior of {', '.join(flat)} is flat. "
             "Accepted: proper priors, such as the defaults."
         )
-    points = fit.draws.points
-    if points is None or not np.isfinite(points.log_evidence):
-        post = fit.analysed.posterior
-        mode = find_folded_mode(post, fit.mode, jacobian=True)
-        points, _, stopped = importance.weighted_points(post, mode, draws=1, seed=fit.seed, progress=False)
-        if stopped:
-            raise KeyboardInterrupt
-    return Evidence(points.log_evidence, points.log_evidence_se, points.k, points.log_weights.size)
+    return fit.draws.weighted(lambda: _new_points(fit))
+
+
+def _new_points(fit: Fit) -> Points:
+    post = fit.analysed.marginal
+    wide = find_folded_mode(post, fit.mode, jacobian=True)
+    points, _, stopped = weighted_points(post, wide, draws=1, seed=fit.seed, progress=False)
+    if stopped:
+        raise KeyboardInterrupt
+    return points
 
 
 def compare(*fits: Fit) -> pd.DataFrame:
@@ -94,14 +88,15 @@ def compare(*fits: Fit) -> pd.DataFrame:
             )
     found = [evidence(fit) for fit in fits]
     for fit, e in zip(fits, found, strict=True):
-        if e.k > pareto.threshold(e.size):
+        if e.k > e.limit:
             warnings.warn(
                 f"log p(y) of {fit.design.formula.source} is not reliable: Pareto k is {e.k:.2f}",
                 ConvergenceWarning,
                 stacklevel=2,
             )
     index = pd.Index(_labels([fit.design.formula.source for fit in fits]), name="model")
-    table = pd.DataFrame({"log_evidence": [e.value for e in found], "se": [e.se for e in found]}, index=index)
+    values = [(e.log_evidence, e.log_evidence_se) for e in found]
+    table = pd.DataFrame(values, index, columns=["log_evidence", "se"])
     table["difference"] = table["log_evidence"] - table["log_evidence"].max()
     table["probability"] = np.exp(table["difference"]) / np.exp(table["difference"]).sum()
     return table.sort_values("log_evidence", ascending=False)

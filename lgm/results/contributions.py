@@ -1,4 +1,4 @@
-"""The curve of a smooth, walk or autoregressive term against its variable."""
+"""What one term adds to the linear predictor, against its variable, and the data around it."""
 
 from __future__ import annotations
 
@@ -7,9 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+import scipy.sparse as sp
 
 from lgm.arrays import FloatArray
+from lgm.design import predictor as predictors
+from lgm.design.predictor import NewRows, Parts
 from lgm.formula.python import Expression
+from lgm.results.linear_predictor import linear_predictor
+from lgm.terms import view
+from lgm.terms.term import Term
 
 if TYPE_CHECKING:
     from lgm.results.fit import Fit
@@ -48,28 +54,61 @@ class Curve:
     without: str
 
 
-def of(fit: Fit, j: int) -> Curve:
-    """The curve of term j, its straight line included; it averages zero over the rows with a response."""
+def of(fit: Fit, term: Term, shown: view.Curve) -> Curve:
+    """The curve of a term, its straight line included; it averages zero over the rows with a response."""
     d = fit.design
-    term: Any = d.terms[j]
-    view = term.view
-    piece = view.variable
-    at = d.scope.numbers(piece, f"the variable of {term.label}")[d.rows.observed]
-    x = np.linspace(at.min(), at.max(), _GRID) if view.points is None else view.points
-    # the term over a plain column in place of its expression, such as log(x)
-    found = replace(term, piece=Expression.column("x")).encode(d.scope.on(pd.DataFrame({"x": x})))
-    place = d.predictor.term_slices()[j]
-    own = np.arange(d.p + place.start, d.p + place.stop)
-    lines = [name for name in term.null if name in d.predictor.null_names]
-    own = np.concatenate([own, [d.fixed_names.index(name) for name in lines]]).astype(int)
-    grid = np.column_stack([found.z.toarray(), *(found.null[name] for name in lines)])
-    columns = d.predictor.A[:, own]
-    grid = grid - np.asarray(columns.mean(axis=0)).ravel()
-    mean = fit.effects.mean
-    fitted = columns @ mean[own]
-    residual = d.y - d.predictor.offset - d.predictor.A @ mean + fitted - fitted.mean()
-    missing = [name for name in term.null if name not in lines]
-    response = d.formula.response.text
-    draws = fit.effects.draws[:, own] @ grid.T
-    x_and_mean = (x, grid @ mean[own])
-    return Curve(term.label, piece.text, response, *x_and_mean, draws, at, residual, d.weights, "".join(missing))
+    j = next(i for i, other in enumerate(d.terms) if other is term)
+    parts = _only(fit, j)
+    at = d.scope.numbers(shown.variable, f"the variable of {term.label}")[d.rows.observed]
+    x = np.linspace(at.min(), at.max(), _GRID) if shown.points is None else shown.points
+    over_x = linear_predictor(fit, _over(fit, j, x, parts))
+    seen = np.flatnonzero(d.rows.observed)
+    own = linear_predictor(fit, predictors.encode(d.predictor, d.scope, parts)).mean(seen)
+    everything = linear_predictor(fit, predictors.encode(d.predictor, d.scope, Parts.all(d.predictor))).mean(seen)
+    level = linear_predictor(fit, _average(fit, j, parts))
+    missing = [name for name in term.null if name not in d.predictor.null_names]
+    return Curve(
+        label=term.label,
+        variable=shown.variable.text,
+        response=d.formula.response.text,
+        x=x,
+        mean=over_x.mean() - level.mean(),
+        draws=(over_x.draws() - level.draws()).T,
+        at=at,
+        residual=d.y - everything + own - own.mean(),
+        weights=d.weights,
+        without=", ".join(missing),
+    )
+
+
+def _only(fit: Fit, j: int) -> Parts:
+    """Term j with its null-space columns."""
+    predictor = fit.design.predictor
+    lines = np.isin(predictor.fixed_names, [n for n in predictor.terms[j].null if n in predictor.null_names])
+    return Parts(lines, tuple(i == j for i in range(len(predictor.terms))), offset=False)
+
+
+def _over(fit: Fit, j: int, x: FloatArray, parts: Parts) -> NewRows:
+    """Rows for which the variable of term j has the values x: a plain column in place of its expression, say log(x)."""
+    predictor = fit.design.predictor
+    term: Any = predictor.terms[j]
+    plain = replace(term, piece=Expression.column("x"))
+    terms = tuple(plain if i == j else other for i, other in enumerate(predictor.terms))
+    scope = fit.design.scope.on(pd.DataFrame({"x": x}))
+    return predictors.encode(replace(predictor, terms=terms), scope, parts)
+
+
+def _average(fit: Fit, j: int, parts: Parts) -> NewRows:
+    """One row with the average columns of term j over the rows with a response."""
+    d = fit.design
+    rows = predictors.encode(d.predictor, d.scope, parts)
+    encoded = rows.encoded[j]
+    assert encoded is not None
+    seen = np.flatnonzero(d.rows.observed)
+
+    def average(columns: sp.csc_array) -> sp.csc_array:
+        return sp.csc_array(np.asarray(columns[seen].mean(axis=0)).reshape(1, -1))
+
+    mean = replace(encoded, z=average(encoded.z))
+    pieces = tuple(mean if i == j else other for i, other in enumerate(rows.encoded))
+    return NewRows(pd.RangeIndex(1), average(rows.X), pieces, np.zeros(1))

@@ -6,16 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-import numpy.typing as npt
 
-from lgm.arrays import FloatArray
-from lgm.inference.compile import Compiled
-from lgm.inference.draws import Draws
+from lgm.arrays import FloatArray, IntArray
+from lgm.inference.compile import Plan, compiled, floats, wholes
+from lgm.inference.draws import Draws, Expected, Mixture
 from lgm.inference.keys import key
 from lgm.posterior.assemble import Analysed
-from lgm.posterior.density import Posterior, effects, variances
+from lgm.posterior.density import Marginal, effects, variances
 
 CHUNK_BYTES = 64e6  # of intermediate results held at once
 MANY, FEW = 250, 16  # thetas in one call that draws u
@@ -45,8 +43,10 @@ class EffectDraws:
     sd: FloatArray
 
 
-@Compiled
-def _draw_chunk(post: Posterior, thetas: jax.Array, key: jax.Array, counters: jax.Array) -> tuple[jax.Array, jax.Array]:
+@compiled(shapes=lambda post, size: (post, floats(size, post.hyper.size), key(0), wholes(size)))
+def _draw_chunk(
+    size: int, post: Marginal, thetas: jax.Array, key: jax.Array, counters: jax.Array
+) -> tuple[jax.Array, jax.Array]:
     def one(theta: jax.Array, counter: jax.Array) -> tuple[jax.Array, jax.Array]:
         # one key per kept theta, so that the draws do not depend on how they are chunked
         z = jax.random.normal(jax.random.fold_in(key, counter), (post.n_normals, 1))
@@ -56,33 +56,31 @@ def _draw_chunk(post: Posterior, thetas: jax.Array, key: jax.Array, counters: ja
     return jax.vmap(one)(thetas, counters)
 
 
-@Compiled
-def _variance_chunk(post: Posterior, thetas: jax.Array, functionals: jax.Array) -> tuple[jax.Array, jax.Array]:
+@compiled(shapes=lambda post, size: (post, floats(size, post.hyper.size), floats(post.dim, _fixed(post))))
+def _variance_chunk(
+    size: int, post: Marginal, thetas: jax.Array, functionals: jax.Array
+) -> tuple[jax.Array, jax.Array]:
     return jax.vmap(lambda theta: variances(post, theta, functionals))(thetas)
 
 
-def _draw_size(post: Posterior, thetas: int) -> int:
+def _draw_size(post: Marginal, thetas: int) -> int:
     """Thetas in one call: as many as bounded memory allows, one of two sizes so that two programs serve all."""
     return int(np.clip(CHUNK_BYTES // (8 * 4 * post.n_normals), 1, MANY if thetas >= MANY else FEW))
 
 
-def _variance_size(post: Posterior, thetas: int) -> int:
+def _variance_size(post: Marginal, thetas: int) -> int:
     return int(np.clip(CHUNK_BYTES // (8 * 8 * post.dim), 1, min(50, thetas)))
 
 
-def prepare(post: Posterior, *, thetas: int, draws: int) -> None:
-    """Begin to compile what `draw_effects` will call, from shapes alone.
+def _fixed(post: Marginal) -> int:
+    """Number of fixed effects."""
+    return post.dim - post.prior.q
 
-    ``thetas`` is the number of different ones, ``draws`` that of draws of u that no engine has made before.
-    """
-    p, size = post.dim - post.prior.q, _draw_size(post, draws)
-    shape = jax.ShapeDtypeStruct
-    with jax.enable_x64(True):
-        k = post.hyper.size
-        if draws:
-            _draw_chunk.ahead(post, shape((size, k), jnp.float64), key(0), shape((size,), jnp.int64))
-        chunk = _variance_size(post, thetas)
-        _variance_chunk.ahead(post, shape((chunk, k), jnp.float64), shape((post.dim, p), jnp.float64))
+
+def programs(post: Marginal, expected: Expected) -> list[Plan]:
+    """What `draw_effects` will call for the draws of a run."""
+    drawing = [Plan(_draw_chunk, _draw_size(post, expected.draws))] if expected.draws else []
+    return [*drawing, Plan(_variance_chunk, _variance_size(post, expected.thetas))]
 
 
 def draw_effects(analysed: Analysed, drawn: Draws, seed: int) -> EffectDraws:
@@ -98,19 +96,20 @@ def draw_effects(analysed: Analysed, drawn: Draws, seed: int) -> EffectDraws:
     seed : int
     """
     thetas = drawn.theta.reshape(-1, drawn.theta.shape[-1])
-    if drawn.points is not None and drawn.points.draws.shape[1]:
-        mean, spread, draws = _from_points(analysed, drawn, thetas, seed)
-    else:
+    known = drawn.effects_at()
+    if known is None:
         mean, spread, draws = _from_conditionals(analysed, thetas, seed)
+    else:
+        mean, spread, draws = _from_points(analysed, *known, thetas, seed)
     return EffectDraws(draws, mean, np.sqrt(spread + _mean_variances(analysed, thetas, spread)))
 
 
 def _from_conditionals(analysed: Analysed, thetas: FloatArray, seed: int) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Mean and variance of the conditional means over theta, and draws, chunk by chunk."""
-    draws = np.empty((len(thetas), analysed.posterior.dim))
+    draws = np.empty((len(thetas), analysed.marginal.dim))
     total, square = np.zeros(draws.shape[1]), np.zeros(())
     first = np.zeros(0)
-    for place, mean, draw in _conditionals(analysed.posterior, thetas, np.arange(len(thetas)), seed):
+    for place, mean, draw in _conditionals(analysed.marginal, thetas, np.arange(len(thetas)), seed):
         draws[place] = analysed.natural(draw)
         means = analysed.natural(mean)
         first = first if first.size else means[0]  # a shift, against cancellation in the variance
@@ -122,7 +121,7 @@ def _from_conditionals(analysed: Analysed, thetas: FloatArray, seed: int) -> tup
 
 
 def _conditionals(
-    post: Posterior, thetas: FloatArray, counters: npt.NDArray[np.int64], seed: int
+    post: Marginal, thetas: FloatArray, counters: IntArray, seed: int
 ) -> Iterator[tuple[slice, FloatArray, FloatArray]]:
     """Places, conditional means and draws in chunks of bounded memory, internal coordinates."""
     chunk = _draw_size(post, len(thetas))
@@ -130,32 +129,30 @@ def _conditionals(
         mixed = key(seed, 1)
         for start in range(0, len(thetas), chunk):
             at = np.minimum(np.arange(start, start + chunk), len(thetas) - 1)  # every chunk has the same shape
-            mean, draw = _draw_chunk(post, thetas[at], mixed, counters[at])
+            mean, draw = _draw_chunk(chunk, post, thetas[at], mixed, counters[at])
             stop = min(start + chunk, len(thetas))
             yield slice(start, stop), np.asarray(mean)[: stop - start], np.asarray(draw)[: stop - start]
 
 
 def _from_points(
-    analysed: Analysed, drawn: Draws, thetas: FloatArray, seed: int
+    analysed: Analysed, points: Mixture, index: IntArray, thetas: FloatArray, seed: int
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """The same from weighted points: means use the weights of all points, not the resampled ones."""
-    points, index = drawn.points, drawn.index
-    assert points is not None and index is not None
     weights = np.exp(points.log_weights)
     means = analysed.natural(points.mean)
     mean = weights @ means
     spread = weights @ analysed.printed(means - mean) ** 2
     occurrence = _occurrences(index)
     kept = np.flatnonzero(occurrence < points.draws.shape[1])
-    draws = np.empty((index.size, analysed.posterior.dim))
+    draws = np.empty((index.size, analysed.marginal.dim))
     draws[kept] = points.draws[index[kept], occurrence[kept]]
     more = np.flatnonzero(occurrence >= points.draws.shape[1])
-    for place, _, draw in _conditionals(analysed.posterior, thetas[more], more, seed):
+    for place, _, draw in _conditionals(analysed.marginal, thetas[more], more, seed):
         draws[more[place]] = draw
     return mean, spread, analysed.natural(draws)
 
 
-def _occurrences(index: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+def _occurrences(index: IntArray) -> IntArray:
     """How often each entry has occurred before."""
     order = np.argsort(index, kind="stable")
     ranked = index[order]
@@ -171,7 +168,7 @@ def _mean_variances(analysed: Analysed, thetas: FloatArray, spread: FloatArray) 
 
     ``spread`` is the other part of the total variance.
     """
-    post, p = analysed.posterior, analysed.reference.size
+    post, p = analysed.marginal, analysed.reference.size
     functionals = np.zeros((post.dim, p))
     functionals[:p] = analysed.basis.T
     if np.all(thetas == thetas[0]):
@@ -184,7 +181,7 @@ def _mean_variances(analysed: Analysed, thetas: FloatArray, spread: FloatArray) 
     for part in range(parts):
         at = chosen[part::parts]  # every chunk is spread over all draws
         with jax.enable_x64(True):
-            printed, fixed = _variance_chunk(post, thetas[at], functionals)
+            printed, fixed = _variance_chunk(chunk, post, thetas[at], functionals)
         rows.append(np.concatenate([np.asarray(fixed), np.asarray(printed)], axis=1))
         used = np.concatenate([chosen[done::parts] for done in range(part + 1)])
         average, error = _controlled_mean(np.concatenate(rows), controls[used])

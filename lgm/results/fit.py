@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -13,30 +13,21 @@ import xarray as xr
 
 from lgm.arrays import FloatArray
 from lgm.design.design import Design
-from lgm.inference.draws import Draws
+from lgm.inference.draws import Run
+from lgm.inference.engine import AnyDraws
 from lgm.inference.mode import Mode
 from lgm.posterior.assemble import Analysed
 from lgm.posterior.priors import Priors
-from lgm.results import predict, tables, text, verdict
+from lgm.results import predict, tables, text
 from lgm.results.arviz import diagnostics, quiet_arviz
 from lgm.results.effects import EffectDraws, draw_effects
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from lgm.model import Inputs, Model
+
 LEAD = ("chain", "draw")
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """What a model was built from: enough to build it again."""
-
-    formula: str
-    family: str
-    priors: dict[str, Any]
-    weights: Any
-    env: Mapping[str, Any]
-    missing: str
 
 
 @dataclass(frozen=True)
@@ -56,16 +47,46 @@ class Fit:
     [('Batch', 'sd(Intercept)'), ('Residual', 'sigma')]
     """
 
-    design: Design
-    prior: Priors
-    analysed: Analysed
-    inputs: Inputs
-    mode: Mode
-    draws: Draws
+    model: Model
+    run: Run[AnyDraws]
     interval: float
     seed: int
-    method: str
     stored_effects: EffectDraws | None = None  # of a fit that was read from a file
+
+    @property
+    def design(self) -> Design:
+        """Response, columns and terms of the model."""
+        return self.model.design
+
+    @property
+    def chosen_priors(self) -> Priors:
+        """Priors of all parameters of the model."""
+        return self.model.chosen_priors
+
+    @property
+    def analysed(self) -> Analysed:
+        """The model's posterior with u integrated out, and its structure."""
+        return self.model.analysed
+
+    @property
+    def inputs(self) -> Inputs:
+        """What the model was built from."""
+        return self.model.inputs
+
+    @property
+    def mode(self) -> Mode:
+        """Mode of the working density of theta."""
+        return self.run.mode
+
+    @property
+    def draws(self) -> AnyDraws:
+        """Draws of theta."""
+        return self.run.draws
+
+    @property
+    def method(self) -> str:
+        """The engine that made the draws."""
+        return self.run.method
 
     @cached_property
     def effects(self) -> EffectDraws:
@@ -87,7 +108,7 @@ class Fit:
     @property
     def priors(self) -> pd.DataFrame:
         """Prior of every variable, and whether it is the default or was given."""
-        return self.prior.table
+        return self.chosen_priors.table
 
     @property
     def scales(self) -> dict[str, FloatArray]:
@@ -95,8 +116,7 @@ class Fit:
 
         For ``rw1``, ``rw2`` and ``icar`` (one factor per component) the precision is ``factor * R / sd^2``.
         """
-        blocks = {term.label: term.block.factors for term in self.design.terms}
-        return {label: factors for label, factors in blocks.items() if factors is not None}
+        return self.design.scales
 
     @cached_property
     def posterior(self) -> xr.Dataset:
@@ -166,20 +186,7 @@ class Fit:
         table = pd.DataFrame(rows, index=pd.Index(list(draws), name="variable"), columns=self._columns)
         p = self.design.p
         table.iloc[:p, 0], table.iloc[:p, 1] = self.effects.mean[:p], self.effects.sd[:p]
-        points = self.draws.points
-        if points is not None:
-            # weighted points give moments directly; what was resampled from them says nothing of their number
-            weights = np.exp(points.log_weights)
-            mean = weights @ points.theta
-            table.iloc[p:, 0], table.iloc[p:, 1] = mean, np.sqrt(weights @ (points.theta - mean) ** 2)
-            if self.method == "mode":
-                table.iloc[p:, 1], table.iloc[p:, 2:] = self.draws.standard_errors, np.nan
-            table = table.assign(ess_bulk=points.ess, ess_tail=np.nan, r_hat=np.nan)
-            return table.rename_axis(columns=self.method)
-        held = [name for name, x in draws.items() if np.ptp(x) == 0]
-        table.loc[held, "sd"] = 0.0
-        table = table.join(diagnostics({name: x for name, x in draws.items() if name not in held}))
-        return table.rename_axis(columns=self.method)
+        return self.draws.summarised(table, draws, diagnostics).rename_axis(columns=self.method)
 
     @property
     def interval_names(self) -> tuple[str, str]:
@@ -217,23 +224,30 @@ class Fit:
         new_data: Any = None,
         kind: str = "mean",
         *,
+        terms: Sequence[str] | str | None = None,
+        exclude: Sequence[str] | str | None = None,
         new_levels: str = "sample",
-        include_group_specific: bool = True,
+        include_group_specific: bool | Sequence[str] = True,
         weights: Any = None,
         seed: int | None = None,
-    ) -> pd.DataFrame:
+    ) -> Any:
         """Posterior of the response's mean, or of new responses, at rows of data.
 
         Parameters
         ----------
         new_data : table, optional
             By default the rows of the fit, those with a missing response included.
-        kind : {"mean", "response"}
-            The expected response, or a new observation with its residual noise.
+        kind : {"mean", "response", "draws"}
+            The expected response, a new observation with its residual noise, or the draws of the expected response.
+        terms, exclude : list of str, optional
+            The only parts of the linear predictor that count, or those that do not: fixed effects (``"Intercept"``,
+            ``"Days"``), latent terms with their straight lines (``"s(x)"``, ``"(Days|Subject)"``), groups
+            (``"Subject"``), ``"offset"``. Columns that only other parts need may be missing in new_data.
         new_levels : {"sample", "zero", "error"}
             For levels that the fit does not have: effects from their population (and a warning), zero, or an error.
-        include_group_specific : bool
-            False gives the population level: all group effects are zero, and grouping columns are not needed.
+        include_group_specific : bool or list of str
+            False gives the population level: all group effects are zero, and grouping columns are not needed. A list
+            names the groups whose effects count.
         weights : column name or array, optional
             For ``kind="response"``. By default the column that gave the weights of the fit, if there is one, else one.
         seed : int, optional
@@ -241,14 +255,27 @@ class Fit:
 
         Returns
         -------
-        pandas.DataFrame
+        pandas.DataFrame or xarray.DataArray
             Columns mean, sd and the interval's ends, with the index of the data. The mean has neither noise nor draws
             of new effects in it: it is an exact mixture over theta (at new times of an ar1, an average over draws).
+            With ``kind="draws"``, an array with the dimensions chain, draw and row.
+
+        Examples
+        --------
+        >>> import lgm
+        >>> sleep = lgm.load_dataset("sleepstudy")
+        >>> fit = lgm.fit("Reaction ~ Days + (Days|Subject)", sleep, method="mode", draws=100, seed=1, progress=False)
+        >>> fit.predict({"Days": [0, 10]}, include_group_specific=False)["mean"].round(0).tolist()
+        [251.0, 356.0]
+        >>> fit.predict({"Days": [0, 10]}, "draws", terms=["Days"]).sizes["row"]
+        2
         """
         return predict.predict(
             self,
             new_data,
             kind,
+            terms=terms,
+            exclude=exclude,
             new_levels=new_levels,
             include_group_specific=include_group_specific,
             weights=weights,
@@ -276,7 +303,7 @@ class Fit:
     @property
     def verdict(self) -> str:
         """Whether the draws can be trusted, in one line, and what to do if not."""
-        return verdict.verdict(self._summary, self.draws, self.method)
+        return self.draws.verdict(self._summary)
 
     def __repr__(self) -> str:
         return text.text(self)

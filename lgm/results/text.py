@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 
 from lgm.design.design import Design
-from lgm.inference.draws import Draws
 
 if TYPE_CHECKING:
     from lgm.results.fit import Fit
@@ -18,13 +17,7 @@ if TYPE_CHECKING:
 
 def facts(fit: Fit) -> dict[str, Any]:
     """What the engine says of itself, beyond a table: its name, and for weighted points how they did."""
-    points = fit.draws.points
-    found: dict[str, Any] = {"method": fit.method}
-    if points is not None and np.isfinite(points.ess):
-        found |= {"pareto_k": points.k, "ess": points.ess}
-        if fit.prior.proper:
-            found |= {"log_evidence": points.log_evidence, "log_evidence_se": points.log_evidence_se}
-    return found
+    return {"method": fit.method, **fit.draws.facts(proper=fit.chosen_priors.proper)}
 
 
 def _head(fit: Fit) -> list[tuple[str, str]]:
@@ -34,7 +27,7 @@ def _head(fit: Fit) -> list[tuple[str, str]]:
         ("Family", f"{d.family.name} ({d.family.link} link)" + (", weighted" if d.weighted else "")),
         ("Rows", _rows(d)),
         *((term.label, term.size) for term in d.terms),
-        ("Draws", f"{_drawn(fit.draws, fit.method)} ({fit.method}, seed {fit.seed})"),
+        ("Draws", f"{fit.draws.described()} ({fit.method}, seed {fit.seed})"),
         *_evidence(facts(fit)),
     ]
 
@@ -46,16 +39,6 @@ def _evidence(found: dict[str, Any]) -> list[tuple[str, str]]:
     value, se = found["log_evidence"], found["log_evidence_se"]
     decimals = max(1 - math.floor(math.log10(se)), 0) if 0 < se < math.inf else 2
     return [("log p(y)", f"{value:.{decimals}f} (Monte Carlo error {se:.{decimals}f})")]
-
-
-def _drawn(kept: Draws, method: str) -> str:
-    chains, draws, _ = kept.theta.shape
-    stopped = ", stopped early" if kept.interrupted else ""
-    if kept.points is None:
-        return f"{chains} chain{'s' if chains > 1 else ''} of {draws} after {kept.warmup} for warm-up{stopped}"
-    if len(kept.points.theta) > 1:
-        return f"{draws} from {len(kept.points.theta)} weighted points{stopped}"
-    return f"{draws}, hyperparameters held" + (" at their mode" if method == "mode" else "")
 
 
 def _rows(d: Design) -> str:

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from lgm.design.design import Design
 from lgm.errors import LgmError, LgmWarning
+from lgm.inference.draws import Run
 from lgm.model import Model, model
 from lgm.results.fit import Fit
 from lgm.storage import record
@@ -43,8 +44,9 @@ def load(path: str | os.PathLike[str]) -> Fit:
     settings = kept.settings
     inputs = replace(built.inputs, weights=settings["weights"] or built.inputs.weights)
     design = _with_rows(built.design, kept)
-    results = (kept.mode, kept.draws, settings["interval"], settings["seed"], settings["method"])
-    return Fit(design, built.prior, built.analysed, inputs, *results, stored_effects=kept.effects)
+    run = Run(kept.mode, kept.draws, settings["method"])
+    same = replace(built, design=design, inputs=inputs)
+    return Fit(same, run, settings["interval"], settings["seed"], stored_effects=kept.effects)
 
 
 def _rebuilt(kept: Record) -> Model:

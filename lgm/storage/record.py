@@ -7,24 +7,27 @@ from __future__ import annotations
 
 import os
 import platform
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, is_dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from lgm.design.design import names_used
 from lgm.errors import LgmError
-from lgm.inference.draws import Draws, Points
+from lgm.inference.chains import Chains
+from lgm.inference.draws import Mixture, Points
+from lgm.inference.engine import AnyDraws
+from lgm.inference.held import Conditional, Exact
 from lgm.inference.mode import Mode
+from lgm.inference.weighted import Weighted
 from lgm.results.effects import EffectDraws
 from lgm.storage import archive
 
 if TYPE_CHECKING:
     from lgm.results.fit import Fit
 
-FORMAT = 1  # raise it whenever an older lgm could not read what is written
+FORMAT = 2  # raise it whenever an older lgm could not read what is written
 _SETTINGS = ("interval", "seed", "method")
+_RESULTS = {kind.__name__: kind for kind in (Mode, Chains, Weighted, Conditional, Exact, Mixture, Points, EffectDraws)}
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,7 @@ class Record:
     settings: dict[str, Any]
     names: list[str]
     mode: Mode
-    draws: Draws
+    draws: AnyDraws
     effects: EffectDraws
 
     def write(self, path: str | os.PathLike[str]) -> None:
@@ -68,9 +71,9 @@ class Record:
             "rows": box.pack(self.rows, "the rows"),
             "settings": box.pack(self.settings, "the settings"),
             "names": self.names,
-            "mode": box.pack(vars(self.mode), "the mode"),
+            "mode": box.pack(_plain(self.mode), "the mode"),
             "draws": box.pack(_plain(self.draws), "the draws"),
-            "effects": box.pack(vars(self.effects), "the effects"),
+            "effects": box.pack(_plain(self.effects), "the effects"),
         }
         made_by = {"format": FORMAT, "lgm": version("lgm-bayes"), "python": platform.python_version()}
         archive.write(path, {**made_by, **sections}, box.arrays)
@@ -102,7 +105,7 @@ def of(fit: Fit) -> Record:
         },
         names=[*d.fixed_names, *d.theta_names],
         mode=fit.mode,
-        draws=fit.draws,
+        draws=fit.draws.without_effects(),  # the drawn effects are kept
         effects=fit.effects,
     )
 
@@ -130,16 +133,20 @@ def read(path: str | os.PathLike[str]) -> Record:
     for name in ("env", "priors"):
         inputs[name] = {key: box.unpack(value) for key, value in inputs[name].items()}
     parts = {name: box.unpack(header[name]) for name in ("rows", "settings", "mode", "draws", "effects")}
-    points = parts["draws"].pop("points")
-    draws = Draws(**parts["draws"], points=None if points is None else Points(**points))
-    results = (Mode(**parts["mode"]), draws, EffectDraws(**parts["effects"]))
+    results = [_result(parts[name]) for name in ("mode", "draws", "effects")]
     return Record(inputs, parts["rows"], parts["settings"], header["names"], *results)
 
 
-def _plain(draws: Draws) -> dict[str, Any]:
-    """Draws as a dict; the effects at weighted points are left out, because the drawn effects are kept."""
-    points = draws.points
-    if points is not None:
-        size, dim = len(points.theta), points.draws.shape[-1]
-        points = replace(points, mean=np.zeros((size, 0)), draws=np.zeros((size, 0, dim)))
-    return {**vars(draws), "points": None if points is None else vars(points)}
+def _plain(value: Any) -> Any:
+    """A result, and results in it, as dicts that name their class."""
+    if not is_dataclass(value):
+        return value
+    content = {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
+    return {"class": type(value).__name__, "content": content}
+
+
+def _result(plain: Any) -> Any:
+    """Inverse of `_plain`."""
+    if not isinstance(plain, dict) or plain.keys() != {"class", "content"}:
+        return plain
+    return _RESULTS[plain["class"]](**{name: _result(value) for name, value in plain["content"].items()})

@@ -12,9 +12,10 @@ from lgm.data.scope import Scope
 from lgm.formula.python import Expression
 from lgm.formula.sides import Call
 from lgm.parameter import PROPORTION, Parameter, standard_deviation
+from lgm.pc_priors import Distance
 from lgm.precision import bym2
 from lgm.precision.icar import icar
-from lgm.priors import pc_phi
+from lgm.priors import Prior, pc_phi
 from lgm.terms.block import Block
 from lgm.terms.icar import graph_in_words, read_graph, region_codes, region_labels
 from lgm.terms.term import Encoded, Independent, Signature, Term, Variable, arguments, one_hot
@@ -74,6 +75,15 @@ def _columns(scope: Scope, piece: Expression, graph: Graph, label: str) -> sp.cs
     return sp.csc_array(sp.hstack([one, one], format="csc"))
 
 
+def _default(distance: Distance) -> Prior:
+    """``P(phi < 1/2) = 2/3`` (Riebler et al. 2016), or more on the rare graphs where there is no such prior.
+
+    That is where hubs with very many neighbours make most of the distance lie near ``phi = 1``.
+    """
+    least = distance.least(0.5)
+    return pc_phi(0.5, 2.0 / 3.0 if least < 0.6 else 0.5 * (1.0 + least)).on(distance)
+
+
 def build(call: Call, scope: Scope, label: str, yardstick: float) -> MixedArealTerm:
     """Read ``bym2(region, graph)`` against the data; the graph in any form that `lgm.graph` takes."""
     given = arguments(call, scope, SIGNATURE)
@@ -86,7 +96,7 @@ def build(call: Call, scope: Scope, label: str, yardstick: float) -> MixedArealT
         names=(f"phi({label})",),
         kind="phi",
         domain=PROPORTION,
-        default=pc_phi().on(distance),
+        default=_default(distance),
         start=0.5,
         places=((label, "phi"),),
         distance=distance,

@@ -19,7 +19,7 @@ from lgm.terms.block import Block
 from lgm.terms.term import Draw, Encoded, Novel, Signature, Term, Variable, arguments, one_hot
 from lgm.terms.timeline import Timeline, conditional_draw
 from lgm.terms.view import Curve, View
-from lgm.words import counted
+from lgm.words import counted, listed
 
 SIGNATURE = Signature(("t",), others=("period",))
 
@@ -113,27 +113,34 @@ def build(call: Call, scope: Scope, label: str, yardstick: float) -> SeasonalTer
     Raises
     ------
     DataError
-        If a time is not whole, or the data do not cover one period.
+        If a time is not whole, or the data do not cover one period and all of its phases.
     FormulaError
         If the period is not a whole number of at least 2.
     """
     given = arguments(call, scope, SIGNATURE)
     piece, values = given["t"], _whole(scope, given["t"], label)
-    period = scope.value(given["period"])
-    if isinstance(period, bool) or not isinstance(period, (int, np.integer)) or period < 2:
+    value = scope.value(given["period"])
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer)) or value < 2 or value % 1:
         raise scope.formula.error(
             f"period={given['period'].text} is not a period.",
             given["period"].span,
             "the number of times in one period, a whole number of at least 2, such as 12 for months.",
         )
+    period = int(value)
     timeline = Timeline(np.arange(values.min(), values.max() + 1.0))
     if timeline.n <= period:
         raise DataError(
             f"{label} needs more than one period of {period} times; `{piece.text}` runs over {timeline.n}, from "
             f"{values.min():g} to {values.max():g}."
         )
-    structure = seasonal(timeline.n, int(period))
+    unseen = np.setdiff1d(np.arange(period), values % period)
+    if unseen.size:
+        raise DataError(
+            f"{label} has no row of phase {listed([str(int(j)) for j in unseen], 5)} (`{piece.text}` modulo {period}), "
+            "so nothing is known about it. Times that are some steps apart can be numbered in units of that many steps."
+        )
+    structure = seasonal(timeline.n, period)
     template, factors = structure.scaled(label)
     block = Block(template, (standard_deviation(label, yardstick),), structure.constraint, factors)
     z = one_hot(timeline.locate(values)[0], timeline.n)
-    return SeasonalTerm(label, piece, int(period), timeline, z, block, _pattern(label, values, int(period)))
+    return SeasonalTerm(label, piece, period, timeline, z, block, _pattern(label, values, period))

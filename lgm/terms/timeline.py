@@ -91,6 +91,12 @@ def conditional_draw(
         q_nn[:, local[j[inner]], local[i[inner]]] = entries[:, inner]
         pull = (entries[:, cross] * b[part][:, neighbours]) @ gather
         upper = np.swapaxes(np.linalg.cholesky(q_nn), 1, 2)
-        noise = np.linalg.solve(upper, normals[part][:, :, None])[:, :, 0] * scale[part, None]
-        out[part] = noise - np.linalg.solve(q_nn, pull[:, :, None])[:, :, 0]
+        out[part] = _solved(upper, normals[part]) * scale[part, None] - _solved(q_nn, pull)
     return out
+
+
+def _solved(matrices: FloatArray, rhs: FloatArray) -> FloatArray:
+    """``M^-1 r`` for each row r (S, m), with one matrix for all of them or one each; one is factored once."""
+    if matrices.shape[0] == 1:
+        return np.asarray(np.linalg.solve(matrices[0], rhs.T).T)
+    return np.asarray(np.linalg.solve(matrices, rhs[:, :, None])[:, :, 0])

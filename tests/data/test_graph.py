@@ -131,7 +131,7 @@ def test_index_refuses_missing_labels(gap):
 def test_a_graph_does_not_change():
     g = graph(PAIRS)
     with pytest.raises(AttributeError):
-        g.nodes = ("x",)
+        g.nodes = ("x",)  # type: ignore[misc]
     for array in (g.edges, g.components, copy.deepcopy(g).edges):
         with pytest.raises(ValueError, match="read-only"):
             array[0] = 1

@@ -1,4 +1,4 @@
-"""Importance sampling: the proposal, exact evidence, agreement with quadrature and NUTS, alarms."""
+"""Importance sampling: exact evidence, agreement with quadrature and NUTS, alarms."""
 
 import signal
 
@@ -10,8 +10,8 @@ from statistical import monte_carlo
 
 import lgm
 from lgm import priors
-from lgm.inference import engine, importance, nuts
-from lgm.inference.proposal import Proposal
+from lgm.inference import draws, importance, nuts
+from lgm.inference.chains import Chains
 
 COLUMBUS = {
     "Intercept": priors.normal(0, 1000),
@@ -35,30 +35,13 @@ def columbus() -> lgm.Fit:
     )
 
 
-def test_folded_density_integrates_to_one() -> None:
-    proposal = Proposal(np.array([0.3, -0.5]), np.array([[1.0, 0.0], [0.4, 0.7]]), (True, False))
-    inner = lambda x, y: float(np.exp(proposal.log_density(np.array([[x, y]]))[0]))  # noqa: E731
-    total, _ = integrate.dblquad(inner, -30, 30, 0, 30, epsabs=1e-5)
-    # the t with 5 degrees of freedom has less than 1e-5 of its mass beyond 30 scales
-    assert total == pytest.approx(1.0, abs=1e-4)
-
-
-def test_draws_are_from_the_density() -> None:
-    proposal = Proposal(np.array([0.3]), np.array([[1.0]]), (True,))
-    draws = np.sort(proposal.draw(4096, 1)[:, 0])
-    grid = np.linspace(0, 40, 400_001)[1:]
-    cdf = np.cumsum(np.exp(proposal.log_density(grid[:, None]))) * (grid[1] - grid[0])
-    gap = np.abs(np.interp(draws, grid, cdf) - (np.arange(draws.size) + 0.5) / draws.size).max()
-    assert gap < 1.63 / np.sqrt(draws.size)  # Kolmogorov's 1% point; Sobol points are closer than random ones
-
-
 @pytest.mark.parametrize(
     ("name", "formula", "rate"),
     [("Dyestuff.bayes_exact", "Yield ~ 1 + (1|Batch)", None), ("Nile.bayes_exact", "flow ~ rw1(t)", None)],
 )
 def test_evidence_equals_quadrature(name: str, formula: str, rate: None) -> None:
     ref = reference(name)
-    given = {
+    given: dict[str, object] = {
         "Intercept": priors.normal(
             ref["priors"]["fixed"]["(Intercept)"]["mean"], ref["priors"]["fixed"]["(Intercept)"]["sd"]
         )
@@ -115,7 +98,7 @@ def press(monkeypatch: pytest.MonkeyPatch, batch: int) -> None:
         return evaluate(*args, **static)
 
     monkeypatch.setattr(importance, "_evaluate", pressed)
-    monkeypatch.setattr(importance, "prepare", lambda *_, **__: None)
+    monkeypatch.setattr(importance.Importance, "programs", lambda *_: [])
 
 
 def test_ctrl_c_keeps_the_points_so_far(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -152,7 +135,7 @@ def test_a_bad_case_raises_the_alarm_and_nuts_takes_over() -> None:
     assert alarmed.draws.points.k > 0.7 and alarmed.verdict.startswith("Not reliable")
     with pytest.warns(lgm.ConvergenceWarning, match="continuing with NUTS"):
         fit = ambiguous(method="importance", fallback="nuts")
-    assert fit.method == "nuts" and fit.draws.points is None
+    assert fit.method == "nuts" and isinstance(fit.draws, Chains)
     assert fit.draws.warmup == nuts.ADAPTATION  # the weights have no metric to give
     other = ambiguous(seed=2)
     for j, name in enumerate(fit.design.theta_names):
@@ -162,7 +145,7 @@ def test_a_bad_case_raises_the_alarm_and_nuts_takes_over() -> None:
 
 
 def test_too_few_points_are_not_enough_either(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "ENOUGH", 5000)
+    monkeypatch.setattr(draws, "ENOUGH", 5000)
     monkeypatch.setattr(importance, "ROUNDS", 1)
     data, formula = lgm.load_dataset("Dyestuff"), "Yield ~ 1 + (1|Batch)"
     with pytest.warns(lgm.ConvergenceWarning, match=r"only \d+ effective points of 1024: use method"):
@@ -180,7 +163,7 @@ def test_points_without_a_density_leave_the_means_of_effects_alone() -> None:
     data = {"y": 1 + x + b[g] * (1 + 0.8 * x) + 0.2 * rng.normal(size=60), "x": x, "g": g}
     given = {"corr": priors.pc_corr(0.9, 0.5)}
     fit = lgm.fit("y ~ x + (x|g)", data, priors=given, method="importance", seed=1, progress=False)
-    assert fit.draws.points is not None and np.any(fit.draws.points.log_weights == -np.inf)
+    assert np.any(fit.draws.points.log_weights == -np.inf)
     assert np.isfinite(fit.summary()[["mean", "sd"]]).all(axis=None)
     assert np.isfinite(fit.ranef()).all(axis=None)
 
@@ -191,7 +174,7 @@ def test_points_without_a_density_leave_the_means_of_effects_alone() -> None:
 def test_bent_proposals_cover_both_tails(prior: priors.Prior) -> None:
     """No alarm, and none needed: ``log p(y)`` and quantiles by quadrature."""
     data = {"y": [-1.0, -1.2, 1.4, 1.1], "g": list("aabb")}
-    given = {"sd": prior, "sigma": priors.fixed(0.3), "Intercept": priors.normal(0, 1000)}
+    given = {"sd": prior, "sigma": priors.constant(0.3), "Intercept": priors.normal(0, 1000)}
     model = lgm.model("y ~ 1 + (1|g)", data, priors=given)
     points = model.fit(method="importance", seed=1, progress=False).draws.points
     assert points.k < 0.5

@@ -1,18 +1,27 @@
-"""The mode of the working density, its curvature, and where the search starts."""
+"""Modes: of the working density, its curvature, where its search starts; on the natural scale, at the boundary too."""
 
 import dataclasses
 
 import dense_model as dense
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
+from dense_model import correlation, group, restricted
+from helpers import reference
 from scipy.optimize import minimize
 
 import lgm
 from lgm import priors
 from lgm.errors import IdentifiabilityError
 from lgm.inference import mode
+from lgm.inference.at_mode import standard_errors
+from lgm.inference.coordinates import Folded, Working
+from lgm.posterior.gaussian import GaussianData
 from lgm.posterior.priors import starts
+from lgm.priors import flat
+
+# Working coordinates --------------------------------------------------------------------------------------------------
 
 FORMULA = "Reaction ~ Days + (Days||Subject)"
 RATES = np.array([0.05, 0.2, 0.05])
@@ -32,7 +41,7 @@ def model() -> lgm.Model:
 
 @pytest.fixture(scope="module")
 def found(model: lgm.Model) -> mode.Mode:
-    return mode.find_mode(model.analysed.posterior, starts(model.design, model.prior.theta))
+    return mode.find_mode(model.analysed.marginal, starts(model.design, model.chosen_priors.theta))
 
 
 def dense_density(x: np.ndarray) -> float:
@@ -72,34 +81,36 @@ def test_equals_a_dense_optimiser(found: mode.Mode) -> None:
 def test_gradient_vanishes(model: lgm.Model, found: mode.Mode) -> None:
     assert found.gradient_norm < 1e-5
     with jax.enable_x64(True):
-        value, grad = mode.value_and_grad(model.analysed.posterior, found.x)
-    assert float(value) == pytest.approx(found.value, abs=1e-12)
-    assert np.abs(found.root.T @ np.asarray(grad)).max() < 1e-5
+        value, grad = mode.evaluate(Working(model.analysed.marginal), found.x)
+    assert value == pytest.approx(found.value, abs=1e-12)
+    assert np.abs(found.root.T @ grad).max() < 1e-5
 
 
 def test_does_not_depend_on_the_start(model: lgm.Model, found: mode.Mode) -> None:
-    other = mode.find_mode(model.analysed.posterior, np.array([1.0, 50.0, 100.0]))
+    other = mode.find_mode(model.analysed.marginal, np.array([1.0, 50.0, 100.0]))
     assert np.abs(np.linalg.solve(found.root, other.x - found.x)).max() < 1e-5
 
 
 @pytest.mark.parametrize("start", [[0.0, 6.0, 26.0], [np.inf, 6.0, 26.0], [25.0, np.nan, 26.0], [25.0, 6.0, 1e-200]])
 def test_falls_back_on_the_prior(model: lgm.Model, found: mode.Mode, start: list[float]) -> None:
     """Where the density is not finite at the start, a draw from the prior takes its place."""
-    other = mode.find_mode(model.analysed.posterior, np.array(start))
+    other = mode.find_mode(model.analysed.marginal, np.array(start))
     assert np.abs(np.linalg.solve(found.root, other.x - found.x)).max() < 1e-5
 
 
 def test_error_when_nothing_is_finite(model: lgm.Model) -> None:
-    post = model.analysed.posterior
-    broken = dataclasses.replace(post, projection=np.full(post.dim, np.nan))
+    post = model.analysed.marginal
+    assert isinstance(post.data, GaussianData)
+    data = dataclasses.replace(post.data, projection=np.full(post.dim, np.nan))
+    broken = dataclasses.replace(post, data=data)
     with pytest.raises(IdentifiabilityError, match="not finite at the starting value or at 20 draws"):
         mode.find_mode(broken, np.array([25.0, 6.0, 26.0]))
 
 
 def test_everything_held() -> None:
-    held = {"sd": priors.fixed(25.0), "sigma": priors.fixed(26.0)}
+    held = {"sd": priors.constant(25.0), "sigma": priors.constant(26.0)}
     model = lgm.model("Reaction ~ Days + (1|Subject)", lgm.load_dataset("sleepstudy"), priors=held)
-    found = mode.find_mode(model.analysed.posterior, np.array([25.0, 26.0]))
+    found = mode.find_mode(model.analysed.marginal, np.array([25.0, 26.0]))
     assert found.x.shape == (0,) and found.root.shape == (0, 0)
     assert found.value == pytest.approx(model.log_likelihood({"sd(Intercept|Subject)": 25.0, "sigma": 26.0}), abs=1e-10)
 
@@ -111,3 +122,115 @@ def test_flat_direction_gets_a_finite_width() -> None:
         fit = lgm.fit("Yield ~ 1 + (1|row)", data, draws=50, seed=1, progress=False)
     assert np.all(np.isfinite(fit.mode.root))
     assert np.linalg.cond(fit.mode.root) < 1e4
+
+
+# Folded coordinates ---------------------------------------------------------------------------------------------------
+
+FLAT = {"Intercept": flat(), "sd": flat(), "sigma": flat()}
+
+
+def folded_mode_of(model: lgm.Model, jacobian: bool = False) -> mode.FoldedMode:
+    post = model.analysed.marginal
+    return mode.find_folded_mode(
+        post, mode.find_mode(post, starts(model.design, model.chosen_priors.theta)), jacobian=jacobian
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "extra"),
+    [
+        ("sleepstudy.lmer_reml", {"fixed": flat(), "corr": flat()}),
+        ("Dyestuff.lmer_reml", {}),
+        ("Penicillin.lmer_reml", {}),
+        ("Pastes.lmer_reml", {}),
+    ],
+)
+def test_flat_priors_give_reml(name: str, extra: dict) -> None:
+    """lme4 stops at a relative tolerance of about 1e-5 in its parameters; the log likelihood must not be lower."""
+    ref = reference(name)
+    model = lgm.model(ref["formula"], lgm.load_dataset(ref["dataset"]), priors={**FLAT, **extra})
+    found = folded_mode_of(model)
+    theirs = [v["sd"] for v in ref["varcomp"] if "sd" in v and v["group"] != "Residual"]
+    ours = {n: t for n, t in zip(model.design.theta_names, found.theta, strict=True) if n.startswith("sd")}
+    np.testing.assert_allclose(sorted(ours.values()), sorted(theirs), rtol=1e-4)
+    assert found.theta[-1] == pytest.approx(ref["residual_sd"], rel=1e-4)
+    at_mode = model.log_likelihood(dict(zip(model.design.theta_names, found.theta, strict=True)))
+    assert at_mode >= ref["logLik"] - 1e-6
+
+
+def test_a_variance_of_zero_is_found_exactly() -> None:
+    model = lgm.model("Yield ~ 1 + (1|Batch)", lgm.load_dataset("Dyestuff2"), priors=FLAT)
+    found = folded_mode_of(model)
+    ref = reference("Dyestuff2.lmer_reml")
+    assert found.theta[0] == 0.0
+    assert found.boundary.tolist() == [True, False]
+    assert found.theta[1] == pytest.approx(ref["residual_sd"], rel=1e-6)
+    se = standard_errors(model.analysed.marginal, found)
+    assert np.isnan(se[0]) and se[1] > 0
+
+
+def test_reml_of_a_singular_fit() -> None:
+    """Effects on three columns that are multiples of one: the correlations run to one.
+
+    There ``C^-1`` is all rounding; the likelihood at the mode must be that of ``V = Z D C D Z' + sigma^2 I``.
+    """
+    rng = np.random.default_rng(25)
+    g = np.repeat(np.arange(10), 6)
+    x, z, b = rng.normal(size=60), rng.normal(size=60), 0.8 * rng.normal(size=10)
+    y = 1 + x + b[g] * (1 + 0.8 * x + 0.5 * z) + 0.2 * rng.normal(size=60)
+    model = lgm.model(
+        "y ~ x + (x + z|g)", {"y": y, "x": x, "z": z, "g": g}, priors={**FLAT, "fixed": flat(), "corr(g)": flat()}
+    )
+    found = folded_mode_of(model)
+    sds, corr, sigma = found.theta[:3], found.theta[3:6], found.theta[6]
+    C = correlation(corr, 3)
+    assert np.linalg.det(C) < 1e-6
+    V = group(g, np.column_stack([np.ones(60), x, z]), sds, corr) + sigma**2 * np.eye(60)
+    wanted, _ = restricted(y, np.column_stack([np.ones(60), x]), V)
+    value = model.log_likelihood(dict(zip(model.design.theta_names, found.theta, strict=True)))
+    assert value == pytest.approx(wanted, abs=1e-5)
+
+
+def test_a_sigma_of_zero_is_a_boundary() -> None:
+    """An autoregression has an effect in every row: at sigma = 0 the density is finite, but cannot be evaluated there.
+
+    Its derivatives close to zero are rounding, so that a Newton step from there leads nowhere.
+    """
+    data = lgm.load_dataset("LakeHuron")
+    model = lgm.model("level ~ tc + ar1(t)", data.assign(level=data["level"] - 579, tc=(data["t"] - 49.5) / 10))
+    post, found = model.analysed.marginal, folded_mode_of(model, True)
+    assert found.boundary.tolist() == [False, False, True]
+    spread = np.sqrt(np.sum(found.root**2, axis=1))
+    assert found.theta[2] < 0.1 * spread[2]
+    with jax.enable_x64(True):
+        density = jax.jit(Folded(post, True).log_density)
+        drop = found.value - float(density(jnp.asarray(found.x + [0.0, 0.0, spread[2]])))
+    assert 0.2 < drop < 1.0  # about one half
+
+
+@pytest.mark.parametrize("jacobian", [False, True])
+def test_equals_a_derivative_free_search(jacobian: bool) -> None:
+    model = lgm.model(
+        "CRIME ~ INC + HOVAL + icar(id, g)", lgm.load_dataset("columbus"), env={"g": lgm.load_dataset("columbus_adj")}
+    )
+    post, found = model.analysed.marginal, folded_mode_of(model, jacobian)
+    with jax.enable_x64(True):
+        density = jax.jit(Folded(post, jacobian).log_density)
+        searched = minimize(
+            lambda x: -float(density(jnp.asarray(x))), found.x * 1.3, method="Nelder-Mead", options={"fatol": 1e-10}
+        )
+    assert found.value == pytest.approx(-searched.fun, abs=1e-8)
+
+
+def test_curvature_is_the_inverse_root() -> None:
+    model = lgm.model("Yield ~ 1 + (1|Batch)", lgm.load_dataset("Dyestuff"))
+    post, found = model.analysed.marginal, folded_mode_of(model, True)
+    with jax.enable_x64(True):
+        grad = jax.jit(jax.grad(Folded(post, True).log_density))
+        h = 1e-4 * found.x
+        columns = [
+            (grad(found.x + np.eye(2)[i] * h[i]) - grad(found.x - np.eye(2)[i] * h[i])) / (2 * h[i]) for i in (0, 1)
+        ]
+    hessian = np.array(columns)
+    # central differences with relative step 1e-4 err by about 1e-8 relative to the third derivative
+    np.testing.assert_allclose(found.root @ found.root.T, np.linalg.inv(-hessian), rtol=1e-5)

@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import inspect
 import re
 import signal
 import subprocess
@@ -9,6 +10,7 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import jax
 import jax.numpy as jnp
@@ -22,7 +24,7 @@ from statistical.monte_carlo import Estimate
 import lgm
 from lgm import priors
 from lgm.errors import ConvergenceWarning
-from lgm.inference import engine, nuts
+from lgm.inference import at_mode, importance, mode, nuts
 from lgm.results import effects
 
 YIELD = "Yield ~ 1 + (1|Batch)"
@@ -94,7 +96,7 @@ def test_warmup_and_draws_need_not_fill_blocks() -> None:
 def test_one_working_dimension() -> None:
     """With sigma known, ``p(sd | y)`` has one dimension; compared with its quadrature."""
     table = lgm.load_dataset("Dyestuff")
-    known = {"Intercept": priors.normal(0, 1e4), "sd": priors.exponential(0.02), "sigma": priors.fixed(50.0)}
+    known = {"Intercept": priors.normal(0, 1e4), "sd": priors.exponential(0.02), "sigma": priors.constant(50.0)}
     fit = lgm.fit(YIELD, table, priors=known, draws=1000, seed=1, progress=False)
     assert np.all(fit.draws.theta[..., 1] == 50.0)
     x = np.linspace(-5, 7, 2000)
@@ -107,7 +109,7 @@ def test_one_working_dimension() -> None:
 
 def test_nothing_left_to_sample() -> None:
     """All hyperparameters known: the draws of the effects are exact and independent, with closed-form moments."""
-    known = {"Intercept": priors.flat(), "sd": priors.fixed(40.0), "sigma": priors.fixed(50.0)}
+    known = {"Intercept": priors.flat(), "sd": priors.constant(40.0), "sigma": priors.constant(50.0)}
     fit = quick(draws=2000, priors=known)
     # a balanced one-way layout with flat mean: intercept ~ N(mean(y), (sd^2 + sigma^2 / 5) / 6)
     y = lgm.load_dataset("Dyestuff")["Yield"]
@@ -142,6 +144,42 @@ def test_second_fit_of_a_structure_compiles_nothing() -> None:
     assert names == []
 
 
+# NumPyro's private parts ----------------------------------------------------------------------------------------------
+
+
+def test_numpyro_has_what_we_use_of_it() -> None:
+    """`hmc` and `ParamInfo` are not public: where NumPyro changes them, this says what lgm/inference/nuts.py needs."""
+    from numpyro.infer.hmc import hmc
+    from numpyro.infer.util import ParamInfo
+
+    assert {"potential_fn_gen", "algo"} <= inspect.signature(hmc).parameters.keys()
+    assert ParamInfo._fields == ("z", "potential_energy", "z_grad")
+    init, sample = hmc(potential_fn_gen=lambda scale: lambda z: jnp.sum((z / scale) ** 2) / 2, algo="NUTS")
+    wanted = {"num_warmup", "step_size", "inverse_mass_matrix", "dense_mass", "adapt_mass_matrix"}
+    wanted |= {"target_accept_prob", "max_tree_depth", "model_args", "rng_key"}
+    assert wanted <= inspect.signature(init).parameters.keys()
+    assert list(inspect.signature(sample).parameters)[:2] == ["hmc_state", "model_args"]
+    z = jnp.array([1.0, 2.0])
+    state = init(
+        ParamInfo(z, jnp.sum(z**2) / 2, z),
+        num_warmup=1,
+        step_size=1.0,
+        inverse_mass_matrix=jnp.eye(2),
+        dense_mass=True,
+        adapt_mass_matrix=False,
+        target_accept_prob=0.9,
+        max_tree_depth=3,
+        model_args=(1.0,),
+        rng_key=jax.random.key(0),
+    )
+    state = sample(state, model_args=(1.0,))
+    used = {"z", "diverging", "num_steps", "accept_prob", "energy", "potential_energy", "adapt_state"}
+    assert used <= set(state._fields)
+    assert "step_size" in state.adapt_state._fields
+    assert state.z.shape == (2,)
+    assert float(state.potential_energy) == pytest.approx(float(jnp.sum(state.z**2) / 2), rel=1e-6)
+
+
 # Screen and settings --------------------------------------------------------------------------------------------------
 
 
@@ -161,7 +199,7 @@ def test_progress_bar_on_stderr(capfd: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize("value", [True, False])
 def test_precision_setting_of_the_user_stays(value: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """After a fit, after an error inside one, and for other threads during one."""
-    before, block, elsewhere = jax.config.jax_enable_x64, nuts._block, []
+    before, block, elsewhere = jax.config.read("jax_enable_x64"), nuts._block, []
 
     def with_a_look(*args: object, **static: object) -> object:
         thread = threading.Thread(target=lambda: elsewhere.append(jnp.ones(1).dtype))
@@ -170,16 +208,16 @@ def test_precision_setting_of_the_user_stays(value: bool, monkeypatch: pytest.Mo
         return block(*args, **static)
 
     monkeypatch.setattr(nuts, "_block", with_a_look)
-    monkeypatch.setattr(nuts, "prepare", lambda *_, **__: None)
+    monkeypatch.setattr(nuts.Nuts, "programs", lambda *_: [])
     try:
         jax.config.update("jax_enable_x64", value)
         quick()
         assert set(elsewhere) == {np.dtype(np.float64 if value else np.float32)}
-        assert jax.config.jax_enable_x64 is value
+        assert jax.config.read("jax_enable_x64") is value
         monkeypatch.setattr(nuts, "from_points", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             quick()
-        assert jax.config.jax_enable_x64 is value
+        assert jax.config.read("jax_enable_x64") is value
     finally:
         jax.config.update("jax_enable_x64", before)
 
@@ -198,7 +236,7 @@ def press(monkeypatch: pytest.MonkeyPatch, at: Callable[[int], bool]) -> None:
         return block(*args, **static)
 
     monkeypatch.setattr(nuts, "_block", pressed)
-    monkeypatch.setattr(nuts, "prepare", lambda *_, **__: None)
+    monkeypatch.setattr(nuts.Nuts, "programs", lambda *_: [])
 
 
 def test_ctrl_c_keeps_what_is_drawn(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
@@ -222,21 +260,22 @@ def test_ctrl_c_during_warmup_leaves_nothing(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_ctrl_c_twice_stops_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     press(monkeypatch, at=lambda number: number == nuts.WARMUP // nuts.BLOCK + 2)
-    monkeypatch.setattr(nuts.jax.tree, "map", lambda *_: signal.raise_signal(signal.SIGINT))
+    monkeypatch.setattr(jax.tree, "map", lambda *_: signal.raise_signal(signal.SIGINT))
     with pytest.raises(KeyboardInterrupt):
         quick(draws=200)
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-@pytest.mark.parametrize("method", ["nuts", "importance", "mode"])
-def test_ctrl_c_that_a_callback_swallows_is_not_lost(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("method", "engine"), [("nuts", nuts), ("importance", importance), ("mode", at_mode)])
+def test_ctrl_c_that_a_callback_swallows_is_not_lost(
+    method: str, engine: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As when it arrives while JAX's garbage collection calls back into Python."""
-    find_mode = engine.find_mode
 
     def swallowed(*args: object) -> object:
         with contextlib.suppress(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
-        return find_mode(*args)
+        return mode.find_mode(*args)
 
     monkeypatch.setattr(engine, "find_mode", swallowed)
     with pytest.raises(KeyboardInterrupt):

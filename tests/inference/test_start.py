@@ -7,31 +7,32 @@ import pytest
 from scipy import stats
 
 import lgm
-from lgm.inference import mode, start, stretch
+from lgm.inference import coordinates, mode, start
+from lgm.inference.coordinates import Whitened
 from lgm.posterior.priors import starts
 
 FORMULA = "diameter ~ 1 + (1|plate) + (1|sample)"
 
 
 @pytest.fixture(scope="module")
-def target() -> stretch.Stretched:
+def target() -> Whitened:
     model = lgm.model(FORMULA, lgm.load_dataset("Penicillin"))
-    post = model.analysed.posterior
-    found = mode.find_mode(post, starts(model.design, model.prior.theta))
+    post = model.analysed.marginal
+    found = mode.find_mode(post, starts(model.design, model.chosen_priors.theta))
     with jax.enable_x64(True):
-        return stretch.around(post, found, np.asarray(mode.folded_scale(post, jnp.asarray(found.x))))
+        return coordinates.whitened(post, found, np.asarray(mode.folded_scale(post, jnp.asarray(found.x))))
 
 
 @pytest.fixture(scope="module")
-def draws(target: stretch.Stretched) -> np.ndarray:
+def draws(target: Whitened) -> np.ndarray:
     """Draws of NUTS, in the coordinates in which it moves."""
     fit = lgm.fit(FORMULA, lgm.load_dataset("Penicillin"), seed=1, progress=False)
     theta = fit.draws.theta.reshape(-1, 3)  # three sds: the stretched scale is arcsinh(sd / scale)
-    x = np.arcsinh(theta / np.asarray(target.scale))
-    return np.linalg.solve(np.asarray(target.root), (x - np.asarray(target.centre)).T).T
+    x = np.arcsinh(theta / target.bend.scale)
+    return np.linalg.solve(target.root, (x - target.centre).T).T
 
 
-def test_metric_is_the_covariance(target: stretch.Stretched, draws: np.ndarray) -> None:
+def test_metric_is_the_covariance(target: Whitened, draws: np.ndarray) -> None:
     """About 90 effective points know a variance to sqrt(2 / 90) = 15 %; the NUTS draws know it far better."""
     with jax.enable_x64(True):
         metric = start.from_points(target, 4, 1).metric
@@ -40,19 +41,17 @@ def test_metric_is_the_covariance(target: stretch.Stretched, draws: np.ndarray) 
     assert np.abs(np.linalg.eigvalsh(relative) - 1.0).max() < 4 * 0.15
 
 
-def test_starts_are_spread_like_the_posterior(target: stretch.Stretched, draws: np.ndarray) -> None:
+def test_starts_are_spread_like_the_posterior(target: Whitened, draws: np.ndarray) -> None:
     with jax.enable_x64(True):
         found = start.from_points(target, 100, 1)
-        value, grad = stretch.value_and_grad(target, jnp.asarray(found.z[0]))
+        value, grad = coordinates.value_and_grad(target, jnp.asarray(found.z[0]))
     for j in range(3):  # one in 128 points is the finest that the starts can tell
         assert stats.ks_2samp(found.z[:, j], draws[:, j]).pvalue > 1e-3
     assert found.value[0] == pytest.approx(float(value), abs=1e-9)
     np.testing.assert_allclose(found.grad[0], grad, rtol=1e-9, atol=1e-9)
 
 
-def test_few_effective_points_leave_the_metric_of_the_mode(
-    target: stretch.Stretched, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_few_effective_points_leave_the_metric_of_the_mode(target: Whitened, monkeypatch: pytest.MonkeyPatch) -> None:
     """One point with all the weight has no covariance to tell of."""
     evaluated = start._at_working
 

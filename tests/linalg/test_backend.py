@@ -25,13 +25,13 @@ def data() -> pd.DataFrame:
 
 @pytest.mark.parametrize("formula", FORMULAS)
 def test_a_posterior_runs_on_dense_algebra(formula: str) -> None:
-    sparse = lgm.model(formula, data(), env={"graph": lgm.graph(EDGES)}).analysed.posterior
+    sparse = lgm.model(formula, data(), env={"graph": lgm.graph(EDGES)}).analysed.marginal
     dense = replace(sparse, analysis=analyse_dense(sparse.analysis.pattern))
     x = jnp.linspace(-0.4, 0.3, sparse.hyper.working_size)
     functionals = jnp.eye(sparse.dim, 3)
 
     @jax.jit
-    def everything(post: density.Posterior, x: jax.Array) -> tuple[jax.Array, ...]:
+    def everything(post: density.Marginal, x: jax.Array) -> tuple[jax.Array, ...]:
         theta = post.hyper.natural(x)
         mean = density.effects(post, theta, jnp.zeros((post.n_normals, 1))).mean
         log_likelihood = density.log_likelihood(post, theta)
@@ -43,11 +43,11 @@ def test_a_posterior_runs_on_dense_algebra(formula: str) -> None:
 
 
 def test_replacing_the_analysis_compiles_again_and_only_once() -> None:
-    post = lgm.model(FORMULAS[0], data()).analysed.posterior
+    post = lgm.model(FORMULAS[0], data()).analysed.marginal
     traces = []
 
     @jax.jit
-    def value(post: density.Posterior, theta: jax.Array) -> jax.Array:
+    def value(post: density.Marginal, theta: jax.Array) -> jax.Array:
         traces.append(type(post.analysis).__name__)
         return density.log_likelihood(post, theta)
 

@@ -56,7 +56,9 @@ def test_moments(kind, seed, kappa):
     gram = K.T @ solved[:, 1:]
     tolerance = rounding(N, Ht) * N * max(1.0, b @ b)
     with jax.enable_x64(True):
-        correction = constrained.variance_correction(*map(jnp.asarray, (solved[:, 1:], gram, anchors)))
+        correction = constrained.variance_correction(
+            jnp.asarray(solved[:, 1:]), constrained.kriging(*map(jnp.asarray, (gram, anchors)))
+        )
     np.testing.assert_allclose(found.logdet, np.linalg.slogdet(inner)[1], rtol=0, atol=tolerance)
     np.testing.assert_allclose(found.quad, b @ covariance @ b, rtol=0, atol=tolerance)
     np.testing.assert_allclose(solved[:, 0] - solved[:, 1:] @ found.weights, covariance @ b, rtol=0, atol=tolerance)
@@ -78,7 +80,7 @@ def test_draws_are_a_square_root_of_the_covariance(kind, seed, kappa):
             jnp.asarray(np.hstack([w, np.zeros((N, k))])),
             jnp.asarray(np.linalg.solve(Ht, K)),
             jnp.asarray(K),
-            jnp.asarray(anchors),
+            constrained.kriging(jnp.asarray(K.T @ np.linalg.solve(Ht, K)), jnp.asarray(anchors)),
             jnp.hstack([jnp.zeros((k, N)), jnp.eye(k)]),
         )
     root = np.asarray(found)

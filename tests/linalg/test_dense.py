@@ -57,8 +57,8 @@ def test_sampling_is_a_square_root_of_the_inverse():
     sym, values, Q = case(9)
     b = other(9, (2,))
     with jax.enable_x64(True):
-        log_det, x, w = linalg.solve_and_sample(sym, values, b, jnp.eye(9))
-    w = np.asarray(w)
+        log_det, x, drawn = linalg.solve_and_sample(sym, values, b, jnp.eye(9))
+    w = np.asarray(drawn)
     np.testing.assert_allclose(w @ w.T, np.linalg.inv(Q), rtol=0, atol=rounding(9, Q))
     np.testing.assert_allclose(x, np.linalg.solve(Q, b), rtol=0, atol=rounding(9, Q) * np.abs(b).max())
     np.testing.assert_allclose(log_det, np.linalg.slogdet(Q)[1], rtol=0, atol=9 * rounding(9, Q))

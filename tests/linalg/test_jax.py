@@ -2,6 +2,7 @@
 
 import ast
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -63,7 +64,7 @@ def test_a_derivative_rule_sees_what_is_not_differentiated() -> None:
     def product(x: jax.Array, y: jax.Array) -> jax.Array:
         return x * y
 
-    def rule(primals: tuple[jax.Array, ...], tangents: tuple[object, ...]) -> tuple[jax.Array, jax.Array]:
+    def rule(primals: tuple[jax.Array, ...], tangents: tuple[Any, ...]) -> tuple[jax.Array, jax.Array]:
         seen.append(tuple(isinstance(tangent, SymbolicZero) for tangent in tangents))
         return primals[0] * primals[1], primals[0] * tangents[1]
 

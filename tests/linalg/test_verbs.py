@@ -210,8 +210,8 @@ def test_draws_have_no_derivative_by_the_matrix(problem) -> None:
 
 def test_solve_and_invert_is_its_parts(problem) -> None:
     sym, values, b = problem("crossed", 2)
-    parts = logdet(sym, values), solve(sym, values, b), selected_inverse(sym, values)
-    for found, wanted in zip(solve_and_invert(sym, values, b), parts, strict=True):
+    apart = (logdet(sym, values), solve(sym, values, b), selected_inverse(sym, values))
+    for found, wanted in zip(solve_and_invert(sym, values, b), apart, strict=True):
         close(found, wanted, 1e-13)
     _, x, z = solve_and_invert(sym, values, b[:, 0])
     assert x.shape == (sym.n,)
@@ -261,8 +261,8 @@ def test_what_a_bad_matrix_gives_is_nan_throughout(problem, bad: float) -> None:
 
 def test_info_names_a_row(backend: Analyse) -> None:
     sym = backend(sp.eye_array(9))
-    spoiled = jnp.ones((9, 9)) - 2.0 * jnp.eye(9)
-    np.testing.assert_array_equal(jax.vmap(lambda v: factor_info(sym, v))(spoiled), np.arange(1, 10))
+    each = jnp.ones((9, 9)) - 2.0 * jnp.eye(9)
+    np.testing.assert_array_equal(jax.vmap(lambda v: factor_info(sym, v))(each), np.arange(1, 10))
     spoiled = jnp.ones(9).at[6].set(-1.0)
     with pytest.raises(NotPositiveDefiniteError, match="9 x 9 matrix is not positive definite: the pivot of row 6"):
         require_positive_definite(sym, spoiled)
@@ -278,9 +278,14 @@ def test_an_analysis_is_a_static_value(backend: Analyse) -> None:
     assert one == other and hash(one) == hash(other) and one != backend(named("chain"))
     assert pickle.loads(pickle.dumps(one)) == one and pickle.loads(pickle.dumps(one)).pattern == one.pattern
     with pytest.raises(AttributeError):
-        one.pattern = other.pattern
+        setattr(one, "pattern", other.pattern)  # noqa: B010 - what a user may try
     traces = []
-    static = jax.jit(lambda sym, v: (traces.append(1), logdet(sym, v))[1], static_argnums=0)
+
+    def traced(sym, v):
+        traces.append(1)
+        return logdet(sym, v)
+
+    static = jax.jit(traced, static_argnums=0)
     static(one, one.values(matrix)), static(other, one.values(matrix))
     assert traces == [1]
 

@@ -45,7 +45,7 @@ def test_scales_are_reported_by_term():
     data = frame()
     graph = lgm.graph(EDGES, range(6))
     model = lgm.model('y ~ (1|f) + icar(region, graph) + rw2(t) + s(x, bs="ps", k=7)', data, env={"graph": graph})
-    scales = {term.label: term.block.factors for term in model.design.terms if term.block.factors is not None}
+    scales = model.design.scales
     assert set(scales) == {"icar(region)", "rw2(t)", "s(x)"}
     np.testing.assert_allclose(scales["icar(region)"], scaled_covariance(icar_structure(6, EDGES))[1], rtol=1e-13)
     np.testing.assert_allclose(
@@ -61,7 +61,7 @@ def test_pattern_comes_from_structure_not_from_values():
     # x and -x in the same level of f: the cross product of the columns is zero, its place is kept
     cancel = one.assign(x=one["x"] - one.groupby("f")["x"].transform("mean"))
     patterns = {
-        lgm.model("y ~ x + (1 + x|f)", data).analysed.posterior.analysis.pattern for data in (one, other, cancel)
+        lgm.model("y ~ x + (1 + x|f)", data).analysed.marginal.analysis.pattern for data in (one, other, cancel)
     }
     assert len(patterns) == 1
 

@@ -97,8 +97,8 @@ class Case:
         w = DATA[self.weights].to_numpy() if self.weights else np.ones(40)
         if self.centred:
             X = X - np.where(np.array(self.fixed) == "1", 0.0, X.mean(axis=0))
-        known = [(x, p) for x, p in zip(X.T, model.prior.fixed, strict=True) if isinstance(p, Normal)]
-        X = X[:, [isinstance(p, Flat) for p in model.prior.fixed]]
+        known = [(x, p) for x, p in zip(X.T, model.chosen_priors.fixed, strict=True) if isinstance(p, Normal)]
+        X = X[:, [isinstance(p, Flat) for p in model.chosen_priors.fixed]]
         y = y.to_numpy() - sum((p.mean * x for x, p in known), np.zeros(40))
         extra = sum((p.sd**2 * np.outer(x, x) for x, p in known), np.zeros((40, 40)))
         return y, X, lambda theta: self.covariance(*theta[:-1]) + extra + theta[-1] ** 2 * np.diag(1.0 / w)
@@ -206,7 +206,7 @@ def built(name):
     def oracle(theta):
         V = covariance(theta)
         with jax.enable_x64(True):
-            post = model.analysed.posterior
+            post = model.analysed.marginal
             H = post.analysis.pattern.matrix(systems(post, jnp.asarray(theta))).toarray()
         # log determinants and quadratic forms are sums of n terms and of y'V^-1 y
         bound = rounding(40, V, H, X.T @ X) * (40.0 + y @ np.linalg.solve(V, y))
@@ -217,7 +217,7 @@ def built(name):
 
 def evaluate(model, theta):
     with jax.enable_x64(True):
-        value, grad = value_and_grad(model.analysed.posterior, jnp.asarray(theta, dtype=float))
+        value, grad = value_and_grad(model.analysed.marginal, jnp.asarray(theta, dtype=float))
     return float(value), np.asarray(grad)
 
 
@@ -288,7 +288,7 @@ def test_units_of_the_response(name):
     c = 7.5
     data = DATA.assign(y=c * DATA["y"], o=c * DATA["o"])
     scaled = {name: value if name.startswith(("corr", "rho")) else c * value for name, value in case.theta.items()}
-    flats = sum(isinstance(prior, Flat) for prior in model.prior.fixed)
+    flats = sum(isinstance(prior, Flat) for prior in model.chosen_priors.fixed)
     wanted = evaluate(model, theta)[0] - (40 - flats) * np.log(c)
     assert likelihood(changed(case, data), scaled) == pytest.approx(wanted, abs=2 * oracle(theta)[2])
 
@@ -326,7 +326,7 @@ def test_centring_does_not_matter():
 def test_eager_equals_compiled():
     model, theta, oracle = built("everything")
     with jax.enable_x64(True):
-        eager = float(density.log_likelihood(model.analysed.posterior, jnp.asarray(theta)))
+        eager = float(density.log_likelihood(model.analysed.marginal, jnp.asarray(theta)))
     assert eager == pytest.approx(evaluate(model, theta)[0], abs=oracle(theta)[2])
 
 
@@ -340,14 +340,14 @@ def test_a_second_data_set_of_the_same_structure_compiles_nothing():
     priors = {"sd": lgm.priors.exponential(0.3), "z": normal(0.0, 3.0)}
     for model in (built("everything")[0], changed(case, other, priors=priors)):
         with jax.enable_x64(True):
-            value, _ = compiled(model.analysed.posterior, jnp.zeros(8))
+            value, _ = compiled(model.analysed.marginal, jnp.zeros(8))
         assert np.isfinite(value)
-    assert compiled._cache_size() == 1
+    assert compiled._cache_size() == 1  # type: ignore[attr-defined]
 
 
 def test_densities_add_up():
     model, theta, _ = built("two correlated effects, proper beta")
-    post = model.analysed.posterior
+    post = model.analysed.marginal
 
     @jax.jit
     def parts(post, theta):
@@ -364,7 +364,7 @@ def test_densities_add_up():
 
 def test_undefined_is_minus_infinity_with_a_zero_gradient():
     model, _, _ = built("two components and two islands")
-    post = model.analysed.posterior
+    post = model.analysed.marginal
     with jax.enable_x64(True):
         outside = jax.jit(density.log_density)(post, jnp.array([0.5, -1.0]))
         overflow = jnp.full(2, 800.0)
@@ -375,7 +375,7 @@ def test_undefined_is_minus_infinity_with_a_zero_gradient():
 
 def test_effects_are_zero_beside_an_undefined_likelihood():
     model, theta, _ = built("two correlated effects, proper beta")
-    post = model.analysed.posterior
+    post = model.analysed.marginal
     singular = np.where(np.array(model.design.theta_names) == "corr(Intercept,x|g)", 1.0, theta)
 
     @jax.jit

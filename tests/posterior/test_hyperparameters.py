@@ -12,7 +12,7 @@ from lgm import priors
 from lgm.parameter import correlations, standard_deviation
 from lgm.posterior import hyperparameters
 from lgm.posterior.hyperparameters import Hyperparameters
-from lgm.priors import fixed, lkj, pc_corr, pc_sd
+from lgm.priors import constant, lkj, pc_corr, pc_sd
 
 # Prior, and where its density lives (the far tails hold less than 1e-12).
 PRIORS = {
@@ -59,7 +59,7 @@ def test_integrates_to_one(name):
 
 SLOTS = {
     **{name: slot(prior) for name, (prior, _, _) in PRIORS.items()},
-    "held": slot(fixed(1.5)),
+    "held": slot(constant(1.5)),
     "flat": slot(priors.flat()),
     "lkj of three": slot(lkj(2.0), 3),
     "lkj of four": slot(lkj(1.0), 4),

@@ -10,7 +10,7 @@ import pytest
 import lgm
 from lgm import priors
 from lgm.errors import PriorError
-from lgm.priors import Fixed, Flat, Lkj, Normal, fixed, flat, lkj, normal, pc_corr
+from lgm.priors import Constant, Flat, Lkj, Normal, constant, flat, lkj, normal, pc_corr
 
 RNG = np.random.default_rng(6)
 N = 24
@@ -31,14 +31,14 @@ THREE = "y ~ x + t + (x + t|g)"
 def resolved(formula=FORMULA, given=None):
     model = lgm.model(formula, DATA, priors=given)
     names = [*model.design.fixed_names, *(p.key or p.names[0] for p in model.design.parameters)]
-    return model, dict(zip(names, [*model.prior.fixed, *model.prior.theta], strict=True))
+    return model, dict(zip(names, [*model.chosen_priors.fixed, *model.chosen_priors.theta], strict=True))
 
 
 def test_fixed_effects():
     """2.5 times the sd that explains all of y; the intercept around its mean, at the mean of the columns."""
     model, found = resolved()
     y, sd = DATA["y"] - DATA["o"], np.std(DATA["y"] - DATA["o"])
-    assert model.prior.centred_intercept
+    assert model.chosen_priors.centred_intercept
     assert found["Intercept"] == Normal(pytest.approx(y.mean()), pytest.approx(2.5 * sd))
     assert found["x"] == Normal(0.0, pytest.approx(2.5 * sd / np.std(DATA["x"])))
     assert found["f[T.b]"] == Normal(0.0, pytest.approx(2.5 * sd / np.std(DATA["f"] == "b")))
@@ -46,13 +46,13 @@ def test_fixed_effects():
 
 def test_without_an_intercept_the_columns_carry_the_level():
     model, found = resolved("y ~ 0 + x")
-    assert not model.prior.centred_intercept
+    assert not model.chosen_priors.centred_intercept
     assert found["x"] == Normal(0.0, pytest.approx(2.5 * np.sqrt(np.mean(DATA["y"] ** 2)) / np.std(DATA["x"])))
 
 
 def test_a_column_far_from_zero_keeps_its_spread():
     far = DATA.assign(x=1e6 + DATA["x"])
-    sd = lgm.model("y ~ x", far).prior.fixed[1].sd
+    sd = lgm.model("y ~ x", far).chosen_priors.fixed[1].sd
     assert sd == pytest.approx(2.5 * np.std(DATA["y"]) / np.std(DATA["x"]), rel=1e-9)
 
 
@@ -84,12 +84,12 @@ def test_hyperparameters():
         ({"corr(g)": lkj(1)}, ["corr(g)"]),
         ({"corr(Intercept,x|g)": pc_corr(0.3, 0.1)}, ["corr(g)"]),
         ({"rho": priors.uniform(0, 1)}, ["rho(ar1(t))"]),
-        ({"rho(ar1(t))": fixed(0.9)}, ["rho(ar1(t))"]),
+        ({"rho(ar1(t))": constant(0.9)}, ["rho(ar1(t))"]),
         ({"fixed": flat()}, ["x", "f[T.b]", "f[T.c]"]),
         ({"Intercept": normal(0, 10)}, ["Intercept"]),
         ({"x": dist.Normal(1.0, 2.0)}, ["x"]),
         ({"sigma": dist.LogNormal(0.0, 1.0)}, ["sigma"]),
-        ({"sd(Intercept|f)": fixed(0.0)}, ["sd(Intercept|f)"]),
+        ({"sd(Intercept|f)": constant(0.0)}, ["sd(Intercept|f)"]),
     ],
     ids=", ".join,
 )
@@ -106,11 +106,16 @@ def test_keys(given, changed):
 
 def test_the_most_specific_key_wins():
     """Also where it leaves nothing for the class."""
-    given = {"sd": priors.exponential(1), "sd(x|g)": priors.exponential(2), "rho": pc_corr(), "rho(ar1(t))": fixed(0.5)}
+    given = {
+        "sd": priors.exponential(1),
+        "sd(x|g)": priors.exponential(2),
+        "rho": pc_corr(),
+        "rho(ar1(t))": constant(0.5),
+    }
     _, found = resolved(given=given)
     assert repr(found["sd(x|g)"]) == "exponential(2)"
     assert repr(found["sd(ar1(t))"]) == "exponential(1)"
-    assert found["rho(ar1(t))"] == Fixed(0.5)
+    assert found["rho(ar1(t))"] == Constant(0.5)
 
 
 def test_an_intercept_that_is_given_is_the_printed_one():
@@ -129,7 +134,7 @@ def test_flat_hyperparameters():
     model, found = resolved(given={"sd(Intercept|f)": flat(), "sigma": flat(), "corr": flat(), "rho": flat()})
     shown = [repr(found[name]) for name in ("sd(Intercept|f)", "sigma", "corr(g)", "rho(ar1(t))")]
     assert shown == ["flat()", "flat()", "lkj(1)", "uniform(-1, 1)"]
-    assert not model.prior.proper
+    assert not model.chosen_priors.proper
 
 
 def test_table():
@@ -149,24 +154,24 @@ def test_table():
         ({1: normal()}, "the key 1, which matches nothing"),
         ([normal()], "priors is of the type list; accepted: a dict of priors by name or class"),
         ({"x": priors.exponential(1)}, r"prior of the fixed effect\(s\) `x` is exponential\(1\).*takes a normal prior"),
-        ({"fixed": fixed(0.0)}, "takes a normal prior"),
+        ({"fixed": constant(0.0)}, "takes a normal prior"),
         ({"fixed": dist.Normal(np.zeros(2), 1.0)}, "takes a normal prior"),
         (
             {"sigma": normal()},
             r"`sigma` is normal\(0, 1\); .* values are positive, such as lgm.priors.half_normal\(1\)\.$",
         ),
         ({"corr": normal()}, r"`corr` is normal\(0, 1\); .* values are in \(-1, 1\), such as lgm.priors.lkj\(2\)\.$"),
-        ({"sigma": 2.0}, r"To hold it there, use lgm.priors.fixed\(2.0\)"),
+        ({"sigma": 2.0}, r"To hold it there, use lgm.priors.constant\(2.0\)"),
         ({"sigma": lkj(1)}, r"`sigma` is lkj\(1\), but an LKJ prior is for correlations"),
         ({"sigma": dist.Normal(0.0, 1.0)}, "`sigma` is .* allows values that are not positive"),
         ({"sigma": dist.Poisson(3.0)}, "allows values that are not positive"),
         ({"sigma": dist.HalfNormal(np.ones(2))}, r"is of shape \(2,\); it must be scalar"),
-        ({"sigma": fixed(0.0)}, r"`sigma` is fixed\(0\), but it must be positive"),
-        ({"sd": fixed(-0.1)}, r"`sd` is fixed\(-0.1\), but it must be positive"),
+        ({"sigma": constant(0.0)}, r"`sigma` is constant\(0\), but it must be positive"),
+        ({"sd": constant(-0.1)}, r"`sd` is constant\(-0.1\), but it must be positive"),
         ({"sd": priors.uniform(-0.01, 3)}, r"`sd` is uniform\(-0.01, 3\), which allows values that are not positive"),
         ({"sd": priors.uniform(-3, -1)}, "allows values that are not positive"),
         ({"corr": priors.uniform(-1.001, 1)}, r"`corr` is .* allows values that are not in \(-1, 1\)"),
-        ({"corr": fixed(1.0)}, r"`corr` is fixed\(1\), but it must be in \(-1, 1\)"),
+        ({"corr": constant(1.0)}, r"`corr` is constant\(1\), but it must be in \(-1, 1\)"),
         ({"rho": priors.exponential(1)}, r"allows values that are not in \(-1, 1\)"),
         ({"rho(ar1(t))": lkj(1)}, "an LKJ prior is for correlations"),
     ],
@@ -181,7 +186,7 @@ def test_errors(given, message):
     ("given", "message"),
     [
         ({"corr": pc_corr()}, r"must be lgm.priors.lkj\(concentration\): three or more"),
-        ({"corr(g)": fixed(0.0)}, "correlations of three or more effects move together"),
+        ({"corr(g)": constant(0.0)}, "correlations of three or more effects move together"),
         ({"corr(x,t|g)": lkj(1)}, r"have one prior; its key is 'corr\(g\)', not 'corr\(x,t\|g\)'"),
     ],
     ids=str,

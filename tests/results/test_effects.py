@@ -12,7 +12,9 @@ import pytest
 from dense_model import EPS, condition, correlation, icar_structure, rounding, rw_structure, scaled_covariance
 
 import lgm
-from lgm.inference.draws import Draws, Points
+from lgm.inference.chains import Chains
+from lgm.inference.draws import Points
+from lgm.inference.weighted import Weighted
 from lgm.posterior import density
 from lgm.priors import flat, normal
 from lgm.results import effects
@@ -58,7 +60,7 @@ def exact(kind, theta):
         c**2 * scaled_covariance(icar_structure(6, EDGES))[0],
         d**2 * scaled_covariance(rw_structure(2, times), 2)[0],
     ]
-    priors = model(kind).prior.fixed
+    priors = model(kind).chosen_priors.fixed
     proper = kind == "proper"
     if proper:
         blocks = [np.diag([p.sd**2 for p in priors]), *blocks]
@@ -76,8 +78,8 @@ def exact(kind, theta):
     return start + mean, covariance, bound
 
 
-def drawn(thetas, **points):
-    return Draws(thetas[None], {}, np.zeros(0), 0, False, **points)
+def drawn(thetas):
+    return Chains(thetas[None], {}, False, np.zeros(1), 0)
 
 
 _effects = jax.jit(density.effects)
@@ -87,8 +89,8 @@ def mean_and_root(kind, theta):
     """Printed conditional mean and the linear map from standard normals to draws, by unit normals."""
     analysed = model(kind).analysed
     with jax.enable_x64(True):
-        unit = jnp.eye(analysed.posterior.n_normals)
-        found = jax.tree.map(np.asarray, _effects(analysed.posterior, jnp.asarray(theta), unit))
+        unit = jnp.eye(analysed.marginal.n_normals)
+        found = jax.tree.map(np.asarray, _effects(analysed.marginal, jnp.asarray(theta), unit))
     mean = analysed.natural(found.mean)
     return mean, (analysed.natural(found.draws.T) - mean).T
 
@@ -129,7 +131,7 @@ def test_average_variance_stops_early_and_keeps_its_promise(monkeypatch):
     rng = np.random.default_rng(5)
     thetas = THETAS[0] * np.exp(0.2 * rng.standard_normal((2000, 6)))
     analysed = model("proper").analysed
-    spread = np.zeros(analysed.posterior.dim)
+    spread = np.zeros(analysed.marginal.dim)
     found = effects._mean_variances(analysed, thetas, spread)
     monkeypatch.setattr(effects, "VARIANCE_DRAWS", len(thetas))
     monkeypatch.setattr(effects, "SD_ERROR", 0.0)
@@ -185,7 +187,7 @@ def test_draws_are_independent_given_theta():
 def test_chunks_do_not_matter(monkeypatch):
     thetas = np.tile(THETAS, (4, 1))[:11]
     whole = effects.draw_effects(model("flat").analysed, drawn(thetas), seed=5)
-    monkeypatch.setattr(effects, "CHUNK_BYTES", 8 * 4 * 2 * model("flat").analysed.posterior.n_normals)
+    monkeypatch.setattr(effects, "CHUNK_BYTES", 8 * 4 * 2 * model("flat").analysed.marginal.n_normals)
     parts = effects.draw_effects(model("flat").analysed, drawn(thetas), seed=5)
     other = effects.draw_effects(model("flat").analysed, drawn(thetas), seed=6)
     bound = exact("flat", THETAS[2])[2]
@@ -201,8 +203,8 @@ def test_columns_far_from_zero():
     theta = np.array([0.6, 0.0, 0.0, 0.7, 0.5, 0.9])  # without random slopes, which are about x = 0
     mean, _ = mean_and_root("flat", theta)
     with jax.enable_x64(True):
-        zeros = jnp.zeros((far.analysed.posterior.n_normals, 1))
-        moved = np.asarray(_effects(far.analysed.posterior, jnp.asarray(theta), zeros).mean)
+        zeros = jnp.zeros((far.analysed.marginal.n_normals, 1))
+        moved = np.asarray(_effects(far.analysed.marginal, jnp.asarray(theta), zeros).mean)
     moved = far.analysed.natural(moved)
     lost = 1e4 * exact("flat", theta)[2]  # x has lost 1e4 times more digits than rounding takes
     np.testing.assert_allclose(far.design.predictor.A @ moved, near.design.predictor.A @ mean, rtol=0, atol=lost)
@@ -214,20 +216,12 @@ def test_weighted_points():
     """Means use the weights; a point that is drawn more often than it has draws gets new ones."""
     analysed = model("proper").analysed
     weights, index = np.array([0.5, 0.3, 0.2]), np.array([0, 2, 0, 0])
-    z = np.random.default_rng(1).standard_normal((3, analysed.posterior.n_normals, 2))
+    z = np.random.default_rng(1).standard_normal((3, analysed.marginal.n_normals, 2))
     with jax.enable_x64(True):
-        found = [_effects(analysed.posterior, jnp.asarray(t), jnp.asarray(e)) for t, e in zip(THETAS, z, strict=True)]
-    points = Points(
-        THETAS,
-        np.log(weights),
-        0.1,
-        2.0,
-        0.0,
-        0.0,
-        np.array([f.mean for f in found]),
-        np.array([f.draws.T for f in found]),
-    )
-    got = effects.draw_effects(analysed, drawn(THETAS[index], points=points, index=index), seed=2)
+        found = [_effects(analysed.marginal, jnp.asarray(t), jnp.asarray(e)) for t, e in zip(THETAS, z, strict=True)]
+    kept = np.array([f.mean for f in found]), np.array([f.draws.T for f in found])
+    points = Points(THETAS, np.log(weights), *kept, k=0.1, ess=2.0, log_evidence=0.0, log_evidence_se=0.0)
+    got = effects.draw_effects(analysed, Weighted(THETAS[index][None], {}, False, points, index), seed=2)
     means, _, bounds = zip(*(exact("proper", theta) for theta in THETAS), strict=True)
     np.testing.assert_allclose(got.mean, weights @ np.array(means), rtol=0, atol=max(bounds))
     for row, (point, column) in enumerate([(0, 0), (2, 0), (0, 1)]):

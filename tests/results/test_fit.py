@@ -1,7 +1,5 @@
 """What a fit holds: draws, tables, names, the ArviZ object."""
 
-import subprocess
-import sys
 import warnings
 from pathlib import Path
 
@@ -11,7 +9,6 @@ import pytest
 from synthetic import around, fit_of
 
 import lgm
-from lgm.results.fit import quiet_arviz
 
 SLEEP = {"sd(Intercept|Subject)": 25.0, "sd(Days|Subject)": 6.0, "corr(Intercept,Days|Subject)": 0.1, "sigma": 26.0}
 
@@ -137,6 +134,7 @@ def test_names_that_collide_get_an_underscore(structured: lgm.Fit) -> None:
     assert draws["icar(chain)"].dims == ("chain", "draw", "chain_")
     assert draws["rw1(t)"].dims == ("chain", "draw", "t_")
     assert "draw_" in structured.summary().index
+    assert structured.idata.posterior["icar(chain)"].shape == (4, 25, 4)
 
 
 def test_effects_of_walks_and_areas_obey_their_constraints(structured: lgm.Fit) -> None:
@@ -161,37 +159,6 @@ def test_held_parameters_have_no_diagnostics_and_no_warnings() -> None:
         row = fit.summary().loc["sd(Intercept|g)"]
     assert (row["mean"], row["sd"], row["2.5%"]) == (2.0, 0.0, 2.0)
     assert row[["ess_bulk", "ess_tail", "r_hat"]].isna().all()
-
-
-def test_arviz_reads_the_whole(fit: lgm.Fit, structured: lgm.Fit) -> None:
-    with quiet_arviz() as az:
-        table = az.summary(fit.idata, var_names=["Days", "sigma"], round_to="none")
-        ess = az.ess(fit.idata)
-        old = az.__version__.startswith("0.")
-    assert list(table.index) == ["Days", "sigma"]
-    # ArviZ averages draws; the summary of lgm averages exact conditional means
-    assert table.loc["sigma", "mean"] == pytest.approx(fit.summary().loc["sigma", "mean"], rel=1e-3)
-    found = ess["sigma"] if old else ess["posterior"]["sigma"] if "posterior" in ess else ess["sigma"]
-    assert float(found) == pytest.approx(fit.summary().loc["sigma", "ess_bulk"], rel=0.2)
-    assert set(fit.idata.observed_data) == {"Reaction"}
-    assert fit.idata.sample_stats["diverging"].dims == ("chain", "draw")
-    assert structured.idata.posterior["icar(chain)"].shape == (4, 25, 4)
-
-
-def test_arviz_draws_it(fit: lgm.Fit) -> None:
-    with quiet_arviz() as az, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of ArviZ and its plotting libraries
-        draw = az.plot_trace if az.__version__.startswith("0.") else az.plot_trace_dist
-        assert draw(fit.idata, var_names=["Days"]) is not None
-
-
-def test_arviz_is_read_late_and_quietly() -> None:
-    code = (
-        "import sys, warnings; warnings.simplefilter('error'); import lgm; assert 'arviz' not in sys.modules;"
-        "from lgm.results import diagnostics; import numpy as np;"
-        "diagnostics({'x': np.random.default_rng(0).normal(size=(2, 50))}); assert 'arviz' in sys.modules"
-    )
-    subprocess.run([sys.executable, "-P", "-c", code], check=True, capture_output=True, text=True)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Predictions against closed forms; the draws of theta are chosen, so that nothing is left to a sampler."""
 
 import warnings
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -70,7 +71,7 @@ def test_new_rows_by_hand(groups: lgm.Fit, new: pd.DataFrame) -> None:
 
 
 @pytest.mark.parametrize("convert", [pl.from_pandas, pa.Table.from_pandas, dict])
-def test_tables_of_other_libraries(groups: lgm.Fit, new: pd.DataFrame, convert: object) -> None:
+def test_tables_of_other_libraries(groups: lgm.Fit, new: pd.DataFrame, convert: Any) -> None:
     plain = new.reset_index(drop=True)
     other = plain.to_dict("list") if convert is dict else convert(plain)
     pd.testing.assert_frame_equal(groups.predict(other), groups.predict(plain))
@@ -148,13 +149,13 @@ def test_the_seed_decides_the_noise(groups: lgm.Fit, new: pd.DataFrame) -> None:
         (lambda t: t.assign(f="nothing"), "`f`"),
     ],
 )
-def test_new_data_that_do_not_fit(groups: lgm.Fit, new: pd.DataFrame, change: object, message: str) -> None:
+def test_new_data_that_do_not_fit(groups: lgm.Fit, new: pd.DataFrame, change: Any, message: str) -> None:
     with pytest.raises(lgm.DataError, match=message):
         groups.predict(change(new))
 
 
 def test_an_unknown_kind(groups: lgm.Fit) -> None:
-    with pytest.raises(lgm.LgmError, match="accepted: .mean. or .response."):
+    with pytest.raises(lgm.LgmError, match="accepted: .mean., .response. or .draws."):
         groups.predict(kind="median")
 
 

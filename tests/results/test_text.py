@@ -1,4 +1,4 @@
-"""A fit in words: the verdict's branches, numbers, text and HTML."""
+"""A fit in words: numbers, text and HTML."""
 
 import html.parser
 
@@ -8,89 +8,7 @@ import pytest
 from synthetic import around
 
 import lgm
-from lgm.inference.draws import Draws, Points
-from lgm.results import text, verdict
-
-
-def _draws(chains: int = 4, draws: int = 500, diverging: int = 0, *, held: bool = False) -> Draws:
-    theta = np.random.default_rng(0).normal(size=(chains, draws, 1)) * (not held)
-    flags = np.zeros((chains, draws), dtype=bool)
-    flags.ravel()[:diverging] = True
-    return Draws(theta, {"diverging": flags}, np.ones(chains), 200, False)
-
-
-def _table(r_hat: float = 1.002, ess: float = 1500.0, sd: float = 1.0) -> pd.DataFrame:
-    rows = {
-        "Intercept": {"mean": 1.0, "sd": 1.0, "ess_bulk": 2000.0, "ess_tail": 2000.0, "r_hat": 1.0},
-        "sd(s(t))": {"mean": 1.0, "sd": sd, "ess_bulk": ess, "ess_tail": ess + 10, "r_hat": r_hat},
-    }
-    return pd.DataFrame(rows).T
-
-
-def test_converged() -> None:
-    assert verdict.verdict(_table(), _draws()) == (
-        "Converged: largest R-hat 1.002, smallest effective sample size 1500, 0 divergences."
-    )
-
-
-def test_a_few_divergences_are_counted_and_tolerated() -> None:
-    assert verdict.verdict(_table(), _draws(diverging=1)).endswith("1 divergence.")
-    assert verdict.verdict(_table(), _draws(diverging=10)).startswith("Converged")
-
-
-def test_not_converged_names_the_worst_variable_and_what_to_do() -> None:
-    found = verdict.verdict(_table(r_hat=1.2), _draws())
-    assert found.startswith("Not converged: largest R-hat 1.200")
-    assert "disagree about sd(s(t)): draw more (draws=1000, warmup=400)" in found
-
-
-def test_many_divergences_are_doubtful() -> None:
-    found = verdict.verdict(_table(), _draws(diverging=50))
-    assert found.startswith("Doubtful: ")
-    assert "50 divergences" in found
-    assert "raise warmup to 400" in found
-
-
-@pytest.mark.parametrize(("ess", "wanted"), [(350.0, "580"), (100.0, "2000"), (7.0, "29000")])
-def test_too_few_draws_says_how_many_would_do(ess: float, wanted: str) -> None:
-    found = verdict.verdict(_table(ess=ess), _draws())
-    assert found.startswith(f"Too few draws: largest R-hat 1.002, smallest effective sample size {ess:.0f}")
-    assert f"Raise draws to about {wanted}," in found
-
-
-def test_one_chain_cannot_be_compared() -> None:
-    table = _table()
-    table["r_hat"] = np.nan
-    found = verdict.verdict(table, _draws(chains=1))
-    assert found.startswith("Unchecked: no R-hat from one chain")
-    assert "Run chains=4" in found
-
-
-def test_held_hyperparameters_are_exact() -> None:
-    assert verdict.verdict(_table(), _draws(held=True)).startswith("Exact")
-
-
-def test_the_mode_is_conditional() -> None:
-    found = verdict.verdict(_table(), _draws(held=True), "mode")
-    assert found.startswith("Conditional: hyperparameters are held at their posterior mode")
-    assert 'method="nuts"' in found
-
-
-@pytest.mark.parametrize(
-    ("k", "ess", "start"), [(0.2, 900, "Reliable: "), (0.9, 900, "Not reliable: "), (0.2, 90, "Too few points: ")]
-)
-def test_weighted_points(k: float, ess: float, start: str) -> None:
-    theta = np.random.default_rng(0).normal(size=(1024, 1))
-    points = Points(theta, np.full(1024, -np.log(1024)), k, ess, 0.0, 0.0, theta, theta[:, None])
-    draws = Draws(theta[None], {"lp": theta.T}, np.zeros(0), 0, False, points, np.arange(1024))
-    found = verdict.verdict(_table(r_hat=np.nan), draws, "importance")
-    assert found.startswith(start)
-    assert f"{ess} effective of 1024 points" in found
-    assert ('method="nuts"' in found) == (not start.startswith("Reliable"))
-
-
-def test_a_held_variable_is_not_judged() -> None:
-    assert verdict.verdict(_table(r_hat=np.nan, ess=np.nan, sd=0.0), _draws()).startswith("Converged")
+from lgm.results import text
 
 
 def test_numbers() -> None:

@@ -16,6 +16,7 @@ from statistical.monte_carlo import Estimate, Summary
 
 import lgm
 from lgm import priors
+from lgm.inference.weighted import Weighted
 
 CHAINS = 4
 SEEDS = 8  # of the fits by importance sampling
@@ -158,7 +159,7 @@ def weighted(case: str, *, default_priors: bool = False) -> list[lgm.Fit]:
 def of_fits(fits: list[lgm.Fit], variable: str) -> tuple[Summary, np.ndarray]:
     """Summary of one parameter with its Monte Carlo errors, and the draws behind it, pooled over the fits."""
     draws = np.concatenate([fit.posterior[variable].to_numpy() for fit in fits], axis=1)
-    if fits[0].draws.points is None:
+    if not isinstance(fits[0].draws, Weighted):
         return monte_carlo.of_draws(draws), draws
     sizes = [fit.draws.points.log_weights.size for fit in fits]
     starts = np.cumsum([0, *sizes[:-1]])

@@ -24,8 +24,8 @@ SLOW = ("penicillin", "huron", "columbus")  # to keep the ordinary run short
 
 
 @jax.jit
-def _conditional_means(post: density.Posterior, thetas: jax.Array) -> jax.Array:
-    nothing = jnp.zeros((post.dim + post.kappa.shape[0], 1))
+def _conditional_means(post: density.Marginal, thetas: jax.Array) -> jax.Array:
+    nothing = jnp.zeros((post.n_normals, 1))
     return jax.lax.map(lambda theta: density.effects(post, theta, nothing).mean, thetas)
 
 
@@ -35,7 +35,7 @@ def effect_errors(case: str) -> np.ndarray:
     fit = fitted(case)
     with jax.enable_x64(True):
         thetas = jnp.asarray(fit.draws.theta.reshape(-1, fit.draws.theta.shape[-1]))
-        means = fit.analysed.natural(np.asarray(_conditional_means(fit.analysed.posterior, thetas)))
+        means = fit.analysed.natural(np.asarray(_conditional_means(fit.analysed.marginal, thetas)))
     by_chain = means.reshape(CHAINS, -1, means.shape[-1])
     return np.array(
         [by_chain[..., j].std() / np.sqrt(monte_carlo.ess(by_chain[..., j])) for j in range(means.shape[1])]

@@ -22,6 +22,7 @@ from compilations import compilations
 from scipy.stats import binom, norm
 
 import lgm
+from lgm.inference.weighted import Weighted
 
 REPLICATIONS = {"nuts": 400, "importance": 500}
 GROUPS, ROWS = 5, 4
@@ -81,16 +82,14 @@ def truths(n: int, frame: pd.DataFrame, rng: np.random.Generator) -> list[Quanti
     drawn = prior.sample_prior(n, seed=1)
     columns = [drawn[c].to_numpy() for c in ("Intercept", "x", "sd(Intercept|g)", "sigma")]
     b = columns[2][:, None] * rng.standard_normal((n, GROUPS))
-    return [Quantities(*(c[i : i + 1] for c in columns), b[i : i + 1]) for i in range(n)]
+    return [Quantities(*(c[i : i + 1] for c in [*columns, b])) for i in range(n)]
 
 
 def thinned_draws(fit: lgm.Fit) -> Quantities:
     """As many draws from one chain of weighted points, which is in random order, as from four of NUTS."""
     thinned = fit.posterior.isel(draw=slice(THIN - 1, None, THIN)).stack(sample=("chain", "draw"))
     names = ("Intercept", "x", "sd(Intercept|g)", "sigma")
-    return Quantities(
-        *(thinned[n].to_numpy() for n in names), thinned["Intercept|g"].transpose("sample", ...).to_numpy()
-    )
+    return Quantities(*(thinned[n].transpose("sample", ...).to_numpy() for n in (*names, "Intercept|g")))
 
 
 class Ranks(NamedTuple):
@@ -123,7 +122,7 @@ def ranks(request: pytest.FixtureRequest) -> Ranks:
         seconds.append(time.perf_counter() - start)
         if i > 0:
             compiled += names
-        if fit.draws.points is not None:
+        if isinstance(fit.draws, Weighted):
             k.append(fit.draws.points.k)
         right.append(rank(truth, drawn, data))
         wrong.append(rank(truth, drawn._replace(sigma=1.2 * drawn.sigma), data))

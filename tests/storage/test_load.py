@@ -8,17 +8,14 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import networkx as nx
 import numpy as np
 import numpyro.distributions as dist
 import pandas as pd
-import polars as pl
 import pytest
-import scipy.sparse as sp
 from synthetic import around
 
 import lgm
-from lgm.storage.archive import Archive, read, write
+from lgm.storage.archive import read, write
 
 LINE = [(i, i + 1) for i in range(9)]
 
@@ -145,7 +142,7 @@ def test_a_prior_that_cannot_be_made_again_is_refused(tmp_path: Path) -> None:
     [
         lgm.priors.pc_sd(1.234567891, 0.01),
         lgm.priors.gamma(2, 0.1),
-        lgm.priors.fixed(1.0 / 3.0),
+        lgm.priors.constant(1.0 / 3.0),
         lgm.priors.uniform(0.0, 9.0),
         dist.HalfCauchy(2.0),
         dist.TruncatedNormal(1.0, 2.0, low=0.0),
@@ -159,15 +156,15 @@ def test_priors_come_back(prior: Any, tmp_path: Path) -> None:
     again = lgm.load(tmp_path / "f")
     pd.testing.assert_frame_equal(again.priors, fit.priors)
     with jax.enable_x64(True):
-        one, two = (float(f.analysed.posterior.hyper.log_prior(jnp.array([1.0 / 3.0]))) for f in (fit, again))
+        one, two = (float(f.analysed.marginal.hyper.log_prior(jnp.array([1.0 / 3.0]))) for f in (fit, again))
     assert one == two
 
 
 def test_another_format_is_refused(path: Path, tmp_path: Path) -> None:
     header, arrays = read(path)
-    write(tmp_path / "new", {**header, "format": 2, "lgm": "9.0"}, arrays)
+    write(tmp_path / "new", {**header, "format": 3, "lgm": "9.0"}, arrays)
     with pytest.raises(
-        lgm.LgmError, match=r"written by lgm 9.0 in format 2.*reads format 1.*pip install lgm-bayes==9.0"
+        lgm.LgmError, match=r"written by lgm 9.0 in format 3.*reads format 2.*pip install lgm-bayes==9.0"
     ):
         lgm.load(tmp_path / "new")
 
@@ -192,100 +189,7 @@ def test_a_folder_that_does_not_exist_is_named(fit: lgm.Fit, tmp_path: Path) -> 
         fit.save(tmp_path / "nowhere" / "fit.lgm")
 
 
-@pytest.mark.parametrize("content", [b"", b"no zip", None])
-def test_other_files_are_refused(content: bytes | None, tmp_path: Path) -> None:
-    target = tmp_path / "other"
-    if content is None:
-        np.savez(tmp_path / "other.npz", a=np.ones(3))
-        (tmp_path / "other.npz").rename(target)
-    else:
-        target.write_bytes(content)
+def test_other_files_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "other").write_bytes(b"no zip")
     with pytest.raises(lgm.LgmError, match="is not a file that fit.save"):
-        lgm.load(target)
-
-
-def _there_and_back(value: Any, folder: Path) -> Any:
-    box = Archive()
-    packed = box.pack(value, "it")
-    write(folder / "v", {"v": packed}, box.arrays)
-    header, arrays = read(folder / "v")
-    return Archive(arrays).unpack(header["v"])
-
-
-@pytest.mark.parametrize(
-    "value",
-    [
-        1,
-        1.5,
-        "text",
-        True,
-        None,
-        math.inf,
-        [1, "a"],
-        (1, (2.5,)),
-        {"a": [1]},
-        {1: "b"},
-        {1, 2},
-        math,
-        math.sqrt,
-        np.log,
-        pd,
-    ],
-    ids=str,
-)
-def test_values_come_back(value: Any, tmp_path: Path) -> None:
-    found = _there_and_back(value, tmp_path)
-    assert type(found) is type(value)
-    assert found == value
-
-
-COLUMNS = {
-    "float": [1.5, np.nan, np.inf],
-    "int": np.array([1, 2, 3], dtype=np.int8),
-    "bool": [True, False, True],
-    "text": np.array(["a", None, "c"], dtype=object),
-    "mixed": np.array([1, "b", 2.5], dtype=object),
-    "category": pd.Categorical(["u", "v", None], categories=["v", "u", "w"], ordered=True),
-    "dates": pd.to_datetime(["2020-01-01", None, "2021-06-01"]),
-    "zoned": pd.to_datetime(["2020-01-01", "2020-02-01", "2021-06-01"]).tz_localize("Europe/Berlin"),
-    "spans": pd.to_timedelta([1, 2, 3], unit="h"),
-    "nullable": pd.array([1, None, 3], dtype="Int64"),
-}
-
-
-@pytest.mark.parametrize("name", COLUMNS)
-def test_columns_come_back(name: str, tmp_path: Path) -> None:
-    series = pd.Series(COLUMNS[name], index=["p", "q", "r"], name="s")
-    pd.testing.assert_series_equal(_there_and_back(series, tmp_path), series)
-
-
-@pytest.mark.parametrize(
-    "index",
-    [
-        pd.RangeIndex(2, 8, 2, name="i"),
-        pd.Index([3, 1, 2]),
-        pd.date_range("2020", periods=3, name="day"),
-        pd.MultiIndex.from_tuples([("a", 1), ("a", 2), ("b", 1)], names=["k", None]),
-    ],
-    ids=["range", "numbers", "dates", "two levels"],
-)
-def test_indices_come_back(index: pd.Index, tmp_path: Path) -> None:
-    frame = pd.DataFrame({"x": [1.0, 2.0, 3.0]}, index=index)
-    pd.testing.assert_frame_equal(_there_and_back(frame, tmp_path), frame, check_freq=False)
-
-
-def test_arrays_graphs_and_matrices_come_back(tmp_path: Path) -> None:
-    np.testing.assert_array_equal(_there_and_back(np.eye(2, dtype=np.float32), tmp_path), np.eye(2, dtype=np.float32))
-    assert _there_and_back(np.float64(0.1), tmp_path) == np.float64(0.1)
-    graph = lgm.graph([("a", "b"), ("b", "c")], nodes=["a", "b", "c", "d"])
-    assert _there_and_back(graph, tmp_path) == graph
-    assert _there_and_back(nx.path_graph(4), tmp_path) == lgm.graph(nx.path_graph(4))
-    matrix = sp.random_array((5, 4), density=0.4, rng=np.random.default_rng(1), format="csc")
-    assert abs(_there_and_back(matrix, tmp_path) - matrix).max() == 0
-    table = pl.DataFrame({"from": ["a"], "to": ["b"]})
-    assert _there_and_back(table, tmp_path).to_dict("list") == {"from": ["a"], "to": ["b"]}
-
-
-def test_an_unknown_object_is_refused() -> None:
-    with pytest.raises(lgm.LgmError, match="it is a Generator, which cannot be kept"):
-        Archive().pack([np.random.default_rng(0)], "it")
+        lgm.load(tmp_path / "other")

@@ -33,7 +33,7 @@ def _design(formula: str, **columns: Any) -> Design:
 
 
 # values as given, levels in order, labels
-LEVELS: list[tuple[str, Any, list[Any], list[Any]]] = [
+LEVELS: list[tuple[str, Any, list[Any] | None, list[Any] | None]] = [
     ("text", ["b", "a", "b"], ["a", "b"], ["a", "b"]),
     ("integers", [10, 2, 10], [2, 10], [2, 10]),
     ("floats", [1.5, -2.0, 1.5], [-2.0, 1.5], [-2.0, 1.5]),

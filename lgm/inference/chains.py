@@ -1,0 +1,89 @@
+"""Draws of theta from Markov chains."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lgm.arrays import FloatArray
+from lgm.inference.draws import ENOUGH, Draws
+
+RHAT_LIMIT = 1.01
+DIVERGENT_SHARE = 0.005
+
+
+@dataclass(frozen=True)
+class Chains(Draws):
+    """Draws of several chains.
+
+    Parameters
+    ----------
+    step_size : float array (chains,)
+    warmup : int
+        Draws spent on adaptation, per chain.
+    """
+
+    step_size: FloatArray
+    warmup: int
+
+    def effects_at(self) -> None:
+        """None: chains move in theta alone."""
+
+    def without_effects(self) -> Chains:
+        """The same."""
+        return self
+
+    def summarised(
+        self, table: pd.DataFrame, variables: Mapping[str, FloatArray], of_chains: Callable[..., pd.DataFrame]
+    ) -> pd.DataFrame:
+        """With effective sample sizes and R-hat of all that moves."""
+        moving = {name: x for name, x in variables.items() if np.ptp(x) > 0}
+        table.loc[[name for name in variables if name not in moving], "sd"] = 0.0
+        return table.join(of_chains(moving))
+
+    def facts(self, *, proper: bool) -> dict[str, Any]:
+        """Nothing beyond the table."""
+        return {}
+
+    def described(self) -> str:
+        """Such as ``"4 chains of 1000 after 150 for warm-up"``."""
+        chains, draws, _ = self.theta.shape
+        return f"{chains} chain{'s' if chains > 1 else ''} of {draws} after {self.warmup} for warm-up{self._stopped}"
+
+    def verdict(self, summary: pd.DataFrame) -> str:
+        """By R-hat, divergences and effective sample sizes, in this order; what is held is not judged."""
+        moving = summary[summary["sd"] > 0]
+        chains, kept, _ = self.theta.shape
+        diverging = int(np.sum(self.stats["diverging"]))
+        rhat, ess = moving["r_hat"].max(), moving[["ess_bulk", "ess_tail"]].min(axis=None)
+        shown = "no R-hat from one chain" if chains == 1 else f"largest R-hat {rhat:.3f}"
+        plural = "" if diverging == 1 else "s"
+        facts = f"{shown}, smallest effective sample size {ess:.0f}, {diverging} divergence{plural}"
+        if rhat > RHAT_LIMIT:
+            worst = moving["r_hat"].idxmax()
+            return (
+                f"Not converged: {facts}. The chains disagree about {worst}: draw more (draws={2 * kept}, warmup="
+                f"{2 * self.warmup}); if that does not help, give it a narrower prior."
+            )
+        if diverging > DIVERGENT_SHARE * chains * kept:
+            return (
+                f"Doubtful: {facts}. Divergences can bias the draws: raise warmup to {2 * self.warmup}, or give the "
+                "standard deviations narrower priors."
+            )
+        if not ess >= ENOUGH:
+            wanted = f" to about {_rounded_up(kept * ENOUGH / ess)}" if ess > 0 else ""
+            return f"Too few draws: {facts}. Raise draws{wanted}, so that every effective sample size reaches {ENOUGH}."
+        if chains == 1:
+            return f"Unchecked: {facts}. Run chains=4, so that the chains can be compared."
+        return f"Converged: {facts}."
+
+
+def _rounded_up(wanted: float) -> int:
+    """Two leading digits, upwards."""
+    step = 10 ** max(math.floor(math.log10(wanted)) - 1, 0)
+    return int(math.ceil(wanted / step) * step)

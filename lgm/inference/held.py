@@ -1,0 +1,97 @@
+"""Draws in which theta does not move: held at its mode, or fixed by its priors."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+
+from lgm.arrays import FloatArray, IntArray
+from lgm.inference.draws import Draws, Mixture
+
+
+@dataclass(frozen=True)
+class Held(Draws):
+    """One chain of effects given one theta.
+
+    Parameters
+    ----------
+    point : Mixture
+        That theta alone, with all draws of the effects.
+    """
+
+    point: Mixture
+
+    def effects_at(self) -> tuple[Mixture, IntArray]:
+        """All of them."""
+        return self.point, np.zeros(self.theta.shape[1], dtype=np.int64)
+
+    def without_effects(self) -> Self:
+        """The same theta, and nothing of u."""
+        return replace(self, point=self.point.without_effects())
+
+    def summarised(
+        self, table: pd.DataFrame, variables: Mapping[str, FloatArray], of_chains: Callable[..., pd.DataFrame]
+    ) -> pd.DataFrame:
+        """With the sd and interval that a theta which does not move has."""
+        theta = self.point.theta[0]
+        at = len(table) - theta.size
+        table.iloc[at:, 0], table.iloc[at:, 1:] = theta, self._spread(table.iloc[at:, 1:].to_numpy())
+        return table.assign(ess_bulk=np.nan, ess_tail=np.nan, r_hat=np.nan)
+
+    def facts(self, *, proper: bool) -> dict[str, Any]:
+        """Nothing beyond the table."""
+        return {}
+
+    def described(self) -> str:
+        """Such as ``"4000, hyperparameters held"``."""
+        return f"{self.theta.shape[1]}, hyperparameters held"
+
+    @abstractmethod
+    def _spread(self, of_draws: FloatArray) -> FloatArray:
+        """Sd and ends of the interval of theta (k, 3), where those of the draws are known."""
+
+
+@dataclass(frozen=True)
+class Exact(Held):
+    """Every hyperparameter is fixed by its prior: nothing is left out."""
+
+    def verdict(self, summary: pd.DataFrame) -> str:
+        """Always the same."""
+        return "Exact: every hyperparameter is fixed, so the draws are independent."
+
+    def _spread(self, of_draws: FloatArray) -> FloatArray:
+        return np.column_stack([np.zeros(len(of_draws)), of_draws[:, 1:]])
+
+
+@dataclass(frozen=True)
+class Conditional(Held):
+    """Theta is held at its posterior mode.
+
+    Parameters
+    ----------
+    standard_errors : float array (k,)
+        From the curvature there; NaN where the mode is at the end of a range.
+    """
+
+    standard_errors: FloatArray
+
+    def described(self) -> str:
+        """Such as ``"4000, hyperparameters held at their mode"``."""
+        return f"{super().described()} at their mode"
+
+    def verdict(self, summary: pd.DataFrame) -> str:
+        """What is left out, and which modes are at the end of their range: that says little of where they are."""
+        names = summary.index[-self.standard_errors.size :][np.isnan(self.standard_errors)]
+        ends = f" The mode of {', '.join(names)} is at the end of the range." if len(names) else ""
+        return (
+            "Conditional: hyperparameters are held at their posterior mode, with standard errors from the curvature "
+            f'there; intervals of effects leave out their uncertainty.{ends} Use method="nuts" for all of it.'
+        )
+
+    def _spread(self, of_draws: FloatArray) -> FloatArray:
+        return np.column_stack([self.standard_errors, np.full((len(of_draws), 2), np.nan)])

@@ -1,0 +1,73 @@
+"""Draws of theta that are resampled from weighted points."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lgm.arrays import FloatArray, IntArray
+from lgm.inference.draws import ENOUGH, Draws, Mixture, Points
+
+
+@dataclass(frozen=True)
+class Weighted(Draws):
+    """Equally weighted draws in one chain, resampled from weighted points.
+
+    Parameters
+    ----------
+    points : Points
+    index : int array (draws,)
+        Which point each draw is.
+    """
+
+    points: Points
+    index: IntArray
+
+    def effects_at(self) -> tuple[Mixture, IntArray] | None:
+        """Effects at the points, unless they were too large to keep."""
+        return (self.points, self.index) if self.points.draws.shape[1] else None
+
+    def weighted(self, new: Callable[[], Points]) -> Points:
+        """These."""
+        return self.points
+
+    def without_effects(self) -> Weighted:
+        """The same draws and points, and nothing of u."""
+        return replace(self, points=self.points.without_effects())
+
+    def summarised(
+        self, table: pd.DataFrame, variables: Mapping[str, FloatArray], of_chains: Callable[..., pd.DataFrame]
+    ) -> pd.DataFrame:
+        """Points give moments directly; what was resampled from them says nothing of their number."""
+        weights, theta = np.exp(self.points.log_weights), self.points.theta
+        mean = weights @ theta
+        moments = np.column_stack([mean, np.sqrt(weights @ (theta - mean) ** 2)])
+        table.iloc[len(table) - mean.size :, :2] = moments
+        return table.assign(ess_bulk=self.points.ess, ess_tail=np.nan, r_hat=np.nan)
+
+    def facts(self, *, proper: bool) -> dict[str, Any]:
+        """Pareto k, the effective number of points, and ``log p(y)`` with its Monte Carlo error."""
+        points = self.points
+        found = {"pareto_k": points.k, "ess": points.ess}
+        evidence = {"log_evidence": points.log_evidence, "log_evidence_se": points.log_evidence_se}
+        return {**found, **evidence} if proper else found
+
+    def described(self) -> str:
+        """Such as ``"4000 from 1024 weighted points"``."""
+        return f"{self.theta.shape[1]} from {self.points.size} weighted points{self._stopped}"
+
+    def verdict(self, summary: pd.DataFrame) -> str:
+        """Can the weights be trusted, and are there enough of them."""
+        points = self.points
+        facts = (
+            f"Pareto k {points.k:.2f} (limit {points.limit:.2f}), {points.ess:.0f} effective of {points.size} points"
+        )
+        if not points.k <= points.limit:
+            return f'Not reliable: {facts}. A few points carry most of the weight: use method="nuts".'
+        if points.ess < ENOUGH:
+            return f'Too few points: {facts}, fewer than {ENOUGH}. Use method="nuts".'
+        return f"Reliable: {facts}."

@@ -1,0 +1,71 @@
+"""Draws of chains: the branches of their verdict, and their words."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lgm.inference.chains import Chains
+
+
+def _draws(chains: int = 4, draws: int = 500, diverging: int = 0) -> Chains:
+    theta = np.random.default_rng(0).normal(size=(chains, draws, 1))
+    flags = np.zeros((chains, draws), dtype=bool)
+    flags.ravel()[:diverging] = True
+    return Chains(theta, {"diverging": flags}, False, np.ones(chains), 200)
+
+
+def _table(r_hat: float = 1.002, ess: float = 1500.0, sd: float = 1.0) -> pd.DataFrame:
+    rows = {
+        "Intercept": {"mean": 1.0, "sd": 1.0, "ess_bulk": 2000.0, "ess_tail": 2000.0, "r_hat": 1.0},
+        "sd(s(t))": {"mean": 1.0, "sd": sd, "ess_bulk": ess, "ess_tail": ess + 10, "r_hat": r_hat},
+    }
+    return pd.DataFrame(rows).T
+
+
+def test_converged() -> None:
+    assert _draws().verdict(_table()) == (
+        "Converged: largest R-hat 1.002, smallest effective sample size 1500, 0 divergences."
+    )
+
+
+def test_a_few_divergences_are_counted_and_tolerated() -> None:
+    assert _draws(diverging=1).verdict(_table()).endswith("1 divergence.")
+    assert _draws(diverging=10).verdict(_table()).startswith("Converged")
+
+
+def test_not_converged_names_the_worst_variable_and_what_to_do() -> None:
+    found = _draws().verdict(_table(r_hat=1.2))
+    assert found.startswith("Not converged: largest R-hat 1.200")
+    assert "disagree about sd(s(t)): draw more (draws=1000, warmup=400)" in found
+
+
+def test_many_divergences_are_doubtful() -> None:
+    found = _draws(diverging=50).verdict(_table())
+    assert found.startswith("Doubtful: ")
+    assert "50 divergences" in found
+    assert "raise warmup to 400" in found
+
+
+@pytest.mark.parametrize(("ess", "wanted"), [(350.0, "580"), (100.0, "2000"), (7.0, "29000")])
+def test_too_few_draws_says_how_many_would_do(ess: float, wanted: str) -> None:
+    found = _draws().verdict(_table(ess=ess))
+    assert found.startswith(f"Too few draws: largest R-hat 1.002, smallest effective sample size {ess:.0f}")
+    assert f"Raise draws to about {wanted}," in found
+
+
+def test_one_chain_cannot_be_compared() -> None:
+    table = _table()
+    table["r_hat"] = np.nan
+    found = _draws(chains=1).verdict(table)
+    assert found.startswith("Unchecked: no R-hat from one chain")
+    assert "Run chains=4" in found
+
+
+def test_a_held_variable_is_not_judged() -> None:
+    assert _draws().verdict(_table(r_hat=np.nan, ess=np.nan, sd=0.0)).startswith("Converged")
+
+
+def test_words() -> None:
+    assert _draws().described() == "4 chains of 500 after 200 for warm-up"
+    stopped = Chains(np.zeros((1, 7, 1)), {}, True, np.ones(1), 150)
+    assert stopped.described() == "1 chain of 7 after 150 for warm-up, stopped early"

@@ -1,0 +1,70 @@
+"""Programs that are compiled ahead: once, for the shapes that were told, and with errors that are not lost."""
+
+import threading
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from compilations import compilations
+
+from lgm.inference.compile import Plan, begin, compiled, floats, wholes
+
+
+def test_a_call_finds_what_was_begun() -> None:
+    traced = []
+
+    @compiled(shapes=lambda post, how: (floats(post), wholes(post, how)))
+    def total(how: int, x: jax.Array, counts: jax.Array) -> jax.Array:
+        traced.append(how)
+        return how * x + jnp.sum(counts, axis=1)
+
+    begin(3, [Plan(total, 2), Plan(total, 2), Plan(total, 5)])
+    assert traced == [2, 5]
+    with jax.enable_x64(True):
+        assert total(2, np.ones(3), np.ones((3, 2), dtype=np.int64)).tolist() == [4.0] * 3
+        with compilations() as names:
+            total(2, np.zeros(3), np.zeros((3, 2), dtype=np.int64))
+        assert names == [] and traced == [2, 5]
+        assert total(2, np.ones(4), np.ones((4, 2), dtype=np.int64)).shape == (4,)  # nobody told of this one
+    assert traced == [2, 5, 2]
+
+
+def test_shapes_of_the_result_come_first() -> None:
+    double = compiled(shapes=lambda post, how: (floats(post),))(lambda how, x: (x, jnp.outer(x, x)))
+    with jax.enable_x64(True):
+        one, two = double.ahead(4, None)
+    assert (one.shape, two.shape, two.dtype) == ((4,), (4, 4), np.float64)
+
+
+def test_errors_are_raised_and_the_next_call_tries_again() -> None:
+    broken = [True]
+
+    @compiled(shapes=lambda post, how: (floats(post),))
+    def fails(how: None, x: jax.Array) -> jax.Array:
+        if broken[0]:
+            raise ValueError("as told")
+        return x
+
+    with pytest.raises(ValueError, match="as told"):
+        begin(2, [Plan(fails, None)])
+    with pytest.raises(ValueError, match="as told"):
+        fails(None, np.ones(2))
+    broken[0] = False
+    assert fails(None, np.ones(2)).tolist() == [1.0, 1.0]
+
+
+def test_two_threads_share_one_program() -> None:
+    traced = []
+
+    @compiled(shapes=lambda post, how: (floats(post),))
+    def shared(how: None, x: jax.Array) -> jax.Array:
+        traced.append(1)
+        return x + 1.0
+
+    threads = [threading.Thread(target=shared, args=(None, np.ones(2, dtype=np.float32))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert traced == [1]

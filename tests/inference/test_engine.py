@@ -1,0 +1,61 @@
+"""Engines by name, and that what is compiled ahead is what they call."""
+
+import pytest
+from compilations import compilations
+
+import lgm
+from lgm import priors
+from lgm.inference import at_mode, importance, nuts
+from lgm.inference.compile import begin
+from lgm.inference.engine import ENGINES, Settings, engine
+from lgm.inference.held import Conditional, Exact
+from lgm.results import effects
+
+COMPILED = (
+    nuts._begin,
+    nuts._block,
+    importance._evaluate,
+    at_mode._effects,
+    at_mode._spread,
+    effects._draw_chunk,
+    effects._variance_chunk,
+)
+
+
+def known() -> list[set[object]]:
+    return [set(function._known) for function in COMPILED]
+
+
+@pytest.mark.parametrize(
+    ("method", "warmup"), [("nuts", None), ("nuts", 30), *((name, None) for name in ENGINES if name != "nuts")]
+)
+def test_all_that_is_called_is_planned(method: str, warmup: int | None) -> None:
+    """The seven rows give this model shapes of its own: planning it adds programs, fitting it adds none."""
+    data = {"y": [1.0, 3.0, 2.0, 5.0, 4.0, 6.0, 8.0], "g": list("aabbccc")}
+    model = lgm.model("y ~ 1 + (1|g)", data)
+    settings = Settings(method, 2, 40, warmup, 1, False, None)
+    chosen, post, before = engine(model.analysed.marginal, settings), model.analysed.marginal, known()
+    begin(post, [*chosen.programs(post), *effects.programs(post, chosen.expected)])
+    planned = known()
+    assert planned != before
+    str(model.fit(method=method, chains=2, draws=settings.draws, warmup=warmup, seed=1, progress=False))
+    assert known() == planned
+
+
+def test_a_second_fit_compiles_nothing() -> None:
+    data = lgm.load_dataset("Dyestuff")
+    for method in ("importance", "mode"):
+        str(lgm.fit("Yield ~ 1 + (1|Batch)", data, method=method, draws=50, seed=1, progress=False))
+        other = data.assign(Yield=data["Yield"] * 1.1)
+        with compilations() as names:
+            str(lgm.fit("Yield ~ 1 + (1|Batch)", other, method=method, draws=50, seed=2, progress=False))
+        assert names == []
+
+
+@pytest.mark.parametrize("method", ENGINES)
+def test_nothing_to_move(method: str) -> None:
+    held = {"sd": priors.fixed(40.0), "sigma": priors.fixed(50.0)}
+    data = lgm.load_dataset("Dyestuff")
+    fit = lgm.fit("Yield ~ 1 + (1|Batch)", data, priors=held, method=method, draws=50, seed=1, progress=False)
+    assert fit.method == method
+    assert type(fit.draws) is (Conditional if method == "mode" else Exact)

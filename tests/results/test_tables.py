@@ -1,0 +1,46 @@
+"""Tables of effects, and the names by which users ask for them."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from synthetic import around
+
+import lgm
+
+
+@pytest.fixture(scope="module")
+def fit():
+    rng = np.random.default_rng(2)
+    data = pd.DataFrame(
+        {"y": rng.normal(size=30), "x": rng.normal(size=30), "g": np.arange(30) % 4, "t": np.arange(30) % 6}
+    )
+    theta = {"sd(Intercept|g)": 0.5, "sd(x|g)": 0.4, "corr(Intercept,x|g)": 0.1, "sd(rw1(t))": 0.3, "sigma": 1.0}
+    return around(lgm.model("y ~ x + (x|g) + rw1(t)", data), theta, draws=25)
+
+
+@pytest.mark.parametrize(
+    ("name", "effects"),
+    [
+        ("(x|g)", ["Intercept|g", "x|g"]),
+        ("(x | g)", ["Intercept|g", "x|g"]),
+        ("g", ["Intercept|g", "x|g"]),
+        ("x|g", ["x|g"]),
+        ("rw1(t)", ["rw1(t)"]),
+        (None, ["Intercept|g", "x|g", "rw1(t)"]),
+    ],
+)
+def test_names(fit, name, effects):
+    assert list(dict.fromkeys(fit.ranef(name).index.get_level_values("effect"))) == effects
+
+
+def test_numbers_are_those_of_the_draws(fit):
+    table, draws = fit.ranef("x|g"), fit.posterior["x|g"].to_numpy().reshape(-1, 4)
+    np.testing.assert_allclose(table["2.5%"], np.quantile(draws, 0.025, axis=0), rtol=1e-12)
+    assert list(table.index.get_level_values("level")) == [0, 1, 2, 3]
+    # four chains of 25: an sd of draws is known to 1 / sqrt(2 * 100)
+    np.testing.assert_allclose(draws.std(axis=0), table["sd"], rtol=4 / np.sqrt(200))
+
+
+def test_a_term_that_is_not_there(fit):
+    with pytest.raises(lgm.LgmError, match=r"no term 'h'\..*Terms and effects: \(x \| g\), rw1\(t\), Intercept\|g"):
+        fit.ranef("h")

@@ -1,0 +1,70 @@
+"""``icar(region, graph)``: a column per region, and its graph."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import lgm
+from lgm.design.design import Design, encode
+from lgm.terms.icar import graph_in_words, region_labels
+
+N = 30
+RNG = np.random.default_rng(2)
+DATA = pd.DataFrame(
+    {
+        "y": RNG.normal(size=N),
+        "x": RNG.uniform(size=N),
+        "t": RNG.integers(0, 10, N) * 2,
+        "w": RNG.choice([0.5, 1.25, 4.0, 9.0], N),
+        "region": RNG.choice(["n", "e", "s"], N),
+        "g": RNG.choice(["a", "b", "c"], N),
+    }
+)
+GRAPH = lgm.graph([("n", "e"), ("e", "s"), ("s", "w")], nodes=["w", "s", "e", "n", "isle"])
+
+
+def _design(right: str, data: pd.DataFrame = DATA) -> Design:
+    return lgm.model(f"y ~ {right}", data, env={"graph": GRAPH}).design
+
+
+def test_regions_have_a_column_per_node() -> None:
+    design = _design("icar(region, graph)")
+    np.testing.assert_array_equal(
+        design.predictor.Z.toarray(), np.equal.outer(DATA["region"].to_numpy(), np.array(GRAPH.nodes)).astype(float)
+    )
+    assert design.terms[0].variables[0].labels.tolist() == list(GRAPH.nodes)
+    (encoded,) = encode(design, pd.DataFrame({"region": ["isle", "w"]})).encoded
+    assert encoded.z.toarray().argmax(axis=1).tolist() == [4, 0] and encoded.novel is None
+
+
+def test_a_region_that_is_not_in_the_graph() -> None:
+    with pytest.raises(lgm.DataError, match=r"icar\(region\): regions that are not in the graph: .*x.*nodes="):
+        _design("icar(region, graph)", DATA.assign(region=["x"] + ["n"] * (N - 1)))
+    design = _design("icar(region, graph)")
+    with pytest.raises(lgm.DataError, match=r"icar\(region\): regions that are not in the graph"):
+        encode(design, pd.DataFrame({"region": ["x"]}))
+
+
+def test_what_is_not_a_graph() -> None:
+    with pytest.raises(lgm.DataError, match=r"icar\(region\): "):
+        lgm.model("y ~ icar(region, graph)", DATA, env={"graph": 3})
+
+
+def test_graph_in_words() -> None:
+    assert graph_in_words(GRAPH) == "5 regions, 3 edges, 2 components, 1 island"
+    assert graph_in_words(lgm.graph([(0, 1)])) == "2 regions, 1 edge, 1 component"
+
+
+def test_labels_are_numbers_where_all_nodes_are() -> None:
+    assert region_labels(lgm.graph([(3, 1)], [3, 1, 2])).tolist() == [3, 1, 2]
+    assert region_labels(lgm.graph([(3, 1)], [3, 1, 2])).dtype == np.int64
+    assert region_labels(GRAPH).dtype == object
+
+
+def test_one_constraint_and_factor_per_component() -> None:
+    block = _design("icar(region, graph)").terms[0].block
+    assert block.constraint is not None and block.factors is not None
+    assert block.constraint.null_space.toarray().T.tolist() == [[1.0, 1.0, 1.0, 1.0, 0.0]]
+    assert block.factors.shape == (1,)
