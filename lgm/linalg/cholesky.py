@@ -85,7 +85,8 @@ def _factor_info(sym: SparseAnalysis, values: jax.Array) -> jax.Array:
     return _calls.factor_solve(sym, values, nothing, nothing)[1]
 
 
-@backend.solve.register
+@backend.solve.register(SparseAnalysis)
+@partial(jax.jit, static_argnums=0, inline=True)  # outside a trace, custom_linear_solve alone would compile every time
 def _solve(sym: SparseAnalysis, values: jax.Array, b: jax.Array) -> jax.Array:
     def native(_: Any, rhs: jax.Array) -> jax.Array:
         return _calls.factor_solve(sym, values, rhs, jnp.zeros((sym.n, 0), rhs.dtype))[2]

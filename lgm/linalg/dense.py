@@ -88,19 +88,24 @@ def _solve(sym: DenseAnalysis, q: jax.Array, b: jax.Array) -> jax.Array:
     return cho_solve((_cholesky(sym, q), True), b)
 
 
+# One solve for all columns, each step after the one before: see `lgm.linalg.small` on batches of LAPACK calls.
+
+
 @backend.solve_and_invert.register
 def _solve_and_invert(sym: DenseAnalysis, q: jax.Array, b: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-    factor = _cholesky(sym, q)
-    inverse = cho_solve((factor, True), jnp.eye(sym.n))
-    return _logdet(factor), cho_solve((factor, True), b), inverse[sym.pattern.rows, sym.pattern.cols]
+    factor, k = _cholesky(sym, q), b.shape[1]
+    solved = cho_solve((factor, True), jnp.concatenate([b, jnp.eye(sym.n)], axis=1))
+    return _logdet(factor), solved[:, :k], solved[:, k:][sym.pattern.rows, sym.pattern.cols]
 
 
 @backend.solve_and_sample.register
 def _solve_and_sample(
     sym: DenseAnalysis, q: jax.Array, b: jax.Array, z: jax.Array
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
-    factor = _cholesky(sym, q)
-    return _logdet(factor), cho_solve((factor, True), b), solve_triangular(factor, z, lower=True, trans="T")
+    factor, k = _cholesky(sym, q), b.shape[1]
+    whitened = jnp.concatenate([solve_triangular(factor, b, lower=True), z], axis=1)
+    both = solve_triangular(factor, whitened, lower=True, trans="T")
+    return _logdet(factor), both[:, :k], both[:, k:]
 
 
 @backend.factor_info.register

@@ -1,63 +1,107 @@
-"""The parts of JAX that lgm.linalg leans on: these fail when a new version moves them."""
+"""What `lgm.linalg` needs of JAX beyond its everyday interface; a failure here means that JAX has changed."""
 
-import inspect
+import ast
+from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from jax.custom_batching import custom_vmap
-from jax.custom_derivatives import SymbolicZero
 
-from lgm.linalg._jax import symmetric_map
+import lgm.linalg
+from lgm.linalg._jax import SymbolicZero, custom_vmap, symmetric_map
 
-MATRIX = np.array([[2.0, 1.0], [1.0, 3.0]])
+EVERYDAY = {"jax", "jax.ffi", "jax.lax", "jax.numpy", "jax.random", "jax.scipy.linalg", "jax.typing"}
+MATRIX = np.array([[2.0, 1.0, 0.0], [1.0, 3.0, -1.0], [0.0, -1.0, 4.0]])
 
 
-def test_a_rule_for_batches():
+def of_jax(source: str) -> set[str]:
+    """Modules of JAX that a file imports or reaches through the package."""
+    found = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found.add(node.module)
+        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "jax":
+            name = f"jax.{node.attr}"
+            if name in {"jax.core", "jax.custom_batching", "jax.extend", "jax.interpreters", "jax._src"}:
+                found.add(name)
+    return {name for name in found if name and name.split(".")[0] in {"jax", "jaxlib"}}
+
+
+def test_one_file_leans_on_the_rest_of_jax() -> None:
+    folder = Path(lgm.linalg.__file__).parent
+    unusual = {path.name: of_jax(path.read_text()) - EVERYDAY for path in folder.glob("*.py")}
+    assert {name: modules for name, modules in unusual.items() if modules} == {
+        "_jax.py": {"jax.custom_batching", "jax.custom_derivatives"}
+    }
+
+
+def test_a_rule_for_batches_sees_what_is_batched() -> None:
+    seen = []
+
     @custom_vmap
-    def double(x):
-        return 2.0 * x
+    def double(x: jax.Array, y: jax.Array) -> tuple[jax.Array, jax.Array]:
+        return 2.0 * x, 2.0 * y
 
     @double.def_vmap
-    def rule(size, batched, x):
-        assert size == 3 and list(batched) == [True]
-        return 5.0 * x, True
+    def rule(
+        size: int, batched: list[bool], x: jax.Array, y: jax.Array
+    ) -> tuple[tuple[jax.Array, ...], tuple[bool, ...]]:
+        seen.append((size, tuple(batched)))
+        return (2.0 * x, 2.0 * y), tuple(batched)
 
-    assert jax.vmap(double)(jnp.ones(3)).tolist() == [5.0] * 3
+    found = jax.vmap(double, (None, 0), (None, 0))(jnp.ones(()), jnp.ones(5))
+    assert seen == [(5, (False, True))] and found[0].shape == () and found[1].shape == (5,)
 
 
-def test_what_is_not_differentiated_is_marked():
+def test_a_derivative_rule_sees_what_is_not_differentiated() -> None:
     seen = []
 
     @jax.custom_jvp
-    def first(x, y):
-        return x
+    def product(x: jax.Array, y: jax.Array) -> jax.Array:
+        return x * y
 
-    def rule(primals, tangents):
-        seen.append([isinstance(tangent, SymbolicZero) for tangent in tangents])
-        return primals[0], tangents[0]
+    def rule(primals: tuple[jax.Array, ...], tangents: tuple[Any, ...]) -> tuple[jax.Array, jax.Array]:
+        seen.append(tuple(isinstance(tangent, SymbolicZero) for tangent in tangents))
+        return primals[0] * primals[1], primals[0] * tangents[1]
 
-    first.defjvp(rule, symbolic_zeros=True)
-    jax.jvp(lambda x: first(x, 1.0), (2.0,), (1.0,))
-    assert seen == [[False, True]]
-    assert "symmetric" in inspect.signature(jax.lax.custom_linear_solve).parameters
-
-
-def apply(values, direction):
-    return jnp.asarray(MATRIX) @ direction
+    product.defjvp(rule, symbolic_zeros=True)
+    assert jax.grad(product, 1)(3.0, 2.0) == 3.0
+    assert seen == [(True, False)]
 
 
-def test_a_symmetric_map_has_a_transpose_and_batches():
-    with jax.enable_x64(True):
-        b = jnp.array([1.0, -2.0])
-        out, back = jax.vjp(lambda d: symmetric_map(apply, jnp.ones(1), d, "no"), b)
-        np.testing.assert_allclose(out, MATRIX @ [1.0, -2.0], rtol=1e-15)
-        np.testing.assert_allclose(back(jnp.array([1.0, 0.0]))[0], MATRIX[0], rtol=1e-15)
-        many = jax.vmap(lambda d: symmetric_map(apply, jnp.ones(1), d, "no"))(jnp.eye(2))
-        np.testing.assert_allclose(many, MATRIX, rtol=1e-15)
+def times(values: jax.Array, direction: jax.Array) -> jax.Array:
+    return symmetric_map(lambda v, d: v @ d, values, direction, "not by the values")
 
 
-def test_its_derivative_by_the_values_is_refused():
-    with jax.enable_x64(True), pytest.raises(NotImplementedError, match="the third derivative"):
-        jax.grad(lambda v: jnp.sum(symmetric_map(apply, v, jnp.ones(2), "the third derivative")))(jnp.ones(1))
+def test_a_symmetric_map_is_linear_batches_and_is_its_own_transpose() -> None:
+    x, y = jnp.array([1.0, -2.0, 0.5]), jnp.array([0.3, 0.1, 2.0])
+    function = jax.jit(lambda d: times(MATRIX, d))
+    np.testing.assert_allclose(function(x), MATRIX @ x)
+    np.testing.assert_allclose(jax.jvp(function, (x,), (y,))[1], MATRIX @ y)
+    np.testing.assert_allclose(jax.vjp(function, x)[1](y)[0], MATRIX @ y)
+    np.testing.assert_allclose(jax.jacrev(jax.jacfwd(lambda d: jnp.sum(function(d) ** 3)))(x), by_hand(x), rtol=1e-12)
+    batch = jnp.stack([x, y])
+    np.testing.assert_allclose(jax.vmap(function)(batch), batch @ MATRIX)
+    both = jax.vmap(times)(jnp.stack([MATRIX, 2.0 * MATRIX]), batch)
+    np.testing.assert_allclose(both, [MATRIX @ x, 2.0 * MATRIX @ y])
+
+
+def by_hand(x: jax.Array) -> np.ndarray:
+    """Second derivative of ``sum((M x)^3)``."""
+    return MATRIX @ np.diag(6.0 * (MATRIX @ x)) @ MATRIX
+
+
+@pytest.mark.parametrize("transform", [jax.grad, jax.jacfwd, jax.hessian])
+def test_a_symmetric_map_refuses_derivatives_by_its_values(transform) -> None:
+    def total(values: jax.Array) -> jax.Array:
+        return jnp.sum(times(values, jnp.ones(3)))
+
+    derivative = transform(total)
+    with pytest.raises(NotImplementedError, match="not by the values"):
+        derivative(jnp.asarray(MATRIX))
+    with pytest.raises(NotImplementedError, match="not by the values"):
+        jax.jit(jax.vmap(derivative))(jnp.stack([MATRIX, MATRIX]))

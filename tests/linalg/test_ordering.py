@@ -1,10 +1,13 @@
 """Elimination orders: permutations, the choice of the cheapest, and life without pymetis."""
 
+import sys
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
 from helpers import run_fresh
 
+from lgm.errors import LgmError, MissingPackageError
 from lgm.linalg import analyse
 from lgm.linalg.ordering import best_order
 from lgm.pattern import Pattern
@@ -53,3 +56,37 @@ def test_without_pymetis_the_others_serve(tmp_path):
     first, second = run_fresh(code, tmp_path).splitlines()
     assert first in ("natural", "amd", "rcm")
     assert second.startswith("MissingPackageError ordering 'metis'") and "pip install pymetis" in second
+
+
+@pytest.fixture
+def _without_metis(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pymetis", None)  # an import of it fails
+
+
+def test_nested_dissection_is_taken_for_large_fields():
+    assert analyse(grid(140)).ordering == "metis"
+    assert analyse(grid(60)).ordering == "amd"  # where it is not tried
+
+
+@pytest.mark.usefixtures("_without_metis")
+def test_without_metis_a_large_field_gets_the_best_of_the_others():
+    sym = analyse(grid(140))
+    assert sym.ordering == "amd" and sym == analyse(grid(140), ordering="amd")
+
+
+@pytest.mark.usefixtures("_without_metis")
+def test_without_metis_asking_for_it_says_what_to_install():
+    with pytest.raises(MissingPackageError, match=r"ordering 'metis' .* needs pymetis.*pip install pymetis") as caught:
+        analyse(grid(12), ordering="metis")
+    assert isinstance(caught.value, LgmError) and isinstance(caught.value, ImportError)
+
+
+def test_metis_is_not_imported_before_it_is_needed():
+    code = (
+        "import sys, numpy as np, scipy.sparse as sp, lgm.linalg\n"
+        "for side in 12, 140:\n"
+        "    line = sp.diags_array([np.ones(side - 1), 4.0 * np.ones(side), np.ones(side - 1)], offsets=[-1, 0, 1])\n"
+        "    lgm.linalg.analyse(sp.kron(sp.eye_array(side), line) + sp.kron(line, sp.eye_array(side)))\n"
+        "    print('pymetis' in sys.modules)\n"
+    )
+    assert run_fresh(code).split() == ["False", "True"]
