@@ -173,7 +173,7 @@ def test_equal_weights_are_no_news():
 
 def test_the_libraries_are_not_imported():
     code = (
-        "import sys, lgm.graphs as g\n"
+        "import sys, lgm.data.graph as g\n"
         "g.graph([(1, 2)])\n"
         "print(sorted({'networkx', 'libpysal', 'polars', 'pyarrow'} & set(sys.modules)))"
     )
