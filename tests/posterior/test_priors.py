@@ -119,13 +119,13 @@ def test_the_most_specific_key_wins():
 
 
 def test_an_intercept_that_is_given_is_the_printed_one():
-    assert not resolved(given={"Intercept": normal(0, 10)})[0].prior.centred_intercept
-    assert resolved(given={"fixed": normal(0, 10)})[0].prior.centred_intercept
+    assert not resolved(given={"Intercept": normal(0, 10)})[0].chosen_priors.centred_intercept
+    assert resolved(given={"fixed": normal(0, 10)})[0].chosen_priors.centred_intercept
 
 
 def test_flat_is_known_to_be_improper():
-    assert not resolved(given={"x": flat()})[0].prior.proper
-    assert resolved()[0].prior.proper
+    assert not resolved(given={"x": flat()})[0].chosen_priors.proper
+    assert resolved()[0].chosen_priors.proper
     assert isinstance(resolved(given={"x": flat()})[1]["x"], Flat)
 
 
