@@ -1,8 +1,9 @@
 """The parts of JAX outside its everyday interface that `lgm.linalg` leans on, all named here and nowhere else.
 
-`custom_vmap` says what a batch of calls is: one matrix with many right-hand sides is factored once. `SymbolicZero`
-marks, in a derivative rule, an argument that is not differentiated. `symmetric_map` stands in for something that JAX
-lacks: its primitives are private, and `jax.custom_derivatives.linear_call` does not batch.
+`custom_vmap` says what a batch of calls is: one matrix with many right-hand sides is factored once; `sequential_vmap`,
+that it is done one by one. `SymbolicZero` marks, in a derivative rule, an argument that is not differentiated.
+`symmetric_map` stands in for something that JAX lacks: its primitives are private, and
+`jax.custom_derivatives.linear_call` does not batch.
 """
 
 from __future__ import annotations
@@ -10,10 +11,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import jax
-from jax.custom_batching import custom_vmap
+from jax.custom_batching import custom_vmap, sequential_vmap
 from jax.custom_derivatives import SymbolicZero
 
-__all__ = ["SymbolicZero", "custom_vmap", "symmetric_map"]
+__all__ = ["SymbolicZero", "custom_vmap", "sequential_vmap", "symmetric_map"]
 
 
 def symmetric_map(

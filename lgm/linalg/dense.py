@@ -1,7 +1,7 @@
 """The operations of `lgm.linalg.backend` by dense algebra: slow for large matrices, short and plainly right.
 
-Any hardware and any version of JAX can run it, and it is the oracle of the sparse kernel. Derivatives are JAX's own,
-through the dense factorisation ``Q = L L'``, to any order.
+Any hardware can run it, and it is the oracle of the sparse kernel. Derivatives are those of the dense factorisation
+``Q = L L'`` (`lgm.linalg.small`), to any order.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 import scipy.sparse as sp
-from jax.scipy.linalg import cho_solve, solve_triangular
 
 from lgm.linalg import backend
 from lgm.linalg.analysis import Analysis, allowed_bytes, pattern_to_factor
+from lgm.linalg.small import Factored, factor
 from lgm.pattern import Pattern
 
 
@@ -78,34 +78,28 @@ def analyse_dense(matrix: sp.sparray | sp.spmatrix | Pattern, *, memory_limit: i
 
 @backend.logdet_quad.register
 def _logdet_quad(sym: DenseAnalysis, q: jax.Array, b: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-    factor = _cholesky(sym, q)
-    x = cho_solve((factor, True), b)
-    return _logdet(factor), b.T @ x, x
+    found = _factor(sym, q)
+    x = _solved(found, b)
+    return found.logdet, b.T @ x, x
 
 
 @backend.solve.register
 def _solve(sym: DenseAnalysis, q: jax.Array, b: jax.Array) -> jax.Array:
-    return cho_solve((_cholesky(sym, q), True), b)
-
-
-# One solve for all columns, each step after the one before: see `lgm.linalg.small` on batches of LAPACK calls.
+    return _solved(_factor(sym, q), b)
 
 
 @backend.solve_and_invert.register
 def _solve_and_invert(sym: DenseAnalysis, q: jax.Array, b: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-    factor, k = _cholesky(sym, q), b.shape[1]
-    solved = cho_solve((factor, True), jnp.concatenate([b, jnp.eye(sym.n)], axis=1))
-    return _logdet(factor), solved[:, :k], solved[:, k:][sym.pattern.rows, sym.pattern.cols]
+    found = _factor(sym, q)
+    return found.logdet, _solved(found, b), found.inverse[sym.pattern.rows, sym.pattern.cols]
 
 
 @backend.solve_and_sample.register
 def _solve_and_sample(
     sym: DenseAnalysis, q: jax.Array, b: jax.Array, z: jax.Array
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
-    factor, k = _cholesky(sym, q), b.shape[1]
-    whitened = jnp.concatenate([solve_triangular(factor, b, lower=True), z], axis=1)
-    both = solve_triangular(factor, whitened, lower=True, trans="T")
-    return _logdet(factor), both[:, :k], both[:, k:]
+    found = _factor(sym, q)
+    return found.logdet, _solved(found, b), found.root.T @ z
 
 
 @backend.factor_info.register
@@ -116,7 +110,7 @@ def _factor_info(sym: DenseAnalysis, q: jax.Array) -> jax.Array:
     def fails(order: jax.Array | int) -> jax.Array:
         inside = (place < order)[:, None] & (place < order)
         block = jnp.where(inside, full, jnp.eye(sym.n))
-        return ~jnp.all(jnp.isfinite(jnp.linalg.cholesky(block, symmetrize_input=False)))
+        return ~jnp.isfinite(factor(block).logdet)
 
     def halve(_: int, bounds: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
         below, above = bounds
@@ -133,11 +127,10 @@ def _matrix(sym: DenseAnalysis, q: jax.Array) -> jax.Array:
     return lower + jnp.tril(lower, -1).T
 
 
-def _cholesky(sym: DenseAnalysis, q: jax.Array) -> jax.Array:
-    """L, all NaN if Q is not positive definite. An infinite entry, which LAPACK lets pass, is made NaN first."""
-    spoiled = q * jnp.where(jnp.all(jnp.isfinite(q)), 1.0, jnp.nan)
-    return jnp.linalg.cholesky(_matrix(sym, spoiled), symmetrize_input=False)
+def _factor(sym: DenseAnalysis, q: jax.Array) -> Factored:
+    """All NaN if Q is not positive definite. An infinite entry, which LAPACK lets pass, is made NaN first."""
+    return factor(_matrix(sym, q * jnp.where(jnp.all(jnp.isfinite(q)), 1.0, jnp.nan)))
 
 
-def _logdet(factor: jax.Array) -> jax.Array:
-    return 2.0 * jnp.sum(jnp.log(jnp.diagonal(factor)))
+def _solved(found: Factored, b: jax.Array) -> jax.Array:
+    return found.root.T @ (found.root @ b)

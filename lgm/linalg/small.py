@@ -1,8 +1,8 @@
-"""Small dense positive definite matrices: one factorisation for the inverse, the determinant and a root.
+"""Dense positive definite matrices: one factorisation for the inverse, the determinant and a root.
 
 Batched calls of LAPACK that JAX runs at the same time can wait for each other's threads, on two cores for ever (jaxlib
-0.10). Here a matrix is factored once, each step needs the one before, and derivatives are products; who has several
-matrices derives one from the other, as `lgm.linalg.constrained` does, so that no large batch runs beside another.
+0.10). Here a batch is factored one matrix after the other, each by calls that need no threads of JAX's, and derivatives
+are products.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+
+from lgm.linalg._jax import sequential_vmap
 
 
 class Factored(NamedTuple):
@@ -36,9 +38,15 @@ def factor(c: jax.Array) -> Factored:
     >>> np.diagonal(found.inverse).tolist(), np.diagonal(found.root).tolist()
     ([0.25, 0.0625], [0.5, 0.25])
     """
-    lower = jnp.linalg.cholesky(c, symmetrize_input=False)
-    root = jax.scipy.linalg.solve_triangular(lower, jnp.eye(c.shape[0], dtype=c.dtype), lower=True)
+    lower, root = _roots(c)
     return Factored(root.T @ root, 2.0 * jnp.sum(jnp.log(jnp.diagonal(lower))), root)
+
+
+@sequential_vmap
+def _roots(c: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """``L`` and ``L^-1``."""
+    lower = jnp.linalg.cholesky(c, symmetrize_input=False)
+    return lower, jax.scipy.linalg.solve_triangular(lower, jnp.eye(c.shape[0], dtype=c.dtype), lower=True)
 
 
 @factor.defjvp
