@@ -139,6 +139,11 @@ FORMULAS: list[tuple[type[LgmError], str, list[str]]] = [
     (FormulaError, "y ~ s(>x.foo<)", ["`x.foo` cannot be evaluated: AttributeError:"]),
     (FormulaError, "y ~ z + >{x / 'a'}<", ["`x / 'a'` cannot be evaluated: ", "Error:"]),
     (FormulaError, "y ~ (z + >{x / 'a'}<|g)", ["`x / 'a'` cannot be evaluated: "]),
+    (FormulaError, "y ~ z + >I(exit())<", ["`I(exit())` cannot be evaluated: RuntimeError: it raises SystemExit."]),
+    (FormulaError, "y ~ s(>exit(3)<)", ["`exit(3)` cannot be evaluated: RuntimeError: it raises SystemExit."]),
+    (FormulaError, "y ~ z + >C(bs(x), z)<", ["`C(bs(x), z)` is a factor of several columns."]),
+    (FormulaError, ">{y, +1}< ~ z", ["the response `{y, +1}` is a list of parts of unequal length."]),
+    (FormulaError, "y ~ (1 | >{x, [1]}<)", ["is a list of parts of unequal length.", "24 values, one for each row"]),
     (FormulaError, "y ~ z + >scale(g)<", ["`scale(g)` cannot be evaluated: "]),
     (
         FormulaError,

@@ -73,7 +73,12 @@ def evaluate(
     learnt = memory.setdefault(expression.text, {})
     names[_REMEMBERING] = functools.partial(_remembering, learnt, {**around, **names})
     with np.errstate(all="ignore"):  # what is not finite is reported by name, where the value is used
-        return eval(compile(ast.fix_missing_locations(ast.Expression(tree)), "", "eval"), names)
+        try:
+            return eval(compile(ast.fix_missing_locations(ast.Expression(tree)), "", "eval"), names)
+        except (Exception, KeyboardInterrupt):
+            raise
+        except BaseException as error:  # exit(), say, ends the evaluation and not the process
+            raise RuntimeError(f"it raises {type(error).__name__}") from error
 
 
 def function(name: str, outside: Mapping[str, Any]) -> Callable[..., Any] | None:

@@ -138,6 +138,8 @@ class _Columns(PandasMaterializer):
                 accepted = f"one value for each of the {self.scope.n} rows in use."
                 raise self._error(f"`{expr}` is {shape_of(part)}.", expr, accepted)
         if isinstance(raw, (dict, pd.DataFrame)) or sp.issparse(raw) or np.ndim(raw) == 2:
+            if isinstance(value, FactorValues) and value.__formulaic_metadata__.kind is Factor.Kind.CATEGORICAL:
+                raise self._error(f"`{expr}` is a factor of several columns.", expr, "a factor of one column.")
             return value
         column = plain(raw if isinstance(raw, pd.Series) else pd.Series(np.asarray(raw), index=self.scope.frame.index))
         self._require_usable(column, expr, is_factor=isinstance(value, FactorValues))

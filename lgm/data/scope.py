@@ -170,7 +170,13 @@ class Scope:
         """
         value = self.value(expression)
         if isinstance(value, (list, tuple)):
-            value = np.asarray(value)
+            try:
+                value = np.asarray(value)
+            except ValueError:
+                message = f"{role} `{expression.text}` is a list of parts of unequal length."
+                raise self.formula.error(
+                    message, expression.span, f"{self.n} values, one for each row in use."
+                ) from None
         column = per_row(value, self.frame, expression.text)
         if column is None:
             raise self.formula.error(

@@ -7,9 +7,11 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from lgm.formula.tokens import Kind, Problem, Span, Token, in_backticks, without_backticks
+from lgm.formula.tokens import MAX_DEPTH, Kind, Problem, Span, Token, in_backticks, without_backticks
 
 _PYTHON = "a Python expression in a call or in braces, such as `log(x)` or `{x + 1}`."
+_TOO_DEEP = "This Python is nested too deep."
+_FLAT = f"calls and operators up to {MAX_DEPTH} levels deep; a sum of many columns can be a column of the data."
 _POWER = "`**` for a power, as in `I(x**2)`, and `!=` for exclusive or."
 
 # Text in quotes, which stays as it is, or a name in backticks.
@@ -99,11 +101,16 @@ class Expression:
         """Read a token as Python."""
         code = _Code.of(token)
         try:
-            read = cls("", token.span, code.parsed(), code)
+            tree = code.parsed()
+        except (MemoryError, RecursionError):  # Python's parser has limits of its own
+            raise Problem(_TOO_DEEP, token.span, _FLAT) from None
         except (SyntaxError, ValueError) as error:
             reason = error.msg if isinstance(error, SyntaxError) else error
             hint = " R's `as.factor(x)` is written `C(x)`." if code.text.startswith(("as.", "is.")) else ""
             raise Problem(f"This is not valid Python: {reason}.{hint}", token.span, _PYTHON) from None
+        if _is_deep(tree):
+            raise Problem(_TOO_DEEP, token.span, _FLAT)
+        read = cls("", token.span, tree, code)
         for node in read.nodes():
             # On whole numbers Python computes it, and so a power as R writes it would be a wrong number.
             if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitXor):
@@ -167,6 +174,13 @@ class Expression:
         """What was typed of a node."""
         stop = self._code.offset(node.end_lineno or 1, node.end_col_offset or 0)
         return Span(self._code.offset(node.lineno, node.col_offset), stop)
+
+
+def _is_deep(tree: ast.AST) -> bool:
+    level, depth = [tree], 0
+    while level and depth <= MAX_DEPTH:
+        level, depth = [child for node in level for child in ast.iter_child_nodes(node)], depth + 1
+    return bool(level)
 
 
 def _without_braces(node: ast.expr) -> ast.expr:

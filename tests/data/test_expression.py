@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import math
+import sys
 from types import SimpleNamespace
 from typing import Any
 
@@ -161,3 +162,25 @@ def test_names_around_are_in_reach_of_nested_functions() -> None:
 
 def test_what_is_not_finite_gives_no_warning() -> None:
     assert np.isneginf(evaluate(_read("log(x * 0)"), COLUMNS, {}, {})).all()
+
+
+def _raising(error: type[BaseException]) -> dict[str, Any]:
+    def fail() -> None:
+        raise error
+
+    return {"fail": fail}
+
+
+@pytest.mark.parametrize("text", ["exit()", "[quit(3) for v in x]", "sys.exit('no')"])
+def test_an_expression_does_not_end_the_process(text: str) -> None:
+    with pytest.raises(RuntimeError, match="it raises SystemExit"):
+        evaluate(_read(text), COLUMNS, {"sys": sys}, {})
+
+
+def test_only_an_interrupt_goes_through_as_it_is() -> None:
+    with pytest.raises(RuntimeError, match="it raises GeneratorExit"):
+        evaluate(_read("fail()"), COLUMNS, _raising(GeneratorExit), {})
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(_read("fail()"), COLUMNS, _raising(KeyboardInterrupt), {})
+    with pytest.raises(ZeroDivisionError):
+        evaluate(_read("1 / 0"), COLUMNS, {}, {})

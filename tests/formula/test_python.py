@@ -93,6 +93,35 @@ def test_a_column_is_not_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
         assert column.find("nothing") is None
 
 
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "{" + "x + " * 100 + "x}",
+        "{" + "-" * 100 + "x}",
+        "{" + "-" * 9_000 + "x}",
+        "f" + "(f" * 150 + "(x)" + ")" * 150,
+        "{x" + "[0]" * 120 + "}",
+        "{x" + ".a" * 4_000 + "}",
+        "I(" + "lambda: " * 1_000 + "x)",
+    ],
+    ids=lambda typed: typed[:8],
+)
+def test_python_that_is_nested_too_deep(typed: str) -> None:
+    with pytest.raises(Problem) as caught:
+        _read(typed)
+    assert caught.value.span == Span(0, len(typed))
+    assert caught.value.message.startswith(
+        ("This Python is nested too deep", "This is not valid Python: too many nested")
+    )
+
+
+@pytest.mark.parametrize("typed", ["{" + "x + " * 98 + "x}", "f" + "(f" * 90 + "(x)" + ")" * 90])
+def test_python_that_is_nested_less_can_be_used(typed: str) -> None:
+    read = _read(typed)
+    copies = [copy.deepcopy(read), pickle.loads(pickle.dumps(read))]
+    assert all(ast.unparse(each.tree) == read.text for each in copies)
+
+
 def test_expressions_are_values() -> None:
     one = _read("log(`a b`)")
     assert one == _read("log(`a b`)") != _read("log(`a c`)") and hash(one) == hash(_read("log(`a b`)"))
