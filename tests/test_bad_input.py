@@ -8,8 +8,10 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Callable
+from random import Random
 from typing import Any
 
+import fuzz
 import numpy as np
 import pandas as pd
 import pytest
@@ -648,3 +650,30 @@ def test_dots_need_no_backticks() -> None:
     np.testing.assert_allclose(design.y, DATA["Sepal.Length"])
     design = lgm.model("y ~ Sepal.Length + exp(Sepal.Length) + s(Sepal.Length) + (0 + Sepal.Length|g)", DATA).design
     np.testing.assert_allclose(design.predictor.X.toarray()[:, 2], np.exp(DATA["Sepal.Length"]))
+
+
+def _is_a_model_or_refused(seed: int, times: int) -> None:
+    random = Random(seed)
+    data = DATA.assign(
+        y=DATA.y.abs() + 1, t2=np.tile(np.arange(8), 3), **{"a b": DATA.x + 1, "class": DATA.z, "é": 1.0}
+    )
+    for _ in range(times):
+        source = fuzz.formula(random)
+        try:
+            lgm.model(source, data, env={})
+        except LgmError as error:
+            assert len(str(error)) < 3000, source[:200]
+        except BaseException as error:
+            raise AssertionError(f"{source[:200]!r} gives {error!r}") from error
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_any_formula_is_a_model_or_refused() -> None:
+    _is_a_model_or_refused(seed=1, times=150)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("seed", range(2, 6))
+def test_any_of_very_many_formulas_is_a_model_or_refused(seed: int) -> None:
+    _is_a_model_or_refused(seed, times=3_000)

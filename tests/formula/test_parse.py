@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
+import fuzz
 import pytest
 from formulaic import Formula as Formulaic
 from formulaic.parser.algos.tokenize import tokenize
@@ -381,3 +382,25 @@ def _has_intercept(formula: Formula) -> bool:
 def _find(formula: Formula, name: str) -> Span | None:
     expressions = sorted([formula.response, *formula.mu.expressions], key=lambda each: each.span.start)
     return next((span for each in expressions if (span := each.find(name)) is not None), None)
+
+
+def _is_read_or_refused(seed: int, times: int) -> None:
+    random = Random(seed)
+    for _ in range(times):
+        source = fuzz.formula(random)
+        try:
+            parse(source, TERMS)
+        except FormulaError as error:
+            assert len(str(error)) < 3000, source[:200]
+        except Exception as error:
+            raise AssertionError(f"{source[:200]!r} gives {error!r}") from error
+
+
+def test_any_text_is_read_or_refused() -> None:
+    _is_read_or_refused(seed=1, times=800)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(2, 12))
+def test_any_of_very_many_texts_is_read_or_refused(seed: int) -> None:
+    _is_read_or_refused(seed, times=10_000)
