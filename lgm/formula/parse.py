@@ -9,7 +9,6 @@ This module knows nothing of data.
 from __future__ import annotations
 
 import ast
-import keyword
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -31,6 +30,7 @@ from lgm.formula.tokens import (
     spaced_text,
     tokenize,
 )
+from lgm.words import in_composed_form
 
 _FORMULA = "a response, one `~` and terms, such as `y ~ x + (1 | g) + s(t)`."
 _RESPONSE = "one column or one Python expression, such as `y`, `log(y)` or `{y / n}`, before `~`."
@@ -64,6 +64,7 @@ def parse(source: str, term_names: Collection[str]) -> Formula:
     """
     if not isinstance(source, str):
         raise FormulaError(f"The formula must be text, not {type(source).__name__}. Accepted: {_FORMULA}")
+    source = in_composed_form(source)
     try:
         if source.strip() and "~" not in source:
             raise Problem("There is no `~` in this formula.", None, _FORMULA)
@@ -131,11 +132,7 @@ def _response(tokens: Sequence[Token], names: frozenset[str]) -> Expression:
 
 def _dotted(token: Token) -> Expression | None:
     """What a name with dots, such as ``table.y``, says in Python, if anything."""
-    if (
-        token.kind is Kind.NAME
-        and not token.quoted
-        and (not token.text.isidentifier() or keyword.iskeyword(token.text))
-    ):
+    if token.kind is Kind.NAME and not token.quoted and not token.text.isidentifier():
         with suppress(Problem):
             return Expression.python(token)
     return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import keyword
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -16,6 +17,9 @@ _POWER = "`**` for a power, as in `I(x**2)`, and `!=` for exclusive or."
 
 # Text in quotes, which stays as it is, or a name in backticks.
 _QUOTED = re.compile(r"""("(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')|`([^`]*)`""", re.DOTALL)
+# Words of Python's that an expression has no use for, but for `lambda`.
+_USED = {*("False", "None", "True", "and", "else", "for", "if", "in", "is", "not", "or")}
+_KEYWORD = re.compile(rf"\b(?<!\.)({'|'.join(word for word in keyword.kwlist if word not in _USED)})\b")
 _NOWHERE = Span(0, 0)
 _MASKS = 0x20000  # masks are ideographs: they can begin an identifier, and hardly anybody types them
 
@@ -58,6 +62,36 @@ class _Code:
         if not self.names.keys() <= {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}:
             raise SyntaxError("invalid syntax")
         return tree
+
+    def keep_names_as_typed(self, tree: ast.expr) -> None:
+        """Mask names that Python would spell in its own way: it reads the micro sign as mu, and `nº` as `no`."""
+        if self.text.isascii():
+            return
+        masks = {name: mask for mask, name in self.names.items()}
+        nodes = list(ast.walk(tree))
+        bound = {node.arg for node in nodes if isinstance(node, ast.arg)}
+        bound |= {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+        called = {id(node.func) for node in nodes if isinstance(node, ast.Call)}
+        for node in nodes:
+            if (
+                isinstance(node, ast.Name)
+                and node.id not in self.names
+                and node.id not in bound
+                and id(node) not in called
+            ):
+                start, stop = (
+                    self.offset(node.lineno, node.col_offset),
+                    self.offset(node.end_lineno, node.end_col_offset),
+                )
+                typed = self.text[start - self.start : stop - self.start]
+                if typed != node.id:
+                    node.id = masks.setdefault(typed, chr(_MASKS + len(masks)))
+                    self.names[node.id] = typed
+
+    def keyword_hint(self) -> str:
+        """What to say of a column that is called like a word of Python's."""
+        found = _KEYWORD.search(_QUOTED.sub("", self.text))
+        return f" `{found[0]}` is a word of Python's; a column of that name is written in backticks." if found else ""
 
     def offset(self, line: int, column: int) -> int:
         """Place in the source; ast counts lines from 1, and columns in bytes of UTF-8."""
@@ -106,10 +140,15 @@ class Expression:
             raise Problem(_TOO_DEEP, token.span, _FLAT) from None
         except (SyntaxError, ValueError) as error:
             reason = error.msg if isinstance(error, SyntaxError) else error
-            hint = " R's `as.factor(x)` is written `C(x)`." if code.text.startswith(("as.", "is.")) else ""
+            hint = (
+                " R's `as.factor(x)` is written `C(x)`."
+                if code.text.startswith(("as.", "is."))
+                else code.keyword_hint()
+            )
             raise Problem(f"This is not valid Python: {reason}.{hint}", token.span, _PYTHON) from None
         if _is_deep(tree):
             raise Problem(_TOO_DEEP, token.span, _FLAT)
+        code.keep_names_as_typed(tree)
         read = cls("", token.span, tree, code)
         for node in read.nodes():
             # On whole numbers Python computes it, and so a power as R writes it would be a wrong number.

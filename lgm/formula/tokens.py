@@ -147,10 +147,18 @@ def tokenize(source: str) -> list[Token]:
     return tokens
 
 
+class _Word:
+    """Characters of names, in place of a pattern: also marks on letters, which many scripts need."""
+
+    @staticmethod
+    def match(character: str) -> bool:
+        return character == "." or character.isalnum() or f"_{character}".isidentifier()
+
+
 def _spans(source: str) -> Iterator[tuple[Kind, Span]]:
     """Kinds and spans of tokens, with formulaic's operators taken apart into single symbols."""
     try:
-        raw = list(formulaic_tokenize(source))
+        raw = list(formulaic_tokenize(source, word_chars=_Word))
     except FormulaicError as error:
         closer = str(error).partition("\n\n")[0].partition("Expected: ")[2]
         message = f"This is never closed; {closer} is missing." if closer else "This character is out of place."
@@ -205,7 +213,12 @@ def in_backticks(name: str) -> str:
     >>> in_backticks("x"), in_backticks("body mass")
     ('x', '`body mass`')
     """
-    return name if name.isidentifier() and not keyword.iskeyword(name) else f"`{name}`"
+    return name if is_python_name(name) else f"`{name}`"
+
+
+def is_python_name(name: str) -> bool:
+    """Whether Python code may have it as a name."""
+    return name.isidentifier() and not keyword.iskeyword(name)
 
 
 def without_backticks(text: str) -> str:

@@ -164,6 +164,28 @@ def test_what_is_not_finite_gives_no_warning() -> None:
     assert np.isneginf(evaluate(_read("log(x * 0)"), COLUMNS, {}, {})).all()
 
 
+def test_columns_called_like_words_of_python_and_names_that_python_would_change() -> None:
+    columns = {name: pd.Series([float(i)]) for i, name in enumerate(["None", "class", "no", "nº", "\u00b5", "\u03bc"])}
+    for text, value in [
+        ("`None` + `class`", 1.0),
+        ("nº * 2", 6.0),
+        ("nº * 10 + no", 32.0),
+        ("\u00b5 * 10 + \u03bc", 45.0),
+        ("`\u00b5` * 10 + \u00b5", 44.0),
+        ("nº.clip(1)", 3.0),
+    ]:
+        assert evaluate(_read(text), columns, {}, {}).tolist() == [value]
+
+
+def test_a_name_of_the_users_is_the_one_that_python_keeps() -> None:
+    outside = {"\u03bc": 2.0, "no": 3.0}
+    read = _read("x * \u00b5 + nº")
+    assert names_of(read, COLUMNS, outside).others == ("\u03bc", "no")
+    assert evaluate(read, COLUMNS, outside, {}).tolist() == [5.0, 11.0]
+    assert names_of(_read("\u00b5"), {"\u00b5"}, outside).columns == ("\u00b5",)
+    assert names_of(_read("\u00b5"), {"\u03bc"}, {}).others == ("\u00b5",)
+
+
 def _raising(error: type[BaseException]) -> dict[str, Any]:
     def fail() -> None:
         raise error

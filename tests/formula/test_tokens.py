@@ -44,6 +44,18 @@ def test_tokens() -> None:
     assert [t.body for t in found if t.quoted] == ["a b", "z + 1", "in"]
 
 
+@pytest.mark.parametrize(
+    "name", ["x\u0304", "\u0915\u0940\u092e\u0924", "\u0e0a\u0e37\u0e48\u0e2d", "nº", "x²", "a.b_1", "a\u00b7b"]
+)
+def test_letters_with_marks_are_names(name: str) -> None:
+    found = tokenize(f"{name}+log({name})")
+    assert [(token.kind, token.text) for token in found] == [
+        (Kind.NAME, name),
+        (Kind.OPERATOR, "+"),
+        (Kind.PYTHON, f"log({name})"),
+    ]
+
+
 # source, what is marked, first words of the message
 LIMITS = [
     ("y ~ x" + " + x" * (MAX_LENGTH // 4), None, "The formula has 200,005 characters."),
