@@ -114,6 +114,19 @@ FORMULAS: list[tuple[type[LgmError], str, list[str]]] = [
     (FormulaError, "y ~ (1|g:>y<)", ["The response `y` is among the predictors too."]),
     (FormulaError, "y ~ s(>y<)", ["The response `y` is among the predictors too."]),
     (FormulaError, "`body mass` ~ >`body mass`<", ["The response `body mass` is among the predictors too."]),
+    (
+        FormulaError,
+        "y ~ x + >date.dt.day<",
+        [f"`date.dt.day` {NOT_A_COLUMN}", "Python is written in braces: `{date.dt.day}`."],
+    ),
+    (FormulaError, "y ~ >Sepal.Width<", [f"`Sepal.Width` {NOT_A_COLUMN} Did you mean `Sepal.Length`?"]),
+    (FormulaError, "y ~ (1 | >date.dt.day<)", ["Python is written in braces: `{date.dt.day}`."]),
+    (FormulaError, "y ~ >s(x.1)<", ["A column called `x.1` is written in backticks."]),
+    (
+        DataError,
+        "y ~ icar(region, >h<)",
+        ["icar(region): `h` is a column of the data, and those come before other names."],
+    ),
     (FormulaError, "y ~ >`nº`<", [f"`nº` {NOT_A_COLUMN}"]),
     # The same term twice
     (FormulaError, "y ~ (1|g) + >(1|g)<", ["`(1 | g)` is written twice.", "each term once"]),

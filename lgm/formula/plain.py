@@ -7,7 +7,8 @@ the interpreter. So what is accepted is listed here; nothing is excluded by name
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -60,12 +61,18 @@ _ACCEPTED = (
 )
 
 
-def is_plain(expression: Expression) -> bool:
+def is_plain(expression: Expression, columns: Collection[str] = ()) -> bool:
     """Whether an expression has nothing in it but names, numbers, operators and listed functions.
 
-    Text in quotes, ``None`` and lists are accepted as arguments and in comparisons.
-    Such an expression calls nothing but `FUNCTIONS` and `MEMBERS`, provided that these names are not given another
-    meaning by the names around it, ``env`` say; time and memory are not bounded by this.
+    Text in quotes, ``None`` and lists are accepted as arguments and in comparisons. Such an expression calls nothing
+    but `FUNCTIONS` and `MEMBERS`, provided that these names are not given another meaning by the names around it,
+    ``env`` say. Time and memory are not bounded by this.
+
+    Parameters
+    ----------
+    expression : Expression
+    columns : collection of str
+        Columns of the data: ``a.b`` is a name if one is called so.
 
     Examples
     --------
@@ -73,15 +80,15 @@ def is_plain(expression: Expression) -> bool:
     >>> [is_plain(each) for each in parse("y ~ np.log(x + 1) + {x.max()} + C(f, levels=['a', 'b'])", ()).mu.expressions]
     [True, False, True]
     """
-    return python_in(expression) is None
+    return python_in(expression, columns) is None
 
 
-def python_in(expression: Expression) -> ast.expr | None:
+def python_in(expression: Expression, columns: Collection[str] = ()) -> ast.expr | None:
     """The first part of an expression that is not plain, or None; see `is_plain`."""
-    return _argument(expression.tree)
+    return _Search(columns).of_argument(expression.tree)
 
 
-def require_plain(formula: Formula) -> None:
+def require_plain(formula: Formula, columns: Collection[str] = ()) -> None:
     """Raise unless all expressions of a formula are plain; see `is_plain`.
 
     Raises
@@ -91,46 +98,55 @@ def require_plain(formula: Formula) -> None:
     """
     for side in formula.sides.values():
         for expression in (formula.response, *side.expressions):
-            part = python_in(expression)
+            part = python_in(expression, columns)
             if part is not None:
                 message = f"`{expression.text_of(part)}` is Python, which this formula may not use."
                 raise formula.error(message, expression.span_of(part), _ACCEPTED)
 
 
-def _argument(node: ast.expr) -> ast.expr | None:
-    """As `python_in`, of what may stand as an argument, or by itself."""
-    match node:
-        case ast.Constant(value=str() | None):
-            return None
-        case ast.List() | ast.Tuple():  # levels, knots
-            return _first(node.elts)
-        case _:
-            return _operand(node)
+@dataclass(frozen=True)
+class _Search:
+    """Finds the first part of a tree that is Python."""
 
+    columns: Collection[str]
 
-def _operand(node: ast.expr) -> ast.expr | None:
-    """As `python_in`, of what may stand beside an operator: text and lists would be repeated there, or joined."""
-    match node:
-        case ast.Name() | ast.Constant(value=int() | float()):
-            return None
-        case ast.Set(elts=[inside]):  # braces hold an expression together
-            return _operand(inside)
-        case ast.BinOp(op=ast.Pow()) if not _small(node.right) or _has_power(node.left):
-            return node
-        case ast.BinOp(op=ast.Pow()):
-            return _operand(node.left)
-        case ast.BinOp() if isinstance(node.op, _ARITHMETIC):
-            return _operand(node.left) or _operand(node.right)
-        case ast.UnaryOp():
-            return _operand(node.operand)
-        case ast.Compare() if all(isinstance(op, _COMPARISONS) for op in node.ops):
-            return _first([node.left, *node.comparators])
-        case ast.Attribute():
-            return None if _member(node) else node
-        case ast.Call():
-            return _first([*node.args, *(keyword.value for keyword in node.keywords)]) if _callable(node) else node
-        case _:
-            return node
+    def of_argument(self, node: ast.expr) -> ast.expr | None:
+        """In what may stand as an argument, or by itself."""
+        match node:
+            case ast.Constant(value=str() | None):
+                return None
+            case ast.List() | ast.Tuple():  # levels, knots
+                return self.of_arguments(node.elts)
+            case _:
+                return self.of_operand(node)
+
+    def of_arguments(self, nodes: Iterable[ast.expr]) -> ast.expr | None:
+        """In several of them."""
+        return next((part for node in nodes if (part := self.of_argument(node)) is not None), None)
+
+    def of_operand(self, node: ast.expr) -> ast.expr | None:
+        """In what may stand beside an operator: text and lists would be repeated there, or joined."""
+        match node:
+            case ast.Name() | ast.Constant(value=int() | float()):
+                return None
+            case ast.Set(elts=[inside]):  # braces hold an expression together
+                return self.of_operand(inside)
+            case ast.BinOp(op=ast.Pow()) if not _small(node.right) or _has_power(node.left):
+                return node
+            case ast.BinOp(op=ast.Pow()):
+                return self.of_operand(node.left)
+            case ast.BinOp() if isinstance(node.op, _ARITHMETIC):
+                return self.of_operand(node.left) or self.of_operand(node.right)
+            case ast.UnaryOp():
+                return self.of_operand(node.operand)
+            case ast.Compare() if all(isinstance(op, _COMPARISONS) for op in node.ops):
+                return self.of_arguments([node.left, *node.comparators])
+            case ast.Attribute():
+                return None if _member(node) or ast.unparse(node) in self.columns else node
+            case ast.Call() if _callable(node):
+                return self.of_arguments([*node.args, *(keyword.value for keyword in node.keywords)])
+            case _:
+                return node
 
 
 def _callable(call: ast.Call) -> bool:
@@ -152,11 +168,6 @@ def _callable(call: ast.Call) -> bool:
 
 def _member(node: ast.Attribute) -> bool:
     return isinstance(node.value, ast.Name) and node.attr in MEMBERS.get(node.value.id, ())
-
-
-def _first(nodes: Iterable[ast.expr]) -> ast.expr | None:
-    """The first part of several arguments that is Python."""
-    return next((part for node in nodes if (part := _argument(node)) is not None), None)
 
 
 def _small(node: ast.expr) -> bool:

@@ -17,9 +17,11 @@ _POWER = "`**` for a power, as in `I(x**2)`, and `!=` for exclusive or."
 
 # Text in quotes, which stays as it is, or a name in backticks.
 _QUOTED = re.compile(r"""("(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')|`([^`]*)`""", re.DOTALL)
-# Words of Python's that an expression has no use for, but for `lambda`.
+# Words of Python's that an expression has no use for, and names such as `x.1`.
 _USED = {*("False", "None", "True", "and", "else", "for", "if", "in", "is", "not", "or")}
-_KEYWORD = re.compile(rf"\b(?<!\.)({'|'.join(word for word in keyword.kwlist if word not in _USED)})\b")
+_NO_NAME = re.compile(
+    rf"\b(?<!\.)(?:{'|'.join(word for word in keyword.kwlist if word not in _USED)}|[^\W\d]\w*\.\d[\w.]*)\b"
+)
 _NOWHERE = Span(0, 0)
 _MASKS = 0x20000  # masks are ideographs: they can begin an identifier, and hardly anybody types them
 
@@ -73,27 +75,28 @@ class _Code:
         bound |= {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
         called = {id(node.func) for node in nodes if isinstance(node, ast.Call)}
         for node in nodes:
-            if (
-                isinstance(node, ast.Name)
-                and node.id not in self.names
-                and node.id not in bound
-                and id(node) not in called
-            ):
-                start, stop = (
-                    self.offset(node.lineno, node.col_offset),
-                    self.offset(node.end_lineno, node.end_col_offset),
-                )
-                typed = self.text[start - self.start : stop - self.start]
-                if typed != node.id:
-                    node.id = masks.setdefault(typed, chr(_MASKS + len(masks)))
-                    self.names[node.id] = typed
+            if not isinstance(node, ast.Name) or node.id in self.names or node.id in bound or id(node) in called:
+                continue
+            span = self.span_of(node)
+            typed = self.text[span.start - self.start : span.stop - self.start]
+            if typed != node.id:
+                node.id = masks.setdefault(typed, chr(_MASKS + len(masks)))
+                self.names[node.id] = typed
 
-    def keyword_hint(self) -> str:
-        """What to say of a column that is called like a word of Python's."""
-        found = _KEYWORD.search(_QUOTED.sub("", self.text))
-        return f" `{found[0]}` is a word of Python's; a column of that name is written in backticks." if found else ""
+    @property
+    def hint(self) -> str:
+        """What to say if it is no Python because a column has a name that Python does not take."""
+        if self.text.startswith(("as.", "is.")):
+            return " R's `as.factor(x)` is written `C(x)`."
+        found = _NO_NAME.search(_QUOTED.sub("", self.text))
+        return f" A column called `{found[0]}` is written in backticks." if found else ""
 
-    def offset(self, line: int, column: int) -> int:
+    def span_of(self, node: ast.expr | ast.keyword) -> Span:
+        """What was typed of a node."""
+        start = self._offset(node.lineno, node.col_offset)
+        return Span(start, self._offset(node.end_lineno or 1, node.end_col_offset or 0))
+
+    def _offset(self, line: int, column: int) -> int:
         """Place in the source; ast counts lines from 1, and columns in bytes of UTF-8."""
         lines = self.text.split("\n")
         before = sum(len(text) + 1 for text in lines[: line - 1])
@@ -139,13 +142,8 @@ class Expression:
         except (MemoryError, RecursionError):  # Python's parser has limits of its own
             raise Problem(_TOO_DEEP, token.span, _FLAT) from None
         except (SyntaxError, ValueError) as error:
-            reason = error.msg if isinstance(error, SyntaxError) else error
-            hint = (
-                " R's `as.factor(x)` is written `C(x)`."
-                if code.text.startswith(("as.", "is."))
-                else code.keyword_hint()
-            )
-            raise Problem(f"This is not valid Python: {reason}.{hint}", token.span, _PYTHON) from None
+            reason = str(error.msg if isinstance(error, SyntaxError) else error).rstrip(".?")
+            raise Problem(f"This is not valid Python: {reason}.{code.hint}", token.span, _PYTHON) from None
         if _is_deep(tree):
             raise Problem(_TOO_DEEP, token.span, _FLAT)
         code.keep_names_as_typed(tree)
@@ -211,8 +209,7 @@ class Expression:
 
     def span_of(self, node: ast.expr | ast.keyword) -> Span:
         """What was typed of a node."""
-        stop = self._code.offset(node.end_lineno or 1, node.end_col_offset or 0)
-        return Span(self._code.offset(node.lineno, node.col_offset), stop)
+        return self._code.span_of(node)
 
 
 def _is_deep(tree: ast.AST) -> bool:

@@ -12,7 +12,7 @@ from formulaic.parser.types import OrderedSet
 
 from lgm.formula import grammar
 from lgm.formula.grammar import formulaic_terms
-from lgm.formula.tokens import Kind, Problem, Span, formulaic_mark, tokenize
+from lgm.formula.tokens import FIXED, Kind, Problem, Span, formulaic_mark, tokenize
 
 # Fragment of a message -> a formula that makes formulaic say it. Where a new formulaic says it in other words, the
 # table of translations must follow.
@@ -144,4 +144,4 @@ def test_what_expands_to_much_is_read(right: str) -> None:
 def test_a_power_is_a_whole_number(power: str) -> None:
     with pytest.raises(Problem) as caught:
         _terms(f"(a + b)**{power}")
-    assert caught.value.accepted == grammar.FIXED
+    assert caught.value.accepted == FIXED

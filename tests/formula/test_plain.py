@@ -143,3 +143,12 @@ def test_every_place_of_a_formula_is_looked_at(formula: str, mark: str) -> None:
 
 def test_a_plain_formula_passes() -> None:
     require_plain(parse("log(y) ~ x*C(f) + 2:z + (1 + x | a/b) + s(t, k=10, bs='cr') + offset(log(e)) - 1", {"s"}))
+
+
+def test_a_column_may_have_a_name_with_dots() -> None:
+    columns = {"Sepal.Length", "a.b.c"}
+    formula = parse("Sepal.Length ~ a.b.c + log(a.b.c) + s(Sepal.Length)", {"s"})
+    require_plain(formula, columns)
+    with pytest.raises(lgm.FormulaError, match="`Sepal.Length` is Python"):
+        require_plain(formula, {"a.b.c"})
+    assert not is_plain(_read("{a.b}"), columns) and not is_plain(_read("a.b.c()"), columns)
