@@ -107,8 +107,7 @@ class _Columns(PandasMaterializer):
     @override
     def _evaluate_factor(self, factor: Factor, spec: ModelSpec, drop_rows: set[int]) -> EvaluatedFactor:
         if factor.eval_method is Factor.EvalMethod.LITERAL:  # formulaic would have Python read the number
-            number = int(factor.expr) if factor.expr.isdigit() else float(factor.expr)
-            value = FactorValues(number, kind=Factor.Kind.CONSTANT)
+            value = FactorValues(float(factor.expr), kind=Factor.Kind.CONSTANT)
             self.factor_cache[factor.expr] = EvaluatedFactor(factor=factor, values=value)
         return super()._evaluate_factor(factor, spec, drop_rows)
 

@@ -5,6 +5,7 @@ This is the only file that knows how formulaic's parser works and what it says.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
@@ -63,6 +64,8 @@ def formulaic_terms(tokens: Sequence[Token], operands: Mapping[Token, str]) -> F
             text = symbols.setdefault(operands[token], chr(_SYMBOLS + len(symbols)))
             method = Factor.EvalMethod.LOOKUP if token.kind is Kind.NAME else Factor.EvalMethod.PYTHON
             meant.setdefault(text, Factor(operands[token], eval_method=method))
+        elif token.kind is Kind.VALUE and _is_infinite(text):
+            raise Problem("This number is too large.", token.span, "numbers below 1e308.")
         blank[token.span.start - start : token.span.stop - start] = text.ljust(len(token.text))
     try:
         # Without data, `.` stands for a column of that name.
@@ -78,6 +81,13 @@ def formulaic_terms(tokens: Sequence[Token], operands: Mapping[Token, str]) -> F
     at = Span(start + mark.start, start + mark.stop) if mark else hull(tokens)
     touched = [t for t in tokens if t.span.start < at.stop and at.start < t.span.stop]
     raise Problem(message, hull(touched or tokens), accepted)
+
+
+def _is_infinite(text: str) -> bool:
+    try:
+        return math.isinf(float(text))
+    except ValueError:  # a dot, or text in quotes
+        return False
 
 
 class _Refused(Exception):

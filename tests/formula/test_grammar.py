@@ -140,6 +140,14 @@ def test_what_expands_to_much_is_read(right: str) -> None:
     assert len(_terms(right)) > 1000
 
 
+def test_a_number_is_finite() -> None:
+    for number in ("9" * 400, "9" * 5000):
+        with pytest.raises(Problem, match="too large") as caught:
+            _terms(f"x + {number}:z")
+        assert caught.value.span == Span(4, 4 + len(number))
+    assert _read("x + " + "9" * 300 + ":z")[-1][0].startswith("999")
+
+
 @pytest.mark.parametrize("power", ["00", "01", "1.0", "-1", "z", "'2'", "(1 + 1)", "2**2", "0", "²"])
 def test_a_power_is_a_whole_number(power: str) -> None:
     with pytest.raises(Problem) as caught:
