@@ -6,6 +6,7 @@ only file that knows how it works and what it says.
 
 from __future__ import annotations
 
+import itertools
 import keyword
 import re
 from collections.abc import Iterator, Sequence
@@ -19,6 +20,7 @@ from formulaic.parser.types import Token as FormulaicToken
 Kind: TypeAlias = FormulaicToken.Kind
 
 MAX_LENGTH = 200_000  # characters; formulas of 5,000 columns are shorter
+MAX_TOKENS = 25_000  # sums of 12,500 columns; reading them takes seconds
 MAX_WORD = 10_000  # characters of a name or of a piece of Python
 MAX_DEPTH = 100  # of brackets, and of Python in Python; reading and copying it takes a few calls a level
 _WIDTH, _LINES, _CHARACTERS = 160, 8, 1000  # how much of a formula, and of a message about it, is shown
@@ -28,6 +30,7 @@ FIXED = "terms joined by `+`, `-`, `:`, `*`, `/`, `^`, `**` or `%in%`; put arith
 _SPACE = "`log(x)` for a call, without the space, or `x + (z)` for a sum."
 _LONG_WORD = re.compile(rf"[\w.]{{{MAX_WORD + 1}}}")  # formulaic takes n^2 steps for a word of n characters
 _TOO_LONG = f"This name, or piece of Python, has more than {MAX_WORD:,} characters."
+_FEWER = f"formulas of up to {MAX_TOKENS:,} names and operators."
 _SHORTER = f"formulas of up to {MAX_LENGTH:,} characters."
 _SHORT_WORDS = "shorter ones; what a long expression computes can be a column of the data."
 _FLAT = f"brackets of up to {MAX_DEPTH} levels."
@@ -122,6 +125,8 @@ def tokenize(source: str) -> list[Token]:
     tokens: list[Token] = []
     opened: list[Token] = []
     for kind, span in _spans(source):
+        if len(tokens) == MAX_TOKENS:
+            raise Problem(f"The formula has more than {MAX_TOKENS:,} parts.", span, _FEWER)
         if span.stop - span.start > MAX_WORD:
             raise Problem(_TOO_LONG, span, _SHORT_WORDS)
         text = source[span.start : span.stop]
@@ -158,7 +163,7 @@ class _Word:
 def _spans(source: str) -> Iterator[tuple[Kind, Span]]:
     """Kinds and spans of tokens, with formulaic's operators taken apart into single symbols."""
     try:
-        raw = list(formulaic_tokenize(source, word_chars=_Word))
+        raw = list(itertools.islice(formulaic_tokenize(source, word_chars=_Word), MAX_TOKENS + 1))
     except FormulaicError as error:
         closer = str(error).partition("\n\n")[0].partition("Expected: ")[2]
         message = f"This is never closed; {closer} is missing." if closer else "This character is out of place."

@@ -6,7 +6,18 @@ import pytest
 from formulaic.errors import FormulaicError
 from formulaic.parser.algos.tokenize import tokenize as formulaic_tokenize
 
-from lgm.formula.tokens import MAX_DEPTH, MAX_LENGTH, MAX_WORD, Kind, Problem, Span, formulaic_mark, marked, tokenize
+from lgm.formula.tokens import (
+    MAX_DEPTH,
+    MAX_LENGTH,
+    MAX_TOKENS,
+    MAX_WORD,
+    Kind,
+    Problem,
+    Span,
+    formulaic_mark,
+    marked,
+    tokenize,
+)
 
 
 @pytest.mark.parametrize(
@@ -59,6 +70,7 @@ def test_letters_with_marks_are_names(name: str) -> None:
 # source, what is marked, first words of the message
 LIMITS = [
     ("y ~ x" + " + x" * (MAX_LENGTH // 4), None, "The formula has 200,005 characters."),
+    ("y ~ x" + "+x" * MAX_TOKENS, Span(4 + MAX_TOKENS - 2, 3 + MAX_TOKENS), "The formula has more than 25,000 parts."),
     ("y ~ z + " + "x" * (MAX_WORD + 1), Span(8, 8 + MAX_WORD + 1), "This name, or piece of Python, has more than"),
     ("y ~ log(" + "x + " * MAX_WORD + "x)", Span(4, 10 + 4 * MAX_WORD), "This name, or piece of Python, has more than"),
     ("y ~ `" + "a b" * MAX_WORD + "`", Span(4, 6 + 3 * MAX_WORD), "This name, or piece of Python, has more than"),
