@@ -117,7 +117,7 @@ def fit(
     >>> list(fit.summary().index)
     ['Intercept', 'sd(Intercept|Batch)', 'sigma']
     """
-    built = _build(formula, data, family, priors, weights, env, missing, python, capture_context(1))
+    built = _build(formula, data, family, priors, weights, env, missing, capture_context(1), python)
     return built.fit(
         method=method,
         fallback=fallback,
@@ -150,7 +150,7 @@ def model(
     >>> round(model.log_likelihood({"sd(Intercept|Batch)": 40.0, "sigma": 50.0}), 3)
     -165.805
     """
-    return _build(formula, data, family, priors, weights, env, missing, python, capture_context(1))
+    return _build(formula, data, family, priors, weights, env, missing, capture_context(1), python)
 
 
 def _build(
@@ -161,8 +161,8 @@ def _build(
     weights: Any,
     env: Mapping[str, Any] | None,
     missing: str,
-    python: bool,
     caller: Mapping[str, Any] | None,
+    python: bool = True,
 ) -> Model:
     likelihood = families.find(family)
     _require(missing in ("drop", "error"), f'missing={missing!r}; accepted: "drop" or "error".')

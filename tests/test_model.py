@@ -95,6 +95,13 @@ def test_a_formula_without_python_reaches_data_and_env_only():
     assert lgm.model("y ~ secret", _table(), env={"secret": secret}, python=False).design.p == 2
 
 
+@pytest.mark.parametrize("typed", ["I(" * 90 + "x" + ")" * 90, "{" + "x + " * 98 + "x}", "{x" + ".T" * 97 + "}"])
+def test_python_up_to_the_limit_of_nesting_is_evaluated(typed):
+    table = _table()
+    expected = np.asarray(table["x"]) * (99 if "+" in typed else 1)
+    np.testing.assert_allclose(lgm.model(f"y ~ {typed}", table).design.predictor.X.toarray()[:, 1], expected)
+
+
 def test_weights_by_a_name_with_an_accent_of_its_own():
     table = {**_table(), "poids_e\u0301gal": np.full(24, 2.0)}
     model = lgm.model("y ~ x", table, weights="poids_e\u0301gal")
