@@ -36,7 +36,7 @@ class _Code:
     start : int
         Where it stands in the source of the formula.
     names : dict
-        Name in backticks by the identifier that masks it.
+        Name in backticks, or that Python would spell in its own way, by the identifier that masks it.
     """
 
     text: str
@@ -80,7 +80,7 @@ class _Code:
             span = self.span_of(node)
             typed = self.text[span.start - self.start : span.stop - self.start]
             if typed != node.id:
-                node.id = masks.setdefault(typed, chr(_MASKS + len(masks)))
+                node.id = masks.setdefault(typed, chr(_MASKS + len(self.names)))
                 self.names[node.id] = typed
 
     @property
@@ -114,7 +114,7 @@ class Expression:
     span : Span
         What was typed.
     tree : ast.expr
-        Never changed; names in backticks are masked in it, see `name`.
+        Never changed; some names are masked in it, see `quoted`.
     """
 
     text: str
@@ -168,7 +168,7 @@ class Expression:
 
     @property
     def quoted(self) -> Mapping[str, str]:
-        """Names in backticks by the identifiers that stand for them in the tree."""
+        """Names in backticks, and those that Python would spell otherwise, by what stands for them in the tree."""
         return self._code.names
 
     @property

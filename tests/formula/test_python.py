@@ -86,6 +86,7 @@ def test_braces_inside_a_call_hold_an_expression_together() -> None:
         ("f(nº, no)", ["nº", "no"]),
         ("{\u00b5 + \u03bc + \u00b5*`\u00b5`}", ["\u00b5", "\u03bc", "\u00b5", "\u00b5"]),
         ("f(é,\n  nº)", ["é", "nº"]),
+        ("f(`a`, `a`, nº, `b`, nº)", ["a", "a", "nº", "b", "nº"]),
         ("f(nº.x, k=nº)", ["nº", "nº"]),
         ("I([\u00b5 for \u00b5 in nº])", ["nº"]),
         ("I(lambda \u00b5: \u00b5 + nº)", ["nº"]),
