@@ -343,7 +343,7 @@ def test_as_many_fixed_effects_as_rows() -> None:
     lgm.model("y ~ poly(x, 3)", DATA[:5])
 
 
-@pytest.mark.filterwarnings("ignore:no level has rows for both effects:lgm.IdentifiabilityWarning")
+@pytest.mark.filterwarnings("ignore::lgm.IdentifiabilityWarning")
 @pytest.mark.parametrize(("formula", "name"), [("y ~ decimal", "decimal"), ("y ~ z + (many|g)", "many")])
 def test_text_that_reads_as_measurements(formula: str, name: str) -> None:
     data = DATA.assign(
