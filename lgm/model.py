@@ -159,10 +159,10 @@ def _build(
     names = {**{k: v for k, v in (caller or {}).items() if k.isidentifier()}, **(env or {})}
     built = design.build(parsed, data, likelihood, names, weights, missing)
     resolved = resolve(built, priors)
-    check_identifiability(built, resolved)
     report_data(built)
     report_cautions(built, resolved)
     analysed = analyse(built, resolved.fixed, resolved.theta, centred_intercept=resolved.centred_intercept)
+    check_identifiability(built, resolved, analysed)
     kept = {
         name: names[name] for name in design.names_used(built, names)
     }  # and let go of the rest of the caller's scope
