@@ -23,7 +23,7 @@ from lgm.results.arviz import diagnostics, quiet_arviz
 from lgm.results.effects import EffectDraws, draw_effects
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure, SubFigure
 
     from lgm.model import Inputs, Model
 
@@ -282,17 +282,27 @@ class Fit:
             seed=self.seed if seed is None else seed,
         )
 
-    def plot(self, variables: list[str] | str | None = None) -> Figure:
+    def plot(
+        self, variables: list[str] | str | None = None, *, ax: Any = None, figsize: tuple[float, float] | None = None
+    ) -> Figure | SubFigure:
         """Marginal posteriors with priors, and traces, of fixed effects and hyperparameters; see `lgm.plots`."""
         from lgm.plots import figures
 
-        return figures.plot(self, variables)
+        return figures.plot(self, variables, ax=ax, figsize=figsize)
 
-    def plot_term(self, term: str, *, geometry: Any = None, residuals: bool = True) -> Figure:
+    def plot_term(
+        self,
+        term: str,
+        *,
+        geometry: Any = None,
+        residuals: bool = True,
+        ax: Any = None,
+        figsize: tuple[float, float] | None = None,
+    ) -> Figure | SubFigure:
         """The estimated effects of a term, such as ``"s(t)"`` or ``"(Days|Subject)"``; see `lgm.plots`."""
         from lgm.plots import figures
 
-        return figures.plot_term(self, term, geometry=geometry, residuals=residuals)
+        return figures.plot_term(self, term, geometry=geometry, residuals=residuals, ax=ax, figsize=figsize)
 
     def save(self, path: Any) -> None:
         """Write the whole fit to one file, for `lgm.load`; an error says what in the formula a file cannot hold."""

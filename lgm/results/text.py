@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html as _html
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -69,15 +70,40 @@ def _row(row: np.ndarray) -> list[str]:
     mean, sd = row[:2]
     if not sd > 0:
         return [f"{mean:.4g}", "-", "-", "-"][: row.size]
-    decimals = 2 - math.floor(math.log10(sd)) if np.isfinite(sd) else 7
-    style = ".3e" if decimals > 6 or np.nanmax(np.abs(row)) >= 1e7 else f".{max(decimals, 0)}f"
-    return ["-" if np.isnan(v) else f"{v:{style}}" for v in row]
+    return in_step(row, sd)
+
+
+def in_step(values: Sequence[float] | np.ndarray, sd: float) -> list[str]:
+    """Numbers with as many decimals as give sd three digits, none of which are lost where exponents are needed.
+
+    Examples
+    --------
+    >>> in_step([251.40510, 237.8, 265.0], 6.87)
+    ['251.41', '237.80', '265.00']
+    >>> in_step([0.1110000123, 0.1109999], 2e-8)
+    ['1.110000123e-01', '1.109999000e-01']
+    """
+    values = np.asarray(values, dtype=float)
+    largest = np.nanmax(np.abs(values))
+    decimals = 2 - math.floor(math.log10(sd)) if 0 < sd < math.inf else 2
+    if decimals <= 6 and largest < 1e7:
+        style = f".{max(decimals, 0)}f"
+    else:
+        style = f".{min(max(decimals + math.floor(math.log10(largest or 1.0)), 3), 15)}e"
+    return ["-" if np.isnan(v) else f"{v:{style}}" for v in values]
 
 
 def _aligned(cells: list[str]) -> list[str]:
     """Decimal points under each other."""
     tails = [len(cell) - cell.index(".") if "." in cell else 0 for cell in cells]
     return [cell + " " * (max(tails) - tail) for cell, tail in zip(cells, tails, strict=True)]
+
+
+def doubt(fit: Fit) -> str:
+    """Why the numbers may mislead, in a sentence for a picture; nothing if they may be trusted."""
+    if fit.verdict.startswith(("Converged", "Exact", "Reliable")):
+        return ""
+    return fit.verdict.split(". ")[0].split("; ")[0].rstrip(".") + "."
 
 
 def text(fit: Fit) -> str:
@@ -110,7 +136,7 @@ def html(fit: Fit) -> str:
         + "</tr>"
         for name, row in zip(table.index, table.to_numpy(), strict=True)
     )
-    colour = "#009E73" if fit.verdict.startswith(("Converged", "Exact", "Reliable")) else "#D55E00"
+    colour = "#D55E00" if doubt(fit) else "#009E73"
     return (
         f"<div><table>{head}</table><details><summary>Priors</summary><table>{priors}</table></details>"
         f"<table><thead><tr><th></th>{columns}</tr></thead><tbody>{body}</tbody></table>"
