@@ -21,13 +21,18 @@ def facts(fit: Fit) -> dict[str, Any]:
     return {"method": fit.method, **fit.draws.facts(proper=fit.chosen_priors.proper)}
 
 
-def _head(fit: Fit) -> list[tuple[str, str]]:
-    d = fit.design
+def _model(d: Design) -> list[tuple[str, str]]:
     return [
         ("Formula", d.formula.source),
         ("Family", f"{d.family.name} ({d.family.link} link)" + (", weighted" if d.weighted else "")),
         ("Rows", _rows(d)),
         *((term.label, term.size) for term in d.terms),
+    ]
+
+
+def _head(fit: Fit) -> list[tuple[str, str]]:
+    return [
+        *_model(fit.design),
         ("Draws", f"{fit.draws.described()} ({fit.method}, seed {fit.seed})"),
         *_evidence(facts(fit)),
     ]
@@ -108,13 +113,25 @@ def doubt(fit: Fit) -> str:
 
 def text(fit: Fit) -> str:
     """What ``print(fit)`` shows."""
-    priors = [(str(name), row.prior + _given(row.source)) for name, row in fit.priors.iterrows()]
     table = formatted(fit.summary()).to_string()
-    return "\n".join([*_columns(_head(fit)), "", "Priors", *_columns(priors, "  "), "", table, "", fit.verdict])
+    lines = [*_columns(_head(fit)), "", "Priors", *_columns(_priors(fit.priors), "  ")]
+    return "\n".join([*lines, "", table, "", fit.verdict])
 
 
-def _given(source: str) -> str:
-    return "" if source == "default" else f"  ({source})"
+def model_text(design: Design, priors: pd.DataFrame) -> str:
+    """What ``print(model)`` shows."""
+    return "\n".join([*_columns(_described(design)), "", "Priors", *_columns(_priors(priors), "  ")])
+
+
+def _described(design: Design) -> list[tuple[str, str]]:
+    return [*_model(design), ("Effects", f"{design.p} fixed, {design.q} latent")]
+
+
+def _priors(table: pd.DataFrame) -> list[tuple[str, str]]:
+    return [
+        (str(name), row.prior + ("" if row.source == "default" else f"  ({row.source})"))
+        for name, row in table.iterrows()
+    ]
 
 
 def _columns(rows: list[tuple[str, str]], indent: str = "") -> list[str]:
@@ -122,27 +139,33 @@ def _columns(rows: list[tuple[str, str]], indent: str = "") -> list[str]:
     return [f"{indent}{name:<{width}}  {value}" for name, value in rows]
 
 
+CELL = 'style="text-align:left; white-space:pre-wrap"'
+
+
+def model_html(design: Design, priors: pd.DataFrame) -> str:
+    """What a notebook shows of a model."""
+    return f"<div>{_html_table(_described(design))}<p>Priors</p>{_html_table(_priors(priors))}</div>"
+
+
 def html(fit: Fit) -> str:
     """What a notebook shows; colours are left to the notebook, so that it is readable on dark pages too."""
-    cell = 'style="text-align:left; white-space:pre-wrap"'
-    head = "".join(_html_row(name, value, cell) for name, value in _head(fit))
-    priors = "".join(_html_row(str(name), row.prior + _given(row.source), cell) for name, row in fit.priors.iterrows())
     table = formatted(fit.summary())
     columns = "".join(f'<th style="text-align:right">{_html.escape(c)}</th>' for c in table.columns)
     number = 'style="text-align:right; white-space:pre; font-variant-numeric:tabular-nums"'
     body = "".join(
-        f"<tr><th {cell}>{_html.escape(str(name))}</th>"
+        f"<tr><th {CELL}>{_html.escape(str(name))}</th>"
         + "".join(f"<td {number}>{_html.escape(v)}</td>" for v in row)
         + "</tr>"
         for name, row in zip(table.index, table.to_numpy(), strict=True)
     )
     colour = "#D55E00" if doubt(fit) else "#009E73"
     return (
-        f"<div><table>{head}</table><details><summary>Priors</summary><table>{priors}</table></details>"
+        f"<div>{_html_table(_head(fit))}<details><summary>Priors</summary>{_html_table(_priors(fit.priors))}</details>"
         f"<table><thead><tr><th></th>{columns}</tr></thead><tbody>{body}</tbody></table>"
         f'<p style="border-left:4px solid {colour}; padding-left:0.6em">{_html.escape(fit.verdict)}</p></div>'
     )
 
 
-def _html_row(name: str, value: str, cell: str) -> str:
-    return f"<tr><th {cell}>{_html.escape(name)}</th><td {cell}>{_html.escape(value)}</td></tr>"
+def _html_table(rows: list[tuple[str, str]]) -> str:
+    cells = (f"<tr><th {CELL}>{_html.escape(a)}</th><td {CELL}>{_html.escape(b)}</td></tr>" for a, b in rows)
+    return f"<table>{''.join(cells)}</table>"
