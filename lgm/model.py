@@ -14,10 +14,12 @@ import pandas as pd
 from formulaic.utils.context import capture_context
 
 from lgm import families
+from lgm.data.table import Table
 from lgm.design import design
 from lgm.design.design import Design
 from lgm.errors import LgmError, PriorError
 from lgm.formula.parse import parse
+from lgm.formula.plain import require_plain
 from lgm.inference.compile import begin
 from lgm.inference.engine import ENGINES, Settings, engine
 from lgm.inference.interrupt import watched
@@ -29,6 +31,7 @@ from lgm.priors import Flat
 from lgm.results import effects, text
 from lgm.results.fit import Fit
 from lgm.terms import TERMS
+from lgm.words import in_composed_form
 
 
 def fit(
@@ -40,6 +43,7 @@ def fit(
     weights: Any = None,
     env: Mapping[str, Any] | None = None,
     missing: str = "drop",
+    python: bool = True,
     method: str = "nuts",
     fallback: str | None = None,
     chains: int = 4,
@@ -72,6 +76,11 @@ def fit(
         Names that the formula may use besides the columns; the caller's own names come last.
     missing : {"drop", "error"}
         What to do with rows that miss a predictor. Rows that miss the response are predicted.
+    python : bool
+        Whether the formula may hold any Python, which can do all that your process can. False accepts columns, names
+        in ``env``, numbers, operators, terms and a list of functions (``log``, ``C``, ``poly``, ``np.sqrt``, ...): for
+        formulas from strangers, whose use of time and memory is still yours to limit. The caller's own names are then
+        out of reach.
     method : {"nuts", "importance", "mode"}
         NUTS on theta; weighted points around the mode (a thousand values instead of ten thousand gradients, equally
         exact where its own diagnostic, Pareto k, says so); or theta held at its posterior mode, as lme4 does. Up to
@@ -108,7 +117,7 @@ def fit(
     >>> list(fit.summary().index)
     ['Intercept', 'sd(Intercept|Batch)', 'sigma']
     """
-    built = _build(formula, data, family, priors, weights, env, missing, capture_context(1))
+    built = _build(formula, data, family, priors, weights, env, missing, capture_context(1), python)
     return built.fit(
         method=method,
         fallback=fallback,
@@ -130,6 +139,7 @@ def model(
     weights: Any = None,
     env: Mapping[str, Any] | None = None,
     missing: str = "drop",
+    python: bool = True,
 ) -> Model:
     """Build a model without fitting it; the arguments are those of `fit`.
 
@@ -140,7 +150,7 @@ def model(
     >>> round(model.log_likelihood({"sd(Intercept|Batch)": 40.0, "sigma": 50.0}), 3)
     -165.805
     """
-    return _build(formula, data, family, priors, weights, env, missing, capture_context(1))
+    return _build(formula, data, family, priors, weights, env, missing, capture_context(1), python)
 
 
 def _build(
@@ -152,10 +162,17 @@ def _build(
     env: Mapping[str, Any] | None,
     missing: str,
     caller: Mapping[str, Any] | None,
+    python: bool = True,
 ) -> Model:
     likelihood = families.find(family)
     _require(missing in ("drop", "error"), f'missing={missing!r}; accepted: "drop" or "error".')
+    _require(isinstance(python, bool), f"python={python!r}; accepted: True or False.")
     parsed = parse(source, tuple(TERMS))
+    data = Table.of(data)
+    weights = in_composed_form(weights) if isinstance(weights, str) else weights
+    if not python:
+        require_plain(parsed, data.names)
+        caller = None
     names = {**{k: v for k, v in (caller or {}).items() if k.isidentifier()}, **(env or {})}
     built = design.build(parsed, data, likelihood, names, weights, missing)
     resolved = resolve(built, priors)

@@ -6,6 +6,7 @@ import ast
 import builtins
 import copy
 import functools
+import unicodedata
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from types import ModuleType
@@ -15,6 +16,7 @@ import numpy as np
 from formulaic.transforms import TRANSFORMS
 
 from lgm.formula.python import Expression
+from lgm.formula.tokens import is_python_name
 
 
 @dataclass(frozen=True)
@@ -66,14 +68,19 @@ def evaluate(
     tree, reader = _read(expression, columns, outside)
     around = {**TRANSFORMS, **outside}
     names = {name: around[name] for name in reader.others if name in around}
-    names |= {alias: outside[name] for alias, name in expression.quoted.items() if name in outside}
+    names |= {alias: outside[name] for alias, name in reader.quoted_others.items() if name in outside}
     names |= reader.modules
     names |= {alias: function(name, outside) for alias, name in reader.called.items()}
     names |= {alias: columns[name] for alias, name in reader.aliases.items()}
     learnt = memory.setdefault(expression.text, {})
     names[_REMEMBERING] = functools.partial(_remembering, learnt, {**around, **names})
     with np.errstate(all="ignore"):  # what is not finite is reported by name, where the value is used
-        return eval(compile(ast.fix_missing_locations(ast.Expression(tree)), "", "eval"), names)
+        try:
+            return eval(compile(ast.fix_missing_locations(ast.Expression(tree)), "", "eval"), names)
+        except (Exception, KeyboardInterrupt):
+            raise
+        except BaseException as error:  # exit(), say, ends the evaluation and not the process
+            raise RuntimeError(f"it raises {type(error).__name__}") from error
 
 
 def function(name: str, outside: Mapping[str, Any]) -> Callable[..., Any] | None:
@@ -109,6 +116,7 @@ class _Reader(ast.NodeTransformer):
         self.called: dict[str, str] = {}
         self.modules: dict[str, ModuleType] = {}
         self.others: list[str] = []
+        self.quoted_others: dict[str, str] = {}
         self.bound: set[str] = set()
         self.calls = 0
 
@@ -153,8 +161,13 @@ class _Reader(ast.NodeTransformer):
         if isinstance(node.ctx, ast.Store):
             self.bound.add(name)
             return node
+        if node.id in self.quoted and name not in self.columns and name not in self.outside:
+            as_python = unicodedata.normalize("NFKC", name)  # so Python keeps the user's own names
+            name = as_python if as_python in self.outside else name
         if name in self.columns:
             return self._column(name)
+        if node.id in self.quoted:
+            self.quoted_others[node.id] = name
         self.others.append(name)
         return node
 
@@ -164,6 +177,6 @@ class _Reader(ast.NodeTransformer):
 
     def _column(self, name: str) -> ast.Name:
         known = {column: alias for alias, column in self.aliases.items()}
-        alias = known.get(name) or (name if name.isidentifier() else f"_column_{len(self.aliases)}")
+        alias = known.get(name) or (name if is_python_name(name) else f"_column_{len(self.aliases)}")
         self.aliases[alias] = name
         return ast.Name(alias, ast.Load())

@@ -113,8 +113,10 @@ class Scope:
             if self._is_nothing(name, alone=expression.is_name):
                 known = list(self.columns or self.frame.columns)
                 what = "outside it is a function or module" if name in self.env else "no such name is in reach"
+                first = name.split(".")[0]
+                python = f" Python is written in braces: `{{{name}}}`." if first != name and first in known else ""
                 raise self.formula.error(
-                    f"`{name}` is not a column of the data, and {what}.{suggest(name, known)}",
+                    f"`{name}` is not a column of the data, and {what}.{python or suggest(name, known)}",
                     expression.find(name),
                     f"a column of the data ({listed(known)}), or a name in `env` or in your own scope.",
                 )
@@ -170,7 +172,13 @@ class Scope:
         """
         value = self.value(expression)
         if isinstance(value, (list, tuple)):
-            value = np.asarray(value)
+            try:
+                value = np.asarray(value)
+            except ValueError:
+                message = f"{role} `{expression.text}` is a list of parts of unequal length."
+                raise self.formula.error(
+                    message, expression.span, f"{self.n} values, one for each row in use."
+                ) from None
         column = per_row(value, self.frame, expression.text)
         if column is None:
             raise self.formula.error(

@@ -14,7 +14,7 @@ import pandas as pd
 
 from lgm.arrays import FloatArray
 from lgm.errors import DataError
-from lgm.words import listed, suggest
+from lgm.words import in_composed_form, listed, suggest
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class Table:
                 ) from None
         if len(data) == 0:
             raise DataError(f"there are no rows in {what}.")
-        return cls(data, tuple(str(name) for name in data.columns), what)
+        return cls(data, tuple(in_composed_form(str(name)) for name in data.columns), what)
 
     def __len__(self) -> int:
         return len(self.native)
@@ -102,17 +102,18 @@ class Table:
             If there are several columns of a wanted name.
         """
         times = Counter(self.names)
+        wanted = wanted if wanted is None else {in_composed_form(name) for name in wanted}
         used = [name for name in times if wanted is None or name in wanted]
         repeated = [name for name in used if times[name] > 1]
         if repeated:
             raise DataError(f"several columns of {self.what} are called {listed(repeated)}; rename all but one.")
+        places = {name: i for i, name in enumerate(self.names)}
         if isinstance(self.native, pd.DataFrame):
-            places = {name: i for i, name in enumerate(self.names)}
             index = self.native.index
             columns = {name: plain(self.native.iloc[:, places[name]]) for name in used}
         else:
             index = pd.RangeIndex(len(self))
-            columns = {name: _of_narwhals(self.native[name]) for name in used}
+            columns = {name: _of_narwhals(self.native[:, places[name]]) for name in used}
         return pd.DataFrame(columns, index=index)
 
 
@@ -279,6 +280,7 @@ def read_weights(
         return np.ones(rows.size)
     what = "weights"
     if isinstance(weights, str):
+        weights = in_composed_form(weights)
         if weights not in frame.columns:
             known = names or [str(c) for c in frame.columns]
             raise DataError(

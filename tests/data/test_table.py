@@ -189,3 +189,17 @@ def test_words() -> None:
     }
     for words, column in columns.items():
         assert kind_of(column) == words
+
+
+@pytest.mark.parametrize("kind", [pd.DataFrame, pl.DataFrame, pa.table])
+def test_an_accent_of_its_own_makes_no_other_name(kind: Any) -> None:
+    table = Table.of(kind({"cafe\u0301": [1.0, 2.0], "caf\u00e8": [3.0, 4.0], "µ": [5.0, 6.0]}))
+    assert table.names == ("caf\u00e9", "caf\u00e8", "µ")
+    for name in ("caf\u00e9", "cafe\u0301"):
+        assert table.select({name}).to_dict("list") == {"caf\u00e9": [1.0, 2.0]}
+        assert read_weights(name, table.select(), table.names).tolist() == [1.0, 2.0]
+
+
+def test_names_that_differ_in_an_accent_of_its_own_are_one() -> None:
+    with pytest.raises(DataError, match="several columns of the data are called caf\u00e9"):
+        to_pandas({"caf\u00e9": [1.0], "cafe\u0301": [2.0]})

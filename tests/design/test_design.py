@@ -55,6 +55,16 @@ FIXED = [
 ]  # fmt: skip
 
 
+def test_columns_are_those_that_are_named() -> None:
+    """Python reads `nº` as `no`, and the micro sign as the Greek letter."""
+    data = DATA.assign(**{"nº": DATA.x, "no": DATA.z, "class": DATA.t, "caf\u00e9": DATA.z**2})
+    design = _design("y ~ I(nº * 2) + I(`class` + 1) + log(cafe\u0301) + (1 | f:`nº`)", data)
+    assert design.fixed_names == ("Intercept", "I(nº * 2)", "I(`class` + 1)", "log(caf\u00e9)")
+    expected = np.column_stack([np.ones(N), 2 * DATA.x, DATA.t + 1.0, np.log(DATA.z**2)])
+    np.testing.assert_allclose(design.predictor.X.toarray(), expected)
+    assert design.q == len(DATA[["f", "x"]].drop_duplicates())
+
+
 @pytest.mark.parametrize("right", FIXED)
 def test_fixed_columns_are_those_of_formulaic(right: str) -> None:
     design = _design(f"y ~ {right}")
