@@ -163,16 +163,17 @@ def _build(
     report_data(built)
     report_cautions(built, resolved)
     analysed = analyse(built, resolved.fixed, resolved.theta, centred_intercept=resolved.centred_intercept)
-    kept = {
-        name: names[name] for name in design.names_used(built, names)
-    }  # and let go of the rest of the caller's scope
-    inputs = Inputs(source, family, dict(priors or {}), weights, kept, missing)
+    own = weights if weights is None or isinstance(weights, str) else built.all_weights
+    inputs = Inputs(source, family, dict(priors or {}), own, built.scope.env, missing)
     return Model(built, resolved, analysed, inputs)
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a model was built from: enough to build it again."""
+    """What a model was built from: enough to build it again, with the rows and columns in use as its data.
+
+    Of the names around the formula only those that it uses are kept, and weights by value are those of these rows.
+    """
 
     formula: str
     family: str

@@ -11,7 +11,6 @@ from dataclasses import dataclass, fields, is_dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from lgm.design.design import names_used
 from lgm.errors import LgmError
 from lgm.inference.chains import Chains
 from lgm.inference.draws import Mixture, Points
@@ -90,7 +89,7 @@ def of(fit: Fit) -> Record:
             "family": given.family,
             "priors": given.priors,
             "weights": None if given.weights is None else d.all_weights,
-            "env": {name: given.env[name] for name in names_used(d, given.env)},
+            "env": given.env,
             "missing": given.missing,
         },
         rows={
