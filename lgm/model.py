@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from formulaic.utils.context import capture_context
 
-from lgm import families
+from lgm import families, pickling
 from lgm.design import design
 from lgm.design.design import Design
 from lgm.errors import LgmError, PriorError
@@ -183,9 +183,12 @@ class Inputs:
     missing: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Model:
     """A model before it is fitted; `lgm.model` builds it.
+
+    It equals itself only, and a copy of it is the model itself. It can be pickled; functions that its formula uses go
+    by the name under which they can be imported.
 
     Parameters
     ----------
@@ -286,6 +289,35 @@ class Model:
             begin(post, [*chosen.programs(post), *effects.programs(post, chosen.expected)])
             run = chosen.run(post, starts(self.design, self.chosen_priors.theta))
         return Fit(self, run, interval, seed)
+
+    def __copy__(self) -> Model:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Model:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        try:
+            return pickling.reduced(self)
+        except Exception as error:
+            named = self._why_not_pickled()
+            if named is None:
+                raise
+            raise named from error
+
+    def _why_not_pickled(self) -> LgmError | None:
+        env, priors = self.inputs.env, self.inputs.priors
+        given = {f"`{name}` of the formula": value for name, value in env.items()}
+        given |= {f"the prior of `{name}`": value for name, value in priors.items()}
+        for what, value in given.items():
+            try:
+                pickling.dumps(value)
+            except Exception as error:
+                return LgmError(
+                    f"{what} cannot be pickled: {error}. Functions are found again by importing them: put it into a "
+                    "module (a .py file), or compute its values as a column of the data."
+                )
+        return None
 
     def _evaluated(self, function: Callable[..., jax.Array], theta: Mapping[str, Any]) -> Any:
         names = self.design.theta_names

@@ -30,12 +30,14 @@ if TYPE_CHECKING:
 LEAD = ("chain", "draw")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Fit:
     """The posterior of a model.
 
     Tables hold posterior means, standard deviations and equal-tailed intervals of probability ``interval``. Means and
     standard deviations of effects are exact mixtures over the draws of theta; intervals are quantiles of draws.
+
+    A fit equals itself only. It can be copied and pickled, as its model can.
 
     Examples
     --------
@@ -304,6 +306,10 @@ class Fit:
     def verdict(self) -> str:
         """Whether the draws can be trusted, in one line, and what to do if not."""
         return self.draws.verdict(self._summary)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """All but what follows from the rest; effects are kept, they take long."""
+        return {name: value for name, value in vars(self).items() if name not in ("posterior", "idata", "_summary")}
 
     def __repr__(self) -> str:
         return text.text(self)
