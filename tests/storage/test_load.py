@@ -1,7 +1,6 @@
 """Saving and loading: the same bits, what can be kept, and what is refused without leaving a file."""
 
 import json
-import math
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,13 @@ import pytest
 from synthetic import around
 
 import lgm
-from lgm.storage.archive import read, write
+from lgm.storage.container import opened, write
+
+
+def read(path: Path) -> tuple[Any, dict[str, np.ndarray[Any, Any]]]:
+    with opened(path) as (header, arrays):
+        return header, dict(arrays)
+
 
 LINE = [(i, i + 1) for i in range(9)]
 
@@ -113,10 +118,12 @@ def _small(formula: str, **kwargs: Any) -> lgm.Fit:
 
 
 def test_an_importable_function_is_kept_by_name(tmp_path: Path) -> None:
-    fit = _small("y ~ f(x)", env={"f": math.prod, "unused": lambda x: x} | {"f": np.sqrt})
+    fit = _small("y ~ f(x)", env={"f": np.sqrt, "unused": lambda x: x})
     fit.save(tmp_path / "f")
-    assert read(tmp_path / "f")[0]["inputs"]["env"]["f"] == {"kind": "import", "is": "numpy:sqrt"}
-    pd.testing.assert_frame_equal(lgm.load(tmp_path / "f").predict(), fit.predict())
+    assert read(tmp_path / "f")[0]["inputs"]["env"] == {"f": {"kind": "import", "is": "numpy:sqrt"}}
+    pd.testing.assert_frame_equal(lgm.load(tmp_path / "f", trusted=True).predict(), fit.predict())
+    with pytest.raises(lgm.LgmError, match=r"(?s)the formula of .*f may do more.*trusted=True.*`f\(x\)` is Python"):
+        lgm.load(tmp_path / "f")
 
 
 def test_a_lambda_is_refused_and_nothing_is_written(tmp_path: Path) -> None:
@@ -162,9 +169,9 @@ def test_priors_come_back(prior: Any, tmp_path: Path) -> None:
 
 def test_another_format_is_refused(path: Path, tmp_path: Path) -> None:
     header, arrays = read(path)
-    write(tmp_path / "new", {**header, "format": 3, "lgm": "9.0"}, arrays)
+    write(tmp_path / "new", {**header, "format": 4, "lgm": "9.0"}, arrays)
     with pytest.raises(
-        lgm.LgmError, match=r"written by lgm 9.0 in format 3.*reads format 2.*pip install lgm-bayes==9.0"
+        lgm.LgmError, match=r"written by lgm 9.0 in format 4.*reads format 3.*pip install lgm-bayes==9.0"
     ):
         lgm.load(tmp_path / "new")
 
@@ -181,7 +188,7 @@ def test_a_missing_module_is_named(path: Path, tmp_path: Path) -> None:
     text = json.dumps(header).replace('"numpy"', '"no_such_module"')
     write(tmp_path / "odd", json.loads(text), arrays)
     with pytest.raises(lgm.LgmError, match="cannot be imported here: .*no_such_module"):
-        lgm.load(tmp_path / "odd")
+        lgm.load(tmp_path / "odd", trusted=True)
 
 
 def test_a_folder_that_does_not_exist_is_named(fit: lgm.Fit, tmp_path: Path) -> None:
