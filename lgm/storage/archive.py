@@ -95,9 +95,8 @@ class Archive:
             If the file is not trusted, or if it cannot be imported.
         """
         if not self.trusted:
-            raise LgmError(
-                f"the file asks for `{home.replace(':', '.')}`, and what it would do there is not known. {listed.TRUST}"
-            )
+            name = home.rstrip(":").replace(":", ".")
+            raise LgmError(f"the file asks for `{name}`, and what it would do with it is not known. {listed.TRUST}")
         try:
             return _imported(home)
         except (ImportError, AttributeError) as error:

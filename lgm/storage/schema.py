@@ -62,11 +62,14 @@ def require_inputs(inputs: Mapping[str, Any]) -> None:
 
 def require_rows(rows: Any, data: pd.DataFrame) -> None:
     """Raise unless this can be how the rows of the data were chosen."""
-    require(isinstance(rows, dict) and rows.keys() == {"kept", "dropped", "missing_in", "columns"}, "its rows are not")
+    require(
+        isinstance(rows, dict) and rows.keys() == {"kept", "dropped", "missing_in", "columns"},
+        "it does not say what became of the rows",
+    )
     kept, missing = rows["kept"], rows["missing_in"]
     fine = _is_array(kept, "i") and kept.shape == (len(data),) and kept.min(initial=0) >= 0
     require(fine and bool(np.all(np.diff(kept) > 0)), "its rows are no positions")
-    require(_is_whole(rows["dropped"]), "the number of dropped rows is none")
+    require(_is_whole(rows["dropped"]), "the number of dropped rows is no number")
     fine = isinstance(missing, dict) and _are(list(missing), str) and all(map(_is_whole, missing.values()))
     require(fine, "it does not say by column how many rows were dropped")
     require(_are(rows["columns"], str), "its columns have no names")
@@ -74,7 +77,10 @@ def require_rows(rows: Any, data: pd.DataFrame) -> None:
 
 def require_settings(settings: Any) -> None:
     """Raise unless these can be the settings of a fit."""
-    require(isinstance(settings, dict) and settings.keys() == {"interval", "seed", "method", "weights"}, "its settings")
+    require(
+        isinstance(settings, dict) and settings.keys() == {"interval", "seed", "method", "weights"},
+        "its settings are not those of a fit",
+    )
     require(
         isinstance(settings["interval"], (float, np.floating)) and 0 < settings["interval"] < 1,
         "its interval is no probability",
