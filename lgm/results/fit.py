@@ -297,7 +297,11 @@ class Fit:
         return figures.plot_term(self, term, geometry=geometry, residuals=residuals)
 
     def save(self, path: Any) -> None:
-        """Write the whole fit to one file, for `lgm.load`; an error says what in the formula a file cannot hold."""
+        """Write the whole fit to one file, for `lgm.load`; an error says what in the formula a file cannot hold.
+
+        The file is written beside the old one and then takes its place. A fit whose formula uses a function of your own
+        or other Python is loaded with ``lgm.load(path, trusted=True)``.
+        """
         from lgm.storage import record
 
         record.of(self).write(path)

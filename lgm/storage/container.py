@@ -31,7 +31,7 @@ except ImportError:  # Windows, where a file that is open cannot be removed
 from lgm.errors import LgmError
 
 HEADER = "values.json"
-HEADER_BYTES = 64 * 2**20  # as Python objects it may take thirty times as much memory
+HEADER_BYTES = 16 * 2**20  # as Python objects it may take thirty times as much memory
 _MARK = b"sha256:"
 _DIGEST = 64  # hexadecimal digits
 _CHUNK = 2**20
@@ -122,7 +122,10 @@ def _temporary(folder: Path) -> tuple[IO[bytes], str]:
 
 def _remove_leftovers(folder: Path) -> None:
     """Remove temporary files that no process has open."""
-    for name in os.listdir(folder):
+    names: list[str] = []
+    with contextlib.suppress(OSError):  # a folder may be written to and not listed
+        names = os.listdir(folder)
+    for name in names:
         if not _TEMPORARY.fullmatch(name):
             continue
         with contextlib.suppress(OSError), open(folder / name, "rb") as left:

@@ -7,18 +7,15 @@ import warnings
 from dataclasses import replace
 
 import numpy as np
-from formulaic.transforms import TRANSFORMS
 
 from lgm.design.design import Design
-from lgm.errors import FormulaError, LgmError, LgmWarning
-from lgm.formula.parse import parse
-from lgm.formula.plain import FUNCTIONS, MEMBERS, require_plain
+from lgm.errors import LgmError, LgmWarning
 from lgm.inference.draws import Run
 from lgm.model import Model, build
 from lgm.results.fit import Fit
-from lgm.storage import listed, record
+from lgm.storage import record
+from lgm.storage.formulas import require_harmless
 from lgm.storage.record import Record
-from lgm.terms import TERMS
 
 
 def load(path: str | os.PathLike[str], *, trusted: bool = False) -> Fit:
@@ -34,8 +31,12 @@ def load(path: str | os.PathLike[str], *, trusted: bool = False) -> Fit:
         is imported or run but what is on a short list: names, numbers, operators, terms, formulaic's transformations
         and NumPy's elementary functions in formulas, lgm's priors, and univariate distributions of NumPyro. Fits that
         use more, such as a function of your own, ``x.rank()`` or ``math.log(x)``, are loaded with ``trusted=True``.
-        Say so only for files whose writer you trust as you trust the writer of a program that you run. How large a
-        model may be that a file describes is not bounded by this.
+        Say so only for files whose writer you trust as you trust the writer of a program that you run.
+
+    Notes
+    -----
+    Reading takes memory in proportion to the file. The model is then built again, and takes what it took when it was
+    fitted, which a short formula can make large.
 
     Raises
     ------
@@ -55,7 +56,7 @@ def load(path: str | os.PathLike[str], *, trusted: bool = False) -> Fit:
     """
     kept = record.read(path, trusted=trusted)
     if not trusted:
-        _require_plain(kept, path)
+        require_harmless(kept.inputs["formula"], kept.inputs["data"], kept.inputs["env"])
     try:
         built = _rebuilt(kept)
     except (LgmError, MemoryError):
@@ -70,21 +71,6 @@ def load(path: str | os.PathLike[str], *, trusted: bool = False) -> Fit:
     run = Run(kept.mode, kept.draws, settings["method"])
     same = replace(built, design=design, inputs=inputs)
     return Fit(same, run, settings["interval"], settings["seed"], stored_effects=kept.effects)
-
-
-def _require_plain(kept: Record, path: str | os.PathLike[str]) -> None:
-    """Raise unless the formula can do no more than compute, with the names that are around it in the file."""
-    env = kept.inputs["env"]
-    try:
-        require_plain(parse(kept.inputs["formula"], tuple(TERMS)))
-    except FormulaError as error:
-        raise LgmError(
-            f"the formula of {os.fspath(path)} may do more than is on the list. {listed.TRUST}\n{error}"
-        ) from None
-    given = [name for name in MEMBERS if name in env and env[name] is not TRANSFORMS[name]]
-    given += [name for name in FUNCTIONS if callable(env.get(name)) and env[name] not in listed.FUNCTIONS.values()]
-    if given:
-        raise LgmError(f"{os.fspath(path)} gives `{given[0]}` a meaning of its own. {listed.TRUST}")
 
 
 def _rebuilt(kept: Record) -> Model:

@@ -22,12 +22,14 @@ if TYPE_CHECKING:
 
 
 def pack_array(archive: Archive, value: Any, where: str) -> Any:
-    """An array: a member of its own, or item by item where it holds objects; text is a member of bytes."""
+    """An array: a member of its own, or item by item where it holds objects of several types."""
     array = np.asarray(value)
     if array.dtype == object:
         items = [_item(v) for v in array.ravel()]
         if items and all(type(item) is str for item in items):
             return {"shape": list(array.shape), **_pack_text(archive, items)}
+        if items and all(type(item) is int and abs(item) < 2**63 for item in items):
+            return {"shape": list(array.shape), "whole": pack_array(archive, np.array(items, dtype=np.int64), where)}
         return {"shape": list(array.shape), "items": [archive.pack(item, where) for item in items]}
     key = f"a{len(archive.arrays)}"
     archive.arrays[key] = array
@@ -38,7 +40,12 @@ def unpack_array(archive: Archive, packed: Any) -> Any:
     """Inverse of `pack_array`."""
     if isinstance(packed, str):
         return archive.take(packed)
-    items = [archive.unpack(item) for item in packed["items"]] if "items" in packed else _unpack_text(archive, packed)
+    if "whole" in packed:
+        items = archive.take(packed["whole"]).tolist()
+    elif "text" in packed:
+        items = _unpack_text(archive, packed)
+    else:
+        items = [archive.unpack(item) for item in packed["items"]]
     out = np.empty(len(items), dtype=object)
     out[:] = items
     return out.reshape(packed["shape"])

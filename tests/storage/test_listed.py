@@ -28,7 +28,14 @@ def test_distributions_take_numbers_or_distributions(name: str) -> None:
 
 def test_priors_of_lgm_need_no_trust() -> None:
     p = lgm.priors
-    made = [p.exponential(2), p.pc_sd(1, 0.1), p.half_normal(2), p.half_student_t(3, 1), p.gamma(2, 1), p.beta(1, 2)]
+    made: list[object] = [
+        p.exponential(2),
+        p.pc_sd(1, 0.1),
+        p.half_normal(2),
+        p.half_student_t(3, 1),
+        p.gamma(2, 1),
+        p.beta(1, 2),
+    ]
     made += [
         p.uniform(0, 1),
         p.pc_corr(0.5, 0.4),

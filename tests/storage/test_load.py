@@ -128,7 +128,9 @@ def test_an_importable_function_is_kept_by_name(tmp_path: Path) -> None:
     fit.save(tmp_path / "f")
     assert read(tmp_path / "f")[0]["inputs"]["env"] == {"f": {"kind": "import", "is": "numpy:sqrt"}}
     pd.testing.assert_frame_equal(lgm.load(tmp_path / "f", trusted=True).predict(), fit.predict())
-    with pytest.raises(lgm.LgmError, match=r"(?s)the formula of .*f may do more.*trusted=True.*`f\(x\)` is Python"):
+    with pytest.raises(
+        lgm.LgmError, match=r"(?s)the formula of the file may do more.*trusted=True.*`f\(x\)` is Python"
+    ):
         lgm.load(tmp_path / "f")
 
 

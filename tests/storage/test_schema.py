@@ -69,7 +69,12 @@ def test_sizes_agree_between_results() -> None:
     results.made(_plain(_chains()), Draws)
     with pytest.raises(Damaged, match="disagrees"):
         results.made(_plain(_chains(k=3)), Draws)
-    points = {"theta": np.ones((4, 2)), "log_weights": np.ones(4), "mean": np.ones((4, 0)), "draws": np.ones((4, 0, 7))}
+    points: dict[str, Any] = {
+        "theta": np.ones((4, 2)),
+        "log_weights": np.ones(4),
+        "mean": np.ones((4, 0)),
+        "draws": np.ones((4, 0, 7)),
+    }
     points |= {"k": 0.1, "ess": 3.0, "log_evidence": np.float64(1), "log_evidence_se": 0}
     content = {"theta": np.ones((1, 3, 2)), "stats": {}, "interrupted": False}
     content |= {"points": {"class": "Points", "content": points}, "index": np.array([0, 3, 1])}
