@@ -108,7 +108,7 @@ def fit(
     >>> list(fit.summary().index)
     ['Intercept', 'sd(Intercept|Batch)', 'sigma']
     """
-    built = build(formula, data, family, priors, weights, _around(capture_context(1), env), missing)
+    built = build(formula, data, family, priors, weights, env, missing, capture_context(1))
     return built.fit(
         method=method,
         fallback=fallback,
@@ -140,12 +140,7 @@ def model(
     >>> round(model.log_likelihood({"sd(Intercept|Batch)": 40.0, "sigma": 50.0}), 3)
     -165.805
     """
-    return build(formula, data, family, priors, weights, _around(capture_context(1), env), missing)
-
-
-def _around(caller: Mapping[str, Any] | None, env: Mapping[str, Any] | None) -> dict[str, Any]:
-    """The names around a formula: ``env`` hides the caller's own."""
-    return {**{name: value for name, value in (caller or {}).items() if name.isidentifier()}, **(env or {})}
+    return build(formula, data, family, priors, weights, env, missing, capture_context(1))
 
 
 def build(
@@ -154,13 +149,15 @@ def build(
     family: str,
     priors: Mapping[str, Any] | None,
     weights: Any,
-    names: Mapping[str, Any],
+    env: Mapping[str, Any] | None,
     missing: str,
+    caller: Mapping[str, Any] | None,
 ) -> Model:
-    """Build a model with these names around its formula, and no others; see `model`."""
+    """Build a model; see `model`. ``caller`` are the names that come after ``env``, if any."""
     likelihood = families.find(family)
     _require(missing in ("drop", "error"), f'missing={missing!r}; accepted: "drop" or "error".')
     parsed = parse(source, tuple(TERMS))
+    names = {**{k: v for k, v in (caller or {}).items() if k.isidentifier()}, **(env or {})}
     built = design.build(parsed, data, likelihood, names, weights, missing)
     resolved = resolve(built, priors)
     check_identifiability(built, resolved)

@@ -7,7 +7,7 @@ little: text and lists repeat under ``*``, tables multiply when they are joined 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -61,12 +61,7 @@ def _require_moderate(expression: Expression, formula: Formula, data: pd.DataFra
         arithmetic = isinstance(node, ast.BinOp)
         if arithmetic or isinstance(node, ast.Compare) or _calls_numpy(node):
             for operand in _operands(node, arithmetic):
-                name = expression.quoted.get(operand.id, operand.id)
-                if name in data.columns:
-                    fine = not arithmetic or _is_numeric(data[name].dtype)
-                else:
-                    fine = name not in env or _is_flat(env[name], numeric=arithmetic)
-                if not fine:
+                if not _is_moderate(operand, expression, data, env, arithmetic):
                     refuse(operand, "stands in arithmetic, and is no number and no array of numbers")
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in _BASES:
             for option in (*node.args[1:], *(keyword.value for keyword in node.keywords)):
@@ -80,23 +75,39 @@ def _calls_numpy(node: ast.expr) -> bool:
     return isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
 
 
-def _operands(node: ast.AST, arithmetic: bool) -> Iterator[ast.Name]:
-    """Names of values in an expression; in arithmetic without those that are compared, of which booleans come."""
-    inner: list[ast.AST]
+def _operands(node: ast.AST, arithmetic: bool) -> Iterator[ast.expr]:
+    """Names and constants in an expression; in arithmetic without what is compared, of which booleans come."""
+    inner: Iterable[ast.AST]
     match node:
-        case ast.Name():
+        case ast.Name() | ast.Attribute() | ast.Constant() | ast.List() | ast.Tuple():
             yield node
             return
         case ast.Call():
             inner = [*node.args, *(keyword.value for keyword in node.keywords)]
-        case ast.Attribute():
-            inner = []
         case ast.Compare() if arithmetic:
-            inner = []
+            inner = ()
         case _:
-            inner = list(ast.iter_child_nodes(node))
+            inner = ast.iter_child_nodes(node)
     for each in inner:
         yield from _operands(each, arithmetic)
+
+
+def _is_moderate(
+    node: ast.expr, expression: Expression, data: pd.DataFrame, env: Mapping[str, Any], arithmetic: bool
+) -> bool:
+    """Whether an operand is a column or a value that never make a larger one; text may only be compared."""
+    match node:
+        case ast.Name(id=identifier):
+            name = expression.quoted.get(identifier, identifier)
+        case ast.Attribute():
+            name = ast.unparse(node)  # a column with a dot in its name, or a number of NumPy's
+        case ast.Constant(value=str()):  # also a column in Q("")
+            return not arithmetic
+        case _:
+            return isinstance(node, ast.Constant)
+    if name in data.columns:
+        return not arithmetic or _is_numeric(data[name].dtype)
+    return name not in env or _is_flat(env[name], numeric=arithmetic)
 
 
 def _is_numeric(dtype: Any) -> bool:

@@ -85,6 +85,7 @@ def _rebuilt(kept: Record) -> Model:
             given["weights"],
             given["env"],
             given["missing"],
+            None,
         )
     d, effects = built.design, kept.effects
     names = [*d.fixed_names, *d.theta_names]
