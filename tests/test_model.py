@@ -152,3 +152,14 @@ def test_models_go_through_joblib(tilted):
     found = joblib.Parallel(n_jobs=2)(joblib.delayed(lgm.Fit.predict)(fit) for fit in fits)
     for one, fit in zip(found, fits, strict=True):
         pd.testing.assert_frame_equal(one, fit.predict(), check_exact=True)
+
+
+def test_names_that_the_formula_uses_are_all_that_is_kept():
+    """A module whose name a column hides among them; arrays with a value per row have become columns."""
+    data = pd.DataFrame({"math": [1.0, 2, 4, 3], "x": [1.0, 2, 3, 5], "y": [1.0, 2, 4, 2.5]})
+    env = {"math": __import__("math"), "w": np.arange(4.0) ** 2, "unused": 1, "np": np, "x": "hidden"}
+    built = lgm.model("y ~ {x * math.sqrt(4)} + math + offset(w)", data, env=env)
+    assert set(built.inputs.env) == {"math"}
+    fit = around(built, {"sigma": 1.0}, spread=0.0, draws=4)
+    new = data.assign(w=env["w"])
+    pd.testing.assert_frame_equal(fit.predict(new), fit.predict())

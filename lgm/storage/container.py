@@ -168,7 +168,7 @@ def _require_whole(raw: IO[bytes]) -> int:
     end = size - _DIGEST
     raw.seek(max(end - len(_MARK), 0))
     if raw.read(len(_MARK)) != _MARK:
-        raise Damaged("it does not end in a digest.")
+        raise Damaged("it does not end in a digest (files of lgm's formats 1 and 2 did not either).")
     expected = raw.read(_DIGEST)
     if _digest(raw, end) != expected:
         raise Damaged("its bytes are not those of its digest.")

@@ -161,3 +161,13 @@ def test_names_around_are_in_reach_of_nested_functions() -> None:
 
 def test_what_is_not_finite_gives_no_warning() -> None:
     assert np.isneginf(evaluate(_read("log(x * 0)"), COLUMNS, {}, {})).all()
+
+
+def test_a_module_beside_a_column_of_its_name_is_found() -> None:
+    """It is among the names that are needed from outside, though the column hides it elsewhere."""
+    columns = {"x": pd.Series([1.0, 4.0]), "math": pd.Series([1.0, 2.0])}
+    expression = _read("math.sqrt(4) * x + math")
+    names = names_of(expression, columns, {"math": math})
+    assert names.modules == ("math",) and names.columns == ("x", "math") and names.others == ()
+    assert evaluate(expression, columns, {"math": math}, {}).tolist() == [3.0, 10.0]
+    assert names_of(expression, columns, {}).modules == ()
