@@ -6,6 +6,7 @@ from types import ModuleType
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 import lgm
@@ -40,4 +41,6 @@ def test_priors_keep_their_numbers() -> None:
         again = pickle.loads(pickle.dumps(prior))
         assert repr(again) == repr(prior)
         one, two = (jax.tree.leaves(each.distribution) for each in (again, prior))
-        assert [(x.dtype, float(x)) for x in one] == [(x.dtype, float(x)) for x in two]
+        assert [(type(x), np.asarray(x).dtype, float(x)) for x in one] == [
+            (type(x), np.asarray(x).dtype, float(x)) for x in two
+        ]
