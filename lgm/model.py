@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from formulaic.utils.context import capture_context
 
-from lgm import families
+from lgm import families, pickling
 from lgm.data.table import Table
 from lgm.design import design
 from lgm.design.design import Design
@@ -117,7 +117,7 @@ def fit(
     >>> list(fit.summary().index)
     ['Intercept', 'sd(Intercept|Batch)', 'sigma']
     """
-    built = _build(formula, data, family, priors, weights, env, missing, capture_context(1), python)
+    built = build(formula, data, family, priors, weights, env, missing, capture_context(1), python)
     return built.fit(
         method=method,
         fallback=fallback,
@@ -150,10 +150,10 @@ def model(
     >>> round(model.log_likelihood({"sd(Intercept|Batch)": 40.0, "sigma": 50.0}), 3)
     -165.805
     """
-    return _build(formula, data, family, priors, weights, env, missing, capture_context(1), python)
+    return build(formula, data, family, priors, weights, env, missing, capture_context(1), python)
 
 
-def _build(
+def build(
     source: str,
     data: Any,
     family: str,
@@ -164,6 +164,7 @@ def _build(
     caller: Mapping[str, Any] | None,
     python: bool = True,
 ) -> Model:
+    """Build a model; see `model`. ``caller`` are the names that come after ``env``, if any."""
     likelihood = families.find(family)
     _require(missing in ("drop", "error"), f'missing={missing!r}; accepted: "drop" or "error".')
     _require(isinstance(python, bool), f"python={python!r}; accepted: True or False.")
@@ -180,16 +181,17 @@ def _build(
     report_cautions(built, resolved)
     analysed = analyse(built, resolved.fixed, resolved.theta, centred_intercept=resolved.centred_intercept)
     check_identifiability(built, resolved, analysed)
-    kept = {
-        name: names[name] for name in design.names_used(built, names)
-    }  # and let go of the rest of the caller's scope
-    inputs = Inputs(source, family, dict(priors or {}), weights, kept, missing)
+    own = weights if weights is None or isinstance(weights, str) else built.all_weights
+    inputs = Inputs(source, family, dict(priors or {}), own, built.scope.env, missing)
     return Model(built, resolved, analysed, inputs)
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a model was built from: enough to build it again."""
+    """What a model was built from: enough to build it again, with the rows and columns in use as its data.
+
+    Of the names around the formula only those that it uses are kept, and weights by value are those of these rows.
+    """
 
     formula: str
     family: str
@@ -199,9 +201,12 @@ class Inputs:
     missing: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Model:
     """A model before it is fitted; `lgm.model` builds it.
+
+    It equals itself only, and a copy of it is the model itself. It can be pickled; functions that its formula uses go
+    by the name under which they can be imported.
 
     Parameters
     ----------
@@ -302,6 +307,35 @@ class Model:
             begin(post, [*chosen.programs(post), *effects.programs(post, chosen.expected)])
             run = chosen.run(post, starts(self.design, self.chosen_priors.theta))
         return Fit(self, run, interval, seed)
+
+    def __copy__(self) -> Model:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Model:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        try:
+            return pickling.reduced(self)
+        except Exception as error:
+            named = self._why_not_pickled()
+            if named is None:
+                raise
+            raise named from error
+
+    def _why_not_pickled(self) -> LgmError | None:
+        env, priors = self.inputs.env, self.inputs.priors
+        given = {f"`{name}` of the formula": value for name, value in env.items()}
+        given |= {f"the prior of `{name}`": value for name, value in priors.items()}
+        for what, value in given.items():
+            try:
+                pickling.dumps(value)
+            except Exception as error:
+                return LgmError(
+                    f"{what} cannot be pickled: {error}. Functions are found again by importing them: put it into a "
+                    "module (a .py file), or compute its values as a column of the data."
+                )
+        return None
 
     def _evaluated(self, function: Callable[..., jax.Array], theta: Mapping[str, Any]) -> Any:
         names = self.design.theta_names

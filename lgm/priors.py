@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import numpyro.distributions as dist
 
+from lgm import pickling
 from lgm.errors import PriorError
 from lgm.pc_priors import Distance, PcCorrelation, PcDistance
 
@@ -25,6 +27,9 @@ class Prior:
 
     def __repr__(self) -> str:
         return self.label
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return pickling.reduced(self)
 
 
 @dataclass(frozen=True)

@@ -31,11 +31,14 @@ class Names:
         Names of values that are not columns.
     functions : tuple of str
         Names that are called; a column is never called, so that ``log(x)`` works beside a column ``log``.
+    modules : tuple of str
+        Columns whose name is here that of a module, as in ``np.log(x)`` beside a column ``np``.
     """
 
     columns: tuple[str, ...]
     others: tuple[str, ...]
     functions: tuple[str, ...]
+    modules: tuple[str, ...] = ()
 
 
 def names_of(expression: Expression, columns: Collection[str], outside: Mapping[str, Any]) -> Names:
@@ -46,7 +49,7 @@ def names_of(expression: Expression, columns: Collection[str], outside: Mapping[
     >>> from lgm.formula.parse import parse
     >>> (offset,) = parse("y ~ offset(log(`body mass`) + x.y)", ()).mu.offsets
     >>> names_of(offset, {"body mass", "x.y"}, {})
-    Names(columns=('body mass', 'x.y'), others=(), functions=('log',))
+    Names(columns=('body mass', 'x.y'), others=(), functions=('log',), modules=())
     """
     return _read(expression, columns, outside)[1].found()
 
@@ -91,6 +94,7 @@ def function(name: str, outside: Mapping[str, Any]) -> Callable[..., Any] | None
     return None
 
 
+_MODULE = "_module_"
 _REMEMBERING = "remembering()"  # no column or other name is called so
 
 
@@ -122,7 +126,8 @@ class _Reader(ast.NodeTransformer):
 
     def found(self) -> Names:
         others = dict.fromkeys(name for name in self.others if name not in self.bound)
-        return Names(tuple(dict.fromkeys(self.aliases.values())), tuple(others), tuple(self.called.values()))
+        columns, modules = dict.fromkeys(self.aliases.values()), tuple(m.removeprefix(_MODULE) for m in self.modules)
+        return Names(tuple(columns), tuple(others), tuple(self.called.values()), modules)
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
         func = node.func
@@ -151,7 +156,7 @@ class _Reader(ast.NodeTransformer):
             return self._column(dotted)
         module = self.outside.get(root.id, TRANSFORMS.get(root.id))
         if root.id in self.columns and isinstance(module, ModuleType):  # np.log(x) beside a column `np`
-            root.id = f"_module_{root.id}"
+            root.id = f"{_MODULE}{root.id}"
             self.modules[root.id] = module
             return node
         return self.generic_visit(node)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import ModuleType
@@ -14,7 +15,7 @@ from formulaic.materializers.types import FactorValues
 from formulaic.transforms import TRANSFORMS
 
 from lgm.arrays import FloatArray
-from lgm.data.expression import evaluate, function, names_of
+from lgm.data.expression import Names, evaluate, function, names_of
 from lgm.data.table import kind_of, per_row, plain
 from lgm.errors import DataError, LgmError
 from lgm.formula.hints import unknown_call_message
@@ -43,6 +44,22 @@ def names_in(expression: Expression) -> list[str]:
     return list(dict.fromkeys([*found.others, *found.functions]))
 
 
+def taken(names: Names, env: Mapping[str, Any]) -> dict[str, Any]:
+    """What names of a formula stand for outside of the data, and nothing else of what is there.
+
+    Arrays and containers are copied: neither do they change later, nor does a slice keep what it was cut from.
+    """
+    found = {name: env[name] for name in names.functions if callable(env.get(name))}
+    found |= {name: env[name] for name in (*names.others, *names.modules) if name in env}
+    return {name: _own(value) for name, value in found.items()}
+
+
+def _own(value: Any) -> Any:
+    if isinstance(value, (pd.Series, pd.DataFrame, pd.Index)):
+        return value.copy(deep=True)
+    return copy.copy(value) if isinstance(value, (np.ndarray, list, dict, set)) else value
+
+
 @dataclass(frozen=True)
 class Scope:
     """A formula, the rows of data that it is evaluated on, and the names around it.
@@ -53,7 +70,7 @@ class Scope:
     frame : pandas.DataFrame
         The rows in use; only columns that the formula names.
     env : mapping
-        Names that are not columns.
+        Names of the formula that are not columns, and no others: see `taken`.
     columns : tuple of str
         All columns of the data, for messages.
     term_names : tuple of str

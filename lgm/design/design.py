@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,7 +13,7 @@ import pandas as pd
 
 from lgm.arrays import FloatArray
 from lgm.data.expression import Names, names_of
-from lgm.data.scope import Scope
+from lgm.data.scope import Scope, taken
 from lgm.data.table import Rows, Table, kind_of, per_row, read_weights, settled, usable_rows
 from lgm.design import predictor as predictors
 from lgm.design.predictor import NewRows, Parts, Predictor
@@ -227,7 +227,8 @@ def _rows(
     answer = [name for name in used if name in response.columns or name in response.others]
     rows = usable_rows(used, needed, answer, missing)
     w = read_weights(weights, frame, table.names, rows.kept)
-    return Scope(formula, rows.frame, env, table.names, term_names=tuple(TERMS)), rows, w
+    around = {name: value for name, value in taken(_joined([predictors, response]), env).items() if name not in outside}
+    return Scope(formula, rows.frame, around, table.names, term_names=tuple(TERMS)), rows, w
 
 
 def _new_scope(design: Design, table: Table, parts: Parts) -> Scope:
@@ -247,11 +248,15 @@ def _new_scope(design: Design, table: Table, parts: Parts) -> Scope:
 
 
 def _names(expressions: Iterable[Expression], columns: Collection[str], env: Mapping[str, Any]) -> Names:
-    found = [names_of(each, columns, env) for each in expressions]
+    return _joined([names_of(each, columns, env) for each in expressions])
+
+
+def _joined(found: Sequence[Names]) -> Names:
     return Names(
         tuple(dict.fromkeys(name for names in found for name in names.columns)),
         tuple(dict.fromkeys(name for names in found for name in names.others)),
         tuple(dict.fromkeys(name for names in found for name in names.functions)),
+        tuple(dict.fromkeys(name for names in found for name in names.modules)),
     )
 
 
@@ -262,11 +267,3 @@ def _response(scope: Scope, observed: npt.NDArray[np.bool_]) -> FloatArray:
     if y.size == 1:
         raise DataError(f"only one row has a response `{scope.formula.response.text}`; there is nothing to model.")
     return y
-
-
-def names_used(design: Design, env: Mapping[str, Any]) -> list[str]:
-    """Names of the formula that ``env`` has to provide: all but columns, formulaic's functions and Python's."""
-    used = (design.formula.response, *design.formula.mu.expressions)
-    columns = design.scope.frame.columns  # arrays of the scope with one value per row are among them
-    found = [names_of(each, columns, env) for each in used]
-    return [name for names in found for name in (*names.others, *names.functions) if name in env]

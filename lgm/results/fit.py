@@ -30,12 +30,14 @@ if TYPE_CHECKING:
 LEAD = ("chain", "draw")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Fit:
     """The posterior of a model.
 
     Tables hold posterior means, standard deviations and equal-tailed intervals of probability ``interval``. Means and
     standard deviations of effects are exact mixtures over the draws of theta; intervals are quantiles of draws.
+
+    A fit equals itself only. It can be copied and pickled, as its model can.
 
     Examples
     --------
@@ -308,7 +310,11 @@ class Fit:
         return plots.plot_term(self, term, geometry=geometry, residuals=residuals, ax=ax, figsize=figsize)
 
     def save(self, path: Any) -> None:
-        """Write the whole fit to one file, for `lgm.load`; an error says what in the formula a file cannot hold."""
+        """Write the whole fit to one file, for `lgm.load`; an error says what in the formula a file cannot hold.
+
+        The file is written beside the old one and then takes its place. A fit whose formula uses a function of your own
+        or other Python is loaded with ``lgm.load(path, trusted=True)``.
+        """
         from lgm.storage import record
 
         record.of(self).write(path)
@@ -317,6 +323,10 @@ class Fit:
     def verdict(self) -> str:
         """Whether the draws can be trusted, in one line, and what to do if not."""
         return self.draws.verdict(self._summary)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """All but what follows from the rest; effects are kept, they take long."""
+        return {name: value for name, value in vars(self).items() if name not in ("posterior", "idata", "_summary")}
 
     def __repr__(self) -> str:
         return text.text(self)

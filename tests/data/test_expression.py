@@ -206,3 +206,13 @@ def test_only_an_interrupt_goes_through_as_it_is() -> None:
         evaluate(_read("fail()"), COLUMNS, _raising(KeyboardInterrupt), {})
     with pytest.raises(ZeroDivisionError):
         evaluate(_read("1 / 0"), COLUMNS, {}, {})
+
+
+def test_a_module_beside_a_column_of_its_name_is_found() -> None:
+    """It is among the names that are needed from outside, though the column hides it elsewhere."""
+    columns = {"x": pd.Series([1.0, 4.0]), "math": pd.Series([1.0, 2.0])}
+    expression = _read("math.sqrt(4) * x + math")
+    names = names_of(expression, columns, {"math": math})
+    assert names.modules == ("math",) and names.columns == ("x", "math") and names.others == ()
+    assert evaluate(expression, columns, {"math": math}, {}).tolist() == [3.0, 10.0]
+    assert names_of(expression, columns, {}).modules == ()
