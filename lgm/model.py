@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +17,7 @@ from formulaic.utils.context import capture_context
 from lgm import families
 from lgm.design import design
 from lgm.design.design import Design
-from lgm.errors import LgmError, PriorError
+from lgm.errors import ConvergenceWarning, LgmError, PriorError
 from lgm.formula.parse import parse
 from lgm.inference.compile import begin
 from lgm.inference.engine import ENGINES, Settings, engine
@@ -284,7 +285,10 @@ class Model:
         with watched():
             begin(post, [*chosen.programs(post), *effects.programs(post, chosen.expected)])
             run = chosen.run(post, starts(self.design, self.chosen_priors.theta))
-        return Fit(self, run, interval, seed)
+        made = Fit(self, run, interval, seed)
+        if made.doubt_of_theta:
+            warnings.warn(made.doubt_of_theta, ConvergenceWarning, stacklevel=3)
+        return made
 
     def _evaluated(self, function: Callable[..., jax.Array], theta: Mapping[str, Any]) -> Any:
         names = self.design.theta_names

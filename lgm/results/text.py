@@ -110,7 +110,7 @@ def html(fit: Fit) -> str:
         + "</tr>"
         for name, row in zip(table.index, table.to_numpy(), strict=True)
     )
-    colour = "#009E73" if fit.verdict.startswith(("Converged", "Exact", "Reliable")) else "#D55E00"
+    colour = "#009E73" if fit.doubt is None else "#D55E00"
     return (
         f"<div><table>{head}</table><details><summary>Priors</summary><table>{priors}</table></details>"
         f"<table><thead><tr><th></th>{columns}</tr></thead><tbody>{body}</tbody></table>"
