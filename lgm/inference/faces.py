@@ -27,6 +27,7 @@ LOWEST = 12.0  # in log density below the mode: lower faces are left out
 SETTLED = 0.5  # in log density: a face where the others would gain less than this is not searched
 NEAR = 2.0  # in log density below the mode: a face this high needs no search for what is even there
 WALL = 1e3  # in log density below the best value so far: what undefined counts as
+INSIDE = (1.0, 3.0)  # in widths: the least standard deviations of the others where a search starts
 STEPS = 60  # evaluations of the search on a face
 LOOK = 1.5  # first distance from a centre at which the density is compared with a Gaussian; the next are twice as far
 FARTHEST_LOOK = 1e4
@@ -132,8 +133,8 @@ class _Face:
         flat = np.any(self._at_zero(x)[np.arange(x.size) != j])
         if gain < SETTLED and not (flat and value < self.top - NEAR):
             return x, value
-        x = self._climbed(x)
-        return x, self.around.height(x)[0]
+        found = [self._climbed(x, inside) for inside in INSIDE]
+        return max(((x, self.around.height(x)[0]) for x in found), key=lambda pair: pair[1])
 
     def root(self, x: FloatArray, value: float) -> FloatArray:
         """A root of the inverse curvature on the face; from zero up, how far the density stays about the same."""
@@ -159,8 +160,11 @@ class _Face:
     def _at_zero(self, x: FloatArray) -> BoolArray:
         return self.around.folded & (x <= 2.0 * EDGE * self.width)
 
-    def _climbed(self, x: FloatArray) -> FloatArray:
-        """By L-BFGS-B, starting where no other standard deviation is zero."""
+    def _climbed(self, x: FloatArray, inside: float) -> FloatArray:
+        """By L-BFGS-B, starting where no other standard deviation is zero.
+
+        Farther inside, the other coordinates start off the guess too: a prior of rho may have a kink there.
+        """
         others = np.arange(x.size) != self.j
         scale, folded = self.width[others], self.around.folded[others]
         best = -np.inf
@@ -177,7 +181,7 @@ class _Face:
             return -max(value, best - WALL), -grad[others] * scale
 
         start = x[others] / scale
-        start = np.where(folded, np.maximum(start, 1.0), start)
+        start = np.where(folded, np.maximum(start, inside), start + (inside - min(INSIDE)))
         bounds = [(EDGE, None) if fold else (None, None) for fold in folded]
         found = minimize(negative, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxfun": STEPS})
         return placed(found.x)
