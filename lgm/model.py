@@ -19,6 +19,7 @@ from lgm.design import design
 from lgm.design.design import Design
 from lgm.errors import ConvergenceWarning, LgmError, PriorError
 from lgm.formula.parse import parse
+from lgm.inference import forked
 from lgm.inference.compile import begin
 from lgm.inference.engine import ENGINES, Settings, engine
 from lgm.inference.interrupt import watched
@@ -89,7 +90,9 @@ def fit(
     interval : float
         Probability of the equal-tailed intervals in tables and plots.
     seed : int, optional
-        For the same bits again on the same machine; by default a fresh one, kept as ``fit.seed``.
+        For the same bits again in the same environment: the same machine and the same versions of lgm, JAX and what
+        they stand on. Elsewhere the last digits differ, and with them draws. By default a fresh one, kept as
+        ``fit.seed``.
     progress : bool
         Whether to show a progress bar.
 
@@ -154,6 +157,7 @@ def _build(
     missing: str,
     caller: Mapping[str, Any] | None,
 ) -> Model:
+    forked.refuse()
     likelihood = families.find(family)
     _require(missing in ("drop", "error"), f'missing={missing!r}; accepted: "drop" or "error".')
     parsed = parse(source, tuple(TERMS))
@@ -291,6 +295,7 @@ class Model:
         return made
 
     def _evaluated(self, function: Callable[..., jax.Array], theta: Mapping[str, Any]) -> Any:
+        forked.refuse()
         names = self.design.theta_names
         if not isinstance(theta, Mapping):
             raise LgmError(f"theta is of the type {type(theta).__name__}; accepted: a dict with {', '.join(names)}.")

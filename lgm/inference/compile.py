@@ -17,6 +17,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from lgm.inference import forked
+
 # The kernel does the work, and XLA's own code only leads up to it. Optimised, that code takes 1.7 times as long to
 # compile; in loops it repays the first level and no more, in functions that run a few times not even that.
 QUICK: dict[str, Any] = {"xla_backend_optimization_level": 0}
@@ -87,6 +89,7 @@ class Compiled:
 
     def __call__(self, how: Hashable, *args: Any) -> Any:
         """Call, compiling first if that is still to be done, or waiting for the thread that is at it."""
+        forked.refuse()
         return self._program(how, args, wait=True).executable.result()(*args)
 
     def ahead(self, post: Any, how: Hashable) -> Any:
@@ -141,6 +144,7 @@ class Plan(NamedTuple):
 
 def begin(post: Any, plans: Iterable[Plan]) -> None:
     """Begin to compile all that is planned for a posterior, in this order."""
+    forked.refuse()
     with jax.enable_x64(True):
         for plan in plans:
             plan.function.ahead(post, plan.how)

@@ -126,7 +126,7 @@ class Nuts:
         chains' starts are those of weighted points around the mode (`lgm.inference.start`); 300 of both kinds if the
         chains start elsewhere.
     seed : int
-        The same seed gives the same bits on the same machine.
+        The same seed gives the same bits in the same environment (machine and versions of packages).
     progress : bool
         Whether to show a progress bar on stderr.
 
