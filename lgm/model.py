@@ -20,7 +20,7 @@ from lgm.design.design import Design
 from lgm.errors import ConvergenceWarning, LgmError, PriorError
 from lgm.formula.parse import parse
 from lgm.inference import forked
-from lgm.inference.compile import begin
+from lgm.inference.compile import begin, jit
 from lgm.inference.engine import ENGINES, Settings, engine
 from lgm.inference.interrupt import watched
 from lgm.posterior import density
@@ -226,7 +226,7 @@ class Model:
         -------
         float, or a traced scalar
         """
-        return self._evaluated(_log_density, theta)
+        return self._evaluated(density.log_density, _log_density, theta)
 
     def log_likelihood(self, theta: Mapping[str, Any]) -> Any:
         """``log p(y | theta)`` with u integrated out; with flat fixed effects this is the REML log likelihood.
@@ -242,7 +242,7 @@ class Model:
         >>> round(float(slope), 5)
         0.00672
         """
-        return self._evaluated(_log_likelihood, theta)
+        return self._evaluated(density.log_likelihood, _log_likelihood, theta)
 
     def sample_prior(self, draws: int = 1000, seed: int | None = None) -> pd.DataFrame:
         """Draws of the fixed effects and theta from their priors, one column per variable.
@@ -294,7 +294,10 @@ class Model:
             warnings.warn(made.doubt_of_theta, ConvergenceWarning, stacklevel=3)
         return made
 
-    def _evaluated(self, function: Callable[..., jax.Array], theta: Mapping[str, Any]) -> Any:
+    def _evaluated(
+        self, function: Callable[..., jax.Array], compiled: Callable[..., jax.Array], theta: Mapping[str, Any]
+    ) -> Any:
+        """The function inside what traces theta, else its compiled form."""
         forked.refuse()
         names = self.design.theta_names
         if not isinstance(theta, Mapping):
@@ -308,7 +311,7 @@ class Model:
                 raise LgmError("traced values of theta need JAX's x64 mode: work inside `with jax.enable_x64(True):`.")
             return function(self.analysed.marginal, jnp.stack([jnp.asarray(value) for value in values]))
         with jax.enable_x64(True):
-            return float(function(self.analysed.marginal, jnp.asarray([float(value) for value in values])))
+            return float(compiled(self.analysed.marginal, jnp.asarray([float(value) for value in values])))
 
     def __repr__(self) -> str:
         d = self.design
@@ -317,8 +320,7 @@ class Model:
         return "\n".join([*lines, "Priors", self.priors.to_string(header=False)])
 
 
-_log_density = jax.jit(density.log_density)
-_log_likelihood = jax.jit(density.log_likelihood)
+_log_density, _log_likelihood = jit(density.log_density), jit(density.log_likelihood)
 
 
 def _require(fine: bool, message: str) -> None:

@@ -18,7 +18,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from scipy.special import logsumexp
-from tqdm import tqdm
 
 from lgm.arrays import FloatArray
 from lgm.errors import ConvergenceWarning
@@ -29,6 +28,7 @@ from lgm.inference.draws import ENOUGH, Expected, Points, Run
 from lgm.inference.interrupt import interruptible
 from lgm.inference.keys import key
 from lgm.inference.mode import FoldedMode, find_folded_mode, find_mode
+from lgm.inference.progress import bar as progress_bar
 from lgm.inference.proposal import Mixture, resampled
 from lgm.inference.weighted import Weighted
 from lgm.posterior import density
@@ -126,7 +126,7 @@ def weighted_points(
     with (
         jax.enable_x64(True),
         interruptible("batch of values") as stopped,
-        tqdm(total=EVALUATIONS, disable=not progress, desc="lgm", unit="value") as bar,
+        progress_bar(EVALUATIONS, "value", shown=progress) as bar,
     ):
         at = bent(wide, post.hyper.folded)
         proposals = [faces.proposal(post, at)]
@@ -173,7 +173,7 @@ def _evaluate_all(
     x: FloatArray,
     key: jax.Array,
     per_point: int,
-    bar: tqdm[Any],
+    bar: Any,
     stopped: list[bool],
 ) -> _Round:
     """Evaluate proposal points batch by batch, until all are done or somebody wants to stop."""
