@@ -59,3 +59,11 @@ def test_prior_draws(model):
         1 / rate, rel=4 / np.sqrt(4000)
     )  # the sd of an exponential is its mean
     assert model.sample_prior(5, seed=3).equals(model.sample_prior(5, seed=3))
+
+
+def test_a_doubtful_fit_says_so_when_it_is_made() -> None:
+    data = lgm.load_dataset("Dyestuff")
+    with pytest.warns(lgm.ConvergenceWarning, match="Not converged|Doubtful|Too few draws"):
+        fit = lgm.fit("Yield ~ 1 + (1|Batch)", data, draws=20, warmup=1, seed=1, progress=False)
+    assert fit.doubt == fit.verdict
+    assert lgm.fit("Yield ~ 1 + (1|Batch)", data, method="mode", seed=1, progress=False).doubt is None

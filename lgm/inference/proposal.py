@@ -39,7 +39,7 @@ class Proposal:
     @cached_property
     def _lower(self) -> FloatArray:
         """The Cholesky factor of the squared scale."""
-        upper = np.linalg.qr(self.root.T, mode="r")
+        upper = np.asarray(np.linalg.qr(self.root.T, mode="r"))
         return np.asarray(upper.T * np.where(np.diag(upper) < 0, -1.0, 1.0), dtype=np.float64)
 
     def draw(self, n: int, seed: int | list[int]) -> FloatArray:

@@ -72,4 +72,4 @@ class Weighted(Draws):
         if points.ess < ENOUGH:
             advice = 'Use method="nuts", or fallback="nuts".'
             return Verdict(f"Too few points: {facts}, fewer than {ENOUGH}. {advice}", doubted=True)
-        return Verdict(f"Reliable around the mode and at standard deviations of zero: {facts}.", doubted=False)
+        return Verdict(f"Reliable: {facts}, around the mode and where standard deviations are zero.", doubted=False)

@@ -15,7 +15,7 @@ def _draws(k: float = 0.2, ess: float = 900, *, interrupted: bool = False) -> We
 
 
 @pytest.mark.parametrize(
-    ("k", "ess", "start"), [(0.2, 900, "Reliable "), (0.9, 900, "Not reliable: "), (0.2, 90, "Too few points: ")]
+    ("k", "ess", "start"), [(0.2, 900, "Reliable: "), (0.9, 900, "Not reliable: "), (0.2, 90, "Too few points: ")]
 )
 def test_verdict(k: float, ess: float, start: str) -> None:
     draws = _draws(k, ess)
