@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,10 +18,11 @@ from lgm import families, pickling
 from lgm.data.table import Table
 from lgm.design import design
 from lgm.design.design import Design
-from lgm.errors import LgmError, PriorError
+from lgm.errors import ConvergenceWarning, LgmError, PriorError
 from lgm.formula.parse import parse
 from lgm.formula.plain import require_plain
-from lgm.inference.compile import begin
+from lgm.inference import forked
+from lgm.inference.compile import begin, jit
 from lgm.inference.engine import ENGINES, Settings, engine
 from lgm.inference.interrupt import watched
 from lgm.posterior import density
@@ -97,7 +99,9 @@ def fit(
     interval : float
         Probability of the equal-tailed intervals in tables and plots.
     seed : int, optional
-        For the same bits again on the same machine; by default a fresh one, kept as ``fit.seed``.
+        For the same bits again in the same environment: the same machine and the same versions of lgm, JAX and what
+        they stand on. Elsewhere the last digits differ, and with them draws. By default a fresh one, kept as
+        ``fit.seed``.
     progress : bool
         Whether to show a progress bar.
 
@@ -165,6 +169,7 @@ def build(
     python: bool = True,
 ) -> Model:
     """Build a model; see `model`. ``caller`` are the names that come after ``env``, if any."""
+    forked.refuse()
     likelihood = families.find(family)
     _require(missing in ("drop", "error"), f'missing={missing!r}; accepted: "drop" or "error".')
     _require(isinstance(python, bool), f"python={python!r}; accepted: True or False.")
@@ -243,7 +248,7 @@ class Model:
         -------
         float, or a traced scalar
         """
-        return self._evaluated(_log_density, theta)
+        return self._evaluated(density.log_density, _log_density, theta)
 
     def log_likelihood(self, theta: Mapping[str, Any]) -> Any:
         """``log p(y | theta)`` with u integrated out; with flat fixed effects this is the REML log likelihood.
@@ -259,7 +264,7 @@ class Model:
         >>> round(float(slope), 5)
         0.00672
         """
-        return self._evaluated(_log_likelihood, theta)
+        return self._evaluated(density.log_likelihood, _log_likelihood, theta)
 
     def sample_prior(self, draws: int = 1000, seed: int | None = None) -> pd.DataFrame:
         """Draws of the fixed effects and theta from their priors, one column per variable.
@@ -306,7 +311,10 @@ class Model:
         with watched():
             begin(post, [*chosen.programs(post), *effects.programs(post, chosen.expected)])
             run = chosen.run(post, starts(self.design, self.chosen_priors.theta))
-        return Fit(self, run, interval, seed)
+        made = Fit(self, run, interval, seed)
+        if made.doubt_of_theta:
+            warnings.warn(made.doubt_of_theta, ConvergenceWarning, stacklevel=3)
+        return made
 
     def __copy__(self) -> Model:
         return self
@@ -337,7 +345,11 @@ class Model:
                 )
         return None
 
-    def _evaluated(self, function: Callable[..., jax.Array], theta: Mapping[str, Any]) -> Any:
+    def _evaluated(
+        self, function: Callable[..., jax.Array], compiled: Callable[..., jax.Array], theta: Mapping[str, Any]
+    ) -> Any:
+        """The function inside what traces theta, else its compiled form."""
+        forked.refuse()
         names = self.design.theta_names
         if not isinstance(theta, Mapping):
             raise LgmError(f"theta is of the type {type(theta).__name__}; accepted: a dict with {', '.join(names)}.")
@@ -350,7 +362,7 @@ class Model:
                 raise LgmError("traced values of theta need JAX's x64 mode: work inside `with jax.enable_x64(True):`.")
             return function(self.analysed.marginal, jnp.stack([jnp.asarray(value) for value in values]))
         with jax.enable_x64(True):
-            return float(function(self.analysed.marginal, jnp.asarray([float(value) for value in values])))
+            return float(compiled(self.analysed.marginal, jnp.asarray([float(value) for value in values])))
 
     def __repr__(self) -> str:
         return text.model_text(self.design, self.priors)
@@ -359,8 +371,7 @@ class Model:
         return text.model_html(self.design, self.priors)
 
 
-_log_density = jax.jit(density.log_density)
-_log_likelihood = jax.jit(density.log_likelihood)
+_log_density, _log_likelihood = jit(density.log_density), jit(density.log_likelihood)
 
 
 def _require(fine: bool, message: str) -> None:

@@ -210,3 +210,11 @@ def test_names_that_the_formula_uses_are_all_that_is_kept():
     fit = around(built, {"sigma": 1.0}, spread=0.0, draws=4)
     new = data.assign(w=env["w"])
     pd.testing.assert_frame_equal(fit.predict(new), fit.predict())
+
+
+def test_a_doubtful_fit_says_so_when_it_is_made() -> None:
+    data = lgm.load_dataset("Dyestuff")
+    with pytest.warns(lgm.ConvergenceWarning, match="Not converged|Doubtful|Too few draws"):
+        fit = lgm.fit("Yield ~ 1 + (1|Batch)", data, draws=20, warmup=1, seed=1, progress=False)
+    assert fit.doubt == fit.verdict
+    assert lgm.fit("Yield ~ 1 + (1|Batch)", data, method="mode", seed=1, progress=False).doubt is None

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from lgm.arrays import FloatArray, IntArray
-from lgm.inference.draws import Draws, Mixture
+from lgm.inference.draws import Draws, Mixture, Verdict
 
 
 @dataclass(frozen=True)
@@ -60,9 +60,9 @@ class Held(Draws):
 class Exact(Held):
     """Every hyperparameter is fixed by its prior: nothing is left out."""
 
-    def verdict(self, summary: pd.DataFrame) -> str:
+    def verdict(self, summary: pd.DataFrame) -> Verdict:
         """Always the same."""
-        return "Exact: every hyperparameter is fixed, so the draws are independent."
+        return Verdict("Exact: every hyperparameter is fixed, so the draws are independent.", doubted=False)
 
     def _spread(self, of_draws: FloatArray) -> FloatArray:
         return np.column_stack([np.zeros(len(of_draws)), of_draws[:, 1:]])
@@ -84,13 +84,14 @@ class Conditional(Held):
         """Such as ``"4000, hyperparameters held at their mode"``."""
         return f"{super().described()} at their mode"
 
-    def verdict(self, summary: pd.DataFrame) -> str:
+    def verdict(self, summary: pd.DataFrame) -> Verdict:
         """What is left out, and which modes are at the end of their range: that says little of where they are."""
         names = summary.index[-self.standard_errors.size :][np.isnan(self.standard_errors)]
         ends = f" The mode of {', '.join(names)} is at the end of the range." if len(names) else ""
-        return (
+        return Verdict(
             "Conditional: hyperparameters are held at their posterior mode, with standard errors from the curvature "
-            f'there; intervals of effects leave out their uncertainty.{ends} Use method="nuts" for all of it.'
+            f'there; intervals of effects leave out their uncertainty.{ends} Use method="nuts" for all of it.',
+            doubted=False,
         )
 
     def _spread(self, of_draws: FloatArray) -> FloatArray:

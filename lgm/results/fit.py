@@ -13,7 +13,7 @@ import xarray as xr
 
 from lgm.arrays import FloatArray
 from lgm.design.design import Design
-from lgm.inference.draws import Run
+from lgm.inference.draws import Run, Verdict
 from lgm.inference.engine import AnyDraws
 from lgm.inference.mode import Mode
 from lgm.posterior.assemble import Analysed
@@ -186,12 +186,16 @@ class Fit:
     @cached_property
     def _summary(self) -> pd.DataFrame:
         draws = dict(zip(self._names, self._scalars(), strict=True))
-        low, high = (1 - self.interval) / 2, (1 + self.interval) / 2
-        rows = [(np.mean(x), np.std(x, ddof=1), *np.quantile(x, [low, high])) for x in draws.values()]
-        table = pd.DataFrame(rows, index=pd.Index(list(draws), name="variable"), columns=self._columns)
+        table = self._moments(draws)
         p = self.design.p
         table.iloc[:p, 0], table.iloc[:p, 1] = self.effects.mean[:p], self.effects.sd[:p]
         return self.draws.summarised(table, draws, diagnostics).rename_axis(columns=self.method)
+
+    def _moments(self, draws: Mapping[str, FloatArray]) -> pd.DataFrame:
+        """Mean, sd and interval of each variable's draws."""
+        low, high = (1 - self.interval) / 2, (1 + self.interval) / 2
+        rows = [(np.mean(x), np.std(x, ddof=1), *np.quantile(x, [low, high])) for x in draws.values()]
+        return pd.DataFrame(rows, index=pd.Index(list(draws), name="variable"), columns=self._columns)
 
     @property
     def interval_names(self) -> tuple[str, str]:
@@ -322,6 +326,22 @@ class Fit:
     @property
     def verdict(self) -> str:
         """Whether the draws can be trusted, in one line, and what to do if not."""
+        return self._verdict.text
+
+    @property
+    def doubt(self) -> str | None:
+        """The verdict if it says that the draws should not be trusted yet, else None."""
+        return self._verdict.text if self._verdict.doubted else None
+
+    @property
+    def doubt_of_theta(self) -> str | None:
+        """As `doubt`, from the hyperparameters alone: effects given them are independent, and need not be drawn."""
+        theta = dict(zip(self.design.theta_names, np.moveaxis(self.draws.theta, -1, 0), strict=True))
+        verdict = self.draws.verdict(self.draws.summarised(self._moments(theta), theta, diagnostics))
+        return verdict.text if verdict.doubted else None
+
+    @cached_property
+    def _verdict(self) -> Verdict:
         return self.draws.verdict(self._summary)
 
     def __getstate__(self) -> dict[str, Any]:

@@ -40,7 +40,7 @@ def require_harmless(source: str, data: pd.DataFrame, env: Mapping[str, Any]) ->
             raise LgmError(f"the file gives `{name}` a meaning of its own. {TRUST}")
     formula = parse(source, tuple(TERMS))
     try:
-        require_plain(formula)
+        require_plain(formula, list(data.columns))
         for expression in (formula.response, *(e for side in formula.sides.values() for e in side.expressions)):
             _require_moderate(expression, formula, data, env)
     except FormulaError as error:

@@ -20,12 +20,13 @@ def _summary(draws: Exact | Conditional) -> pd.DataFrame:
 
 
 def test_fixed_hyperparameters_are_exact() -> None:
-    assert EXACT.verdict(_summary(EXACT)).startswith("Exact")
+    assert EXACT.verdict(_summary(EXACT)).text.startswith("Exact")
     assert EXACT.described() == "5, hyperparameters held"
 
 
 def test_the_mode_is_conditional() -> None:
-    found = CONDITIONAL.verdict(_summary(CONDITIONAL))
+    found, doubted = CONDITIONAL.verdict(_summary(CONDITIONAL))
+    assert not doubted
     assert found.startswith("Conditional: hyperparameters are held at their posterior mode")
     assert 'method="nuts"' in found
     assert "The mode of sigma is at the end of the range." in found
