@@ -14,13 +14,13 @@ import pandas as pd
 from lgm.arrays import FloatArray
 from lgm.data.expression import Names, names_of
 from lgm.data.scope import Scope
-from lgm.data.table import Rows, Table, kind_of, per_row, read_weights, settled, usable_rows
+from lgm.data.table import Rows, Table, is_number, kind_of, per_row, read_weights, settled, usable_rows
 from lgm.design import predictor as predictors
 from lgm.design.predictor import NewRows, Parts, Predictor
-from lgm.errors import DataError
+from lgm.errors import DataError, IdentifiabilityError
 from lgm.families.family import Family
 from lgm.formula.python import Expression
-from lgm.formula.sides import Formula
+from lgm.formula.sides import Formula, RightHandSide
 from lgm.formula.tokens import without_backticks
 from lgm.parameter import Parameter
 from lgm.terms import TERMS
@@ -62,6 +62,11 @@ class Design:
     def n(self) -> int:
         """Number of rows with a response."""
         return self.y.size
+
+    @property
+    def seen(self) -> Scope:
+        """The rows with a response: all that the model learns from."""
+        return _seen(self.scope, self.rows)
 
     @property
     def weights(self) -> FloatArray:
@@ -134,11 +139,15 @@ def build(formula: Formula, data: Any, family: Family, env: Mapping[str, Any], w
     _check_formula(formula)
     side = formula.sides[family.predictors[0]]
     scope, rows, w = _rows(formula, Table.of(data), env, weights, missing)
-    y, offset = _response(scope, rows.observed), predictors.offset_of(side, scope)
-    free = y - offset[rows.observed]
+    seen = _seen(scope, rows)
+    y, offset = _response(seen), predictors.offset_of(side, seen)
+    free = y - offset
     family.check(free, f"`{formula.response.text}`" + (" less its offset" if side.offsets else ""))
     yardstick = family.scale_of(free)
-    predictor = predictors.build(side, scope, rows.observed, offset, yardstick)
+    _require_observed_levels(side, scope, rows.observed)
+    predictor = predictors.build(side, seen, offset, yardstick)
+    if not rows.observed.all():
+        predictors.encode(predictor, scope, Parts.all(predictor))  # what cannot be predicted is said at once
     own = family.parameters(yardstick, w[rows.observed])
     built = Design(formula, family, scope, rows, y, w, predictor, own)
     _require_distinct_names(built)
@@ -255,13 +264,31 @@ def _names(expressions: Iterable[Expression], columns: Collection[str], env: Map
     )
 
 
-def _response(scope: Scope, observed: npt.NDArray[np.bool_]) -> FloatArray:
-    """The response at the observed rows; evaluated there only, because a transformation may need all values."""
-    part = replace(scope, frame=settled(scope.frame.loc[observed]), memory={})
-    y = part.numbers(scope.formula.response, "the response")
+def _seen(scope: Scope, rows: Rows) -> Scope:
+    """The rows with a response, without the levels that only other rows have."""
+    return scope if rows.observed.all() else scope.on(settled(scope.frame.loc[rows.observed]))
+
+
+def _response(seen: Scope) -> FloatArray:
+    y = replace(seen, memory={}).numbers(seen.formula.response, "the response")
     if y.size == 1:
-        raise DataError(f"only one row has a response `{scope.formula.response.text}`; there is nothing to model.")
+        raise DataError(f"only one row has a response `{seen.formula.response.text}`; there is nothing to model.")
     return y
+
+
+def _require_observed_levels(side: RightHandSide, scope: Scope, observed: npt.NDArray[np.bool_]) -> None:
+    """Every level of a fixed factor needs a response, or nothing is known about it."""
+    if observed.all():
+        return
+    for name in side.fixed.factors:
+        column = scope.frame.get(name)
+        if column is not None and not is_number(column):
+            lost = set(column.unique()) - set(column[observed].unique())
+            if lost:
+                raise IdentifiabilityError(
+                    f"no row with level {listed(sorted(map(str, lost)), 5)} of `{name}` has a response, so "
+                    f"nothing is known about it. Remove these rows, or use a group effect, (1 | {name})."
+                )
 
 
 def names_used(design: Design, env: Mapping[str, Any]) -> list[str]:

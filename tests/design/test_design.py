@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.sparse as sp
 from formulaic import model_matrix
 
 import lgm
-from lgm import IdentifiabilityError
+from lgm import DataError, IdentifiabilityError
 from lgm.design.design import Design, build, encode
 from lgm.families.gaussian import Gaussian
 from lgm.formula.parse import parse
@@ -241,14 +242,58 @@ def test_labels_show_options_only_where_two_collide() -> None:
 # Rows -----------------------------------------------------------------------------------------------------------------
 
 
-def test_levels_of_rows_without_a_response_have_effects() -> None:
+def test_levels_of_rows_without_a_response_are_new_levels() -> None:
     data = DATA.assign(g=np.where(np.arange(N) < 5, "only here", DATA["a"]), y=DATA["y"].where(np.arange(N) >= 5))
     design = _design("y ~ x + (1|g) + rw1(t)", data)
-    assert design.n == N - 5 and design.terms[0].z.shape == (N, 4)
-    assert "only here" in design.terms[0].variables[0].labels
-    assert encode(design).X.shape == (N, 2) and design.predictor.X.shape == (N - 5, 2)
-    np.testing.assert_array_equal(encode(design).X.toarray()[5:], design.predictor.X.toarray())
-    np.testing.assert_array_equal(design.terms[0].z.toarray()[5:], design.predictor.Z.toarray()[:, :4])
+    assert design.n == N - 5 and design.terms[0].z.shape == (N - 5, 3)
+    rows = encode(design)
+    assert rows.X.shape == (N, 2) and design.predictor.X.shape == (N - 5, 2)
+    np.testing.assert_array_equal(rows.X.toarray()[5:], design.predictor.X.toarray())
+    first = rows.encoded[0]
+    assert first is not None and first.novel is not None
+    assert first.novel.what == "1 new level of g (only here)"
+    assert first.novel.z.toarray()[:, 0].tolist() == [1.0] * 5 + [0.0] * (N - 5)
+
+
+@pytest.mark.parametrize(
+    "formula",
+    [
+        "y ~ s(z)",
+        "y ~ s(z, bs='ps', k=8)",
+        "y ~ rw1(x)",
+        "y ~ rw2(x)",
+        "y ~ scale(x) + poly(z, 3)",
+        "y ~ bs(z, df=5, extrapolation='extend')",
+        "y ~ (scale(x) | a)",
+        "y ~ (x | a)",
+        "y ~ x + offset(center(x))",
+        "y ~ ar1(t)",
+        "y ~ seasonal(t, 4)",
+    ],
+)
+def test_rows_without_a_response_say_nothing(formula: str) -> None:
+    """They are far from the others: any mean, range, basis or scale that knew of them would be another."""
+    far = DATA.iloc[:3].assign(y=np.nan, x=[20.0, -40.0, 100.0], z=[9.0, 30.0, -7.0], t=[80, 90, -12])
+    alone = lgm.model(formula, DATA)
+    both = lgm.model(formula, pd.concat([far, DATA], ignore_index=True))
+    assert both.priors.equals(alone.priors)
+    for name in ("X", "Z", "offset"):
+        ours, theirs = (np.asarray(sp.coo_array(getattr(m.design.predictor, name)).toarray()) for m in (both, alone))
+        np.testing.assert_array_equal(ours, theirs)
+    theta = dict.fromkeys(alone.design.theta_names, 0.3)
+    assert both.log_density(theta) == alone.log_density(theta)
+    rows, new = encode(both.design), encode(alone.design, far)
+    np.testing.assert_array_equal(rows.X[:3].toarray(), new.X.toarray())
+    assert rows.offset[:3].tolist() == new.offset.tolist()
+
+
+def test_rows_without_a_response_that_cannot_be_predicted_are_refused_at_once() -> None:
+    data = DATA.assign(y=DATA["y"].where(np.arange(N) > 0))
+    lost = data.assign(k=np.where(np.arange(N) == 0, 7, np.arange(N) % 2))
+    with pytest.raises(DataError, match=r"`C\(k\)` has level\(s\) that the fit does not have: 7"):
+        lgm.model("y ~ C(k)", lost)
+    with pytest.raises(DataError, match=r"`log\(k\)` is -inf in row 0"):
+        lgm.model("y ~ log(k)", data.assign(k=np.arange(N)))
 
 
 def test_a_response_that_is_a_predictor_too() -> None:
