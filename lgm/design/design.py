@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,6 +13,7 @@ import pandas as pd
 
 from lgm.arrays import FloatArray
 from lgm.data.expression import Names, names_of
+from lgm.data.rowwise import is_rowwise
 from lgm.data.scope import Scope
 from lgm.data.table import Rows, Table, is_number, kind_of, per_row, read_weights, settled, usable_rows
 from lgm.design import predictor as predictors
@@ -26,6 +27,11 @@ from lgm.parameter import Parameter
 from lgm.terms import TERMS
 from lgm.terms.term import Term
 from lgm.words import listed
+
+ROWWISE = (
+    "a column of the data that holds it, or what remembers the rows of the fit: `center(x)`, `scale(x)`, `poly(x, 2)`, "
+    "`bs(x, df=5)`, and single numbers such as `x.mean()`."
+)
 
 
 @dataclass(frozen=True)
@@ -47,6 +53,8 @@ class Design:
     predictor : Predictor
     family_parameters : tuple of Parameter
         Hyperparameters of the family.
+    entangled : tuple of Expression
+        What of the formula computes a row from other rows too, such as ``x.rank()``: other rows cannot be predicted.
     """
 
     formula: Formula
@@ -57,6 +65,7 @@ class Design:
     all_weights: FloatArray
     predictor: Predictor
     family_parameters: tuple[Parameter, ...]
+    entangled: tuple[Expression, ...] = ()
 
     @property
     def n(self) -> int:
@@ -146,10 +155,12 @@ def build(formula: Formula, data: Any, family: Family, env: Mapping[str, Any], w
     yardstick = family.scale_of(free)
     _require_observed_levels(side, scope, rows.observed)
     predictor = predictors.build(side, seen, offset, yardstick)
-    if not rows.observed.all():
-        predictors.encode(predictor, scope, Parts.all(predictor))  # what cannot be predicted is said at once
+    entangled = tuple(each for each in side.expressions if not is_rowwise(each, seen))
+    if not rows.observed.all():  # what cannot be predicted is said at once
+        _refuse_entangled(formula, entangled, "the rows without a response cannot be predicted")
+        predictors.encode(predictor, scope, Parts.all(predictor))
     own = family.parameters(yardstick, w[rows.observed])
-    built = Design(formula, family, scope, rows, y, w, predictor, own)
+    built = Design(formula, family, scope, rows, y, w, predictor, own, entangled)
     _require_distinct_names(built)
     return built
 
@@ -241,6 +252,8 @@ def _rows(
 
 def _new_scope(design: Design, table: Table, parts: Parts) -> Scope:
     scope = design.scope
+    used = [each for each in parts.expressions(design.predictor) if each in design.entangled]
+    _refuse_entangled(design.formula, used, "new_data cannot be predicted")
     needed = _names(parts.expressions(design.predictor), scope.frame.columns, scope.env).columns
     absent = [name for name in needed if name not in table.names]
     if absent:
@@ -253,6 +266,12 @@ def _new_scope(design: Design, table: Table, parts: Parts) -> Scope:
             "Give complete predictors, or remove these rows."
         )
     return replace(scope.on(settled(frame)), columns=table.names)
+
+
+def _refuse_entangled(formula: Formula, entangled: Sequence[Expression], what: str) -> None:
+    if entangled:
+        message = f"`{entangled[0].text}` is computed from all rows at once, so {what}."
+        raise formula.error(message, entangled[0].span, ROWWISE, DataError)
 
 
 def _names(expressions: Iterable[Expression], columns: Collection[str], env: Mapping[str, Any]) -> Names:
