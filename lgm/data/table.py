@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import narwhals.stable.v2 as nw
@@ -53,11 +53,14 @@ class Table:
         All of its columns.
     what : str
         What messages call it.
+    index : pandas.Index
+        Labels of its rows; those of a table without an index are 0, 1, 2, ...
     """
 
     native: Any
     names: tuple[str, ...]
-    what: str = "the data"
+    what: str
+    index: pd.Index
 
     @classmethod
     def of(cls, data: Any, what: str = "the data") -> Table:
@@ -88,13 +91,14 @@ class Table:
                 ) from None
         if len(data) == 0:
             raise DataError(f"there are no rows in {what}.")
-        return cls(data, tuple(str(name) for name in data.columns), what)
+        index = data.index if isinstance(data, pd.DataFrame) else pd.RangeIndex(len(data))
+        return cls(data, tuple(str(name) for name in data.columns), what, index)
 
     def __len__(self) -> int:
         return len(self.native)
 
     def select(self, wanted: Collection[str] | None = None) -> pd.DataFrame:
-        """Copies of the wanted columns, in plain dtypes; a table without an index gets 0, 1, 2, ...
+        """Copies of the wanted columns, in plain dtypes.
 
         Raises
         ------
@@ -108,12 +112,25 @@ class Table:
             raise DataError(f"several columns of {self.what} are called {listed(repeated)}; rename all but one.")
         if isinstance(self.native, pd.DataFrame):
             places = {name: i for i, name in enumerate(self.names)}
-            index = self.native.index
             columns = {name: plain(self.native.iloc[:, places[name]]) for name in used}
         else:
-            index = pd.RangeIndex(len(self))
-            columns = {name: _of_narwhals(self.native[name]) for name in used}
-        return pd.DataFrame(columns, index=index)
+            columns = {name: _of_narwhals(self.native[name]).set_axis(self.index) for name in used}
+        return pd.DataFrame(columns, index=self.index)
+
+    def rows(self, chosen: npt.NDArray[np.bool_]) -> Table:
+        """Some of the rows, under the labels that they have here."""
+        if chosen.all():
+            return self
+        of_pandas = isinstance(self.native, pd.DataFrame)
+        native = self.native.iloc[chosen] if of_pandas else self.native.filter(chosen.tolist())
+        return replace(self, native=native, index=self.index[chosen])
+
+    def like(self, frame: pd.DataFrame) -> Any:
+        """A table of numbers in the kind that this one is of; one without an index has none."""
+        if isinstance(self.native, pd.DataFrame):
+            return frame
+        columns = {str(name): frame[name].to_numpy() for name in frame}
+        return nw.from_dict(columns, backend=self.native.implementation).to_native()
 
 
 def to_pandas(data: Any, what: str = "the data") -> pd.DataFrame:

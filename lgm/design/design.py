@@ -250,22 +250,34 @@ def _rows(
     return Scope(formula, rows.frame, env, table.names, term_names=tuple(TERMS)), rows, w
 
 
-def _new_scope(design: Design, table: Table, parts: Parts) -> Scope:
+def complete_rows(design: Design, table: Table, parts: Parts) -> tuple[npt.NDArray[np.bool_], dict[str, int]]:
+    """Which rows have all predictors that these parts need, and how many values each column lacks."""
+    gaps = table.select(_needed(design, table, parts)).isna()
+    missing = {str(name): int(gaps[name].sum()) for name in gaps}
+    return ~gaps.to_numpy(dtype=bool).any(axis=1), {name: count for name, count in missing.items() if count}
+
+
+def _needed(design: Design, table: Table, parts: Parts) -> tuple[str, ...]:
+    """Columns that new rows need."""
     scope = design.scope
-    used = [each for each in parts.expressions(design.predictor) if each in design.entangled]
-    _refuse_entangled(design.formula, used, "new_data cannot be predicted")
-    needed = _names(parts.expressions(design.predictor), scope.frame.columns, scope.env).columns
+    used = list(parts.expressions(design.predictor))
+    _refuse_entangled(
+        design.formula, [each for each in used if each in design.entangled], "new_data cannot be predicted"
+    )
+    needed = _names(used, scope.frame.columns, scope.env).columns
     absent = [name for name in needed if name not in table.names]
     if absent:
         raise DataError(f"new_data lacks the column(s) {listed(absent)}. It has: {listed(table.names)}.")
-    frame = table.select(needed)
-    holes = {str(c): int(v) for c, v in frame.isna().sum().items() if v}
-    if holes:
-        raise DataError(
-            f"new_data has missing values in {', '.join(f'{c} ({v})' for c, v in holes.items())}. "
-            "Give complete predictors, or remove these rows."
-        )
-    return replace(scope.on(settled(frame)), columns=table.names)
+    return needed
+
+
+def _new_scope(design: Design, table: Table, parts: Parts) -> Scope:
+    complete, missing = complete_rows(design, table, parts)
+    if not complete.all():
+        holes = ", ".join(f"{name} ({count})" for name, count in missing.items())
+        raise DataError(f"new_data has missing values in {holes}. Give complete predictors, or remove these rows.")
+    frame = table.select(_needed(design, table, parts))
+    return replace(design.scope.on(settled(frame)), columns=table.names)
 
 
 def _refuse_entangled(formula: Formula, entangled: Sequence[Expression], what: str) -> None:
