@@ -9,6 +9,7 @@ import scipy.sparse as sp
 
 from lgm.arrays import FloatArray
 from lgm.errors import IdentifiabilityError
+from lgm.gram import dense_gram
 
 # A column whose squared residual on the others is this small, relative to its own square, adds nothing that survives
 # double precision: rounding in the Gram matrix leaves about 1e-15.
@@ -85,7 +86,7 @@ def require_full_rank(x: sp.csc_array, names: Sequence[str], intercept: int | No
                 f"the column `{name}` is {values[0]:g} in every row, like the intercept. Remove one of the two."
             )
     standard, basis = standardise(x, intercept)
-    gram = (standard.T @ standard).toarray()
+    gram = dense_gram(standard)
     redundant = np.flatnonzero(_residuals(gram) <= COLLINEAR)
     if redundant.size:
         j = int(redundant[0])
@@ -109,5 +110,5 @@ def adds(x: sp.csc_array, values: FloatArray, intercept: int | None) -> bool:
     n = values.size
     column = sp.csc_array((values, np.arange(n), np.array([0, n])), shape=(n, 1))
     standard, _ = standardise(sp.csc_array(sp.hstack([x, column], format="csc")), intercept)
-    gram = (standard.T @ standard).toarray()
+    gram = dense_gram(standard)
     return bool(gram[-1, -1] > 0 and _residuals(gram)[-1] > COLLINEAR)
