@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib.util
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -64,7 +66,7 @@ class Table:
 
     @classmethod
     def of(cls, data: Any, what: str = "the data") -> Table:
-        """Read a pandas, polars or Arrow table, or a dict of columns.
+        """Read a table of any kind that `_native` knows.
 
         Raises
         ------
@@ -73,22 +75,7 @@ class Table:
         """
         if isinstance(data, cls):
             return data
-        if isinstance(data, Mapping):
-            try:
-                data = pd.DataFrame(dict(data))
-            except ValueError as error:
-                scalars = not any(np.ndim(column) for column in data.values())
-                reason = 'a single value is written as a list, {"x": [1]}' if scalars else error
-                raise DataError(f"the columns in the dict must be arrays of one length ({reason}).") from None
-        if not isinstance(data, pd.DataFrame):
-            try:
-                data = nw.from_native(data, eager_only=True)
-            except TypeError:
-                kind = type(data).__name__
-                hint = " Call its collect() first." if hasattr(data, "collect") else ""
-                raise DataError(
-                    f"{what} must be a pandas, polars or Arrow table (or a dict of columns), not {kind}.{hint}"
-                ) from None
+        data = _native(data, what)
         if len(data) == 0:
             raise DataError(f"there are no rows in {what}.")
         index = data.index if isinstance(data, pd.DataFrame) else pd.RangeIndex(len(data))
@@ -131,6 +118,45 @@ class Table:
             return frame
         columns = {str(name): frame[name].to_numpy() for name in frame}
         return nw.from_dict(columns, backend=self.native.implementation).to_native()
+
+
+def _native(data: Any, what: str) -> pd.DataFrame | nw.DataFrame[Any]:
+    """A table, a dict of columns, a list of records, or what is handed over as Arrow hands tables over."""
+    if isinstance(data, pd.DataFrame):
+        return data
+    if isinstance(data, Mapping):
+        return _of_columns(data)
+    if isinstance(data, (list, tuple)) and data and all(isinstance(row, Mapping) for row in data):
+        return pd.DataFrame.from_records(list(data))
+    if isinstance(data, np.ndarray) and data.dtype.names:
+        return pd.DataFrame.from_records(data)
+    table = nw.from_native(data, pass_through=True)
+    if isinstance(table, nw.DataFrame):
+        return table
+    if hasattr(data, "__arrow_c_stream__") and (reader := _arrow_reader()):
+        with contextlib.suppress(TypeError, ValueError):  # one column, say
+            return nw.from_arrow(data, backend=reader)
+    kind = type(data).__name__
+    hint = next((f" Call its {name}() first." for name in ("collect", "df", "to_pandas") if hasattr(data, name)), "")
+    if isinstance(data, (list, tuple, np.ndarray)):
+        hint = " Columns need names."
+    raise DataError(
+        f"{what} must be a pandas, polars or Arrow table, a dict of columns or a list of records, not {kind}.{hint}"
+    )
+
+
+def _arrow_reader() -> str | None:
+    """A library that takes what any other hands over as Arrow does: batches of records, relations of a database."""
+    return next((name for name in ("pyarrow", "polars") if importlib.util.find_spec(name)), None)
+
+
+def _of_columns(data: Mapping[Any, Any]) -> pd.DataFrame:
+    try:
+        return pd.DataFrame(dict(data))
+    except ValueError as error:
+        scalars = not any(np.ndim(column) for column in data.values())
+        reason = 'a single value is written as a list, {"x": [1]}' if scalars else error
+        raise DataError(f"the columns in the dict must be arrays of one length ({reason}).") from None
 
 
 def to_pandas(data: Any, what: str = "the data") -> pd.DataFrame:

@@ -131,7 +131,7 @@ def build(formula: Formula, data: Any, family: Family, env: Mapping[str, Any], w
     Parameters
     ----------
     formula : Formula
-    data : pandas, polars or Arrow table, or dict of columns
+    data : pandas, polars or Arrow table, dict of columns, or list of records
     family : Family
     env : mapping
         Names beside the columns. An array among them with one value per row of the data is used as a column.
