@@ -90,6 +90,7 @@ def require_full_rank(x: sp.csc_array, names: Sequence[str], intercept: int | No
     redundant = np.flatnonzero(_residuals(gram) <= COLLINEAR)
     if redundant.size:
         j = int(redundant[0])
+        _refuse_far_from_zero(x, names, j, intercept)
         inside = np.linalg.lstsq(gram[:j, :j], gram[:j, j], rcond=None)[0]
         lengths = np.sqrt(np.asarray(x.multiply(x).sum(axis=0)).ravel()[:j])
         weights = np.abs(basis[:j, j] - basis[:j, :j] @ inside) * lengths
@@ -102,6 +103,18 @@ def require_full_rank(x: sp.csc_array, names: Sequence[str], intercept: int | No
         raise IdentifiabilityError(
             f"the column `{names[j]}` is {what} of {others}{constant if len(partners) > 1 else ''}, so the data cannot "
             "tell them apart. Remove one of them."
+        )
+
+
+def _refuse_far_from_zero(x: sp.csc_array, names: Sequence[str], j: int, intercept: int | None) -> None:
+    """Raise if a column is constant but for rounding, though its numbers differ: there the default priors fail too."""
+    values = x.data[x.indptr[j] : x.indptr[j + 1]]
+    centred = intercept is not None and values.size == x.shape[0]
+    mean, sd = float(np.mean(values)), float(np.std(values))
+    if not centred and COLLINEAR * abs(mean) < sd < 1e-5 * abs(mean):
+        raise IdentifiabilityError(
+            f"the column `{names[j]}` varies by {sd:.3g} around {mean:.6g}, too far from zero to tell its slope from a "
+            "level. Centre its numbers, as in `center(x)`."
         )
 
 

@@ -67,6 +67,31 @@ def test_what_the_data_cannot_tell_apart(columns: list[np.ndarray], intercept: i
         require_full_rank(_x(*columns), "abcd"[: len(columns)], intercept)
 
 
+SECONDS = 1.7e9 + 60.0 * np.arange(N)
+
+
+@pytest.mark.parametrize(
+    ("columns", "intercept", "name"),
+    [
+        ([ONES, GROUP, SECONDS, SECONDS * GROUP], 0, "d"),
+        ([GROUP, 1 - GROUP, SECONDS], None, "c"),
+        ([ONES, GROUP, 1e3 * SECONDS * GROUP], 0, "c"),
+    ],
+)
+def test_numbers_far_from_zero_are_to_be_centred(columns: list[np.ndarray], intercept: int | None, name: str) -> None:
+    text = (
+        rf"the column `{name}` varies by .* around .*, which is too far from zero .* Centre its numbers, as in `center"
+    )
+    with pytest.raises(IdentifiabilityError, match=text):
+        require_full_rank(_x(*columns), "abcd"[: len(columns)], intercept)
+
+
+def test_centred_numbers_are_told_apart() -> None:
+    x = SECONDS - SECONDS.mean()
+    require_full_rank(_x(ONES, GROUP, x, x * GROUP), list("abcd"), 0)
+    require_full_rank(_x(GROUP, 1 - GROUP, x), list("abc"), None)
+
+
 @pytest.mark.parametrize("scale", [1e-8, 1.0, 1e8])
 def test_scales_do_not_matter(scale: float) -> None:
     require_full_rank(_x(ONES, scale * YEAR, scale * GROUP, RNG.normal(size=N)), list("abcd"), 0)
