@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -11,10 +12,12 @@ import pandas as pd
 import scipy.sparse as sp
 
 from lgm.arrays import FloatArray, IntArray
+from lgm.data.expression import FUNCTIONS, function
 from lgm.data.scope import Scope
 from lgm.errors import LgmError
 from lgm.formula.python import Expression
 
+_ELEMENTWISE = (ast.Name, ast.Constant, ast.BinOp, ast.UnaryOp, ast.Compare)
 _CLOSE = 1e-9  # of the range of its values; sums in another order differ by less, and predictions by no more
 
 
@@ -35,7 +38,7 @@ def is_rowwise(expression: Expression, scope: Scope) -> bool:
     LgmError
         If it cannot be evaluated at all.
     """
-    if expression.is_name:
+    if _is_elementwise(expression, scope):
         return True
     whole = _parts(scope.value(expression))
     if any(part.ndim == 0 or part.shape[0] != scope.n for part in whole):
@@ -50,6 +53,24 @@ def is_rowwise(expression: Expression, scope: Scope) -> bool:
         if len(few) != len(whole) or not all(map(_same, few, (part[rows] for part in whole), map(_rounding, whole))):
             return False
     return True
+
+
+def _is_elementwise(expression: Expression, scope: Scope) -> bool:
+    """Whether it is made of names, numbers, operators and functions of which this is known, so that none is tried."""
+    calls = [node for node in expression.nodes() if isinstance(node, ast.Call)]
+    called = {id(part) for call in calls for part in ast.walk(call.func)}
+    others = [node for node in expression.nodes() if not isinstance(node, ast.Call) and id(node) not in called]
+    mixing = any(isinstance(node, ast.BinOp) and isinstance(node.op, ast.MatMult) for node in others)
+    elementwise = not mixing and all(isinstance(node, _ELEMENTWISE) for node in others)
+    return elementwise and all(_is_known(call.func, scope) for call in calls)
+
+
+def _is_known(func: ast.expr, scope: Scope) -> bool:
+    if isinstance(func, ast.Attribute) and isinstance(func.value, ast.Name) and func.value.id == "np":
+        return scope.env.get("np", np) is np and isinstance(getattr(np, func.attr, None), np.ufunc)
+    found = function(func.id, scope.env) if isinstance(func, ast.Name) else None
+    known = isinstance(found, np.ufunc) or found in (FUNCTIONS["I"], FUNCTIONS["C"])
+    return known or getattr(found, "__is_stateful_transform__", False) is True
 
 
 def _samples(n: int) -> Iterator[IntArray]:

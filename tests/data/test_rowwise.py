@@ -29,6 +29,7 @@ def _scope(text: str) -> tuple[Scope, Any]:
     )
     formula = parse(f"y ~ offset({text})", ())
     around = {"np": np, "pd": pd, "sp": sp, "own": lambda v: (v - v.mean()) / v.std(), "w": np.arange(5.0)}
+    around["after"] = np.tri(N)
     return Scope(formula, frame, around), formula.mu.offsets[0]
 
 
@@ -91,6 +92,9 @@ def test_each_row_by_itself(text: str) -> None:
         "sp.csr_array(np.vander(x.rank(), 3))",
         "C(pd.cut(x, 3))",
         "x - x.sort_values().to_numpy()",
+        "np.add.accumulate(x)",
+        "after @ x",
+        "log(own(x) + 2)",
     ],
 )
 def test_rows_from_other_rows(text: str) -> None:
