@@ -14,7 +14,7 @@ from scipy.linalg import cho_factor, cho_solve
 from lgm import linalg
 from lgm.arrays import FloatArray, IntArray
 from lgm.design.design import Design
-from lgm.design.fixed_effects import standardise
+from lgm.design.fixed_effects import prior_functionals, standardise
 from lgm.design.predictor import Predictor
 from lgm.gram import dense_gram, gram
 from lgm.linalg import constrained
@@ -121,13 +121,9 @@ class _FixedPrior(NamedTuple):
 def _fixed_prior(
     predictor: Predictor, priors: Sequence[FixedEffectPrior], basis: FloatArray, beta_ref: FloatArray, centred: bool
 ) -> _FixedPrior:
-    """The normal prior of ``F beta`` in internal coordinates; F is the identity but for a centred intercept."""
-    functionals = sp.csr_array(sp.eye_array(predictor.p))
-    if centred and predictor.intercept is not None:
-        row = np.asarray(predictor.X.mean(axis=0)).ravel()
-        row[predictor.intercept] = 0.0
-        column = np.full(predictor.p, predictor.intercept)
-        functionals = functionals + sp.csr_array((row, (column, np.arange(predictor.p))), shape=functionals.shape)
+    """The normal prior of ``F beta`` in internal coordinates; F is the identity but for priors at means."""
+    at_means = np.array([isinstance(pr, Normal) and pr.at_means for pr in priors], dtype=bool)
+    functionals = prior_functionals(predictor.X, predictor.intercept, at_means, centred_intercept=centred)
     means = np.array([pr.mean if isinstance(pr, Normal) else 0.0 for pr in priors])
     precisions = np.array([pr.sd**-2 if isinstance(pr, Normal) else 0.0 for pr in priors])
     proper = precisions > 0
