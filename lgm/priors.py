@@ -34,10 +34,11 @@ class Prior:
 
 @dataclass(frozen=True)
 class Normal:
-    """Normal prior of a fixed effect."""
+    """Normal prior of a fixed effect: as it is printed, or, as defaults are, at the mean of what it interacts with."""
 
     mean: float
     sd: float
+    at_means: bool = False
 
     def __repr__(self) -> str:
         return f"normal({self.mean:.6g}, {self.sd:.6g})"

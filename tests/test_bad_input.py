@@ -321,7 +321,11 @@ def test_priors_of_what_does_not_exist() -> None:
 # Tables ---------------------------------------------------------------------------------------------------------------
 
 TABLES: list[tuple[Any, str]] = [
-    (np.ones((3, 3)), "the data must be a pandas, polars or Arrow table (or a dict of columns), not ndarray."),
+    (
+        np.ones((3, 3)),
+        "the data must be a pandas, polars or Arrow table, a dict of columns or a list of records, not ndarray. "
+        "Columns need names.",
+    ),
     ([1, 2], "not list."),
     (None, "not NoneType."),
     ("data.csv", "not str."),

@@ -118,7 +118,7 @@ class _Columns(PandasMaterializer):
     @override
     def _evaluate(self, expr: str, metadata: Any, spec: ModelSpec) -> tuple[Any, set[Any]]:
         try:
-            value = evaluate(self.effects.factors[expr], self.scope.frame, self.scope.env, spec.transform_state)
+            value = evaluate(self.effects.factors[expr], self.scope.frame, self.scope.env, self.scope.memory)
         except LgmError:
             raise
         except Exception as error:

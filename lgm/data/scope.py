@@ -12,10 +12,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from formulaic.materializers.types import FactorValues
-from formulaic.transforms import TRANSFORMS
 
 from lgm.arrays import FloatArray
-from lgm.data.expression import Names, evaluate, function, names_of
+from lgm.data.expression import FUNCTIONS, Names, evaluate, function, names_of
 from lgm.data.table import kind_of, per_row, plain
 from lgm.errors import DataError, LgmError
 from lgm.formula.hints import unknown_call_message
@@ -146,7 +145,7 @@ class Scope:
         """Whether a name has no value here; ``id`` is a function of Python, but ``s(id)`` means a column."""
         if name in self.env:
             return alone and (callable(self.env[name]) or isinstance(self.env[name], ModuleType))
-        value = TRANSFORMS.get(name, getattr(builtins, name, None))
+        value = FUNCTIONS.get(name, getattr(builtins, name, None))
         return alone or not isinstance(value, (type, ModuleType))
 
     def numbers(self, expression: Expression, role: str) -> FloatArray:

@@ -258,14 +258,17 @@ class Fit:
             False gives the population level: all group effects are zero, and grouping columns are not needed. A list
             names the groups whose effects count.
         weights : column name or array, optional
-            For ``kind="response"``. By default the column that gave the weights of the fit, if there is one, else one.
+            For ``kind="response"``. By default those of the fit for its own rows, and for others the column that gave
+            the weights of the fit, if there is one, else one.
         seed : int, optional
             For noise and new levels; by default the seed of the fit.
 
         Returns
         -------
         pandas.DataFrame or xarray.DataArray
-            Columns mean, sd and the interval's ends, with the index of the data. The mean has neither noise nor draws
+            Columns mean, sd and the interval's ends, with the index of the data; a polars or Arrow table for such
+            new_data. Rows of new_data that miss a predictor are NaN, and a warning says so; those that the fit dropped
+            are left out of its own rows. The mean has neither noise nor draws
             of new effects in it: it is an exact mixture over theta (at new times of an ar1, an average over draws).
             With ``kind="draws"``, an array with the dimensions chain, draw and row.
 
