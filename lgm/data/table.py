@@ -134,7 +134,8 @@ def _native(data: Any, what: str) -> pd.DataFrame | nw.DataFrame[Any]:
     table = nw.from_native(data, pass_through=True)
     if isinstance(table, nw.DataFrame):
         return table
-    if hasattr(data, "__arrow_c_stream__") and (reader := _arrow_reader()):
+    reader: Any = _arrow_reader()
+    if hasattr(data, "__arrow_c_stream__") and reader:
         with contextlib.suppress(TypeError, ValueError):  # one column, say
             return nw.from_arrow(data, backend=reader)
     kind = type(data).__name__
