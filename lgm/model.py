@@ -284,7 +284,7 @@ class Model:
         with watched():
             begin(post, [*chosen.programs(post), *effects.programs(post, chosen.expected)])
             run = chosen.run(post, starts(self.design, self.chosen_priors.theta))
-        return Fit(self, run, interval, seed)
+        return Fit(self, run, interval, seed, progress)
 
     def _evaluated(self, function: Callable[..., jax.Array], theta: Mapping[str, Any]) -> Any:
         names = self.design.theta_names

@@ -39,7 +39,7 @@ GOOD_K = 0.5  # no refit if k is below this, where the variance of the weights i
 LOOK = (1.5, 3.0)  # distances from the mode at which the density is compared with a Gaussian
 WIDEST = 3.0  # times the width from the curvature
 BATCH = 64  # thetas in one vectorised call
-STORED_BYTES = 1e9  # effects drawn along with the values are kept up to this size, else drawn in a second pass
+STORED_BYTES = 1e8  # effects drawn along with the values are kept up to this size, else drawn in a second pass
 
 
 class _Round(NamedTuple):

@@ -161,7 +161,7 @@ def _levels(fit: Fit, printed: list[Printed], geometry: Any, graph: Graph | None
         axes = figure.subplots(1, drawn, squeeze=False, width_ratios=ratios)[0]
         for ax, each in zip(axes, printed, strict=False):
             variable, tall = each.variable, figure.get_figheight()
-            mean, draws = each.of(fit.effects.mean), each.of(fit.effects.draws)
+            mean, [draws] = each.of(fit.effects.mean), fit.effects.printed([(each, slice(None))])
             panels.caterpillar(ax, variable.labels, mean, draws, fit.interval, variable.dim, tall)
             ax.set_title(variable.name)
             ax.set_xlabel(_unit(variable, response))
@@ -186,7 +186,7 @@ def _fixed(fit: Fit, name: str) -> Figure:
     if not names:
         error = tables.unknown_term(name, fit.design)
         raise LgmError(f"{error} Fixed effects: {', '.join(known)}.")
-    draws = np.column_stack([fit.effects.draws[:, known.index(n)] for n in names])
+    draws = np.column_stack([fit.effects.fixed[:, known.index(n)] for n in names])
     means = np.array([fit.effects.mean[known.index(n)] for n in names])
     with _picture(6.5, 1.2 + 0.45 * len(names)) as figure:
         panels.intervals(figure.subplots(), names, means, draws, fit.interval)

@@ -14,20 +14,24 @@ from typing import TYPE_CHECKING, Any
 from lgm.design.design import names_used
 from lgm.errors import LgmError
 from lgm.inference.chains import Chains
-from lgm.inference.draws import Mixture, Points
+from lgm.inference.draws import Points
 from lgm.inference.engine import AnyDraws
 from lgm.inference.held import Conditional, Exact
+from lgm.inference.importance import STORED_BYTES
 from lgm.inference.mode import Mode
 from lgm.inference.weighted import Weighted
-from lgm.results.effects import EffectDraws
+from lgm.results.effects import Kept
 from lgm.storage import archive
 
 if TYPE_CHECKING:
     from lgm.results.fit import Fit
 
-FORMAT = 2  # raise it whenever an older lgm could not read what is written
+FORMAT = 3  # raise it whenever an older lgm could not read what is written
+# Draws of effects up to this size are in the file, larger ones are made again from the seed. Those that importance
+# sampling drew along with its points cannot be, but they are half as large as what it keeps or smaller.
+DRAWS_BYTES = STORED_BYTES / 2
 _SETTINGS = ("interval", "seed", "method")
-_RESULTS = {kind.__name__: kind for kind in (Mode, Chains, Weighted, Conditional, Exact, Mixture, Points, EffectDraws)}
+_RESULTS = {kind.__name__: kind for kind in (Mode, Chains, Weighted, Conditional, Exact, Points, Kept)}
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,7 @@ class Record:
     names: list[str]
     mode: Mode
     draws: AnyDraws
-    effects: EffectDraws
+    effects: Kept
 
     def write(self, path: str | os.PathLike[str]) -> None:
         """Write one file; see `lgm.results.fit.Fit.save`."""
@@ -105,8 +109,8 @@ def of(fit: Fit) -> Record:
         },
         names=[*d.fixed_names, *d.theta_names],
         mode=fit.mode,
-        draws=fit.draws.without_effects(),  # the drawn effects are kept
-        effects=fit.effects,
+        draws=fit.draws.without_effects(),
+        effects=fit.effects.kept.within(DRAWS_BYTES),
     )
 
 
