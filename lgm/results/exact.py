@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import scipy.sparse as sp
 
-from lgm.arrays import FloatArray, IntArray
+from lgm.arrays import BoolArray, FloatArray, IntArray
 from lgm.inference.compile import compiled, floats, wholes
 from lgm.posterior.density import Marginal, variances
 from lgm.posterior.functionals import Sums
@@ -30,7 +31,7 @@ CHUNK_BYTES = 64e6  # of what one call is given
     )
 )
 def _of_sums(how: tuple[int, int], post: Marginal, theta: jax.Array, sums: Sums) -> jax.Array:
-    return variances(post, theta, np.zeros((post.dim, 0)), (sums,))[0]
+    return variances(post, theta, jnp.zeros((post.dim, 0)), (sums,))[0]
 
 
 @compiled(shapes=lambda post, m: (post, floats(post.hyper.size), floats(post.dim, m)))
@@ -82,7 +83,7 @@ def _alike(rows: sp.csr_array) -> Iterator[IntArray]:
             yield chosen[start : start + step]
 
 
-def _sums(drawing: Drawing, rows: sp.csr_array) -> tuple[Sums, FloatArray]:
+def _sums(drawing: Drawing, rows: sp.csr_array) -> tuple[Sums, BoolArray]:
     """Rows with as many entries as each other whose pairs are all in the pattern of H, and which rows these are."""
     n = rows.shape[0]
     index, weights = rows.indices.reshape(n, -1).astype(np.int64), rows.data.reshape(n, -1)

@@ -182,7 +182,7 @@ def linear_predictor(
     """
     seed = fit.seed if seed is None else seed
     predictor, prior = fit.design.predictor, fit.analysed.marginal.prior
-    fresh = []
+    fresh: list[_Fresh | None] = []
     for j, (encoded, place) in enumerate(zip(rows.encoded, predictor.term_slices(), strict=True)):
         novel = None if encoded is None else encoded.novel
         if novel is None or (novel.population and new_levels == "zero"):

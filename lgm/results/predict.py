@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -73,13 +75,19 @@ def _summarised(fit: Fit, eta: LinearPredictor, noise: FloatArray | None, rng: n
             own = {name: draws[numbers] for name, draws in theta.items()}
             yield family.mean(drawn, own) if noise is None else family.simulate(rng, drawn, own, noise[part])
 
+    def fill(part: IntArray) -> None:
+        out[part, 0] = eta.mean(part)
+        out[part, 1], ends = spread(values(part), part.size, size, fit.interval)
+        out[part, 2:] = ends.T
+        shown.update(part.size)
+
     out = np.empty((eta.n, 4))
-    with bar(eta.n, "predictions", progress=fit.progress) as shown:
-        for part in eta.pieces(Tails.bytes(size, fit.interval)):
-            out[part, 0] = eta.mean(part)
-            sd, ends = spread(values(part), part.size, size, fit.interval)
-            out[part, 1], out[part, 2:] = sd, ends.T
-            shown.update(part.size)
+    parts = list(eta.pieces(Tails.bytes(size, fit.interval)))
+    workers = os.cpu_count() if eta.in_one and noise is None else 1  # noise is drawn in the order of the rows
+    with bar(eta.n, "predictions", progress=fit.progress) as shown, ThreadPoolExecutor(workers) as pool:
+        for part in parts[:1]:  # makes what all share
+            fill(part)
+        list(pool.map(fill, parts[1:]))
     return pd.DataFrame(out, index=eta.rows.index, columns=["mean", "sd", *fit.interval_names])
 
 

@@ -41,5 +41,4 @@ def test_tables() -> None:
 
 
 def test_effects_are_left_to_others() -> None:
-    assert EXACT.effects_at() is None
     assert CONDITIONAL.without_effects() is CONDITIONAL
