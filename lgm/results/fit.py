@@ -317,6 +317,8 @@ class Fit:
         pandas.DataFrame or xarray.DataArray
             Columns mean, sd and the interval's ends, with the index of the data. The mean has neither noise nor draws
             of new effects in it: it is an exact mixture over theta (at new times of an ar1, an average over draws).
+            Where theta is held, sd and interval of the mean are exact as well, for known levels and times; elsewhere
+            they are those of draws.
             With ``kind="draws"``, an array with the dimensions chain, draw and row.
 
         Examples
@@ -364,7 +366,10 @@ class Fit:
         return plots.plot_term(self, term, geometry=geometry, residuals=residuals, ax=ax, figsize=figsize)
 
     def save(self, path: Any) -> None:
-        """Write the whole fit to one file, for `lgm.load`; an error says what in the formula a file cannot hold."""
+        """Write the whole fit to one file, for `lgm.load`; an error says what in the formula a file cannot hold.
+
+        Draws of effects of more than 50 MB are not in the file: they are made again, the same ones, when needed.
+        """
         from lgm.storage import record
 
         record.of(self).write(path)
