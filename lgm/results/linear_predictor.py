@@ -18,10 +18,12 @@ from lgm.words import suggest
 if TYPE_CHECKING:
     from lgm.results.fit import Fit
 
+_CHUNK = 8_000_000  # numbers held at once: new effects times draws
+
 
 @dataclass(frozen=True)
 class _Fresh:
-    """Effects that the fit does not have: their mean, averaged over draws of theta and fitted effects, and draws."""
+    """Effects that the fit does not have: mean (m,) over draws of theta and fitted effects, and draws (m, S)."""
 
     mean: FloatArray
     draws: FloatArray
@@ -42,7 +44,7 @@ class LinearPredictor:
 
     def mean(self, take: IntArray | slice = slice(None)) -> FloatArray:
         """Posterior mean (rows,): an exact mixture over theta (at new times of an ar1, an average over draws)."""
-        fresh = [None if new is None else new.mean[None] for new in self.fresh]
+        fresh = [None if new is None else new.mean[:, None] for new in self.fresh]
         return self._at(take, self.fit.effects.mean[None], fresh)[:, 0]
 
     def draws(self, take: IntArray | slice = slice(None)) -> FloatArray:
@@ -57,7 +59,7 @@ class LinearPredictor:
             if encoded is not None:
                 eta = eta + encoded.z[take] @ u[:, p + place.start : p + place.stop].T
                 if new is not None and encoded.novel is not None:
-                    eta = eta + encoded.novel.z[take] @ new.T
+                    eta = eta + encoded.novel.z[take] @ new
         return np.asarray(eta)
 
 
@@ -92,13 +94,19 @@ def _fresh(fit: Fit, j: int, rows: NewRows, rng: np.random.Generator) -> _Fresh:
     novel, own = encoded.novel, slice(p + place.start, p + place.stop)
     theta = by_kind(fit.draws.theta.reshape(-1, fit.draws.theta.shape[-1]), fit.analysed.marginal.prior.places[j])
     b = fit.effects.draws[:, own]
-    normals = rng.standard_normal((len(b), novel.z.shape[1]))
-    draws = np.asarray(novel.draw(theta, b, normals))
-    # The mean is linear in b. Where theta is not in it, the mean of b gives it exactly.
-    if not novel.mean_needs_theta:
-        b, theta = fit.effects.mean[None, own], {kind: values[:1] for kind, values in theta.items()}
-    means = np.asarray(novel.draw(theta, b, np.zeros((len(b), normals.shape[1]))))
-    return _Fresh(means.mean(axis=0), draws)
+    m = novel.z.shape[1]
+    draws, mean = np.empty((m, len(b))), np.zeros(m)
+    step = max(_CHUNK // max(m, 1), 1)
+    for start in range(0, len(b), step):
+        part = slice(start, start + step)
+        own_theta, own_b = {kind: values[part] for kind, values in theta.items()}, b[part]
+        draws[:, part] = novel.draw(own_theta, own_b, rng.standard_normal((len(own_b), m))).T
+        if novel.mean_needs_theta:
+            mean += np.sum(novel.draw(own_theta, own_b, np.zeros((len(own_b), m))), axis=0) / len(b)
+    if not novel.mean_needs_theta:  # it is linear in b alone, so the mean of b gives it exactly
+        first = {kind: values[:1] for kind, values in theta.items()}
+        mean = np.asarray(novel.draw(first, fit.effects.mean[None, own], np.zeros((1, m))))[0]
+    return _Fresh(mean, draws)
 
 
 def parts_of(fit: Fit, terms: Any, exclude: Any, groups: Any) -> Parts:
