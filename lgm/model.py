@@ -23,7 +23,7 @@ from lgm.inference.engine import ENGINES, Settings, engine
 from lgm.inference.interrupt import watched
 from lgm.posterior import density
 from lgm.posterior.assemble import Analysed, analyse
-from lgm.posterior.checks import check_identifiability, report_cautions, report_data
+from lgm.posterior.checks import check_identifiability, report_cautions, report_data, report_terms
 from lgm.posterior.priors import Priors, resolve, sample_prior, starts
 from lgm.priors import Flat
 from lgm.results import effects
@@ -162,6 +162,7 @@ def _build(
     check_identifiability(built, resolved)
     report_data(built)
     report_cautions(built, resolved)
+    report_terms(built)
     analysed = analyse(built, resolved.fixed, resolved.theta, centred_intercept=resolved.centred_intercept)
     kept = {
         name: names[name] for name in design.names_used(built, names)

@@ -48,6 +48,11 @@ class AutoregressiveTerm(Term):
         return (Variable(self.label, np.arange(self.timeline.n), self.piece.text, self.timeline.times),)
 
     @property
+    def one_series(self) -> bool:
+        """All rows share its effects."""
+        return True
+
+    @property
     def view(self) -> View:
         """A curve through the times, and where these are far apart, through steps between them."""
         start = self.timeline.times[0]

@@ -55,6 +55,11 @@ class WalkTerm(Term):
         return self.lines
 
     @property
+    def centred(self) -> bool:
+        """Over its distinct values."""
+        return True
+
+    @property
     def view(self) -> View:
         """A curve through the values of the walk, and where these are far apart, between them."""
         return Curve(self.piece, np.union1d(self.timeline.times, self.timeline.between()))

@@ -20,9 +20,15 @@ from lgm.priors import flat, normal
 from lgm.results import effects
 
 EDGES = [[0, 3], [3, 1], [4, 5]]  # a path, a pair and the island 2
+PAIR = "icar(region)[component of 4]"
 THETAS = np.array([[0.6, 0.4, -0.3, 0.7, 0.5, 0.9], [0.3, 0.5, 0.4, 0.2, 0.9, 0.7], [0.9, 0.1, 0.0, 0.5, 0.1, 1.2]])
 KINDS = {
-    "proper": {"Intercept": normal(1.0, 2.0), "x": normal(0.5, 0.7), "rw2(t)[linear]": normal(-0.2, 0.3)},
+    "proper": {
+        "Intercept": normal(1.0, 2.0),
+        "x": normal(0.5, 0.7),
+        PAIR: normal(0.1, 0.9),
+        "rw2(t)[linear]": normal(-0.2, 0.3),
+    },
     "flat": {"Intercept": flat(), "fixed": flat()},
 }
 kinds = pytest.mark.parametrize("kind", KINDS)
@@ -70,11 +76,11 @@ def exact(kind, theta):
         G[start:stop, start:stop] = block
     A = design.predictor.A.toarray()
     start = np.zeros(A.shape[1])
-    start[:3] = [p.mean for p in priors] if proper else 0.0
-    known = A if proper else A[:, 3:]
+    start[:4] = [p.mean for p in priors] if proper else 0.0
+    known = A if proper else A[:, 4:]
     V = known @ G @ known.T + sigma**2 * np.diag(1.0 / design.weights)
-    mean, covariance = condition(design.y - A @ start, A, G, V, flat=0 if proper else 3)
-    bound = rounding(30, V, A[:, :3].T @ A[:, :3]) * np.linalg.norm(design.y / sigma)
+    mean, covariance = condition(design.y - A @ start, A, G, V, flat=0 if proper else 4)
+    bound = rounding(30, V, A[:, :4].T @ A[:, :4]) * np.linalg.norm(design.y / sigma)
     return start + mean, covariance, bound
 
 
@@ -111,8 +117,8 @@ def test_an_sd_of_zero_gives_effects_of_zero(kind):
     ours, root = mean_and_root(kind, theta)
     np.testing.assert_allclose(ours, mean, rtol=0, atol=bound)
     np.testing.assert_allclose(root @ root.T, covariance, rtol=0, atol=bound)
-    assert np.all(ours[[3, 5, 7, 9, 11]] == 0.0)
-    assert np.all(root[13:19] == 0.0)
+    assert np.all(ours[[4, 6, 8, 10, 12]] == 0.0)
+    assert np.all(root[14:20] == 0.0)
 
 
 @kinds
@@ -157,9 +163,9 @@ def test_what_is_held_controls_nothing():
 
 def test_draws_satisfy_their_constraints():
     found = effects.draw_effects(model("flat").analysed, drawn(np.repeat(THETAS, 5, axis=0)), seed=3).draws
-    icar, rw2 = found[:, 13:19], found[:, 19:25]
+    icar, rw2 = found[:, 14:20], found[:, 20:26]
     times = np.array([0.0, 1.0, 1.5, 4.0, 5.0, 7.0])
-    size = 1e2 * EPS * np.abs(found[:, 3:]).max()
+    size = 1e2 * EPS * np.abs(found[:, 4:]).max()
     for constraint in (icar[:, [0, 1, 3]].sum(axis=1), icar[:, [4, 5]].sum(axis=1), rw2.sum(axis=1), rw2 @ times):
         np.testing.assert_allclose(constraint, 0.0, atol=10 * size)
     assert np.abs(icar[:, 2]).min() > size
