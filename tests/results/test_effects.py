@@ -20,13 +20,13 @@ from lgm.priors import flat, normal
 from lgm.results import effects
 
 EDGES = [[0, 3], [3, 1], [4, 5]]  # a path, a pair and the island 2
-PAIR = "icar(region)[component of 4]"
+PATH = "icar(region)[component of 0]"
 THETAS = np.array([[0.6, 0.4, -0.3, 0.7, 0.5, 0.9], [0.3, 0.5, 0.4, 0.2, 0.9, 0.7], [0.9, 0.1, 0.0, 0.5, 0.1, 1.2]])
 KINDS = {
     "proper": {
         "Intercept": normal(1.0, 2.0),
         "x": normal(0.5, 0.7),
-        PAIR: normal(0.1, 0.9),
+        PATH: normal(0.1, 0.9),
         "rw2(t)[linear]": normal(-0.2, 0.3),
     },
     "flat": {"Intercept": flat(), "fixed": flat()},
