@@ -26,7 +26,7 @@ from lgm.posterior.assemble import Analysed, analyse
 from lgm.posterior.checks import check_identifiability, report_cautions, report_data, report_terms
 from lgm.posterior.priors import Priors, resolve, sample_prior, starts
 from lgm.priors import Flat
-from lgm.results import effects
+from lgm.results import effects, text
 from lgm.results.fit import Fit
 from lgm.terms import TERMS
 
@@ -159,11 +159,11 @@ def _build(
     names = {**{k: v for k, v in (caller or {}).items() if k.isidentifier()}, **(env or {})}
     built = design.build(parsed, data, likelihood, names, weights, missing)
     resolved = resolve(built, priors)
-    check_identifiability(built, resolved)
     report_data(built)
     report_cautions(built, resolved)
     report_terms(built)
     analysed = analyse(built, resolved.fixed, resolved.theta, centred_intercept=resolved.centred_intercept)
+    check_identifiability(built, resolved, analysed)
     kept = {
         name: names[name] for name in design.names_used(built, names)
     }  # and let go of the rest of the caller's scope
@@ -303,10 +303,10 @@ class Model:
             return float(function(self.analysed.marginal, jnp.asarray([float(value) for value in values])))
 
     def __repr__(self) -> str:
-        d = self.design
-        lines = [f"lgm model: {d.formula.source}", f"{d.family.name}, n = {d.n}, {d.p} fixed and {d.q} latent effects"]
-        lines += [f"  {term.label}: {term.size}" for term in d.terms]
-        return "\n".join([*lines, "Priors", self.priors.to_string(header=False)])
+        return text.model_text(self.design, self.priors)
+
+    def _repr_html_(self) -> str:
+        return text.model_html(self.design, self.priors)
 
 
 _log_density = jax.jit(density.log_density)
