@@ -150,8 +150,9 @@ def whole_times(scope: Scope, piece: Expression, label: str, otherwise: str) -> 
     values = scope.numbers(piece, f"the time of {label}")
     odd = np.flatnonzero((values != np.round(values)) | (np.abs(values) > LARGEST_WHOLE))
     if odd.size:
+        limit = f" up to {LARGEST_WHOLE:.0e}" if abs(values[odd[0]]) > LARGEST_WHOLE else ""
         raise DataError(
-            f"{label} needs whole times (1, 2, 3, ...; gaps are fine) up to {LARGEST_WHOLE:.0e}, `{piece.text}` has "
+            f"{label} needs whole times (1, 2, 3, ...; gaps are fine){limit}, `{piece.text}` has "
             f"{values[odd[0]]:g} in row {scope.frame.index[odd[0]]}. Number the times in units of one step{otherwise}."
         )
     return values

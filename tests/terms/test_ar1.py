@@ -84,7 +84,7 @@ def test_the_unit_of_the_times_does_not_matter() -> None:
         values = [model.log_likelihood({"sd(ar1(t))": 1.2, "rho(ar1(t))": rho, "sigma": 0.5}) for model in models]
         assert values[0] == values[1] == values[2]
     assert "in steps of" not in repr(models[0])
-    assert "ar1(t): 10 times in steps of 24; rho is that of one step" in repr(models[1])
+    assert "10 times in steps of 24; rho is that of one step" in repr(models[1])
     spaced = _design("ar1(t)", DATA.assign(t=np.where(DATA["t"] == 4, 49, 12 * DATA["t"])))
     assert spaced.terms[0].size == "10 times"  # one odd time makes the step one again
 
