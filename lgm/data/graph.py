@@ -239,9 +239,10 @@ def _unknown_labels(unknown: list[Label], nodes: tuple[Label, ...]) -> str:
     text = f"regions that are not in the graph: {some(unknown)}. It has {len(nodes)} nodes: {some(nodes)}. "
     if {str(label) for label in unknown} & {str(label) for label in nodes}:
         return text + "The same labels are text on one side and numbers on the other: convert one of them"
+    text += "Regions without neighbours must be listed when the graph is made: graph(edges, nodes=[...])"
     if list(nodes) == list(range(len(nodes))):
-        return text + (
-            "Its nodes are numbered by position, as libpysal does where it is given no labels. Give the labels in that "
-            "order: lgm.graph(w.sparse, nodes=[...])"
+        text += (
+            ". If the nodes are numbered by position, as those of libpysal are where it is given no labels, give the "
+            "labels in that order: lgm.graph(w.sparse, nodes=[...])"
         )
-    return text + "Regions without neighbours must be listed when the graph is made: graph(edges, nodes=[...])"
+    return text

@@ -11,7 +11,8 @@ import numpy as np
 import scipy.sparse as sp
 
 from lgm.arrays import IntArray
-from lgm.design.design import Design, numbers_as_text
+from lgm.data.expression import FUNCTIONS, function, names_of
+from lgm.design.design import ROWWISE, Design, numbers_as_text
 from lgm.design.fixed_effects import adds
 from lgm.errors import DataWarning, IdentifiabilityError, IdentifiabilityWarning
 from lgm.formula.sides import Bar
@@ -194,7 +195,7 @@ def _several(times: IntArray, design: Design) -> str:
     """How rows look like several series: once in each level of a group, or one after the other."""
     for source in design.predictor.sources:
         if isinstance(source, Bar):
-            codes = Grouping.of(source, design.scope)[1][design.rows.observed]
+            codes = Grouping.of(source, design.seen)[1]
             once = np.unique(np.column_stack([codes, times]), axis=0).shape[0] == times.size
             if once and times.size >= FEWEST_TIMES * np.unique(codes).size:
                 return f"each level of `{source.group_name}` has them once"
@@ -208,7 +209,7 @@ def _unknown_directions(design: Design) -> Iterator[str]:
     """Null-space columns, such as the level of a component, that no row with a response has."""
     for term in design.terms:
         for name, values in term.null.items():
-            if name not in design.fixed_names and not np.any(values[design.rows.observed]):
+            if name not in design.fixed_names and not np.any(values):
                 yield (
                     f"nothing is known about `{name}`, as it is zero in every row with a response; predictions take it "
                     "for zero."
@@ -222,6 +223,16 @@ def report_data(design: Design) -> None:
         where = ", ".join(f"{name} ({count})" for name, count in rows.missing_in.items())
         warnings.warn(
             f"{rows.dropped} of {rows.dropped + len(rows.kept)} rows are dropped: missing values in {where}",
+            DataWarning,
+            stacklevel=4,
+        )
+    for expression in design.entangled:
+        names = names_of(expression, (), {}).functions
+        own = [name for name in names if name in FUNCTIONS and function(name, design.scope.env) is not FUNCTIONS[name]]
+        hidden = f" (`{own[0]}` is a function of your own here, which hides that of formulas)" if own else ""
+        warnings.warn(
+            f"`{expression.text}` is computed from all rows at once{hidden}, so the fit cannot predict other rows. "
+            f"Accepted: {ROWWISE}",
             DataWarning,
             stacklevel=4,
         )

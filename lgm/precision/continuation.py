@@ -263,4 +263,5 @@ def banded(
     upper = np.zeros_like(factor)
     for k in range(width + 1):
         upper[width - k, k:] = factor[k, : new.size - k]
-    return np.asarray((scipy.linalg.solve_banded((0, width), upper, normals.T) * scale - mean).T)
+    drawn = scipy.linalg.solve_banded((0, width), upper, normals.T) * scale - mean
+    return np.ascontiguousarray(drawn).T  # effects in rows, as what adds them up reads them
