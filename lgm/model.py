@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import jax
@@ -24,7 +25,9 @@ from lgm.inference.interrupt import watched
 from lgm.posterior import density
 from lgm.posterior.assemble import Analysed, analyse
 from lgm.posterior.checks import check_identifiability, report_cautions, report_data
-from lgm.posterior.priors import Priors, resolve, sample_prior, starts
+from lgm.posterior.density import Marginal
+from lgm.posterior.hyperparameters import Hyperparameters
+from lgm.posterior.priors import Priors, sample_prior, settle, starts
 from lgm.priors import Flat
 from lgm.results import effects
 from lgm.results.fit import Fit
@@ -158,7 +161,7 @@ def _build(
     parsed = parse(source, tuple(TERMS))
     names = {**{k: v for k, v in (caller or {}).items() if k.isidentifier()}, **(env or {})}
     built = design.build(parsed, data, likelihood, names, weights, missing)
-    resolved = resolve(built, priors)
+    built, resolved = settle(built, priors)
     check_identifiability(built, resolved)
     report_data(built)
     report_cautions(built, resolved)
@@ -209,7 +212,7 @@ class Model:
         return self.chosen_priors.table
 
     def log_density(self, theta: Mapping[str, Any]) -> Any:
-        """``log p(y | theta) + log p(theta)``: natural scale, no Jacobian, u integrated out.
+        """``log p(y | theta) + log p(theta)``, with u integrated out: a density of theta as it is printed.
 
         Parameters
         ----------
@@ -221,7 +224,7 @@ class Model:
         -------
         float, or a traced scalar
         """
-        return self._evaluated(_log_density, theta)
+        return self._evaluated(_log_density, theta, self.analysed.marginal.hyper)
 
     def log_likelihood(self, theta: Mapping[str, Any]) -> Any:
         """``log p(y | theta)`` with u integrated out; with flat fixed effects this is the REML log likelihood.
@@ -286,7 +289,19 @@ class Model:
             run = chosen.run(post, starts(self.design, self.chosen_priors.theta))
         return Fit(self, run, interval, seed)
 
-    def _evaluated(self, function: Callable[..., jax.Array], theta: Mapping[str, Any]) -> Any:
+    @cached_property
+    def _about_zero(self) -> Marginal:
+        """The posterior with blocks whose hyperparameters are those that are printed, whatever their size.
+
+        An sd of zero about zero is an ordinary point; about the mean, correlations are then one.
+        """
+        if not any(term.origin for term in self.design.terms):
+            return self.analysed.marginal
+        terms = tuple(term.about_zero(self.design.scope) for term in self.design.terms)
+        priors, design = self.chosen_priors, self.design.with_terms(terms)
+        return analyse(design, priors.fixed, priors.theta, centred_intercept=priors.centred_intercept).marginal
+
+    def _evaluated(self, function: Callable[..., jax.Array], theta: Mapping[str, Any], *parts: Any) -> Any:
         names = self.design.theta_names
         if not isinstance(theta, Mapping):
             raise LgmError(f"theta is of the type {type(theta).__name__}; accepted: a dict with {', '.join(names)}.")
@@ -297,9 +312,9 @@ class Model:
         if any(isinstance(value, jax.core.Tracer) for value in values):
             if jax.dtypes.canonicalize_dtype(np.float64) != np.float64:
                 raise LgmError("traced values of theta need JAX's x64 mode: work inside `with jax.enable_x64(True):`.")
-            return function(self.analysed.marginal, jnp.stack([jnp.asarray(value) for value in values]))
+            return function(self._about_zero, jnp.stack([jnp.asarray(value) for value in values]), *parts)
         with jax.enable_x64(True):
-            return float(function(self.analysed.marginal, jnp.asarray([float(value) for value in values])))
+            return float(function(self._about_zero, jnp.asarray([float(value) for value in values]), *parts))
 
     def __repr__(self) -> str:
         d = self.design
@@ -308,7 +323,14 @@ class Model:
         return "\n".join([*lines, "Priors", self.priors.to_string(header=False)])
 
 
-_log_density = jax.jit(density.log_density)
+@jax.jit
+def _log_density(about_zero: Marginal, theta: jax.Array, hyper: Hyperparameters) -> jax.Array:
+    natural = hyper.from_printed(theta)
+    prior = hyper.log_prior(natural) - hyper.log_jacobian_printed(natural)
+    value = density.log_likelihood(about_zero, theta) + prior
+    return jnp.where(jnp.isfinite(prior) & jnp.isfinite(value), value, -jnp.inf)
+
+
 _log_likelihood = jax.jit(density.log_likelihood)
 
 

@@ -12,6 +12,7 @@ import pandas as pd
 
 from lgm.arrays import FloatArray, IntArray
 from lgm.inference.draws import Draws, Mixture
+from lgm.posterior.hyperparameters import Hyperparameters
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,10 @@ class Held(Draws):
     def without_effects(self) -> Self:
         """The same theta, and nothing of u."""
         return replace(self, point=self.point.without_effects())
+
+    def printed(self, hyper: Hyperparameters) -> Self:
+        """The same, with theta as tables show it."""
+        return replace(super().printed(hyper), point=self.point.printed(hyper))
 
     def summarised(
         self, table: pd.DataFrame, variables: Mapping[str, FloatArray], of_chains: Callable[..., pd.DataFrame]

@@ -129,7 +129,7 @@ class GaussianData:
 
         printed = jnp.zeros(sum(some.place.shape[0] for some in sums))
         for some in sums:
-            scales = scale[some.index]
+            scales = some.weights * scale[some.index]
             own = jnp.einsum("ma,mab,mb->m", scales, inverse[some.pairs], scales)
             cross = jnp.einsum("ma,mak->mk", scales, solved_k[some.index])
             printed = printed.at[some.place].set(corrected(own, cross))

@@ -80,8 +80,13 @@ class Fit:
 
     @property
     def draws(self) -> AnyDraws:
-        """Draws of theta."""
+        """Draws of theta, in the natural coordinates of the model's blocks (`lgm.posterior.hyperparameters`)."""
         return self.run.draws
+
+    @cached_property
+    def _shown(self) -> AnyDraws:
+        """Draws of theta as tables show it."""
+        return self.draws.printed(self.analysed.marginal.hyper)
 
     @property
     def method(self) -> str:
@@ -142,7 +147,7 @@ class Fit:
     def _scalars(self) -> list[FloatArray]:
         chains, draws, _ = self.draws.theta.shape
         beta = self.effects.draws[:, : self.design.p].reshape(chains, draws, -1)
-        return list(np.moveaxis(np.concatenate([beta, self.draws.theta], axis=-1), -1, 0))
+        return list(np.moveaxis(np.concatenate([beta, self._shown.theta], axis=-1), -1, 0))
 
     @staticmethod
     def _dim(dim: str, labels: Any, coords: dict[str, Any], variables: Mapping[str, Any]) -> str:
@@ -186,7 +191,7 @@ class Fit:
         table = pd.DataFrame(rows, index=pd.Index(list(draws), name="variable"), columns=self._columns)
         p = self.design.p
         table.iloc[:p, 0], table.iloc[:p, 1] = self.effects.mean[:p], self.effects.sd[:p]
-        return self.draws.summarised(table, draws, diagnostics).rename_axis(columns=self.method)
+        return self._shown.summarised(table, draws, diagnostics).rename_axis(columns=self.method)
 
     @property
     def interval_names(self) -> tuple[str, str]:

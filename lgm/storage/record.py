@@ -25,7 +25,7 @@ from lgm.storage import archive
 if TYPE_CHECKING:
     from lgm.results.fit import Fit
 
-FORMAT = 2  # raise it whenever an older lgm could not read what is written
+FORMAT = 3  # raise it whenever an older lgm could not read what is written
 _SETTINGS = ("interval", "seed", "method")
 _RESULTS = {kind.__name__: kind for kind in (Mode, Chains, Weighted, Conditional, Exact, Mixture, Points, EffectDraws)}
 
