@@ -29,7 +29,7 @@ from lgm.posterior.density import Marginal
 from lgm.posterior.hyperparameters import Hyperparameters
 from lgm.posterior.priors import Priors, sample_prior, settle, starts
 from lgm.priors import Flat
-from lgm.results import effects
+from lgm.results import effects, text
 from lgm.results.fit import Fit
 from lgm.terms import TERMS
 
@@ -162,10 +162,10 @@ def _build(
     names = {**{k: v for k, v in (caller or {}).items() if k.isidentifier()}, **(env or {})}
     built = design.build(parsed, data, likelihood, names, weights, missing)
     built, resolved = settle(built, priors)
-    check_identifiability(built, resolved)
     report_data(built)
     report_cautions(built, resolved)
     analysed = analyse(built, resolved.fixed, resolved.theta, centred_intercept=resolved.centred_intercept)
+    check_identifiability(built, resolved, analysed)
     kept = {
         name: names[name] for name in design.names_used(built, names)
     }  # and let go of the rest of the caller's scope
@@ -317,10 +317,10 @@ class Model:
             return float(function(self._about_zero, jnp.asarray([float(value) for value in values]), *parts))
 
     def __repr__(self) -> str:
-        d = self.design
-        lines = [f"lgm model: {d.formula.source}", f"{d.family.name}, n = {d.n}, {d.p} fixed and {d.q} latent effects"]
-        lines += [f"  {term.label}: {term.size}" for term in d.terms]
-        return "\n".join([*lines, "Priors", self.priors.to_string(header=False)])
+        return text.model_text(self.design, self.priors)
+
+    def _repr_html_(self) -> str:
+        return text.model_html(self.design, self.priors)
 
 
 @jax.jit

@@ -19,11 +19,11 @@ from lgm.inference.mode import Mode
 from lgm.posterior.assemble import Analysed
 from lgm.posterior.priors import Priors
 from lgm.results import predict, tables, text
-from lgm.results.arviz import diagnostics, quiet_arviz
+from lgm.results.arviz import container, diagnostics, plain_labels
 from lgm.results.effects import EffectDraws, draw_effects
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure, SubFigure
 
     from lgm.model import Inputs, Model
 
@@ -159,17 +159,20 @@ class Fit:
 
     @cached_property
     def idata(self) -> Any:
-        """Everything as an ArviZ object (InferenceData, or an xarray DataTree with ArviZ 1)."""
-        rows = {"row": self.design.scope.frame.index[self.design.rows.observed].to_numpy()}
-        groups = {
-            "posterior": self.posterior,
-            "sample_stats": xr.Dataset({name: (LEAD, values) for name, values in self.draws.stats.items()}),
-            "observed_data": xr.Dataset({self.design.formula.response.text: ("row", self.design.y)}, rows),
-        }
-        with quiet_arviz() as az:
-            if az.__version__.startswith("0."):
-                return az.InferenceData(**groups)
-        return xr.DataTree.from_dict(groups)
+        """Everything as an ArviZ object (InferenceData, or an xarray DataTree with ArviZ 1).
+
+        Neither xarray's trees nor NetCDF take a slash in a name, so a name such as ``I(Days / 10)`` has a division
+        slash in its place here, ``I(Days \u2215 10)``. `posterior` has the names as they were typed. Labels that are
+        neither text nor numbers, such as those of a MultiIndex, are text.
+        """
+        response = self.design.formula.response.text
+        rows = self.design.scope.frame.index[self.design.rows.observed]
+        stats = {name: (LEAD, values) for name, values in self.draws.stats.items()}
+        return container(
+            posterior=self.posterior,
+            sample_stats=xr.Dataset(stats),
+            observed_data=xr.Dataset({response: ("row", self.design.y)}, {"row": plain_labels(rows)}),
+        )
 
     def summary(self) -> pd.DataFrame:
         """Fixed effects and hyperparameters: mean, sd, interval, effective sample sizes, R-hat.
@@ -287,17 +290,27 @@ class Fit:
             seed=self.seed if seed is None else seed,
         )
 
-    def plot(self, variables: list[str] | str | None = None) -> Figure:
+    def plot(
+        self, variables: list[str] | str | None = None, *, ax: Any = None, figsize: tuple[float, float] | None = None
+    ) -> Figure | SubFigure:
         """Marginal posteriors with priors, and traces, of fixed effects and hyperparameters; see `lgm.plots`."""
-        from lgm.plots import figures
+        from lgm import plots
 
-        return figures.plot(self, variables)
+        return plots.plot(self, variables, ax=ax, figsize=figsize)
 
-    def plot_term(self, term: str, *, geometry: Any = None, residuals: bool = True) -> Figure:
+    def plot_term(
+        self,
+        term: str,
+        *,
+        geometry: Any = None,
+        residuals: bool = True,
+        ax: Any = None,
+        figsize: tuple[float, float] | None = None,
+    ) -> Figure | SubFigure:
         """The estimated effects of a term, such as ``"s(t)"`` or ``"(Days|Subject)"``; see `lgm.plots`."""
-        from lgm.plots import figures
+        from lgm import plots
 
-        return figures.plot_term(self, term, geometry=geometry, residuals=residuals)
+        return plots.plot_term(self, term, geometry=geometry, residuals=residuals, ax=ax, figsize=figsize)
 
     def save(self, path: Any) -> None:
         """Write the whole fit to one file, for `lgm.load`; an error says what in the formula a file cannot hold."""

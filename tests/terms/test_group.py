@@ -175,7 +175,7 @@ def test_levels_of_a_long_column_are_found_quickly() -> None:
 
 def test_columns_of_correlated_slopes_are_about_their_means() -> None:
     """Beside an intercept, and where every row has a value: those of a factor's levels keep their gaps."""
-    x, h = np.arange(N) % 3 + 5.0, np.where(np.arange(N) < 7, "u", "v")
+    x, h = np.arange(N) % 3 + 2.0, np.where(np.arange(N) < 7, "u", "v")
 
     def columns(bar: str) -> np.ndarray:
         term = _design(f"y ~ {bar}", x=x, h=h, g=np.arange(N) // 6).terms[0]
