@@ -11,18 +11,10 @@ import numpy as np
 
 from lgm.arrays import FloatArray
 from lgm.inference.compile import Plan, compiled, floats
-from lgm.inference.draws import Expected, Mixture, Run
+from lgm.inference.draws import Expected, Run
 from lgm.inference.held import Conditional, Exact
-from lgm.inference.keys import key
 from lgm.inference.mode import FoldedMode, find_folded_mode, find_mode
-from lgm.posterior import density
 from lgm.posterior.density import Marginal
-from lgm.posterior.functionals import Effects
-
-
-@compiled(shapes=lambda post, draws: (post, floats(post.hyper.size), key(0)))
-def _effects(draws: int, post: Marginal, theta: jax.Array, key: jax.Array) -> Effects:
-    return density.effects(post, theta, jax.random.normal(key, (post.n_normals, draws)))
 
 
 @compiled(
@@ -35,56 +27,50 @@ def _spread(_: None, post: Marginal, x: jax.Array, root: jax.Array) -> jax.Array
 
 @dataclass(frozen=True)
 class AtMode:
-    """Draws of u at the mode of theta, as one chain in which theta does not move, and standard errors of theta."""
+    """Theta at its mode, as one chain in which it does not move, with standard errors; no u is drawn yet."""
 
     draws: int
-    seed: int
 
     moves = False
     expected = Expected(thetas=1, draws=0)
 
     def programs(self, post: Marginal) -> list[Plan]:
         """What `run` will call."""
-        return [Plan(_effects, self.draws), Plan(_spread, None)]
+        return [Plan(_spread, None)]
 
     def run(self, post: Marginal, start: FloatArray) -> Run[Conditional]:
         """See `lgm.inference.engine.Engine`."""
         found = find_mode(post, start)
         at = find_folded_mode(post, found, jacobian=False)
-        drawn = _held(post, at, draws=self.draws, seed=self.seed)
-        return Run(found, Conditional(**drawn, standard_errors=standard_errors(post, at)), "mode")
+        return Run(found, Conditional(**_held(at, self.draws), standard_errors=standard_errors(post, at)), "mode")
 
 
 @dataclass(frozen=True)
 class AllFixed:
-    """Draws of u where every hyperparameter is fixed, in place of an engine that would move theta."""
+    """Every hyperparameter is fixed: in place of an engine that would move theta."""
 
     draws: int
-    seed: int
     method: str
 
     moves = False
     expected = Expected(thetas=1, draws=0)
 
     def programs(self, post: Marginal) -> list[Plan]:
-        """What `run` will call."""
-        return [Plan(_effects, self.draws)]
+        """Nothing."""
+        return []
 
     def run(self, post: Marginal, start: FloatArray) -> Run[Exact]:
         """See `lgm.inference.engine.Engine`."""
         found = find_mode(post, start)
         at = find_folded_mode(post, found, jacobian=False)
-        return Run(found, Exact(**_held(post, at, draws=self.draws, seed=self.seed)), self.method)
+        return Run(found, Exact(**_held(at, self.draws)), self.method)
 
 
-def _held(post: Marginal, at: FoldedMode, *, draws: int, seed: int) -> dict[str, Any]:
+def _held(at: FoldedMode, draws: int) -> dict[str, Any]:
     """What draws at one theta consist of."""
-    with jax.enable_x64(True):
-        found = _effects(draws, post, at.theta, key(seed))
-    point = Mixture(at.theta[None], np.zeros(1), np.asarray(found.mean)[None], np.asarray(found.draws).T[None])
     stats = {"lp": np.full((1, draws), at.value), "diverging": np.zeros((1, draws), dtype=bool)}
     theta = np.repeat(at.theta[None], draws, axis=0)[None]
-    return {"theta": theta, "stats": stats, "interrupted": False, "point": point}
+    return {"theta": theta, "stats": stats, "interrupted": False}
 
 
 def standard_errors(post: Marginal, at: FoldedMode) -> FloatArray:

@@ -91,6 +91,13 @@ class Points(Mixture):
         return None
 
 
+class Verdict(NamedTuple):
+    """One line on the draws, and whether it says that they should not be trusted yet."""
+
+    text: str
+    doubted: bool
+
+
 @dataclass(frozen=True)
 class Draws(ABC):
     """Kept draws of theta.
@@ -128,7 +135,10 @@ class Draws(ABC):
 
     @abstractmethod
     def summarised(
-        self, table: pd.DataFrame, variables: Mapping[str, FloatArray], of_chains: Callable[..., pd.DataFrame]
+        self,
+        table: pd.DataFrame,
+        variables: Callable[[], Mapping[str, FloatArray]],
+        of_chains: Callable[..., pd.DataFrame],
     ) -> pd.DataFrame:
         """A table (mean, sd, interval) with what is known better of theta, and the columns that say how good it is.
 
@@ -136,8 +146,8 @@ class Draws(ABC):
         ----------
         table : pandas.DataFrame
             A row for each variable; theta comes last.
-        variables : mapping
-            The draws (chains, draws) behind each row.
+        variables : callable
+            Gives the draws (chains, draws) behind each row, to those who need them.
         of_chains : callable
             Estimates ``ess_bulk``, ``ess_tail`` and ``r_hat`` from such draws.
         """
@@ -151,8 +161,8 @@ class Draws(ABC):
         """How many draws these are, and of what kind."""
 
     @abstractmethod
-    def verdict(self, summary: pd.DataFrame) -> str:
-        """One line: can the draws be trusted, and what to do if not. ``summary`` is the finished table."""
+    def verdict(self, summary: pd.DataFrame) -> Verdict:
+        """Can the draws be trusted, and what to do if not; ``summary`` is the finished table."""
 
     @property
     def _stopped(self) -> str:

@@ -4,46 +4,35 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 
-from lgm.arrays import FloatArray, IntArray
-from lgm.inference.draws import Draws, Mixture
-from lgm.posterior.hyperparameters import Hyperparameters
+from lgm.arrays import FloatArray
+from lgm.inference.draws import Draws, Verdict
 
 
 @dataclass(frozen=True)
 class Held(Draws):
-    """One chain of effects given one theta.
+    """One chain of the same theta."""
 
-    Parameters
-    ----------
-    point : Mixture
-        That theta alone, with all draws of the effects.
-    """
-
-    point: Mixture
-
-    def effects_at(self) -> tuple[Mixture, IntArray]:
-        """All of them."""
-        return self.point, np.zeros(self.theta.shape[1], dtype=np.int64)
+    def effects_at(self) -> None:
+        """None: given one theta they are normal."""
 
     def without_effects(self) -> Self:
-        """The same theta, and nothing of u."""
-        return replace(self, point=self.point.without_effects())
-
-    def printed(self, hyper: Hyperparameters) -> Self:
-        """The same, with theta as tables show it."""
-        return replace(super().printed(hyper), point=self.point.printed(hyper))
+        """The same."""
+        return self
 
     def summarised(
-        self, table: pd.DataFrame, variables: Mapping[str, FloatArray], of_chains: Callable[..., pd.DataFrame]
+        self,
+        table: pd.DataFrame,
+        variables: Callable[[], Mapping[str, FloatArray]],
+        of_chains: Callable[..., pd.DataFrame],
     ) -> pd.DataFrame:
         """With the sd and interval that a theta which does not move has."""
-        theta = self.point.theta[0]
+        theta = self.theta[0, 0]
         at = len(table) - theta.size
         table.iloc[at:, 0], table.iloc[at:, 1:] = theta, self._spread(table.iloc[at:, 1:].to_numpy())
         return table.assign(ess_bulk=np.nan, ess_tail=np.nan, r_hat=np.nan)
@@ -65,9 +54,9 @@ class Held(Draws):
 class Exact(Held):
     """Every hyperparameter is fixed by its prior: nothing is left out."""
 
-    def verdict(self, summary: pd.DataFrame) -> str:
+    def verdict(self, summary: pd.DataFrame) -> Verdict:
         """Always the same."""
-        return "Exact: every hyperparameter is fixed, so the draws are independent."
+        return Verdict("Exact: every hyperparameter is fixed, so the draws are independent.", doubted=False)
 
     def _spread(self, of_draws: FloatArray) -> FloatArray:
         return np.column_stack([np.zeros(len(of_draws)), of_draws[:, 1:]])
@@ -89,13 +78,14 @@ class Conditional(Held):
         """Such as ``"4000, hyperparameters held at their mode"``."""
         return f"{super().described()} at their mode"
 
-    def verdict(self, summary: pd.DataFrame) -> str:
+    def verdict(self, summary: pd.DataFrame) -> Verdict:
         """What is left out, and which modes are at the end of their range: that says little of where they are."""
         names = summary.index[-self.standard_errors.size :][np.isnan(self.standard_errors)]
         ends = f" The mode of {', '.join(names)} is at the end of the range." if len(names) else ""
-        return (
+        return Verdict(
             "Conditional: hyperparameters are held at their posterior mode, with standard errors from the curvature "
-            f'there; intervals of effects leave out their uncertainty.{ends} Use method="nuts" for all of it.'
+            f'there; intervals of effects leave out their uncertainty.{ends} Use method="nuts" for all of it.',
+            doubted=False,
         )
 
     def _spread(self, of_draws: FloatArray) -> FloatArray:

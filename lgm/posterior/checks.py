@@ -11,7 +11,8 @@ import numpy as np
 import scipy.sparse as sp
 
 from lgm.arrays import IntArray
-from lgm.design.design import Design, numbers_as_text
+from lgm.data.expression import FUNCTIONS, function, names_of
+from lgm.design.design import ROWWISE, Design, numbers_as_text
 from lgm.errors import DataWarning, IdentifiabilityError, IdentifiabilityWarning
 from lgm.posterior.assemble import Analysed
 from lgm.posterior.confounding import Moved, Remainder, relations
@@ -162,6 +163,16 @@ def report_data(design: Design) -> None:
         where = ", ".join(f"{name} ({count})" for name, count in rows.missing_in.items())
         warnings.warn(
             f"{rows.dropped} of {rows.dropped + len(rows.kept)} rows are dropped: missing values in {where}",
+            DataWarning,
+            stacklevel=4,
+        )
+    for expression in design.entangled:
+        names = names_of(expression, (), {}).functions
+        own = [name for name in names if name in FUNCTIONS and function(name, design.scope.env) is not FUNCTIONS[name]]
+        hidden = f" (`{own[0]}` is a function of your own here, which hides that of formulas)" if own else ""
+        warnings.warn(
+            f"`{expression.text}` is computed from all rows at once{hidden}, so the fit cannot predict other rows. "
+            f"Accepted: {ROWWISE}",
             DataWarning,
             stacklevel=4,
         )

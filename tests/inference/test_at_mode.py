@@ -1,4 +1,4 @@
-"""Standard errors at the mode, and draws of the effects given it."""
+"""Theta at its mode, and standard errors there."""
 
 import jax
 import jax.numpy as jnp
@@ -8,7 +8,6 @@ import pytest
 import lgm
 from lgm.inference.at_mode import AtMode, standard_errors
 from lgm.inference.mode import find_folded_mode, find_mode
-from lgm.posterior import density
 from lgm.posterior.priors import starts
 
 
@@ -32,13 +31,11 @@ def test_standard_errors_by_the_delta_method(model: lgm.Model) -> None:
     np.testing.assert_allclose(standard_errors(post, at), expected, rtol=1e-7)
 
 
-def test_draws_are_those_given_the_mode(model: lgm.Model) -> None:
+def test_theta_does_not_move(model: lgm.Model) -> None:
     post = model.analysed.marginal
-    run = AtMode(draws=4000, seed=1).run(post, starts(model.design, model.chosen_priors.theta))
-    [theta], [mean], [draws] = run.draws.point.theta, run.draws.point.mean, run.draws.point.draws
-    assert np.all(run.draws.theta == theta) and run.draws.theta.shape == (1, 4000, theta.size)
-    with jax.enable_x64(True):
-        given = jax.jit(density.effects)(post, jnp.asarray(theta), jnp.zeros((post.n_normals, 1)))
-    np.testing.assert_allclose(mean, given.mean, rtol=1e-10)
-    error = draws.std(axis=0) / np.sqrt(len(draws))
-    assert np.all(np.abs(draws.mean(axis=0) - mean) < 4.5 * error)
+    run = AtMode(draws=40).run(post, starts(model.design, model.chosen_priors.theta))
+    at = find_folded_mode(post, run.mode, jacobian=False)
+    assert run.draws.theta.shape == (1, 40, at.theta.size)
+    assert np.all(run.draws.theta == at.theta)
+    np.testing.assert_array_equal(run.draws.standard_errors, standard_errors(post, at))
+    np.testing.assert_array_equal(run.draws.stats["lp"], np.full((1, 40), at.value))

@@ -3,29 +3,28 @@
 import numpy as np
 import pandas as pd
 
-from lgm.inference.draws import Mixture
 from lgm.inference.held import Conditional, Exact
 
 THETA = np.array([2.0, 0.0])
-POINT = Mixture(THETA[None], np.zeros(1), np.zeros((1, 3)), np.zeros((1, 5, 3)))
 REPEATED = np.repeat(THETA[None], 5, axis=0)[None]
-EXACT = Exact(REPEATED, {}, False, POINT)
-CONDITIONAL = Conditional(REPEATED, {}, False, POINT, np.array([0.5, np.nan]))
+EXACT = Exact(REPEATED, {}, False)
+CONDITIONAL = Conditional(REPEATED, {}, False, np.array([0.5, np.nan]))
 
 
 def _summary(draws: Exact | Conditional) -> pd.DataFrame:
     columns = ["mean", "sd", "2.5%", "97.5%"]
     table = pd.DataFrame([[1.0, 1.0, -1.0, 3.0], [2.0] * 4, [0.0] * 4], ["Intercept", "sd(g)", "sigma"], columns)
-    return draws.summarised(table, {}, pd.DataFrame)
+    return draws.summarised(table, dict, pd.DataFrame)
 
 
 def test_fixed_hyperparameters_are_exact() -> None:
-    assert EXACT.verdict(_summary(EXACT)).startswith("Exact")
+    assert EXACT.verdict(_summary(EXACT)).text.startswith("Exact")
     assert EXACT.described() == "5, hyperparameters held"
 
 
 def test_the_mode_is_conditional() -> None:
-    found = CONDITIONAL.verdict(_summary(CONDITIONAL))
+    found, doubted = CONDITIONAL.verdict(_summary(CONDITIONAL))
+    assert not doubted
     assert found.startswith("Conditional: hyperparameters are held at their posterior mode")
     assert 'method="nuts"' in found
     assert "The mode of sigma is at the end of the range." in found
@@ -42,7 +41,5 @@ def test_tables() -> None:
     assert exact[["ess_bulk", "ess_tail", "r_hat"]].isna().all(axis=None)
 
 
-def test_effects_are_left_out_of_a_file() -> None:
-    mixture, index = EXACT.effects_at()
-    assert mixture.draws.shape == (1, 5, 3) and index.tolist() == [0] * 5
-    assert EXACT.without_effects().point.draws.shape == (1, 0, 3)
+def test_effects_are_left_to_others() -> None:
+    assert CONDITIONAL.without_effects() is CONDITIONAL
