@@ -84,10 +84,10 @@ def test_draws_from_priors_at_means():
 
 
 def test_hyperparameters():
-    """``P(sd > sd(y)) = 0.05``, for a slope ``sd(y) / sd(x)``; sigma exponential with mean sd(y)."""
+    """``P(sd > 2.5 sd(y)) = 0.05``, for a slope with ``sd(y) / sd(x)``; sigma exponential with mean sd(y)."""
     _, found = resolved()
     sd = np.std(DATA["y"] - DATA["o"])
-    rate = -np.log(0.05) / sd
+    rate = -np.log(0.05) / (2.5 * sd)
     for name, wanted in [
         ("sd(Intercept|g)", rate),
         ("sd(x|g)", rate * np.std(DATA["x"])),
@@ -227,3 +227,48 @@ def test_correlations_of_three_effects_share_a_prior(given, message):
 def test_classes_that_a_model_lacks_are_not_offered():
     with pytest.raises(PriorError, match=r"(?s)the key 'fixed', which matches nothing.*Classes: sd\.$"):
         resolved("y ~ 1 + (1|g)", {"fixed": flat()})
+
+
+# Origin of covariates -------------------------------------------------------------------------------------------------
+
+ABOUT_MEANS = {"sd(Intercept|g)", "corr(g)"}
+
+
+@pytest.mark.parametrize(
+    ("given", "about_means"),
+    [
+        ({}, True),
+        ({"sd(x|g)": priors.exponential(1), "sigma": constant(2.0)}, True),  # slopes are the same in both
+        ({"sd(x|g)": constant(0.5)}, True),
+        ({"sd": flat(), "corr": flat(), "sigma": flat()}, True),  # flat in both
+        ({"sd(Intercept|g)": flat()}, True),
+        ({"sd": priors.exponential(1)}, False),
+        ({"sd(Intercept|g)": priors.half_normal(3)}, False),
+        ({"sd(Intercept|g)": constant(0.0)}, False),
+        ({"corr": lkj(1)}, False),  # uniform in one is not uniform in the other
+        ({"corr(Intercept,x|g)": constant(0.0)}, False),
+        ({"sd": flat(), "corr": lkj(2)}, False),
+    ],
+    ids=str,
+)
+def test_what_is_given_is_about_the_printed_parameters(given, about_means):
+    model, _ = resolved(given=given)
+    term = model.design.terms[0]
+    assert set(term.origin) == (ABOUT_MEANS if about_means else set())
+    marked = set(model.priors.index[model.priors["prior"].str.endswith("at the mean of the predictors")])
+    assert marked == {"Intercept", *term.origin}
+    same = term.z.toarray()[:, 1::2].sum(axis=1) - DATA["x"]  # row by row, the column of the slope
+    np.testing.assert_allclose(same, -DATA["x"].mean() if about_means else 0.0, rtol=1e-12)
+
+
+def test_prior_draws_are_of_the_printed_parameters():
+    """At zero the variance is that at the mean, plus the mean squared times that of slopes."""
+    model = lgm.model("y ~ 1 + (x|g)", DATA)
+    n = 20_000
+    drawn = model.sample_prior(n, seed=4)
+    level, slope = (parameter.default.distribution for parameter in model.design.parameters[:2])
+    # exponential: E sd^2 = 2 mean^2; the correlation has mean zero
+    wanted = 2 * float(level.mean) ** 2 + 2 * (DATA["x"].mean() * float(slope.mean)) ** 2
+    square = drawn["sd(Intercept|g)"] ** 2
+    assert square.mean() == pytest.approx(wanted, abs=4 * square.std() / np.sqrt(n))
+    assert drawn["corr(Intercept,x|g)"].mean() < -0.5

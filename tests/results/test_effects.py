@@ -86,6 +86,25 @@ def exact(kind, theta):
     return start + mean, covariance, bound
 
 
+def printed_variance(kind, covariance):
+    """Of fixed effects and, printed effect by effect, of the terms; intercepts of (x|g) are those at zero."""
+    of_each = model(kind).analysed.printed(np.eye(len(covariance)))
+    return np.sum(of_each * (covariance @ of_each), axis=0)
+
+
+def test_intercepts_of_levels_are_printed_at_zero():
+    """Level effects at the mean of x, less the mean times the slopes."""
+    design = model("proper").design
+    b = np.arange(design.p + design.q, dtype=float) ** 2
+    at_mean, slopes = b[3:13:2], b[4:13:2]
+    wanted = at_mean - design.scope.frame["x"].mean() * slopes
+    first, second = design.predictor.printed()[:2]
+    assert [first.variable.name, second.variable.name] == ["Intercept|g", "x|g"]
+    for found in (first.of(b), first.variable.of(b[3:]), model("proper").analysed.printed(b)[3:8]):
+        np.testing.assert_allclose(found, wanted, rtol=1e-14)
+    np.testing.assert_array_equal(second.of(b), slopes)
+
+
 def drawn(thetas):
     return Chains(thetas[None], {}, False, np.zeros(1), 0)
 
@@ -128,10 +147,9 @@ def test_mixture_over_theta(kind):
     """The law of total variance, with equal weights."""
     found = Effects(model(kind).analysed, drawn(THETAS), seed=3)
     means, covariances, bounds = zip(*(exact(kind, theta) for theta in THETAS), strict=True)
-    variance = np.var(means, axis=0) + np.mean([np.diag(c) for c in covariances], axis=0)
+    variance = np.cov(np.transpose(means), bias=True) + np.mean(covariances, axis=0)
     np.testing.assert_allclose(found.mean, np.mean(means, axis=0), rtol=0, atol=max(bounds))
-    printed = model(kind).analysed.printed(variance)  # the effects of (x|g) level by level, printed effect by effect
-    np.testing.assert_allclose(found.sd**2, printed, rtol=0, atol=10 * max(bounds))
+    np.testing.assert_allclose(found.sd**2, printed_variance(kind, variance), rtol=0, atol=10 * max(bounds))
 
 
 def test_average_variance_stops_early_and_keeps_its_promise(monkeypatch):
@@ -188,8 +206,7 @@ def test_draws_are_independent_given_theta():
     assert np.all(np.abs(scatter) < 5 * np.sqrt((1 + np.eye(kept.sum())) / n))
     # successive draws have keys of their own
     assert np.all(np.abs(np.sum(white[1:] * white[:-1], axis=0)) < 5 * np.sqrt(n))
-    printed = model("proper").analysed.printed(np.diag(covariance))
-    np.testing.assert_allclose(found.sd**2, printed, rtol=0, atol=10 * bound)
+    np.testing.assert_allclose(found.sd**2, printed_variance("proper", covariance), rtol=0, atol=10 * bound)
 
 
 def test_chunks_do_not_matter(monkeypatch):
