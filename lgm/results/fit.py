@@ -408,8 +408,10 @@ class Fit:
         return self.draws.verdict(self._summary)
 
     def __getstate__(self) -> dict[str, Any]:
-        """All but what follows from the rest; effects are kept, they take long."""
-        return {name: value for name, value in vars(self).items() if name not in ("posterior", "idata", "_summary")}
+        """All but what follows from the rest; what is kept of the effects takes long, so it is among it."""
+        follows = ("posterior", "idata", "_summary", "_verdict", "effects")
+        state = {name: value for name, value in vars(self).items() if name not in follows}
+        return {**state, "stored_effects": self.effects.kept if "effects" in vars(self) else self.stored_effects}
 
     def __repr__(self) -> str:
         return text.text(self)
