@@ -12,6 +12,7 @@ from lgm import priors
 from lgm.errors import PriorError
 from lgm.priors import Constant, Flat, Lkj, Normal, constant, flat, lkj, normal, pc_corr
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*is one series:lgm.DataWarning")
 RNG = np.random.default_rng(6)
 N = 24
 DATA = pd.DataFrame(
@@ -21,10 +22,11 @@ DATA = pd.DataFrame(
         "o": 3.0 * RNG.standard_normal(N),
         "f": RNG.choice(["a", "b", "c"], N),
         "g": np.arange(N) % 6,
+        "h": np.arange(N) // 3 % 4,
         "t": np.arange(N) % 8,
     }
 )
-FORMULA = "y ~ x + f + offset(o) + (x|g) + (1|f) + ar1(t)"
+FORMULA = "y ~ x + f + offset(o) + (x|g) + (1|h) + ar1(t)"
 THREE = "y ~ x + t + (x + t|g)"
 
 
@@ -89,7 +91,7 @@ def test_hyperparameters():
     for name, wanted in [
         ("sd(Intercept|g)", rate),
         ("sd(x|g)", rate * np.std(DATA["x"])),
-        ("sd(Intercept|f)", rate),
+        ("sd(Intercept|h)", rate),
         ("sd(ar1(t))", rate),
         ("sigma", 1 / sd),
     ]:
@@ -102,7 +104,7 @@ def test_hyperparameters():
 @pytest.mark.parametrize(
     ("given", "changed"),
     [
-        ({"sd": priors.exponential(1)}, ["sd(Intercept|g)", "sd(x|g)", "sd(Intercept|f)", "sd(ar1(t))"]),
+        ({"sd": priors.exponential(1)}, ["sd(Intercept|g)", "sd(x|g)", "sd(Intercept|h)", "sd(ar1(t))"]),
         ({"sd(x|g)": priors.half_normal(2)}, ["sd(x|g)"]),
         ({"sigma": priors.gamma(2, 1)}, ["sigma"]),
         ({"corr": lkj(1)}, ["corr(g)"]),
@@ -114,7 +116,7 @@ def test_hyperparameters():
         ({"Intercept": normal(0, 10)}, ["Intercept"]),
         ({"x": dist.Normal(1.0, 2.0)}, ["x"]),
         ({"sigma": dist.LogNormal(0.0, 1.0)}, ["sigma"]),
-        ({"sd(Intercept|f)": constant(0.0)}, ["sd(Intercept|f)"]),
+        ({"sd(Intercept|h)": constant(0.0)}, ["sd(Intercept|h)"]),
     ],
     ids=", ".join,
 )
@@ -156,8 +158,8 @@ def test_flat_is_known_to_be_improper():
 
 def test_flat_hyperparameters():
     """Improper on a half line, uniform on a bounded range."""
-    model, found = resolved(given={"sd(Intercept|f)": flat(), "sigma": flat(), "corr": flat(), "rho": flat()})
-    shown = [repr(found[name]) for name in ("sd(Intercept|f)", "sigma", "corr(g)", "rho(ar1(t))")]
+    model, found = resolved(given={"sd(Intercept|h)": flat(), "sigma": flat(), "corr": flat(), "rho": flat()})
+    shown = [repr(found[name]) for name in ("sd(Intercept|h)", "sigma", "corr(g)", "rho(ar1(t))")]
     assert shown == ["flat()", "flat()", "lkj(1)", "uniform(-1, 1)"]
     assert not model.chosen_priors.proper
 
