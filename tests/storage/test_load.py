@@ -388,7 +388,7 @@ def _worse(header: Any, arrays: dict[str, Any], places: list[Any], rng: random.R
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("files", [30, pytest.param(3000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("files", [30, pytest.param(1500, marks=pytest.mark.slow)])
 def test_files_that_are_wrong_somewhere_are_refused_or_harmless(files: int, small: Any, tmp_path: Path) -> None:
     """The digest is right: these are not damaged but made so. What loads can be used."""
     rng, places, refused = random.Random(files), list(_places(small[0])), 0
