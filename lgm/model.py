@@ -28,7 +28,7 @@ from lgm.inference.engine import ENGINES, Settings, engine
 from lgm.inference.interrupt import watched
 from lgm.posterior import density
 from lgm.posterior.assemble import Analysed, analyse
-from lgm.posterior.checks import check_identifiability, report_cautions, report_data
+from lgm.posterior.checks import check_identifiability, report_cautions, report_data, report_terms
 from lgm.posterior.density import Marginal
 from lgm.posterior.hyperparameters import Hyperparameters
 from lgm.posterior.priors import Priors, sample_prior, settle, starts
@@ -187,6 +187,7 @@ def build(
     built, resolved = settle(built, priors)
     report_data(built)
     report_cautions(built, resolved)
+    report_terms(built)
     analysed = analyse(built, resolved.fixed, resolved.theta, centred_intercept=resolved.centred_intercept)
     check_identifiability(built, resolved, analysed)
     own = weights if weights is None or isinstance(weights, str) else built.all_weights

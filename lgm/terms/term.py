@@ -187,6 +187,16 @@ class Term(ABC):
         return Levels()
 
     @property
+    def centred(self) -> bool:
+        """Whether its effects sum to zero, so that the level has to be in the fixed part."""
+        return False
+
+    @property
+    def one_series(self) -> bool:
+        """Whether it is one series in time, where users may mean one for each of several groups of rows."""
+        return False
+
+    @property
     def components(self) -> tuple[Component, ...]:
         """The variances and covariances of its effects that are free to vary, whatever else is added to them."""
         return ()

@@ -116,6 +116,7 @@ def test_repeated_fixed_terms_are_one() -> None:
     assert _design("y ~ x + x + x:z + z:x").fixed_names == ("Intercept", "x", "x:z")
 
 
+@pytest.mark.filterwarnings("ignore:there is no intercept:lgm.DataWarning")
 @pytest.mark.parametrize("right", ["-1 + x", "0 + (1|f)", "x - 1 + rw2(t)", "0 + s(z)", "-1 + rw1(t)", "0 + f + s(z)"])
 def test_nothing_brings_an_intercept_back(right: str) -> None:
     design = _design(f"y ~ {right}")
@@ -239,6 +240,7 @@ NULLS = [
 ]
 
 
+@pytest.mark.filterwarnings("ignore:there is no intercept:lgm.DataWarning")
 @pytest.mark.parametrize(("right", "names"), NULLS, ids=[case[0] for case in NULLS])
 def test_null_space_columns(right: str, names: tuple[str, ...]) -> None:
     design = _design(f"y ~ {right}")

@@ -229,6 +229,9 @@ def test_areas_with_shapes(structured: lgm.Fit) -> None:
 def test_a_region_without_a_place(structured: lgm.Fit) -> None:
     with pytest.raises(lgm.DataError, match=r"geometry lacks 7 region\(s\): 2, 3, 4, 5, 6"):
         structured.plot_term("icar(id)", geometry={0: (0, 0), 1: (1, 1)})
+    for wrong in ([(0, 0)] * 9, np.zeros((9, 2)), 3):
+        with pytest.raises(lgm.DataError, match=r"geometry= is of the type .*\. Accepted: a dict .*GeoDataFrame"):
+            structured.plot_term("icar(id)", geometry=wrong)
     with pytest.raises(lgm.LgmError, match="geometry is for areal terms"):
         structured.plot_term("s(log(x))", geometry={})
 

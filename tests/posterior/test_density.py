@@ -33,6 +33,9 @@ FLAT = {"Intercept": flat(), "fixed": flat()}
 EDGES = [[0, 3], [3, 5], [5, 6], [6, 0], [1, 7], [7, 8]]  # a ring, a path, and the islands 2 and 4
 
 
+pytestmark = pytest.mark.filterwarnings("ignore:there is no intercept:lgm.DataWarning")
+
+
 def data():
     """Forty rows; region 6 and some times have none."""
     rng = np.random.default_rng(12)
@@ -54,6 +57,7 @@ def data():
 
 
 DATA = data()
+DATA["path"] = np.isin(DATA["region"], [1, 7, 8]).astype(float)  # fewer regions than the ring
 GRAPH = lgm.graph(EDGES, range(9))
 
 
@@ -139,7 +143,7 @@ CASES = {
         "y ~ x + icar(region, graph)",
         {"sd(icar(region))": 0.7, "sigma": 0.8},
         areal,
-        ("1", "x"),
+        ("1", "x", "path"),
         weights="w",
     ),
     "ar1 with gaps, default priors": Case(
@@ -179,7 +183,7 @@ CASES = {
             + walk(1, "s", e)
             + smooth(f)
         ),
-        ("1", "z", "x"),
+        ("1", "z", "path", "x"),
         {},
         centred=True,
         weights="w",

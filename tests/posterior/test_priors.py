@@ -12,6 +12,7 @@ from lgm import priors
 from lgm.errors import PriorError
 from lgm.priors import Constant, Flat, Lkj, Normal, constant, flat, lkj, normal, pc_corr
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*is one series:lgm.DataWarning")
 RNG = np.random.default_rng(6)
 N = 24
 DATA = pd.DataFrame(
