@@ -10,6 +10,11 @@ is missed) relative to that under the first candidate: below one is better. `wid
 A candidate is a prior of standard deviations whose yardstick, sd(y), is 1 (of slopes, sd(y) / sd(x)), and the
 concentration of the LKJ prior. sigma is exponential with mean sd(y), fixed effects are flat, and so is an
 autocorrelation.
+
+What came of it (100 data sets of groups, 25 of slopes, 50 of series): with `exp 1` intervals of an sd cover 64 to 85%
+where three or six groups carry most of the spread, and forecasts of walks and autoregressions 84 to 95%. `exp 2.5`
+covers 88 to 97% there, forecasts 89 to 97%, with lower scores; wider priors gain little coverage and lose score. LKJ(2)
+covers correlations as well as LKJ(1) does, with intervals 3 to 15% shorter.
 """
 
 import argparse

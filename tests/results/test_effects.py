@@ -96,11 +96,11 @@ def test_intercepts_of_levels_are_printed_at_zero():
     """Level effects at the mean of x, less the mean times the slopes."""
     design = model("proper").design
     b = np.arange(design.p + design.q, dtype=float) ** 2
-    at_mean, slopes = b[3:13:2], b[4:13:2]
+    at_mean, slopes = b[design.p :][:10].reshape(5, 2).T
     wanted = at_mean - design.scope.frame["x"].mean() * slopes
     first, second = design.predictor.printed()[:2]
     assert [first.variable.name, second.variable.name] == ["Intercept|g", "x|g"]
-    for found in (first.of(b), first.variable.of(b[3:]), model("proper").analysed.printed(b)[3:8]):
+    for found in (first.of(b), first.variable.of(b[design.p :]), model("proper").analysed.printed(b)[design.p :][:5]):
         np.testing.assert_allclose(found, wanted, rtol=1e-14)
     np.testing.assert_array_equal(second.of(b), slopes)
 
@@ -275,7 +275,7 @@ def test_given_one_theta_all_is_exact(kind):
     found = Effects(model(kind).analysed, drawn(np.repeat(THETAS[:1], 300, axis=0)), seed=3)
     mean, covariance, bound = exact(kind, THETAS[0])
     printed = model(kind).analysed.printed
-    sd = np.sqrt(printed(np.diag(covariance)))
+    sd = np.sqrt(printed_variance(kind, covariance))
     np.testing.assert_allclose(found.ends, printed(mean) + 1.959963984540054 * np.stack([-sd, sd]), rtol=0, atol=bound)
     assert found.kept.draws.shape == (0, mean.size) and found.kept.fixed.shape == (0, 4)
     np.testing.assert_array_equal(found.fixed, found.draws[:, :4])
