@@ -21,7 +21,7 @@ from lgm.posterior.density import Marginal
     shapes=lambda post, _: (post, floats(post.hyper.working_size), floats(*(post.hyper.working_size,) * 2)),
 )
 def _spread(_: None, post: Marginal, x: jax.Array, root: jax.Array) -> jax.Array:
-    jacobian = jax.jacfwd(post.hyper.from_folded)(x)
+    jacobian = jax.jacfwd(lambda x: post.hyper.printed(post.hyper.from_folded(x)))(x)
     return jnp.sqrt(jnp.sum(jnp.square(jacobian @ root), axis=1))
 
 
@@ -74,10 +74,11 @@ def _held(at: FoldedMode, draws: int) -> dict[str, Any]:
 
 
 def standard_errors(post: Marginal, at: FoldedMode) -> FloatArray:
-    """Curvature-based standard errors of theta, natural scale, by the delta method; NaN at the end of a range.
+    """Curvature-based standard errors of theta as it is printed, by the delta method; NaN at the end of a range.
 
     That is an sd of zero, or a correlation of one to all digits: a prior may have a pole there.
     """
     with jax.enable_x64(True):
         spread = np.asarray(_spread(None, post, at.x, at.root))
-    return np.where((at.theta == 0.0) | (at.theta + spread == at.theta), np.nan, spread)
+    theta = post.hyper.printed(at.theta)
+    return np.where((theta == 0.0) | (theta + spread == theta), np.nan, spread)

@@ -31,7 +31,6 @@ INSIDE = (1.0, 3.0)  # in widths: the least standard deviations of the others wh
 STEPS = 60  # evaluations of the search on a face
 LOOK = 1.5  # first distance from a centre at which the density is compared with a Gaussian; the next are twice as far
 FARTHEST_LOOK = 1e4
-LARGEST = 700.0  # argument of sinh that does not overflow
 ALIKE = 0.3  # of the draws are shared alike by all parts, the others by mass
 
 
@@ -54,10 +53,12 @@ class Surroundings:
         return self.at.bend.bent
 
     def height(self, x: FloatArray) -> tuple[float, FloatArray]:
-        """Log density and gradient; ``(-inf, 0)`` where either is undefined, or a number too large to be one."""
-        if np.any(np.abs(x[self.folded]) > LARGEST):
+        """Log density and gradient; ``(-inf, 0)`` where either is undefined."""
+        with np.errstate(over="ignore"):
+            there = self.at.bend.to_folded(x)
+        if not np.all(np.isfinite(there)):
             return -np.inf, np.zeros_like(x)
-        value, grad = evaluate(Folded(self.post, True), self.at.bend.to_folded(x))
+        value, grad = evaluate(Folded(self.post, True), there)
         gained = np.tanh(np.where(self.folded, x, 0.0))
         return value + float(self.at.bend.log_jacobian(x)), grad * self.at.bend.slope(x) + gained
 

@@ -17,12 +17,12 @@ def model() -> lgm.Model:
 
 
 def test_standard_errors_by_the_delta_method(model: lgm.Model) -> None:
-    """Sds and sigma are their own folded coordinates, the correlation is not; its slope by central differences."""
+    """Of what is printed, by central differences: folded coordinates are those of the block, about the mean of Days."""
     post = model.analysed.marginal
     at = find_folded_mode(post, find_mode(post, starts(model.design, model.chosen_priors.theta)), jacobian=False)
     covariance = at.root @ at.root.T
     with jax.enable_x64(True):
-        natural = jax.jit(post.hyper.from_folded)
+        natural = jax.jit(lambda x: post.hyper.printed(post.hyper.from_folded(x)))
         h = np.cbrt(np.finfo(float).eps)
         steps = h * np.eye(at.x.size)
         columns = [(natural(jnp.asarray(at.x + e)) - natural(jnp.asarray(at.x - e))) / (2 * h) for e in steps]
