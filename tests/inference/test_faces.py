@@ -110,3 +110,12 @@ def test_a_part_that_has_no_points_stays_as_it_is() -> None:
     for before, after in zip(mixture.parts, again.parts, strict=True):
         assert np.all(np.linalg.svd(after.root, compute_uv=False) > 0)
         np.testing.assert_array_equal(after.centre, before.centre)
+
+
+def test_what_is_too_large_for_a_number_has_no_density() -> None:
+    model = map_of_one_row_each(1.0)
+    post = model.analysed.marginal
+    with jax.enable_x64(True):
+        around = faces.Surroundings(post, bent(mode_of(model), post.hyper.folded))
+        assert around.height(np.array([800.0, 1.0]))[0] == -np.inf
+        assert np.isfinite(around.height(around.at.x)[0])

@@ -231,12 +231,13 @@ def press(monkeypatch: pytest.MonkeyPatch, at: Callable[[int], bool]) -> None:
 
 def test_ctrl_c_keeps_what_is_drawn(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
     whole = quick(draws=200)
+    made = 2 * nuts.BLOCK
     press(monkeypatch, at=lambda number: number == nuts.WARMUP // nuts.BLOCK + 2)
-    with pytest.warns(ConvergenceWarning, match="stopped after 100 of 200 draws per chain"):
+    with pytest.warns(ConvergenceWarning, match=f"stopped after {made} of 200 draws per chain"):
         part = quick(draws=200)
     assert part.draws.interrupted
-    np.testing.assert_array_equal(part.draws.theta, whole.draws.theta[:, :100])
-    assert part.effects.draws.shape == (400, 7)
+    np.testing.assert_array_equal(part.draws.theta, whole.draws.theta[:, :made])
+    assert part.effects.draws.shape == (4 * made, 7)
     assert "Ctrl-C" in capfd.readouterr().err
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
