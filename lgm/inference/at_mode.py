@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from lgm.arrays import FloatArray
-from lgm.inference.compile import Plan, compiled, floats
+from lgm.errors import ConvergenceWarning, IdentifiabilityError
+from lgm.inference.compile import Plan, compiled, floats, jit
 from lgm.inference.draws import Expected, Mixture, Run
-from lgm.inference.held import Conditional, Exact
+from lgm.inference.held import UNSETTLED, Conditional, Exact
 from lgm.inference.keys import key
-from lgm.inference.mode import FoldedMode, find_folded_mode, find_mode
+from lgm.inference.mode import find_mode
+from lgm.inference.natural import find_natural_mode
 from lgm.posterior import density
 from lgm.posterior.density import Marginal
 from lgm.posterior.functionals import Effects
@@ -25,12 +27,9 @@ def _effects(draws: int, post: Marginal, theta: jax.Array, key: jax.Array) -> Ef
     return density.effects(post, theta, jax.random.normal(key, (post.n_normals, draws)))
 
 
-@compiled(
-    shapes=lambda post, _: (post, floats(post.hyper.working_size), floats(*(post.hyper.working_size,) * 2)),
-)
-def _spread(_: None, post: Marginal, x: jax.Array, root: jax.Array) -> jax.Array:
-    jacobian = jax.jacfwd(post.hyper.from_folded)(x)
-    return jnp.sqrt(jnp.sum(jnp.square(jacobian @ root), axis=1))
+@jit
+def _held_theta(post: Marginal, x: jax.Array) -> jax.Array:
+    return post.hyper.natural(x)
 
 
 @dataclass(frozen=True)
@@ -45,14 +44,16 @@ class AtMode:
 
     def programs(self, post: Marginal) -> list[Plan]:
         """What `run` will call."""
-        return [Plan(_effects, self.draws), Plan(_spread, None)]
+        return [Plan(_effects, self.draws)]
 
     def run(self, post: Marginal, start: FloatArray) -> Run[Conditional]:
         """See `lgm.inference.engine.Engine`."""
-        found = find_mode(post, start)
-        at = find_folded_mode(post, found, jacobian=False)
-        drawn = _held(post, at, draws=self.draws, seed=self.seed)
-        return Run(found, Conditional(**drawn, standard_errors=standard_errors(post, at)), "mode")
+        at = find_natural_mode(post, start)
+        if not at.settled:
+            warnings.warn(f"{UNSETTLED}: give the hyperparameters priors", ConvergenceWarning, stacklevel=4)
+        drawn = _held(post, at.theta, at.value, draws=self.draws, seed=self.seed)
+        draws = Conditional(**drawn, standard_errors=at.standard_errors, ends=at.ends, settled=at.settled)
+        return Run(find_mode(post, start), draws, "mode")
 
 
 @dataclass(frozen=True)
@@ -73,25 +74,26 @@ class AllFixed:
     def run(self, post: Marginal, start: FloatArray) -> Run[Exact]:
         """See `lgm.inference.engine.Engine`."""
         found = find_mode(post, start)
-        at = find_folded_mode(post, found, jacobian=False)
-        return Run(found, Exact(**_held(post, at, draws=self.draws, seed=self.seed)), self.method)
+        theta = np.asarray(_held_theta(post, found.x))
+        return Run(found, Exact(**_held(post, theta, found.value, draws=self.draws, seed=self.seed)), self.method)
 
 
-def _held(post: Marginal, at: FoldedMode, *, draws: int, seed: int) -> dict[str, Any]:
-    """What draws at one theta consist of."""
-    with jax.enable_x64(True):
-        found = _effects(draws, post, at.theta, key(seed))
-    point = Mixture(at.theta[None], np.zeros(1), np.asarray(found.mean)[None], np.asarray(found.draws).T[None])
-    stats = {"lp": np.full((1, draws), at.value), "diverging": np.zeros((1, draws), dtype=bool)}
-    theta = np.repeat(at.theta[None], draws, axis=0)[None]
-    return {"theta": theta, "stats": stats, "interrupted": False, "point": point}
+def _held(post: Marginal, theta: FloatArray, value: float, *, draws: int, seed: int) -> dict[str, Any]:
+    """What draws at one theta consist of.
 
-
-def standard_errors(post: Marginal, at: FoldedMode) -> FloatArray:
-    """Curvature-based standard errors of theta, natural scale, by the delta method; NaN at the end of a range.
-
-    That is an sd of zero, or a correlation of one to all digits: a prior may have a pole there.
+    Raises
+    ------
+    IdentifiabilityError
+        If the effects given theta are not finite.
     """
     with jax.enable_x64(True):
-        spread = np.asarray(_spread(None, post, at.x, at.root))
-    return np.where((at.theta == 0.0) | (at.theta + spread == at.theta), np.nan, spread)
+        found = _effects(draws, post, theta, key(seed))
+    mean, drawn = np.asarray(found.mean), np.asarray(found.draws).T
+    if not (np.isfinite(value) and np.all(np.isfinite(mean)) and np.all(np.isfinite(drawn))):
+        raise IdentifiabilityError(
+            "the effects given the hyperparameters are not finite numbers. Look for effects that the data cannot tell "
+            "apart, for priors that fix hyperparameters far from all that the data allow, and for extreme units."
+        )
+    point = Mixture(theta[None], np.zeros(1), mean[None], drawn[None])
+    stats = {"lp": np.full((1, draws), value), "diverging": np.zeros((1, draws), dtype=bool)}
+    return {"theta": np.repeat(theta[None], draws, axis=0)[None], "stats": stats, "interrupted": False, "point": point}
