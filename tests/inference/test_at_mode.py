@@ -1,4 +1,4 @@
-"""Standard errors at the mode, and draws of the effects given it."""
+"""Draws of the effects given the mode of theta."""
 
 import jax
 import jax.numpy as jnp
@@ -6,30 +6,16 @@ import numpy as np
 import pytest
 
 import lgm
-from lgm.inference.at_mode import AtMode, standard_errors
-from lgm.inference.mode import find_folded_mode, find_mode
+from lgm.errors import IdentifiabilityError
+from lgm.inference.at_mode import AtMode
 from lgm.posterior import density
+from lgm.posterior.functionals import Effects
 from lgm.posterior.priors import starts
 
 
 @pytest.fixture(scope="module")
 def model() -> lgm.Model:
     return lgm.model("Reaction ~ Days + (Days|Subject)", lgm.load_dataset("sleepstudy"))
-
-
-def test_standard_errors_by_the_delta_method(model: lgm.Model) -> None:
-    """Sds and sigma are their own folded coordinates, the correlation is not; its slope by central differences."""
-    post = model.analysed.marginal
-    at = find_folded_mode(post, find_mode(post, starts(model.design, model.chosen_priors.theta)), jacobian=False)
-    covariance = at.root @ at.root.T
-    with jax.enable_x64(True):
-        natural = jax.jit(post.hyper.from_folded)
-        h = np.cbrt(np.finfo(float).eps)
-        steps = h * np.eye(at.x.size)
-        columns = [(natural(jnp.asarray(at.x + e)) - natural(jnp.asarray(at.x - e))) / (2 * h) for e in steps]
-    slopes = np.array(columns).T
-    expected = np.sqrt(np.diag(slopes @ covariance @ slopes.T))
-    np.testing.assert_allclose(standard_errors(post, at), expected, rtol=1e-7)
 
 
 def test_draws_are_those_given_the_mode(model: lgm.Model) -> None:
@@ -42,3 +28,15 @@ def test_draws_are_those_given_the_mode(model: lgm.Model) -> None:
     np.testing.assert_allclose(mean, given.mean, rtol=1e-10)
     error = draws.std(axis=0) / np.sqrt(len(draws))
     assert np.all(np.abs(draws.mean(axis=0) - mean) < 4.5 * error)
+
+
+def test_effects_that_are_not_finite_are_an_error(model: lgm.Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are never printed, least of all as exact."""
+    post = model.analysed.marginal
+
+    def broken(draws: int, post: object, theta: np.ndarray, key: object) -> Effects:
+        return Effects(np.full(post.dim, np.nan), np.zeros((post.dim, draws)))
+
+    monkeypatch.setattr("lgm.inference.at_mode._effects", broken)
+    with pytest.raises(IdentifiabilityError, match="effects given the hyperparameters are not finite"):
+        AtMode(draws=10, seed=1).run(post, starts(model.design, model.chosen_priors.theta))

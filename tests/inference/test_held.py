@@ -1,5 +1,7 @@
 """Draws in which theta does not move: at its mode or fixed."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 
@@ -10,7 +12,7 @@ THETA = np.array([2.0, 0.0])
 POINT = Mixture(THETA[None], np.zeros(1), np.zeros((1, 3)), np.zeros((1, 5, 3)))
 REPEATED = np.repeat(THETA[None], 5, axis=0)[None]
 EXACT = Exact(REPEATED, {}, False, POINT)
-CONDITIONAL = Conditional(REPEATED, {}, False, POINT, np.array([0.5, np.nan]))
+CONDITIONAL = Conditional(REPEATED, {}, False, POINT, np.array([0.5, np.nan]), np.array([False, True]), True)
 
 
 def _summary(draws: Exact | Conditional) -> pd.DataFrame:
@@ -30,6 +32,13 @@ def test_the_mode_is_conditional() -> None:
     assert 'method="nuts"' in found
     assert "The mode of sigma is at the end of the range." in found
     assert CONDITIONAL.described() == "5, hyperparameters held at their mode"
+
+
+def test_what_the_mode_does_not_tell() -> None:
+    unspoken = replace(CONDITIONAL, ends=np.array([False, False]))
+    assert "The data do not speak of sigma." in unspoken.verdict(_summary(unspoken))
+    lost = replace(CONDITIONAL, settled=False)
+    assert lost.verdict(_summary(lost)).startswith("Not converged")
 
 
 def test_tables() -> None:
