@@ -34,7 +34,7 @@ _SLACK = 1e-7  # in log density: the rounding where a covariance is singular
 _STEP = 1e-4  # of differences that give them, in units of the scale
 _FLAT = 1e-5  # curvatures below this, in units of the scale, are none
 _LEAK = 1e-3  # share of a parameter's slope along directions without curvature that counts as none
-_STILL = 1e-5  # slope of a correlation or a share below which it is at the end of its range
+_STILL = 1e-5  # distance of a correlation from one, or its slope, below which it is at the end of its range
 _AT_REST = 1e-4  # in log density: where a Newton step would gain more, this is no mode
 
 
@@ -95,6 +95,7 @@ def find_natural_mode(post: Marginal, start: FloatArray) -> NaturalMode:
             target = soft
         search = Search(partial(evaluate, target), target.scale(z, units))
         z = _climbed(search, target, z, loosely=False)
+        search = search._replace(scale=target.scale(z, units))
         free = np.flatnonzero(target.moves(z))
         z, _ = search.newton(z, free)
         unit = search.scale[free]
@@ -165,7 +166,8 @@ def _described(
     steep = curvature > _FLAT
     along = slopes @ directions
     length = np.sqrt(np.sum(along**2, axis=1))
-    still = np.where(half_line, theta == 0.0, length < _STILL) & ~held
+    at_one = np.abs(theta) > 1.0 - _STILL
+    still = np.where(half_line, theta == 0.0, at_one | (length < _STILL)) & ~held
     lost = np.sqrt(np.sum(along[:, ~steep] ** 2, axis=1)) > _LEAK * length
     errors = np.sqrt(np.sum(along[:, steep] ** 2 / curvature[steep], axis=1))
     gain = 0.5 * float(np.sum((directions.T @ grad)[steep] ** 2 / curvature[steep]))

@@ -33,6 +33,8 @@ class Search(NamedTuple):
 
     def climb(self, x: FloatArray, lower: FloatArray, *, loosely: bool = False) -> FloatArray:
         """By L-BFGS-B, above lower ends (d,), some of which are minus infinity; loosely to choose between modes."""
+        if x.size == 0:
+            return x
         best = self.target(x)[0]
 
         def negative(z: FloatArray) -> tuple[float, FloatArray]:
