@@ -3,7 +3,9 @@
 fit = lgm.fit("y ~ x + (1|group) + s(t) + icar(region, graph)", data=df)
 """
 
+import importlib as _importlib
 from importlib.metadata import version as _version
+from typing import TYPE_CHECKING
 
 from lgm import errors, linalg, priors
 from lgm.data.graph import Graph, graph
@@ -26,7 +28,19 @@ from lgm.results.fit import Fit
 from lgm.storage.load import load
 from lgm.terms import register_term
 
+if TYPE_CHECKING:
+    from lgm import distributions, plots
+
 __version__ = _version("lgm-bayes")
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name):
+        """Parts that are read when first needed: plots read matplotlib."""
+        if name in ("distributions", "plots"):
+            return _importlib.import_module(f"lgm.{name}")
+        raise AttributeError(f"module 'lgm' has no attribute {name!r}")
+
 
 __all__ = [
     "ConvergenceWarning",
@@ -43,6 +57,7 @@ __all__ = [
     "PredictionWarning",
     "PriorError",
     "compare",
+    "distributions",
     "errors",
     "fit",
     "graph",
@@ -50,6 +65,7 @@ __all__ = [
     "load",
     "load_dataset",
     "model",
+    "plots",
     "priors",
     "register_term",
 ]

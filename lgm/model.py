@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,12 +14,15 @@ import numpy as np
 import pandas as pd
 from formulaic.utils.context import capture_context
 
-from lgm import families
+from lgm import families, pickling
+from lgm.data.table import Table
 from lgm.design import design
 from lgm.design.design import Design
-from lgm.errors import LgmError, PriorError
+from lgm.errors import ConvergenceWarning, LgmError, PriorError
 from lgm.formula.parse import parse
-from lgm.inference.compile import begin
+from lgm.formula.plain import require_plain
+from lgm.inference import forked
+from lgm.inference.compile import begin, jit
 from lgm.inference.engine import ENGINES, Settings, engine
 from lgm.inference.interrupt import watched
 from lgm.posterior import density
@@ -26,9 +30,10 @@ from lgm.posterior.assemble import Analysed, analyse
 from lgm.posterior.checks import check_identifiability, report_cautions, report_data
 from lgm.posterior.priors import Priors, resolve, sample_prior, starts
 from lgm.priors import Flat
-from lgm.results import effects
+from lgm.results import effects, text
 from lgm.results.fit import Fit
 from lgm.terms import TERMS
+from lgm.words import in_composed_form
 
 
 def fit(
@@ -40,6 +45,7 @@ def fit(
     weights: Any = None,
     env: Mapping[str, Any] | None = None,
     missing: str = "drop",
+    python: bool = True,
     method: str = "nuts",
     fallback: str | None = None,
     chains: int = 4,
@@ -61,7 +67,7 @@ def fit(
         Such as ``"y ~ x + (1|group) + s(t) + icar(region, graph)"``. Fixed effects: formulaic's whole grammar, with
         ``offset(...)``. Group effects: ``(1|g)``, ``(x|g)`` correlated, ``(x||g)`` not, ``a/b`` nested, ``a:b``. Terms:
         ``s(x, bs="tp"|"cr"|"ps", k=10)``, ``rw1(t)``, ``rw2(t)``, ``ar1(t)``, ``icar(region, graph)``.
-    data : pandas, polars or Arrow table, or dict of columns
+    data : pandas, polars or Arrow table, dict of columns, or list of records
     family : {"gaussian"}
     priors : mapping, optional
         Prior by variable (``"sd(Days|Subject)"``, ``"sigma"``, ``"Days"``) or by class (``"sd"``, ``"corr"``,
@@ -72,6 +78,11 @@ def fit(
         Names that the formula may use besides the columns; the caller's own names come last.
     missing : {"drop", "error"}
         What to do with rows that miss a predictor. Rows that miss the response are predicted.
+    python : bool
+        Whether the formula may hold any Python, which can do all that your process can. False accepts columns, names
+        in ``env``, numbers, operators, terms and a list of functions (``log``, ``C``, ``poly``, ``np.sqrt``, ...): for
+        formulas from strangers, whose use of time and memory is still yours to limit. The caller's own names are then
+        out of reach.
     method : {"nuts", "importance", "mode"}
         NUTS on theta; weighted points around the mode (a thousand values instead of ten thousand gradients, equally
         exact where its own diagnostic, Pareto k, says so); or theta held at its posterior mode, as lme4 does. Up to
@@ -88,7 +99,9 @@ def fit(
     interval : float
         Probability of the equal-tailed intervals in tables and plots.
     seed : int, optional
-        For the same bits again on the same machine; by default a fresh one, kept as ``fit.seed``.
+        For the same bits again in the same environment: the same machine and the same versions of lgm, JAX and what
+        they stand on. Elsewhere the last digits differ, and with them draws. By default a fresh one, kept as
+        ``fit.seed``.
     progress : bool
         Whether to show a progress bar.
 
@@ -108,7 +121,7 @@ def fit(
     >>> list(fit.summary().index)
     ['Intercept', 'sd(Intercept|Batch)', 'sigma']
     """
-    built = _build(formula, data, family, priors, weights, env, missing, capture_context(1))
+    built = build(formula, data, family, priors, weights, env, missing, capture_context(1), python)
     return built.fit(
         method=method,
         fallback=fallback,
@@ -130,6 +143,7 @@ def model(
     weights: Any = None,
     env: Mapping[str, Any] | None = None,
     missing: str = "drop",
+    python: bool = True,
 ) -> Model:
     """Build a model without fitting it; the arguments are those of `fit`.
 
@@ -140,10 +154,10 @@ def model(
     >>> round(model.log_likelihood({"sd(Intercept|Batch)": 40.0, "sigma": 50.0}), 3)
     -165.805
     """
-    return _build(formula, data, family, priors, weights, env, missing, capture_context(1))
+    return build(formula, data, family, priors, weights, env, missing, capture_context(1), python)
 
 
-def _build(
+def build(
     source: str,
     data: Any,
     family: str,
@@ -152,27 +166,37 @@ def _build(
     env: Mapping[str, Any] | None,
     missing: str,
     caller: Mapping[str, Any] | None,
+    python: bool = True,
 ) -> Model:
+    """Build a model; see `model`. ``caller`` are the names that come after ``env``, if any."""
+    forked.refuse()
     likelihood = families.find(family)
     _require(missing in ("drop", "error"), f'missing={missing!r}; accepted: "drop" or "error".')
+    _require(isinstance(python, bool), f"python={python!r}; accepted: True or False.")
     parsed = parse(source, tuple(TERMS))
+    data = Table.of(data)
+    weights = in_composed_form(weights) if isinstance(weights, str) else weights
+    if not python:
+        require_plain(parsed, data.names)
+        caller = None
     names = {**{k: v for k, v in (caller or {}).items() if k.isidentifier()}, **(env or {})}
     built = design.build(parsed, data, likelihood, names, weights, missing)
     resolved = resolve(built, priors)
-    check_identifiability(built, resolved)
     report_data(built)
     report_cautions(built, resolved)
     analysed = analyse(built, resolved.fixed, resolved.theta, centred_intercept=resolved.centred_intercept)
-    kept = {
-        name: names[name] for name in design.names_used(built, names)
-    }  # and let go of the rest of the caller's scope
-    inputs = Inputs(source, family, dict(priors or {}), weights, kept, missing)
+    check_identifiability(built, resolved, analysed)
+    own = weights if weights is None or isinstance(weights, str) else built.all_weights
+    inputs = Inputs(source, family, dict(priors or {}), own, built.scope.env, missing)
     return Model(built, resolved, analysed, inputs)
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a model was built from: enough to build it again."""
+    """What a model was built from: enough to build it again, with the rows and columns in use as its data.
+
+    Of the names around the formula only those that it uses are kept, and weights by value are those of these rows.
+    """
 
     formula: str
     family: str
@@ -182,9 +206,12 @@ class Inputs:
     missing: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Model:
     """A model before it is fitted; `lgm.model` builds it.
+
+    It equals itself only, and a copy of it is the model itself. It can be pickled; functions that its formula uses go
+    by the name under which they can be imported.
 
     Parameters
     ----------
@@ -221,7 +248,7 @@ class Model:
         -------
         float, or a traced scalar
         """
-        return self._evaluated(_log_density, theta)
+        return self._evaluated(density.log_density, _log_density, theta)
 
     def log_likelihood(self, theta: Mapping[str, Any]) -> Any:
         """``log p(y | theta)`` with u integrated out; with flat fixed effects this is the REML log likelihood.
@@ -237,7 +264,7 @@ class Model:
         >>> round(float(slope), 5)
         0.00672
         """
-        return self._evaluated(_log_likelihood, theta)
+        return self._evaluated(density.log_likelihood, _log_likelihood, theta)
 
     def sample_prior(self, draws: int = 1000, seed: int | None = None) -> pd.DataFrame:
         """Draws of the fixed effects and theta from their priors, one column per variable.
@@ -284,9 +311,45 @@ class Model:
         with watched():
             begin(post, [*chosen.programs(post), *effects.programs(post, chosen.expected)])
             run = chosen.run(post, starts(self.design, self.chosen_priors.theta))
-        return Fit(self, run, interval, seed)
+        made = Fit(self, run, interval, seed)
+        if made.doubt_of_theta:
+            warnings.warn(made.doubt_of_theta, ConvergenceWarning, stacklevel=3)
+        return made
 
-    def _evaluated(self, function: Callable[..., jax.Array], theta: Mapping[str, Any]) -> Any:
+    def __copy__(self) -> Model:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Model:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        try:
+            return pickling.reduced(self)
+        except Exception as error:
+            named = self._why_not_pickled()
+            if named is None:
+                raise
+            raise named from error
+
+    def _why_not_pickled(self) -> LgmError | None:
+        env, priors = self.inputs.env, self.inputs.priors
+        given = {f"`{name}` of the formula": value for name, value in env.items()}
+        given |= {f"the prior of `{name}`": value for name, value in priors.items()}
+        for what, value in given.items():
+            try:
+                pickling.dumps(value)
+            except Exception as error:
+                return LgmError(
+                    f"{what} cannot be pickled: {error}. Functions are found again by importing them: put it into a "
+                    "module (a .py file), or compute its values as a column of the data."
+                )
+        return None
+
+    def _evaluated(
+        self, function: Callable[..., jax.Array], compiled: Callable[..., jax.Array], theta: Mapping[str, Any]
+    ) -> Any:
+        """The function inside what traces theta, else its compiled form."""
+        forked.refuse()
         names = self.design.theta_names
         if not isinstance(theta, Mapping):
             raise LgmError(f"theta is of the type {type(theta).__name__}; accepted: a dict with {', '.join(names)}.")
@@ -299,17 +362,16 @@ class Model:
                 raise LgmError("traced values of theta need JAX's x64 mode: work inside `with jax.enable_x64(True):`.")
             return function(self.analysed.marginal, jnp.stack([jnp.asarray(value) for value in values]))
         with jax.enable_x64(True):
-            return float(function(self.analysed.marginal, jnp.asarray([float(value) for value in values])))
+            return float(compiled(self.analysed.marginal, jnp.asarray([float(value) for value in values])))
 
     def __repr__(self) -> str:
-        d = self.design
-        lines = [f"lgm model: {d.formula.source}", f"{d.family.name}, n = {d.n}, {d.p} fixed and {d.q} latent effects"]
-        lines += [f"  {term.label}: {term.size}" for term in d.terms]
-        return "\n".join([*lines, "Priors", self.priors.to_string(header=False)])
+        return text.model_text(self.design, self.priors)
+
+    def _repr_html_(self) -> str:
+        return text.model_html(self.design, self.priors)
 
 
-_log_density = jax.jit(density.log_density)
-_log_likelihood = jax.jit(density.log_likelihood)
+_log_density, _log_likelihood = jit(density.log_density), jit(density.log_likelihood)
 
 
 def _require(fine: bool, message: str) -> None:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import numpyro.distributions as dist
 
+from lgm import pickling
 from lgm.errors import PriorError
 from lgm.pc_priors import Distance, PcCorrelation, PcDistance
 
@@ -26,13 +28,17 @@ class Prior:
     def __repr__(self) -> str:
         return self.label
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return pickling.reduced(self)
+
 
 @dataclass(frozen=True)
 class Normal:
-    """Normal prior of a fixed effect."""
+    """Normal prior of a fixed effect: as it is printed, or, as defaults are, at the mean of what it interacts with."""
 
     mean: float
     sd: float
+    at_means: bool = False
 
     def __repr__(self) -> str:
         return f"normal({self.mean:.6g}, {self.sd:.6g})"

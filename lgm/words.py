@@ -4,15 +4,36 @@ from __future__ import annotations
 
 import difflib
 import itertools
+import unicodedata
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 
+def in_composed_form(text: str) -> str:
+    """Text with accented letters as one character each: an accent of its own looks the same, and is no other name."""
+    return unicodedata.normalize("NFC", text)
+
+
 def suggest(name: str, candidates: Collection[str]) -> str:
     """To append to a message: a space and a sentence with the candidates closest to a mistyped name, or nothing."""
+    if name not in candidates:
+        for candidate in sorted(candidates):
+            if _unified(candidate) == _unified(name):
+                return f" `{candidate}` is another name, with {_difference(candidate, name)}."
     folded = {candidate.casefold(): candidate for candidate in sorted(candidates)}
     close = difflib.get_close_matches(name.casefold(), folded, n=2)
     return f" Did you mean {' or '.join(f'`{folded[match]}`' for match in close)}?" if close else ""
+
+
+def _unified(name: str) -> str:
+    """A name as Python reads it."""
+    return unicodedata.normalize("NFKC", name)
+
+
+def _difference(one: str, other: str) -> str:
+    """The first characters that differ in two names that look alike."""
+    a, b = next((a, b) for a, b in itertools.zip_longest(one, other, fillvalue="") if a != b)
+    return f"{unicodedata.name(a, 'nothing')} where this has {unicodedata.name(b, 'nothing')}"
 
 
 def listed(names: Sequence[Any], limit: int = 12) -> str:

@@ -8,8 +8,10 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Callable
+from random import Random
 from typing import Any
 
+import fuzz
 import numpy as np
 import pandas as pd
 import pytest
@@ -112,6 +114,20 @@ FORMULAS: list[tuple[type[LgmError], str, list[str]]] = [
     (FormulaError, "y ~ (1|g:>y<)", ["The response `y` is among the predictors too."]),
     (FormulaError, "y ~ s(>y<)", ["The response `y` is among the predictors too."]),
     (FormulaError, "`body mass` ~ >`body mass`<", ["The response `body mass` is among the predictors too."]),
+    (
+        FormulaError,
+        "y ~ x + >date.dt.day<",
+        [f"`date.dt.day` {NOT_A_COLUMN}", "Python is written in braces: `{date.dt.day}`."],
+    ),
+    (FormulaError, "y ~ >Sepal.Width<", [f"`Sepal.Width` {NOT_A_COLUMN} Did you mean `Sepal.Length`?"]),
+    (FormulaError, "y ~ (1 | >date.dt.day<)", ["Python is written in braces: `{date.dt.day}`."]),
+    (FormulaError, "y ~ >s(x.1)<", ["A column called `x.1` is written in backticks."]),
+    (
+        DataError,
+        "y ~ icar(region, >h<)",
+        ["icar(region): `h` is a column of the data, and those come before other names."],
+    ),
+    (FormulaError, "y ~ >`nº`<", [f"`nº` {NOT_A_COLUMN}"]),
     # The same term twice
     (FormulaError, "y ~ (1|g) + >(1|g)<", ["`(1 | g)` is written twice.", "each term once"]),
     (FormulaError, "y ~ (1|g/h) + >(1|g)<", ["`(1 | g)` is written twice."]),
@@ -139,6 +155,11 @@ FORMULAS: list[tuple[type[LgmError], str, list[str]]] = [
     (FormulaError, "y ~ s(>x.foo<)", ["`x.foo` cannot be evaluated: AttributeError:"]),
     (FormulaError, "y ~ z + >{x / 'a'}<", ["`x / 'a'` cannot be evaluated: ", "Error:"]),
     (FormulaError, "y ~ (z + >{x / 'a'}<|g)", ["`x / 'a'` cannot be evaluated: "]),
+    (FormulaError, "y ~ z + >I(exit())<", ["`I(exit())` cannot be evaluated: RuntimeError: it raises SystemExit."]),
+    (FormulaError, "y ~ s(>exit(3)<)", ["`exit(3)` cannot be evaluated: RuntimeError: it raises SystemExit."]),
+    (FormulaError, "y ~ z + >C(bs(x), z)<", ["`C(bs(x), z)` is a factor of several columns."]),
+    (FormulaError, ">{y, +1}< ~ z", ["the response `{y, +1}` is a list of parts of unequal length."]),
+    (FormulaError, "y ~ (1 | >{x, [1]}<)", ["is a list of parts of unequal length.", "24 values, one for each row"]),
     (FormulaError, "y ~ z + >scale(g)<", ["`scale(g)` cannot be evaluated: "]),
     (
         FormulaError,
@@ -300,7 +321,11 @@ def test_priors_of_what_does_not_exist() -> None:
 # Tables ---------------------------------------------------------------------------------------------------------------
 
 TABLES: list[tuple[Any, str]] = [
-    (np.ones((3, 3)), "the data must be a pandas, polars or Arrow table (or a dict of columns), not ndarray."),
+    (
+        np.ones((3, 3)),
+        "the data must be a pandas, polars or Arrow table, a dict of columns or a list of records, not ndarray. "
+        "Columns need names.",
+    ),
     ([1, 2], "not list."),
     (None, "not NoneType."),
     ("data.csv", "not str."),
@@ -343,6 +368,7 @@ def test_as_many_fixed_effects_as_rows() -> None:
     lgm.model("y ~ poly(x, 3)", DATA[:5])
 
 
+@pytest.mark.filterwarnings("ignore::lgm.IdentifiabilityWarning")
 @pytest.mark.parametrize(("formula", "name"), [("y ~ decimal", "decimal"), ("y ~ z + (many|g)", "many")])
 def test_text_that_reads_as_measurements(formula: str, name: str) -> None:
     data = DATA.assign(
@@ -491,16 +517,13 @@ def test_a_slope_on_years_warns_of_its_intercepts() -> None:
 
 # A level per row ------------------------------------------------------------------------------------------------------
 
-PER_LEVEL = (
-    "(1 | row) has as many levels as there are rows (24), so the standard deviation of Intercept|row and sigma "
-    "say the same."
-)
+PER_LEVEL = "(1 | row) can give each of the 24 rows an error of its own, so sd(Intercept|row) and sigma say the same."
 
 
 def test_a_level_per_row_beside_a_free_sigma() -> None:
     with pytest.warns(IdentifiabilityWarning, match=re.escape(PER_LEVEL)):
         lgm.model("y ~ x + (1|row)", DATA)
-    for key in ("x", "fixed", "Intercept"):
+    for key in ("sd", "sigma"):
         message = _message(IdentifiabilityError, "y ~ x + (1|row)", priors={key: lgm.priors.flat()})
         assert message.startswith(PER_LEVEL) and 'fix sigma: priors={"sigma": lgm.priors.constant(...)}' in message
 
@@ -643,3 +666,30 @@ def test_dots_need_no_backticks() -> None:
     np.testing.assert_allclose(design.y, DATA["Sepal.Length"])
     design = lgm.model("y ~ Sepal.Length + exp(Sepal.Length) + s(Sepal.Length) + (0 + Sepal.Length|g)", DATA).design
     np.testing.assert_allclose(design.predictor.X.toarray()[:, 2], np.exp(DATA["Sepal.Length"]))
+
+
+def _is_a_model_or_refused(seed: int, times: int) -> None:
+    random = Random(seed)
+    data = DATA.assign(
+        y=DATA.y.abs() + 1, t2=np.tile(np.arange(8), 3), **{"a b": DATA.x + 1, "class": DATA.z, "é": 1.0}
+    )
+    for _ in range(times):
+        source = fuzz.formula(random)
+        try:
+            lgm.model(source, data, env={})
+        except LgmError as error:
+            assert len(str(error)) < 3000, source[:200]
+        except BaseException as error:
+            raise AssertionError(f"{source[:200]!r} gives {error!r}") from error
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_any_formula_is_a_model_or_refused() -> None:
+    _is_a_model_or_refused(seed=1, times=60)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("seed", range(2, 6))
+def test_any_of_very_many_formulas_is_a_model_or_refused(seed: int) -> None:
+    _is_a_model_or_refused(seed, times=3_000)

@@ -69,3 +69,11 @@ def test_import_reads_neither_arviz_nor_matplotlib():
 
 def test_import_warns_of_nothing():
     assert run_fresh("import warnings; warnings.simplefilter('error'); import lgm") == ""
+
+
+def test_every_public_part_is_there_after_the_import():
+    code = "import lgm; print([name for name in lgm.__all__ if not hasattr(lgm, name)], hasattr(lgm, 'plot'))"
+    assert run_fresh(code) == "[] False"
+    assert run_fresh("import lgm; print(lgm.plots.plot_term.__name__, lgm.distributions.__name__)") == (
+        "plot_term lgm.distributions"
+    )

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lgm.words import counted, listed, some, suggest
+from lgm.words import counted, in_composed_form, listed, some, suggest
 
 NAMES = ["Reaction", "Days", "Subject", "day_of_week"]
 
@@ -29,6 +29,21 @@ def test_at_most_two_are_suggested_and_the_closest_first() -> None:
 def test_the_order_of_a_set_does_not_matter() -> None:
     """Of names that differ in case only, always the same one is suggested."""
     assert suggest("days", ["DAYS", "Days"]) == suggest("days", ["Days", "DAYS"]) == " Did you mean `Days`?"
+
+
+def test_a_name_that_looks_alike_is_told_apart() -> None:
+    micro, mu = "\u00b5g", "\u03bcg"
+    said = " `\u03bcg` is another name, with GREEK SMALL LETTER MU where this has MICRO SIGN."
+    assert suggest(micro, [mu, "g"]) == said
+    assert suggest("n\u00ba", ["nope", "no"]) == (
+        " `no` is another name, with LATIN SMALL LETTER O where this has MASCULINE ORDINAL INDICATOR."
+    )
+    assert suggest("\u2075x", ["5x"]) == " `5x` is another name, with DIGIT FIVE where this has SUPERSCRIPT FIVE."
+    assert "another" not in suggest("x", ["x", "\uff58"])
+
+
+def test_composed_form() -> None:
+    assert in_composed_form("cafe\u0301") == "caf\u00e9" and in_composed_form("\u00b5g") == "\u00b5g"
 
 
 @pytest.mark.parametrize(

@@ -108,8 +108,7 @@ class _Columns(PandasMaterializer):
     @override
     def _evaluate_factor(self, factor: Factor, spec: ModelSpec, drop_rows: set[int]) -> EvaluatedFactor:
         if factor.eval_method is Factor.EvalMethod.LITERAL:  # formulaic would have Python read the number
-            number = int(factor.expr) if factor.expr.isdigit() else float(factor.expr)
-            value = FactorValues(number, kind=Factor.Kind.CONSTANT)
+            value = FactorValues(float(factor.expr), kind=Factor.Kind.CONSTANT)
             self.factor_cache[factor.expr] = EvaluatedFactor(factor=factor, values=value)
         return super()._evaluate_factor(factor, spec, drop_rows)
 
@@ -120,7 +119,7 @@ class _Columns(PandasMaterializer):
     @override
     def _evaluate(self, expr: str, metadata: Any, spec: ModelSpec) -> tuple[Any, set[Any]]:
         try:
-            value = evaluate(self.effects.factors[expr], self.scope.frame, self.scope.env, spec.transform_state)
+            value = evaluate(self.effects.factors[expr], self.scope.frame, self.scope.env, self.scope.memory)
         except LgmError:
             raise
         except Exception as error:
@@ -139,6 +138,8 @@ class _Columns(PandasMaterializer):
                 accepted = f"one value for each of the {self.scope.n} rows in use."
                 raise self._error(f"`{expr}` is {shape_of(part)}.", expr, accepted)
         if isinstance(raw, (dict, pd.DataFrame)) or sp.issparse(raw) or np.ndim(raw) == 2:
+            if isinstance(value, FactorValues) and value.__formulaic_metadata__.kind is Factor.Kind.CATEGORICAL:
+                raise self._error(f"`{expr}` is a factor of several columns.", expr, "a factor of one column.")
             return value
         column = plain(raw if isinstance(raw, pd.Series) else pd.Series(np.asarray(raw), index=self.scope.frame.index))
         self._require_usable(column, expr, is_factor=isinstance(value, FactorValues))

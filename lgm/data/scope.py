@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import ModuleType
@@ -11,10 +12,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from formulaic.materializers.types import FactorValues
-from formulaic.transforms import TRANSFORMS
 
 from lgm.arrays import FloatArray
-from lgm.data.expression import evaluate, function, names_of
+from lgm.data.expression import FUNCTIONS, Names, evaluate, function, names_of
 from lgm.data.magnitude import require_magnitude
 from lgm.data.table import kind_of, per_row, plain
 from lgm.errors import DataError, LgmError
@@ -44,6 +44,22 @@ def names_in(expression: Expression) -> list[str]:
     return list(dict.fromkeys([*found.others, *found.functions]))
 
 
+def taken(names: Names, env: Mapping[str, Any]) -> dict[str, Any]:
+    """What names of a formula stand for outside of the data, and nothing else of what is there.
+
+    Arrays and containers are copied: neither do they change later, nor does a slice keep what it was cut from.
+    """
+    found = {name: env[name] for name in names.functions if callable(env.get(name))}
+    found |= {name: env[name] for name in (*names.others, *names.modules) if name in env}
+    return {name: _own(value) for name, value in found.items()}
+
+
+def _own(value: Any) -> Any:
+    if isinstance(value, (pd.Series, pd.DataFrame, pd.Index)):
+        return value.copy(deep=True)
+    return copy.copy(value) if isinstance(value, (np.ndarray, list, dict, set)) else value
+
+
 @dataclass(frozen=True)
 class Scope:
     """A formula, the rows of data that it is evaluated on, and the names around it.
@@ -54,7 +70,7 @@ class Scope:
     frame : pandas.DataFrame
         The rows in use; only columns that the formula names.
     env : mapping
-        Names that are not columns.
+        Names of the formula that are not columns, and no others: see `taken`.
     columns : tuple of str
         All columns of the data, for messages.
     term_names : tuple of str
@@ -114,8 +130,10 @@ class Scope:
             if self._is_nothing(name, alone=expression.is_name):
                 known = list(self.columns or self.frame.columns)
                 what = "outside it is a function or module" if name in self.env else "no such name is in reach"
+                first = name.split(".")[0]
+                python = f" Python is written in braces: `{{{name}}}`." if first != name and first in known else ""
                 raise self.formula.error(
-                    f"`{name}` is not a column of the data, and {what}.{suggest(name, known)}",
+                    f"`{name}` is not a column of the data, and {what}.{python or suggest(name, known)}",
                     expression.find(name),
                     f"a column of the data ({listed(known)}), or a name in `env` or in your own scope.",
                 )
@@ -128,7 +146,7 @@ class Scope:
         """Whether a name has no value here; ``id`` is a function of Python, but ``s(id)`` means a column."""
         if name in self.env:
             return alone and (callable(self.env[name]) or isinstance(self.env[name], ModuleType))
-        value = TRANSFORMS.get(name, getattr(builtins, name, None))
+        value = FUNCTIONS.get(name, getattr(builtins, name, None))
         return alone or not isinstance(value, (type, ModuleType))
 
     def numbers(self, expression: Expression, role: str) -> FloatArray:
@@ -172,7 +190,13 @@ class Scope:
         """
         value = self.value(expression)
         if isinstance(value, (list, tuple)):
-            value = np.asarray(value)
+            try:
+                value = np.asarray(value)
+            except ValueError:
+                message = f"{role} `{expression.text}` is a list of parts of unequal length."
+                raise self.formula.error(
+                    message, expression.span, f"{self.n} values, one for each row in use."
+                ) from None
         column = per_row(value, self.frame, expression.text)
         if column is None:
             raise self.formula.error(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib.util
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import narwhals.stable.v2 as nw
@@ -14,7 +16,7 @@ import pandas as pd
 
 from lgm.arrays import FloatArray
 from lgm.errors import DataError
-from lgm.words import listed, suggest
+from lgm.words import in_composed_form, listed, suggest
 
 MOST_WEIGHT = 1e12  # beside another one: rounding loses as many digits of what the lighter row says
 
@@ -55,15 +57,18 @@ class Table:
         All of its columns.
     what : str
         What messages call it.
+    index : pandas.Index
+        Labels of its rows; those of a table without an index are 0, 1, 2, ...
     """
 
     native: Any
     names: tuple[str, ...]
-    what: str = "the data"
+    what: str
+    index: pd.Index
 
     @classmethod
     def of(cls, data: Any, what: str = "the data") -> Table:
-        """Read a pandas, polars or Arrow table, or a dict of columns.
+        """Read a table of any kind that `_native` knows.
 
         Raises
         ------
@@ -72,31 +77,17 @@ class Table:
         """
         if isinstance(data, cls):
             return data
-        if isinstance(data, Mapping):
-            try:
-                data = pd.DataFrame(dict(data))
-            except ValueError as error:
-                scalars = not any(np.ndim(column) for column in data.values())
-                reason = 'a single value is written as a list, {"x": [1]}' if scalars else error
-                raise DataError(f"the columns in the dict must be arrays of one length ({reason}).") from None
-        if not isinstance(data, pd.DataFrame):
-            try:
-                data = nw.from_native(data, eager_only=True)
-            except TypeError:
-                kind = type(data).__name__
-                hint = " Call its collect() first." if hasattr(data, "collect") else ""
-                raise DataError(
-                    f"{what} must be a pandas, polars or Arrow table (or a dict of columns), not {kind}.{hint}"
-                ) from None
+        data = _native(data, what)
         if len(data) == 0:
             raise DataError(f"there are no rows in {what}.")
-        return cls(data, tuple(str(name) for name in data.columns), what)
+        index = data.index if isinstance(data, pd.DataFrame) else pd.RangeIndex(len(data))
+        return cls(data, tuple(in_composed_form(str(name)) for name in data.columns), what, index)
 
     def __len__(self) -> int:
         return len(self.native)
 
     def select(self, wanted: Collection[str] | None = None) -> pd.DataFrame:
-        """Copies of the wanted columns, in plain dtypes; a table without an index gets 0, 1, 2, ...
+        """Copies of the wanted columns, in plain dtypes.
 
         Raises
         ------
@@ -104,18 +95,71 @@ class Table:
             If there are several columns of a wanted name.
         """
         times = Counter(self.names)
+        wanted = wanted if wanted is None else {in_composed_form(name) for name in wanted}
         used = [name for name in times if wanted is None or name in wanted]
         repeated = [name for name in used if times[name] > 1]
         if repeated:
             raise DataError(f"several columns of {self.what} are called {listed(repeated)}; rename all but one.")
+        places = {name: i for i, name in enumerate(self.names)}
         if isinstance(self.native, pd.DataFrame):
-            places = {name: i for i, name in enumerate(self.names)}
-            index = self.native.index
             columns = {name: plain(self.native.iloc[:, places[name]]) for name in used}
         else:
-            index = pd.RangeIndex(len(self))
-            columns = {name: _of_narwhals(self.native[name]) for name in used}
-        return pd.DataFrame(columns, index=index)
+            columns = {name: _of_narwhals(self.native[:, places[name]]).set_axis(self.index) for name in used}
+        return pd.DataFrame(columns, index=self.index)
+
+    def rows(self, chosen: npt.NDArray[np.bool_]) -> Table:
+        """Some of the rows, under the labels that they have here."""
+        if chosen.all():
+            return self
+        of_pandas = isinstance(self.native, pd.DataFrame)
+        native = self.native.iloc[chosen] if of_pandas else self.native.filter(chosen.tolist())
+        return replace(self, native=native, index=self.index[chosen])
+
+    def like(self, frame: pd.DataFrame) -> Any:
+        """A table of numbers in the kind that this one is of; one without an index has none."""
+        if isinstance(self.native, pd.DataFrame):
+            return frame
+        columns = {str(name): frame[name].to_numpy() for name in frame}
+        return nw.from_dict(columns, backend=self.native.implementation).to_native()
+
+
+def _native(data: Any, what: str) -> pd.DataFrame | nw.DataFrame[Any]:
+    """A table, a dict of columns, a list of records, or what is handed over as Arrow hands tables over."""
+    if isinstance(data, pd.DataFrame):
+        return data
+    if isinstance(data, Mapping):
+        return _of_columns(data)
+    if isinstance(data, (list, tuple)) and data and all(isinstance(row, Mapping) for row in data):
+        return pd.DataFrame.from_records(list(data))
+    if isinstance(data, np.ndarray) and data.dtype.names:
+        return pd.DataFrame.from_records(data)
+    table = nw.from_native(data, pass_through=True)
+    if isinstance(table, nw.DataFrame):
+        return table
+    if hasattr(data, "__arrow_c_stream__") and (reader := _arrow_reader()):
+        with contextlib.suppress(TypeError, ValueError):  # one column, say
+            return nw.from_arrow(data, backend=reader)
+    kind = type(data).__name__
+    hint = next((f" Call its {name}() first." for name in ("collect", "df", "to_pandas") if hasattr(data, name)), "")
+    if isinstance(data, (list, tuple, np.ndarray)):
+        hint = " Columns need names."
+    raise DataError(
+        f"{what} must be a pandas, polars or Arrow table, a dict of columns or a list of records, not {kind}.{hint}"
+    )
+
+
+def _arrow_reader() -> str | None:
+    """A library that takes what any other hands over as Arrow does: batches of records, relations of a database."""
+    return next((name for name in ("pyarrow", "polars") if importlib.util.find_spec(name)), None)
+
+
+def _of_columns(data: Mapping[Any, Any]) -> pd.DataFrame:
+    try:
+        return pd.DataFrame(dict(data))
+    except ValueError as error:
+        scalars = not any(np.ndim(column) for column in data.values())
+        reason = 'a single value is written as a list, {"x": [1]}' if scalars else error
+        raise DataError(f"the columns in the dict must be arrays of one length ({reason}).") from None
 
 
 def to_pandas(data: Any, what: str = "the data") -> pd.DataFrame:
@@ -281,6 +325,7 @@ def read_weights(
         return np.ones(rows.size)
     what = "weights"
     if isinstance(weights, str):
+        weights = in_composed_form(weights)
         if weights not in frame.columns:
             known = names or [str(c) for c in frame.columns]
             raise DataError(

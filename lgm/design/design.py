@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,19 +13,25 @@ import pandas as pd
 
 from lgm.arrays import FloatArray
 from lgm.data.expression import Names, names_of
-from lgm.data.scope import Scope
-from lgm.data.table import Rows, Table, kind_of, per_row, read_weights, settled, usable_rows
+from lgm.data.rowwise import is_rowwise
+from lgm.data.scope import Scope, taken
+from lgm.data.table import Rows, Table, is_number, kind_of, per_row, read_weights, settled, usable_rows
 from lgm.design import predictor as predictors
 from lgm.design.predictor import NewRows, Parts, Predictor
-from lgm.errors import DataError
+from lgm.errors import DataError, IdentifiabilityError
 from lgm.families.family import Family
 from lgm.formula.python import Expression
-from lgm.formula.sides import Formula
+from lgm.formula.sides import Formula, RightHandSide
 from lgm.formula.tokens import without_backticks
 from lgm.parameter import Parameter
 from lgm.terms import TERMS
 from lgm.terms.term import Term
 from lgm.words import listed
+
+ROWWISE = (
+    "a column of the data that holds it, or what remembers the rows of the fit: `center(x)`, `scale(x)`, `poly(x, 2)`, "
+    "`bs(x, df=5)`, and single numbers such as `x.mean()`."
+)
 
 
 @dataclass(frozen=True)
@@ -47,6 +53,8 @@ class Design:
     predictor : Predictor
     family_parameters : tuple of Parameter
         Hyperparameters of the family.
+    entangled : tuple of Expression
+        What of the formula computes a row from other rows too, such as ``x.rank()``: other rows cannot be predicted.
     """
 
     formula: Formula
@@ -57,11 +65,17 @@ class Design:
     all_weights: FloatArray
     predictor: Predictor
     family_parameters: tuple[Parameter, ...]
+    entangled: tuple[Expression, ...] = ()
 
     @property
     def n(self) -> int:
         """Number of rows with a response."""
         return self.y.size
+
+    @property
+    def seen(self) -> Scope:
+        """The rows with a response: all that the model learns from."""
+        return _seen(self.scope, self.rows)
 
     @property
     def weights(self) -> FloatArray:
@@ -117,7 +131,7 @@ def build(formula: Formula, data: Any, family: Family, env: Mapping[str, Any], w
     Parameters
     ----------
     formula : Formula
-    data : pandas, polars or Arrow table, or dict of columns
+    data : pandas, polars or Arrow table, dict of columns, or list of records
     family : Family
     env : mapping
         Names beside the columns. An array among them with one value per row of the data is used as a column.
@@ -134,13 +148,19 @@ def build(formula: Formula, data: Any, family: Family, env: Mapping[str, Any], w
     _check_formula(formula)
     side = formula.sides[family.predictors[0]]
     scope, rows, w = _rows(formula, Table.of(data), env, weights, missing)
-    y, offset = _response(scope, rows.observed), predictors.offset_of(side, scope)
-    free = y - offset[rows.observed]
+    seen = _seen(scope, rows)
+    y, offset = _response(seen), predictors.offset_of(side, seen)
+    free = y - offset
     family.check(free, f"`{formula.response.text}`" + (" less its offset" if side.offsets else ""))
     yardstick = family.scale_of(free)
-    predictor = predictors.build(side, scope, rows.observed, offset, yardstick)
+    _require_observed_levels(side, scope, rows.observed)
+    predictor = predictors.build(side, seen, offset, yardstick)
+    entangled = tuple(each for each in side.expressions if not is_rowwise(each, seen))
+    if not rows.observed.all():  # what cannot be predicted is said at once
+        _refuse_entangled(formula, entangled, "the rows without a response cannot be predicted")
+        predictors.encode(predictor, scope, Parts.all(predictor))
     own = family.parameters(yardstick, w[rows.observed])
-    built = Design(formula, family, scope, rows, y, w, predictor, own)
+    built = Design(formula, family, scope, rows, y, w, predictor, own, entangled)
     _require_distinct_names(built)
     return built
 
@@ -227,46 +247,81 @@ def _rows(
     answer = [name for name in used if name in response.columns or name in response.others]
     rows = usable_rows(used, needed, answer, missing)
     w = read_weights(weights, frame, table.names, rows.kept)
-    return Scope(formula, rows.frame, env, table.names, term_names=tuple(TERMS)), rows, w
+    around = {name: value for name, value in taken(_joined([predictors, response]), env).items() if name not in outside}
+    return Scope(formula, rows.frame, around, table.names, term_names=tuple(TERMS)), rows, w
 
 
-def _new_scope(design: Design, table: Table, parts: Parts) -> Scope:
+def complete_rows(design: Design, table: Table, parts: Parts) -> tuple[npt.NDArray[np.bool_], dict[str, int]]:
+    """Which rows have all predictors that these parts need, and how many values each column lacks."""
+    gaps = table.select(_needed(design, table, parts)).isna()
+    missing = {str(name): int(gaps[name].sum()) for name in gaps}
+    return ~gaps.to_numpy(dtype=bool).any(axis=1), {name: count for name, count in missing.items() if count}
+
+
+def _needed(design: Design, table: Table, parts: Parts) -> tuple[str, ...]:
+    """Columns that new rows need."""
     scope = design.scope
-    needed = _names(parts.expressions(design.predictor), scope.frame.columns, scope.env).columns
+    used = list(parts.expressions(design.predictor))
+    _refuse_entangled(
+        design.formula, [each for each in used if each in design.entangled], "new_data cannot be predicted"
+    )
+    needed = _names(used, scope.frame.columns, scope.env).columns
     absent = [name for name in needed if name not in table.names]
     if absent:
         raise DataError(f"new_data lacks the column(s) {listed(absent)}. It has: {listed(table.names)}.")
-    frame = table.select(needed)
-    holes = {str(c): int(v) for c, v in frame.isna().sum().items() if v}
-    if holes:
-        raise DataError(
-            f"new_data has missing values in {', '.join(f'{c} ({v})' for c, v in holes.items())}. "
-            "Give complete predictors, or remove these rows."
-        )
-    return replace(scope.on(settled(frame)), columns=table.names)
+    return needed
+
+
+def _new_scope(design: Design, table: Table, parts: Parts) -> Scope:
+    complete, missing = complete_rows(design, table, parts)
+    if not complete.all():
+        holes = ", ".join(f"{name} ({count})" for name, count in missing.items())
+        raise DataError(f"new_data has missing values in {holes}. Give complete predictors, or remove these rows.")
+    frame = table.select(_needed(design, table, parts))
+    return replace(design.scope.on(settled(frame)), columns=table.names)
+
+
+def _refuse_entangled(formula: Formula, entangled: Sequence[Expression], what: str) -> None:
+    if entangled:
+        message = f"`{entangled[0].text}` is computed from all rows at once, so {what}."
+        raise formula.error(message, entangled[0].span, ROWWISE, DataError)
 
 
 def _names(expressions: Iterable[Expression], columns: Collection[str], env: Mapping[str, Any]) -> Names:
-    found = [names_of(each, columns, env) for each in expressions]
+    return _joined([names_of(each, columns, env) for each in expressions])
+
+
+def _joined(found: Sequence[Names]) -> Names:
     return Names(
         tuple(dict.fromkeys(name for names in found for name in names.columns)),
         tuple(dict.fromkeys(name for names in found for name in names.others)),
         tuple(dict.fromkeys(name for names in found for name in names.functions)),
+        tuple(dict.fromkeys(name for names in found for name in names.modules)),
     )
 
 
-def _response(scope: Scope, observed: npt.NDArray[np.bool_]) -> FloatArray:
-    """The response at the observed rows; evaluated there only, because a transformation may need all values."""
-    part = replace(scope, frame=settled(scope.frame.loc[observed]), memory={})
-    y = part.numbers(scope.formula.response, "the response")
+def _seen(scope: Scope, rows: Rows) -> Scope:
+    """The rows with a response, without the levels that only other rows have."""
+    return scope if rows.observed.all() else scope.on(settled(scope.frame.loc[rows.observed]))
+
+
+def _response(seen: Scope) -> FloatArray:
+    y = replace(seen, memory={}).numbers(seen.formula.response, "the response")
     if y.size == 1:
-        raise DataError(f"only one row has a response `{scope.formula.response.text}`; there is nothing to model.")
+        raise DataError(f"only one row has a response `{seen.formula.response.text}`; there is nothing to model.")
     return y
 
 
-def names_used(design: Design, env: Mapping[str, Any]) -> list[str]:
-    """Names of the formula that ``env`` has to provide: all but columns, formulaic's functions and Python's."""
-    used = (design.formula.response, *design.formula.mu.expressions)
-    columns = design.scope.frame.columns  # arrays of the scope with one value per row are among them
-    found = [names_of(each, columns, env) for each in used]
-    return [name for names in found for name in (*names.others, *names.functions) if name in env]
+def _require_observed_levels(side: RightHandSide, scope: Scope, observed: npt.NDArray[np.bool_]) -> None:
+    """Every level of a fixed factor needs a response, or nothing is known about it."""
+    if observed.all():
+        return
+    for name in side.fixed.factors:
+        column = scope.frame.get(name)
+        if column is not None and not is_number(column):
+            lost = set(column.unique()) - set(column[observed].unique())
+            if lost:
+                raise IdentifiabilityError(
+                    f"no row with level {listed(sorted(map(str, lost)), 5)} of `{name}` has a response, so "
+                    f"nothing is known about it. Remove these rows, or use a group effect, (1 | {name})."
+                )

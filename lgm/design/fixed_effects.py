@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse as sp
 
-from lgm.arrays import FloatArray
+from lgm.arrays import BoolArray, FloatArray, IntArray
 from lgm.errors import IdentifiabilityError
+from lgm.gram import dense_gram
 
 # A column whose squared residual on the others is this small, relative to its own square, adds nothing that survives
 # double precision: rounding in the Gram matrix leaves about 1e-15.
@@ -20,7 +22,8 @@ def standardise(x: sp.csc_array, intercept: int | None) -> tuple[sp.csc_array, F
     """Change of basis of the fixed effects that conditions their normal equations.
 
     Columns without a structural zero are centred (only beside an intercept) and all are scaled: ``X_int = X B``,
-    ``beta = B beta_int``. Columns with such zeros, those of factors, stay sparse and are only scaled.
+    ``beta = B beta_int``. Columns with such zeros, those of factors, stay sparse: numbers in interactions are centred
+    over the rows of their level.
 
     Returns
     -------
@@ -30,7 +33,12 @@ def standardise(x: sp.csc_array, intercept: int | None) -> tuple[sp.csc_array, F
     """
     n, p = x.shape
     shift, scale = np.zeros(p), np.ones(p)
+    x = x if x.has_sorted_indices else x.sorted_indices()
     out = sp.csc_array((x.data.astype(float), x.indices, x.indptr), shape=x.shape)
+    pairs = Interactions.of(x)
+    for i, j, mean, spread in zip(pairs.indicator, pairs.product, pairs.mean, pairs.spread, strict=True):
+        one, part = slice(out.indptr[i], out.indptr[i + 1]), slice(out.indptr[j], out.indptr[j + 1])
+        out.data[part] = out.data[part] - mean * out.data[one] if spread > 0.0 else 0.0
     for j in range(p):
         part = slice(out.indptr[j], out.indptr[j + 1])
         if j != intercept:
@@ -42,12 +50,89 @@ def standardise(x: sp.csc_array, intercept: int | None) -> tuple[sp.csc_array, F
     basis = np.diag(1.0 / scale)
     if intercept is not None:
         basis[intercept] -= shift / scale
+    basis[pairs.indicator, pairs.product] -= pairs.mean / scale[pairs.product]
     return out, basis
+
+
+@dataclass(frozen=True)
+class Interactions:
+    """Columns that are an indicator times numbers, such as ``x:f[b]`` beside ``f[b]``.
+
+    The coefficient of ``f[b]`` is a difference at ``x = 0``, wherever that is. At the mean of x it is
+    ``beta_f[b] + mean beta_x:f[b]``.
+
+    Parameters
+    ----------
+    indicator, product : int arrays
+        Pairs of columns.
+    mean : float array
+        Of the numbers, over the rows of the indicator.
+    spread : float array
+        Root mean square over all rows of the product where the numbers are centred; zero if they do not vary.
+    """
+
+    indicator: IntArray
+    product: IntArray
+    mean: FloatArray
+    spread: FloatArray
+
+    @classmethod
+    def of(cls, x: sp.csc_array) -> Interactions:
+        """Columns that are stored in the same rows, but not in all rows, where the first of them has one size."""
+        n, p = x.shape
+        x = x if x.has_sorted_indices else x.sorted_indices()
+        first: dict[bytes, int] = {}
+        found: list[tuple[int, int, float, float]] = []
+        for j in range(p):
+            part = slice(x.indptr[j], x.indptr[j + 1])
+            if not 0 < part.stop - part.start < n:
+                continue
+            i = first.setdefault(x.indices[part].tobytes(), j)
+            one, values = x.data[x.indptr[i] : x.indptr[i + 1]], x.data[part]
+            if i == j or np.ptp(np.abs(one)) > 0.0 or one[0] == 0.0:
+                continue
+            mean = float(one @ values / (one @ one))
+            rest = values - mean * one
+            varies = np.max(np.abs(rest)) > COLLINEAR * np.max(np.abs(values))
+            found.append((i, j, mean, float(np.sqrt(rest @ rest / n)) if varies else 0.0))
+        indicator, product, mean, spread = np.array(found).reshape(-1, 4).T
+        return cls(indicator.astype(np.int64), product.astype(np.int64), mean, spread)
+
+
+def prior_functionals(
+    x: sp.csc_array, intercept: int | None, at_means: BoolArray, *, centred_intercept: bool
+) -> sp.csr_array:
+    """What of the coefficients the priors of fixed effects are about, one row for each: its determinant is one.
+
+    Parameters
+    ----------
+    x : sparse array (n, p)
+    intercept : int or None
+    at_means : bool array (p,)
+        Whose prior is that of a difference at the mean of the numbers that it interacts with.
+    centred_intercept : bool
+        Whether that of the intercept is about the level at the mean of all other columns.
+    """
+    p = x.shape[1]
+    rows, cols, data = [np.arange(p)], [np.arange(p)], [np.ones(p)]
+    pairs = Interactions.of(x)
+    chosen = at_means[pairs.indicator]
+    rows.append(pairs.indicator[chosen])
+    cols.append(pairs.product[chosen])
+    data.append(pairs.mean[chosen])
+    if centred_intercept and intercept is not None:
+        others = np.flatnonzero(np.arange(p) != intercept)
+        rows.append(np.full(others.size, intercept))
+        cols.append(others)
+        data.append(np.asarray(x.mean(axis=0)).ravel()[others])
+    where = (np.concatenate(rows), np.concatenate(cols))
+    return sp.csr_array((np.concatenate(data), where), shape=(p, p))
 
 
 def _residuals(gram: FloatArray) -> FloatArray:
     """Squared length of what each column adds to the ones before it, relative to its own length."""
     length = np.sqrt(np.diag(gram))
+    length[length == 0.0] = 1.0
     left = gram / np.outer(length, length)
     try:
         pivots = np.diag(np.linalg.cholesky(left)) ** 2
@@ -85,10 +170,11 @@ def require_full_rank(x: sp.csc_array, names: Sequence[str], intercept: int | No
                 f"the column `{name}` is {values[0]:g} in every row, like the intercept. Remove one of the two."
             )
     standard, basis = standardise(x, intercept)
-    gram = (standard.T @ standard).toarray()
+    gram = dense_gram(standard)
     redundant = np.flatnonzero(_residuals(gram) <= COLLINEAR)
     if redundant.size:
         j = int(redundant[0])
+        _refuse_far_from_zero(x, names, j, intercept)
         inside = np.linalg.lstsq(gram[:j, :j], gram[:j, j], rcond=None)[0]
         lengths = np.sqrt(np.asarray(x.multiply(x).sum(axis=0)).ravel()[:j])
         weights = np.abs(basis[:j, j] - basis[:j, :j] @ inside) * lengths
@@ -104,10 +190,22 @@ def require_full_rank(x: sp.csc_array, names: Sequence[str], intercept: int | No
         )
 
 
+def _refuse_far_from_zero(x: sp.csc_array, names: Sequence[str], j: int, intercept: int | None) -> None:
+    """Raise if a column is constant but for rounding, though its numbers differ: there the default priors fail too."""
+    values = x.data[x.indptr[j] : x.indptr[j + 1]]
+    centred = (intercept is not None and values.size == x.shape[0]) or j in Interactions.of(x).product
+    mean, sd = float(np.mean(values)), float(np.std(values))
+    if not centred and COLLINEAR * abs(mean) < sd < 1e-5 * abs(mean):
+        raise IdentifiabilityError(
+            f"the column `{names[j]}` varies by {sd:.3g} around {mean:.6g}, too far from zero to tell its slope from a "
+            "level. Centre its numbers, as in `center(x)`."
+        )
+
+
 def adds(x: sp.csc_array, values: FloatArray, intercept: int | None) -> bool:
     """Whether a column is outside the span of the fixed effects so far."""
     n = values.size
     column = sp.csc_array((values, np.arange(n), np.array([0, n])), shape=(n, 1))
     standard, _ = standardise(sp.csc_array(sp.hstack([x, column], format="csc")), intercept)
-    gram = (standard.T @ standard).toarray()
+    gram = dense_gram(standard)
     return bool(gram[-1, -1] > 0 and _residuals(gram)[-1] > COLLINEAR)

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import scipy.sparse as sp
 from formulaic import ModelSpec
@@ -15,15 +14,12 @@ from formulaic import ModelSpec
 from lgm.arrays import BoolArray, FloatArray, IntArray
 from lgm.data.model_matrix import full_column, materialise
 from lgm.data.scope import Scope
-from lgm.data.table import is_number
 from lgm.design.fixed_effects import adds, require_full_rank
-from lgm.errors import IdentifiabilityError
 from lgm.formula.python import Expression
 from lgm.formula.sides import Bar, Call, RightHandSide
 from lgm.terms import TERMS, group
 from lgm.terms.block import Block
 from lgm.terms.term import Encoded, Term, Variable
-from lgm.words import listed
 
 
 @dataclass(frozen=True)
@@ -183,39 +179,32 @@ class NewRows:
     offset: FloatArray
 
 
-def build(
-    side: RightHandSide, scope: Scope, observed: npt.NDArray[np.bool_], offset: FloatArray, yardstick: float
-) -> Predictor:
+def build(side: RightHandSide, scope: Scope, offset: FloatArray, yardstick: float) -> Predictor:
     """Evaluate a right-hand side.
 
     Parameters
     ----------
     side : RightHandSide
     scope : Scope
-        All rows in use.
-    observed : bool array
-        Which of them have a response.
-    offset : float array
-        At all rows in use.
+        The rows with a response.
+    offset : float array (n,)
     yardstick : float
         The scale of default priors, in units of the linear predictor.
     """
-    seen = np.flatnonzero(observed)
     spec, x, names = materialise(side.fixed, scope)
     if not (names or side.bars or side.calls):
         accepted = "an intercept, `y ~ 1`, a predictor, or a term such as `(1 | g)`."
         raise scope.formula.error("Without an intercept nothing is left to estimate.", side.fixed.span, accepted)
     intercept = names.index("Intercept") if "Intercept" in names else None
-    _require_observed_levels(side, scope, observed)
-    require_full_rank(sp.csc_array(x[seen]), names, intercept)
+    require_full_rank(x, names, intercept)
     terms = _terms(side, scope, yardstick)
-    whole, null_names = _with_null_columns(x, [term for _, term in terms], seen, intercept)
+    x, null_names = _with_null_columns(x, [term for _, term in terms], intercept)
     z = sp.hstack([sp.csc_array((scope.n, 0)), *(term.z for _, term in terms)], format="csc")
     return Predictor(
         side=side,
-        X=sp.csc_array(whole[seen]),
-        Z=sp.csc_array(z[seen]),
-        offset=offset[seen],
+        X=x,
+        Z=sp.csc_array(z),
+        offset=offset,
         fixed_names=(*names, *null_names),
         intercept=intercept,
         spec=spec,
@@ -258,21 +247,6 @@ def offset_of(side: RightHandSide, scope: Scope) -> FloatArray:
     return sum((scope.numbers(piece, "the offset") for piece in side.offsets), np.zeros(scope.n))
 
 
-def _require_observed_levels(side: RightHandSide, scope: Scope, observed: npt.NDArray[np.bool_]) -> None:
-    """Every level of a fixed factor needs a response, or nothing is known about it."""
-    if observed.all():
-        return
-    for name in side.fixed.factors:
-        column = scope.frame.get(name)
-        if column is not None and not is_number(column):
-            lost = set(column.unique()) - set(column[observed].unique())
-            if lost:
-                raise IdentifiabilityError(
-                    f"no row with level {listed(sorted(map(str, lost)), 5)} of `{name}` has a response, so "
-                    f"nothing is known about it. Remove these rows, or use a group effect, (1 | {name})."
-                )
-
-
 def _terms(side: RightHandSide, scope: Scope, yardstick: float) -> list[tuple[Bar | Call, Term]]:
     """Bars and calls in the order of the source; a call's label shows its options only where two would collide."""
     built: list[tuple[Bar | Call, Term]] = [(bar, group.build(bar, scope, yardstick)) for bar in side.bars]
@@ -294,14 +268,12 @@ def _terms(side: RightHandSide, scope: Scope, yardstick: float) -> list[tuple[Ba
     return built
 
 
-def _with_null_columns(
-    x: sp.csc_array, terms: Sequence[Term], seen: npt.NDArray[np.int64], intercept: int | None
-) -> tuple[sp.csc_array, list[str]]:
+def _with_null_columns(x: sp.csc_array, terms: Sequence[Term], intercept: int | None) -> tuple[sp.csc_array, list[str]]:
     """Fixed columns and, of the terms' null spaces, those that the columns before them do not span."""
     names: list[str] = []
     for term in terms:
         for name, values in term.null.items():
-            if adds(sp.csc_array(x[seen]), values[seen], intercept):
+            if adds(x, values, intercept):
                 x = sp.csc_array(sp.hstack([x, full_column(values)], format="csc"))
                 names.append(name)
     return x, names

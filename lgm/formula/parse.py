@@ -9,27 +9,28 @@ This module knows nothing of data.
 from __future__ import annotations
 
 import ast
-import keyword
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
 from lgm.errors import FormulaError
+from lgm.formula.grammar import formulaic_terms
 from lgm.formula.python import Expression
 from lgm.formula.sides import Bar, Call, Effects, Formula, Keyword, RightHandSide, joined
 from lgm.formula.tokens import (
     FIXED,
+    MAX_DEPTH,
     Kind,
     Problem,
     Span,
     Token,
-    formulaic_terms,
     hull,
     in_parentheses,
     marked,
     spaced_text,
     tokenize,
 )
+from lgm.words import in_composed_form
 
 _FORMULA = "a response, one `~` and terms, such as `y ~ x + (1 | g) + s(t)`."
 _RESPONSE = "one column or one Python expression, such as `y`, `log(y)` or `{y / n}`, before `~`."
@@ -63,6 +64,7 @@ def parse(source: str, term_names: Collection[str]) -> Formula:
     """
     if not isinstance(source, str):
         raise FormulaError(f"The formula must be text, not {type(source).__name__}. Accepted: {_FORMULA}")
+    source = in_composed_form(source)
     try:
         if source.strip() and "~" not in source:
             raise Problem("There is no `~` in this formula.", None, _FORMULA)
@@ -78,7 +80,7 @@ def _parse(source: str, names: frozenset[str]) -> Formula:
     fixed: list[Token] = []
     lifted: list[Bar | Call] = []
     for signs, tokens in _summands(right):
-        terms = _lift(source, signs, tokens, operands, names)
+        terms = _lift(signs, tokens, operands, names)
         lifted.extend(terms)
         fixed.extend([] if terms else [*signs, *tokens])
     while fixed and fixed[0].is_operator("+"):
@@ -89,7 +91,7 @@ def _parse(source: str, names: frozenset[str]) -> Formula:
             raise Problem(f"`{term.text}` is written twice.", term.span, _ONCE)
         seen.add(term.text)
     side = RightHandSide(
-        fixed=_effects(source, fixed, operands, hull(fixed or right)),
+        fixed=_effects(fixed, operands, hull(fixed or right)),
         bars=tuple(term for term in lifted if isinstance(term, Bar)),
         calls=tuple(term for term in lifted if isinstance(term, Call) and term.name != "offset"),
         offsets=tuple(term.args[0] for term in lifted if isinstance(term, Call) and term.name == "offset"),
@@ -130,11 +132,7 @@ def _response(tokens: Sequence[Token], names: frozenset[str]) -> Expression:
 
 def _dotted(token: Token) -> Expression | None:
     """What a name with dots, such as ``table.y``, says in Python, if anything."""
-    if (
-        token.kind is Kind.NAME
-        and not token.quoted
-        and (not token.text.isidentifier() or keyword.iskeyword(token.text))
-    ):
+    if token.kind is Kind.NAME and not token.quoted and not token.text.isidentifier():
         with suppress(Problem):
             return Expression.python(token)
     return None
@@ -157,12 +155,10 @@ def _summands(tokens: Sequence[Token]) -> Iterator[tuple[list[Token], list[Token
     yield signs, body
 
 
-def _effects(
-    source: str, tokens: Sequence[Token], operands: Mapping[Token, Expression], span: Span | None = None
-) -> Effects:
+def _effects(tokens: Sequence[Token], operands: Mapping[Token, Expression], span: Span | None = None) -> Effects:
     """Let formulaic read what is not lifted out."""
     called = {t: t.body if t.kind is Kind.NAME else operands[t].text for t in tokens if t in operands}
-    formula = formulaic_terms(source, tokens, called)
+    formula = formulaic_terms(tokens, called)
     read = {called[token]: operands[token] for token in reversed(called)}  # of equal ones, the first
     used = dict.fromkeys(factor.expr for term in formula for factor in term.factors)
     wildcard = next((t.span for t in tokens if t.kind is Kind.VALUE and t.text == "."), None)
@@ -171,7 +167,6 @@ def _effects(
 
 
 def _lift(
-    source: str,
     signs: list[Token],
     tokens: list[Token],
     operands: Mapping[Token, Expression],
@@ -197,7 +192,7 @@ def _lift(
         raise Problem(f"Here {what} is part of a larger term.", span, _ADDED)
     if any(sign.text == "-" for sign in signs):
         raise Problem(f"Here {what} is subtracted.", hull([*signs, *tokens]), _ADDED)
-    return [_call(expression, node)] if calls else list(_bars(source, tokens, operands))
+    return [_call(expression, node)] if calls else list(_bars(tokens, operands))
 
 
 def _around(tokens: Sequence[Token], inside: Token) -> Span:
@@ -207,7 +202,7 @@ def _around(tokens: Sequence[Token], inside: Token) -> Span:
     return Span(start, min(token.span.stop for token in outer if token.span.start > inside.span.start))
 
 
-def _bars(source: str, tokens: Sequence[Token], operands: Mapping[Token, Expression]) -> Iterator[Bar]:
+def _bars(tokens: Sequence[Token], operands: Mapping[Token, Expression]) -> Iterator[Bar]:
     first, *others = [i for i, token in enumerate(tokens) if token.is_operator("|", "||")]
     bar, before, group = tokens[first], tokens[1:first], tokens[first + 1 : -1]
     if others:
@@ -217,7 +212,7 @@ def _bars(source: str, tokens: Sequence[Token], operands: Mapping[Token, Express
     for token in before:
         if token.kind is Kind.VALUE and token.text == ".":
             raise Problem("`.` cannot stand for columns in a group effect.", token.span, "the names of the columns.")
-    effects = _effects(source, before, operands)
+    effects = _effects(before, operands)
     if not effects.formula:
         raise Problem("No effect remains before the bar.", hull(before), _BAR)
     for factors in _groups(group, operands):
@@ -237,6 +232,8 @@ def _groups(tokens: Sequence[Token], operands: Mapping[Token, Expression]) -> It
             if factor.text in [other.text for other in factors]:
                 raise Problem(f"`{token.body}` appears twice in this grouping.", token.span, _GROUP)
             factors.append(factor)
+            if len(factors) > MAX_DEPTH:
+                raise Problem(f"This grouping has more than {MAX_DEPTH} factors.", hull(tokens), _GROUP)
         if last or token.text == "/":
             yield tuple(factors)
 

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import ast
+import keyword
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from lgm.formula.tokens import Kind, Problem, Span, Token, in_backticks, without_backticks
+from lgm.formula.tokens import MAX_DEPTH, Kind, Problem, Span, Token, in_backticks, without_backticks
 
 _PYTHON = "a Python expression in a call or in braces, such as `log(x)` or `{x + 1}`."
+_TOO_DEEP = "This Python is nested too deep."
+_FLAT = f"calls and operators up to {MAX_DEPTH} levels deep; a sum of many columns can be a column of the data."
 _POWER = "`**` for a power, as in `I(x**2)`, and `!=` for exclusive or."
 
 # Text in quotes, which stays as it is, or a name in backticks.
 _QUOTED = re.compile(r"""("(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')|`([^`]*)`""", re.DOTALL)
+# Words of Python's that an expression has no use for, and names such as `x.1`.
+_USED = {*("False", "None", "True", "and", "else", "for", "if", "in", "is", "not", "or")}
+_NO_NAME = re.compile(
+    rf"\b(?<!\.)(?:{'|'.join(word for word in keyword.kwlist if word not in _USED)}|[^\W\d]\w*\.\d[\w.]*)\b"
+)
 _NOWHERE = Span(0, 0)
 _MASKS = 0x20000  # masks are ideographs: they can begin an identifier, and hardly anybody types them
 
@@ -28,7 +36,7 @@ class _Code:
     start : int
         Where it stands in the source of the formula.
     names : dict
-        Name in backticks by the identifier that masks it.
+        Name in backticks, or that Python would spell in its own way, by the identifier that masks it.
     """
 
     text: str
@@ -57,7 +65,38 @@ class _Code:
             raise SyntaxError("invalid syntax")
         return tree
 
-    def offset(self, line: int, column: int) -> int:
+    def keep_names_as_typed(self, tree: ast.expr) -> None:
+        """Mask names that Python would spell in its own way: it reads the micro sign as mu, and `nº` as `no`."""
+        if self.text.isascii():
+            return
+        masks = {name: mask for mask, name in self.names.items()}
+        nodes = list(ast.walk(tree))
+        bound = {node.arg for node in nodes if isinstance(node, ast.arg)}
+        bound |= {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+        called = {id(node.func) for node in nodes if isinstance(node, ast.Call)}
+        for node in nodes:
+            if not isinstance(node, ast.Name) or node.id in self.names or node.id in bound or id(node) in called:
+                continue
+            span = self.span_of(node)
+            typed = self.text[span.start - self.start : span.stop - self.start]
+            if typed != node.id:
+                node.id = masks.setdefault(typed, chr(_MASKS + len(self.names)))
+                self.names[node.id] = typed
+
+    @property
+    def hint(self) -> str:
+        """What to say if it is no Python because a column has a name that Python does not take."""
+        if self.text.startswith(("as.", "is.")):
+            return " R's `as.factor(x)` is written `C(x)`."
+        found = _NO_NAME.search(_QUOTED.sub("", self.text))
+        return f" A column called `{found[0]}` is written in backticks." if found else ""
+
+    def span_of(self, node: ast.expr | ast.keyword) -> Span:
+        """What was typed of a node."""
+        start = self._offset(node.lineno, node.col_offset)
+        return Span(start, self._offset(node.end_lineno or 1, node.end_col_offset or 0))
+
+    def _offset(self, line: int, column: int) -> int:
         """Place in the source; ast counts lines from 1, and columns in bytes of UTF-8."""
         lines = self.text.split("\n")
         before = sum(len(text) + 1 for text in lines[: line - 1])
@@ -75,7 +114,7 @@ class Expression:
     span : Span
         What was typed.
     tree : ast.expr
-        Never changed; names in backticks are masked in it, see `name`.
+        Never changed; some names are masked in it, see `quoted`.
     """
 
     text: str
@@ -99,11 +138,16 @@ class Expression:
         """Read a token as Python."""
         code = _Code.of(token)
         try:
-            read = cls("", token.span, code.parsed(), code)
+            tree = code.parsed()
+        except (MemoryError, RecursionError):  # Python's parser has limits of its own
+            raise Problem(_TOO_DEEP, token.span, _FLAT) from None
         except (SyntaxError, ValueError) as error:
-            reason = error.msg if isinstance(error, SyntaxError) else error
-            hint = " R's `as.factor(x)` is written `C(x)`." if code.text.startswith(("as.", "is.")) else ""
-            raise Problem(f"This is not valid Python: {reason}.{hint}", token.span, _PYTHON) from None
+            reason = str(error.msg if isinstance(error, SyntaxError) else error).rstrip(".?")
+            raise Problem(f"This is not valid Python: {reason}.{code.hint}", token.span, _PYTHON) from None
+        if _is_deep(tree):
+            raise Problem(_TOO_DEEP, token.span, _FLAT)
+        code.keep_names_as_typed(tree)
+        read = cls("", token.span, tree, code)
         for node in read.nodes():
             # On whole numbers Python computes it, and so a power as R writes it would be a wrong number.
             if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitXor):
@@ -124,7 +168,7 @@ class Expression:
 
     @property
     def quoted(self) -> Mapping[str, str]:
-        """Names in backticks by the identifiers that stand for them in the tree."""
+        """Names in backticks, and those that Python would spell otherwise, by what stands for them in the tree."""
         return self._code.names
 
     @property
@@ -165,8 +209,14 @@ class Expression:
 
     def span_of(self, node: ast.expr | ast.keyword) -> Span:
         """What was typed of a node."""
-        stop = self._code.offset(node.end_lineno or 1, node.end_col_offset or 0)
-        return Span(self._code.offset(node.lineno, node.col_offset), stop)
+        return self._code.span_of(node)
+
+
+def _is_deep(tree: ast.AST) -> bool:
+    level, depth = [tree], 0
+    while level and depth <= MAX_DEPTH:
+        level, depth = [child for node in level for child in ast.iter_child_nodes(node)], depth + 1
+    return bool(level)
 
 
 def _without_braces(node: ast.expr) -> ast.expr:

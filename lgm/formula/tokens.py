@@ -1,39 +1,40 @@
 """Tokens of a formula: operators, names and Python, each with its place in the source.
 
-formulaic's tokenizer and parser do the reading; what is added here is true spans, and checks that they leave out. This
-is the only file that knows how these two work and what they say.
+formulaic's tokenizer does the reading; what is added here is true spans, and checks that it leaves out. This is the
+only file that knows how it works and what it says.
 """
 
 from __future__ import annotations
 
+import itertools
 import keyword
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from formulaic import Formula as Formulaic
 from formulaic.errors import FormulaicError
-from formulaic.parser import DefaultFormulaParser
 from formulaic.parser.algos.tokenize import tokenize as formulaic_tokenize
-from formulaic.parser.types import Factor, Term
 from formulaic.parser.types import Token as FormulaicToken
 
 Kind: TypeAlias = FormulaicToken.Kind
 
+MAX_LENGTH = 200_000  # characters; formulas of 5,000 columns are shorter
+MAX_TOKENS = 25_000  # sums of 12,500 columns; reading them takes seconds
+MAX_WORD = 10_000  # characters of a name or of a piece of Python
+MAX_DEPTH = 100  # of brackets, and of Python in Python; reading and copying it takes a few calls a level
+_WIDTH, _LINES, _CHARACTERS = 160, 8, 1000  # how much of a formula, and of a message about it, is shown
+
 # What is accepted, in the words of messages.
 FIXED = "terms joined by `+`, `-`, `:`, `*`, `/`, `^`, `**` or `%in%`; put arithmetic in braces, as in `{x + 5}`."
 _SPACE = "`log(x)` for a call, without the space, or `x + (z)` for a sum."
+_LONG_WORD = re.compile(rf"[\w.]{{{MAX_WORD + 1}}}")  # formulaic takes n^2 steps for a word of n characters
+_TOO_LONG = f"This name, or piece of Python, has more than {MAX_WORD:,} characters."
+_FEWER = f"formulas of up to {MAX_TOKENS:,} names and operators."
+_SHORTER = f"formulas of up to {MAX_LENGTH:,} characters."
+_SHORT_WORDS = "shorter ones; what a long expression computes can be a column of the data."
+_FLAT = f"brackets of up to {MAX_DEPTH} levels."
 _QUOTES = "quotes and brackets that are closed and not empty; brackets in quoted text inside a call count too."
-
-# What formulaic says (a fragment of it) and how we say it; anything else is passed on.
-_TRANSLATIONS = (
-    ("Unknown operator", "This is not an operator of formulas."),
-    ("argument of `**`", "The power after `**` or `^` must be a whole number of at least 1."),
-    ("Numeric literals", "A number other than 0 or 1 cannot be a term; `2:x` scales a term."),
-    ("String literals", "Text in quotes cannot be a term."),
-    ("different numerical scaling", "The same term appears twice, with different numbers in front of it."),
-    ("Operator", "This operator needs a term on each side."),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,19 +54,30 @@ class Problem(Exception):
 
 
 def marked(source: str, message: str, span: Span | None, accepted: str) -> str:
-    """Message with a formula below it; the span is marked, None marks nothing."""
-    parts, start = [message], 0
+    """Message with a formula below it; the span is marked, None marks nothing. What is long is cut around the mark."""
+    shown, start = [], 0
     for line in source.split("\n"):
-        shown = "".join(" " if char.isspace() else char for char in line)  # a tab is one column wide
-        indent = len(shown) - len(shown.lstrip())
-        if span is None and shown.strip():
-            parts.append(f"    {shown}")
+        if span is None and line.strip():
+            shown.append(_window(line, 0, 0))
         elif span and start <= span.stop and span.start <= start + len(line):
-            low = max(span.start - start, indent)
-            high = max(min(span.stop - start, len(line)), low + 1)
-            parts.extend([f"    {shown}", "    " + " " * low + "^" * (high - low)])
+            low = max(span.start - start, len(line) - len(line.lstrip()))
+            shown.append(_window(line, low, max(min(span.stop - start, len(line)), low + 1)))
         start += len(line) + 1
-    return "\n".join([*parts, *([f"Accepted: {accepted}"] if accepted else [])])
+    if len(shown) > _LINES:
+        shown[_LINES // 2 : -_LINES // 2] = ["    ..."]
+    if len(message) > _CHARACTERS:
+        message = f"{message[: _CHARACTERS // 2]} ... {message[-_CHARACTERS // 2 :]}"
+    return "\n".join([message, *shown, *([f"Accepted: {accepted}"] if accepted else [])])
+
+
+def _window(line: str, low: int, high: int) -> str:
+    """What of a line stands around a mark, and the mark below it."""
+    left = max(0, min(low - _WIDTH // 3, len(line) - _WIDTH))
+    right = left + _WIDTH
+    before, after = "..." if left else "", "..." if right < len(line) else ""
+    shown = "".join(" " if char.isspace() else char for char in line[left:right])  # a tab is one column wide
+    mark = " " * (low - left + len(before)) + "^" * (min(high, right) - low)
+    return f"    {before}{shown}{after}" + (f"\n    {mark}" if high else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,11 +115,20 @@ def tokenize(source: str) -> list[Token]:
     Raises
     ------
     Problem
-        For quotes or brackets that are not closed or are empty, and for terms without an operator between them.
+        For what is too long or nested too deep, for quotes or brackets that are not closed or are empty, and for terms
+        without an operator between them.
     """
+    if len(source) > MAX_LENGTH:
+        raise Problem(f"The formula has {len(source):,} characters.", None, _SHORTER)
+    if long := _LONG_WORD.search(source):
+        raise Problem(_TOO_LONG, Span(*long.span()), _SHORT_WORDS)
     tokens: list[Token] = []
     opened: list[Token] = []
     for kind, span in _spans(source):
+        if len(tokens) == MAX_TOKENS:
+            raise Problem(f"The formula has more than {MAX_TOKENS:,} parts.", span, _FEWER)
+        if span.stop - span.start > MAX_WORD:
+            raise Problem(_TOO_LONG, span, _SHORT_WORDS)
         text = source[span.start : span.stop]
         closes = kind is Kind.CONTEXT and text in ")]"
         if closes and (not opened or opened[-1].text + text not in ("()", "[]")):
@@ -124,19 +145,29 @@ def tokenize(source: str) -> list[Token]:
         tokens.append(token)
         if kind is Kind.CONTEXT and not closes:
             opened.append(token)
+            if len(opened) > MAX_DEPTH:
+                raise Problem("Brackets are nested too deep.", span, _FLAT)
     if opened:
         raise Problem("This bracket is never closed.", opened[-1].span, _QUOTES)
     return tokens
 
 
+class _Word:
+    """Characters of names, in place of a pattern: also marks on letters, which many scripts need."""
+
+    @staticmethod
+    def match(character: str) -> bool:
+        return character == "." or character.isalnum() or f"_{character}".isidentifier()
+
+
 def _spans(source: str) -> Iterator[tuple[Kind, Span]]:
     """Kinds and spans of tokens, with formulaic's operators taken apart into single symbols."""
     try:
-        raw = list(formulaic_tokenize(source))
+        raw = list(itertools.islice(formulaic_tokenize(source, word_chars=_Word), MAX_TOKENS + 1))
     except FormulaicError as error:
         closer = str(error).partition("\n\n")[0].partition("Expected: ")[2]
         message = f"This is never closed; {closer} is missing." if closer else "This character is out of place."
-        raise Problem(message, _formulaic_mark(error), _QUOTES) from None
+        raise Problem(message, formulaic_mark(error), _QUOTES) from None
     done = 0
     for token in raw:
         start = token.source_start or 0
@@ -187,7 +218,12 @@ def in_backticks(name: str) -> str:
     >>> in_backticks("x"), in_backticks("body mass")
     ('x', '`body mass`')
     """
-    return name if name.isidentifier() and not keyword.iskeyword(name) else f"`{name}`"
+    return name if is_python_name(name) else f"`{name}`"
+
+
+def is_python_name(name: str) -> bool:
+    """Whether Python code may have it as a name."""
+    return name.isidentifier() and not keyword.iskeyword(name)
 
 
 def without_backticks(text: str) -> str:
@@ -201,49 +237,7 @@ def without_backticks(text: str) -> str:
     return text[1:-1] if text.startswith("`") and text.endswith("`") and text.count("`") == 2 else text
 
 
-_PARSER = DefaultFormulaParser(feature_flags=DefaultFormulaParser.FeatureFlags.NONE)
-_SYMBOLS = 0x20000  # ideographs: letters, each of one character, that hardly anybody types
-
-
-def formulaic_terms(source: str, tokens: Sequence[Token], operands: Mapping[Token, str]) -> Formulaic:
-    """Terms of these tokens by formulaic's grammar, a constant one among them unless they take it out.
-
-    formulaic sees the operators, and for each operand a symbol, at their places in an otherwise blank source: what
-    the operands say has been read already.
-
-    Parameters
-    ----------
-    operands : mapping
-        What the names and the pieces of Python among the tokens are called; equal ones are the same factor.
-
-    Raises
-    ------
-    Problem
-        In our words, where we have some for what formulaic says.
-    """
-    symbols: dict[str, str] = {}
-    meant: dict[str, Factor] = {}
-    blank = [" "] * len(source)
-    for token in tokens:
-        text = token.text
-        if token in operands:
-            text = symbols.setdefault(operands[token], chr(_SYMBOLS + len(symbols)))
-            method = Factor.EvalMethod.LOOKUP if token.kind is Kind.NAME else Factor.EvalMethod.PYTHON
-            meant.setdefault(text, Factor(operands[token], eval_method=method))
-        blank[token.span.start : token.span.stop] = text.ljust(len(token.text))
-    try:
-        # Without data, `.` stands for a column of that name.
-        terms = _PARSER.get_terms("".join(blank), context={"__formulaic_variables_available__": ["."]}).root
-    except (FormulaicError, SyntaxError) as error:
-        said = str(error).partition("\n\n")[0]
-        message = next((ours for theirs, ours in _TRANSLATIONS if theirs in said), f"This cannot be read: {said}")
-        mark = _formulaic_mark(error) or hull(tokens)
-        touched = [t for t in tokens if t.span.start < mark.stop and mark.start < t.span.stop]
-        raise Problem(message, hull(touched or tokens), FIXED) from None
-    return Formulaic([Term([meant.get(factor.expr, factor) for factor in term.factors]) for term in terms])
-
-
-def _formulaic_mark(error: Exception) -> Span | None:
+def formulaic_mark(error: Exception) -> Span | None:
     """Span that formulaic marks in its message, by two brackets and colour codes around it."""
     before, opened, rest = str(error).partition("\n\n")[2].partition("⧛")
     marked = rest.partition("⧚")[0].removeprefix("\x1b[1;31m").removesuffix("\x1b[0m")

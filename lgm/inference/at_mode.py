@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,10 +9,10 @@ import jax
 import numpy as np
 
 from lgm.arrays import FloatArray
-from lgm.errors import ConvergenceWarning, IdentifiabilityError
+from lgm.errors import IdentifiabilityError
 from lgm.inference.compile import Plan, compiled, floats, jit
 from lgm.inference.draws import Expected, Mixture, Run
-from lgm.inference.held import UNSETTLED, Conditional, Exact
+from lgm.inference.held import Conditional, Exact
 from lgm.inference.keys import key
 from lgm.inference.mode import find_mode
 from lgm.inference.natural import find_natural_mode
@@ -49,8 +48,6 @@ class AtMode:
     def run(self, post: Marginal, start: FloatArray) -> Run[Conditional]:
         """See `lgm.inference.engine.Engine`."""
         at = find_natural_mode(post, start)
-        if not at.settled:
-            warnings.warn(f"{UNSETTLED}: give the hyperparameters priors", ConvergenceWarning, stacklevel=4)
         drawn = _held(post, at.theta, at.value, draws=self.draws, seed=self.seed)
         draws = Conditional(**drawn, standard_errors=at.standard_errors, ends=at.ends, settled=at.settled)
         return Run(find_mode(post, start), draws, "mode")

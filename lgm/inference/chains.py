@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from lgm.arrays import FloatArray
-from lgm.inference.draws import ENOUGH, Draws
+from lgm.inference.draws import ENOUGH, Draws, Verdict
 
 RHAT_LIMIT = 1.01
 DIVERGENT_SHARE = 0.005
@@ -55,7 +55,7 @@ class Chains(Draws):
         chains, draws, _ = self.theta.shape
         return f"{chains} chain{'s' if chains > 1 else ''} of {draws} after {self.warmup} for warm-up{self._stopped}"
 
-    def verdict(self, summary: pd.DataFrame) -> str:
+    def verdict(self, summary: pd.DataFrame) -> Verdict:
         """By R-hat, divergences and effective sample sizes, in this order; what is held is not judged."""
         moving = summary[summary["sd"] > 0]
         chains, kept, _ = self.theta.shape
@@ -66,21 +66,26 @@ class Chains(Draws):
         facts = f"{shown}, smallest effective sample size {ess:.0f}, {diverging} divergence{plural}"
         if rhat > RHAT_LIMIT:
             worst = moving["r_hat"].idxmax()
-            return (
+            return Verdict(
                 f"Not converged: {facts}. The chains disagree about {worst}: draw more (draws={2 * kept}, warmup="
-                f"{2 * self.warmup}); if that does not help, give it a narrower prior."
+                f"{2 * self.warmup}); if that does not help, give it a narrower prior.",
+                doubted=True,
             )
-        if diverging > DIVERGENT_SHARE * chains * kept:
-            return (
-                f"Doubtful: {facts}. Divergences can bias the draws: raise warmup to {2 * self.warmup}, or give the "
-                "standard deviations narrower priors."
+        if diverging:
+            few = diverging <= DIVERGENT_SHARE * chains * kept
+            bias = "Few, but where they are the chains may not have gone" if few else "Divergences can bias the draws"
+            return Verdict(
+                f"Doubtful: {facts}. {bias}: raise warmup to {2 * self.warmup}, compare with "
+                'method="importance", or give the standard deviations narrower priors.',
+                doubted=True,
             )
         if not ess >= ENOUGH:
             wanted = f" to about {_rounded_up(kept * ENOUGH / ess)}" if ess > 0 else ""
-            return f"Too few draws: {facts}. Raise draws{wanted}, so that every effective sample size reaches {ENOUGH}."
+            advice = f"Raise draws{wanted}, so that every effective sample size reaches {ENOUGH}."
+            return Verdict(f"Too few draws: {facts}. {advice}", doubted=True)
         if chains == 1:
-            return f"Unchecked: {facts}. Run chains=4, so that the chains can be compared."
-        return f"Converged: {facts}."
+            return Verdict(f"Unchecked: {facts}. Run chains=4, so that the chains can be compared.", doubted=True)
+        return Verdict(f"Converged: {facts}.", doubted=False)
 
 
 def _rounded_up(wanted: float) -> int:

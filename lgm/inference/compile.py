@@ -2,13 +2,15 @@
 
 Tracing a function is Python, compiling it is not: XLA works outside Python's lock. So what a fit will need is traced
 from shapes alone at its beginning, and compiled by other threads while the mode is searched. A function is compiled
-once for each structure of its arguments (shapes and static parts), like a jitted one.
+once for each structure of its arguments (shapes and static parts), like a jitted one. Of these programs the last ones
+used are kept: a loop over models of ever new shapes does not grow.
 """
 
 from __future__ import annotations
 
 import functools
 import threading
+from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NamedTuple
@@ -17,11 +19,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from lgm.inference import forked
+
 # The kernel does the work, and XLA's own code only leads up to it. Optimised, that code takes 1.7 times as long to
 # compile; in loops it repays the first level and no more, in functions that run a few times not even that.
 QUICK: dict[str, Any] = {"xla_backend_optimization_level": 0}
 LOOPS: dict[str, Any] = {"xla_backend_optimization_level": 1}
-jit = functools.partial(jax.jit, compiler_options=QUICK)
+KEPT = 24  # structures for which a function is kept compiled, each about 10 MB; the one used longest ago goes first
 
 
 @functools.cache
@@ -82,11 +86,12 @@ class Compiled:
         options: dict[str, Any] = QUICK,
     ) -> None:
         self._function, self._shapes, self._donate, self._options = function, shapes, donate, options
-        self._known: dict[Any, _Program] = {}
+        self._known: OrderedDict[Any, _Program] = OrderedDict()
         self._lock = threading.Lock()
 
     def __call__(self, how: Hashable, *args: Any) -> Any:
         """Call, compiling first if that is still to be done, or waiting for the thread that is at it."""
+        forked.refuse()
         return self._program(how, args, wait=True).executable.result()(*args)
 
     def ahead(self, post: Any, how: Hashable) -> Any:
@@ -103,8 +108,12 @@ class Compiled:
         with self._lock:
             program = self._known.get(key)
             if program is not None and not program.failed:
+                self._known.move_to_end(key)
                 return program
             program = self._known[key] = _Program()
+            self._known.move_to_end(key)
+            while len(self._known) > KEPT:
+                self._known.popitem(last=False)
         try:
             function = functools.wraps(self._function)(functools.partial(self._function, how))
             specs = [jax.ShapeDtypeStruct(shape, dtype) for shape, dtype in kinds]
@@ -127,6 +136,20 @@ class Compiled:
             raise
 
 
+def jit(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compile when called, as `jax.jit` does, and keep as few programs as `Compiled` does.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> with jax.enable_x64(True):
+    ...     jit(jnp.square)(np.array([3.0])).tolist()
+    [9.0]
+    """
+    kept = Compiled(lambda _, *args: function(*args), shapes=lambda post, how: ())
+    return functools.wraps(function)(lambda *args: kept(None, *args))
+
+
 def compiled(**how: Any) -> Callable[[Callable[..., Any]], Compiled]:
     """`Compiled` as a decorator."""
     return functools.partial(Compiled, **how)
@@ -141,6 +164,7 @@ class Plan(NamedTuple):
 
 def begin(post: Any, plans: Iterable[Plan]) -> None:
     """Begin to compile all that is planned for a posterior, in this order."""
+    forked.refuse()
     with jax.enable_x64(True):
         for plan in plans:
             plan.function.ahead(post, plan.how)

@@ -86,6 +86,13 @@ class Points(Mixture):
         return None
 
 
+class Verdict(NamedTuple):
+    """One line on the draws, and whether it says that they should not be trusted yet."""
+
+    text: str
+    doubted: bool
+
+
 @dataclass(frozen=True)
 class Draws(ABC):
     """Kept draws of theta.
@@ -142,8 +149,8 @@ class Draws(ABC):
         """How many draws these are, and of what kind."""
 
     @abstractmethod
-    def verdict(self, summary: pd.DataFrame) -> str:
-        """One line: can the draws be trusted, and what to do if not. ``summary`` is the finished table."""
+    def verdict(self, summary: pd.DataFrame) -> Verdict:
+        """Can the draws be trusted, and what to do if not; ``summary`` is the finished table."""
 
     @property
     def _stopped(self) -> str:

@@ -61,11 +61,11 @@ class Engine(Protocol):
 
 
 @dataclass(frozen=True)
-class Doubted:
-    """Importance sampling that says when its weights are not to be trusted, and what takes over then, if anything."""
+class WithFallback:
+    """Importance sampling, and what takes over where its weights are not to be trusted."""
 
     first: Importance
-    then: Nuts | None
+    then: Nuts
 
     moves = True
 
@@ -84,18 +84,17 @@ class Doubted:
         doubt = None if run.draws.interrupted else run.draws.points.doubt()
         if doubt is None:
             return run
-        offer = "continuing with NUTS from these draws" if self.then else 'use method="nuts", or fallback="nuts"'
-        warnings.warn(f"{doubt}: {offer}", ConvergenceWarning, stacklevel=4)
-        return self.then.run_from(post, run.mode, run.draws.theta[0, : self.then.chains]) if self.then else run
+        warnings.warn(f"{doubt}: continuing with NUTS from these draws", ConvergenceWarning, stacklevel=4)
+        return self.then.run_from(post, run.mode, run.draws.theta[0, : self.then.chains])
 
 
 def _nuts(settings: Settings) -> Nuts:
     return Nuts(settings.chains, settings.draws, settings.warmup, settings.seed, settings.progress)
 
 
-def _importance(settings: Settings) -> Doubted:
+def _importance(settings: Settings) -> Importance | WithFallback:
     first = Importance(settings.chains * settings.draws, settings.seed, settings.progress)
-    return Doubted(first, _nuts(settings) if settings.fallback else None)
+    return WithFallback(first, _nuts(settings)) if settings.fallback else first
 
 
 def _mode(settings: Settings) -> AtMode:

@@ -37,6 +37,7 @@ class Group(NamedTuple):
 class Factors:
     """The density of theta itself: folded coordinates, but entries of the factors of groups, and logs for the family.
 
+    The sign of a diagonal entry does not matter but for the first, which turns all covariances with its effect around.
     The family's scale is not zero, as sds of effects may be.
 
     Parameters
@@ -95,7 +96,8 @@ class Factors:
         z = z.copy()
         for group in self.groups:
             q, below = len(group.sd), np.tril_indices(len(group.sd), -1)
-            given, found = np.diag(z[list(group.diagonal)]), np.zeros((q, q))
+            own = z[list(group.diagonal)]
+            given, found = np.diag(np.where(np.arange(q) > 0, np.abs(own), own)), np.zeros((q, q))
             given[below] = z[list(group.below)]
             basis = np.zeros((q, q))
             for i, row in enumerate(given):
@@ -123,7 +125,7 @@ class Factors:
         return [np.array(group.below, dtype=np.int64)[cols == k] for k in range(len(group.sd))]
 
     def lower(self) -> FloatArray:
-        """Lower ends of the coordinates (d,); the diagonal of a factor has none, as its sign may be the others'."""
+        """Lower ends of the coordinates (d,); diagonals of factors have none."""
         out = np.where(self.folded, 0.0, -np.inf)
         for group in self.groups:
             out[list(group.diagonal)] = -np.inf
@@ -154,7 +156,7 @@ class Factors:
 
     def start(self, theta: FloatArray) -> FloatArray:
         """Coordinates of a theta whose correlations are ignored, as those of a first guess are."""
-        x = np.array(self.post.hyper.to_folded(theta))
+        x = np.array(self.post.hyper.to_folded(jnp.asarray(theta)))
         for group in self.groups:
             x[list(group.diagonal)], x[list(group.below)] = theta[list(group.sd)], 0.0
         for i, at in self.logs:
@@ -185,7 +187,7 @@ class Factors:
         q = diagonal.size
         rows, cols = np.tril_indices(q, -1)
         explained = jnp.zeros(q).at[rows].add(jnp.square(below))
-        own = _root(jnp.square(diagonal) + self.least * explained)
+        own = _root(jnp.square(diagonal) + self.least * explained).at[0].set(diagonal[0])
         sd = _root(jnp.square(own) + explained)
         there = sd > 0.0
         unit = jnp.where(there, sd, 1.0)
@@ -223,5 +225,5 @@ def _whole(slot: Slot) -> bool:
     """Whether a prior allows all values of an sd or of a correlation."""
     if slot.half_line or not isinstance(slot, Scalar):
         return True
-    low, high = (float(slot.natural(np.array([end]))[0]) for end in (-40.0, 40.0))
+    low, high = (float(slot.natural(jnp.array([end]))[0]) for end in (-40.0, 40.0))
     return bool(np.allclose(sorted((low, high)), (-1.0, 1.0)))

@@ -11,9 +11,7 @@ import numpy as np
 import pandas as pd
 
 from lgm.arrays import BoolArray, FloatArray, IntArray
-from lgm.inference.draws import Draws, Mixture
-
-UNSETTLED = "Not converged: the search for the mode of the hyperparameters stopped where their density still rises"
+from lgm.inference.draws import Draws, Mixture, Verdict
 
 
 @dataclass(frozen=True)
@@ -62,9 +60,9 @@ class Held(Draws):
 class Exact(Held):
     """Every hyperparameter is fixed by its prior: nothing is left out."""
 
-    def verdict(self, summary: pd.DataFrame) -> str:
+    def verdict(self, summary: pd.DataFrame) -> Verdict:
         """Always the same."""
-        return "Exact: every hyperparameter is fixed, so the draws are independent."
+        return Verdict("Exact: every hyperparameter is fixed, so the draws are independent.", doubted=False)
 
     def _spread(self, of_draws: FloatArray) -> FloatArray:
         return np.column_stack([np.zeros(len(of_draws)), of_draws[:, 1:]])
@@ -92,17 +90,21 @@ class Conditional(Held):
         """Such as ``"4000, hyperparameters held at their mode"``."""
         return f"{super().described()} at their mode"
 
-    def verdict(self, summary: pd.DataFrame) -> str:
+    def verdict(self, summary: pd.DataFrame) -> Verdict:
         """What is left out, and which modes are at the end of their range: that says little of where they are."""
         if not self.settled:
-            return f'{UNSETTLED}. Use method="nuts", or priors that say more.'
+            text = (
+                "Not converged: the search for the mode of the hyperparameters stopped where their density still rises."
+            )
+            return Verdict(f'{text} Use method="nuts", or priors that say more.', doubted=True)
         names = summary.index[-self.ends.size :]
         ends, unspoken = names[self.ends], names[np.isnan(self.standard_errors) & ~self.ends]
         words = f" The mode of {', '.join(ends)} is at the end of the range." if len(ends) else ""
         words += f" The data do not speak of {', '.join(unspoken)}." if len(unspoken) else ""
-        return (
+        return Verdict(
             "Conditional: hyperparameters are held at their posterior mode, with standard errors from the curvature "
-            f'there; intervals of effects leave out their uncertainty.{words} Use method="nuts" for all of it.'
+            f'there; intervals of effects leave out their uncertainty.{words} Use method="nuts" for all of it.',
+            doubted=False,
         )
 
     def _spread(self, of_draws: FloatArray) -> FloatArray:

@@ -1,10 +1,11 @@
 """Importance sampling of theta: the same posterior from a thousand values of its density.
 
-theta is low-dimensional and its posterior smooth, so draws from a wide proposal around the mode, weighted by the exact
-density, represent it; every value is one factorisation, and all are independent. The proposal is a multivariate Student
-t in the bent coordinates of `lgm.inference.coordinates`, folded where a standard deviation is zero. Draws are scrambled
-Sobol points; weights are Pareto-smoothed; if their tail is heavy the proposal is refitted to the weighted draws, and
-all draws are pooled under the mixture of the proposals (Cornuet et al. 2012).
+theta is low-dimensional and its posterior smooth, so draws from a wide proposal, weighted by the exact density,
+represent it; every value is one factorisation, and all are independent. The proposal is a mixture of Student t's in the
+bent coordinates of `lgm.inference.coordinates`, folded where a standard deviation is zero: one around the mode, and one
+wherever the density reaches such a zero away from it (`lgm.inference.faces`). Draws are scrambled Sobol points; weights
+are Pareto-smoothed; if their tail is heavy the proposal is refitted to the weighted draws, and all draws are pooled
+under the mixture of the proposals (Cornuet et al. 2012).
 """
 
 from __future__ import annotations
@@ -17,18 +18,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from scipy.special import logsumexp
-from tqdm import tqdm
 
 from lgm.arrays import FloatArray
 from lgm.errors import ConvergenceWarning
-from lgm.inference import pareto
+from lgm.inference import faces, pareto
 from lgm.inference.compile import LOOPS, Plan, compiled, floats, wholes
-from lgm.inference.coordinates import Bend, BentMode, Folded, bent
+from lgm.inference.coordinates import Bend, Folded, bent
 from lgm.inference.draws import ENOUGH, Expected, Points, Run
 from lgm.inference.interrupt import interruptible
 from lgm.inference.keys import key
-from lgm.inference.mode import FoldedMode, evaluate, find_folded_mode, find_mode
-from lgm.inference.proposal import Proposal, resampled
+from lgm.inference.mode import FoldedMode, find_folded_mode, find_mode
+from lgm.inference.progress import bar as progress_bar
+from lgm.inference.proposal import Mixture, resampled
 from lgm.inference.weighted import Weighted
 from lgm.posterior import density
 from lgm.posterior.density import Marginal
@@ -36,8 +37,6 @@ from lgm.posterior.density import Marginal
 EVALUATIONS = 1024  # per round; a power of two, as Sobol points want it
 ROUNDS = 4  # the first and three refits
 GOOD_K = 0.5  # no refit if k is below this, where the variance of the weights is finite, and points are enough
-LOOK = (1.5, 3.0)  # distances from the mode at which the density is compared with a Gaussian
-WIDEST = 3.0  # times the width from the curvature
 BATCH = 64  # thetas in one vectorised call
 STORED_BYTES = 1e9  # effects drawn along with the values are kept up to this size, else drawn in a second pass
 
@@ -127,10 +126,10 @@ def weighted_points(
     with (
         jax.enable_x64(True),
         interruptible("batch of values") as stopped,
-        tqdm(total=EVALUATIONS, disable=not progress, desc="lgm", unit="value") as bar,
+        progress_bar(EVALUATIONS, "value", shown=progress) as bar,
     ):
         at = bent(wide, post.hyper.folded)
-        proposals = [Proposal(at.x, _widened(post, at), post.hyper.folded)]
+        proposals = [faces.proposal(post, at)]
         for r in range(ROUNDS):
             x = proposals[-1].draw(EVALUATIONS, [seed, r])
             rounds.append(_evaluate_all(post, at.bend, x, key(seed, 2 + r), per_point, bar, stopped))
@@ -139,7 +138,7 @@ def weighted_points(
             smoothed = pareto.smooth(raw)
             if stopped or (smoothed.k < GOOD_K and smoothed.ess > ENOUGH) or r == ROUNDS - 1:
                 break
-            proposals.append(_refitted(at.x, pooled.x, np.exp(smoothed.log_weights), post.hyper.folded))
+            proposals.append(faces.refitted(proposals[-1], pooled.x, np.exp(smoothed.log_weights)))
             bar.total += EVALUATIONS
     evidence = logsumexp(raw) - np.log(raw.size)
     error = np.std(np.exp(raw - evidence), ddof=1) / np.sqrt(raw.size)
@@ -156,7 +155,7 @@ def weighted_points(
     return points, pooled.log_density, bool(stopped)
 
 
-def _log_mixture(proposals: list[Proposal], counts: list[int], x: FloatArray) -> FloatArray:
+def _log_mixture(proposals: list[Mixture], counts: list[int], x: FloatArray) -> FloatArray:
     """Log density of the mixture of proposals that as many points each make."""
     parts = [np.log(n) + proposal.log_density(x) for n, proposal in zip(counts, proposals, strict=True)]
     return np.asarray(logsumexp(parts, axis=0) - np.log(sum(counts)))
@@ -168,32 +167,13 @@ def _per_point(post: Marginal, draws: int) -> int:
     return wanted if 8.0 * EVALUATIONS * post.dim * (wanted + 1) <= STORED_BYTES else 0
 
 
-def _widened(post: Marginal, at: BentMode) -> FloatArray:
-    """The root of the inverse curvature with each direction as wide as the density is, on its wider side.
-
-    At distance t from the mode, in units of the root, a Gaussian has fallen by ``t^2 / 2``; where the density has
-    fallen by less, that side is ``t / sqrt(2 drop)`` wide. The curvature alone says nothing of a shoulder further out,
-    such as a standard deviation that may be zero after all.
-    """
-    d = at.x.size
-    away = np.array([-LOOK[1], -LOOK[0], LOOK[0], LOOK[1]])
-    x = at.x + np.concatenate([np.zeros((1, d)), *(t * at.root.T for t in away)])
-    x = np.where(post.hyper.folded, np.abs(x), x)
-    # with the function that found the mode
-    values = np.array([evaluate(Folded(post, True), y)[0] for y in at.bend.to_folded(x)])
-    values += at.bend.log_jacobian(x)
-    drop = np.clip((values[0] - values[1:]).reshape(4, d), 0.0, None)
-    width = np.abs(away)[:, None] / np.sqrt(2.0 * np.maximum(drop, 1e-6))
-    return at.root * np.clip(np.max(width, axis=0), 1.0, WIDEST)
-
-
 def _evaluate_all(
     post: Marginal,
     bend: Bend,
     x: FloatArray,
     key: jax.Array,
     per_point: int,
-    bar: tqdm[Any],
+    bar: Any,
     stopped: list[bool],
 ) -> _Round:
     """Evaluate proposal points batch by batch, until all are done or somebody wants to stop."""
@@ -211,10 +191,3 @@ def _evaluate_all(
     if done < 2 * BATCH < len(x):
         raise KeyboardInterrupt("stopped before there were enough points")
     return _Round(x[:done], *(np.concatenate(column) for column in zip(*parts, strict=True)))
-
-
-def _refitted(centre: FloatArray, points: FloatArray, weights: FloatArray, folded: tuple[bool, ...]) -> Proposal:
-    """A proposal with the weighted second moment about the mode, which widens it where the posterior is skewed."""
-    away = points - centre
-    moment = away.T @ (weights[:, None] * away)
-    return Proposal(centre, np.asarray(np.linalg.cholesky(moment), dtype=np.float64), folded)

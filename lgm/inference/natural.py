@@ -130,7 +130,7 @@ def _highest(target: Factors, first: FloatArray) -> tuple[FloatArray, FloatArray
     starts = [np.where(folded, times * first, first) for times in _STARTS]
     reached = [_climbed(search, target, x, loosely=True) for x in starts if np.isfinite(search.target(x)[0])]
     z = max(reached, key=lambda x: search.target(x)[0])
-    for i in np.flatnonzero(folded):
+    for i in map(int, np.flatnonzero(folded)):
         if z[i] == 0.0:
             lifted = max((_with(z, i, size * search.scale[i]) for size in _LIFTED), key=lambda x: search.target(x)[0])
             there = _climbed(search, target, lifted, loosely=True)

@@ -8,6 +8,7 @@ nothing, progress can be shown, and Ctrl-C keeps what there is.
 
 from __future__ import annotations
 
+import sys
 import warnings
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,21 +18,22 @@ import jax
 import numpy as np
 from numpyro.infer.hmc import hmc
 from numpyro.infer.util import ParamInfo
-from tqdm import tqdm
 
 from lgm.arrays import FloatArray
 from lgm.errors import ConvergenceWarning
+from lgm.inference import progress
 from lgm.inference.chains import Chains
 from lgm.inference.compile import LOOPS, Plan, compiled, floats
-from lgm.inference.coordinates import Bend, Whitened, log_density, whitened
+from lgm.inference.coordinates import Bend, Whitened, Working, log_density, whitened
 from lgm.inference.draws import Expected, Run
+from lgm.inference.importance import EVALUATIONS
 from lgm.inference.interrupt import interruptible
 from lgm.inference.keys import key
-from lgm.inference.mode import Mode, find_mode, folded_scale
+from lgm.inference.mode import Mode, evaluate, find_mode, folded_scale
 from lgm.inference.start import from_points, from_thetas
 from lgm.posterior.density import Marginal
 
-BLOCK = 50  # draws between two looks at the keyboard
+BLOCK = 10  # draws between two looks at the keyboard and two steps of the progress bar
 WARMUP = 150  # draws that find the step size; NumPyro restarts its search after the first 100
 ADAPTATION = 300  # draws that find the metric as well
 TARGET_ACCEPT = 0.95  # posteriors of two sds can be thin arcs, where longer steps diverge; costs 10 to 30 % more steps
@@ -126,13 +128,13 @@ class Nuts:
         chains' starts are those of weighted points around the mode (`lgm.inference.start`); 300 of both kinds if the
         chains start elsewhere.
     seed : int
-        The same seed gives the same bits on the same machine.
+        The same seed gives the same bits in the same environment (machine and versions of packages).
     progress : bool
         Whether to show a progress bar on stderr.
 
     Notes
     -----
-    Ctrl-C stops at the next block of 50 draws; if warm-up is over, what has been drawn is returned with a warning.
+    Ctrl-C stops at the next block of 10 draws; if warm-up is over, what has been drawn is returned with a warning.
     """
 
     chains: int
@@ -160,6 +162,7 @@ class Nuts:
         """Draw with coordinates scaled at a mode, from starts near it or from given ones (chains, k), natural scale."""
         how = self._schedule(adapt_metric=self.warmup is not None or thetas is not None)
         with jax.enable_x64(True):
+            self._forecast(post, found, how)
             target = whitened(post, found, np.asarray(folded_scale(post, found.x)))
             begun = from_points(target, self.chains, self.seed) if thetas is None else from_thetas(target, thetas)
             points = ParamInfo(begun.z, -begun.value, -begun.grad)
@@ -177,6 +180,16 @@ class Nuts:
         step_size = np.asarray(state.adapt_state.step_size)
         return Run(found, Chains(kept.theta, stats, made < self.draws, step_size, total - self.draws), "nuts")
 
+    def _forecast(self, post: Marginal, found: Mode, how: _Schedule) -> None:
+        """Say what the run will take, if that is long; the function is the one that found the mode."""
+        if not self.progress:
+            return
+        gradient = progress.seconds(lambda: evaluate(Working(post), found.x))
+        draws = how.warmup + self.draws
+        words = progress.forecast(gradient, chains=self.chains, draws=draws, values=EVALUATIONS)
+        if words:
+            print(f"lgm: {words}", file=sys.stderr)
+
     def _schedule(self, *, adapt_metric: bool) -> _Schedule:
         warmup = self.warmup or (ADAPTATION if adapt_metric else WARMUP)
         return _Schedule(self.chains, warmup, adapt_metric, BLOCK)
@@ -186,7 +199,7 @@ class Nuts:
         blocks: list[_Trace] = []
         with (
             interruptible("block of draws") as stopped,
-            tqdm(total=total, disable=not self.progress, desc="lgm", unit="draw") as bar,
+            progress.bar(total, "draw", shown=self.progress) as bar,
         ):
             for done in range(0, total, BLOCK):
                 state, trace = _block(how, target, state)

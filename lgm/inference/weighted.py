@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from lgm.arrays import FloatArray, IntArray
-from lgm.inference.draws import ENOUGH, Draws, Mixture, Points
+from lgm.inference.draws import ENOUGH, Draws, Mixture, Points, Verdict
 
 
 @dataclass(frozen=True)
@@ -60,14 +60,16 @@ class Weighted(Draws):
         """Such as ``"4000 from 1024 weighted points"``."""
         return f"{self.theta.shape[1]} from {self.points.size} weighted points{self._stopped}"
 
-    def verdict(self, summary: pd.DataFrame) -> str:
-        """Can the weights be trusted, and are there enough of them."""
+    def verdict(self, summary: pd.DataFrame) -> Verdict:
+        """Can the weights be trusted where the points are, and are there enough of them."""
         points = self.points
         facts = (
             f"Pareto k {points.k:.2f} (limit {points.limit:.2f}), {points.ess:.0f} effective of {points.size} points"
         )
         if not points.k <= points.limit:
-            return f'Not reliable: {facts}. A few points carry most of the weight: use method="nuts".'
+            advice = 'A few points carry most of the weight: use method="nuts", or fallback="nuts".'
+            return Verdict(f"Not reliable: {facts}. {advice}", doubted=True)
         if points.ess < ENOUGH:
-            return f'Too few points: {facts}, fewer than {ENOUGH}. Use method="nuts".'
-        return f"Reliable: {facts}."
+            advice = 'Use method="nuts", or fallback="nuts".'
+            return Verdict(f"Too few points: {facts}, fewer than {ENOUGH}. {advice}", doubted=True)
+        return Verdict(f"Reliable: {facts}, around the mode and where standard deviations are zero.", doubted=False)

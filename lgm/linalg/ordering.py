@@ -31,6 +31,8 @@ def best_order(pattern: Pattern, last: IntArray, wanted: str) -> tuple[str, Orde
     sparse = np.setdiff1d(np.arange(pattern.n), dense, assume_unique=True)
     graph = _graph(pattern, sparse)
     best: tuple[str, Order, dict[str, Any]] | None = None
+    if sparse.size == 0 and wanted == "auto":
+        wanted = "natural"  # all orders are one
     for name in _ORDERINGS if wanted == "auto" else (wanted,):
         if name == "metis" and best is not None and (best[2]["flops"] < _FLOPS_WORTH_METIS or _pymetis() is None):
             continue
@@ -68,6 +70,8 @@ def _natural(graph: sp.csr_array) -> IntArray:
 
 
 def _rcm(graph: sp.csr_array) -> IntArray:
+    if graph.shape[0] == 0:
+        return np.empty(0, dtype=np.int64)
     return np.asarray(reverse_cuthill_mckee(sp.csr_matrix(graph), symmetric_mode=True), dtype=np.int64)
 
 

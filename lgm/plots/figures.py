@@ -1,31 +1,26 @@
-"""Pictures of a fit: which parts are drawn, and how they are arranged; `lgm.plots.panels` draws one panel.
-
-Figures are made without pyplot, so that neither its state nor its backend nor the user's settings change: they show by
-themselves in a notebook, and ``figure.savefig(path)`` writes them.
-"""
+"""Pictures of a fit: which parts are drawn, and how they are arranged; `lgm.plots.panels` draws one panel."""
 
 from __future__ import annotations
 
 import functools
-import io
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import scipy.stats
-from matplotlib import style  # noqa: TID253 - this module is itself read late
-from matplotlib.figure import Figure  # noqa: TID253
+from matplotlib.figure import Figure, SubFigure  # noqa: TID253 - this module is itself read late
 
 from lgm.arrays import FloatArray
 from lgm.data.graph import Graph
 from lgm.design.predictor import Printed
 from lgm.errors import LgmError
 from lgm.plots import panels
+from lgm.plots.canvas import MARGINS, canvas
 from lgm.priors import Lkj, Normal, Prior
-from lgm.results import contributions, tables
+from lgm.results import contributions, tables, text
 from lgm.terms.term import Variable
 from lgm.terms.view import Curve, Levels, Map
 from lgm.words import suggest
@@ -36,23 +31,19 @@ if TYPE_CHECKING:
 _WIDTH = 9.0  # inches
 
 
-class Picture(Figure):
-    """A figure that a notebook shows although pyplot does not know it."""
+@dataclass(frozen=True)
+class _Wishes:
+    """What a user may ask of the picture of a term."""
 
-    def _repr_png_(self) -> bytes:
-        buffer = io.BytesIO()
-        self.savefig(buffer, format="png", dpi=self.dpi)
-        return buffer.getvalue()
-
-
-@contextmanager
-def _picture(width: float, height: float) -> Iterator[Picture]:
-    with style.context(["default", panels.STYLE]):
-        figure = Picture(figsize=(width, height), dpi=110, layout="constrained")
-        yield figure
+    geometry: Any
+    residuals: bool
+    ax: Any
+    figsize: Any
 
 
-def plot(fit: Fit, variables: list[str] | str | None = None) -> Figure:
+def plot(
+    fit: Fit, variables: list[str] | str | None = None, *, ax: Any = None, figsize: Any = None
+) -> Figure | SubFigure:
     """One row per fixed effect and hyperparameter: marginal posterior beside its prior, and the draws by chain.
 
     Parameters
@@ -60,38 +51,47 @@ def plot(fit: Fit, variables: list[str] | str | None = None) -> Figure:
     fit : Fit
     variables : str or list of str, optional
         Names as in ``fit.summary()``; by default all.
+    ax : array of matplotlib axes, optional
+        Two for each variable, to draw on instead of a new figure.
+    figsize : (width, height), optional
+        Of a new figure, in inches.
 
     Returns
     -------
     matplotlib.figure.Figure
+        A notebook shows it. Where pyplot is in use, ``plt.show()`` does.
 
     Examples
     --------
     >>> import lgm
     >>> fit = lgm.fit("Yield ~ 1 + (1|Batch)", lgm.load_dataset("Dyestuff"), draws=100, seed=1, progress=False)
-    >>> len(fit.plot().axes), len(fit.plot("sigma").axes)
+    >>> len(fit.plot().axes), len(fit.plot("sigma", figsize=(6, 2)).axes)
     (6, 2)
     """
-    known = list(fit.summary().index)
+    table = fit.summary()
+    known = list(table.index)
     names = known if variables is None else [variables] if isinstance(variables, str) else list(variables)
     for name in names:
         if name not in known:
             raise LgmError(f"there is no variable {name!r}.{suggest(name, known)} Variables: {', '.join(known)}.")
-    bounds, priors, table = _bounds(fit), _prior_densities(fit), fit.summary()
-    with _picture(_WIDTH, 0.6 + 1.3 * len(names)) as figure:
-        axes = figure.subplots(len(names), 2, squeeze=False, width_ratios=[3, 2])
-        for (left, right), name in zip(axes, names, strict=True):
+    bounds, priors = _bounds(fit), _prior_densities(fit)
+    height = 0.6 + 1.3 * len(names)
+    with canvas(_WIDTH, height, len(names), 2, ax=ax, figsize=figsize, width_ratios=[3, 2]) as on:
+        for (left, right), name in zip(on.axes, names, strict=True):
             draws = fit.posterior[name].to_numpy()
             limits = bounds.get(name, (-np.inf, np.inf))
             panels.marginal(left, name, draws, table.loc[name].to_numpy()[:4], limits, priors.get(name))
             panels.trace(right, draws)
-        axes[-1, 1].set_xlabel("draw")
-        axes[0, 1].set_title("draws by chain", color=panels.GREY)
-        panels.key(figure, axes[0, 0], fit.interval, prior=any(name in priors for name in names))
-    return figure
+        on.axes[-1, 1].set_xlabel("draw")
+        on.axes[0, 1].set_title("draws by chain", color=panels.GREY)
+        on.legend(panels.key(fit.interval, prior=any(name in priors for name in names)), "left")
+        on.doubt(text.doubt(fit))
+    return on.figure
 
 
-def plot_term(fit: Fit, term: str, *, geometry: Any = None, residuals: bool = True) -> Figure:
+def plot_term(
+    fit: Fit, term: str, *, geometry: Any = None, residuals: bool = True, ax: Any = None, figsize: Any = None
+) -> Figure | SubFigure:
     """The effects of one term, or of fixed effects.
 
     Parameters
@@ -103,72 +103,86 @@ def plot_term(fit: Fit, term: str, *, geometry: Any = None, residuals: bool = Tr
         For areal terms: a shape, or a point ``(x, y)``, for every region, by its label. Draws a map.
     residuals : bool
         Whether curves come with partial residuals.
+    ax : matplotlib axes, or an array of them, optional
+        One for each panel, to draw on instead of a new figure.
+    figsize : (width, height), optional
+        Of a new figure, in inches.
 
     Returns
     -------
     matplotlib.figure.Figure
         Smooths and walks: the curve, its straight line included, with mean zero over the data. Groups and areas:
-        effects from the smallest to the largest, one panel per varying effect. Bars and bands are 50% and
-        ``fit.interval`` intervals.
+        effects from the smallest to the largest, one panel per varying effect, in the order of the first. Bars and
+        bands are 50% and ``fit.interval`` intervals.
     """
     found = [printed for printed in fit.design.predictor.printed() if tables.is_named(term, printed)]
     owners = list(dict.fromkeys(printed.term.label for printed in found))
+    wishes = _Wishes(geometry, residuals, ax, figsize)
     if not found:
-        return _fixed(fit, term)
+        return _fixed(fit, term, wishes)
     if len(owners) > 1:
         raise LgmError(f"{term!r} stands for several terms: {', '.join(owners)}. Name one of them.")
-    return _draw(found[0].term.view, fit, found, geometry, residuals)
+    return _draw(found[0].term.view, fit, found, wishes)
 
 
 @functools.singledispatch
-def _draw(view: Any, fit: Fit, found: list[Printed], geometry: Any, residuals: bool) -> Figure:
+def _draw(view: Any, fit: Fit, found: list[Printed], wishes: _Wishes) -> Figure | SubFigure:
     """A term as its view says; each kind of view has a function of its own."""
     raise NotImplementedError(f"{found[0].term.label}: there is no picture for {type(view).__name__}")
 
 
 @_draw.register(Curve)
-def _curve(view: Curve, fit: Fit, found: list[Printed], geometry: Any, residuals: bool) -> Figure:
-    _refuse_geometry(geometry, found)
+def _curve(view: Curve, fit: Fit, found: list[Printed], wishes: _Wishes) -> Figure | SubFigure:
+    _refuse_geometry(wishes, found)
     curve = contributions.of(fit, found[0].term, view)
-    with _picture(6.5, 4.0) as figure:
-        panels.curve(figure, figure.subplots(), curve, fit.interval, residuals)
-    return figure
+    with canvas(6.5, 4.0, ax=wishes.ax, figsize=wishes.figsize) as on:
+        on.legend(panels.curve(on.axes[0, 0], curve, fit.interval, wishes.residuals), "right")
+        on.doubt(text.doubt(fit))
+    return on.figure
 
 
 @_draw.register(Levels)
-def _effects(view: Levels, fit: Fit, found: list[Printed], geometry: Any, residuals: bool) -> Figure:
-    _refuse_geometry(geometry, found)
-    return _levels(fit, found, None, None)
+def _effects(view: Levels, fit: Fit, found: list[Printed], wishes: _Wishes) -> Figure | SubFigure:
+    _refuse_geometry(wishes, found)
+    return _levels(fit, found, None, wishes)
 
 
 @_draw.register(Map)
-def _map(view: Map, fit: Fit, found: list[Printed], geometry: Any, residuals: bool) -> Figure:
-    return _levels(fit, found, geometry, view.graph)
+def _map(view: Map, fit: Fit, found: list[Printed], wishes: _Wishes) -> Figure | SubFigure:
+    return _levels(fit, found, view.graph, wishes)
 
 
-def _refuse_geometry(geometry: Any, found: list[Printed]) -> None:
-    if geometry is not None:
+def _refuse_geometry(wishes: _Wishes, found: list[Printed]) -> None:
+    if wishes.geometry is not None:
         raise LgmError(f"geometry is for areal terms; {found[0].term.label} is not one.")
 
 
-def _levels(fit: Fit, printed: list[Printed], geometry: Any, graph: Graph | None) -> Figure:
+def _levels(fit: Fit, printed: list[Printed], graph: Graph | None, wishes: _Wishes) -> Figure | SubFigure:
+    """Effects of levels, all panels in the order of the first, and a map of the first if there is a geometry."""
     response = fit.design.formula.response.text
+    mapped = wishes.geometry is not None
     count, n = len(printed), max(each.variable.labels.size for each in printed)
-    height = float(np.clip(1.1 + 0.19 * n, 2.4, 9.0))
-    drawn = count + (geometry is not None)
-    with _picture(1.0 + 4.0 * drawn, float(np.clip(height, 4.5, 6.5)) if geometry is not None else height) as figure:
-        ratios = [1.0] * count + ([1.8] if geometry is not None else [])
-        axes = figure.subplots(1, drawn, squeeze=False, width_ratios=ratios)[0]
+    height = MARGINS + panels.tall(n)
+    height = float(np.clip(height, 4.5, 6.5)) if mapped else height
+    ratios = [1.0] * count + [1.8] * mapped
+    width = 1.0 + 4.0 * len(ratios)
+    with canvas(width, height, 1, len(ratios), ax=wishes.ax, figsize=wishes.figsize, width_ratios=ratios) as on:
+        axes = on.axes[0]
+        first = np.argsort(printed[0].of(fit.effects.mean), kind="stable")
         for ax, each in zip(axes, printed, strict=False):
-            variable, tall = each.variable, figure.get_figheight()
-            mean, draws = each.of(fit.effects.mean), each.of(fit.effects.draws)
-            panels.caterpillar(ax, variable.labels, mean, draws, fit.interval, variable.dim, tall)
+            variable, mean, draws = each.variable, each.of(fit.effects.mean), each.of(fit.effects.draws)
+            same = np.array_equal(variable.labels, printed[0].variable.labels)
+            order = first if same else np.argsort(mean, kind="stable")
+            labels, drawn = variable.labels[order], draws[:, order]
+            panels.caterpillar(ax, labels, mean[order], drawn, fit.interval, variable.dim, on.room)
             ax.set_title(variable.name)
             ax.set_xlabel(_unit(variable, response))
-        if geometry is not None:
+        if mapped:
             mean, labels = printed[0].of(fit.effects.mean), printed[0].variable.labels
-            panels.region_map(figure, axes[-1], geometry, labels, mean, graph, f"effect on {response}")
-    return figure
+            panels.region_map(on.figure, axes[-1], wishes.geometry, labels, mean, graph, f"effect on {response}")
+        on.legend(panels.bars(fit.interval), "right")
+        on.doubt(text.doubt(fit))
+    return on.figure
 
 
 def _unit(variable: Variable, response: str) -> str:
@@ -176,7 +190,7 @@ def _unit(variable: Variable, response: str) -> str:
     return f"effect on {response}" if x is None else f"deviation of the {x} coefficient"
 
 
-def _fixed(fit: Fit, name: str) -> Figure:
+def _fixed(fit: Fit, name: str, wishes: _Wishes) -> Figure | SubFigure:
     """Fixed effects: one of them, or all columns of a factor or term of the fixed part."""
     known = list(fit.design.fixed_names)
     spec = fit.design.predictor.spec
@@ -188,10 +202,13 @@ def _fixed(fit: Fit, name: str) -> Figure:
         raise LgmError(f"{error} Fixed effects: {', '.join(known)}.")
     draws = np.column_stack([fit.effects.draws[:, known.index(n)] for n in names])
     means = np.array([fit.effects.mean[known.index(n)] for n in names])
-    with _picture(6.5, 1.2 + 0.45 * len(names)) as figure:
-        panels.intervals(figure.subplots(), names, means, draws, fit.interval)
-        figure.axes[0].set_xlabel(f"coefficient, on the scale of {fit.design.formula.response.text}")
-    return figure
+    with canvas(6.5, 1.5 + 0.45 * len(names), ax=wishes.ax, figsize=wishes.figsize) as on:
+        ax = on.axes[0, 0]
+        panels.intervals(ax, names, means, draws, fit.interval)
+        ax.set_xlabel(f"coefficient, on the scale of {fit.design.formula.response.text}")
+        on.legend(panels.bars(fit.interval), "right")
+        on.doubt(text.doubt(fit))
+    return on.figure
 
 
 def _bounds(fit: Fit) -> dict[str, tuple[float, float]]:

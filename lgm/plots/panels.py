@@ -1,4 +1,4 @@
-"""One panel of a picture: densities, traces, caterpillars, curves, maps; axes in, nothing out."""
+"""One panel of a picture: densities, traces, caterpillars, curves, maps; axes in, entries of a legend out."""
 
 from __future__ import annotations
 
@@ -7,45 +7,25 @@ from typing import Any
 
 import numpy as np
 import scipy.stats
-from matplotlib import colormaps, colors  # noqa: TID253 - this module is itself read late
+from matplotlib import colormaps, colors, rcParams  # noqa: TID253 - this module is itself read late
 from matplotlib.axes import Axes  # noqa: TID253
 from matplotlib.collections import LineCollection, PathCollection  # noqa: TID253
-from matplotlib.figure import Figure  # noqa: TID253
+from matplotlib.figure import Figure, SubFigure  # noqa: TID253
 from matplotlib.lines import Line2D  # noqa: TID253
 from matplotlib.patches import Patch  # noqa: TID253
 from matplotlib.path import Path  # noqa: TID253
+from matplotlib.ticker import MaxNLocator  # noqa: TID253
 
 from lgm.arrays import FloatArray
 from lgm.errors import DataError
 from lgm.results.contributions import Curve
+from lgm.results.text import in_step
 
 # Okabe and Ito's colours, which readers with any colour vision can tell apart.
 BLUE, ORANGE, GREEN, RED = "#0072B2", "#E69F00", "#009E73", "#D55E00"
 GREY, PALE = "#5f5f5f", "#c9c9c9"
 CHAINS = (BLUE, ORANGE, GREEN, RED, "#CC79A7", "#56B4E9", "#000000", "#b3a600")
-STYLE = {
-    "font.size": 9.0,
-    "axes.titlesize": 9.5,
-    "axes.titlelocation": "left",
-    "axes.labelsize": 9.0,
-    "axes.labelcolor": "#303030",
-    "axes.edgecolor": "#808080",
-    "axes.linewidth": 0.7,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.axisbelow": True,
-    "axes.formatter.useoffset": False,
-    "xtick.color": "#404040",
-    "ytick.color": "#404040",
-    "xtick.labelsize": 8.0,
-    "ytick.labelsize": 8.0,
-    "xtick.major.size": 3.0,
-    "ytick.major.size": 3.0,
-    "legend.frameon": False,
-    "legend.fontsize": 8.0,
-    "text.parse_math": False,  # names of variables are shown as typed
-}
-LABELS_PER_INCH = 5.2
+LABELS_PER_INCH = 7.0
 MOST_RESIDUALS = 5000
 MOST_TRACED = 600
 
@@ -91,25 +71,40 @@ def marginal(
     if prior is not None:
         ax.plot(x, prior(x), color=GREY, lw=1.0, ls=(0, (4, 2)))
     base = -0.07 * height.max()
-    ax.plot([low, high], [base, base], color="black", lw=2.2, solid_capstyle="butt")
-    ax.plot(mean, base, "o", color="white", mec="black", ms=5, mew=1.2)
+    ax.plot([low, high], [base, base], color=_ink(), lw=2.2, solid_capstyle="butt")
+    ax.plot(mean, base, "o", color=_paper(), mec=_ink(), ms=5, mew=1.2)
     ax.set_xlim(left, right)
     ax.set_ylim(2.2 * base, 1.08 * height.max())
-    digits = max(0, 2 - int(np.floor(np.log10(sd))))
-    shown = (f"{v:.{digits}f}" if digits < 7 else f"{v:.3g}" for v in (mean, low, high))
-    ax.set_title("{}   {} ({} to {})".format(name, *shown))
+    ax.set_title("{}   {} ({} to {})".format(name, *in_step([mean, low, high], sd)))
 
 
-def key(figure: Figure, ax: Axes, interval: float, *, prior: bool) -> None:
-    """What the marks of `marginal` mean, above all panels."""
+def key(interval: float, *, prior: bool) -> list[Any]:
+    """What the marks of `marginal` mean."""
+    label = f"mean and {100 * interval:.4g}% interval"
     handles: list[Any] = [
         Patch(facecolor=colors.to_rgba(BLUE, 0.25), edgecolor=BLUE, label="posterior"),
-        Line2D([], [], color="black", lw=2.2, marker="o", mfc="white", ms=5, label=f"mean, {interval:.4g} interval"),
+        Line2D([], [], color=_ink(), lw=2.2, marker="o", mfc=_paper(), ms=5, label=label),
     ]
-    handles[1].set_label(f"mean and {100 * interval:.4g}% interval")
     if prior:
         handles.append(Line2D([], [], color=GREY, lw=1.0, ls=(0, (4, 2)), label="prior"))
-    figure.legend(handles=handles, loc="outside upper left", ncols=len(handles), handlelength=2.2)
+    return handles
+
+
+def bars(interval: float) -> list[Any]:
+    """What the marks of `caterpillar` and `intervals` mean."""
+    return [
+        Line2D([], [], ls="", marker="o", mfc=_paper(), mec=BLUE, ms=5, label="mean"),
+        Line2D([], [], color=BLUE, lw=3.2, label="50%"),
+        Line2D([], [], color=BLUE, lw=1.0, label=f"{100 * interval:.4g}% interval"),
+    ]
+
+
+def _ink() -> str:
+    return str(rcParams["text.color"])
+
+
+def _paper() -> str:
+    return str(rcParams["axes.facecolor"])
 
 
 def trace(ax: Axes, draws: FloatArray) -> None:
@@ -121,36 +116,41 @@ def trace(ax: Axes, draws: FloatArray) -> None:
     for chain, values in enumerate(draws):
         ax.plot(np.arange(values.size)[::step], values[::step], color=CHAINS[chain % len(CHAINS)], lw=0.5, alpha=0.75)
     ax.margins(x=0)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.locator_params(axis="y", nbins=4)
 
 
-def caterpillar(
-    ax: Axes, labels: np.ndarray, mean: FloatArray, draws: FloatArray, interval: float, group: str, height: float
-) -> None:
-    """Effects of levels from the smallest to the largest, with 50% and wide intervals; zero is marked.
+def tall(n: int) -> float:
+    """Height in inches of axes with room for the labels of n levels, within reason."""
+    return float(np.clip(max(0.19 * min(n, 40), n / LABELS_PER_INCH), 1.2, 10.5))
 
-    ``height`` (inches) is that of the figure: as many levels are labelled as have room.
+
+def caterpillar(
+    ax: Axes, labels: np.ndarray, mean: FloatArray, draws: FloatArray, interval: float, group: str, room: float
+) -> None:
+    """Effects of levels from below, with 50% and wide intervals; zero is marked.
+
+    ``room`` (inches) is the height of the axes: as many levels are labelled as fit in.
     """
-    order = np.argsort(mean, kind="stable")
-    y = np.arange(order.size)
-    wide, half = _ends(draws[:, order], interval), _ends(draws[:, order], 0.5)
-    step = -(-order.size // int(LABELS_PER_INCH * height))
+    y = np.arange(mean.size)
+    wide, half = _ends(draws, interval), _ends(draws, 0.5)
+    step = -(-mean.size // round(LABELS_PER_INCH * room))
     ax.axvline(0.0, color=PALE, lw=1.0, zorder=0)
-    ax.set_ylim(-0.8, order.size - 0.2)
+    ax.set_ylim(-0.8, mean.size - 0.2)
     if step > 9:  # too many for bars: bands
         for (low, high), alpha in ((wide, 0.25), (half, 0.5)):
             ax.fill_betweenx(y, low, high, color=BLUE, alpha=alpha, lw=0, step="mid")
-        ax.plot(mean[order], y, color="white", lw=1.2)
+        ax.plot(mean, y, color=_paper(), lw=1.2)
         ax.set_yticks([])
-        ax.set_ylabel(f"{group}: {order.size} levels, sorted")
+        ax.set_ylabel(f"{group}: {mean.size} levels, sorted")
         return
-    scale = float(np.clip(40 / order.size, 0.2, 1.0))
+    scale = float(np.clip(40 / mean.size, 0.2, 1.0))
     ax.hlines(y, *wide, color=BLUE, lw=max(1.0 * scale, 0.4))
     ax.hlines(y, *half, color=BLUE, lw=3.2 * scale)
-    ax.plot(mean[order], y, "o", color="white", mec=BLUE, ms=max(4.5 * scale, 1.5), mew=max(1.1 * scale, 0.5))
+    ax.plot(mean, y, "o", color=_paper(), mec=BLUE, ms=max(4.5 * scale, 1.5), mew=max(1.1 * scale, 0.5))
     shown = y[step // 2 :: step]
-    ax.set_yticks(shown, [_short(labels[order[k]]) for k in shown])
-    ax.tick_params(axis="y", length=0, labelsize=8.0 if order.size <= 30 else 7.0)
+    ax.set_yticks(shown, [_short(labels[k]) for k in shown])
+    ax.tick_params(axis="y", length=0, labelsize=8.0 if mean.size <= 30 else 6.5)
     ax.set_ylabel(group if step == 1 else f"{group} (every {_ordinal(step)} is labelled)")
 
 
@@ -170,13 +170,13 @@ def intervals(ax: Axes, names: Sequence[str], mean: FloatArray, draws: FloatArra
     ax.axvline(0.0, color=PALE, lw=1.0, zorder=0)
     ax.hlines(y, *wide, color=BLUE, lw=1.2)
     ax.hlines(y, *half, color=BLUE, lw=4.0)
-    ax.plot(mean, y, "o", color="white", mec=BLUE, ms=6, mew=1.3)
+    ax.plot(mean, y, "o", color=_paper(), mec=BLUE, ms=6, mew=1.3)
     ax.set_yticks(y, names)
     ax.tick_params(axis="y", length=0)
     ax.set_ylim(-0.7, len(names) - 0.3)
 
 
-def curve(figure: Figure, ax: Axes, c: Curve, interval: float, residuals: bool) -> None:
+def curve(ax: Axes, c: Curve, interval: float, residuals: bool) -> list[Any]:
     """Mean curve with 50% and wide bands, over partial residuals (in the size of their weights) or a rug."""
     handles: list[Any] = []
     if residuals and c.at.size <= MOST_RESIDUALS:
@@ -194,16 +194,18 @@ def curve(figure: Figure, ax: Axes, c: Curve, interval: float, residuals: bool) 
     ax.set_ylabel(f"effect on {c.response}")
     ax.set_title(c.label + (" without what is in the fixed part" if c.without else ""))
     ax.margins(x=0.02)
+    if np.all(c.at == np.round(c.at)):
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     handles += [
         Line2D([], [], color=BLUE, lw=1.6, label="mean"),
         Patch(facecolor=BLUE, alpha=0.55, label="50%"),
         Patch(facecolor=BLUE, alpha=0.2, label=f"{100 * interval:.4g}% interval"),
     ]
-    figure.legend(handles=handles, loc="outside upper right", ncols=len(handles), handlelength=1.6)
+    return handles
 
 
 def region_map(
-    figure: Figure, ax: Axes, geometry: Any, labels: np.ndarray, mean: FloatArray, graph: Any, title: str
+    figure: Figure | SubFigure, ax: Axes, geometry: Any, labels: np.ndarray, mean: FloatArray, graph: Any, title: str
 ) -> None:
     """Regions as shapes, or as dots joined to their neighbours, coloured by their effect."""
     places = _places(geometry, labels)

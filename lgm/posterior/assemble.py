@@ -9,12 +9,14 @@ from typing import NamedTuple
 import jax
 import numpy as np
 import scipy.sparse as sp
+from scipy.linalg import cho_factor, cho_solve
 
 from lgm import linalg
 from lgm.arrays import FloatArray, IntArray
 from lgm.design.design import Design
-from lgm.design.fixed_effects import standardise
+from lgm.design.fixed_effects import prior_functionals, standardise
 from lgm.design.predictor import Predictor
+from lgm.gram import dense_gram, gram
 from lgm.linalg import constrained
 from lgm.pattern import Pattern
 from lgm.posterior.density import Marginal
@@ -35,7 +37,7 @@ class Analysed:
     marginal : Marginal
         Its fixed effects are those of a centred and scaled basis, relative to a reference.
     basis : float array (p, p)
-        ``beta = reference + basis @ (internal fixed effects)``.
+        Triangular but for the order of its columns. ``beta = reference + basis @ (internal fixed effects)``.
     reference : float array (p,)
         Least-squares coefficients.
     """
@@ -101,8 +103,12 @@ def analyse(
 
 
 def _least_squares(x: sp.csc_array, w: FloatArray, y: FloatArray) -> FloatArray:
-    gram = (x.T @ sp.diags_array(w) @ x).toarray()
-    return np.linalg.lstsq(gram, x.T @ (w * y), rcond=None)[0] if gram.size else np.zeros(0)
+    """Coefficients; only a reference, so where weights make them hard to tell apart the shortest will do."""
+    left, right = dense_gram(x, w), x.T @ (w * y)
+    try:
+        return np.asarray(cho_solve(cho_factor(left), right)) if left.size else np.zeros(0)
+    except np.linalg.LinAlgError:
+        return np.linalg.lstsq(left, right, rcond=None)[0]
 
 
 class _FixedPrior(NamedTuple):
@@ -115,20 +121,21 @@ class _FixedPrior(NamedTuple):
 def _fixed_prior(
     predictor: Predictor, priors: Sequence[FixedEffectPrior], basis: FloatArray, beta_ref: FloatArray, centred: bool
 ) -> _FixedPrior:
-    """The normal prior of ``F beta`` in internal coordinates; F is the identity but for a centred intercept."""
-    functionals = np.eye(predictor.p)
-    if centred and predictor.intercept is not None:
-        functionals[predictor.intercept] = predictor.X.mean(axis=0)
-        functionals[predictor.intercept, predictor.intercept] = 1.0
+    """The normal prior of ``F beta`` in internal coordinates; F is the identity but for priors at means."""
+    at_means = np.array([isinstance(pr, Normal) and pr.at_means for pr in priors], dtype=bool)
+    functionals = prior_functionals(predictor.X, predictor.intercept, at_means, centred_intercept=centred)
     means = np.array([pr.mean if isinstance(pr, Normal) else 0.0 for pr in priors])
     precisions = np.array([pr.sd**-2 if isinstance(pr, Normal) else 0.0 for pr in priors])
     proper = precisions > 0
     distance = means - functionals @ beta_ref
-    f = functionals @ basis
-    log_basis = np.linalg.slogdet(basis)[1]  # H is in the basis B, and log|B'HB| = log|H| + 2 log|B|
+    f = functionals @ sp.csr_array(basis)
+    log_basis = np.sum(np.log(basis.diagonal()))  # H is in the basis B, and log|B'HB| = log|H| + 2 log|B|
     constant = float(np.sum(precisions * distance**2) - np.sum(np.log(precisions[proper])) - 2.0 * log_basis)
     return _FixedPrior(
-        f.T @ (precisions[:, None] * f), f.T @ (precisions * distance), constant, int(np.count_nonzero(~proper))
+        (f.T @ sp.diags_array(precisions) @ f).toarray(),
+        f.T @ (precisions * distance),
+        constant,
+        int(np.count_nonzero(~proper)),
     )
 
 
@@ -185,7 +192,7 @@ def _typical_diagonal(block: Block) -> float:
 def _pattern(a: sp.csc_array, p: int, blocks: Sequence[Block]) -> tuple[Pattern, IntArray]:
     """Pattern of H from structure alone, and the places of the templates' entries in it."""
     ones = sp.csc_array((np.ones(a.indices.size), a.indices, a.indptr), shape=a.shape)
-    data = Pattern.of(ones.T @ ones)  # sums of ones never cancel
+    data = Pattern.of(gram(ones))  # sums of ones never cancel
     own = Pattern.block_diagonal([block.template.pattern for block in blocks])
     rows, cols = np.tril_indices(p)
     whole = Pattern.from_entries(

@@ -2,66 +2,150 @@
 
 from __future__ import annotations
 
+import itertools
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
 
-from lgm.design.design import Design, numbers_as_text
+from lgm.arrays import IntArray
+from lgm.data.expression import FUNCTIONS, function, names_of
+from lgm.design.design import ROWWISE, Design, numbers_as_text
 from lgm.errors import DataWarning, IdentifiabilityError, IdentifiabilityWarning
+from lgm.posterior.assemble import Analysed
+from lgm.posterior.confounding import Moved, Remainder, relations
+from lgm.posterior.gaussian import GaussianData
 from lgm.posterior.priors import Priors
-from lgm.priors import Constant
+from lgm.priors import Constant, Flat
+from lgm.words import listed
+
+MOST_NAMED = 5  # parameters in a message
 
 
-def check_identifiability(design: Design, priors: Priors) -> None:
-    """The family's residual, unless it is known, needs rows that the fixed effects leave over, and no rival.
+def check_identifiability(design: Design, priors: Priors, analysed: Analysed) -> None:
+    """Whether the rows can tell the variances apart: the residual's and those of effects (`lgm.posterior.confounding`).
 
-    A rival is an effect with a level of its own in every row; weights tell the two apart.
+    What the user holds needs no telling.
+
+    Raises
+    ------
+    IdentifiabilityError
+        If they cannot, and a prior that would have to do it is flat; under proper priors it is a warning.
     """
-    residual = design.family.residual
-    pairs = zip(design.parameters, priors.theta, strict=True)
-    known = [parameter.names[0] for parameter, prior in pairs if isinstance(prior, Constant)]
-    if residual is None or residual in known:
-        return
-    if design.p == design.n:
+    pairs = list(zip(design.parameters, priors.theta, strict=True))
+    known = {name for parameter, prior in pairs for name in parameter.names if isinstance(prior, Constant)}
+    flat = {name for parameter, prior in pairs for name in parameter.names if isinstance(prior, Flat)}
+    residual = None if design.family.residual in known else design.family.residual
+    if residual is not None and design.p == design.n:
         text = f"there are as many fixed effects as rows ({design.n}), so nothing is left to estimate {residual} from."
-        _say(text, "Accepted: fewer predictors, or proper priors.", "Only its prior and theirs speak of it.", priors)
-    if design.weighted:
+        accepted, otherwise = "Accepted: fewer predictors, or proper priors.", "Only its prior and theirs speak of it."
+        _say(text, accepted, otherwise, proper=priors.proper)
         return
-    for label, effect in rivals(design):
-        text = (
-            f"{label} has as many levels as there are rows ({design.n}), so the standard deviation of {effect} and "
-            f"{residual} say the same. Remove the term, or fix {residual}: "
-            f'priors={{"{residual}": lgm.priors.constant(...)}}.'
-        )
-        _say(text, "", "Only their priors tell them apart.", priors)
+    data = analysed.marginal.data
+    assert isinstance(data, GaussianData)  # the one that there is
+    gram = analysed.marginal.analysis.pattern.matrix(data.gram)
+    rows = _Rows(design, gram, Remainder.of(gram, np.arange(design.p), design.p), flat)
+    free = list(_free(rows, known))
+    found = relations(rows.remainder, [each.moved for each in free], None if residual is None else design.n - design.p)
+    silent = [free[int(related[0])] for related in found if related.size == 1]
+    for label, parts in itertools.groupby(silent, lambda each: each.label):
+        _say_silent(rows, label, list(parts))
+    for related in found:
+        if related.size > 1:
+            _say_alike(rows, [free[i] for i in related if i < len(free)], residual if len(free) in related else None)
 
 
-def rivals(design: Design) -> Iterator[tuple[str, str]]:
-    """Terms whose effects add to the data what the residual adds, and the first of these effects in each.
+class _Rows(NamedTuple):
+    """What the rows with a response say of effects: ``A'WA``, what of it the fixed effects leave, and who listens.
 
-    They have a level of their own in every row with a response, and the same size in all of them.
+    ``flat`` are the parameters that have a flat prior.
     """
-    for term, where in zip(design.terms, design.predictor.term_slices(), strict=True):
-        for effects in term.independent:
-            if _is_residual(design.predictor.Z[:, where.start + effects.index]):
-                yield term.label, effects.what
-                break
+
+    design: Design
+    gram: sp.csc_array
+    remainder: Remainder
+    flat: set[str]
 
 
-def _say(text: str, accepted: str, otherwise: str, priors: Priors) -> None:
+class _Free(NamedTuple):
+    """A component with unknown parameters, and the label of its term."""
+
+    label: str
+    names: tuple[str, ...]
+    moved: Moved
+
+
+def _free(rows: _Rows, known: set[str]) -> Iterator[_Free]:
+    """The components that are not known; a word on terms of which the fixed effects leave nothing."""
+    for term, where in zip(rows.design.terms, rows.design.predictor.term_slices(), strict=True):
+        names = [name for parameter in term.block.parameters for name in parameter.names if name not in known]
+        effects = np.arange(where.start, where.stop)
+        if names and rows.remainder.is_nothing(effects):
+            _say_spanned(rows, term.label, names, effects)
+            continue
+        for part in term.components:
+            if known.isdisjoint(part.names):
+                moved = Moved(effects[part.left], None if part.right is None else effects[part.right])
+                yield _Free(term.label, part.names, moved)
+
+
+def _say_silent(rows: _Rows, label: str, parts: Sequence[_Free]) -> None:
+    """Nothing is left of some components of a term: the fixed effects span one side, or no level has both sides."""
+    unmet: list[str] = []
+    spanned: list[str] = []
+    effects: list[IntArray] = []
+    for part in parts:
+        sides = [side for side in part.moved if side is not None and rows.remainder.is_nothing(side)]
+        (spanned if sides else unmet).extend(part.names)
+        effects += sides
+    if spanned:
+        _say_spanned(rows, label, spanned, np.concatenate(effects))
+    if unmet:
+        text = f"no level has rows for both effects of {listed(unmet, MOST_NAMED)} in {label}, so the data say nothing"
+        _say(f"{text} of it.", "", "", proper=rows.flat.isdisjoint(unmet))
+
+
+def _say_spanned(rows: _Rows, label: str, names: Sequence[str], effects: IntArray) -> None:
+    """The fixed effects account for all that these parameters could speak of."""
+    parameters = listed(names, MOST_NAMED)
+    text = f"beside {_spanning(rows, effects)}, the data say nothing of {parameters} in {label}. Remove one of the two."
+    _say(text, "", "", proper=rows.flat.isdisjoint(names))
+
+
+def _spanning(rows: _Rows, effects: IntArray) -> str:
+    """The one piece of the fixed part that spans the columns of these effects, beside the intercept, or all of it."""
+    predictor = rows.design.predictor
+    intercept = [] if predictor.intercept is None else [predictor.intercept]
+    for piece, columns in predictor.spec.term_slices.items():
+        fixed = np.unique([*intercept, *range(columns.start, columns.stop)])
+        if Remainder.of(rows.gram, fixed, predictor.p).is_nothing(effects):
+            return str(piece)
+    return "the fixed effects"
+
+
+def _say_alike(rows: _Rows, parts: Sequence[_Free], residual: str | None) -> None:
+    """One of these components, or the residual, can be made of the others."""
+    names = [name for part in parts for name in part.names]
+    terms = " and ".join(dict.fromkeys(part.label for part in parts))
+    parameters, only = listed(names, MOST_NAMED), "Only their priors tell them apart."
+    if residual is None:
+        text = f"the data cannot tell {parameters} apart: {terms} can say the same in two ways. Remove one of them."
+        _say(text, "", only, proper=rows.flat.isdisjoint(names))
+    else:
+        text = (
+            f"{terms} can give each of the {rows.design.n} rows an error of its own, so {parameters} and {residual} "
+            f'say the same. Remove the term, or fix {residual}: priors={{"{residual}": lgm.priors.constant(...)}}.'
+        )
+        _say(text, "", only, proper=rows.flat.isdisjoint([*names, residual]))
+
+
+def _say(text: str, accepted: str, otherwise: str, *, proper: bool) -> None:
     """An error under flat priors, a warning under proper ones."""
-    if not priors.proper:
+    if not proper:
         raise IdentifiabilityError(f"{text} {accepted}".strip())
-    warnings.warn(f"{text} {otherwise}", IdentifiabilityWarning, stacklevel=5)
-
-
-def _is_residual(columns: sp.csc_array) -> bool:
-    """Whether each row has an effect of its own, of the same size in all rows, as ``1`` in ``(1|row)`` has."""
-    size = np.abs(columns.data)
-    alone = np.diff(columns.indptr).max(initial=0) == 1 and columns.nnz == columns.shape[0]
-    return bool(alone and np.ptp(size) <= 1e-12 * size.max())
+    warnings.warn(f"{text} {otherwise}".strip(), IdentifiabilityWarning, stacklevel=5)
 
 
 def report_cautions(design: Design, priors: Priors) -> None:
@@ -79,6 +163,16 @@ def report_data(design: Design) -> None:
         where = ", ".join(f"{name} ({count})" for name, count in rows.missing_in.items())
         warnings.warn(
             f"{rows.dropped} of {rows.dropped + len(rows.kept)} rows are dropped: missing values in {where}",
+            DataWarning,
+            stacklevel=4,
+        )
+    for expression in design.entangled:
+        names = names_of(expression, (), {}).functions
+        own = [name for name in names if name in FUNCTIONS and function(name, design.scope.env) is not FUNCTIONS[name]]
+        hidden = f" (`{own[0]}` is a function of your own here, which hides that of formulas)" if own else ""
+        warnings.warn(
+            f"`{expression.text}` is computed from all rows at once{hidden}, so the fit cannot predict other rows. "
+            f"Accepted: {ROWWISE}",
             DataWarning,
             stacklevel=4,
         )

@@ -25,6 +25,7 @@ import scipy.sparse as sp
 
 from lgm import linalg
 from lgm.arrays import FloatArray, Numbers
+from lgm.gram import gram
 from lgm.linalg import constrained
 from lgm.pattern import Pattern
 from lgm.posterior.functionals import Effects, Sums
@@ -79,7 +80,7 @@ class GaussianData:
     def of(cls, a: sp.csc_array, w: FloatArray, r: FloatArray, pattern: Pattern, places: Places) -> GaussianData:
         """Of rows with columns ``a`` (n, p + q), weights and residuals from the reference (n,)."""
         return cls(
-            gram=pattern.values(a.T @ sp.diags_array(w) @ a),
+            gram=pattern.values(gram(a, w)),
             projection=a.T @ (w * r),
             square=np.asarray(r @ (w * r), dtype=float),
             n=np.asarray(r.size, dtype=float),

@@ -15,6 +15,7 @@ from numpyro.distributions import biject_to
 
 from lgm.arrays import FloatArray
 from lgm.design.design import Design
+from lgm.design.fixed_effects import Interactions, prior_functionals
 from lgm.errors import PriorError
 from lgm.parameter import Domain, Parameter
 from lgm.posterior.hyperparameters import Hyperparameters
@@ -79,7 +80,7 @@ def resolve(design: Design, given: Mapping[str, Any] | None) -> Priors:
         prior = default if key is None else _fixed_prior(key, given[key])
         unused.difference_update(keys)
         fixed.append(prior)
-        is_level = key is None and j == intercept and design.p > 1
+        is_level = key is None and ((j == intercept and design.p > 1) or (isinstance(prior, Normal) and prior.at_means))
         note = " at the mean of the predictors" if is_level else ""
         rows.append((name, repr(prior) + note, "default" if key is None else "given"))
     theta: list[ThetaPrior] = []
@@ -99,12 +100,20 @@ def resolve(design: Design, given: Mapping[str, Any] | None) -> Priors:
 def _fixed_defaults(design: Design) -> list[Normal]:
     """``Normal(0, 2.5 sd(y) / sd(x))``; the intercept's is around the mean of y at the mean of the other columns.
 
-    Without an intercept the columns carry the level of y too, so the spread of y is that around zero.
+    Where a level of a factor interacts with numbers, its prior is that of the difference at their mean over its rows,
+    and the sd of the product is about that mean: where zero is does not matter. Without an intercept the columns carry
+    the level of y too, so the spread of y is that around zero.
     """
     y = design.y - design.predictor.offset
     sd_y = float(np.std(y)) if design.predictor.intercept is not None else float(np.sqrt(np.mean(y**2)))
     scales = column_sds(design)
-    out = [Normal(0.0, 2.5 * sd_y / s) for s in scales]
+    at_means = np.zeros(design.p, dtype=bool)
+    if design.predictor.intercept is not None:
+        pairs = Interactions.of(design.predictor.X)
+        varies = pairs.spread > 0.0
+        scales[pairs.product[varies]] = pairs.spread[varies]
+        at_means[pairs.indicator] = True
+    out = [Normal(0.0, 2.5 * sd_y / s, bool(about)) for s, about in zip(scales, at_means, strict=True)]
     if design.predictor.intercept is not None:
         out[design.predictor.intercept] = Normal(float(np.mean(y)), 2.5 * sd_y)
     return out
@@ -232,9 +241,9 @@ def sample_prior(design: Design, priors: Priors, hyper: Hyperparameters, draws: 
     normals = np.random.default_rng(seed).standard_normal((draws, design.p))
     own = [prior for prior in priors.fixed if isinstance(prior, Normal)]
     beta = np.array([prior.mean for prior in own]) + normals * np.array([prior.sd for prior in own])
-    if priors.centred_intercept:
-        predictor = design.predictor
-        others = np.arange(predictor.p) != predictor.intercept
-        means = np.asarray(predictor.X.mean(axis=0)).ravel()
-        beta[:, ~others] -= beta[:, others] @ means[others, None]
+    predictor, at_means = design.predictor, np.array([prior.at_means for prior in own], dtype=bool)
+    functionals = prior_functionals(
+        predictor.X, predictor.intercept, at_means, centred_intercept=priors.centred_intercept
+    )
+    beta = np.linalg.solve(functionals.toarray(), beta.T).T
     return pd.DataFrame(np.hstack([beta, theta]), columns=[*design.fixed_names, *design.theta_names])

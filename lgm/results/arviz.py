@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import xarray as xr
 
 from lgm.arrays import FloatArray
 from lgm.errors import LgmError
@@ -40,6 +41,29 @@ def quiet_arviz() -> Iterator[Any]:
                 "fit.posterior holds the draws without it."
             ) from error
         yield arviz
+
+
+def container(**groups: xr.Dataset) -> Any:
+    """ArviZ's object for these groups; in names, a slash is a division slash, since its files and trees take none."""
+    plain = {group: _without_slashes(dataset) for group, dataset in groups.items()}
+    with quiet_arviz() as az:
+        if az.__version__.startswith("0."):
+            return az.InferenceData(**plain)
+    return xr.DataTree.from_dict(plain)
+
+
+def _without_slashes(dataset: xr.Dataset) -> xr.Dataset:
+    names = {*dataset.variables, *dataset.dims}
+    renamed = dataset.rename({name: str(name).replace("/", "\u2215") for name in names if "/" in str(name)})
+    return renamed.assign_coords({name: plain_labels(renamed[name].to_index()) for name in renamed.coords})
+
+
+def plain_labels(index: pd.Index) -> np.ndarray[Any, Any]:
+    """Labels that a file can hold: numbers, dates and text as they are, all others as text."""
+    values = index.to_numpy()
+    if values.dtype != object or all(isinstance(value, str) for value in values):
+        return values
+    return np.array([":".join(map(str, each)) if isinstance(each, tuple) else str(each) for each in values])
 
 
 def diagnostics(draws: Mapping[str, FloatArray]) -> pd.DataFrame:

@@ -59,12 +59,11 @@ def of(fit: Fit, term: Term, shown: view.Curve) -> Curve:
     d = fit.design
     j = next(i for i, other in enumerate(d.terms) if other is term)
     parts = _only(fit, j)
-    at = d.scope.numbers(shown.variable, f"the variable of {term.label}")[d.rows.observed]
+    at = d.seen.numbers(shown.variable, f"the variable of {term.label}")
     x = np.linspace(at.min(), at.max(), _GRID) if shown.points is None else shown.points
     over_x = linear_predictor(fit, _over(fit, j, x, parts))
-    seen = np.flatnonzero(d.rows.observed)
-    own = linear_predictor(fit, predictors.encode(d.predictor, d.scope, parts)).mean(seen)
-    everything = linear_predictor(fit, predictors.encode(d.predictor, d.scope, Parts.all(d.predictor))).mean(seen)
+    own = linear_predictor(fit, predictors.encode(d.predictor, d.seen, parts)).mean()
+    everything = linear_predictor(fit, predictors.encode(d.predictor, d.seen, Parts.all(d.predictor))).mean()
     level = linear_predictor(fit, _average(fit, j, parts))
     missing = [name for name in term.null if name not in d.predictor.null_names]
     return Curve(
@@ -101,13 +100,12 @@ def _over(fit: Fit, j: int, x: FloatArray, parts: Parts) -> NewRows:
 def _average(fit: Fit, j: int, parts: Parts) -> NewRows:
     """One row with the average columns of term j over the rows with a response."""
     d = fit.design
-    rows = predictors.encode(d.predictor, d.scope, parts)
+    rows = predictors.encode(d.predictor, d.seen, parts)
     encoded = rows.encoded[j]
     assert encoded is not None
-    seen = np.flatnonzero(d.rows.observed)
 
     def average(columns: sp.csc_array) -> sp.csc_array:
-        return sp.csc_array(np.asarray(columns[seen].mean(axis=0)).reshape(1, -1))
+        return sp.csc_array(np.asarray(columns.mean(axis=0)).reshape(1, -1))
 
     mean = replace(encoded, z=average(encoded.z))
     pieces = tuple(mean if i == j else other for i, other in enumerate(rows.encoded))

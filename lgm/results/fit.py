@@ -13,29 +13,31 @@ import xarray as xr
 
 from lgm.arrays import FloatArray
 from lgm.design.design import Design
-from lgm.inference.draws import Run
+from lgm.inference.draws import Run, Verdict
 from lgm.inference.engine import AnyDraws
 from lgm.inference.mode import Mode
 from lgm.posterior.assemble import Analysed
 from lgm.posterior.priors import Priors
 from lgm.results import predict, tables, text
-from lgm.results.arviz import diagnostics, quiet_arviz
+from lgm.results.arviz import container, diagnostics, plain_labels
 from lgm.results.effects import EffectDraws, draw_effects
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure, SubFigure
 
     from lgm.model import Inputs, Model
 
 LEAD = ("chain", "draw")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Fit:
     """The posterior of a model.
 
     Tables hold posterior means, standard deviations and equal-tailed intervals of probability ``interval``. Means and
     standard deviations of effects are exact mixtures over the draws of theta; intervals are quantiles of draws.
+
+    A fit equals itself only. It can be copied and pickled, as its model can.
 
     Examples
     --------
@@ -154,17 +156,20 @@ class Fit:
 
     @cached_property
     def idata(self) -> Any:
-        """Everything as an ArviZ object (InferenceData, or an xarray DataTree with ArviZ 1)."""
-        rows = {"row": self.design.scope.frame.index[self.design.rows.observed].to_numpy()}
-        groups = {
-            "posterior": self.posterior,
-            "sample_stats": xr.Dataset({name: (LEAD, values) for name, values in self.draws.stats.items()}),
-            "observed_data": xr.Dataset({self.design.formula.response.text: ("row", self.design.y)}, rows),
-        }
-        with quiet_arviz() as az:
-            if az.__version__.startswith("0."):
-                return az.InferenceData(**groups)
-        return xr.DataTree.from_dict(groups)
+        """Everything as an ArviZ object (InferenceData, or an xarray DataTree with ArviZ 1).
+
+        Neither xarray's trees nor NetCDF take a slash in a name, so a name such as ``I(Days / 10)`` has a division
+        slash in its place here, ``I(Days \u2215 10)``. `posterior` has the names as they were typed. Labels that are
+        neither text nor numbers, such as those of a MultiIndex, are text.
+        """
+        response = self.design.formula.response.text
+        rows = self.design.scope.frame.index[self.design.rows.observed]
+        stats = {name: (LEAD, values) for name, values in self.draws.stats.items()}
+        return container(
+            posterior=self.posterior,
+            sample_stats=xr.Dataset(stats),
+            observed_data=xr.Dataset({response: ("row", self.design.y)}, {"row": plain_labels(rows)}),
+        )
 
     def summary(self) -> pd.DataFrame:
         """Fixed effects and hyperparameters: mean, sd, interval, effective sample sizes, R-hat.
@@ -181,12 +186,16 @@ class Fit:
     @cached_property
     def _summary(self) -> pd.DataFrame:
         draws = dict(zip(self._names, self._scalars(), strict=True))
-        low, high = (1 - self.interval) / 2, (1 + self.interval) / 2
-        rows = [(np.mean(x), np.std(x, ddof=1), *np.quantile(x, [low, high])) for x in draws.values()]
-        table = pd.DataFrame(rows, index=pd.Index(list(draws), name="variable"), columns=self._columns)
+        table = self._moments(draws)
         p = self.design.p
         table.iloc[:p, 0], table.iloc[:p, 1] = self.effects.mean[:p], self.effects.sd[:p]
         return self.draws.summarised(table, draws, diagnostics).rename_axis(columns=self.method)
+
+    def _moments(self, draws: Mapping[str, FloatArray]) -> pd.DataFrame:
+        """Mean, sd and interval of each variable's draws."""
+        low, high = (1 - self.interval) / 2, (1 + self.interval) / 2
+        rows = [(np.mean(x), np.std(x, ddof=1), *np.quantile(x, [low, high])) for x in draws.values()]
+        return pd.DataFrame(rows, index=pd.Index(list(draws), name="variable"), columns=self._columns)
 
     @property
     def interval_names(self) -> tuple[str, str]:
@@ -249,14 +258,17 @@ class Fit:
             False gives the population level: all group effects are zero, and grouping columns are not needed. A list
             names the groups whose effects count.
         weights : column name or array, optional
-            For ``kind="response"``. By default the column that gave the weights of the fit, if there is one, else one.
+            For ``kind="response"``. By default those of the fit for its own rows, and for others the column that gave
+            the weights of the fit, if there is one, else one.
         seed : int, optional
             For noise and new levels; by default the seed of the fit.
 
         Returns
         -------
         pandas.DataFrame or xarray.DataArray
-            Columns mean, sd and the interval's ends, with the index of the data. The mean has neither noise nor draws
+            Columns mean, sd and the interval's ends, with the index of the data; a polars or Arrow table for such
+            new_data. Rows of new_data that miss a predictor are NaN, and a warning says so; those that the fit dropped
+            are left out of its own rows. The mean has neither noise nor draws
             of new effects in it: it is an exact mixture over theta (at new times of an ar1, an average over draws).
             With ``kind="draws"``, an array with the dimensions chain, draw and row.
 
@@ -282,20 +294,34 @@ class Fit:
             seed=self.seed if seed is None else seed,
         )
 
-    def plot(self, variables: list[str] | str | None = None) -> Figure:
+    def plot(
+        self, variables: list[str] | str | None = None, *, ax: Any = None, figsize: tuple[float, float] | None = None
+    ) -> Figure | SubFigure:
         """Marginal posteriors with priors, and traces, of fixed effects and hyperparameters; see `lgm.plots`."""
-        from lgm.plots import figures
+        from lgm import plots
 
-        return figures.plot(self, variables)
+        return plots.plot(self, variables, ax=ax, figsize=figsize)
 
-    def plot_term(self, term: str, *, geometry: Any = None, residuals: bool = True) -> Figure:
+    def plot_term(
+        self,
+        term: str,
+        *,
+        geometry: Any = None,
+        residuals: bool = True,
+        ax: Any = None,
+        figsize: tuple[float, float] | None = None,
+    ) -> Figure | SubFigure:
         """The estimated effects of a term, such as ``"s(t)"`` or ``"(Days|Subject)"``; see `lgm.plots`."""
-        from lgm.plots import figures
+        from lgm import plots
 
-        return figures.plot_term(self, term, geometry=geometry, residuals=residuals)
+        return plots.plot_term(self, term, geometry=geometry, residuals=residuals, ax=ax, figsize=figsize)
 
     def save(self, path: Any) -> None:
-        """Write the whole fit to one file, for `lgm.load`; an error says what in the formula a file cannot hold."""
+        """Write the whole fit to one file, for `lgm.load`; an error says what in the formula a file cannot hold.
+
+        The file is written beside the old one and then takes its place. A fit whose formula uses a function of your own
+        or other Python is loaded with ``lgm.load(path, trusted=True)``.
+        """
         from lgm.storage import record
 
         record.of(self).write(path)
@@ -303,7 +329,27 @@ class Fit:
     @property
     def verdict(self) -> str:
         """Whether the draws can be trusted, in one line, and what to do if not."""
+        return self._verdict.text
+
+    @property
+    def doubt(self) -> str | None:
+        """The verdict if it says that the draws should not be trusted yet, else None."""
+        return self._verdict.text if self._verdict.doubted else None
+
+    @property
+    def doubt_of_theta(self) -> str | None:
+        """As `doubt`, from the hyperparameters alone: effects given them are independent, and need not be drawn."""
+        theta = dict(zip(self.design.theta_names, np.moveaxis(self.draws.theta, -1, 0), strict=True))
+        verdict = self.draws.verdict(self.draws.summarised(self._moments(theta), theta, diagnostics))
+        return verdict.text if verdict.doubted else None
+
+    @cached_property
+    def _verdict(self) -> Verdict:
         return self.draws.verdict(self._summary)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """All but what follows from the rest; effects are kept, they take long."""
+        return {name: value for name, value in vars(self).items() if name not in ("posterior", "idata", "_summary")}
 
     def __repr__(self) -> str:
         return text.text(self)

@@ -9,12 +9,13 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from lgm.arrays import FloatArray
+from lgm.arrays import BoolArray, FloatArray, IntArray
 from lgm.data.table import Table, read_weights
 from lgm.design import design
-from lgm.design.predictor import NewRows
+from lgm.design.predictor import NewRows, Parts
 from lgm.errors import DataError, LgmError, PredictionWarning
 from lgm.results.linear_predictor import LinearPredictor, linear_predictor, parts_of
+from lgm.words import counted
 
 if TYPE_CHECKING:
     from lgm.results.fit import Fit
@@ -40,14 +41,55 @@ def predict(
     _require(
         new_levels in ("sample", "zero", "error"), f'new_levels={new_levels!r}; accepted: "sample", "zero", "error".'
     )
-    table = None if new_data is None else Table.of(new_data, "new_data")
-    rows = design.encode(fit.design, table, parts_of(fit, terms, exclude, include_group_specific))
+    parts = parts_of(fit, terms, exclude, include_group_specific)
+    if new_data is None:
+        noise = _own_weights(fit, weights) if kind == "response" else None
+        return _predicted(fit, None, parts, kind, new_levels, noise, seed)
+    table = Table.of(new_data, "new_data")
+    complete, missing = design.complete_rows(fit.design, table, parts)
+    noise = _weights(fit, table, weights, np.flatnonzero(complete)) if kind == "response" else None
+    if complete.any():
+        found = _predicted(fit, table.rows(complete), parts, kind, new_levels, noise, seed)
+    else:
+        found = _nothing(fit, kind)
+    if missing:
+        columns = ", ".join(f"{name} ({count})" for name, count in missing.items())
+        rows = counted(int(np.count_nonzero(~complete)), "row")
+        text = f"new_data has missing values in {columns}: the predictions of {rows} are missing too"
+        warnings.warn(text, PredictionWarning, stacklevel=3)
+        found = _in_place(fit, found, table.index, complete)
+    return table.like(found) if isinstance(found, pd.DataFrame) else found
+
+
+def _predicted(
+    fit: Fit, table: Table | None, parts: Parts, kind: str, new_levels: str, noise: FloatArray | None, seed: int
+) -> pd.DataFrame | xr.DataArray:
+    """Complete rows; new responses have these weights."""
+    rows = design.encode(fit.design, table, parts)
     _announce(rows, new_levels)
     rng = np.random.default_rng([seed, 2])
     eta = linear_predictor(fit, rows, new_levels=new_levels, rng=rng)
     if kind == "draws":
-        return _labelled(fit, eta)
-    return _summarised(fit, eta, _weights(fit, table, weights) if kind == "response" else None, rng)
+        return _labelled(fit, fit.design.family.mean(eta.draws(), _family_theta(fit)), eta.rows.index)
+    return _summarised(fit, eta, noise, rng)
+
+
+def _in_place(fit: Fit, found: Any, index: pd.Index, complete: BoolArray) -> Any:
+    """The predictions of complete rows among all rows; those of the others are NaN."""
+    if isinstance(found, xr.DataArray):
+        draws = np.full((len(index), fit.draws.theta[..., 0].size), np.nan)
+        draws[complete] = found.values.reshape(draws.shape[1], found.sizes["row"]).T
+        return _labelled(fit, draws, index)
+    values = np.full((len(index), found.shape[1]), np.nan)
+    values[complete] = found
+    return pd.DataFrame(values, index, found.columns)
+
+
+def _nothing(fit: Fit, kind: str) -> pd.DataFrame | xr.DataArray:
+    """The predictions of no row."""
+    if kind == "draws":
+        return _labelled(fit, np.empty((0, fit.draws.theta[..., 0].size)), pd.RangeIndex(0))
+    return pd.DataFrame(columns=["mean", "sd", *fit.interval_names], dtype=float)
 
 
 def _summarised(fit: Fit, eta: LinearPredictor, noise: FloatArray | None, rng: np.random.Generator) -> pd.DataFrame:
@@ -65,15 +107,20 @@ def _summarised(fit: Fit, eta: LinearPredictor, noise: FloatArray | None, rng: n
     return pd.DataFrame(out, index=eta.rows.index, columns=["mean", "sd", *fit.interval_names])
 
 
-def _labelled(fit: Fit, eta: LinearPredictor) -> xr.DataArray:
-    """Draws of the expected response by chain, draw and row."""
+def _labelled(fit: Fit, values: FloatArray, index: pd.Index) -> xr.DataArray:
+    """Draws (rows, S) by chain, draw and row."""
     chains, draws, _ = fit.draws.theta.shape
-    values = fit.design.family.mean(eta.draws(), _family_theta(fit)).T.reshape(chains, draws, eta.n)
-    labels = np.empty(eta.n, dtype=object)
-    labels[:] = list(eta.rows.index)  # a row of several labels is a tuple of them
-    labels = labels if isinstance(eta.rows.index, pd.MultiIndex) else eta.rows.index.to_numpy()
-    coords = {"chain": np.arange(chains), "draw": np.arange(draws), "row": labels}
-    return xr.DataArray(values, coords, ("chain", "draw", "row"), name=fit.design.formula.response.text)
+    coords = {"chain": np.arange(chains), "draw": np.arange(draws), "row": _row_labels(index)}
+    shaped = values.T.reshape(chains, draws, len(index))
+    return xr.DataArray(shaped, coords, ("chain", "draw", "row"), name=fit.design.formula.response.text)
+
+
+def _row_labels(index: pd.Index) -> np.ndarray[Any, Any]:
+    if not isinstance(index, pd.MultiIndex):
+        return index.to_numpy()
+    labels = np.empty(len(index), dtype=object)
+    labels[:] = list(index)  # a row of several labels is a tuple of them
+    return labels
 
 
 def _family_theta(fit: Fit) -> dict[str, FloatArray]:
@@ -93,19 +140,30 @@ def _announce(rows: NewRows, new_levels: str) -> None:
         if encoded is None:
             continue
         for note in encoded.notes:
-            warnings.warn(note, PredictionWarning, stacklevel=4)
+            warnings.warn(note, PredictionWarning, stacklevel=5)
         novel = encoded.novel
         if novel is not None and novel.population:
             if new_levels == "error":
                 raise DataError(f'new_data has {novel.what}; accepted: new_levels="sample" or "zero", or known levels.')
             how = "drawn from the population" if new_levels == "sample" else "set to zero"
-            warnings.warn(f"{novel.what}: their effects are {how}", PredictionWarning, stacklevel=4)
+            warnings.warn(f"{novel.what}: their effects are {how}", PredictionWarning, stacklevel=5)
 
 
-def _weights(fit: Fit, table: Table | None, weights: Any) -> FloatArray:
-    """The weight of each row; the rows of the fit keep their own."""
-    if table is None:
-        return fit.design.all_weights if weights is None else read_weights(weights, fit.design.scope.frame)
+def _own_weights(fit: Fit, weights: Any) -> FloatArray:
+    """The weights of the rows of the fit: their own, or others."""
+    if weights is None or (isinstance(weights, str) and weights == fit.inputs.weights):
+        return fit.design.all_weights
+    frame = fit.design.scope.frame
+    if isinstance(weights, str) and weights not in frame:
+        raise DataError(
+            f"the fit did not keep the column {weights!r}: its formula does not name it. Accepted: an array with one "
+            f"number for each of the {len(frame)} rows, or new_data with that column."
+        )
+    return read_weights(weights, frame)
+
+
+def _weights(fit: Fit, table: Table, weights: Any, kept: IntArray) -> FloatArray:
+    """The weights of new rows, by default in the column that gave those of the fit."""
     given = fit.inputs.weights
     if weights is None and isinstance(given, str) and given in table.names:
         weights = given
@@ -113,4 +171,4 @@ def _weights(fit: Fit, table: Table | None, weights: Any) -> FloatArray:
         text = "the fit has weights, but none are given for new_data: each of its rows counts with weight 1"
         warnings.warn(text, PredictionWarning, stacklevel=4)
     frame = table.select({weights} if isinstance(weights, str) else ())
-    return read_weights(weights, frame, table.names)
+    return read_weights(weights, frame, table.names, kept)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html as _html
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,13 +21,18 @@ def facts(fit: Fit) -> dict[str, Any]:
     return {"method": fit.method, **fit.draws.facts(proper=fit.chosen_priors.proper)}
 
 
-def _head(fit: Fit) -> list[tuple[str, str]]:
-    d = fit.design
+def _model(d: Design) -> list[tuple[str, str]]:
     return [
         ("Formula", d.formula.source),
         ("Family", f"{d.family.name} ({d.family.link} link)" + (", weighted" if d.weighted else "")),
         ("Rows", _rows(d)),
         *((term.label, term.size) for term in d.terms),
+    ]
+
+
+def _head(fit: Fit) -> list[tuple[str, str]]:
+    return [
+        *_model(fit.design),
         ("Draws", f"{fit.draws.described()} ({fit.method}, seed {fit.seed})"),
         *_evidence(facts(fit)),
     ]
@@ -69,9 +75,27 @@ def _row(row: np.ndarray) -> list[str]:
     mean, sd = row[:2]
     if not sd > 0:
         return [f"{mean:.4g}", "-", "-", "-"][: row.size]
-    decimals = 2 - math.floor(math.log10(sd)) if np.isfinite(sd) else 7
-    style = ".3e" if decimals > 6 or np.nanmax(np.abs(row)) >= 1e7 else f".{max(decimals, 0)}f"
-    return ["-" if np.isnan(v) else f"{v:{style}}" for v in row]
+    return in_step(row, sd)
+
+
+def in_step(values: Sequence[float] | np.ndarray, sd: float) -> list[str]:
+    """Numbers with as many decimals as give sd three digits, none of which are lost where exponents are needed.
+
+    Examples
+    --------
+    >>> in_step([251.40510, 237.8, 265.0], 6.87)
+    ['251.41', '237.80', '265.00']
+    >>> in_step([0.1110000123, 0.1109999], 2e-8)
+    ['1.110000123e-01', '1.109999000e-01']
+    """
+    values = np.asarray(values, dtype=float)
+    largest = np.nanmax(np.abs(values))
+    decimals = 2 - math.floor(math.log10(sd)) if 0 < sd < math.inf else 2
+    if decimals <= 6 and largest < 1e7:
+        style = f".{max(decimals, 0)}f"
+    else:
+        style = f".{min(max(decimals + math.floor(math.log10(largest or 1.0)), 3), 15)}e"
+    return ["-" if np.isnan(v) else f"{v:{style}}" for v in values]
 
 
 def _aligned(cells: list[str]) -> list[str]:
@@ -80,15 +104,34 @@ def _aligned(cells: list[str]) -> list[str]:
     return [cell + " " * (max(tails) - tail) for cell, tail in zip(cells, tails, strict=True)]
 
 
+def doubt(fit: Fit) -> str:
+    """Why the numbers may mislead, in a sentence for a picture; nothing if they may be trusted."""
+    if fit.verdict.startswith(("Converged", "Exact", "Reliable")):
+        return ""
+    return fit.verdict.split(". ")[0].split("; ")[0].rstrip(".") + "."
+
+
 def text(fit: Fit) -> str:
     """What ``print(fit)`` shows."""
-    priors = [(str(name), row.prior + _given(row.source)) for name, row in fit.priors.iterrows()]
     table = formatted(fit.summary()).to_string()
-    return "\n".join([*_columns(_head(fit)), "", "Priors", *_columns(priors, "  "), "", table, "", fit.verdict])
+    lines = [*_columns(_head(fit)), "", "Priors", *_columns(_priors(fit.priors), "  ")]
+    return "\n".join([*lines, "", table, "", fit.verdict])
 
 
-def _given(source: str) -> str:
-    return "" if source == "default" else f"  ({source})"
+def model_text(design: Design, priors: pd.DataFrame) -> str:
+    """What ``print(model)`` shows."""
+    return "\n".join([*_columns(_described(design)), "", "Priors", *_columns(_priors(priors), "  ")])
+
+
+def _described(design: Design) -> list[tuple[str, str]]:
+    return [*_model(design), ("Effects", f"{design.p} fixed, {design.q} latent")]
+
+
+def _priors(table: pd.DataFrame) -> list[tuple[str, str]]:
+    return [
+        (str(name), row.prior + ("" if row.source == "default" else f"  ({row.source})"))
+        for name, row in table.iterrows()
+    ]
 
 
 def _columns(rows: list[tuple[str, str]], indent: str = "") -> list[str]:
@@ -96,27 +139,33 @@ def _columns(rows: list[tuple[str, str]], indent: str = "") -> list[str]:
     return [f"{indent}{name:<{width}}  {value}" for name, value in rows]
 
 
+CELL = 'style="text-align:left; white-space:pre-wrap"'
+
+
+def model_html(design: Design, priors: pd.DataFrame) -> str:
+    """What a notebook shows of a model."""
+    return f"<div>{_html_table(_described(design))}<p>Priors</p>{_html_table(_priors(priors))}</div>"
+
+
 def html(fit: Fit) -> str:
     """What a notebook shows; colours are left to the notebook, so that it is readable on dark pages too."""
-    cell = 'style="text-align:left; white-space:pre-wrap"'
-    head = "".join(_html_row(name, value, cell) for name, value in _head(fit))
-    priors = "".join(_html_row(str(name), row.prior + _given(row.source), cell) for name, row in fit.priors.iterrows())
     table = formatted(fit.summary())
     columns = "".join(f'<th style="text-align:right">{_html.escape(c)}</th>' for c in table.columns)
     number = 'style="text-align:right; white-space:pre; font-variant-numeric:tabular-nums"'
     body = "".join(
-        f"<tr><th {cell}>{_html.escape(str(name))}</th>"
+        f"<tr><th {CELL}>{_html.escape(str(name))}</th>"
         + "".join(f"<td {number}>{_html.escape(v)}</td>" for v in row)
         + "</tr>"
         for name, row in zip(table.index, table.to_numpy(), strict=True)
     )
-    colour = "#009E73" if fit.verdict.startswith(("Converged", "Exact", "Reliable")) else "#D55E00"
+    colour = "#D55E00" if doubt(fit) else "#009E73"
     return (
-        f"<div><table>{head}</table><details><summary>Priors</summary><table>{priors}</table></details>"
+        f"<div>{_html_table(_head(fit))}<details><summary>Priors</summary>{_html_table(_priors(fit.priors))}</details>"
         f"<table><thead><tr><th></th>{columns}</tr></thead><tbody>{body}</tbody></table>"
         f'<p style="border-left:4px solid {colour}; padding-left:0.6em">{_html.escape(fit.verdict)}</p></div>'
     )
 
 
-def _html_row(name: str, value: str, cell: str) -> str:
-    return f"<tr><th {cell}>{_html.escape(name)}</th><td {cell}>{_html.escape(value)}</td></tr>"
+def _html_table(rows: list[tuple[str, str]]) -> str:
+    cells = (f"<tr><th {CELL}>{_html.escape(a)}</th><td {CELL}>{_html.escape(b)}</td></tr>" for a, b in rows)
+    return f"<table>{''.join(cells)}</table>"

@@ -1,23 +1,18 @@
-"""Python values in one file without pickle: a zip with `values.json` and one `.npy` for every array.
+"""Python values as text and plain arrays, without pickle.
 
 `Archive.pack` turns a value into what JSON can hold, `Archive.unpack` turns it back; arrays go into numbered members.
-What cannot be rebuilt in another process, such as a lambda, is refused with the place where it stands.
+What cannot be rebuilt in another process, such as a lambda, is refused with the place where it stands. What names a
+module, a function or a class is looked up in the short lists of `lgm.storage.listed`; only where the file is trusted
+is anything else imported.
 """
 
 from __future__ import annotations
 
-import errno
 import importlib
 import inspect
-import io
-import json
-import os
-import tempfile
 import types
-import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -29,17 +24,31 @@ import scipy.sparse as sp
 from lgm import priors
 from lgm.data.graph import Graph, graph
 from lgm.errors import LgmError
-from lgm.storage import packing
+from lgm.storage import listed, packing
+from lgm.storage.container import Damaged
 
 _PLAIN = (str, bool, int, float, type(None))
-_HEADER = "values.json"
 
 
 class Archive:
-    """Arrays on their way into a file or out of it."""
+    """Arrays on their way into a file or out of it.
 
-    def __init__(self, arrays: Mapping[str, np.ndarray[Any, Any]] | None = None) -> None:
-        self.arrays = dict(arrays or {})
+    Parameters
+    ----------
+    arrays : mapping, optional
+        Those of a file; each belongs to one value only.
+    trusted : bool
+        Whether whatever the file names may be imported.
+    rows : int
+        Most rows of a table that says only how many it has.
+    """
+
+    def __init__(
+        self, arrays: Mapping[str, np.ndarray[Any, Any]] | None = None, *, trusted: bool = False, rows: int = 2**31
+    ) -> None:
+        self.arrays: dict[str, np.ndarray[Any, Any]] = {}
+        self.trusted, self.rows = trusted, rows
+        self._given, self._taken = arrays or {}, set[str]()
 
     def pack(self, value: Any, where: str) -> Any:
         """What JSON can hold in place of a value.
@@ -66,53 +75,32 @@ class Archive:
         """Inverse of `pack`."""
         if type(packed) in _PLAIN:
             return packed
-        unpack = next(unpack for kind, _, _, unpack in _KINDS if kind == packed["kind"])
-        return unpack(self, packed["is"])
+        if not isinstance(packed, dict) or packed.keys() != {"kind", "is"} or packed["kind"] not in _UNPACK:
+            raise Damaged(f"it holds {str(packed)[:80]!r} where a value is expected.")
+        return _UNPACK[packed["kind"]](self, packed["is"])
 
+    def take(self, key: str) -> np.ndarray[Any, Any]:
+        """An array; only once, so that no more memory is taken than the file has bytes."""
+        if not isinstance(key, str) or key in self._taken or key not in self._given:
+            raise Damaged(f"two of its values are the same array {key!r}, or it has no such array.")
+        self._taken.add(key)
+        return self._given[key]
 
-def write(path: str | os.PathLike[str], header: Any, arrays: Mapping[str, np.ndarray[Any, Any]]) -> None:
-    """Write a file in one step: through a temporary one beside it, so that a failure leaves what was there."""
-    target = Path(path)
-    folder = target.resolve().parent
-    if not folder.is_dir():
-        raise FileNotFoundError(errno.ENOENT, "there is no such folder", str(folder))
-    handle, name = tempfile.mkstemp(dir=folder, prefix=f".{target.name}.")
-    try:
-        with os.fdopen(handle, "wb") as raw, zipfile.ZipFile(raw, "w") as file:
-            file.writestr(_HEADER, json.dumps(header, indent=1), zipfile.ZIP_DEFLATED)
-            for key, array in arrays.items():
-                buffer = io.BytesIO()
-                np.save(buffer, array, allow_pickle=False)
-                file.writestr(f"{key}.npy", buffer.getvalue())
-        os.chmod(name, 0o666 & ~_umask())
-        os.replace(name, target)
-    except BaseException:
-        os.unlink(name)
-        raise
+    def imported(self, home: str) -> Any:
+        """What a file names by ``module:name``.
 
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
-def read(path: str | os.PathLike[str]) -> tuple[Any, dict[str, np.ndarray[Any, Any]]]:
-    """The header and the arrays of a file.
-
-    Raises
-    ------
-    LgmError
-        If it is not such a file.
-    """
-    try:
-        with zipfile.ZipFile(path) as file:
-            header = json.loads(file.read(_HEADER))
-            names = [name for name in file.namelist() if name.endswith(".npy")]
-            found = {n.removesuffix(".npy"): np.load(io.BytesIO(file.read(n)), allow_pickle=False) for n in names}
-    except (zipfile.BadZipFile, KeyError, ValueError) as error:
-        raise LgmError(f"{os.fspath(path)} is not a file that fit.save() wrote, or it is damaged ({error}).") from None
-    return header, found
+        Raises
+        ------
+        LgmError
+            If the file is not trusted, or if it cannot be imported.
+        """
+        if not self.trusted:
+            name = home.rstrip(":").replace(":", ".")
+            raise LgmError(f"the file asks for `{name}`, and what it would do with it is not known. {listed.TRUST}")
+        try:
+            return _imported(home)
+        except (ImportError, AttributeError) as error:
+            raise LgmError(f"the file uses something that cannot be imported here: {error}.") from error
 
 
 def _refused(value: Any, where: str) -> LgmError:
@@ -145,7 +133,7 @@ def _home(value: Any) -> str | None:
 def _imported(home: str) -> Any:
     module, _, name = home.partition(":")
     found: Any = importlib.import_module(module)
-    for part in name.split("."):
+    for part in name.split(".") if name else ():
         found = getattr(found, part)
     return found
 
@@ -153,7 +141,8 @@ def _imported(home: str) -> Any:
 def _pack_distribution(archive: Archive, value: dist.Distribution, where: str) -> Any:
     """Its class and what the constructor takes, if these make the same distribution again."""
     wanted = [n for n in inspect.signature(type(value).__init__).parameters if n not in ("self", "validate_args")]
-    home = _home(type(value))
+    name = type(value).__name__
+    home = name if listed.DISTRIBUTIONS.get(name) is type(value) else _home(type(value))
     if home is None or not all(hasattr(value, name) for name in wanted):
         raise LgmError(
             f"{where} is a {type(value).__name__}, which cannot be made again from a file. Nothing was written. "
@@ -168,9 +157,16 @@ def _number(value: Any) -> Any:
 
 
 def _unpack_distribution(archive: Archive, packed: Any) -> Any:
+    kind = listed.DISTRIBUTIONS.get(packed["class"]) or archive.imported(packed["class"])
     arguments = {name: archive.unpack(value) for name, value in packed["arguments"].items()}
+    if not archive.trusted and not all(map(_is_argument, arguments.values())):
+        raise Damaged(f"a {kind.__name__} is made of other things than numbers.")
     with jax.enable_x64(True):
-        return _imported(packed["class"])(**arguments)
+        return kind(**arguments)
+
+
+def _is_argument(value: Any) -> bool:
+    return value is None or isinstance(value, (int, float, np.generic, np.ndarray, dist.Distribution))
 
 
 def _pack_prior(archive: Archive, value: Any, where: str) -> Any:
@@ -180,8 +176,37 @@ def _pack_prior(archive: Archive, value: Any, where: str) -> Any:
 
 
 def _unpack_prior(archive: Archive, packed: Any) -> Any:
+    kind = _PRIORS[packed["class"]]
     content = {name: archive.unpack(value) for name, value in packed["content"].items()}
-    return getattr(priors, packed["class"])(**content)
+    for name, value in content.items():
+        wanted = {"distribution": dist.Distribution, "label": str}.get(name, (int, float))
+        if not isinstance(value, wanted):
+            raise Damaged(f"the {name} of a prior is {str(value)[:80]!r}.")
+    return kind(**content)
+
+
+def _pack_module(archive: Archive, value: Any, where: str) -> Any:
+    return value.__name__
+
+
+def _unpack_module(archive: Archive, name: str) -> Any:
+    return np if name == "numpy" else archive.imported(f"{name}:")
+
+
+def _unpack_import(archive: Archive, home: str) -> Any:
+    return listed.FUNCTIONS[home] if home in listed.FUNCTIONS else archive.imported(home)
+
+
+def _pack_graph(archive: Archive, value: Any, where: str) -> Any:
+    made = graph(value)
+    return {
+        "nodes": packing.pack_labels(archive, made.nodes, where),
+        "edges": packing.pack_array(archive, made.edges, where),
+    }
+
+
+def _unpack_graph(archive: Archive, packed: Any) -> Any:
+    return Graph(tuple(packing.unpack_array(archive, packed["nodes"])), packing.unpack_array(archive, packed["edges"]))
 
 
 def _pack_sequence(archive: Archive, value: Any, where: str) -> Any:
@@ -201,12 +226,11 @@ def _is(*classes: type) -> Callable[[Any], bool]:
 
 # The first kind that accepts a value packs it.
 _KINDS: tuple[_Kind, ...] = (
-    ("module", _is(types.ModuleType), lambda a, v, w: v.__name__, lambda a, p: importlib.import_module(p)),
+    ("module", _is(types.ModuleType), _pack_module, _unpack_module),
     ("prior", _is(*priors.KINDS), _pack_prior, _unpack_prior),
     ("distribution", _is(dist.Distribution), _pack_distribution, _unpack_distribution),
-    ("graph", _is(Graph), lambda a, v, w: v.to_dict(), lambda a, p: Graph.from_dict(p)),
-    ("graph", _is_foreign_graph, lambda a, v, w: graph(v).to_dict(), lambda a, p: Graph.from_dict(p)),
-    ("import", lambda v: callable(v) and _home(v) is not None, lambda a, v, w: _home(v), lambda a, p: _imported(p)),
+    ("graph", lambda v: isinstance(v, Graph) or _is_foreign_graph(v), _pack_graph, _unpack_graph),
+    ("import", lambda v: callable(v) and _home(v) is not None, lambda a, v, w: _home(v), _unpack_import),
     ("scalar", _is(np.generic), packing.pack_array, lambda a, p: packing.unpack_array(a, p)[()]),
     ("array", _is(np.ndarray, jax.Array), packing.pack_array, packing.unpack_array),
     ("series", _is(pd.Series), packing.pack_series, packing.unpack_series),
@@ -223,3 +247,5 @@ _KINDS: tuple[_Kind, ...] = (
     ),
     ("table", packing.is_table, packing.pack_table, packing.unpack_table),
 )
+_UNPACK = {kind: unpack for kind, _, _, unpack in _KINDS}
+_PRIORS = {kind.__name__: kind for kind in priors.KINDS}

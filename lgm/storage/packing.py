@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+import re
+import zoneinfo
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import narwhals as nw
@@ -10,16 +14,23 @@ import pandas as pd
 import scipy.sparse as sp
 
 from lgm.data.table import to_pandas
+from lgm.errors import LgmError
+from lgm.storage.container import Damaged
 
 if TYPE_CHECKING:
     from lgm.storage.archive import Archive
 
 
 def pack_array(archive: Archive, value: Any, where: str) -> Any:
-    """An array: a member of its own, or item by item where it holds objects."""
+    """An array: a member of its own, or item by item where it holds objects of several types."""
     array = np.asarray(value)
     if array.dtype == object:
-        return {"shape": list(array.shape), "items": [archive.pack(_item(v), where) for v in array.ravel()]}
+        items = [_item(v) for v in array.ravel()]
+        if items and all(type(item) is str for item in items):
+            return {"shape": list(array.shape), **_pack_text(archive, items)}
+        if items and all(type(item) is int and abs(item) < 2**63 for item in items):
+            return {"shape": list(array.shape), "whole": pack_array(archive, np.array(items, dtype=np.int64), where)}
+        return {"shape": list(array.shape), "items": [archive.pack(item, where) for item in items]}
     key = f"a{len(archive.arrays)}"
     archive.arrays[key] = array
     return key
@@ -28,10 +39,39 @@ def pack_array(archive: Archive, value: Any, where: str) -> Any:
 def unpack_array(archive: Archive, packed: Any) -> Any:
     """Inverse of `pack_array`."""
     if isinstance(packed, str):
-        return archive.arrays[packed]
-    out = np.empty(len(packed["items"]), dtype=object)
-    out[:] = [archive.unpack(item) for item in packed["items"]]
+        return archive.take(packed)
+    if "whole" in packed:
+        items = archive.take(packed["whole"]).tolist()
+    elif "text" in packed:
+        items = _unpack_text(archive, packed)
+    else:
+        items = [archive.unpack(item) for item in packed["items"]]
+    out = np.empty(len(items), dtype=object)
+    out[:] = items
     return out.reshape(packed["shape"])
+
+
+def _pack_text(archive: Archive, items: list[str]) -> dict[str, Any]:
+    encoded = [item.encode("utf-8", "surrogatepass") for item in items]
+    lengths = np.array([len(each) for each in encoded])
+    text = np.frombuffer(b"".join(encoded), dtype=np.uint8)
+    return {"text": pack_array(archive, text, ""), "lengths": pack_array(archive, lengths, "")}
+
+
+def _unpack_text(archive: Archive, packed: Any) -> list[str]:
+    text, lengths = archive.take(packed["text"]), archive.take(packed["lengths"])
+    if lengths.dtype.kind != "i" or lengths.ndim != 1 or lengths.min(initial=0) < 0 or lengths.sum() != text.size:
+        raise Damaged("the lengths of its texts are not those of its text.")
+    ends = np.cumsum(lengths).tolist()
+    content = text.tobytes()
+    return [content[a:b].decode("utf-8", "surrogatepass") for a, b in zip([0, *ends[:-1]], ends, strict=True)]
+
+
+def pack_labels(archive: Archive, labels: Sequence[Any], where: str) -> Any:
+    """A sequence of labels of any type, as an array of objects."""
+    array = np.empty(len(labels), dtype=object)
+    array[:] = labels
+    return pack_array(archive, array, where)
 
 
 def _item(value: Any) -> Any:
@@ -39,8 +79,38 @@ def _item(value: Any) -> Any:
     return None if value is pd.NA or value is pd.NaT else value
 
 
+# What pandas makes of other names may be anything that is registered with it, or a file that holds a time zone.
+_DTYPE = re.compile(
+    r"object|str|string|boolean|U?Int(8|16|32|64)|Float(32|64)|timedelta64\[(s|ms|us|ns)\]"
+    r"|datetime64\[(s|ms|us|ns)(, (?P<zone>[\w+/:-]{1,60}))?\]"
+)
+_OFFSET = re.compile(r"UTC([+-]\d\d:\d\d)?")
+
+
+@functools.cache
+def _zones() -> frozenset[str]:
+    return frozenset(zoneinfo.available_timezones())
+
+
+def _is_dtype(name: Any) -> bool:
+    """Whether a file may name this dtype."""
+    found = _DTYPE.fullmatch(name) if isinstance(name, str) else None
+    zone = found and found["zone"]
+    return bool(found) and (zone is None or bool(_OFFSET.fullmatch(zone)) or zone in _zones())
+
+
 def pack_column(archive: Archive, column: Any, where: str) -> Any:
     """One column, or the labels of an index: dtype and values."""
+    packed = _pack_column(archive, column, where)
+    if not _is_dtype(packed.get("dtype", "object")):
+        raise LgmError(
+            f"{where} has the dtype {packed['dtype']}, which cannot be kept in a file. Nothing was written. Convert it "
+            "to numbers, text, or dates with a time zone that has a name."
+        )
+    return packed
+
+
+def _pack_column(archive: Archive, column: Any, where: str) -> dict[str, Any]:
     dtype = column.dtype
     if isinstance(dtype, pd.CategoricalDtype):
         values = pd.Categorical(column)
@@ -61,6 +131,8 @@ def pack_column(archive: Archive, column: Any, where: str) -> Any:
 
 def unpack_column(archive: Archive, packed: Any) -> Any:
     """Inverse of `pack_column`."""
+    if not _is_dtype(packed.get("dtype", "object")):
+        raise Damaged(f"it has a column of the dtype {str(packed['dtype'])[:80]!r}.")
     if "categories" in packed:
         categories = pd.Index(unpack_column(archive, packed["categories"]))
         return pd.Categorical.from_codes(
@@ -94,7 +166,10 @@ def unpack_index(archive: Archive, packed: Any) -> pd.Index:
     """Inverse of `pack_index`."""
     names = [archive.unpack(name) for name in packed["names"]]
     if "range" in packed:
-        return pd.RangeIndex(*packed["range"], name=names[0])
+        index = pd.RangeIndex(*packed["range"], name=names[0])
+        if len(index) > archive.rows:
+            raise Damaged(f"it has a table of {len(index)} rows.")
+        return index
     levels = [unpack_column(archive, level) for level in packed["levels"]]
     return pd.Index(levels[0], name=names[0]) if len(levels) == 1 else pd.MultiIndex.from_arrays(levels, names=names)
 
@@ -133,13 +208,15 @@ def unpack_series(archive: Archive, packed: Any) -> pd.Series:
 
 
 def pack_sparse(archive: Archive, value: Any, where: str) -> Any:
-    """A sparse matrix."""
-    entries = sp.coo_array(value)
-    parts = {"row": entries.row, "col": entries.col, "data": entries.data}
-    return {**{k: pack_array(archive, v, where) for k, v in parts.items()}, "shape": list(entries.shape)}
+    """A sparse matrix, compressed by rows: there is a number for every row, as for every entry."""
+    matrix = sp.csr_array(value)
+    parts = {"indptr": matrix.indptr, "indices": matrix.indices, "data": matrix.data}
+    return {**{k: pack_array(archive, v, where) for k, v in parts.items()}, "shape": list(matrix.shape)}
 
 
 def unpack_sparse(archive: Archive, packed: Any) -> Any:
-    """Inverse of `pack_sparse`: compressed by rows."""
-    row, col, data = (unpack_array(archive, packed[k]) for k in ("row", "col", "data"))
-    return sp.csr_array(sp.coo_array((data, (row, col)), shape=tuple(packed["shape"])))
+    """Inverse of `pack_sparse`."""
+    data, indices, indptr = (unpack_array(archive, packed[k]) for k in ("data", "indices", "indptr"))
+    matrix = sp.csr_array((data, indices, indptr), shape=tuple(packed["shape"]))
+    matrix.check_format(full_check=True)
+    return matrix

@@ -11,23 +11,19 @@ from dataclasses import dataclass, fields, is_dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from lgm.design.design import names_used
 from lgm.errors import LgmError
-from lgm.inference.chains import Chains
-from lgm.inference.draws import Mixture, Points
+from lgm.inference.draws import Draws
 from lgm.inference.engine import AnyDraws
-from lgm.inference.held import Conditional, Exact
 from lgm.inference.mode import Mode
-from lgm.inference.weighted import Weighted
 from lgm.results.effects import EffectDraws
-from lgm.storage import archive
+from lgm.storage import container, schema
+from lgm.storage.archive import Archive
 
 if TYPE_CHECKING:
     from lgm.results.fit import Fit
 
-FORMAT = 2  # raise it whenever an older lgm could not read what is written
+FORMAT = 3  # raise it whenever an older lgm could not read what is written
 _SETTINGS = ("interval", "seed", "method")
-_RESULTS = {kind.__name__: kind for kind in (Mode, Chains, Weighted, Conditional, Exact, Mixture, Points, EffectDraws)}
 
 
 @dataclass(frozen=True)
@@ -57,7 +53,7 @@ class Record:
 
     def write(self, path: str | os.PathLike[str]) -> None:
         """Write one file; see `lgm.results.fit.Fit.save`."""
-        box = archive.Archive()
+        box = Archive()
         sections = {
             "inputs": {
                 "formula": self.inputs["formula"],
@@ -76,7 +72,7 @@ class Record:
             "effects": box.pack(_plain(self.effects), "the effects"),
         }
         made_by = {"format": FORMAT, "lgm": version("lgm-bayes"), "python": platform.python_version()}
-        archive.write(path, {**made_by, **sections}, box.arrays)
+        container.write(path, {**made_by, **sections}, box.arrays)
 
 
 def of(fit: Fit) -> Record:
@@ -90,7 +86,7 @@ def of(fit: Fit) -> Record:
             "family": given.family,
             "priors": given.priors,
             "weights": None if given.weights is None else d.all_weights,
-            "env": {name: given.env[name] for name in names_used(d, given.env)},
+            "env": given.env,
             "missing": given.missing,
         },
         rows={
@@ -110,43 +106,55 @@ def of(fit: Fit) -> Record:
     )
 
 
-def read(path: str | os.PathLike[str]) -> Record:
-    """The record in a file.
+def read(path: str | os.PathLike[str], *, trusted: bool = False) -> Record:
+    """The record in a file; nothing of it is used before all of it is checked.
+
+    Parameters
+    ----------
+    path : str or path
+    trusted : bool
+        Whether what the file names may be imported.
 
     Raises
     ------
     LgmError
-        If it is not a file of `Record.write`, or of another format.
+        If it is not a file of `Record.write`, or of another format, or asks for more than it is trusted with.
     """
-    header, arrays = archive.read(path)
-    if header.get("format") != FORMAT:
-        writer = header.get("lgm", "?")
-        raise LgmError(
-            f"{os.fspath(path)} was written by lgm {writer} in format {header.get('format', '?')}; this is lgm "
-            f"{version('lgm-bayes')}, which reads format {FORMAT}. The version that wrote it can read it: "
-            f"pip install lgm-bayes=={writer}"
-        )
-    box = archive.Archive(arrays)
-    inputs = header["inputs"]
-    for name in ("data", "weights"):
-        inputs[name] = box.unpack(inputs[name])
+    with container.opened(path) as (header, arrays):
+        schema.require(isinstance(header, dict), "it holds no fit")
+        if header.get("format") != FORMAT:
+            written, writer = (str(header.get(name, "?"))[:20] for name in ("format", "lgm"))
+            raise LgmError(
+                f"{os.fspath(path)} was written by lgm {writer} in format {written}; this is lgm "
+                f"{version('lgm-bayes')}, which reads format {FORMAT}. The version that wrote it can read it: "
+                f"pip install lgm-bayes=={writer}"
+            )
+        return _checked(header, Archive(arrays, trusted=trusted, rows=os.path.getsize(path)))
+
+
+def _checked(header: dict[str, Any], box: Archive) -> Record:
+    schema.require_sections(header)
+    inputs = dict(header["inputs"])
     for name in ("env", "priors"):
         inputs[name] = {key: box.unpack(value) for key, value in inputs[name].items()}
-    parts = {name: box.unpack(header[name]) for name in ("rows", "settings", "mode", "draws", "effects")}
-    results = [_result(parts[name]) for name in ("mode", "draws", "effects")]
-    return Record(inputs, parts["rows"], parts["settings"], header["names"], *results)
+    for name in ("data", "weights"):
+        inputs[name] = box.unpack(inputs[name])
+    schema.require_inputs(inputs)
+    rows, settings = box.unpack(header["rows"]), box.unpack(header["settings"])
+    schema.require_rows(rows, inputs["data"])
+    schema.require_settings(settings)
+    plain = {name: box.unpack(header[name]) for name in ("mode", "draws", "effects")}
+    results = schema.Results()
+    mode, effects = results.made(plain["mode"], Mode), results.made(plain["effects"], EffectDraws)
+    draws = results.made(plain["draws"], Draws)
+    chains, kept, _ = draws.theta.shape
+    schema.require(chains * kept == len(effects.draws), "it has other numbers of draws of theta and of effects")
+    return Record(inputs, rows, settings, header["names"], mode, draws, effects)
 
 
 def _plain(value: Any) -> Any:
-    """A result, and results in it, as dicts that name their class."""
+    """A result, and results in it, as dicts that name their class; inverse of `schema.Results.made`."""
     if not is_dataclass(value):
         return value
     content = {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
     return {"class": type(value).__name__, "content": content}
-
-
-def _result(plain: Any) -> Any:
-    """Inverse of `_plain`."""
-    if not isinstance(plain, dict) or plain.keys() != {"class", "content"}:
-        return plain
-    return _RESULTS[plain["class"]](**{name: _result(value) for name, value in plain["content"].items()})

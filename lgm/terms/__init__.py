@@ -6,8 +6,7 @@ import keyword
 from collections.abc import Callable
 from typing import NamedTuple
 
-from formulaic.transforms import TRANSFORMS
-
+from lgm.data.expression import FUNCTIONS
 from lgm.data.scope import Scope
 from lgm.errors import FormulaError
 from lgm.formula.sides import Call
@@ -60,6 +59,6 @@ def register_term(name: str, build: Builder, signature: Signature = _FIRST) -> N
         raise FormulaError(f"the term {name!r} cannot be registered: its name must be a Python name.")
     if name in TERMS or name == "offset":
         raise FormulaError(f"the term `{name}` cannot be registered: lgm has {', '.join(TERMS)} and offset already.")
-    if name in TRANSFORMS:
+    if name in FUNCTIONS:
         raise FormulaError(f"the term `{name}` cannot be registered: `{name}` is a function of formulas.")
     TERMS[name] = Entry(signature, build)

@@ -18,7 +18,7 @@ from lgm.precision.icar import icar
 from lgm.priors import Prior, pc_phi
 from lgm.terms.block import Block
 from lgm.terms.icar import graph_in_words, read_graph, region_codes, region_labels
-from lgm.terms.term import Encoded, Independent, Signature, Term, Variable, arguments, one_hot
+from lgm.terms.term import Component, Encoded, Signature, Term, Variable, arguments, one_hot
 from lgm.terms.view import Map, View
 
 SIGNATURE = Signature(("region",), others=("graph",))
@@ -50,9 +50,9 @@ class MixedArealTerm(Term):
         )
 
     @property
-    def independent(self) -> tuple[Independent, ...]:
-        """The part that is not spatial."""
-        return (Independent(f"the independent part of {self.label}", np.arange(self.graph.n)),)
+    def components(self) -> tuple[Component, ...]:
+        """The variance of the part that is not spatial, ``sd^2 (1 - phi)``."""
+        return (Component((f"sd({self.label})", f"phi({self.label})"), np.arange(self.graph.n)),)
 
     @property
     def view(self) -> View:

@@ -12,6 +12,7 @@ from formulaic import ModelSpec
 from lgm.arrays import FloatArray, IntArray
 from lgm.data.model_matrix import materialise
 from lgm.data.scope import Scope
+from lgm.data.table import is_number, kind_of
 from lgm.errors import DataError, IdentifiabilityError
 from lgm.formula.sides import Bar
 from lgm.parameter import Parameter, correlations, standard_deviation
@@ -20,10 +21,11 @@ from lgm.precision.iid import Iid
 from lgm.precision.template import Template
 from lgm.terms.block import Block
 from lgm.terms.levels import Grouping
-from lgm.terms.term import Caution, Encoded, Independent, Novel, Term, Variable
+from lgm.terms.term import Caution, Component, Encoded, Novel, Term, Variable
 from lgm.words import counted, listed
 
 DEFAULT_LKJ = 2.0
+MOST_CORRELATED = 30  # effects in a level: 435 correlations
 FAR = 5.0  # beyond so many sds from zero, level effects at zero are extrapolations that default priors do not expect
 
 
@@ -67,9 +69,15 @@ class GroupTerm(Term):
         return f"{self.grouping.n} levels"
 
     @property
-    def independent(self) -> tuple[Independent, ...]:
-        """Each of the varying effects, from level to level."""
-        return tuple(Independent(variable.name, variable.index) for variable in self.variables)
+    def components(self) -> tuple[Component, ...]:
+        """The variances of the varying effects and, of a correlated term, their covariances."""
+        effects, group = self.variables, self.group
+        found = [Component((f"sd({each.name})",), each.index) for each in effects]
+        if self.bar.correlated:
+            for i, j in zip(*np.tril_indices(len(effects), -1), strict=True):
+                name = f"corr({self.names[j]},{self.names[i]}|{group})"
+                found.append(Component((name,), effects[j].index, effects[i].index))
+        return tuple(found)
 
     @property
     def cautions(self) -> tuple[Caution, ...]:
@@ -136,6 +144,7 @@ def build(bar: Bar, scope: Scope, yardstick: float) -> GroupTerm:
     what = f"The part before the bar of {bar.text}"
     spec, columns, names = materialise(bar.effects, scope, what)
     q = len(names)
+    _require_few(bar, scope, q)
     empty = [name for k, name in enumerate(names) if not np.any(columns[:, [k]].data)]
     if empty:
         raise IdentifiabilityError(f"the effect `{empty[0]}` in {bar.text} is zero in every row; remove it.")
@@ -151,6 +160,21 @@ def build(bar: Bar, scope: Scope, yardstick: float) -> GroupTerm:
     block = Block(template, tuple(parameters))
     far = _far_from_zero(columns, names, scope.n) if "Intercept" in names else ()
     return GroupTerm(bar.text, bar, grouping, spec, tuple(names), _spread(columns, codes, grouping.n), block, far)
+
+
+def _require_few(bar: Bar, scope: Scope, q: int) -> None:
+    """A covariance matrix has ``q (q + 1) / 2`` parameters, more than data speak of or engines bear when q is large."""
+    if not bar.correlated or q <= MOST_CORRELATED:
+        return
+    factors = [name for name in bar.effects.factors if name in scope.frame and not is_number(scope.frame[name])]
+    counts = [f"`{name}` is {kind_of(scope.frame[name])} of {scope.frame[name].nunique()} levels" for name in factors]
+    text = " For a slope, make numbers of it: astype(float)." if counts and " text " in counts[0] else ""
+    one = f"; or one variance, (1 | {bar.group_name}:{factors[0]})" if factors else ""
+    raise IdentifiabilityError(
+        f"{bar.text} would have {q} effects in each level, with {q} standard deviations and {q * (q - 1) // 2} "
+        f"correlations{f': {listed(counts)}' if counts else ''}.{text} Accepted: at most {MOST_CORRELATED} correlated "
+        f"effects; independent ones, ({bar.effects.text} || {bar.group_name}){one}."
+    )
 
 
 def _far_from_zero(columns: sp.csc_array, names: list[str], n: int) -> tuple[str, ...]:

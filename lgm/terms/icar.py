@@ -14,6 +14,7 @@ from lgm.data.scope import Scope
 from lgm.errors import DataError
 from lgm.formula.python import Expression
 from lgm.formula.sides import Call
+from lgm.formula.tokens import without_backticks
 from lgm.parameter import standard_deviation
 from lgm.precision.icar import icar
 from lgm.terms.block import Block
@@ -92,6 +93,12 @@ def read_graph(scope: Scope, piece: Expression, label: str) -> Graph:
     try:
         return as_graph(scope.value(piece))
     except DataError as error:
+        name = without_backticks(piece.text)
+        if name in scope.columns:
+            message = f"{label}: `{name}` is a column of the data, and those come before other names."
+            raise scope.formula.error(
+                message, piece.span, "a graph with a name that no column has.", DataError
+            ) from None
         raise DataError(f"{label}: {error}.") from None
 
 

@@ -102,11 +102,24 @@ class Encoded:
 
 
 @dataclass(frozen=True)
-class Independent:
-    """Effects that are independent of each other: a level of its own in every row makes them a second residual."""
+class Component:
+    """A variance of effects that are independent of each other, or the covariance of two kinds of them level by level.
 
-    what: str
-    index: IntArray
+    Times its value, it adds ``Z_left Z_left'`` or ``Z_left Z_right' + Z_right Z_left'`` to the response's covariance.
+
+    Parameters
+    ----------
+    names : tuple of str
+        The hyperparameters that make up its value.
+    left : int array (levels,)
+        Effects of the block.
+    right : int array (levels,), optional
+        The others of a covariance.
+    """
+
+    names: tuple[str, ...]
+    left: IntArray
+    right: IntArray | None = None
 
 
 @dataclass(frozen=True)
@@ -164,8 +177,8 @@ class Term(ABC):
         return Levels()
 
     @property
-    def independent(self) -> tuple[Independent, ...]:
-        """Which of its effects are independent of each other."""
+    def components(self) -> tuple[Component, ...]:
+        """The variances and covariances of its effects that are free to vary, whatever else is added to them."""
         return ()
 
     @property

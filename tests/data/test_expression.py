@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import math
+import sys
 from types import SimpleNamespace
 from typing import Any
 
@@ -161,3 +162,57 @@ def test_names_around_are_in_reach_of_nested_functions() -> None:
 
 def test_what_is_not_finite_gives_no_warning() -> None:
     assert np.isneginf(evaluate(_read("log(x * 0)"), COLUMNS, {}, {})).all()
+
+
+def test_columns_called_like_words_of_python_and_names_that_python_would_change() -> None:
+    columns = {name: pd.Series([float(i)]) for i, name in enumerate(["None", "class", "no", "nº", "\u00b5", "\u03bc"])}
+    for text, value in [
+        ("`None` + `class`", 1.0),
+        ("nº * 2", 6.0),
+        ("nº * 10 + no", 32.0),
+        ("\u00b5 * 10 + \u03bc", 45.0),
+        ("`\u00b5` * 10 + \u00b5", 44.0),
+        ("nº.clip(1)", 3.0),
+    ]:
+        assert evaluate(_read(text), columns, {}, {}).tolist() == [value]
+
+
+def test_a_name_of_the_users_is_the_one_that_python_keeps() -> None:
+    outside = {"\u03bc": 2.0, "no": 3.0}
+    read = _read("x * \u00b5 + nº")
+    assert names_of(read, COLUMNS, outside).others == ("\u03bc", "no")
+    assert evaluate(read, COLUMNS, outside, {}).tolist() == [5.0, 11.0]
+    assert names_of(_read("\u00b5"), {"\u00b5"}, outside).columns == ("\u00b5",)
+    assert names_of(_read("\u00b5"), {"\u03bc"}, {}).others == ("\u00b5",)
+
+
+def _raising(error: type[BaseException]) -> dict[str, Any]:
+    def fail() -> None:
+        raise error
+
+    return {"fail": fail}
+
+
+@pytest.mark.parametrize("text", ["exit()", "[quit(3) for v in x]", "sys.exit('no')"])
+def test_an_expression_does_not_end_the_process(text: str) -> None:
+    with pytest.raises(RuntimeError, match="it raises SystemExit"):
+        evaluate(_read(text), COLUMNS, {"sys": sys}, {})
+
+
+def test_only_an_interrupt_goes_through_as_it_is() -> None:
+    with pytest.raises(RuntimeError, match="it raises GeneratorExit"):
+        evaluate(_read("fail()"), COLUMNS, _raising(GeneratorExit), {})
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(_read("fail()"), COLUMNS, _raising(KeyboardInterrupt), {})
+    with pytest.raises(ZeroDivisionError):
+        evaluate(_read("1 / 0"), COLUMNS, {}, {})
+
+
+def test_a_module_beside_a_column_of_its_name_is_found() -> None:
+    """It is among the names that are needed from outside, though the column hides it elsewhere."""
+    columns = {"x": pd.Series([1.0, 4.0]), "math": pd.Series([1.0, 2.0])}
+    expression = _read("math.sqrt(4) * x + math")
+    names = names_of(expression, columns, {"math": math})
+    assert names.modules == ("math",) and names.columns == ("x", "math") and names.others == ()
+    assert evaluate(expression, columns, {"math": math}, {}).tolist() == [3.0, 10.0]
+    assert names_of(expression, columns, {}).modules == ()

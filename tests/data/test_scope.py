@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from lgm.data.scope import Scope, names_in, option
+from lgm.data.expression import names_of
+from lgm.data.scope import Scope, names_in, option, taken
 from lgm.errors import DataError, FormulaError
 from lgm.formula.parse import parse
 
@@ -96,3 +100,26 @@ def test_options() -> None:
     scope = _scope("s(x, bs=cr)")
     with pytest.raises(FormulaError, match="Put it in quotes: bs='cr'"):
         option(scope, scope.formula.mu.calls[0].keywords[0].value, "bs", ("tp", "cr"))
+
+
+def test_of_the_names_around_only_those_of_the_formula_are_taken() -> None:
+    (one,) = parse("y ~ {np.log(x) + k + exp(z) + m.q(x)}", set()).mu.expressions
+    module = ModuleType("m")
+    env = {"k": 2, "np": np, "unused": object(), "exp": 3, "m": module, "x": 5}
+    names = names_of(one, {"x", "z", "np", "m"}, env)
+    assert taken(names, env) == {"k": 2, "np": np, "m": module}  # a number is not what `exp(z)` calls
+
+
+def test_what_is_taken_neither_changes_nor_keeps_what_it_was_cut_from() -> None:
+    class Large(np.ndarray):
+        """An array that can be watched."""
+
+    large = np.zeros(1000).view(Large)
+    env: dict[str, Any] = {"knots": large[:3], "levels": ["a"], "table": pd.DataFrame({"a": large[:4]}, copy=False)}
+    (one,) = parse("y ~ f(x, knots, levels, table)", set()).mu.expressions
+    found, watched = taken(names_of(one, {"x"}, env), env), weakref.ref(large)
+    large[0], env["levels"][0] = 5.0, "b"
+    assert found["knots"].tolist() == [0, 0, 0] and found["levels"] == ["a"] and found["table"]["a"].tolist() == [0] * 4
+    del large, env
+    gc.collect()
+    assert watched() is None

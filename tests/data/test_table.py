@@ -189,3 +189,60 @@ def test_words() -> None:
     }
     for words, column in columns.items():
         assert kind_of(column) == words
+
+
+@pytest.mark.parametrize("kind", [pd.DataFrame, pl.DataFrame, pa.table])
+def test_an_accent_of_its_own_makes_no_other_name(kind: Any) -> None:
+    table = Table.of(kind({"cafe\u0301": [1.0, 2.0], "caf\u00e8": [3.0, 4.0], "µ": [5.0, 6.0]}))
+    assert table.names == ("caf\u00e9", "caf\u00e8", "µ")
+    for name in ("caf\u00e9", "cafe\u0301"):
+        assert table.select({name}).to_dict("list") == {"caf\u00e9": [1.0, 2.0]}
+        assert read_weights(name, table.select(), table.names).tolist() == [1.0, 2.0]
+
+
+def test_names_that_differ_in_an_accent_of_its_own_are_one() -> None:
+    with pytest.raises(DataError, match="several columns of the data are called caf\u00e9"):
+        to_pandas({"caf\u00e9": [1.0], "cafe\u0301": [2.0]})
+
+
+class _Relation:
+    """Rows of a database, which hands them over as Arrow does."""
+
+    def __init__(self, table: pa.Table) -> None:
+        self.table = table
+
+    def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
+        return self.table.__arrow_c_stream__(requested_schema)
+
+
+@pytest.mark.parametrize(
+    "convert",
+    [
+        lambda frame: frame.to_dict("records"),
+        lambda frame: frame.to_records(index=False),
+        lambda frame: pa.RecordBatch.from_pandas(frame, preserve_index=False),
+        lambda frame: pa.RecordBatchReader.from_batches(
+            pa.Schema.from_pandas(frame, preserve_index=False),
+            [pa.RecordBatch.from_pandas(frame, preserve_index=False)],
+        ),
+        lambda frame: _Relation(pa.Table.from_pandas(frame, preserve_index=False)),
+    ],
+    ids=["records", "structured array", "batch", "reader of batches", "relation"],
+)
+def test_rows_and_batches(convert: Any) -> None:
+    frame = pd.DataFrame({"x": [1.5, 2.5, 3.0], "g": ["a", "b", "a"], "n": [1, 2, 3]})
+    pd.testing.assert_frame_equal(to_pandas(convert(frame)), to_pandas(frame))
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ([[1, 2], [3, 4]], "not list. Columns need names."),
+        ([], "not list. Columns need names."),
+        (pl.Series([1.0]), "not Series."),
+        (pl.LazyFrame({"x": [1]}), r"not LazyFrame. Call its collect\(\) first."),
+    ],
+)
+def test_what_is_no_table(data: Any, message: str) -> None:
+    with pytest.raises(DataError, match=f"a dict of columns or a list of records, {message}"):
+        to_pandas(data)

@@ -8,14 +8,19 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
+import scipy.sparse as sp
 from formulaic import model_matrix
 
 import lgm
-from lgm import IdentifiabilityError
+from lgm import DataError, IdentifiabilityError
 from lgm.design.design import Design, build, encode
+from lgm.design.predictor import Parts
 from lgm.families.gaussian import Gaussian
 from lgm.formula.parse import parse
+from lgm.terms import TERMS
 
 N = 60
 
@@ -45,6 +50,11 @@ def _design(formula: str, data: Any = None, **arguments: Any) -> Design:
         return lgm.model(formula, DATA if data is None else data, **arguments).design
 
 
+def _built(formula: str, data: Any, **env: Any) -> Design:
+    """The design alone, without the posterior."""
+    return build(parse(formula, tuple(TERMS)), data, Gaussian(), env, None, "drop")
+
+
 # Fixed part -----------------------------------------------------------------------------------------------------------
 
 FIXED = [
@@ -53,6 +63,16 @@ FIXED = [
     "C(f, levels=['r', 'q', 'p'])", "x + z + x:z", "(x + z + f)**2", "np.sin(z)", "I(x**2)", "center(z):f",
     "a %in% f", "cr(z, df=4) - 1",
 ]  # fmt: skip
+
+
+def test_columns_are_those_that_are_named() -> None:
+    """Python reads `nº` as `no`, and the micro sign as the Greek letter."""
+    data = DATA.assign(**{"nº": DATA.x, "no": DATA.z, "class": DATA.t, "caf\u00e9": DATA.z**2})
+    design = _design("y ~ I(nº * 2) + I(`class` + 1) + log(cafe\u0301) + (1 | f:`nº`)", data)
+    assert design.fixed_names == ("Intercept", "I(nº * 2)", "I(`class` + 1)", "log(caf\u00e9)")
+    expected = np.column_stack([np.ones(N), 2 * DATA.x, DATA.t + 1.0, np.log(DATA.z**2)])
+    np.testing.assert_allclose(design.predictor.X.toarray(), expected)
+    assert design.q == len(DATA[["f", "x"]].drop_duplicates())
 
 
 @pytest.mark.parametrize("right", FIXED)
@@ -241,14 +261,139 @@ def test_labels_show_options_only_where_two_collide() -> None:
 # Rows -----------------------------------------------------------------------------------------------------------------
 
 
-def test_levels_of_rows_without_a_response_have_effects() -> None:
+def test_levels_of_rows_without_a_response_are_new_levels() -> None:
     data = DATA.assign(g=np.where(np.arange(N) < 5, "only here", DATA["a"]), y=DATA["y"].where(np.arange(N) >= 5))
     design = _design("y ~ x + (1|g) + rw1(t)", data)
-    assert design.n == N - 5 and design.terms[0].z.shape == (N, 4)
-    assert "only here" in design.terms[0].variables[0].labels
-    assert encode(design).X.shape == (N, 2) and design.predictor.X.shape == (N - 5, 2)
-    np.testing.assert_array_equal(encode(design).X.toarray()[5:], design.predictor.X.toarray())
-    np.testing.assert_array_equal(design.terms[0].z.toarray()[5:], design.predictor.Z.toarray()[:, :4])
+    assert design.n == N - 5 and design.terms[0].z.shape == (N - 5, 3)
+    rows = encode(design)
+    assert rows.X.shape == (N, 2) and design.predictor.X.shape == (N - 5, 2)
+    np.testing.assert_array_equal(rows.X.toarray()[5:], design.predictor.X.toarray())
+    first = rows.encoded[0]
+    assert first is not None and first.novel is not None
+    assert first.novel.what == "1 new level of g (only here)"
+    assert first.novel.z.toarray()[:, 0].tolist() == [1.0] * 5 + [0.0] * (N - 5)
+
+
+@pytest.mark.parametrize(
+    "formula",
+    [
+        "y ~ s(z)",
+        "y ~ s(z, bs='ps', k=8)",
+        "y ~ rw1(x)",
+        "y ~ rw2(x)",
+        "y ~ scale(x) + poly(z, 3)",
+        "y ~ bs(z, df=5, extrapolation='extend')",
+        "y ~ (scale(x) | a)",
+        "y ~ (x | a)",
+        "y ~ x + offset(center(x))",
+        "y ~ ar1(t)",
+        "y ~ seasonal(t, 4)",
+    ],
+)
+def test_rows_without_a_response_say_nothing(formula: str) -> None:
+    """They are far from the others: any mean, range, basis or scale that knew of them would be another."""
+    far = DATA.iloc[:3].assign(y=np.nan, x=[20.0, -40.0, 100.0], z=[9.0, 30.0, -7.0], t=[80, 90, -12])
+    alone, both = _built(formula, DATA), _built(formula, pd.concat([far, DATA], ignore_index=True))
+    for name in ("X", "Z", "offset"):
+        ours, theirs = (np.asarray(sp.coo_array(getattr(d.predictor, name)).toarray()) for d in (both, alone))
+        np.testing.assert_array_equal(ours, theirs)
+    for own, other in zip(both.parameters, alone.parameters, strict=True):
+        assert (own.names, repr(own.default), own.start) == (other.names, repr(other.default), other.start)
+    rows, new = encode(both), encode(alone, far)
+    np.testing.assert_array_equal(rows.X[:3].toarray(), new.X.toarray())
+    assert rows.offset[:3].tolist() == new.offset.tolist()
+
+
+def test_rows_without_a_response_that_cannot_be_predicted_are_refused_at_once() -> None:
+    data = DATA.assign(y=DATA["y"].where(np.arange(N) > 0))
+    lost = data.assign(k=np.where(np.arange(N) == 0, 7, np.arange(N) % 2))
+    with pytest.raises(DataError, match=r"`C\(k\)` has level\(s\) that the fit does not have: 7"):
+        _built("y ~ C(k)", lost)
+    with pytest.raises(DataError, match=r"`log\(k\)` is -inf in row 0"):
+        _built("y ~ log(k)", data.assign(k=np.arange(N)))
+
+
+# Expressions of other rows --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "right", ["x + z.rank()", "s(z.rank())", "x + offset(z.rank())", "(z.rank() | a)", "rw1(z.rank())"]
+)
+def test_a_column_that_is_computed_from_all_rows_at_once(right: str) -> None:
+    with pytest.warns(lgm.DataWarning, match=r"`z\.rank\(\)` is computed from all rows at once, so the fit cannot"):
+        design = lgm.model(f"y ~ {right}", DATA).design
+    assert encode(design).index.size == N  # the rows of the fit can be predicted
+    with pytest.raises(
+        DataError, match=r"`z\.rank\(\)` is computed from all rows at once, so new_data cannot"
+    ) as raised:
+        encode(design, DATA)
+    assert "`center(x)`" in str(raised.value)
+    with pytest.raises(DataError, match="so the rows without a response cannot be predicted"):
+        lgm.model(f"y ~ {right}", DATA.assign(y=DATA["y"].where(np.arange(N) > 3)))
+
+
+def test_groups_that_are_computed_from_all_rows_are_not_needed_at_the_population_level() -> None:
+    with pytest.warns(lgm.DataWarning, match="computed from all rows at once"):
+        design = lgm.model("y ~ x + (1 | pd.cut(z, 3))", DATA, env={"pd": pd}).design
+    parts = Parts(np.ones(2, dtype=bool), (False,), True)
+    np.testing.assert_array_equal(encode(design, DATA[:2], parts).X.toarray(), design.predictor.X.toarray()[:2])
+
+
+def test_a_function_that_hides_a_stateful_one_is_named() -> None:
+    def scale(values: Any) -> Any:
+        return (values - values.mean()) / values.std()
+
+    with pytest.warns(lgm.DataWarning, match="`scale` is a function of your own here, which hides that of"):
+        lgm.model("y ~ scale(x)", DATA)
+    assert scale is not None
+
+
+@pytest.mark.parametrize(
+    "formula",
+    [
+        "y ~ I(z - z.mean()) + log(z - z.min() + 1)",
+        "y ~ x + offset(z / z.std())",
+        "y ~ s(z - z.min(), k=5)",
+        "y ~ (z - z.mean() | a)",
+        "y ~ rw1((day - day.min()).dt.days)",
+    ],
+)
+def test_numbers_computed_from_a_column_are_those_of_the_fit(formula: str) -> None:
+    data = DATA.assign(day=pd.Timestamp("2020-02-01") + pd.to_timedelta(DATA["t"], "D"))
+    design = _built(formula, data)
+    assert not design.entangled
+    whole, some = encode(design), encode(design, data[7:9])
+    np.testing.assert_array_equal(some.X.toarray(), whole.X.toarray()[7:9])
+    np.testing.assert_array_equal(some.offset, whole.offset[7:9])
+    for one, other in zip(some.encoded, whole.encoded, strict=True):
+        assert one is not None and other is not None
+        np.testing.assert_array_equal(one.z.toarray(), other.z.toarray()[7:9])
+
+
+# Whole numbers --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["int64", "Int64", "int64[pyarrow]", "uint32", "polars", "pyarrow"])
+def test_whole_numbers_and_booleans_compute_as_doubles(kind: str) -> None:
+    people = np.random.default_rng(5).integers(1_000_000, 40_000_000, N)
+    more = DATA["z"] > 0
+    real = DATA.assign(people=people.astype(float), flag=DATA["flag"].astype(float), more=more.astype(float))
+    data: Any = DATA.assign(people=people, more=more)
+    if kind == "polars":
+        data = pl.from_pandas(data)
+    elif kind == "pyarrow":
+        data = pa.Table.from_pandas(data)
+    else:
+        flags = "bool" if kind.startswith(("int64", "uint")) else "boolean"
+        data = data.astype({"people": kind, "flag": flags, "more": flags})
+    formula = "I(people**3 / 1e20) ~ I(people**3 / 2) + poly(people, 2, raw=True) + I(flag + more) + offset(-flag) + x"
+    ours, theirs = _built(formula, data), _built(formula, real)
+    np.testing.assert_allclose(ours.y, theirs.y, rtol=1e-14)
+    np.testing.assert_allclose(ours.predictor.X.toarray(), theirs.predictor.X.toarray(), rtol=1e-14)
+    np.testing.assert_array_equal(ours.predictor.offset, theirs.predictor.offset)
+    assert ours.fixed_names == theirs.fixed_names
+    groups = _built("y ~ (I(flag + more) | {people * 1000000}) + rw1(flag + more)", data).terms
+    assert groups[1].variables[0].labels.tolist() == [0, 1, 2] and groups[0].size == f"{len(set(people))} levels"
 
 
 def test_a_response_that_is_a_predictor_too() -> None:

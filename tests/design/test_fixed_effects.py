@@ -67,6 +67,51 @@ def test_what_the_data_cannot_tell_apart(columns: list[np.ndarray], intercept: i
         require_full_rank(_x(*columns), "abcd"[: len(columns)], intercept)
 
 
+SECONDS = 1.7e9 + 60.0 * np.arange(N)
+
+
+@pytest.mark.parametrize(
+    ("columns", "intercept", "name"),
+    [
+        ([GROUP, 1 - GROUP, SECONDS], None, "c"),
+    ],
+)
+def test_numbers_far_from_zero_are_to_be_centred(columns: list[np.ndarray], intercept: int | None, name: str) -> None:
+    text = rf"the column `{name}` varies by .* around .*, too far from zero .* Centre its numbers, as in `center"
+    with pytest.raises(IdentifiabilityError, match=text):
+        require_full_rank(_x(*columns), "abcd"[: len(columns)], intercept)
+
+
+@pytest.mark.parametrize("origin", [0.0, 1.7e9, -1e12])
+@pytest.mark.parametrize("intercept", [0, None])
+def test_interactions_do_not_depend_on_the_origin(origin: float, intercept: int | None) -> None:
+    numbers, sums = origin + 1000.0 * RNG.normal(size=N), np.where(GROUP, 1.0, -1.0) * (np.arange(N) % 4 > 0)
+    columns = [ONES, GROUP, sums, numbers * GROUP, numbers * sums, numbers**0]
+    x = _x(*columns[:5]) if intercept == 0 else _x(*columns[1:5])
+    internal, basis = standardise(x, intercept)
+    require_full_rank(x, list("abcde")[: x.shape[1]], intercept)
+    dense = internal.toarray()
+    assert np.linalg.cond(dense) < 20
+    rounding = 1e-15 * max(abs(origin), 1000.0)
+    np.testing.assert_allclose(x.toarray() @ basis, dense, atol=rounding)
+    assert basis.shape == (x.shape[1],) * 2 and np.linalg.slogdet(basis)[1] == pytest.approx(
+        np.log(np.diag(basis)).sum()
+    )
+
+
+@pytest.mark.parametrize("number", [3.0, 1e3])
+def test_numbers_that_do_not_vary_within_a_level(number: float) -> None:
+    numbers = np.where(GROUP, number, RNG.normal(size=N))
+    with pytest.raises(IdentifiabilityError, match="the column `d` is a linear function of `b`"):
+        require_full_rank(_x(ONES, GROUP, numbers, numbers * GROUP), list("abcd"), 0)
+
+
+def test_centred_numbers_are_told_apart() -> None:
+    x = SECONDS - SECONDS.mean()
+    require_full_rank(_x(ONES, GROUP, x, x * GROUP), list("abcd"), 0)
+    require_full_rank(_x(GROUP, 1 - GROUP, x), list("abc"), None)
+
+
 @pytest.mark.parametrize("scale", [1e-8, 1.0, 1e8])
 def test_scales_do_not_matter(scale: float) -> None:
     require_full_rank(_x(ONES, scale * YEAR, scale * GROUP, RNG.normal(size=N)), list("abcd"), 0)

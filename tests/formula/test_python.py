@@ -79,6 +79,65 @@ def test_braces_inside_a_call_hold_an_expression_together() -> None:
     assert (two.text, ast.unparse(two.tree)) == ("{1, 2}", "{1, 2}")
 
 
+# \u00b5 is the micro sign, \u03bc the Greek letter that Python makes of it
+@pytest.mark.parametrize(
+    ("typed", "names"),
+    [
+        ("f(nº, no)", ["nº", "no"]),
+        ("{\u00b5 + \u03bc + \u00b5*`\u00b5`}", ["\u00b5", "\u03bc", "\u00b5", "\u00b5"]),
+        ("f(é,\n  nº)", ["é", "nº"]),
+        ("f(`a`, `a`, nº, `b`, nº)", ["a", "a", "nº", "b", "nº"]),
+        ("f(nº.x, k=nº)", ["nº", "nº"]),
+        ("I([\u00b5 for \u00b5 in nº])", ["nº"]),
+        ("I(lambda \u00b5: \u00b5 + nº)", ["nº"]),
+        ("I(no)", ["no"]),
+    ],
+)
+def test_a_name_is_the_one_that_is_typed(typed: str, names: list[str]) -> None:
+    read = _read(typed)
+    bound = {"\u03bc"} if "for" in typed or "lambda" in typed else set()
+    assert sorted(_names(read, bound)) == sorted(names)
+    assert read.text == _read(f"{{{read.text}}}").text  # as it is printed, it says the same
+    for name in names:
+        assert read.find(name) is not None
+
+
+def _names(read: Expression, bound: set[str]) -> list[str]:
+    called = [node.func for node in read.nodes() if isinstance(node, ast.Call)]
+    found = [node for node in read.nodes() if isinstance(node, ast.Name) and node not in called]
+    return [read.quoted.get(node.id, node.id) for node in found if node.id not in bound]
+
+
+def test_a_function_is_called_by_the_name_that_python_has() -> None:
+    read = _read("\u00b5f(nº)")
+    assert isinstance(read.tree, ast.Call) and isinstance(read.tree.func, ast.Name)
+    assert read.tree.func.id == "\u03bcf" and list(read.quoted.values()) == ["nº"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "word"),
+    [
+        ("log(class)", "class"),
+        ("{yield * 2}", "yield"),
+        ("s(x, by=lambda)", "lambda"),
+        ("s(x.1)", "x.1"),
+        ("log(2.5 * x.1.b)", "x.1.b"),
+    ],
+)
+def test_a_column_whose_name_python_does_not_take(typed: str, word: str) -> None:
+    with pytest.raises(Problem) as caught:
+        _read(typed)
+    assert caught.value.message.startswith("This is not valid Python: invalid syntax")
+    assert caught.value.message.endswith(f". A column called `{word}` is written in backticks.")
+
+
+@pytest.mark.parametrize("typed", ["log(x if)", "f(x,,'class')", "f(x.class)", "{`class` x}", "f(2.5 x)", "f('x.1' x)"])
+def test_other_mistakes_have_no_such_hint(typed: str) -> None:
+    with pytest.raises(Problem) as caught:
+        _read(typed)
+    assert "backticks" not in caught.value.message
+
+
 def test_calls() -> None:
     read = _read("log(s(`a b`) + rw1(s(x)))")
     assert [read.text_of(call) for call in read.calls({"s", "rw1"})] == ["s(`a b`)", "rw1(s(x))", "s(x)"]
@@ -91,6 +150,35 @@ def test_a_column_is_not_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
         assert column.is_name and list(column.quoted.values()) == [name]
         assert column.find(name) == column.span == Span(3, 4)
         assert column.find("nothing") is None
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "{" + "x + " * 100 + "x}",
+        "{" + "-" * 100 + "x}",
+        "{" + "-" * 9_000 + "x}",
+        "f" + "(f" * 150 + "(x)" + ")" * 150,
+        "{x" + "[0]" * 120 + "}",
+        "{x" + ".a" * 4_000 + "}",
+        "I(" + "lambda: " * 1_000 + "x)",
+    ],
+    ids=lambda typed: typed[:8],
+)
+def test_python_that_is_nested_too_deep(typed: str) -> None:
+    with pytest.raises(Problem) as caught:
+        _read(typed)
+    assert caught.value.span == Span(0, len(typed))
+    assert caught.value.message.startswith(
+        ("This Python is nested too deep", "This is not valid Python: too many nested")
+    )
+
+
+@pytest.mark.parametrize("typed", ["{" + "x + " * 98 + "x}", "f" + "(f" * 90 + "(x)" + ")" * 90])
+def test_python_that_is_nested_less_can_be_used(typed: str) -> None:
+    read = _read(typed)
+    copies = [copy.deepcopy(read), pickle.loads(pickle.dumps(read))]
+    assert all(ast.unparse(each.tree) == read.text for each in copies)
 
 
 def test_expressions_are_values() -> None:

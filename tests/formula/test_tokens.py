@@ -1,39 +1,23 @@
-"""Tokens, and what lgm relies on in formulaic's tokenizer and parser."""
+"""Tokens, and what lgm relies on in formulaic's tokenizer; limits; marks."""
 
 from __future__ import annotations
-
-from importlib.metadata import version
 
 import pytest
 from formulaic.errors import FormulaicError
 from formulaic.parser.algos.tokenize import tokenize as formulaic_tokenize
 
-from lgm.formula import tokens
-from lgm.formula.tokens import Kind, Problem, Span, formulaic_terms, tokenize
-
-# Fragment of a message -> a formula that makes formulaic say it. Where a new formulaic says it in other words, the
-# table of translations must follow.
-SAID = {
-    "Unknown operator": "x @ z",
-    "argument of `**`": "x ** z",
-    "Numeric literals": "x + 5",
-    "String literals": "'a'",
-    "different numerical scaling": "x + 2:x",
-    "Operator": "x:",
-}
-
-
-def test_every_translation_has_its_formula() -> None:
-    assert SAID.keys() == {fragment for fragment, _ in tokens._TRANSLATIONS}
-
-
-@pytest.mark.parametrize("fragment", SAID)
-def test_formulaic_says_what_is_translated(fragment: str) -> None:
-    with pytest.raises(FormulaicError) as caught:
-        tokens._PARSER.get_terms(SAID[fragment])
-    said = str(caught.value).partition("\n\n")[0]
-    first = next(theirs for theirs, _ in tokens._TRANSLATIONS if theirs in said)
-    assert first == fragment, f"formulaic {version('formulaic')} says: {said}"
+from lgm.formula.tokens import (
+    MAX_DEPTH,
+    MAX_LENGTH,
+    MAX_TOKENS,
+    MAX_WORD,
+    Kind,
+    Problem,
+    Span,
+    formulaic_mark,
+    marked,
+    tokenize,
+)
 
 
 @pytest.mark.parametrize(
@@ -44,15 +28,8 @@ def test_formulaic_says_what_is_missing_and_where(source: str, closer: str, mark
     with pytest.raises(FormulaicError) as caught:
         list(formulaic_tokenize(source))
     assert str(caught.value).partition("\n\n")[0].endswith(f"Expected: {closer}")
-    span = tokens._formulaic_mark(caught.value)
+    span = formulaic_mark(caught.value)
     assert span is not None and mark in source[span.start : span.stop]
-
-
-def test_formulaic_marks_what_it_cannot_read() -> None:
-    with pytest.raises(FormulaicError) as caught:
-        tokens._PARSER.get_terms("x +  'a'")
-    assert tokens._formulaic_mark(caught.value) == Span(5, 8)
-    assert tokens._formulaic_mark(ValueError("no mark")) is None
 
 
 def test_formulaics_tokens_have_the_places_that_spans_are_made_of() -> None:
@@ -78,32 +55,59 @@ def test_tokens() -> None:
     assert [t.body for t in found if t.quoted] == ["a b", "z + 1", "in"]
 
 
-def _read(right: str) -> list[tuple[str, list[str]]]:
-    found = tokenize(right)
-    operands = {t: t.body for t in found if t.kind in (Kind.NAME, Kind.PYTHON)}
-    terms = formulaic_terms(right, found, operands)
-    return [(str(term), [factor.eval_method.value for factor in term.factors]) for term in terms]
-
-
-def test_terms_are_those_of_the_operands() -> None:
-    assert _read("x*log(z)") == [
-        ("1", ["literal"]),
-        ("x", ["lookup"]),
-        ("log(z)", ["python"]),
-        ("x:log(z)", ["lookup", "python"]),
+@pytest.mark.parametrize(
+    "name", ["x\u0304", "\u0915\u0940\u092e\u0924", "\u0e0a\u0e37\u0e48\u0e2d", "nº", "x²", "a.b_1", "a\u00b7b"]
+)
+def test_letters_with_marks_are_names(name: str) -> None:
+    found = tokenize(f"{name}+log({name})")
+    assert [(token.kind, token.text) for token in found] == [
+        (Kind.NAME, name),
+        (Kind.OPERATOR, "+"),
+        (Kind.PYTHON, f"log({name})"),
     ]
-    assert _read("0 + (x + z)**2 - z") == [("x", ["lookup"]), ("x:z", ["lookup", "lookup"])]
-    assert _read("0 + x + {x} + x:{x}") == [("x", ["lookup"])]
-    assert _read("-1 + 2.5:`a:b`") == [("2.5:`a:b`", ["literal", "lookup"])]
-    assert _read("0") == []
 
 
-def test_many_operands() -> None:
-    names = [f"v{i}" for i in range(300)]
-    assert [term for term, _ in _read(" + ".join(names))] == ["1", *names]
+# source, what is marked, first words of the message
+LIMITS = [
+    ("y ~ x" + " + x" * (MAX_LENGTH // 4), None, "The formula has 200,005 characters."),
+    ("y ~ x" + "+x" * MAX_TOKENS, Span(4 + MAX_TOKENS - 2, 3 + MAX_TOKENS), "The formula has more than 25,000 parts."),
+    ("y ~ z + " + "x" * (MAX_WORD + 1), Span(8, 8 + MAX_WORD + 1), "This name, or piece of Python, has more than"),
+    ("y ~ log(" + "x + " * MAX_WORD + "x)", Span(4, 10 + 4 * MAX_WORD), "This name, or piece of Python, has more than"),
+    ("y ~ `" + "a b" * MAX_WORD + "`", Span(4, 6 + 3 * MAX_WORD), "This name, or piece of Python, has more than"),
+    ("y ~ " + "(" * 150 + "x" + ")" * 150, Span(4 + MAX_DEPTH, 5 + MAX_DEPTH), "Brackets are nested too deep."),
+]
 
 
-def test_an_operand_of_many_characters_is_marked_as_a_whole() -> None:
+@pytest.mark.parametrize(("source", "mark", "message"), LIMITS, ids=[case[2][:25] for case in LIMITS])
+def test_limits(source: str, mark: Span | None, message: str) -> None:
     with pytest.raises(Problem) as caught:
-        _read("z + log(x)*1")
-    assert caught.value.span == Span(4, 10)
+        tokenize(source)
+    assert caught.value.message.startswith(message) and caught.value.span == mark
+
+
+def test_what_is_long_is_read_up_to_the_limits() -> None:
+    assert len(tokenize("y ~ " + " + ".join(f"a_column_with_a_name_{i}" for i in range(1500)))) == 2 + 2999
+    assert tokenize("x" * MAX_WORD)[0].span == Span(0, MAX_WORD)
+    assert len(tokenize("(" * MAX_DEPTH + "x" + ")" * MAX_DEPTH)) == 2 * MAX_DEPTH + 1
+
+
+def test_a_long_line_is_cut_around_the_mark() -> None:
+    source = "y ~ " + " + ".join(f"x{i}" for i in range(1000))
+    start = source.index("x700 ")
+    said = marked(source, "Look:", Span(start, start + 4), "").split("\n")
+    assert said[1].startswith("    ...") and said[1].endswith("...") and len(said[1]) < 200
+    assert said[1][said[2].index("^") :].startswith("x700 ") and said[2].count("^") == 4
+    first = marked(source, "Look:", Span(4, 6), "").split("\n")
+    assert first[1].startswith("    y ~ x0 + x1") and first[2] == "        ^^"
+    last = marked(source, "Look:", Span(len(source) - 4, len(source)), "").split("\n")
+    assert last[1].endswith("x998 + x999") and last[2].rstrip() == last[2] and len(last[1]) == len(last[2])
+
+
+def test_a_long_mark_many_lines_and_a_long_message_are_cut() -> None:
+    source = "y ~ x" + "\n+ z" * 1000
+    for span in (None, Span(4, len(source))):
+        said = marked(source, f"`{'x' * 10**6}` is long.", span, "less.")
+        assert len(said) < 2000 and said.startswith("`xxx") and "xxx` is long.\n    y ~ x\n" in said
+        assert "\n    ...\n" in said and said.endswith("\nAccepted: less.")
+    said = marked("y ~ `" + "a b" * 10**5 + "`", "Long.", Span(4, 4 + 3 * 10**5), "")
+    assert len(said) < 500 and said.endswith("^")

@@ -23,32 +23,33 @@ def _table(r_hat: float = 1.002, ess: float = 1500.0, sd: float = 1.0) -> pd.Dat
 
 
 def test_converged() -> None:
-    assert _draws().verdict(_table()) == (
+    assert _draws().verdict(_table()).text == (
         "Converged: largest R-hat 1.002, smallest effective sample size 1500, 0 divergences."
     )
 
 
-def test_a_few_divergences_are_counted_and_tolerated() -> None:
-    assert _draws(diverging=1).verdict(_table()).endswith("1 divergence.")
-    assert _draws(diverging=10).verdict(_table()).startswith("Converged")
+def test_a_few_divergences_are_doubtful_too() -> None:
+    found = _draws(diverging=1).verdict(_table())
+    assert found.doubted and "1 divergence. Few, but" in found.text and found.text.startswith("Doubtful")
+    assert not _draws().verdict(_table()).doubted
 
 
 def test_not_converged_names_the_worst_variable_and_what_to_do() -> None:
-    found = _draws().verdict(_table(r_hat=1.2))
+    found = _draws().verdict(_table(r_hat=1.2)).text
     assert found.startswith("Not converged: largest R-hat 1.200")
     assert "disagree about sd(s(t)): draw more (draws=1000, warmup=400)" in found
 
 
 def test_many_divergences_are_doubtful() -> None:
-    found = _draws(diverging=50).verdict(_table())
+    found = _draws(diverging=50).verdict(_table()).text
     assert found.startswith("Doubtful: ")
-    assert "50 divergences" in found
+    assert "50 divergences. Divergences can bias" in found
     assert "raise warmup to 400" in found
 
 
 @pytest.mark.parametrize(("ess", "wanted"), [(350.0, "580"), (100.0, "2000"), (7.0, "29000")])
 def test_too_few_draws_says_how_many_would_do(ess: float, wanted: str) -> None:
-    found = _draws().verdict(_table(ess=ess))
+    found = _draws().verdict(_table(ess=ess)).text
     assert found.startswith(f"Too few draws: largest R-hat 1.002, smallest effective sample size {ess:.0f}")
     assert f"Raise draws to about {wanted}," in found
 
@@ -56,13 +57,13 @@ def test_too_few_draws_says_how_many_would_do(ess: float, wanted: str) -> None:
 def test_one_chain_cannot_be_compared() -> None:
     table = _table()
     table["r_hat"] = np.nan
-    found = _draws(chains=1).verdict(table)
+    found = _draws(chains=1).verdict(table).text
     assert found.startswith("Unchecked: no R-hat from one chain")
     assert "Run chains=4" in found
 
 
 def test_a_held_variable_is_not_judged() -> None:
-    assert _draws().verdict(_table(r_hat=np.nan, ess=np.nan, sd=0.0)).startswith("Converged")
+    assert _draws().verdict(_table(r_hat=np.nan, ess=np.nan, sd=0.0)).text.startswith("Converged")
 
 
 def test_words() -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from compilations import compilations
 
+from lgm.inference import compile
 from lgm.inference.compile import Plan, begin, compiled, floats, wholes
 
 
@@ -68,3 +69,32 @@ def test_two_threads_share_one_program() -> None:
     for thread in threads:
         thread.join()
     assert traced == [1]
+
+
+def test_programs_used_longest_ago_are_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And compiled again when they are needed again."""
+    monkeypatch.setattr(compile, "KEPT", 2)
+    traced = []
+
+    @compiled(shapes=lambda post, how: (floats(post),))
+    def kept(how: None, x: jax.Array) -> jax.Array:
+        traced.append(x.shape[0])
+        return 2.0 * x
+
+    for size in (1, 2, 1, 3, 1, 2):
+        assert kept(None, np.ones(size, dtype=np.float32)).tolist() == [2.0] * size
+    assert traced == [1, 2, 3, 2]
+
+
+def test_jit_keeps_as_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compile, "KEPT", 1)
+    traced = []
+
+    def square(x: jax.Array) -> jax.Array:
+        traced.append(x.shape[0])
+        return x**2
+
+    fast = compile.jit(square)
+    for size in (2, 2, 3, 2):
+        assert fast(np.full(size, 3.0, dtype=np.float32)).tolist() == [9.0] * size
+    assert traced == [2, 3, 2]

@@ -22,12 +22,13 @@ def _summary(draws: Exact | Conditional) -> pd.DataFrame:
 
 
 def test_fixed_hyperparameters_are_exact() -> None:
-    assert EXACT.verdict(_summary(EXACT)).startswith("Exact")
+    assert EXACT.verdict(_summary(EXACT)).text.startswith("Exact")
     assert EXACT.described() == "5, hyperparameters held"
 
 
 def test_the_mode_is_conditional() -> None:
-    found = CONDITIONAL.verdict(_summary(CONDITIONAL))
+    found, doubted = CONDITIONAL.verdict(_summary(CONDITIONAL))
+    assert not doubted
     assert found.startswith("Conditional: hyperparameters are held at their posterior mode")
     assert 'method="nuts"' in found
     assert "The mode of sigma is at the end of the range." in found
@@ -36,9 +37,10 @@ def test_the_mode_is_conditional() -> None:
 
 def test_what_the_mode_does_not_tell() -> None:
     unspoken = replace(CONDITIONAL, ends=np.array([False, False]))
-    assert "The data do not speak of sigma." in unspoken.verdict(_summary(unspoken))
+    assert "The data do not speak of sigma." in unspoken.verdict(_summary(unspoken)).text
     lost = replace(CONDITIONAL, settled=False)
-    assert lost.verdict(_summary(lost)).startswith("Not converged")
+    assert lost.verdict(_summary(lost)).text.startswith("Not converged")
+    assert lost.verdict(_summary(lost)).doubted
 
 
 def test_tables() -> None:

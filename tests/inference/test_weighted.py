@@ -19,7 +19,8 @@ def _draws(k: float = 0.2, ess: float = 900, *, interrupted: bool = False) -> We
 )
 def test_verdict(k: float, ess: float, start: str) -> None:
     draws = _draws(k, ess)
-    found = draws.verdict(pd.DataFrame())
+    found, doubted = draws.verdict(pd.DataFrame())
+    assert doubted == (not start.startswith("Reliable"))
     assert found.startswith(start)
     assert f"{ess} effective of 1024 points" in found
     assert ('method="nuts"' in found) == (not start.startswith("Reliable"))

@@ -90,3 +90,10 @@ def test_metis_is_not_imported_before_it_is_needed():
         "    print('pymetis' in sys.modules)\n"
     )
     assert run_fresh(code).split() == ["False", "True"]
+
+
+@pytest.mark.parametrize("name", ["auto", "natural", "rcm", "amd", "metis"])
+def test_every_row_may_go_last(name):
+    rows, cols = np.tril_indices(300)
+    full = Pattern.from_entries(300, rows, cols)
+    assert best_order(full, np.zeros(0, dtype=np.int64), name)[1].tolist() == list(range(300))

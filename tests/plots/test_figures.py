@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from synthetic import around, fit_of
 
 import lgm
-from lgm.plots.figures import Picture
+from lgm.plots.canvas import Picture
 from lgm.plots.panels import density
 
 NAMES = ["Intercept", "Days", "sd(Intercept|Subject)", "sd(Days|Subject)", "corr(Intercept,Days|Subject)", "sigma"]
@@ -122,10 +122,11 @@ def test_a_caterpillar_per_effect(sleep: lgm.Fit) -> None:
         "deviation of the Days coefficient",
     ):
         assert word in text
+    order = [level for _, level in sleep.ranef("Intercept|Subject")["mean"].sort_values().index]
     for ax, effect in zip(figure.axes, ("Intercept|Subject", "Days|Subject"), strict=True):
-        order = sleep.ranef(effect)["mean"].sort_values()
-        assert [t.get_text() for t in ax.get_yticklabels()] == [str(level) for _, level in order.index]
-        np.testing.assert_array_equal(ax.lines[1].get_xdata(), order)
+        assert [t.get_text() for t in ax.get_yticklabels()] == [str(level) for level in order]  # the same in both
+        np.testing.assert_array_equal(ax.lines[1].get_xdata(), sleep.ranef(effect)["mean"].loc[effect].loc[order])
+    assert "50%" in text and "95% interval" in text
 
 
 def test_one_effect_of_a_group(sleep: lgm.Fit) -> None:
@@ -134,16 +135,18 @@ def test_one_effect_of_a_group(sleep: lgm.Fit) -> None:
 
 def test_many_levels_are_labelled_sparsely(structured: lgm.Fit) -> None:
     figure = structured.plot_term("g")
+    assert len(figure.axes[0].get_yticks()) == 60
+    figure = structured.plot_term("g", figsize=(5, 6))
     assert "g (every second is labelled)" in _texts(figure)
     assert len(figure.axes[0].get_yticks()) == 30
 
 
 def test_very_many_levels_are_bands() -> None:
-    data = pd.DataFrame({"g": np.arange(1200) % 600, "y": np.random.default_rng(0).normal(size=1200)})
+    data = pd.DataFrame({"g": np.arange(1600) % 800, "y": np.random.default_rng(0).normal(size=1600)})
     fit = around(lgm.model("y ~ 1 + (1|g)", data), {"sd(Intercept|g)": 0.5, "sigma": 1.0}, draws=10)
     figure = fit.plot_term("g")
-    assert "g: 600 levels, sorted" in _texts(figure)
-    assert figure.get_figheight() == 9
+    assert "g: 800 levels, sorted" in _texts(figure)
+    assert figure.get_figheight() == pytest.approx(11.9)
     assert len(figure.axes[0].collections) == 2
 
 
@@ -230,16 +233,59 @@ def test_fixed_effects(structured: lgm.Fit) -> None:
         structured.plot_term("h")
 
 
-def test_nothing_global_changes(sleep: lgm.Fit) -> None:
-    settings, backend = dict(matplotlib.rcParams), matplotlib.get_backend()
-    sleep.plot("sigma")
-    assert dict(matplotlib.rcParams) == settings
-    assert matplotlib.get_backend() == backend
+def test_settings_of_the_user_are_kept_and_left_alone(sleep: lgm.Fit) -> None:
+    with matplotlib.rc_context({"axes.titlesize": 17.0, "text.color": "#123456"}):
+        settings, backend = dict(matplotlib.rcParams), matplotlib.get_backend()
+        figure = sleep.plot("sigma")
+        assert dict(matplotlib.rcParams) == settings
+        assert matplotlib.get_backend() == backend
+    assert figure.axes[0].title.get_fontsize() == 17.0
+    assert "#123456" in [line.get_color() for line in figure.axes[0].lines]  # ink
+
+
+def test_axes_of_the_user(sleep: lgm.Fit) -> None:
+    figure = Figure(figsize=(9, 4))
+    left, right = figure.subplots(1, 2)
+    assert sleep.plot_term("Days", ax=left) is figure
+    assert left.get_xlabel() == "coefficient, on the scale of Reaction" and not right.lines
+    assert [text.get_text() for text in left.get_legend().get_texts()] == ["mean", "50%", "95% interval"]
+    assert sleep.plot("sigma", ax=[left, right]) is figure
+    with pytest.raises(lgm.LgmError, match=r"ax: this picture has 2 panel\(s\)"):
+        sleep.plot_term("(Days|Subject)", ax=left)
+    with pytest.raises(lgm.LgmError, match="ax or figsize, not both"):
+        sleep.plot_term("Days", ax=left, figsize=(3, 3))
+
+
+def test_a_size_of_the_user(sleep: lgm.Fit) -> None:
+    assert sleep.plot_term("Days", figsize=(3, 2)).get_size_inches().tolist() == [3, 2]
+
+
+def test_a_picture_says_why_it_may_mislead(sleep: lgm.Fit, monkeypatch: pytest.MonkeyPatch) -> None:
+    verdict = "Not converged: chains disagree about sigma. Draw more."
+    monkeypatch.setattr(lgm.Fit, "verdict", verdict)
+    for figure in (sleep.plot("sigma"), sleep.plot_term("(Days|Subject)"), sleep.plot_term("Days")):
+        assert figure.get_supxlabel() == "Not converged: chains disagree about sigma."
+    ax = Figure().subplots()
+    sleep.plot_term("Days", ax=ax)
+    assert "Not converged: chains disagree about sigma." in [text.get_text() for text in ax.texts]
+    monkeypatch.setattr(lgm.Fit, "verdict", "Converged: all is well.")
+    assert not sleep.plot("sigma").get_supxlabel()
 
 
 def test_pyplot_is_not_needed() -> None:
     code = "import sys, lgm.plots.figures; print('matplotlib' in sys.modules, 'matplotlib.pyplot' in sys.modules)"
     assert run_fresh(code) == "True False"
+
+
+def test_pyplot_knows_the_figure_where_it_is_in_use(sleep: lgm.Fit, monkeypatch: pytest.MonkeyPatch) -> None:
+    import matplotlib.pyplot as plt
+
+    figure = sleep.plot_term("Days")
+    assert plt.gcf() is figure
+    plt.close(figure)
+    monkeypatch.setattr(matplotlib, "get_backend", lambda: "module://matplotlib_inline.backend_inline")
+    sleep.plot_term("Days")
+    assert not plt.get_fignums()
 
 
 def test_a_figure_is_saved_and_shows_itself(sleep: lgm.Fit, tmp_path: Path) -> None:

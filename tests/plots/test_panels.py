@@ -5,9 +5,9 @@ from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
+import matplotlib as mpl
 import numpy as np
 import pytest
-from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection, PathCollection
 from matplotlib.figure import Figure
@@ -15,6 +15,7 @@ from scipy import stats
 
 import lgm
 from lgm.plots import panels
+from lgm.plots.canvas import STYLE
 from lgm.results.contributions import Curve
 
 NOWHERE = (-np.inf, np.inf)
@@ -22,7 +23,8 @@ NOWHERE = (-np.inf, np.inf)
 
 @pytest.fixture
 def ax() -> Iterator[Axes]:
-    with style.context(["default", panels.STYLE]):
+    settings: Any = STYLE
+    with mpl.rc_context(settings):
         yield Figure(figsize=(6, 4), layout="constrained").subplots()
 
 
@@ -81,6 +83,12 @@ def test_a_marginal_shows_density_interval_mean_and_prior(ax: Axes) -> None:
     assert sd < 1  # hence three decimals
 
 
+def test_no_digits_are_lost_where_the_sd_is_tiny(ax: Axes) -> None:
+    draws = 0.111 + 2e-8 * _normals(2, 200)
+    panels.marginal(ax, "x", draws, np.array([0.111, 2e-8, 0.11099996, 0.11100004]), NOWHERE, None)
+    assert ax.get_title(loc="left") == "x   1.110000000e-01 (1.109999600e-01 to 1.110000400e-01)"
+
+
 @pytest.mark.parametrize(("sd", "digits"), [(250.0, 0), (25.0, 1), (2.5, 2), (0.025, 4)])
 def test_numbers_in_the_title_have_three_digits_of_the_sd(ax: Axes, sd: float, digits: int) -> None:
     draws = 1000.0 + sd * _normals(2, 200)
@@ -104,10 +112,8 @@ def test_what_is_held_is_a_line(ax: Axes) -> None:
 
 @pytest.mark.parametrize("prior", [True, False])
 def test_the_key_names_what_is_there(ax: Axes, prior: bool) -> None:
-    panels.key(_figure(ax), ax, 0.89, prior=prior)
-    (legend,) = _figure(ax).legends
     expected = ["posterior", "mean and 89% interval", *(["prior"] if prior else [])]
-    assert [text.get_text() for text in legend.get_texts()] == expected
+    assert [handle.get_label() for handle in panels.key(0.89, prior=prior)] == expected
 
 
 # Traces --------------------------------------------------------------------------------------------------------------
@@ -142,10 +148,10 @@ def _segments(lines: Any) -> np.ndarray:
     return np.array(lines.get_segments())[:, :, 0]
 
 
-def test_a_caterpillar_is_sorted_and_has_two_intervals(ax: Axes) -> None:
+def test_a_caterpillar_has_two_intervals(ax: Axes) -> None:
     labels, mean, draws = _levels(12)
-    panels.caterpillar(ax, labels, mean, draws, 0.9, "g", 4.0)
     order = np.argsort(mean)
+    panels.caterpillar(ax, labels[order], mean[order], draws[:, order], 0.9, "g", 4.0)
     np.testing.assert_array_equal(np.asarray(ax.lines[1].get_xdata()), mean[order])
     wide, half = ax.collections
     np.testing.assert_allclose(_segments(wide), np.quantile(draws[:, order], [0.05, 0.95], axis=0).T)
@@ -154,15 +160,15 @@ def test_a_caterpillar_is_sorted_and_has_two_intervals(ax: Axes) -> None:
     assert ax.get_ylabel() == "g"
 
 
-@pytest.mark.parametrize(("n", "step", "words"), [(20, 1, "g"), (40, 2, "second"), (60, 3, "third"), (80, 4, "4th")])
+@pytest.mark.parametrize(("n", "step", "words"), [(28, 1, "g"), (56, 2, "second"), (84, 3, "third"), (112, 4, "4th")])
 def test_as_many_labels_as_have_room(ax: Axes, n: int, step: int, words: str) -> None:
     labels, mean, draws = _levels(n)
-    panels.caterpillar(ax, labels, mean, draws, 0.95, "g", 4.0)  # 4 inches: 20 labels
-    assert len(ax.get_yticks()) == n // step <= 20
+    panels.caterpillar(ax, labels, mean, draws, 0.95, "g", 4.0)  # 4 inches: 28 labels
+    assert len(ax.get_yticks()) == n // step <= 28
     assert words in ax.get_ylabel()
     where = np.asarray(ax.get_yticks(), dtype=int)
     shown = [text.get_text() for text in ax.get_yticklabels()]
-    assert shown == list(labels[np.argsort(mean)[where]])  # each beside its own level
+    assert shown == list(labels[where])  # each beside its own level
 
 
 def test_very_many_levels_are_bands(ax: Axes) -> None:
@@ -200,7 +206,7 @@ def _curve(rows: int, points: int = 50) -> Curve:
 
 def test_a_curve_over_its_bands_and_partial_residuals(ax: Axes) -> None:
     c = _curve(200)
-    panels.curve(_figure(ax), ax, c, 0.9, True)
+    legend = panels.curve(ax, c, 0.9, True)
     dots, wide, half = ax.collections
     np.testing.assert_array_equal(np.asarray(dots.get_offsets()), np.column_stack([c.at, c.residual]))
     for band, probability in ((wide, 0.9), (half, 0.5)):
@@ -210,18 +216,23 @@ def test_a_curve_over_its_bands_and_partial_residuals(ax: Axes) -> None:
     mean = max(ax.lines, key=lambda line: line.get_zorder())
     np.testing.assert_array_equal(np.asarray(mean.get_ydata()), c.mean)
     assert (ax.get_xlabel(), ax.get_ylabel(), ax.get_title(loc="left")) == ("x", "effect on y", "s(x)")
-    (legend,) = _figure(ax).legends
-    assert [t.get_text() for t in legend.get_texts()] == ["partial residuals", "mean", "50%", "90% interval"]
+    assert [handle.get_label() for handle in legend] == ["partial residuals", "mean", "50%", "90% interval"]
+
+
+def test_whole_times_have_whole_ticks(ax: Axes) -> None:
+    c = _curve(5, points=4)
+    panels.curve(ax, replace(c, at=np.array([1.0, 2.0, 2.0, 3.0, 4.0]), x=np.arange(1.0, 5.0)), 0.95, True)
+    assert all(tick == round(tick) for tick in ax.get_xticks())
 
 
 def test_a_curve_says_what_it_lacks(ax: Axes) -> None:
-    panels.curve(_figure(ax), ax, replace(_curve(5), without="x"), 0.95, True)
+    panels.curve(ax, replace(_curve(5), without="x"), 0.95, True)
     assert ax.get_title(loc="left") == "s(x) without what is in the fixed part"
 
 
 def test_heavier_rows_are_larger_dots(ax: Axes) -> None:
     c = _curve(50)
-    panels.curve(_figure(ax), ax, c, 0.95, True)
+    panels.curve(ax, c, 0.95, True)
     dots = ax.collections[0]
     assert isinstance(dots, PathCollection)
     np.testing.assert_allclose(dots.get_sizes(), 9.0 * c.weights / c.weights.mean())
@@ -230,7 +241,7 @@ def test_heavier_rows_are_larger_dots(ax: Axes) -> None:
 @pytest.mark.parametrize(("rows", "residuals"), [(panels.MOST_RESIDUALS + 1, True), (100, False)])
 def test_a_rug_instead_of_too_many_or_unwanted_residuals(ax: Axes, rows: int, residuals: bool) -> None:
     c = _curve(rows)
-    panels.curve(_figure(ax), ax, c, 0.95, residuals)
+    panels.curve(ax, c, 0.95, residuals)
     assert len(ax.collections) == 2  # the bands
     np.testing.assert_array_equal(np.asarray(ax.lines[0].get_xdata()), c.at)
     assert ax.lines[0].get_transform() is ax.get_xaxis_transform() or ax.lines[0].get_marker() == "|"

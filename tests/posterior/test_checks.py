@@ -1,7 +1,8 @@
-"""What of a model the data cannot tell apart."""
+"""What of a model the data cannot tell apart, in words."""
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -9,42 +10,126 @@ import pandas as pd
 import pytest
 
 import lgm
-from lgm.design.design import Design
-from lgm.posterior.checks import rivals
 
-N = 12
+N = 24
+ROW = np.arange(N)
+DATA = pd.DataFrame(
+    {
+        "y": np.sin(1.0 + ROW**2),
+        "x": np.cos(ROW * 1.7),
+        "g": ROW // 3,
+        "twin": [f"clinic {i // 3}" for i in ROW],
+        "f": np.tile(list("abc"), N // 3),
+        "t": np.tile([1.0, 2.0, 3.0], N // 3),
+        "row": ROW,
+        "pair": np.r_[0, ROW[:-1]],
+        "sign": np.where(ROW % 5, 1.0, -1.0),
+        "w": 1.0 + ROW / N,
+    }
+)
 
 
-def _design(formula: str, **columns: Any) -> Design:
-    data = pd.DataFrame({**{"y": np.sin(np.arange(N)), "x": np.arange(N) % 3.0}, **columns})
-    return lgm.model(formula, data).design
+def _said(formula: str, data: pd.DataFrame = DATA, **settings: Any) -> list[str]:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        lgm.model(formula, data, **settings)
+    return [str(each.message) for each in caught if each.category is lgm.IdentifiabilityWarning]
 
 
 @pytest.mark.parametrize(
-    ("formula", "name"),
+    "formula",
     [
-        ("y ~ (1|row)", "Intercept|row"),
-        ("y ~ (1 + x|row)", "Intercept|row"),
-        ("y ~ (0 + sign|row)", "sign|row"),
-        ("y ~ (1|a:b)", "Intercept|a:b"),
-        ("y ~ (0 + x|row)", None),
-        ("y ~ (1|pair)", None),
-        ("y ~ rw1(row)", None),
-        ("y ~ s(row)", None),
+        "y ~ x + (x|g)",
+        "y ~ f + (1|g)",
+        "y ~ f + (f||g)",
+        "y ~ (1|pair)",
+        "y ~ (0 + x|row)",
+        "y ~ x + (1|g) + (0 + x|g)",
+        "y ~ (1|f) + rw1(t)",
+        "y ~ (1|g) + rw1(g)",
+        "y ~ rw1(row)",
+        "y ~ s(row)",
     ],
 )
-@pytest.mark.filterwarnings("ignore::lgm.IdentifiabilityWarning")
-def test_effects_that_repeat_the_residual(formula: str, name: str | None) -> None:
-    row = np.arange(N)
-    columns = {"row": row, "a": row // 4, "b": row % 4, "sign": np.where(row % 3, 1.0, -1.0)}
-    design = _design(formula, pair=np.r_[0, row[:-1]], **columns)
-    assert [effect for _, effect in rivals(design)] == ([] if name is None else [name])
+def test_what_can_be_told_apart_is_let_be(formula: str) -> None:
+    assert _said(formula) == []
 
 
-@pytest.mark.filterwarnings("ignore::lgm.IdentifiabilityWarning")
-def test_levels_without_a_response_do_not_repeat_the_residual() -> None:
-    y = np.where(np.arange(N) < 6, np.sin(np.arange(N)), np.nan)
-    design = _design("y ~ (1|g)", y=y, g=np.r_[np.arange(6) // 2, np.arange(6) + 10])
-    assert not list(rivals(design))
-    design = _design("y ~ (1|g)", y=y, g=np.r_[np.arange(6), np.zeros(6, dtype=int)])
-    assert list(rivals(design)) == [("(1 | g)", "Intercept|g")]
+@pytest.mark.parametrize(
+    ("formula", "words"),
+    [
+        ("y ~ (1|row)", "(1 | row) can give each of the 24 rows an error of its own, so sd(Intercept|row) and sigma"),
+        ("y ~ (1|g:f)", "sd(Intercept|g:f) and sigma say the same"),
+        ("y ~ (0 + sign|row)", "sd(sign|row) and sigma"),
+        ("y ~ f + (0 + f|g)", "sd(f[a]|g), sd(f[b]|g), sd(f[c]|g) and sigma say the same"),
+        ("y ~ f + (f|g)", "(f | g) can give each of the 24 rows an error of its own, so sd(Intercept|g), sd(f[T.b]|g)"),
+        ("y ~ (1|g) + (1|twin)", "sd(Intercept|g), sd(Intercept|twin) apart: (1 | g) and (1 | twin) can say the same"),
+        ("y ~ x + (x|g) + (0 + x|twin)", "cannot tell sd(x|g), sd(x|twin) apart: (x | g) and (0 + x | twin) can"),
+        ("y ~ C(g) + (1|g)", "beside C(g), the data say nothing of sd(Intercept|g) in (1 | g)"),
+        ("y ~ C(g) + (x|g)", "beside C(g), the data say nothing of corr(Intercept,x|g), sd(Intercept|g) in (x | g)"),
+        ("y ~ f + rw1(t)", "beside f, the data say nothing of sd(rw1(t)) in rw1(t)"),
+        ("y ~ f + C(g) + f:x + (1|f)", "beside f, the data say nothing of sd(Intercept|f)"),
+        (
+            "y ~ 0 + C(g) * x + (x|twin)",
+            "beside the fixed effects, the data say nothing of sd(Intercept|twin), sd(x|twin)",
+        ),
+    ],
+)
+def test_what_says_the_same_is_named(formula: str, words: str) -> None:
+    (said,) = _said(formula)
+    assert words in said
+
+
+def test_effects_that_no_level_has_both_of() -> None:
+    cells = DATA.assign(f=np.where(ROW // 3 % 2, "a", np.where(ROW % 2, "b", "c")))
+    (said,) = _said("y ~ f + (0 + f|g)", cells)
+    assert said.startswith("no level has rows for both effects of corr(f[a],f[b]|g), corr(f[a],f[c]|g) in (0 + f | g)")
+
+
+def test_two_things_wrong_are_two_warnings() -> None:
+    said = _said("y ~ (0 + f|g) + (1|twin)")
+    assert len(said) == 2
+    assert "sigma say the same" in said[0]
+    assert "(0 + f | g) and (1 | twin)" in said[1]
+
+
+def test_weights_tell_an_effect_per_row_from_the_residual() -> None:
+    assert _said("y ~ (1|row)", weights="w") == []
+    assert len(_said("y ~ (1|row)", weights=np.full(N, 2.0))) == 1
+
+
+def test_what_is_held_needs_no_telling() -> None:
+    one = lgm.priors.constant(1.0)
+    assert _said("y ~ f + (0 + f|g)", priors={"sigma": one}) == []
+    assert _said("y ~ (1|row)", priors={"sd(Intercept|row)": one}) == []
+    assert _said("y ~ C(g) + (1|g)", priors={"sd": one}) == []
+    assert len(_said("y ~ C(g) + (x|g)", priors={"sd(Intercept|g)": one})) == 1  # the correlation is still asked for
+    assert _said("y ~ (1|g) + (1|twin)", priors={"sd(Intercept|twin)": one}) == []
+
+
+def test_a_flat_prior_of_what_cannot_be_told_apart_is_an_error() -> None:
+    flat = lgm.priors.flat()
+    with pytest.raises(lgm.IdentifiabilityError, match=r"\(1 \| g\) and \(1 \| twin\) can say the same in two ways"):
+        lgm.model("y ~ (1|g) + (1|twin)", DATA, priors={"sd": flat})
+    with pytest.raises(lgm.IdentifiabilityError, match=r"beside C\(g\), the data say nothing of sd"):
+        lgm.model("y ~ C(g) + (1|g)", DATA, priors={"sd": flat})
+    assert len(_said("y ~ (1|g) + (1|twin)", priors={"sigma": flat})) == 1  # which the data do speak of
+
+
+def test_levels_without_a_response_are_no_levels() -> None:
+    half = DATA.assign(y=np.where(ROW < 12, DATA["y"], np.nan))
+    own = half.assign(g=np.where(ROW < 12, ROW // 2, ROW))
+    assert _said("y ~ (1|g)", own) == []
+    own = half.assign(g=np.where(ROW < 12, ROW, 0))
+    assert len(_said("y ~ (1|g)", own)) == 1
+
+
+def test_a_slope_that_is_text_is_refused_before_its_correlations_are_made() -> None:
+    data = DATA.assign(x=[f"{value:.4f}" for value in np.sqrt(1.0 + ROW)])
+    many = pd.concat([data, data.assign(x=[f"{value:.4f}" for value in np.sqrt(50.0 + ROW)])])
+    with pytest.raises(
+        lgm.IdentifiabilityError, match=r"48 effects .* 1128 correlations: `x` is text of 48 levels.* astype"
+    ):
+        lgm.model("y ~ 1 + (x|g)", many)
+    with pytest.raises(lgm.IdentifiabilityError, match=r"\(C\(row\) \|\| g\)"):
+        lgm.model("y ~ 1 + (C(row)|g)", many.assign(row=np.arange(len(many))))

@@ -56,6 +56,31 @@ def test_a_column_far_from_zero_keeps_its_spread():
     assert sd == pytest.approx(2.5 * np.std(DATA["y"]) / np.std(DATA["x"]), rel=1e-9)
 
 
+@pytest.mark.parametrize("origin", [2000.0, -1e6])
+def test_where_zero_is_does_not_matter_beside_a_factor(origin):
+    """The default prior of a level's difference is that at the mean of x over its rows, not at x = 0."""
+    formula, theta = "y ~ x*f + (1|g)", {"sd(Intercept|g)": 2.0, "sigma": 4.0}
+    own, far = lgm.model(formula, DATA), lgm.model(formula, DATA.assign(x=DATA["x"] - DATA["x"].mean() + origin))
+    for one, other in zip(own.chosen_priors.fixed, far.chosen_priors.fixed, strict=True):
+        assert (other.mean, other.sd) == pytest.approx((one.mean, one.sd), rel=1e-8)
+    assert far.log_density(theta) == pytest.approx(own.log_density(theta), rel=1e-7)
+    assert far.priors.loc["f[T.b]", "prior"].endswith(" at the mean of the predictors")
+    given = {"fixed": normal(0, 3)}
+    assert lgm.model(formula, DATA, priors=given).log_density(theta) != pytest.approx(
+        lgm.model(formula, DATA.assign(x=DATA["x"] + 5), priors=given).log_density(theta)
+    )  # what a user says is about the printed coefficients
+
+
+def test_draws_from_priors_at_means():
+    model = lgm.model("y ~ x*f", DATA.assign(x=DATA["x"] + 2000))
+    drawn, x = model.sample_prior(4000, seed=1), DATA["x"] + 2000
+    difference = drawn["f[T.b]"] + x[DATA["f"] == "b"].mean() * drawn["x:f[T.b]"]
+    wanted = model.chosen_priors.fixed[model.design.fixed_names.index("f[T.b]")].sd
+    assert difference.std() == pytest.approx(wanted, rel=0.06) and abs(difference.mean()) < 0.08 * wanted
+    level = drawn[list(model.design.fixed_names)] @ np.asarray(model.design.predictor.X.mean(axis=0)).ravel()
+    assert level.std() == pytest.approx(2.5 * np.std(DATA["y"]), rel=0.06)
+
+
 def test_hyperparameters():
     """``P(sd > sd(y)) = 0.05``, for a slope ``sd(y) / sd(x)``; sigma exponential with mean sd(y)."""
     _, found = resolved()

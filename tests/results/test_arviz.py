@@ -5,13 +5,14 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from helpers import run_fresh
 from scipy import stats
 from synthetic import around
 
 import lgm
-from lgm.results.arviz import diagnostics, quiet_arviz
+from lgm.results.arviz import diagnostics, plain_labels, quiet_arviz
 
 COLUMNS = ["ess_bulk", "ess_tail", "r_hat"]
 
@@ -130,7 +131,7 @@ import sys, warnings
 warnings.simplefilter("error")
 import lgm
 import numpy as np
-from lgm.results.arviz import diagnostics, quiet_arviz
+from lgm.results.arviz import diagnostics, plain_labels, quiet_arviz
 late = {"arviz", "arviz_base", "arviz_stats", "matplotlib"}
 print(sorted(late & set(sys.modules)))
 diagnostics({"x": np.random.default_rng(0).normal(size=(2, 50))})
@@ -176,3 +177,19 @@ def test_tables_need_neither_arviz_nor_matplotlib(case: str, tmp_path: Path) -> 
             f"fit.idata needs ArviZ (pip install arviz), which cannot be imported here ({reason}); "
             "fit.posterior holds the draws without it."
         )
+
+
+def test_slashes_and_labels_of_several_kinds_go_into_the_container(tmp_path: Path) -> None:
+    sleep = lgm.load_dataset("sleepstudy").set_index(["Subject", "Days"], drop=False)
+    model = lgm.model("Reaction ~ {Days / 10} + (1|Subject)", sleep)
+    fit = around(model, {"sd(Intercept|Subject)": 30.0, "sigma": 30.0}, draws=10)
+    assert "Days / 10" in fit.posterior
+    np.testing.assert_array_equal(fit.idata["posterior"]["Days \u2215 10"], fit.posterior["Days / 10"])
+    assert fit.idata["observed_data"]["row"].to_numpy()[:2].tolist() == ["308:0", "308:1"]
+
+
+def test_labels_that_a_file_holds_as_they_are() -> None:
+    for index in (pd.Index([1, 2]), pd.Index(["a", "b"]), pd.date_range("2024-01-01", periods=2)):
+        np.testing.assert_array_equal(plain_labels(index), index.to_numpy())
+    assert plain_labels(pd.interval_range(0, 2)).tolist() == ["(0, 1]", "(1, 2]"]
+    assert plain_labels(pd.Index(["a", 1], dtype=object)).tolist() == ["a", "1"]

@@ -1,6 +1,10 @@
 """What a fit holds: draws, tables, names, the ArviZ object."""
 
+import copy
+import gc
+import pickle
 import warnings
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -213,3 +217,33 @@ def test_a_fit_from_end_to_end() -> None:
     pd.testing.assert_frame_equal(one.summary(), two.summary())
     assert one.summary().loc["Days", "mean"] == pytest.approx(10.47, abs=0.5)
     assert "(Days | Subject)" in repr(one)
+
+
+def test_fits_are_copied_and_pickled() -> None:
+    """The effects travel, what follows from them does not; each equals itself only."""
+    data = pd.DataFrame({"y": np.random.default_rng(5).normal(size=12), "g": list("abcd") * 3})
+    fit = around(lgm.model("y ~ (1|g)", data), {"sd(Intercept|g)": 0.6, "sigma": 1.0}, draws=10)
+    table, _ = fit.summary(), fit.posterior
+    for again in (pickle.loads(pickle.dumps(fit)), copy.deepcopy(fit), copy.copy(fit)):
+        assert "posterior" not in vars(again) and again.effects.draws.shape == fit.effects.draws.shape
+        pd.testing.assert_frame_equal(again.summary(), table, check_exact=True)
+        pd.testing.assert_frame_equal(again.predict(), fit.predict(), check_exact=True)
+        assert again != fit and again == again and len({again, fit}) == 2
+    assert copy.deepcopy(fit).model is fit.model
+
+
+def _fitted_in_turn() -> tuple[lgm.Fit, list[weakref.ref[lgm.Fit]]]:
+    """Each model is built while the fit before it is in scope."""
+    watched, data = [], lgm.load_dataset("Dyestuff")
+    for _ in range(3):
+        model = lgm.model("Yield ~ 1 + (1|Batch)", data)
+        fit = around(model, {"sd(Intercept|Batch)": 40.0, "sigma": 50.0}, draws=4)
+        watched.append(weakref.ref(fit))
+    return fit, watched
+
+
+def test_fits_are_let_go() -> None:
+    fit, watched = _fitted_in_turn()
+    gc.collect()
+    assert [each() is fit for each in watched] == [False, False, True]
+    assert watched[0]() is watched[1]() is None

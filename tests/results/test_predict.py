@@ -1,5 +1,6 @@
 """Predictions against closed forms; the draws of theta are chosen, so that nothing is left to a sampler."""
 
+import datetime as dt
 import warnings
 from typing import Any
 
@@ -74,7 +75,9 @@ def test_new_rows_by_hand(groups: lgm.Fit, new: pd.DataFrame) -> None:
 def test_tables_of_other_libraries(groups: lgm.Fit, new: pd.DataFrame, convert: Any) -> None:
     plain = new.reset_index(drop=True)
     other = plain.to_dict("list") if convert is dict else convert(plain)
-    pd.testing.assert_frame_equal(groups.predict(other), groups.predict(plain))
+    found = groups.predict(other)
+    found = found if isinstance(found, pd.DataFrame) else found.to_pandas()
+    pd.testing.assert_frame_equal(found, groups.predict(plain))
 
 
 def test_a_multiindex_is_kept(groups: lgm.Fit, new: pd.DataFrame) -> None:
@@ -145,13 +148,77 @@ def test_the_seed_decides_the_noise(groups: lgm.Fit, new: pd.DataFrame) -> None:
     ("change", "message"),
     [
         (lambda t: t.drop(columns="x"), "lacks the column"),
-        (lambda t: t.assign(x=[0.0, np.nan, 1.0]), r"missing values in x \(1\)"),
         (lambda t: t.assign(f="nothing"), "`f`"),
     ],
 )
 def test_new_data_that_do_not_fit(groups: lgm.Fit, new: pd.DataFrame, change: Any, message: str) -> None:
     with pytest.raises(lgm.DataError, match=message):
         groups.predict(change(new))
+
+
+@pytest.mark.parametrize("kind", ["mean", "response", "draws"])
+def test_rows_that_miss_a_predictor_are_missing_too(groups: lgm.Fit, new: pd.DataFrame, kind: str) -> None:
+    gaps = pd.concat([new, new, new]).assign(w=2.0)
+    gaps.iloc[[1, 3], 0], gaps.iloc[3, 3], gaps.iloc[8, 2] = np.nan, None, np.nan
+    text = r"new_data has missing values in x \(2\), e \(1\), g \(1\): the predictions of 3 rows are missing too"
+    with pytest.warns(lgm.PredictionWarning, match=text):
+        found = groups.predict(gaps, kind, weights=np.where(gaps["x"].isna(), np.nan, 2.0))
+    fine = [0, 2, 4, 5, 6, 7]
+    whole = groups.predict(gaps.iloc[fine], kind)
+    if kind == "draws":
+        assert found.coords["row"].values.tolist() == gaps.index.tolist()
+        np.testing.assert_array_equal(found.values[..., fine], whole.values)
+        assert np.isnan(found.values[..., [1, 3, 8]]).all()
+    else:
+        assert found.index.equals(gaps.index)
+        pd.testing.assert_frame_equal(found.iloc[fine], whole)
+        assert found.iloc[[1, 3, 8]].isna().all(axis=None)
+
+
+def test_missing_groups_do_not_matter_at_the_population_level(groups: lgm.Fit, new: pd.DataFrame) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = groups.predict(new.assign(g=[None, "a", np.nan]), include_group_specific=False)
+    pd.testing.assert_frame_equal(found, groups.predict(new, include_group_specific=False))
+
+
+def test_no_row_can_be_predicted(groups: lgm.Fit, new: pd.DataFrame) -> None:
+    with pytest.warns(lgm.PredictionWarning, match="the predictions of 3 rows are missing too"):
+        found = groups.predict(new.assign(x=np.nan))
+    assert found.index.equals(new.index) and found.isna().all(axis=None)
+    with pytest.warns(lgm.PredictionWarning, match="x \\(3\\)"):
+        assert np.isnan(groups.predict(new.assign(x=np.nan), "draws").values).all()
+
+
+def test_a_table_gives_a_table_of_its_kind(groups: lgm.Fit, new: pd.DataFrame) -> None:
+    expected = groups.predict(new).reset_index(drop=True)
+    of_polars, of_arrow = groups.predict(pl.from_pandas(new)), groups.predict(pa.Table.from_pandas(new))
+    assert isinstance(of_polars, pl.DataFrame) and isinstance(of_arrow, pa.Table)
+    pd.testing.assert_frame_equal(of_polars.to_pandas(), expected)
+    pd.testing.assert_frame_equal(of_arrow.to_pandas(), expected)
+    gaps = pl.from_pandas(new).with_columns(x=pl.Series([None, 1.0, -2.0]))
+    with pytest.warns(lgm.PredictionWarning, match=r"x \(1\)"):
+        found = groups.predict(gaps)
+    assert np.isnan(found["mean"][0]) and found["sd"].to_list()[1:] == expected["sd"].tolist()[1:]
+
+
+def test_weights_of_the_rows_of_the_fit(groups: lgm.Fit) -> None:
+    own = groups.predict(None, "response")
+    pd.testing.assert_frame_equal(groups.predict(None, "response", weights="w"), own)
+    pd.testing.assert_frame_equal(groups.predict(None, "response", weights=groups.design.all_weights), own)
+    with pytest.raises(lgm.DataError, match="the fit did not keep the column 'v'.*48 rows"):
+        groups.predict(None, "response", weights="v")
+
+
+def test_columns_that_the_formula_does_not_name_are_not_read(groups: lgm.Fit, new: pd.DataFrame) -> None:
+    zones = [
+        dt.datetime(2020, month, 1, tzinfo=dt.timezone(dt.timedelta(hours=h))) for month, h in ((1, 0), (7, 1), (8, 1))
+    ]
+    odd = pd.concat([new.assign(zone=zones), new[["x"]].set_axis(["note"], axis=1)], axis=1)
+    odd = pd.concat([odd, odd[["note"]]], axis=1)
+    pd.testing.assert_frame_equal(groups.predict(odd), groups.predict(new))
+    wide = pl.from_pandas(new).with_columns(z=pl.lit(1).cast(pl.Int128))
+    assert groups.predict(wide)["mean"].to_list() == groups.predict(new)["mean"].tolist()
 
 
 def test_an_unknown_kind(groups: lgm.Fit) -> None:

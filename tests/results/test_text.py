@@ -81,3 +81,17 @@ def test_html_is_balanced_escaped_and_complete(fit: lgm.Fit) -> None:
     assert "a&lt;b" in source
     for word in ("y ~ x + (1|`a<b`) + s(x)", "sd(Intercept|a<b)", "half_normal(2)", "r_hat", fit.verdict):
         assert word in page.text
+
+
+def test_a_model_before_it_is_fitted(fit: lgm.Fit) -> None:
+    shown, source = repr(fit.model), fit.model._repr_html_()
+    page = _Balance()
+    page.feed(source)
+    assert not page.open and "a&lt;b" in source
+    for word in ("y ~ x + (1|`a<b`) + s(x)", "gaussian (identity link)", "sd(Intercept|a<b)", "half_normal(2)"):
+        assert word in shown and word in page.text
+
+
+def test_numbers_far_from_zero_keep_the_digits_that_their_sd_shows() -> None:
+    table = pd.DataFrame([[1e7 + 1e-3, 1.272e-5, 1e7, 1e7 + 2e-3]], ["x"], ["mean", "sd", "2.5%", "97.5%"])
+    assert float(text.formatted(table).loc["x", "mean"]) == pytest.approx(1e7 + 1e-3, abs=1e-7)

@@ -101,6 +101,14 @@ def test_arrays_of_objects_come_back_item_by_item() -> None:
     assert found.dtype == object and found.tolist() == array.tolist()
 
 
+@pytest.mark.parametrize("items", [[3, -(2**62)], [2**63, 1], [1, True], [1, 2.0], ["a", "b"], ["a", None]], ids=str)
+def test_objects_come_back_with_their_types(items: list[Any]) -> None:
+    """Those of one type are packed together, where they are whole numbers or text."""
+    array = np.array(items, dtype=object)
+    found = there_and_back(array)
+    assert [(type(v), v) for v in found] == [(type(v), v) for v in items]
+
+
 @pytest.mark.parametrize("form", ["csc", "csr", "coo"])
 def test_sparse_matrices_come_back_with_their_entries(form: str) -> None:
     matrix = sp.random_array((5, 4), density=0.4, rng=np.random.default_rng(1), format=form)

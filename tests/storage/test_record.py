@@ -10,7 +10,7 @@ import pytest
 from synthetic import around
 
 import lgm
-from lgm.storage import archive, record
+from lgm.storage import container, record
 
 HIDDEN = 0.5  # the formula finds it here
 
@@ -94,12 +94,13 @@ def test_of_weighted_points_all_but_their_effects_is_kept(tmp_path: Path) -> Non
 
 def test_the_file_says_who_wrote_it(fit: lgm.Fit, tmp_path: Path) -> None:
     record.of(fit).write(tmp_path / "f")
-    header, arrays = archive.read(tmp_path / "f")
+    with container.opened(tmp_path / "f") as (header, given):
+        arrays = dict(given)
     assert (header["format"], header["lgm"]) == (record.FORMAT, lgm.__version__)
-    archive.write(tmp_path / "later", {**header, "format": record.FORMAT + 1, "lgm": "9.0"}, arrays)
+    container.write(tmp_path / "later", {**header, "format": record.FORMAT + 1, "lgm": "9.0"}, arrays)
     with pytest.raises(lgm.LgmError, match=f"written by lgm 9.0 in format {record.FORMAT + 1}; .*reads format"):
         record.read(tmp_path / "later")
-    archive.write(tmp_path / "no lgm", {"a": 1}, {})
+    container.write(tmp_path / "no lgm", {"a": 1}, {})
     with pytest.raises(lgm.LgmError, match=r"no lgm was written by lgm \? in format \?"):
         record.read(tmp_path / "no lgm")
 

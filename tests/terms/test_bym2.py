@@ -251,7 +251,7 @@ def test_one_row_per_region():
     """The independent part is a second residual; weights tell them apart, and so does a known sigma."""
     once = DATA.drop_duplicates("region")
     with pytest.warns(
-        lgm.IdentifiabilityWarning, match=r"the independent part of bym2\(region\) and sigma say the same"
+        lgm.IdentifiabilityWarning, match=r"sd\(bym2\(region\)\), phi\(bym2\(region\)\) and sigma say the same"
     ):
         lgm.model("y ~ 1 + bym2(region, graph)", once, env={"graph": GRAPH})
     lgm.model("y ~ 1 + bym2(region, graph)", once, env={"graph": GRAPH}, weights="w")

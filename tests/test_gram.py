@@ -1,0 +1,48 @@
+"""Products of columns against dense algebra, and what they store."""
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+from lgm.gram import dense_gram, gram
+
+
+def _columns(full: list[int], seed: int = 0) -> sp.csc_array:
+    """Six columns of 30 rows, some of them stored in full, with zeros among them; the fourth is empty."""
+    rng = np.random.default_rng(seed)
+    parts = []
+    for j in range(6):
+        rows = np.arange(30) if j in full else np.flatnonzero(rng.uniform(size=30) < 0.3)
+        rows = rows[:0] if j == 3 and j not in full else rows
+        values = np.where(rng.uniform(size=rows.size) < 0.2, 0.0, rng.normal(size=rows.size))
+        parts.append(sp.csc_array((values, rows, np.array([0, rows.size])), shape=(30, 1)))
+    return sp.csc_array(sp.hstack(parts, format="csc"))
+
+
+@pytest.mark.parametrize("full", [[], [0], [0, 2, 5], [4], [0, 1, 2, 3, 4, 5]], ids=str)
+@pytest.mark.parametrize("weighted", [False, True])
+def test_against_dense_algebra(full: list[int], weighted: bool) -> None:
+    a = _columns(full)
+    w = np.random.default_rng(1).uniform(0.5, 2.0, 30) if weighted else None
+    dense = a.toarray()
+    expected = dense.T @ (dense if w is None else w[:, None] * dense)
+    found = gram(a, w)
+    np.testing.assert_allclose(found.toarray(), np.tril(expected), rtol=1e-13, atol=1e-13)
+    np.testing.assert_allclose(dense_gram(a, w), expected, rtol=1e-13, atol=1e-13)
+    assert np.all(found.row >= found.col)
+    ones = sp.csc_array((np.ones(a.nnz), a.indices, a.indptr), shape=a.shape)
+    stored, found = sp.coo_array(sp.tril(ones.T @ ones)), gram(ones)
+    assert set(zip(found.row, found.col, strict=True)) == set(zip(stored.row, stored.col, strict=True))
+    assert len(found.data) == len(stored.data)
+
+
+def test_rows_in_any_order() -> None:
+    a = _columns([1, 4])
+    order = np.concatenate([np.arange(a.indptr[j + 1] - 1, a.indptr[j] - 1, -1) for j in range(6)])
+    mixed = sp.csc_array((a.data[order], a.indices[order], a.indptr), shape=a.shape)
+    np.testing.assert_allclose(gram(mixed).toarray(), gram(a).toarray(), rtol=1e-13, atol=1e-13)
+
+
+def test_nothing() -> None:
+    assert gram(sp.csc_array((5, 0))).shape == (0, 0)
+    assert dense_gram(sp.csc_array((5, 2))).tolist() == [[0.0, 0.0], [0.0, 0.0]]
