@@ -311,7 +311,7 @@ class Model:
         with watched():
             begin(post, [*chosen.programs(post), *effects.programs(post, chosen.expected)])
             run = chosen.run(post, starts(self.design, self.chosen_priors.theta))
-        made = Fit(self, run, interval, seed)
+        made = Fit(self, run, interval, seed, progress)
         if made.doubt_of_theta:
             warnings.warn(made.doubt_of_theta, ConvergenceWarning, stacklevel=3)
         return made

@@ -140,14 +140,20 @@ class Pattern:
             If an entry has no place in the pattern.
         """
         i, j = np.asarray(rows, dtype=np.int64), np.asarray(cols, dtype=np.int64)
-        wanted = np.minimum(i, j) * self.n + np.maximum(i, j)
-        have = self.cols * self.n + self.indices
-        at = np.searchsorted(have, wanted)
-        found = (at < have.size) & (have[np.minimum(at, have.size - 1)] == wanted) if have.size else at < 0
-        if not np.all(found):
-            k = int(np.flatnonzero(~found)[0])
+        at = self.find(i, j)
+        if np.any(at < 0):
+            k = int(np.flatnonzero(at < 0)[0])
             raise DataError(f"entry ({i.flat[k]}, {j.flat[k]}) has no place in the pattern")
         return at
+
+    def find(self, rows: IntArray, cols: IntArray) -> IntArray:
+        """The same, with -1 for entries that have no place."""
+        wanted = np.minimum(rows, cols) * self.n + np.maximum(rows, cols)
+        have = self.cols * self.n + self.indices
+        if not have.size:
+            return np.full(wanted.shape, -1)
+        at = np.minimum(np.searchsorted(have, wanted), have.size - 1)
+        return np.where(have[at] == wanted, at, -1)
 
     def values(self, matrix: sp.sparray | sp.spmatrix) -> FloatArray:
         """Values of a symmetric sparse matrix in pattern order; places that it does not store are zero.

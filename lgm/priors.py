@@ -135,7 +135,8 @@ def normal(mean: float = 0.0, sd: float = 1.0) -> Normal:
     >>> normal(0, 10)
     normal(0, 10)
     """
-    return Normal(*_numbers(mean=mean), *_positive(sd=sd))
+    (centre,), (spread,) = _numbers(mean=mean), _positive(sd=sd)
+    return Normal(centre, spread)
 
 
 def flat() -> Flat:

@@ -46,6 +46,11 @@ def counted(n: int, noun: str) -> str:
     return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
 
 
+def amount(bytes_: float) -> str:
+    """Memory for a message, such as ``"3.2 GB"`` or ``"12 MB"``."""
+    return f"{bytes_ / 1e9:.3g} GB" if bytes_ >= 1e9 else f"{bytes_ / 1e6:.3g} MB"
+
+
 def some(items: Iterable[Any], limit: int = 5) -> str:
     """First few items for a message, and how many more there are.
 

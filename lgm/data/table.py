@@ -136,7 +136,8 @@ def _native(data: Any, what: str) -> pd.DataFrame | nw.DataFrame[Any]:
     table = nw.from_native(data, pass_through=True)
     if isinstance(table, nw.DataFrame):
         return table
-    if hasattr(data, "__arrow_c_stream__") and (reader := _arrow_reader()):
+    reader: Any = _arrow_reader()
+    if hasattr(data, "__arrow_c_stream__") and reader:
         with contextlib.suppress(TypeError, ValueError):  # one column, say
             return nw.from_arrow(data, backend=reader)
     kind = type(data).__name__
@@ -347,9 +348,9 @@ def read_weights(
             f"{frame.index[first]}). To leave a row out, remove it; to predict it, make its response missing."
         )
     if not (w.max() <= MOST_WEIGHT * w.min() and w.max() <= MOST_WEIGHT and w.min() >= 1.0 / MOST_WEIGHT):
-        rows = f"{w.min():g} (row {frame.index[rows[w.argmin()]]}) to {w.max():g} (row {frame.index[rows[w.argmax()]]})"
+        ends = f"{w.min():g} (row {frame.index[rows[w.argmin()]]}) to {w.max():g} (row {frame.index[rows[w.argmax()]]})"
         raise DataError(
-            f"{what} go from {rows}; beside the largest, the smallest count for nothing that double precision could "
+            f"{what} go from {ends}; beside the largest, the smallest count for nothing that double precision could "
             f"show. Accepted: between {1 / MOST_WEIGHT:g} and {MOST_WEIGHT:g}, and none {MOST_WEIGHT:g} times another."
         )
     return w

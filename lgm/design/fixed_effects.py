@@ -95,8 +95,8 @@ class Interactions:
             rest = values - mean * one
             varies = np.max(np.abs(rest)) > COLLINEAR * np.max(np.abs(values))
             found.append((i, j, mean, float(np.sqrt(rest @ rest / n)) if varies else 0.0))
-        indicator, product, mean, spread = np.array(found).reshape(-1, 4).T
-        return cls(indicator.astype(np.int64), product.astype(np.int64), mean, spread)
+        indicator, product, means, spreads = np.array(found).reshape(-1, 4).T
+        return cls(indicator.astype(np.int64), product.astype(np.int64), means, spreads)
 
 
 def prior_functionals(

@@ -39,11 +39,15 @@ class Chains(Draws):
         return self
 
     def summarised(
-        self, table: pd.DataFrame, variables: Mapping[str, FloatArray], of_chains: Callable[..., pd.DataFrame]
+        self,
+        table: pd.DataFrame,
+        variables: Callable[[], Mapping[str, FloatArray]],
+        of_chains: Callable[..., pd.DataFrame],
     ) -> pd.DataFrame:
         """With effective sample sizes and R-hat of all that moves."""
-        moving = {name: x for name, x in variables.items() if np.ptp(x) > 0}
-        table.loc[[name for name in variables if name not in moving], "sd"] = 0.0
+        drawn = variables()
+        moving = {name: x for name, x in drawn.items() if np.ptp(x) > 0}
+        table.loc[[name for name in drawn if name not in moving], "sd"] = 0.0
         return table.join(of_chains(moving))
 
     def facts(self, *, proper: bool) -> dict[str, Any]:

@@ -126,7 +126,10 @@ class Draws(ABC):
 
     @abstractmethod
     def summarised(
-        self, table: pd.DataFrame, variables: Mapping[str, FloatArray], of_chains: Callable[..., pd.DataFrame]
+        self,
+        table: pd.DataFrame,
+        variables: Callable[[], Mapping[str, FloatArray]],
+        of_chains: Callable[..., pd.DataFrame],
     ) -> pd.DataFrame:
         """A table (mean, sd, interval) with what is known better of theta, and the columns that say how good it is.
 
@@ -134,8 +137,8 @@ class Draws(ABC):
         ----------
         table : pandas.DataFrame
             A row for each variable; theta comes last.
-        variables : mapping
-            The draws (chains, draws) behind each row.
+        variables : callable
+            Gives the draws (chains, draws) behind each row, to those who need them.
         of_chains : callable
             Estimates ``ess_bulk``, ``ess_tail`` and ``r_hat`` from such draws.
         """

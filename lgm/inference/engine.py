@@ -98,7 +98,7 @@ def _importance(settings: Settings) -> Importance | WithFallback:
 
 
 def _mode(settings: Settings) -> AtMode:
-    return AtMode(settings.chains * settings.draws, settings.seed)
+    return AtMode(settings.chains * settings.draws)
 
 
 ENGINES: dict[str, Callable[[Settings], Engine]] = {"nuts": _nuts, "importance": _importance, "mode": _mode}
@@ -108,5 +108,5 @@ def engine(post: Marginal, settings: Settings) -> Engine:
     """The engine that the settings name; where every hyperparameter is fixed, draws of u are exact without it."""
     named = ENGINES[settings.method](settings)
     if named.moves and post.hyper.working_size == 0:
-        return AllFixed(settings.chains * settings.draws, settings.seed, settings.method)
+        return AllFixed(settings.chains * settings.draws, settings.method)
     return named

@@ -4,41 +4,35 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 
-from lgm.arrays import BoolArray, FloatArray, IntArray
-from lgm.inference.draws import Draws, Mixture, Verdict
+from lgm.arrays import BoolArray, FloatArray
+from lgm.inference.draws import Draws, Verdict
 
 
 @dataclass(frozen=True)
 class Held(Draws):
-    """One chain of effects given one theta.
+    """One chain of the same theta."""
 
-    Parameters
-    ----------
-    point : Mixture
-        That theta alone, with all draws of the effects.
-    """
-
-    point: Mixture
-
-    def effects_at(self) -> tuple[Mixture, IntArray]:
-        """All of them."""
-        return self.point, np.zeros(self.theta.shape[1], dtype=np.int64)
+    def effects_at(self) -> None:
+        """None: given one theta they are normal."""
 
     def without_effects(self) -> Self:
-        """The same theta, and nothing of u."""
-        return replace(self, point=self.point.without_effects())
+        """The same."""
+        return self
 
     def summarised(
-        self, table: pd.DataFrame, variables: Mapping[str, FloatArray], of_chains: Callable[..., pd.DataFrame]
+        self,
+        table: pd.DataFrame,
+        variables: Callable[[], Mapping[str, FloatArray]],
+        of_chains: Callable[..., pd.DataFrame],
     ) -> pd.DataFrame:
         """With the sd and interval that a theta which does not move has."""
-        theta = self.point.theta[0]
+        theta = self.theta[0, 0]
         at = len(table) - theta.size
         table.iloc[at:, 0], table.iloc[at:, 1:] = theta, self._spread(table.iloc[at:, 1:].to_numpy())
         return table.assign(ess_bulk=np.nan, ess_tail=np.nan, r_hat=np.nan)
@@ -76,14 +70,14 @@ class Conditional(Held):
     ----------
     standard_errors : float array (k,)
         From the curvature there; NaN where the mode is at the end of a range, or the density does not fall around it.
-    ends : bool array (k,)
+    at_end : bool array (k,)
         Where it is at the end of a range.
     settled : bool
         Whether the slope of the density vanishes there.
     """
 
     standard_errors: FloatArray
-    ends: BoolArray
+    at_end: BoolArray
     settled: bool
 
     def described(self) -> str:
@@ -97,8 +91,8 @@ class Conditional(Held):
                 "Not converged: the search for the mode of the hyperparameters stopped where their density still rises."
             )
             return Verdict(f'{text} Use method="nuts", or priors that say more.', doubted=True)
-        names = summary.index[-self.ends.size :]
-        ends, unspoken = names[self.ends], names[np.isnan(self.standard_errors) & ~self.ends]
+        names = summary.index[-self.at_end.size :]
+        ends, unspoken = names[self.at_end], names[np.isnan(self.standard_errors) & ~self.at_end]
         words = f" The mode of {', '.join(ends)} is at the end of the range." if len(ends) else ""
         words += f" The data do not speak of {', '.join(unspoken)}." if len(unspoken) else ""
         return Verdict(

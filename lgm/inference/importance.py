@@ -38,7 +38,7 @@ EVALUATIONS = 1024  # per round; a power of two, as Sobol points want it
 ROUNDS = 4  # the first and three refits
 GOOD_K = 0.5  # no refit if k is below this, where the variance of the weights is finite, and points are enough
 BATCH = 64  # thetas in one vectorised call
-STORED_BYTES = 1e9  # effects drawn along with the values are kept up to this size, else drawn in a second pass
+STORED_BYTES = 1e8  # effects drawn along with the values are kept up to this size, else drawn in a second pass
 
 
 class _Round(NamedTuple):

@@ -1,4 +1,4 @@
-"""Keys of JAX's random numbers, mixed from seeds by NumPy: JAX would compile programs for it."""
+"""Random numbers by seed: keys for JAX, mixed by NumPy as JAX would compile programs for it, and numbered normals."""
 
 from __future__ import annotations
 
@@ -7,8 +7,19 @@ import math
 import jax
 import numpy as np
 
+from lgm.arrays import FloatArray, IntArray
+
 
 def key(*seeds: int, shape: tuple[int, ...] = ()) -> jax.Array:
     """Keys of this shape; other seeds give unrelated ones."""
     words = np.random.SeedSequence(seeds).generate_state(2 * math.prod(shape)).reshape(*shape, 2)
     return jax.random.wrap_key_data(jax.device_put(words))
+
+
+def normals(*seeds: int, numbers: IntArray, size: int) -> FloatArray:
+    """Standard normals, ``size`` for each number; a number has the same ones whatever is asked for beside it."""
+    [word] = np.random.SeedSequence(seeds).generate_state(1, np.uint64)
+    out = np.empty((len(numbers), size))
+    for row, number in zip(out, numbers, strict=True):
+        np.random.Generator(np.random.Philox(key=np.array([word, number], dtype=np.uint64))).standard_normal(out=row)
+    return out

@@ -40,7 +40,10 @@ class Weighted(Draws):
         return replace(self, points=self.points.without_effects())
 
     def summarised(
-        self, table: pd.DataFrame, variables: Mapping[str, FloatArray], of_chains: Callable[..., pd.DataFrame]
+        self,
+        table: pd.DataFrame,
+        variables: Callable[[], Mapping[str, FloatArray]],
+        of_chains: Callable[..., pd.DataFrame],
     ) -> pd.DataFrame:
         """Points give moments directly; what was resampled from them says nothing of their number."""
         weights, theta = np.exp(self.points.log_weights), self.points.theta

@@ -170,7 +170,11 @@ def _levels(fit: Fit, printed: list[Printed], graph: Graph | None, wishes: _Wish
         axes = on.axes[0]
         first = np.argsort(printed[0].of(fit.effects.mean), kind="stable")
         for ax, each in zip(axes, printed, strict=False):
-            variable, mean, draws = each.variable, each.of(fit.effects.mean), each.of(fit.effects.draws)
+            variable, mean, [draws] = (
+                each.variable,
+                each.of(fit.effects.mean),
+                fit.effects.printed([(each, slice(None))]),
+            )
             same = np.array_equal(variable.labels, printed[0].variable.labels)
             order = first if same else np.argsort(mean, kind="stable")
             labels, drawn = variable.labels[order], draws[:, order]
@@ -200,7 +204,7 @@ def _fixed(fit: Fit, name: str, wishes: _Wishes) -> Figure | SubFigure:
     if not names:
         error = tables.unknown_term(name, fit.design)
         raise LgmError(f"{error} Fixed effects: {', '.join(known)}.")
-    draws = np.column_stack([fit.effects.draws[:, known.index(n)] for n in names])
+    draws = np.column_stack([fit.effects.fixed[:, known.index(n)] for n in names])
     means = np.array([fit.effects.mean[known.index(n)] for n in names])
     with canvas(6.5, 1.5 + 0.45 * len(names), ax=wishes.ax, figsize=wishes.figsize) as on:
         ax = on.axes[0, 0]

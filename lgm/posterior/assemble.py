@@ -213,5 +213,5 @@ def _printed(predictor: Predictor, pattern: Pattern) -> tuple[Sums, ...]:
     for parts in by_size.values():
         index, place = (np.concatenate(column) for column in zip(*parts, strict=True))
         pairs = pattern.positions(*np.broadcast_arrays(index[:, :, None], index[:, None, :]))
-        sums.append(Sums(index, pairs, place))
+        sums.append(Sums(index, np.ones(index.shape), pairs, place))
     return tuple(sums)

@@ -15,7 +15,7 @@ from lgm.data.expression import FUNCTIONS, function, names_of
 from lgm.design.design import ROWWISE, Design, numbers_as_text
 from lgm.errors import DataWarning, IdentifiabilityError, IdentifiabilityWarning
 from lgm.posterior.assemble import Analysed
-from lgm.posterior.confounding import Moved, Remainder, relations
+from lgm.posterior.confounding import Moved, Remainder, relations, standardised
 from lgm.posterior.gaussian import GaussianData
 from lgm.posterior.priors import Priors
 from lgm.priors import Constant, Flat
@@ -48,7 +48,16 @@ def check_identifiability(design: Design, priors: Priors, analysed: Analysed) ->
     gram = analysed.marginal.analysis.pattern.matrix(data.gram)
     rows = _Rows(design, gram, Remainder.of(gram, np.arange(design.p), design.p), flat)
     free = list(_free(rows, known))
-    found = relations(rows.remainder, [each.moved for each in free], None if residual is None else design.n - design.p)
+    moved, remainder, bases = [each.moved for each in free], rows.remainder, []
+    for label in dict.fromkeys(each.label for each in free):
+        own = np.array([i for i, each in enumerate(free) if each.label == label])
+        count = sum(moved[i].right is None for i in own)
+        if count > 1 and own.size == count * (count + 1) // 2:
+            changed = standardised(remainder, [moved[i] for i in own])
+            if changed is not None:
+                remainder = changed[0]
+                bases.append((own, changed[1]))
+    found = relations(remainder, moved, None if residual is None else design.n - design.p, bases)
     silent = [free[int(related[0])] for related in found if related.size == 1]
     for label, parts in itertools.groupby(silent, lambda each: each.label):
         _say_silent(rows, label, list(parts))

@@ -93,7 +93,54 @@ def _probe() -> np.random.Generator:
     return np.random.default_rng(0)
 
 
-def relations(remainder: Remainder, components: Sequence[Moved], residual: float | None) -> list[IntArray]:
+def standardised(remainder: Remainder, components: Sequence[Moved]) -> tuple[Remainder, FloatArray] | None:
+    """Correlated effects in a basis of their own in which they are orthogonal on average, whatever their origin.
+
+    Parameters
+    ----------
+    remainder : Remainder
+    components : sequence of Moved
+        The q variances of the effects, then all their covariances.
+
+    Returns
+    -------
+    remainder : Remainder
+        Of the effects in the new basis.
+    back : float array (k, k)
+        Components in the old basis, in units of their size, of those in the new one.
+
+    None if the effects are dependent on average.
+    """
+    kinds = [each.left for each in components if each.right is None]
+    average = np.array([[np.asarray(remainder.zz[i, j]).sum() for j in kinds] for i in kinds])
+    size = np.sqrt(np.diag(average))
+    if not np.all(size > 0.0):
+        return None
+    try:
+        basis = np.linalg.inv(np.linalg.cholesky(average)).T
+    except np.linalg.LinAlgError:
+        return None
+    n, own = remainder.shape[0], np.concatenate(kinds)
+    rows = [np.setdiff1d(np.arange(n), own), *(kinds[i] for i in range(len(kinds)) for _ in kinds)]
+    cols = [rows[0], *(kinds[j] for _ in kinds for j in range(len(kinds)))]
+    data = [np.ones(rows[0].size), *(np.full(kinds[0].size, value) for value in basis.ravel())]
+    change = sp.csc_array((np.concatenate(data), (np.concatenate(rows), np.concatenate(cols))), shape=(n, n))
+    place = {int(kind[0]): i for i, kind in enumerate(kinds)}
+    sides = [(each.left, each.left if each.right is None else each.right) for each in components]
+    at = [(place[int(left[0])], place[int(right[0])]) for left, right in sides]
+    i, j = np.array(at).T
+    new = [np.outer(basis[:, k], basis[:, m]) for k, m in at]
+    back = [size[i] * size[j] * (one if k == m else one + one.T)[i, j] for one, (k, m) in zip(new, at, strict=True)]
+    changed = Remainder(sp.csc_array(change.T @ remainder.zz @ change), remainder.xz @ change, remainder.inverse)
+    return changed, np.column_stack(back)
+
+
+def relations(
+    remainder: Remainder,
+    components: Sequence[Moved],
+    residual: float | None,
+    bases: Sequence[tuple[IntArray, FloatArray]] = (),
+) -> list[IntArray]:
     """The sets of components that are linearly dependent; one alone if nothing of it is left.
 
     Parameters
@@ -102,6 +149,8 @@ def relations(remainder: Remainder, components: Sequence[Moved], residual: float
     components : sequence of k Moved
     residual : float or None
         ``n - p`` if the residual, component k, is to be told apart too.
+    bases : sequence of (numbers of components, back)
+        Those that stand in a basis of their own, see `standardised`.
     """
     if not components:
         return []
@@ -116,7 +165,10 @@ def relations(remainder: Remainder, components: Sequence[Moved], residual: float
         triangle = np.linalg.qr(np.vstack([triangle, _met(remainder, parts, rng) / scale]), mode="r")
         _, size, directions = np.linalg.svd(triangle)
         null = directions[np.count_nonzero(size > EXACT * size[0]) :].T
-    return [np.flatnonzero(np.abs(row) > 1e-6) for row in _echelon(null.T)]
+    for numbers, back in bases:
+        null[numbers] = back @ (null[numbers] / scale[numbers, None])
+    found = [np.flatnonzero(np.abs(row) > 1e-6) for row in _echelon(null.T)]
+    return sorted(found, key=lambda related: int(related[0]))
 
 
 def _met(gram: Remainder | sp.csc_array, parts: Sequence[Moved | None], rng: np.random.Generator) -> FloatArray:

@@ -142,16 +142,20 @@ def effects(post: Marginal, theta: jax.Array, z: jax.Array) -> Effects:
     return post.data.conditional(post.prior, post.analysis, theta, z)[1]
 
 
-def variances(post: Marginal, theta: jax.Array, functionals: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Exact conditional variances given theta: of the printed effects of terms, and of some linear functionals of u.
+def variances(
+    post: Marginal, theta: jax.Array, functionals: jax.Array, sums: Sequence[Sums] | None = None
+) -> tuple[jax.Array, jax.Array]:
+    """Exact conditional variances given theta: of sums of few effects, and of some linear functionals of u.
 
     Parameters
     ----------
     functionals : float array (p + q, m)
         One functional per column, in the coordinates of `effects`.
+    sums : sequence of Sums, optional
+        By default the printed effects of terms.
 
     Returns
     -------
-    variances : float arrays (number of printed effects,), (m,)
+    variances : float arrays (number of sums,), (m,)
     """
-    return post.data.variances(post.prior, post.analysis, theta, functionals, post.printed)
+    return post.data.variances(post.prior, post.analysis, theta, functionals, post.printed if sums is None else sums)

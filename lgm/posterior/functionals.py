@@ -20,12 +20,13 @@ class Effects(NamedTuple):
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Sums:
-    """Sums of s effects each, all pairs of which have a place in the pattern of H.
+    """Weighted sums of s effects each, all pairs of which have a place in the pattern of H.
 
     Parameters
     ----------
     index : int array (m, s)
         Positions in u.
+    weights : float array (m, s)
     pairs : int array (m, s, s)
         Position in H of each pair of these.
     place : int array (m,)
@@ -33,5 +34,6 @@ class Sums:
     """
 
     index: Numbers
+    weights: Numbers
     pairs: Numbers
     place: Numbers

@@ -100,7 +100,7 @@ class GaussianData:
 
     def lost(self, theta: FloatArray) -> str | None:
         """What is wrong with a sigma that is smaller."""
-        sigma = float(self._sigma(theta))
+        sigma = float(by_kind(theta, self.places)["sigma"][0])
         if sigma > 2.0 * self.least_residual:
             return None
         return (
@@ -155,7 +155,7 @@ class GaussianData:
 
         printed = jnp.zeros(sum(some.place.shape[0] for some in sums))
         for some in sums:
-            scales = scale[some.index]
+            scales = some.weights * scale[some.index]
             own = jnp.einsum("ma,mab,mb->m", scales, inverse[some.pairs], scales)
             cross = jnp.einsum("ma,mak->mk", scales, solved_k[some.index])
             printed = printed.at[some.place].set(corrected(own, cross))

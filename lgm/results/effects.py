@@ -1,155 +1,270 @@
-"""The effects given the data: one draw per kept theta, and their means and variances as mixtures over theta."""
+"""The effects given the data: their moments as mixtures over theta, and their draws, of which few enough are kept."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import jax
 import numpy as np
+from scipy.special import ndtri
 
 from lgm.arrays import FloatArray, IntArray
-from lgm.inference.compile import Plan, compiled, floats, wholes
+from lgm.design.predictor import Printed
+from lgm.errors import IdentifiabilityError, LgmError
+from lgm.inference.compile import Plan, compiled, floats
 from lgm.inference.draws import Draws, Expected, Mixture
-from lgm.inference.keys import key
 from lgm.posterior.assemble import Analysed
-from lgm.posterior.density import Marginal, effects, variances
+from lgm.posterior.density import Marginal, variances
+from lgm.results.drawing import Drawing
+from lgm.results.drawing import programs as drawing_programs
+from lgm.results.progress import bar
+from lgm.results.quantiles import Tails, ends
+from lgm.words import amount
 
+KEPT_BYTES = 1e9  # most that draws of effects may take in memory
 CHUNK_BYTES = 64e6  # of intermediate results held at once
-MANY, FEW = 250, 16  # thetas in one call that draws u
 VARIANCE_DRAWS = 200  # most thetas over which conditional variances are averaged
 SD_ERROR = 0.005  # relative Monte Carlo error of every sd at which the average is good enough
 
 
 @dataclass(frozen=True)
-class EffectDraws:
-    """Effects ``u = (beta, b)`` on their printed scale.
+class Kept:
+    """What is kept of the effects ``u = (beta, b)``, on their printed scale.
 
     Parameters
     ----------
-    draws : float array (S, p + q)
-        One draw for each of the S kept thetas.
     mean : float array (p + q,)
         ``E[u | y]``: the average of the exact conditional means over all S thetas (Rao-Blackwell).
-    sd : float array (p + number of printed effects of terms,)
-        Of what tables show: the fixed effects, then the variables of the terms (`Predictor.printed`).
+    sd : float array (p + m,)
+        Of what tables show: the fixed effects, then the m variables of the terms (`Predictor.printed`).
         From the law of total variance: the variance of the conditional means over all thetas plus the average
         conditional variance over some of them, as many as bring its Monte Carlo error below half a percent of every
         sd, but at most 200.
+    ends : float array (2, p + m)
+        Of the intervals of the same: quantiles of all draws, or exact where all draws have the same theta.
+    fixed : float array (S, p)
+        Draws of the fixed effects; (0, p) where they are yet to be made: with one theta no table needs them.
+    draws : float array (S, p + q)
+        Draws of all; (0, p + q) where they are yet to be made or too large to be kept.
     """
 
-    draws: FloatArray
     mean: FloatArray
     sd: FloatArray
+    ends: FloatArray
+    fixed: FloatArray
+    draws: FloatArray
+
+    def within(self, limit: float) -> Kept:
+        """The same without draws that take more bytes than this; they can be made again."""
+        return self if self.draws.nbytes <= limit else replace(self, draws=self.draws[:0])
 
 
-@compiled(shapes=lambda post, size: (post, floats(size, post.hyper.size), key(0), wholes(size)))
-def _draw_chunk(
-    size: int, post: Marginal, thetas: jax.Array, key: jax.Array, counters: jax.Array
-) -> tuple[jax.Array, jax.Array]:
-    def one(theta: jax.Array, counter: jax.Array) -> tuple[jax.Array, jax.Array]:
-        # one key per kept theta, so that the draws do not depend on how they are chunked
-        z = jax.random.normal(jax.random.fold_in(key, counter), (post.n_normals, 1))
-        found = effects(post, theta, z)
-        return found.mean, found.draws[:, 0]
-
-    return jax.vmap(one)(thetas, counters)
-
-
-@compiled(shapes=lambda post, size: (post, floats(size, post.hyper.size), floats(post.dim, _fixed(post))))
-def _variance_chunk(
-    size: int, post: Marginal, thetas: jax.Array, functionals: jax.Array
-) -> tuple[jax.Array, jax.Array]:
-    return jax.vmap(lambda theta: variances(post, theta, functionals))(thetas)
-
-
-def _draw_size(post: Marginal, thetas: int) -> int:
-    """Thetas in one call: as many as bounded memory allows, one of two sizes so that two programs serve all."""
-    return int(np.clip(CHUNK_BYTES // (8 * 4 * post.n_normals), 1, MANY if thetas >= MANY else FEW))
-
-
-def _variance_size(post: Marginal, thetas: int) -> int:
-    return int(np.clip(CHUNK_BYTES // (8 * 8 * post.dim), 1, min(50, thetas)))
-
-
-def _fixed(post: Marginal) -> int:
-    """Number of fixed effects."""
-    return post.dim - post.prior.q
-
-
-def programs(post: Marginal, expected: Expected) -> list[Plan]:
-    """What `draw_effects` will call for the draws of a run."""
-    drawing = [Plan(_draw_chunk, _draw_size(post, expected.draws))] if expected.draws else []
-    return [*drawing, Plan(_variance_chunk, _variance_size(post, expected.thetas))]
-
-
-def draw_effects(analysed: Analysed, drawn: Draws, seed: int) -> EffectDraws:
-    """One draw of u for every draw of theta; means and variances as mixtures over theta.
-
-    Effects that the engine computed along with its weights are used where they suffice.
+class Effects:
+    """One draw of u for each draw of theta, and what tables show of them; nothing is computed before it is needed.
 
     Parameters
     ----------
     analysed : Analysed
     drawn : Draws
-        Of theta.
+        Of theta. Effects that the engine computed along with its weights are used where they suffice.
     seed : int
+    interval : float
+        Probability of the intervals.
+    progress : bool
+        Whether work of more than two seconds shows a bar.
+    kept : Kept, optional
+        Where it is known.
     """
-    thetas = drawn.theta.reshape(-1, drawn.theta.shape[-1])
-    known = drawn.effects_at()
-    if known is None:
-        mean, spread, draws = _from_conditionals(analysed, thetas, seed)
-    else:
-        mean, spread, draws = _from_points(analysed, *known, thetas, seed)
-    return EffectDraws(draws, mean, np.sqrt(spread + _mean_variances(analysed, thetas, spread)))
+
+    def __init__(
+        self,
+        analysed: Analysed,
+        drawn: Draws,
+        seed: int,
+        interval: float = 0.95,
+        *,
+        progress: bool = True,
+        kept: Kept | None = None,
+    ) -> None:
+        thetas = drawn.theta.reshape(-1, drawn.theta.shape[-1])
+        self.drawing = Drawing(analysed, thetas, seed, progress)
+        self._drawn, self._interval, self._kept = drawn, interval, kept
+
+    @property
+    def kept(self) -> Kept:
+        """Means, standard deviations, intervals, and draws as far as they are there."""
+        if self._kept is None:
+            self._kept = _finite(_kept(self.drawing, self._drawn.effects_at(), self._interval))
+        return self._kept
+
+    @property
+    def mean(self) -> FloatArray:
+        """See `Kept`."""
+        return self.kept.mean
+
+    @property
+    def sd(self) -> FloatArray:
+        """See `Kept`."""
+        return self.kept.sd
+
+    @property
+    def ends(self) -> FloatArray:
+        """See `Kept`."""
+        return self.kept.ends
+
+    @property
+    def size(self) -> int:
+        """Number of draws."""
+        return self.drawing.size
+
+    @property
+    def held(self) -> bool:
+        """Whether all draws may be held in memory."""
+        return fits(self.size, self.drawing.dim)
+
+    @property
+    def draws(self) -> FloatArray:
+        """All draws (S, p + q), natural scale.
+
+        Raises
+        ------
+        LgmError
+            If they would take more memory than is allowed.
+        """
+        if not self.held:
+            taken = amount(8.0 * self.size * self.drawing.dim)
+            raise LgmError(
+                f"{self.size} draws of {self.drawing.dim} effects take {taken}; at most {amount(KEPT_BYTES)} are kept. "
+                "fit.effect_draws(term, levels) makes those of some levels."
+            )
+        if not len(self.kept.draws):
+            made = self._made(lambda u: u, self.drawing.dim)
+            self._kept = replace(self.kept, draws=made, fixed=made[:, : self.drawing.p])
+        return self.kept.draws
+
+    @property
+    def fixed(self) -> FloatArray:
+        """Draws of the fixed effects (S, p)."""
+        if not len(self.kept.fixed):
+            self._kept = replace(self.kept, fixed=self.of(lambda u: u[:, : self.drawing.p], self.drawing.p))
+        return self.kept.fixed
+
+    def of(self, function: Callable[[FloatArray], FloatArray], m: int) -> FloatArray:
+        """Draws (S, m) of what a function makes of some draws of all effects, (B, p + q) to (B, m)."""
+        return function(self.draws) if self.held else self._made(function, m)
+
+    def printed(self, parts: Sequence[tuple[Printed, Any]]) -> list[FloatArray]:
+        """Draws (S, m) of printed effects at some of their levels, for each part.
+
+        Raises
+        ------
+        LgmError
+            If they would take more memory than is allowed.
+        """
+
+        def function(u: FloatArray) -> FloatArray:
+            return np.concatenate([printed.of(u)[:, where] for printed, where in parts], axis=1)
+
+        sizes = [printed.variable.labels[where].size for printed, where in parts]
+        if not fits(self.size, sum(sizes)):
+            raise LgmError(
+                f"{self.size} draws of {sum(sizes)} effects take {amount(8.0 * self.size * sum(sizes))}; at most "
+                f"{amount(KEPT_BYTES)} are made at once. Accepted: fewer levels."
+            )
+        if self.held:
+            return [printed.of(self.draws)[:, where] for printed, where in parts]
+        return np.split(self.of(function, sum(sizes)), np.cumsum(sizes)[:-1], axis=1) if parts else []
+
+    def blocks(self) -> Iterator[tuple[IntArray, FloatArray]]:
+        """Draws (B, p + q) with their numbers (B,): all at once where they may be held, else block by block."""
+        if self.held:
+            yield np.arange(self.size), self.draws
+            return
+        for block in self.drawing.blocks(np.arange(self.size)):
+            yield block.numbers, block.draws
+
+    def _made(self, function: Callable[[FloatArray], FloatArray], m: int) -> FloatArray:
+        out = _columns(self.size, m)
+        for block in self.drawing.blocks(np.arange(self.size)):
+            out[block.numbers] = function(block.draws)
+        return out
 
 
-def _from_conditionals(analysed: Analysed, thetas: FloatArray, seed: int) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Mean and variance of the conditional means over theta, and draws, chunk by chunk."""
-    draws = np.empty((len(thetas), analysed.marginal.dim))
-    total, square = np.zeros(draws.shape[1]), np.zeros(())
-    first = np.zeros(0)
-    for place, mean, draw in _conditionals(analysed.marginal, thetas, np.arange(len(thetas)), seed):
-        draws[place] = analysed.natural(draw)
-        means = analysed.natural(mean)
-        first = first if first.size else means[0]  # a shift, against cancellation in the variance
-        total += np.sum(means - first, axis=0)
-        square = square + np.sum(analysed.printed(means - first) ** 2, axis=0)
-    average = total / len(thetas)
-    spread = square / len(thetas) - analysed.printed(average) ** 2
-    return first + average, np.maximum(spread, 0.0), draws
+def fits(draws: int, m: int) -> bool:
+    """Whether draws of m variables may be held in memory."""
+    return 8.0 * draws * m <= KEPT_BYTES
 
 
-def _conditionals(
-    post: Marginal, thetas: FloatArray, counters: IntArray, seed: int
-) -> Iterator[tuple[slice, FloatArray, FloatArray]]:
-    """Places, conditional means and draws in chunks of bounded memory, internal coordinates."""
-    chunk = _draw_size(post, len(thetas))
-    with jax.enable_x64(True):
-        mixed = key(seed, 1)
-        for start in range(0, len(thetas), chunk):
-            at = np.minimum(np.arange(start, start + chunk), len(thetas) - 1)  # every chunk has the same shape
-            mean, draw = _draw_chunk(chunk, post, thetas[at], mixed, counters[at])
-            stop = min(start + chunk, len(thetas))
-            yield slice(start, stop), np.asarray(mean)[: stop - start], np.asarray(draw)[: stop - start]
+def _columns(draws: int, m: int) -> FloatArray:
+    """An array (S, m) with the draws of a variable side by side, as those who go over them want it."""
+    return np.empty((m, draws)).T
 
 
-def _from_points(
-    analysed: Analysed, points: Mixture, index: IntArray, thetas: FloatArray, seed: int
-) -> tuple[FloatArray, FloatArray, FloatArray]:
+def _finite(kept: Kept) -> Kept:
+    """The same; numbers that are none are never printed."""
+    if all(np.all(np.isfinite(values)) for values in (kept.mean, kept.sd, kept.ends)):
+        return kept
+    raise IdentifiabilityError(
+        "moments of the effects given the hyperparameters are not finite. Look for effects that the data cannot tell "
+        "apart, for priors that hold hyperparameters far from all that the data allow, and for extreme units."
+    )
+
+
+def _kept(drawing: Drawing, known: tuple[Mixture, IntArray] | None, interval: float) -> Kept:
+    if drawing.alike:
+        return _at_one_theta(drawing, interval)
+    found, spread = _from_draws(drawing, interval) if known is None else _from_points(drawing, *known, interval)
+    return replace(found, sd=np.sqrt(spread + _mean_variances(drawing, spread)))
+
+
+def _at_one_theta(drawing: Drawing, interval: float) -> Kept:
+    """Normal, so that nothing need be drawn."""
+    mean = drawing.first_mean()
+    centre = drawing.analysed.printed(mean)
+    sd = np.sqrt(_mean_variances(drawing, np.zeros(centre.size)))
+    away = ndtri((1.0 + interval) / 2.0) * sd
+    nothing = np.zeros((0, mean.size))
+    return Kept(mean, sd, np.stack([centre - away, centre + away]), nothing[:, : drawing.p], nothing)
+
+
+def _from_draws(drawing: Drawing, interval: float) -> tuple[Kept, FloatArray]:
+    """All but the sd, and the variance of the conditional means over theta, from one pass over all draws."""
+    analysed, size, dim = drawing.analysed, drawing.size, drawing.dim
+    draws = _columns(size if fits(size, dim) else 0, dim)
+    fixed, total, square = np.empty((size, drawing.p)), np.zeros(dim), np.zeros(())
+    first, tails = np.zeros(0), None
+    for block in drawing.blocks(np.arange(size)):
+        printed = analysed.printed(block.draws)
+        fixed[block.numbers] = block.draws[:, : drawing.p]
+        if len(draws):
+            draws[block.numbers] = block.draws
+        tails = tails or Tails(printed.shape[1], size, interval)
+        tails.add(printed.T)
+        first = first if first.size else block.means[0]  # a shift, against cancellation in the variance
+        total += block.counts @ (block.means - first)
+        square = square + block.counts @ analysed.printed(block.means - first) ** 2
+    assert tails is not None
+    average = total / size
+    spread = np.maximum(square / size - analysed.printed(average) ** 2, 0.0)
+    return Kept(first + average, spread, tails.ends(), fixed, draws), spread
+
+
+def _from_points(drawing: Drawing, points: Mixture, index: IntArray, interval: float) -> tuple[Kept, FloatArray]:
     """The same from weighted points: means use the weights of all points, not the resampled ones."""
-    weights = np.exp(points.log_weights)
+    analysed, weights = drawing.analysed, np.exp(points.log_weights)
     means = analysed.natural(points.mean)
     mean = weights @ means
     spread = weights @ analysed.printed(means - mean) ** 2
     occurrence = _occurrences(index)
-    kept = np.flatnonzero(occurrence < points.draws.shape[1])
-    draws = np.empty((index.size, analysed.marginal.dim))
-    draws[kept] = points.draws[index[kept], occurrence[kept]]
-    more = np.flatnonzero(occurrence >= points.draws.shape[1])
-    for place, _, draw in _conditionals(analysed.marginal, thetas[more], more, seed):
-        draws[more[place]] = draw
-    return mean, spread, analysed.natural(draws)
+    known = np.flatnonzero(occurrence < points.draws.shape[1])
+    draws = _columns(index.size, drawing.dim)
+    draws[known] = analysed.natural(points.draws[index[known], occurrence[known]])
+    for block in drawing.blocks(np.flatnonzero(occurrence >= points.draws.shape[1])):
+        draws[block.numbers] = block.draws
+    found = ends(np.ascontiguousarray(analysed.printed(draws).T), interval)
+    return Kept(mean, spread, found, draws[:, : drawing.p], draws), spread
 
 
 def _occurrences(index: IntArray) -> IntArray:
@@ -163,30 +278,49 @@ def _occurrences(index: IntArray) -> IntArray:
     return out
 
 
-def _mean_variances(analysed: Analysed, thetas: FloatArray, spread: FloatArray) -> FloatArray:
+@compiled(shapes=lambda post, size: (post, floats(size, post.hyper.size), floats(post.dim, post.dim - post.prior.q)))
+def _variance_chunk(
+    size: int, post: Marginal, thetas: jax.Array, functionals: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    return jax.vmap(lambda theta: variances(post, theta, functionals))(thetas)
+
+
+def _variance_size(post: Marginal, thetas: int) -> int:
+    return int(np.clip(CHUNK_BYTES // (8 * 8 * post.dim), 1, min(50, thetas)))
+
+
+def programs(post: Marginal, expected: Expected) -> list[Plan]:
+    """What the tables will call for the draws of a run."""
+    size = _variance_size(post, expected.thetas)
+    return [*drawing_programs(post, expected), Plan(_variance_chunk, size)]
+
+
+def _mean_variances(drawing: Drawing, spread: FloatArray) -> FloatArray:
     """Average conditional variance of the printed effects, chunk by chunk until it is known well enough.
 
     ``spread`` is the other part of the total variance.
     """
-    post, p = analysed.marginal, analysed.reference.size
+    analysed, thetas, post, p = drawing.analysed, drawing.thetas, drawing.analysed.marginal, drawing.p
     functionals = np.zeros((post.dim, p))
     functionals[:p] = analysed.basis.T
-    if np.all(thetas == thetas[0]):
+    if drawing.alike:
         thetas = thetas[:1]
     chunk = _variance_size(post, len(thetas))
     parts = min(VARIANCE_DRAWS, len(thetas)) // chunk
     chosen = np.linspace(0, len(thetas) - 1, parts * chunk).astype(int)
     controls = _controls(thetas)
     rows: list[FloatArray] = []
-    for part in range(parts):
-        at = chosen[part::parts]  # every chunk is spread over all draws
-        with jax.enable_x64(True):
-            printed, fixed = _variance_chunk(chunk, post, thetas[at], functionals)
-        rows.append(np.concatenate([np.asarray(fixed), np.asarray(printed)], axis=1))
-        used = np.concatenate([chosen[done::parts] for done in range(part + 1)])
-        average, error = _controlled_mean(np.concatenate(rows), controls[used])
-        if np.all(error <= 2.0 * SD_ERROR * (spread + average)):  # the relative error of an sd is half its square's
-            break
+    with bar(parts * chunk, "standard deviations", progress=drawing.progress) as shown:
+        for part in range(parts):
+            at = chosen[part::parts]  # every chunk is spread over all draws
+            with jax.enable_x64(True):
+                printed, fixed = _variance_chunk(chunk, post, thetas[at], functionals)
+            rows.append(np.concatenate([np.asarray(fixed), np.asarray(printed)], axis=1))
+            used = np.concatenate([chosen[done::parts] for done in range(part + 1)])
+            average, error = _controlled_mean(np.concatenate(rows), controls[used])
+            shown.update(chunk)
+            if np.all(error <= 2.0 * SD_ERROR * (spread + average)):  # an sd's relative error is half its square's
+                break
     return average
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,6 +14,8 @@ import xarray as xr
 
 from lgm.arrays import FloatArray
 from lgm.design.design import Design
+from lgm.design.predictor import Printed
+from lgm.errors import LgmWarning
 from lgm.inference.draws import Run, Verdict
 from lgm.inference.engine import AnyDraws
 from lgm.inference.mode import Mode
@@ -20,7 +23,7 @@ from lgm.posterior.assemble import Analysed
 from lgm.posterior.priors import Priors
 from lgm.results import predict, tables, text
 from lgm.results.arviz import container, diagnostics, plain_labels
-from lgm.results.effects import EffectDraws, draw_effects
+from lgm.results.effects import Effects, Kept
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure, SubFigure
@@ -35,7 +38,10 @@ class Fit:
     """The posterior of a model.
 
     Tables hold posterior means, standard deviations and equal-tailed intervals of probability ``interval``. Means and
-    standard deviations of effects are exact mixtures over the draws of theta; intervals are quantiles of draws.
+    standard deviations of effects are exact mixtures over the draws of theta; intervals are quantiles of draws, exact
+    ones where theta is held.
+
+    Of the draws of effects at most 1 GB is kept. More than that are made again where they are needed, the same ones.
 
     A fit equals itself only. It can be copied and pickled, as its model can.
 
@@ -53,7 +59,8 @@ class Fit:
     run: Run[AnyDraws]
     interval: float
     seed: int
-    stored_effects: EffectDraws | None = None  # of a fit that was read from a file
+    progress: bool = True
+    stored_effects: Kept | None = None  # of a fit that was read from a file
 
     @property
     def design(self) -> Design:
@@ -91,11 +98,16 @@ class Fit:
         return self.run.method
 
     @cached_property
-    def effects(self) -> EffectDraws:
-        """Draws, means and standard deviations of all effects, made when first needed."""
-        if self.stored_effects is not None:
-            return self.stored_effects
-        return draw_effects(self.analysed, self.draws, self.seed)
+    def effects(self) -> Effects:
+        """Draws, means, standard deviations and intervals of all effects, made when first needed."""
+        return Effects(
+            self.analysed,
+            self.draws,
+            self.seed,
+            self.interval,
+            progress=self.progress,
+            kept=self.stored_effects,
+        )
 
     @property
     def nobs(self) -> int:
@@ -124,15 +136,56 @@ class Fit:
     def posterior(self) -> xr.Dataset:
         """The draws as an xarray dataset with dimensions chain, draw and one per term.
 
-        A variable or group that is itself called ``chain`` or ``draw`` gets an underscore.
+        A variable or group that is itself called ``chain`` or ``draw`` gets an underscore. Effects of which all draws
+        would take more than 1 GB are left out, with a warning; `effect_draws` makes those of some of their levels.
         """
+        variables: dict[str, Any] = {name: (LEAD, draws) for name, draws in self._scalars().items()}
+        shown, left_out = tables.few_enough(self)
+        if left_out:
+            warnings.warn(left_out, LgmWarning, stacklevel=2)
+        return self._dataset(variables, [(printed, slice(None)) for printed in shown])
+
+    def effect_draws(self, term: str, levels: Any = None) -> xr.Dataset:
+        """Draws of the effects of a term, or of some of its levels.
+
+        Parameters
+        ----------
+        term : str
+            A term, one of its effects, or a group, as in `ranef`.
+        levels : list, optional
+            Labels as in the tables; by default all.
+
+        Returns
+        -------
+        xarray.Dataset
+            One variable for each effect, with the dimensions chain, draw and that of the term.
+
+        Raises
+        ------
+        LgmError
+            For a term or a level that the fit does not have, or where the draws would take more than 1 GB.
+
+        Examples
+        --------
+        >>> import lgm
+        >>> sleep = lgm.load_dataset("sleepstudy")
+        >>> fit = lgm.fit("Reaction ~ Days + (Days|Subject)", sleep, method="mode", draws=100, seed=1, progress=False)
+        >>> dict(fit.effect_draws("Days|Subject", [308, 309]).sizes)
+        {'chain': 1, 'draw': 400, 'Subject': 2}
+        """
+        chosen = [printed for printed in self.design.predictor.printed() if tables.is_named(term, printed)]
+        if not chosen:
+            raise tables.unknown_term(term, self.design)
+        return self._dataset({}, [(printed, tables.places(printed, levels)) for printed in chosen])
+
+    def _dataset(self, variables: dict[str, Any], parts: Sequence[tuple[Printed, Any]]) -> xr.Dataset:
+        """Variables, and the draws of printed effects at some of their levels."""
         chains, draws, _ = self.draws.theta.shape
         coords: dict[str, Any] = {"chain": np.arange(chains), "draw": np.arange(draws)}
-        u = self.effects.draws.reshape(chains, draws, -1)
-        variables: dict[str, Any] = {n: (LEAD, x) for n, x in zip(self._names, self._scalars(), strict=True)}
-        for printed in self.design.predictor.printed():
-            dim = self._dim(printed.variable.dim, printed.variable.labels, coords, variables)
-            variables[printed.variable.name] = ((*LEAD, dim), printed.of(u))
+        for (printed, where), values in zip(parts, self.effects.printed(parts), strict=True):
+            variable = printed.variable
+            dim = self._dim(variable.dim, variable.labels[where], coords, variables)
+            variables[variable.name] = ((*LEAD, dim), values.reshape(chains, draws, -1))
         return xr.Dataset(variables, coords, attrs={"formula": self.design.formula.source, "method": self.method})
 
     @property
@@ -141,10 +194,12 @@ class Fit:
         names = [*self.design.fixed_names, *self.design.theta_names]
         return [f"{name}_" if name in LEAD else name for name in names]
 
-    def _scalars(self) -> list[FloatArray]:
+    def _scalars(self) -> dict[str, FloatArray]:
+        """Draws (chains, draws) of the fixed effects and hyperparameters."""
         chains, draws, _ = self.draws.theta.shape
-        beta = self.effects.draws[:, : self.design.p].reshape(chains, draws, -1)
-        return list(np.moveaxis(np.concatenate([beta, self.draws.theta], axis=-1), -1, 0))
+        beta = self.effects.fixed.reshape(chains, draws, -1)
+        every = np.moveaxis(np.concatenate([beta, self.draws.theta], axis=-1), -1, 0)
+        return dict(zip(self._names, every, strict=True))
 
     @staticmethod
     def _dim(dim: str, labels: Any, coords: dict[str, Any], variables: Mapping[str, Any]) -> str:
@@ -185,17 +240,18 @@ class Fit:
 
     @cached_property
     def _summary(self) -> pd.DataFrame:
-        draws = dict(zip(self._names, self._scalars(), strict=True))
-        table = self._moments(draws)
-        p = self.design.p
-        table.iloc[:p, 0], table.iloc[:p, 1] = self.effects.mean[:p], self.effects.sd[:p]
-        return self.draws.summarised(table, draws, diagnostics).rename_axis(columns=self.method)
+        p, effects = self.design.p, self.effects
+        fixed = np.column_stack([effects.mean[:p], effects.sd[:p], *effects.ends[:, :p]])
+        table = pd.concat([pd.DataFrame(fixed, self._names[:p], self._columns), self._moments_of_theta()])
+        found = self.draws.summarised(table.rename_axis("variable"), self._scalars, diagnostics)
+        return found.rename_axis(columns=self.method)
 
-    def _moments(self, draws: Mapping[str, FloatArray]) -> pd.DataFrame:
-        """Mean, sd and interval of each variable's draws."""
-        low, high = (1 - self.interval) / 2, (1 + self.interval) / 2
-        rows = [(np.mean(x), np.std(x, ddof=1), *np.quantile(x, [low, high])) for x in draws.values()]
-        return pd.DataFrame(rows, index=pd.Index(list(draws), name="variable"), columns=self._columns)
+    def _moments_of_theta(self) -> pd.DataFrame:
+        """Mean, sd and interval of the draws of each hyperparameter."""
+        theta = self.draws.theta.reshape(-1, self.draws.theta.shape[-1])
+        ends = np.quantile(theta, [(1 - self.interval) / 2, (1 + self.interval) / 2], axis=0)
+        values = np.column_stack([theta.mean(axis=0), theta.std(axis=0, ddof=1), *ends])
+        return pd.DataFrame(values, self._names[self.design.p :], self._columns)
 
     @property
     def interval_names(self) -> tuple[str, str]:
@@ -270,6 +326,8 @@ class Fit:
             new_data. Rows of new_data that miss a predictor are NaN, and a warning says so; those that the fit dropped
             are left out of its own rows. The mean has neither noise nor draws
             of new effects in it: it is an exact mixture over theta (at new times of an ar1, an average over draws).
+            Where theta is held, sd and interval of the mean are exact as well, for known levels and times; elsewhere
+            they are those of draws.
             With ``kind="draws"``, an array with the dimensions chain, draw and row.
 
         Examples
@@ -321,6 +379,8 @@ class Fit:
 
         The file is written beside the old one and then takes its place. A fit whose formula uses a function of your own
         or other Python is loaded with ``lgm.load(path, trusted=True)``.
+
+        Draws of effects of more than 50 MB are not in the file: they are made again, the same ones, when needed.
         """
         from lgm.storage import record
 
@@ -339,8 +399,8 @@ class Fit:
     @property
     def doubt_of_theta(self) -> str | None:
         """As `doubt`, from the hyperparameters alone: effects given them are independent, and need not be drawn."""
-        theta = dict(zip(self.design.theta_names, np.moveaxis(self.draws.theta, -1, 0), strict=True))
-        verdict = self.draws.verdict(self.draws.summarised(self._moments(theta), theta, diagnostics))
+        theta = dict(zip(self._names[self.design.p :], np.moveaxis(self.draws.theta, -1, 0), strict=True))
+        verdict = self.draws.verdict(self.draws.summarised(self._moments_of_theta(), lambda: theta, diagnostics))
         return verdict.text if verdict.doubted else None
 
     @cached_property
@@ -348,8 +408,10 @@ class Fit:
         return self.draws.verdict(self._summary)
 
     def __getstate__(self) -> dict[str, Any]:
-        """All but what follows from the rest; effects are kept, they take long."""
-        return {name: value for name, value in vars(self).items() if name not in ("posterior", "idata", "_summary")}
+        """All but what follows from the rest; what is kept of the effects takes long, so it is among it."""
+        follows = ("posterior", "idata", "_summary", "_verdict", "effects")
+        state = {name: value for name, value in vars(self).items() if name not in follows}
+        return {**state, "stored_effects": self.effects.kept if "effects" in vars(self) else self.stored_effects}
 
     def __repr__(self) -> str:
         return text.text(self)

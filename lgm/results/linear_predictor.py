@@ -2,29 +2,77 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
+import scipy.sparse as sp
 
 from lgm.arrays import FloatArray, IntArray
 from lgm.design.predictor import NewRows, Parts
 from lgm.errors import LgmError
-from lgm.posterior.latent_prior import by_kind
+from lgm.inference.keys import normals
+from lgm.posterior.latent_prior import Places, by_kind
+from lgm.results.effects import KEPT_BYTES, fits
+from lgm.results.exact import row_variances
 from lgm.results.tables import is_named
+from lgm.terms.term import Novel
 from lgm.words import suggest
 
 if TYPE_CHECKING:
     from lgm.results.fit import Fit
 
 
+_HELD = 2_000_000  # numbers in one piece of work: rows times draws
+_BLOCK = 64  # draws in one piece where effects that the fit does not have are too many to be held
+
+
 @dataclass(frozen=True)
 class _Fresh:
-    """Effects that the fit does not have: their mean, averaged over draws of theta and fitted effects, and draws."""
+    """Effects of one term that the fit does not have.
 
-    mean: FloatArray
-    draws: FloatArray
+    Parameters
+    ----------
+    fit : Fit
+    novel : Novel
+    own : slice
+        Of the term's fitted effects in u.
+    places : Places
+        Of its hyperparameters in theta.
+    seeds : tuple of int
+    """
+
+    fit: Fit
+    novel: Novel
+    own: slice
+    places: Places
+    seeds: tuple[int, ...]
+
+    @property
+    def size(self) -> int:
+        """Number of effects."""
+        return int(self.novel.z.shape[1])
+
+    def draws(self, numbers: IntArray, u: FloatArray) -> FloatArray:
+        """Draws (B, size) given those of theta with these numbers and of the fitted effects (B, p + q)."""
+        return self._given(numbers, u, normals(*self.seeds, numbers=numbers, size=self.size))
+
+    @cached_property
+    def mean(self) -> FloatArray:
+        """Mean (size,): linear in b, so where theta is not in it the mean of b gives it exactly; else over draws."""
+        effects = self.fit.effects
+        if not self.novel.mean_needs_theta:
+            return self._given(np.arange(1), effects.mean[None], np.zeros((1, self.size)))[0]
+        total = np.zeros(self.size)
+        for numbers, u in effects.blocks():
+            total += self._given(numbers, u, np.zeros((len(numbers), self.size))).sum(axis=0)
+        return total / effects.size
+
+    def _given(self, numbers: IntArray, u: FloatArray, z: FloatArray) -> FloatArray:
+        theta = self.fit.effects.drawing.thetas[numbers]
+        return np.asarray(self.novel.draw(by_kind(theta, self.places), u[:, self.own], z))
 
 
 @dataclass(frozen=True)
@@ -40,14 +88,67 @@ class LinearPredictor:
         """Number of rows."""
         return len(self.rows.index)
 
+    @property
+    def in_one(self) -> bool:
+        """Whether all draws of the effects behind it may be held in memory."""
+        effects, more = self.fit.effects, sum(new.size for new in self.fresh if new is not None)
+        return effects.held and fits(effects.size, more)
+
+    def pieces(self, bytes_per_row: int) -> Iterator[IntArray]:
+        """The rows, as many at once as bounded memory allows where each takes so much besides a block of draws."""
+        size = self.fit.effects.size
+        step = max(_HELD // size if self.in_one else int(KEPT_BYTES // bytes_per_row), 1)
+        for start in range(0, self.n, step):
+            yield np.arange(start, min(start + step, self.n))
+
     def mean(self, take: IntArray | slice = slice(None)) -> FloatArray:
         """Posterior mean (rows,): an exact mixture over theta (at new times of an ar1, an average over draws)."""
         fresh = [None if new is None else new.mean[None] for new in self.fresh]
         return self._at(take, self.fit.effects.mean[None], fresh)[:, 0]
 
+    def exact_sd(self) -> FloatArray | None:
+        """Standard deviations (rows,) where eta is normal: with one theta, and only effects that the fit has.
+
+        None elsewhere, and where more than as many solves as draws would be needed.
+        """
+        effects, predictor = self.fit.effects, self.fit.design.predictor
+        if not effects.drawing.alike or any(new is not None for new in self.fresh):
+            return None
+        sizes = [block.n for block in predictor.blocks]
+        parts = [
+            sp.csr_array((self.n, size)) if encoded is None else encoded.z
+            for encoded, size in zip(self.rows.encoded, sizes, strict=True)
+        ]
+        rows = sp.csr_array(sp.hstack([self.rows.X, *parts], format="csr"))
+        variance = row_variances(effects.drawing, rows, solves=effects.size)
+        return None if variance is None else np.sqrt(variance)
+
     def draws(self, take: IntArray | slice = slice(None)) -> FloatArray:
         """One draw for each kept draw of theta, (rows, S)."""
-        return self._at(take, self.fit.effects.draws, [None if new is None else new.draws for new in self.fresh])
+        chosen = np.arange(self.n)[take]
+        out = np.empty((chosen.size, self.fit.effects.size))
+        step = max(_HELD // out.shape[1], 1) if self.in_one else max(chosen.size, 1)
+        for start in range(0, chosen.size, step):
+            for numbers, eta in self.blocks(chosen[start : start + step]):
+                out[start : start + step, numbers] = eta
+        return out
+
+    def blocks(self, take: IntArray | slice = slice(None)) -> Iterator[tuple[IntArray, FloatArray]]:
+        """Draws (rows, B) with their numbers (B,): all at once where they may be held, else block by block."""
+        for numbers, u, fresh in [self._whole] if self.in_one else self._sections():
+            yield numbers, self._at(take, u, fresh)
+
+    @cached_property
+    def _whole(self) -> _Section:
+        [section] = self._sections()
+        return section
+
+    def _sections(self) -> Iterator[_Section]:
+        for numbers, u in self.fit.effects.blocks():
+            step = numbers.size if self.in_one else _BLOCK
+            for start in range(0, numbers.size, step):
+                part, given = numbers[start : start + step], u[start : start + step]
+                yield part, given, [None if new is None else new.draws(part, given) for new in self.fresh]
 
     def _at(self, take: IntArray | slice, u: FloatArray, fresh: list[FloatArray | None]) -> FloatArray:
         predictor, rows = self.fit.design.predictor, self.rows
@@ -55,14 +156,17 @@ class LinearPredictor:
         eta = rows.offset[take, None] + rows.X[take] @ u[:, :p].T
         for place, encoded, new in zip(predictor.term_slices(), rows.encoded, fresh, strict=True):
             if encoded is not None:
-                eta = eta + encoded.z[take] @ u[:, p + place.start : p + place.stop].T
+                eta += encoded.z[take] @ u[:, p + place.start : p + place.stop].T
                 if new is not None and encoded.novel is not None:
-                    eta = eta + encoded.novel.z[take] @ new.T
+                    eta += encoded.novel.z[take] @ new.T
         return np.asarray(eta)
 
 
+_Section: TypeAlias = tuple[IntArray, FloatArray, list[FloatArray | None]]
+
+
 def linear_predictor(
-    fit: Fit, rows: NewRows, *, new_levels: str = "sample", rng: np.random.Generator | None = None
+    fit: Fit, rows: NewRows, *, new_levels: str = "sample", seed: int | None = None
 ) -> LinearPredictor:
     """The linear predictor at rows that `lgm.design.design.encode` has read.
 
@@ -73,32 +177,20 @@ def linear_predictor(
         Parts that do not count are left out of them.
     new_levels : {"sample", "zero"}
         For levels of groups that the fit does not have.
-    rng : numpy.random.Generator, optional
-        For effects that the fit does not have; by default one from the seed of the fit.
+    seed : int, optional
+        For effects that the fit does not have; by default that of the fit.
     """
-    rng = np.random.default_rng([fit.seed, 2]) if rng is None else rng
-    fresh = []
-    for j, encoded in enumerate(rows.encoded):
+    seed = fit.seed if seed is None else seed
+    predictor, prior = fit.design.predictor, fit.analysed.marginal.prior
+    fresh: list[_Fresh | None] = []
+    for j, (encoded, place) in enumerate(zip(rows.encoded, predictor.term_slices(), strict=True)):
         novel = None if encoded is None else encoded.novel
-        left_out = novel is None or (novel.population and new_levels == "zero")
-        fresh.append(None if left_out else _fresh(fit, j, rows, rng))
-    return LinearPredictor(fit, rows, tuple(fresh))
-
-
-def _fresh(fit: Fit, j: int, rows: NewRows, rng: np.random.Generator) -> _Fresh:
-    """The effects of term j that the fit does not have, given each posterior draw."""
-    encoded, p, place = rows.encoded[j], fit.design.p, fit.design.predictor.term_slices()[j]
-    assert encoded is not None and encoded.novel is not None
-    novel, own = encoded.novel, slice(p + place.start, p + place.stop)
-    theta = by_kind(fit.draws.theta.reshape(-1, fit.draws.theta.shape[-1]), fit.analysed.marginal.prior.places[j])
-    b = fit.effects.draws[:, own]
-    normals = rng.standard_normal((len(b), novel.z.shape[1]))
-    draws = np.asarray(novel.draw(theta, b, normals))
-    # The mean is linear in b. Where theta is not in it, the mean of b gives it exactly.
-    if not novel.mean_needs_theta:
-        b, theta = fit.effects.mean[None, own], {kind: values[:1] for kind, values in theta.items()}
-    means = np.asarray(novel.draw(theta, b, np.zeros((len(b), normals.shape[1]))))
-    return _Fresh(means.mean(axis=0), draws)
+        if novel is None or (novel.population and new_levels == "zero"):
+            fresh.append(None)
+        else:
+            own = slice(predictor.p + place.start, predictor.p + place.stop)
+            fresh.append(_Fresh(fit, novel, own, prior.places[j], (seed, 2, j)))
+    return LinearPredictor(fit, rows.by_row(), tuple(fresh))
 
 
 def parts_of(fit: Fit, terms: Any, exclude: Any, groups: Any) -> Parts:

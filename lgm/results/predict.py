@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import warnings
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 import xarray as xr
+from scipy.special import ndtri
 
 from lgm.arrays import BoolArray, FloatArray, IntArray
 from lgm.data.table import Table, read_weights
@@ -15,12 +19,13 @@ from lgm.design import design
 from lgm.design.predictor import NewRows, Parts
 from lgm.errors import DataError, LgmError, PredictionWarning
 from lgm.results.linear_predictor import LinearPredictor, linear_predictor, parts_of
+from lgm.results.progress import bar
+from lgm.results.quantiles import Tails, spread
 from lgm.words import counted
 
 if TYPE_CHECKING:
     from lgm.results.fit import Fit
 
-_CHUNK = 2_000_000  # numbers held at once: rows times draws
 KINDS = ("mean", "response", "draws")
 
 
@@ -67,11 +72,14 @@ def _predicted(
     """Complete rows; new responses have these weights."""
     rows = design.encode(fit.design, table, parts)
     _announce(rows, new_levels)
-    rng = np.random.default_rng([seed, 2])
-    eta = linear_predictor(fit, rows, new_levels=new_levels, rng=rng)
+    eta = linear_predictor(fit, rows, new_levels=new_levels, seed=seed)
     if kind == "draws":
         return _labelled(fit, fit.design.family.mean(eta.draws(), _family_theta(fit)), eta.rows.index)
-    return _summarised(fit, eta, noise, rng)
+    if kind == "mean" and fit.design.family.link == "identity":
+        sd = eta.exact_sd()
+        if sd is not None:
+            return _normal(fit, eta, sd)
+    return _summarised(fit, eta, noise, np.random.default_rng([seed, 3]))
 
 
 def _in_place(fit: Fit, found: Any, index: pd.Index, complete: BoolArray) -> Any:
@@ -92,18 +100,35 @@ def _nothing(fit: Fit, kind: str) -> pd.DataFrame | xr.DataArray:
     return pd.DataFrame(columns=["mean", "sd", *fit.interval_names], dtype=float)
 
 
+def _normal(fit: Fit, eta: LinearPredictor, sd: FloatArray) -> pd.DataFrame:
+    """Mean, sd and interval of a linear predictor that is normal."""
+    mean, away = eta.mean(), ndtri((1.0 + fit.interval) / 2.0) * sd
+    values = np.column_stack([mean, sd, mean - away, mean + away])
+    return pd.DataFrame(values, index=eta.rows.index, columns=["mean", "sd", *fit.interval_names])
+
+
 def _summarised(fit: Fit, eta: LinearPredictor, noise: FloatArray | None, rng: np.random.Generator) -> pd.DataFrame:
     """Mean, sd and interval of the expected response, or of new responses with these weights."""
-    theta, family = _family_theta(fit), fit.design.family
-    out = np.empty((eta.n, 4))
-    step = max(_CHUNK // len(fit.effects.draws), 1)
-    for start in range(0, eta.n, step):
-        part = np.arange(start, min(start + step, eta.n))
+    theta, family, size = _family_theta(fit), fit.design.family, fit.effects.size
+
+    def values(part: IntArray) -> Iterator[FloatArray]:
+        for numbers, drawn in eta.blocks(part):
+            own = {name: draws[numbers] for name, draws in theta.items()}
+            yield family.mean(drawn, own) if noise is None else family.simulate(rng, drawn, own, noise[part])
+
+    def fill(part: IntArray) -> None:
         out[part, 0] = eta.mean(part)
-        drawn = eta.draws(part)
-        y = family.mean(drawn, theta) if noise is None else family.simulate(rng, drawn, theta, noise[part])
-        out[part, 1] = y.std(axis=1, ddof=1)
-        out[part, 2:] = np.quantile(y, [(1 - fit.interval) / 2, (1 + fit.interval) / 2], axis=1).T
+        out[part, 1], ends = spread(values(part), part.size, size, fit.interval)
+        out[part, 2:] = ends.T
+        shown.update(part.size)
+
+    out = np.empty((eta.n, 4))
+    parts = list(eta.pieces(Tails.bytes(size, fit.interval)))
+    workers = os.cpu_count() if eta.in_one and noise is None else 1  # noise is drawn in the order of the rows
+    with bar(eta.n, "predictions", progress=fit.progress) as shown, ThreadPoolExecutor(workers) as pool:
+        for part in parts[:1]:  # makes what all share
+            fill(part)
+        list(pool.map(fill, parts[1:]))
     return pd.DataFrame(out, index=eta.rows.index, columns=["mean", "sd", *fit.interval_names])
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from lgm.arrays import IntArray
 from lgm.design.design import Design
 from lgm.design.predictor import Printed
 from lgm.errors import LgmError
-from lgm.words import suggest
+from lgm.results.effects import KEPT_BYTES, fits
+from lgm.words import amount, some, suggest
 
 if TYPE_CHECKING:
     from lgm.results.fit import Fit
@@ -25,12 +28,53 @@ def effects(fit: Fit, wanted: str | None) -> pd.DataFrame:
 
 
 def _table(fit: Fit, printed: Printed) -> pd.DataFrame:
-    draws = printed.of(fit.effects.draws)
-    ends = np.quantile(draws, [(1 - fit.interval) / 2, (1 + fit.interval) / 2], axis=0)
-    values = np.column_stack([printed.of(fit.effects.mean), fit.effects.sd[fit.design.p :][printed.place], *ends])
+    effects, p = fit.effects, fit.design.p
+    shown = [effects.sd, *effects.ends]
+    values = np.column_stack([printed.of(effects.mean), *(each[p:][printed.place] for each in shown)])
     name, labels = printed.variable.name, printed.variable.labels
     index = pd.MultiIndex.from_arrays([[name] * labels.size, labels], names=["effect", "level"])
     return pd.DataFrame(values, index, columns=["mean", "sd", *fit.interval_names])
+
+
+def few_enough(fit: Fit) -> tuple[list[Printed], str]:
+    """The printed effects whose draws may be held in memory together, and what to say of those that are left out."""
+    known = fit.design.predictor.printed()
+    total, shown, left_out = 0, set(), []
+    for j in sorted(range(len(known)), key=lambda j: known[j].variable.labels.size):
+        total += known[j].variable.labels.size
+        if fits(fit.effects.size, total):
+            shown.add(j)
+        else:
+            left_out.append(known[j].variable)
+    if not left_out:
+        return known, ""
+    taken = ", ".join(
+        f"{variable.name} ({variable.labels.size} levels, {amount(8.0 * fit.effects.size * variable.labels.size)})"
+        for variable in left_out
+    )
+    return [known[j] for j in sorted(shown)], (
+        f"draws of effects are held up to {amount(KEPT_BYTES)}; left out: {taken}. "
+        f"fit.effect_draws({left_out[0].name!r}, levels=[...]) makes those of some levels."
+    )
+
+
+def places(printed: Printed, levels: Any) -> IntArray | slice:
+    """Where some levels stand among those of printed effects; None means all.
+
+    Raises
+    ------
+    LgmError
+        For a level that they do not have.
+    """
+    if levels is None:
+        return slice(None)
+    known = {label: i for i, label in enumerate(printed.variable.labels.tolist())}
+    wanted = [levels] if isinstance(levels, str) or not isinstance(levels, Iterable) else list(levels)
+    wanted = [level.item() if isinstance(level, np.generic) else level for level in wanted]
+    missing = [level for level in wanted if level not in known]
+    if missing:
+        raise LgmError(f"{printed.variable.name} has no level {some(missing)}. Accepted: {some(known)}.")
+    return np.array([known[level] for level in wanted], dtype=np.int64)
 
 
 def is_named(wanted: str | None, printed: Printed) -> bool:

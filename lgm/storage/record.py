@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 from lgm.errors import LgmError
 from lgm.inference.draws import Draws
 from lgm.inference.engine import AnyDraws
+from lgm.inference.importance import STORED_BYTES
 from lgm.inference.mode import Mode
-from lgm.results.effects import EffectDraws
+from lgm.results.effects import Kept
 from lgm.storage import container, schema
 from lgm.storage.archive import Archive
 
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from lgm.results.fit import Fit
 
 FORMAT = 3  # raise it whenever an older lgm could not read what is written
+# Draws of effects up to this size are in the file, larger ones are made again from the seed. Those that importance
+# sampling drew along with its points cannot be, but they are half as large as what it keeps or smaller.
+DRAWS_BYTES = STORED_BYTES / 2
 _SETTINGS = ("interval", "seed", "method")
 
 
@@ -49,7 +53,7 @@ class Record:
     names: list[str]
     mode: Mode
     draws: AnyDraws
-    effects: EffectDraws
+    effects: Kept
 
     def write(self, path: str | os.PathLike[str]) -> None:
         """Write one file; see `lgm.results.fit.Fit.save`."""
@@ -101,8 +105,8 @@ def of(fit: Fit) -> Record:
         },
         names=[*d.fixed_names, *d.theta_names],
         mode=fit.mode,
-        draws=fit.draws.without_effects(),  # the drawn effects are kept
-        effects=fit.effects,
+        draws=fit.draws.without_effects(),
+        effects=fit.effects.kept.within(DRAWS_BYTES),
     )
 
 
@@ -145,10 +149,10 @@ def _checked(header: dict[str, Any], box: Archive) -> Record:
     schema.require_settings(settings)
     plain = {name: box.unpack(header[name]) for name in ("mode", "draws", "effects")}
     results = schema.Results()
-    mode, effects = results.made(plain["mode"], Mode), results.made(plain["effects"], EffectDraws)
+    mode, effects = results.made(plain["mode"], Mode), results.made(plain["effects"], Kept)
     draws = results.made(plain["draws"], Draws)
     chains, kept, _ = draws.theta.shape
-    schema.require(chains * kept == len(effects.draws), "it has other numbers of draws of theta and of effects")
+    schema.require_draws(effects, chains * kept)
     return Record(inputs, rows, settings, header["names"], mode, draws, effects)
 
 

@@ -10,27 +10,26 @@ import numpy as np
 import pandas as pd
 
 from lgm.inference.chains import Chains
-from lgm.inference.draws import Mixture, Points
+from lgm.inference.draws import Points
 from lgm.inference.engine import ENGINES
 from lgm.inference.held import Conditional, Exact
 from lgm.inference.mode import Mode
 from lgm.inference.weighted import Weighted
-from lgm.results.effects import EffectDraws
+from lgm.results.effects import Kept
 from lgm.storage.container import Damaged
 
-RESULTS = {kind.__name__: kind for kind in (Mode, Chains, Weighted, Conditional, Exact, Mixture, Points, EffectDraws)}
+RESULTS = {kind.__name__: kind for kind in (Mode, Chains, Weighted, Conditional, Exact, Points, Kept)}
 
-# The sizes of each array, a letter each: (c)hains, (d)raws, (k) hyperparameters, (f)ree ones, (s) all draws,
-# (u) effects, (t) effects in tables, (p)oints. Capitals are of any size.
+# The sizes of each array, a letter each: (c)hains, (d)raws, (k) hyperparameters, (f)ree ones, (u) effects,
+# (b) fixed effects, (t) effects in tables, (p)oints. Capitals are of any size.
 SHAPES: dict[str, dict[str, str]] = {
     "Mode": {"x": "f", "root": "ff"},
     "Chains": {"theta": "cdk", "stats": "cd", "step_size": "c"},
     "Weighted": {"theta": "cdk", "stats": "cd", "index": "d"},
-    "Conditional": {"theta": "cdk", "stats": "cd", "standard_errors": "k", "ends": "k"},
+    "Conditional": {"theta": "cdk", "stats": "cd", "standard_errors": "k", "at_end": "k"},
     "Exact": {"theta": "cdk", "stats": "cd"},
-    "Mixture": {"theta": "pk", "log_weights": "p", "mean": "pA", "draws": "pAA"},
     "Points": {"theta": "pk", "log_weights": "p", "mean": "pA", "draws": "pAA"},
-    "EffectDraws": {"draws": "su", "mean": "u", "sd": "t"},
+    "Kept": {"mean": "u", "sd": "t", "ends": "At", "fixed": "Ab", "draws": "Au"},
 }
 _NUMBERS: dict[Any, tuple[type, ...]] = {
     bool: (bool, np.bool_),
@@ -90,6 +89,13 @@ def require_settings(settings: Any) -> None:
     require(settings["weights"] is None or isinstance(settings["weights"], str), "its weights have no name")
 
 
+def require_draws(effects: Kept, size: int) -> None:
+    """Raise unless there are as many draws of effects as of theta, or none."""
+    require(len(effects.ends) == 2, "an interval has two ends")
+    for draws in (effects.fixed, effects.draws):
+        require(len(draws) in (0, size), "it has other numbers of draws of theta and of effects")
+
+
 class Results:
     """Makes results of what a file holds; sizes that bear the same letter agree over all of them."""
 
@@ -120,7 +126,7 @@ class Results:
             for key, each in value.items():
                 self._array(each, "b" if key == "diverging" else "fiub", sizes, f"{what}, {key},")
             return value
-        self._array(value, {"index": "i", "ends": "b"}.get(name, "f"), sizes, what)
+        self._array(value, {"index": "i", "at_end": "b"}.get(name, "f"), sizes, what)
         if name == "index":
             require(value.min(initial=0) >= 0 and value.max(initial=0) < self.sizes["p"], f"{what} leads to no point")
         if name == "theta":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -99,6 +99,11 @@ class Encoded:
     null: dict[str, FloatArray] = field(default_factory=dict)
     novel: Novel | None = None
     notes: tuple[str, ...] = ()
+
+    def by_row(self) -> Encoded:
+        """The same, stored so that rows are quickly taken out."""
+        novel = None if self.novel is None else replace(self.novel, z=sp.csr_array(self.novel.z))
+        return replace(self, z=sp.csr_array(self.z), novel=novel)
 
 
 @dataclass(frozen=True)

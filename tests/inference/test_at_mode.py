@@ -1,15 +1,11 @@
-"""Draws of the effects given the mode of theta."""
+"""Theta at its mode."""
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import lgm
-from lgm.errors import IdentifiabilityError
-from lgm.inference.at_mode import AtMode
-from lgm.posterior import density
-from lgm.posterior.functionals import Effects
+from lgm.inference.at_mode import AllFixed, AtMode
+from lgm.inference.natural import find_natural_mode
 from lgm.posterior.priors import starts
 
 
@@ -18,25 +14,19 @@ def model() -> lgm.Model:
     return lgm.model("Reaction ~ Days + (Days|Subject)", lgm.load_dataset("sleepstudy"))
 
 
-def test_draws_are_those_given_the_mode(model: lgm.Model) -> None:
-    post = model.analysed.marginal
-    run = AtMode(draws=4000, seed=1).run(post, starts(model.design, model.chosen_priors.theta))
-    [theta], [mean], [draws] = run.draws.point.theta, run.draws.point.mean, run.draws.point.draws
-    assert np.all(run.draws.theta == theta) and run.draws.theta.shape == (1, 4000, theta.size)
-    with jax.enable_x64(True):
-        given = jax.jit(density.effects)(post, jnp.asarray(theta), jnp.zeros((post.n_normals, 1)))
-    np.testing.assert_allclose(mean, given.mean, rtol=1e-10)
-    error = draws.std(axis=0) / np.sqrt(len(draws))
-    assert np.all(np.abs(draws.mean(axis=0) - mean) < 4.5 * error)
+def test_theta_does_not_move(model: lgm.Model) -> None:
+    post, start = model.analysed.marginal, starts(model.design, model.chosen_priors.theta)
+    run = AtMode(draws=40).run(post, start)
+    at = find_natural_mode(post, start)
+    assert run.draws.theta.shape == (1, 40, at.theta.size)
+    assert np.all(run.draws.theta == at.theta)
+    np.testing.assert_array_equal(run.draws.standard_errors, at.standard_errors)
+    np.testing.assert_array_equal(run.draws.stats["lp"], np.full((1, 40), at.value))
+    assert run.draws.settled and not run.draws.at_end.any()
 
 
-def test_effects_that_are_not_finite_are_an_error(model: lgm.Model, monkeypatch: pytest.MonkeyPatch) -> None:
-    """They are never printed, least of all as exact."""
-    post = model.analysed.marginal
-
-    def broken(draws: int, post: object, theta: np.ndarray, key: object) -> Effects:
-        return Effects(np.full(post.dim, np.nan), np.zeros((post.dim, draws)))
-
-    monkeypatch.setattr("lgm.inference.at_mode._effects", broken)
-    with pytest.raises(IdentifiabilityError, match="effects given the hyperparameters are not finite"):
-        AtMode(draws=10, seed=1).run(post, starts(model.design, model.chosen_priors.theta))
+def test_what_is_fixed_stays_there() -> None:
+    held = {"sd": lgm.priors.constant(25.0), "sigma": lgm.priors.constant(26.0)}
+    model = lgm.model("Reaction ~ Days + (1|Subject)", lgm.load_dataset("sleepstudy"), priors=held)
+    run = AllFixed(draws=5, method="nuts").run(model.analysed.marginal, np.array([25.0, 26.0]))
+    assert run.draws.theta.tolist() == [[[25.0, 26.0]] * 5]

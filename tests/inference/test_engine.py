@@ -5,19 +5,17 @@ from compilations import compilations
 
 import lgm
 from lgm import priors
-from lgm.inference import at_mode, importance, nuts
+from lgm.inference import importance, nuts
 from lgm.inference.compile import begin
 from lgm.inference.engine import ENGINES, Settings, engine
 from lgm.inference.held import Conditional, Exact
-from lgm.results import effects
+from lgm.results import drawing, effects
 
 COMPILED = (
     nuts._begin,
     nuts._block,
     importance._evaluate,
-    at_mode._effects,
-    at_mode._spread,
-    effects._draw_chunk,
+    drawing._draw_chunk,
     effects._variance_chunk,
 )
 

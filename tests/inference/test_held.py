@@ -5,20 +5,18 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from lgm.inference.draws import Mixture
 from lgm.inference.held import Conditional, Exact
 
 THETA = np.array([2.0, 0.0])
-POINT = Mixture(THETA[None], np.zeros(1), np.zeros((1, 3)), np.zeros((1, 5, 3)))
 REPEATED = np.repeat(THETA[None], 5, axis=0)[None]
-EXACT = Exact(REPEATED, {}, False, POINT)
-CONDITIONAL = Conditional(REPEATED, {}, False, POINT, np.array([0.5, np.nan]), np.array([False, True]), True)
+EXACT = Exact(REPEATED, {}, False)
+CONDITIONAL = Conditional(REPEATED, {}, False, np.array([0.5, np.nan]), np.array([False, True]), True)
 
 
 def _summary(draws: Exact | Conditional) -> pd.DataFrame:
     columns = ["mean", "sd", "2.5%", "97.5%"]
     table = pd.DataFrame([[1.0, 1.0, -1.0, 3.0], [2.0] * 4, [0.0] * 4], ["Intercept", "sd(g)", "sigma"], columns)
-    return draws.summarised(table, {}, pd.DataFrame)
+    return draws.summarised(table, dict, pd.DataFrame)
 
 
 def test_fixed_hyperparameters_are_exact() -> None:
@@ -36,7 +34,7 @@ def test_the_mode_is_conditional() -> None:
 
 
 def test_what_the_mode_does_not_tell() -> None:
-    unspoken = replace(CONDITIONAL, ends=np.array([False, False]))
+    unspoken = replace(CONDITIONAL, at_end=np.array([False, False]))
     assert "The data do not speak of sigma." in unspoken.verdict(_summary(unspoken)).text
     lost = replace(CONDITIONAL, settled=False)
     assert lost.verdict(_summary(lost)).text.startswith("Not converged")
@@ -53,7 +51,5 @@ def test_tables() -> None:
     assert exact[["ess_bulk", "ess_tail", "r_hat"]].isna().all(axis=None)
 
 
-def test_effects_are_left_out_of_a_file() -> None:
-    mixture, index = EXACT.effects_at()
-    assert mixture.draws.shape == (1, 5, 3) and index.tolist() == [0] * 5
-    assert EXACT.without_effects().point.draws.shape == (1, 0, 3)
+def test_effects_are_left_to_others() -> None:
+    assert CONDITIONAL.without_effects() is CONDITIONAL

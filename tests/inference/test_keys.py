@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from compilations import compilations
 
-from lgm.inference.keys import key
+from lgm.inference.keys import key, normals
 
 SEEDS = [(1,), (2,), (1, 1), (1, 2), (2, 1), (1, 1, 1), (2**31,), (2**63,), (2**70, 3)]
 
@@ -52,3 +52,12 @@ def test_nothing_is_compiled() -> None:
     with compilations() as names:
         key(7, 8, shape=(3, 5))
     assert names == []
+
+
+def test_normals_by_number() -> None:
+    found = normals(3, 1, numbers=np.array([5, 0, 2]), size=1000)
+    np.testing.assert_array_equal(found[[1, 0]], normals(3, 1, numbers=np.array([0, 5]), size=1000))
+    assert np.unique(np.concatenate([found, normals(4, 1, numbers=np.array([5, 0, 2]), size=1000)])).size == 6000
+    assert abs(found.mean()) < 5 / np.sqrt(3000) and abs(found.std() - 1) < 5 / np.sqrt(6000)
+    correlations = np.asarray(np.corrcoef(found))[np.tril_indices(3, -1)]
+    assert np.abs(correlations).max() < 5 / np.sqrt(1000)

@@ -2,7 +2,6 @@
 
 from functools import partial
 
-import jax
 import numpy as np
 import pytest
 from dense_model import correlation, group, restricted
@@ -243,9 +242,3 @@ def test_a_sigma_held_small_gives_the_mean_of_the_groups() -> None:
     means = data.groupby("Subject", observed=True)["Reaction"].mean()
     assert found.theta[0] == pytest.approx(means.std(ddof=1), rel=1e-6)
     assert found.standard_errors[0] == pytest.approx(found.theta[0] / np.sqrt(2 * 17), rel=1e-4)
-
-
-def test_the_flag_of_jax_is_left_alone() -> None:
-    before = jax.config.jax_enable_x64
-    natural_mode_of(lgm.model("Yield ~ 1 + (1|Batch)", lgm.load_dataset("Dyestuff")))
-    assert jax.config.jax_enable_x64 == before

@@ -25,7 +25,6 @@ import lgm
 from lgm import priors
 from lgm.errors import ConvergenceWarning
 from lgm.inference import at_mode, importance, mode, nuts
-from lgm.results import effects
 
 YIELD = "Yield ~ 1 + (1|Batch)"
 
@@ -120,15 +119,6 @@ def test_nothing_left_to_sample() -> None:
     assert abs(draws.mean() - y.mean()) < 4 * exact_sd / np.sqrt(draws.size)
     assert abs(draws.std() - exact_sd) < 4 * exact_sd / np.sqrt(2 * draws.size)
     assert "exact" in fit.verdict.lower()
-
-
-def test_effects_do_not_depend_on_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    fit = quick()
-    whole = effects.draw_effects(fit.analysed, fit.draws, seed=1)
-    monkeypatch.setattr(effects, "CHUNK_BYTES", 8.0 * 4 * 7 * 13)  # 13 draws of the seven effects at a time
-    parts = effects.draw_effects(fit.analysed, fit.draws, seed=1)
-    # matrix products of another batch size may add in another order: relative 1e-12 of the spread
-    np.testing.assert_allclose(parts.draws, whole.draws, rtol=0, atol=1e-12 * 1500)
 
 
 # Compiled once --------------------------------------------------------------------------------------------------------

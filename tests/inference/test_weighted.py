@@ -44,7 +44,7 @@ def test_moments_are_those_of_the_weights() -> None:
     points = Points(theta, np.log(weights), theta, theta[:, None], 0.1, 2.6, 0.0, 0.0)
     draws = Weighted(theta[None], {}, False, points, np.arange(3))
     table = pd.DataFrame(1.0, index=["Intercept", "sigma"], columns=["mean", "sd", "2.5%", "97.5%"])
-    found = draws.summarised(table, {}, pd.DataFrame)
+    found = draws.summarised(table, dict, pd.DataFrame)
     assert found.loc["sigma", ["mean", "sd"]].tolist() == pytest.approx([2.8, np.sqrt(9.4 - 2.8**2)])
     assert (found.loc["Intercept", ["mean", "sd", "2.5%"]] == 1.0).all()
     assert found["ess_bulk"].tolist() == [2.6, 2.6] and found[["ess_tail", "r_hat"]].isna().all(axis=None)

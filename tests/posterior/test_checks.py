@@ -66,7 +66,7 @@ def test_what_can_be_told_apart_is_let_be(formula: str) -> None:
         ("y ~ (1|g) + (1|twin)", "sd(Intercept|g), sd(Intercept|twin) apart: (1 | g) and (1 | twin) can say the same"),
         ("y ~ x + (x|g) + (0 + x|twin)", "cannot tell sd(x|g), sd(x|twin) apart: (x | g) and (0 + x | twin) can"),
         ("y ~ C(g) + (1|g)", "beside C(g), the data say nothing of sd(Intercept|g) in (1 | g)"),
-        ("y ~ C(g) + (x|g)", "beside C(g), the data say nothing of corr(Intercept,x|g), sd(Intercept|g) in (x | g)"),
+        ("y ~ C(g) + (x|g)", "beside C(g), the data say nothing of sd(Intercept|g), corr(Intercept,x|g) in (x | g)"),
         ("y ~ f + rw1(t)", "beside f, the data say nothing of sd(rw1(t)) in rw1(t)"),
         ("y ~ f + C(g) + f:x + (1|f)", "beside f, the data say nothing of sd(Intercept|f)"),
         (
@@ -84,6 +84,11 @@ def test_effects_that_no_level_has_both_of() -> None:
     cells = DATA.assign(f=np.where(ROW // 3 % 2, "a", np.where(ROW % 2, "b", "c")))
     (said,) = _said("y ~ f + (0 + f|g)", cells)
     assert said.startswith("no level has rows for both effects of corr(f[a],f[b]|g), corr(f[a],f[c]|g) in (0 + f | g)")
+
+
+@pytest.mark.parametrize("origin", [2000.0, 1e4, 2.4e6])
+def test_where_zero_is_says_nothing(origin: float) -> None:
+    assert _said("y ~ x + (x|g)", DATA.assign(x=DATA["x"] + origin)) == []
 
 
 def test_two_things_wrong_are_two_warnings() -> None:

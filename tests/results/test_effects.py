@@ -17,7 +17,9 @@ from lgm.inference.draws import Points
 from lgm.inference.weighted import Weighted
 from lgm.posterior import density
 from lgm.priors import flat, normal
-from lgm.results import effects
+from lgm.results import drawing, effects
+from lgm.results.drawing import Drawing
+from lgm.results.effects import Effects
 
 EDGES = [[0, 3], [3, 1], [4, 5]]  # a path, a pair and the island 2
 THETAS = np.array([[0.6, 0.4, -0.3, 0.7, 0.5, 0.9], [0.3, 0.5, 0.4, 0.2, 0.9, 0.7], [0.9, 0.1, 0.0, 0.5, 0.1, 1.2]])
@@ -118,7 +120,7 @@ def test_an_sd_of_zero_gives_effects_of_zero(kind):
 @kinds
 def test_mixture_over_theta(kind):
     """The law of total variance, with equal weights."""
-    found = effects.draw_effects(model(kind).analysed, drawn(THETAS), seed=3)
+    found = Effects(model(kind).analysed, drawn(THETAS), seed=3)
     means, covariances, bounds = zip(*(exact(kind, theta) for theta in THETAS), strict=True)
     variance = np.var(means, axis=0) + np.mean([np.diag(c) for c in covariances], axis=0)
     np.testing.assert_allclose(found.mean, np.mean(means, axis=0), rtol=0, atol=max(bounds))
@@ -130,18 +132,18 @@ def test_average_variance_stops_early_and_keeps_its_promise(monkeypatch):
     """A few of many thetas give the average over all of them, within its error, and closer than their plain mean."""
     rng = np.random.default_rng(5)
     thetas = THETAS[0] * np.exp(0.2 * rng.standard_normal((2000, 6)))
-    analysed = model("proper").analysed
-    spread = np.zeros(analysed.marginal.dim)
-    found = effects._mean_variances(analysed, thetas, spread)
+    drawing = Drawing(model("proper").analysed, thetas, seed=1, progress=False)
+    spread = np.zeros(drawing.dim)
+    found = effects._mean_variances(drawing, spread)
     monkeypatch.setattr(effects, "VARIANCE_DRAWS", len(thetas))
     monkeypatch.setattr(effects, "SD_ERROR", 0.0)
-    everything = effects._mean_variances(analysed, thetas, spread)
+    everything = effects._mean_variances(drawing, spread)
     monkeypatch.setattr(effects, "_controls", lambda thetas: thetas[:, :0])
-    np.testing.assert_allclose(effects._mean_variances(analysed, thetas, spread), everything, rtol=1e-10)
+    np.testing.assert_allclose(effects._mean_variances(drawing, spread), everything, rtol=1e-10)
     off = np.abs(found / everything - 1.0)
     assert 0.0 < off.max() < 4 * 2 * 0.005  # the promise is one standard error of an sd, of which a variance has twice
     monkeypatch.setattr(effects, "VARIANCE_DRAWS", 50)
-    plain = effects._mean_variances(analysed, thetas, spread)
+    plain = effects._mean_variances(drawing, spread)
     assert np.median(off) < 0.5 * np.median(np.abs(plain / everything - 1.0))
 
 
@@ -156,7 +158,7 @@ def test_what_is_held_controls_nothing():
 
 
 def test_draws_satisfy_their_constraints():
-    found = effects.draw_effects(model("flat").analysed, drawn(np.repeat(THETAS, 5, axis=0)), seed=3).draws
+    found = Effects(model("flat").analysed, drawn(np.repeat(THETAS, 5, axis=0)), seed=3).draws
     icar, rw2 = found[:, 13:19], found[:, 19:25]
     times = np.array([0.0, 1.0, 1.5, 4.0, 5.0, 7.0])
     size = 1e2 * EPS * np.abs(found[:, 3:]).max()
@@ -169,7 +171,7 @@ def test_draws_are_independent_given_theta():
     """Whitened by the exact covariance: means and covariances of standard normals, within five standard errors."""
     n = 4000
     theta = THETAS[0]
-    found = effects.draw_effects(model("proper").analysed, drawn(np.tile(theta, (n, 1))), seed=11)
+    found = Effects(model("proper").analysed, drawn(np.tile(theta, (n, 1))), seed=11)
     mean, covariance, bound = exact("proper", theta)
     values, vectors = np.linalg.eigh(covariance)
     kept = values > 1e-6  # the constraints leave no variance in four directions
@@ -186,10 +188,11 @@ def test_draws_are_independent_given_theta():
 
 def test_chunks_do_not_matter(monkeypatch):
     thetas = np.tile(THETAS, (4, 1))[:11]
-    whole = effects.draw_effects(model("flat").analysed, drawn(thetas), seed=5)
-    monkeypatch.setattr(effects, "CHUNK_BYTES", 8 * 4 * 2 * model("flat").analysed.marginal.n_normals)
-    parts = effects.draw_effects(model("flat").analysed, drawn(thetas), seed=5)
-    other = effects.draw_effects(model("flat").analysed, drawn(thetas), seed=6)
+    whole = Effects(model("flat").analysed, drawn(thetas), seed=5)
+    monkeypatch.setattr(drawing, "CHUNK_BYTES", 8 * 4 * 2 * model("flat").analysed.marginal.n_normals)
+    parts = Effects(model("flat").analysed, drawn(thetas), seed=5)
+    assert drawing._shape(model("flat").analysed.marginal, 3, 11) == (2, 1)
+    other = Effects(model("flat").analysed, drawn(thetas), seed=6)
     bound = exact("flat", THETAS[2])[2]
     np.testing.assert_allclose(parts.draws, whole.draws, rtol=0, atol=bound)
     np.testing.assert_allclose(parts.mean, whole.mean, rtol=0, atol=bound)
@@ -221,7 +224,7 @@ def test_weighted_points():
         found = [_effects(analysed.marginal, jnp.asarray(t), jnp.asarray(e)) for t, e in zip(THETAS, z, strict=True)]
     kept = np.array([f.mean for f in found]), np.array([f.draws.T for f in found])
     points = Points(THETAS, np.log(weights), *kept, k=0.1, ess=2.0, log_evidence=0.0, log_evidence_se=0.0)
-    got = effects.draw_effects(analysed, Weighted(THETAS[index][None], {}, False, points, index), seed=2)
+    got = Effects(analysed, Weighted(THETAS[index][None], {}, False, points, index), seed=2)
     means, _, bounds = zip(*(exact("proper", theta) for theta in THETAS), strict=True)
     np.testing.assert_allclose(got.mean, weights @ np.array(means), rtol=0, atol=max(bounds))
     for row, (point, column) in enumerate([(0, 0), (2, 0), (0, 1)]):
@@ -231,7 +234,64 @@ def test_weighted_points():
 
 def test_no_fixed_effects():
     frame = pd.DataFrame({"y": [1.0, 2.0, 4.0, 3.0, -1.0], "g": [0, 0, 1, 1, 2]})
-    found = effects.draw_effects(lgm.model("y ~ 0 + (1|g)", frame).analysed, drawn(np.array([[2.0, 1.0]])), seed=1)
+    found = Effects(lgm.model("y ~ 0 + (1|g)", frame).analysed, drawn(np.array([[2.0, 1.0]])), seed=1)
     shrink = 4.0 / (4.0 + 1.0 / np.array([2, 2, 1]))
     np.testing.assert_allclose(found.mean, shrink * [1.5, 3.5, -1.0], rtol=1e-14)
     np.testing.assert_allclose(found.sd**2, shrink / np.array([2, 2, 1]), rtol=1e-14)
+
+
+def test_intervals_are_quantiles_of_all_draws():
+    found = Effects(model("flat").analysed, drawn(np.repeat(THETAS, 40, axis=0)), seed=3, interval=0.9)
+    printed = model("flat").analysed.printed(found.draws)
+    np.testing.assert_allclose(found.ends, np.quantile(printed, [0.05, 0.95], axis=0), rtol=1e-12)
+
+
+@kinds
+def test_given_one_theta_all_is_exact(kind):
+    """Mean, sd and interval of a normal; nothing is drawn until draws are asked for."""
+    found = Effects(model(kind).analysed, drawn(np.repeat(THETAS[:1], 300, axis=0)), seed=3)
+    mean, covariance, bound = exact(kind, THETAS[0])
+    printed = model(kind).analysed.printed
+    sd = np.sqrt(printed(np.diag(covariance)))
+    np.testing.assert_allclose(found.ends, printed(mean) + 1.959963984540054 * np.stack([-sd, sd]), rtol=0, atol=bound)
+    assert found.kept.draws.shape == (0, mean.size) and found.kept.fixed.shape == (0, 3)
+    np.testing.assert_array_equal(found.fixed, found.draws[:, :3])
+    z = (found.draws - mean)[:, :3] / np.sqrt(np.diag(covariance))[:3]
+    assert np.all(np.abs(z.mean(axis=0)) < 5 / np.sqrt(300))
+
+
+@pytest.mark.parametrize("copies", [1, 100], ids=["several thetas", "one theta"])
+def test_what_is_too_large_is_made_again(monkeypatch, copies):
+    """The same tables and the same draws of some effects as where all draws are kept."""
+    thetas = np.repeat(THETAS[:1], 100, axis=0) if copies > 1 else THETAS[0] * np.linspace(0.9, 1.1, 100)[:, None]
+    whole = Effects(model("proper").analysed, drawn(thetas), seed=5)
+    monkeypatch.setattr(effects, "KEPT_BYTES", 8.0 * 100 * 12)
+    parts = Effects(model("proper").analysed, drawn(thetas), seed=5)
+    bound = exact("proper", THETAS[0])[2]
+    for name in ("mean", "sd", "ends", "fixed"):
+        np.testing.assert_allclose(getattr(parts, name), getattr(whole, name), rtol=0, atol=bound, err_msg=name)
+    assert len(parts.kept.draws) == 0
+    with pytest.raises(lgm.LgmError, match=r"100 draws of 25 effects take 0.02 MB; at most 0.0096 MB are kept"):
+        _ = parts.draws
+    x_of_g, region, t = model("proper").design.predictor.printed()[1:]
+    [one, two] = parts.printed([(x_of_g, slice(None)), (t, np.array([5, 0]))])
+    monkeypatch.undo()
+    [same, as_well] = whole.printed([(x_of_g, slice(None)), (t, np.array([5, 0]))])
+    np.testing.assert_allclose(one, same, rtol=0, atol=bound)
+    np.testing.assert_allclose(two, as_well, rtol=0, atol=bound)
+
+
+def test_more_at_once_than_may_be_held(monkeypatch):
+    found = Effects(model("proper").analysed, drawn(THETAS), seed=5)
+    monkeypatch.setattr(effects, "KEPT_BYTES", 8.0 * 3 * 5)
+    region = model("proper").design.predictor.printed()[2]
+    with pytest.raises(lgm.LgmError, match="3 draws of 6 effects take .* Accepted: fewer levels"):
+        found.printed([(region, slice(None))])
+    assert found.printed([(region, np.arange(5))])[0].shape == (3, 5)
+
+
+def test_what_a_file_keeps():
+    kept = Effects(model("proper").analysed, drawn(THETAS), seed=5).kept
+    size = kept.draws.nbytes
+    assert kept.within(size) is kept
+    assert kept.within(size - 1).draws.shape == (0, 25)

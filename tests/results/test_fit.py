@@ -10,9 +10,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 from synthetic import around, fit_of
 
 import lgm
+from lgm.results import effects, linear_predictor
+from lgm.results.quantiles import Tails
 
 SLEEP = {"sd(Intercept|Subject)": 25.0, "sd(Days|Subject)": 6.0, "corr(Intercept,Days|Subject)": 0.1, "sigma": 26.0}
 
@@ -247,3 +250,46 @@ def test_fits_are_let_go() -> None:
     gc.collect()
     assert [each() is fit for each in watched] == [False, False, True]
     assert watched[0]() is watched[1]() is None
+
+
+def held_effects(levels: int = 30) -> lgm.Fit:
+    """Two groups of different size, theta the same in all 400 draws."""
+    g = np.repeat(np.arange(levels), 3)
+    data = pd.DataFrame({"y": np.random.default_rng(3).normal(size=g.size), "g": g, "h": g % 4})
+    theta = {"sd(Intercept|g)": 0.7, "sd(Intercept|h)": 0.4, "sigma": 0.9}
+    return around(lgm.model("y ~ 1 + (1|g) + (1|h)", data), theta, spread=0.0)
+
+
+def test_draws_of_some_levels() -> None:
+    fit = held_effects()
+    found = fit.effect_draws("g", [4, 2])
+    expected = fit.posterior["Intercept|g"].sel(g=[4, 2])
+    xr.testing.assert_equal(found["Intercept|g"], expected)
+    assert fit.effect_draws("(1 | h)").sizes == {"chain": 4, "draw": 100, "h": 4}
+    with pytest.raises(lgm.LgmError, match=r"Intercept\|g has no level 30. Accepted: 0, 1, 2, 3, 4 and 25 more"):
+        fit.effect_draws("g", [3, 30])
+    with pytest.raises(lgm.LgmError, match="there is no term 'k'"):
+        fit.effect_draws("k")
+
+
+def test_effects_beyond_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The posterior leaves them out and says so; tables, predictions and draws of some levels are as ever."""
+    whole = held_effects()
+    some = whole.effect_draws("g", [7])
+    response, drawn, everything = whole.predict(kind="response"), whole.predict(kind="draws"), whole.posterior
+    monkeypatch.setattr(effects, "KEPT_BYTES", 8.0 * 400 * 20)
+    monkeypatch.setattr(linear_predictor, "KEPT_BYTES", 40 * Tails.bytes(400, 0.95))
+    fit = held_effects()
+    said = r"left out: Intercept\|g \(30 levels, 0.096 MB\). fit.effect_draws\('Intercept\|g', levels="
+    with pytest.warns(lgm.LgmWarning, match=said):
+        posterior = fit.posterior
+    assert set(posterior) == {"Intercept", "sd(Intercept|g)", "sd(Intercept|h)", "sigma", "Intercept|h"}
+    xr.testing.assert_allclose(posterior["Intercept|h"], everything["Intercept|h"])
+    xr.testing.assert_allclose(fit.effect_draws("g", [7]), some)
+    pd.testing.assert_frame_equal(fit.ranef(), whole.ranef())
+    pd.testing.assert_frame_equal(fit.summary(), whole.summary())
+    pd.testing.assert_frame_equal(fit.predict(), whole.predict())
+    xr.testing.assert_allclose(fit.predict(kind="draws"), drawn)
+    again = fit.predict(kind="response")  # noise is drawn in another order
+    np.testing.assert_allclose(again["mean"], response["mean"])
+    np.testing.assert_allclose(again["sd"], response["sd"], rtol=5 * np.sqrt(2 / 400))

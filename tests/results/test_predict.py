@@ -291,7 +291,7 @@ def test_a_smooth_is_continued_by_a_line_and_says_so() -> None:
 
 def test_many_rows_are_handled_in_pieces(groups: lgm.Fit, new: pd.DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = groups.predict(new, "response", weights=[1, 1, 1])
-    monkeypatch.setattr("lgm.results.predict._CHUNK", 1)
+    monkeypatch.setattr("lgm.results.linear_predictor._HELD", 1)
     pd.testing.assert_frame_equal(whole, groups.predict(new, "response", weights=[1, 1, 1]))
 
 

@@ -19,7 +19,7 @@ import pytest
 from synthetic import around
 
 import lgm
-from lgm.storage import archive
+from lgm.storage import archive, record
 from lgm.storage.container import opened, write
 
 
@@ -67,6 +67,19 @@ def test_tables_are_the_same_to_the_bit(fit: lgm.Fit, again: lgm.Fit) -> None:
     pd.testing.assert_frame_equal(again.summary(), fit.summary(), check_exact=True)
     pd.testing.assert_frame_equal(again.ranef(), fit.ranef(), check_exact=True)
     pd.testing.assert_frame_equal(again.priors, fit.priors)
+    assert again.posterior.identical(fit.posterior)
+
+
+def test_draws_that_are_not_in_the_file_are_made_again(
+    fit: lgm.Fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fit.save(tmp_path / "whole")
+    monkeypatch.setattr(record, "DRAWS_BYTES", 0.0)
+    fit.save(tmp_path / "few")
+    assert (tmp_path / "few").stat().st_size < 0.6 * (tmp_path / "whole").stat().st_size
+    again = lgm.load(tmp_path / "few")
+    pd.testing.assert_frame_equal(again.summary(), fit.summary(), check_exact=True)
+    pd.testing.assert_frame_equal(again.ranef(), fit.ranef(), check_exact=True)
     assert again.posterior.identical(fit.posterior)
 
 

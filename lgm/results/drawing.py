@@ -1,0 +1,143 @@
+"""Draws of the effects given theta, block by block.
+
+Draw k has random numbers of its own, so it is the same, up to rounding, however the draws are divided: what is too
+large to be kept is made again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from lgm.arrays import FloatArray, IntArray
+from lgm.inference.compile import LOOPS, Plan, compiled, floats
+from lgm.inference.draws import Expected
+from lgm.inference.keys import normals
+from lgm.posterior.assemble import Analysed
+from lgm.posterior.density import Marginal, effects
+from lgm.results.progress import bar
+
+CHUNK_BYTES = 128e6  # of intermediate results held at once
+MANY, FEW = 250, 16  # thetas in one call
+SEVERAL, MOST = 4, 64  # draws for each theta in one call, where several have the same
+_MEAN_ONLY = (1, 0)
+
+
+class Block(NamedTuple):
+    """Some draws and their numbers, and the conditional means of their thetas with how many of them each has.
+
+    Natural scale.
+    """
+
+    numbers: IntArray  # (B,)
+    draws: FloatArray  # (B, p + q)
+    means: FloatArray  # (slots, p + q)
+    counts: IntArray  # (slots,)
+
+
+@compiled(shapes=lambda post, how: (post, floats(how[0], post.hyper.size), floats(*how, post.n_normals)), options=LOOPS)
+def _draw_chunk(how: tuple[int, int], post: Marginal, thetas: jax.Array, z: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Conditional means (slots, p + q) and draws (slots, m, p + q)."""
+
+    def one(theta: jax.Array, z: jax.Array) -> tuple[jax.Array, jax.Array]:
+        found = effects(post, theta, z.T)
+        return found.mean, found.draws.T
+
+    return jax.vmap(one)(thetas, z)
+
+
+def _shape(post: Marginal, thetas: int, draws: int) -> tuple[int, int]:
+    """Thetas in one call and draws for each: as many as bounded memory allows, and few programs serve all."""
+    room = max(int(CHUNK_BYTES // (8 * 4 * post.n_normals)), 1)
+    if draws <= MOST:
+        return min(room, FEW), 1
+    if thetas == 1:
+        return 1, min(MOST, room)
+    each = SEVERAL if draws >= SEVERAL * thetas and room >= SEVERAL else 1
+    return min(room // each, MANY if thetas >= MANY else FEW), each
+
+
+def programs(post: Marginal, expected: Expected) -> list[Plan]:
+    """What will be called for the draws of a run."""
+    if expected.thetas == 1:
+        return [Plan(_draw_chunk, _MEAN_ONLY)]
+    return [Plan(_draw_chunk, _shape(post, expected.draws, expected.draws))] if expected.draws else []
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """Makes draws of u, one for each theta (S, k), as often as they are asked for."""
+
+    analysed: Analysed
+    thetas: FloatArray
+    seed: int
+    progress: bool
+
+    @property
+    def size(self) -> int:
+        """Number of draws."""
+        return len(self.thetas)
+
+    @property
+    def dim(self) -> int:
+        """Number of effects, p + q."""
+        return self.analysed.marginal.dim
+
+    @property
+    def p(self) -> int:
+        """Number of fixed effects."""
+        return self.analysed.reference.size
+
+    @property
+    def alike(self) -> bool:
+        """Whether all draws have the same theta; the effects are then exactly normal."""
+        return bool(np.all(self.thetas == self.thetas[0]))
+
+    def first_mean(self) -> FloatArray:
+        """``E[u | theta, y]`` at the first theta (p + q,), natural scale."""
+        post = self.analysed.marginal
+        with jax.enable_x64(True):
+            means, _ = _draw_chunk(_MEAN_ONLY, post, self.thetas[:1], np.zeros((*_MEAN_ONLY, post.n_normals)))
+        return self.analysed.natural(np.asarray(means)[0])
+
+    def blocks(self, numbers: IntArray) -> Iterator[Block]:
+        """The draws with these numbers, those of the same theta from one factorisation if there are several."""
+        post = self.analysed.marginal
+        distinct, which, counts = np.unique(self.thetas[numbers], axis=0, return_inverse=True, return_counts=True)
+        size, each = _shape(post, len(distinct), len(numbers))
+        theta, number = _slots(which.ravel(), counts, each)
+        with bar(len(numbers), "effects", progress=self.progress) as shown:
+            for start in range(0, len(theta), size):
+                at = np.minimum(np.arange(start, start + size), len(theta) - 1)  # every call has the same shapes
+                wanted = number[at]
+                wanted[len(theta) - start :] = -1
+                z = normals(self.seed, 1, numbers=numbers[wanted.ravel()], size=post.n_normals)
+                with jax.enable_x64(True):
+                    means, draws = _draw_chunk((size, each), post, distinct[theta[at]], z.reshape(size, each, -1))
+                real = wanted >= 0
+                yield Block(
+                    numbers[wanted[real]],
+                    self.analysed.natural(np.asarray(draws)[real]),
+                    self.analysed.natural(np.asarray(means)),
+                    np.count_nonzero(real, axis=1),
+                )
+                shown.update(np.count_nonzero(real))
+
+
+def _slots(which: IntArray, counts: IntArray, each: int) -> tuple[IntArray, IntArray]:
+    """Divide draws into slots of one theta and up to ``each`` draws.
+
+    Returns the place of its theta (slots,), and its draws (slots, each), -1 where there is none.
+    """
+    needed = -(-counts // each)
+    theta = np.repeat(np.arange(counts.size), needed)
+    order = np.argsort(which, kind="stable")
+    rank = np.arange(order.size) - np.repeat(np.cumsum(counts) - counts, counts)
+    slot = np.repeat(np.cumsum(needed) - needed, counts) + rank // each
+    numbers = np.full((theta.size, each), -1, dtype=np.int64)
+    numbers[slot, rank % each] = order
+    return theta, numbers
