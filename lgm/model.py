@@ -6,6 +6,7 @@ import secrets
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import jax
@@ -27,8 +28,10 @@ from lgm.inference.engine import ENGINES, Settings, engine
 from lgm.inference.interrupt import watched
 from lgm.posterior import density
 from lgm.posterior.assemble import Analysed, analyse
-from lgm.posterior.checks import check_identifiability, report_cautions, report_data
-from lgm.posterior.priors import Priors, resolve, sample_prior, starts
+from lgm.posterior.checks import check_identifiability, report_cautions, report_data, report_terms
+from lgm.posterior.density import Marginal
+from lgm.posterior.hyperparameters import Hyperparameters
+from lgm.posterior.priors import Priors, sample_prior, settle, starts
 from lgm.priors import Flat
 from lgm.results import effects, text
 from lgm.results.fit import Fit
@@ -181,9 +184,10 @@ def build(
         caller = None
     names = {**{k: v for k, v in (caller or {}).items() if k.isidentifier()}, **(env or {})}
     built = design.build(parsed, data, likelihood, names, weights, missing)
-    resolved = resolve(built, priors)
+    built, resolved = settle(built, priors)
     report_data(built)
     report_cautions(built, resolved)
+    report_terms(built)
     analysed = analyse(built, resolved.fixed, resolved.theta, centred_intercept=resolved.centred_intercept)
     check_identifiability(built, resolved, analysed)
     own = weights if weights is None or isinstance(weights, str) else built.all_weights
@@ -236,7 +240,7 @@ class Model:
         return self.chosen_priors.table
 
     def log_density(self, theta: Mapping[str, Any]) -> Any:
-        """``log p(y | theta) + log p(theta)``: natural scale, no Jacobian, u integrated out.
+        """``log p(y | theta) + log p(theta)``, with u integrated out: a density of theta as it is printed.
 
         Parameters
         ----------
@@ -248,7 +252,7 @@ class Model:
         -------
         float, or a traced scalar
         """
-        return self._evaluated(density.log_density, _log_density, theta)
+        return self._evaluated(_density, _log_density, theta, self.analysed.marginal.hyper)
 
     def log_likelihood(self, theta: Mapping[str, Any]) -> Any:
         """``log p(y | theta)`` with u integrated out; with flat fixed effects this is the REML log likelihood.
@@ -316,6 +320,18 @@ class Model:
             warnings.warn(made.doubt_of_theta, ConvergenceWarning, stacklevel=3)
         return made
 
+    @cached_property
+    def _about_zero(self) -> Marginal:
+        """The posterior with blocks whose hyperparameters are those that are printed, whatever their size.
+
+        An sd of zero about zero is an ordinary point; about the mean, correlations are then one.
+        """
+        if not any(term.origin for term in self.design.terms):
+            return self.analysed.marginal
+        terms = tuple(term.about_zero(self.design.seen) for term in self.design.terms)
+        priors, design = self.chosen_priors, self.design.with_terms(terms)
+        return analyse(design, priors.fixed, priors.theta, centred_intercept=priors.centred_intercept).marginal
+
     def __copy__(self) -> Model:
         return self
 
@@ -346,7 +362,11 @@ class Model:
         return None
 
     def _evaluated(
-        self, function: Callable[..., jax.Array], compiled: Callable[..., jax.Array], theta: Mapping[str, Any]
+        self,
+        function: Callable[..., jax.Array],
+        compiled: Callable[..., jax.Array],
+        theta: Mapping[str, Any],
+        *parts: Any,
     ) -> Any:
         """The function inside what traces theta, else its compiled form."""
         forked.refuse()
@@ -360,9 +380,9 @@ class Model:
         if any(isinstance(value, jax.core.Tracer) for value in values):
             if jax.dtypes.canonicalize_dtype(np.float64) != np.float64:
                 raise LgmError("traced values of theta need JAX's x64 mode: work inside `with jax.enable_x64(True):`.")
-            return function(self.analysed.marginal, jnp.stack([jnp.asarray(value) for value in values]))
+            return function(self._about_zero, jnp.stack([jnp.asarray(value) for value in values]), *parts)
         with jax.enable_x64(True):
-            return float(compiled(self.analysed.marginal, jnp.asarray([float(value) for value in values])))
+            return float(compiled(self._about_zero, jnp.asarray([float(value) for value in values]), *parts))
 
     def __repr__(self) -> str:
         return text.model_text(self.design, self.priors)
@@ -371,7 +391,14 @@ class Model:
         return text.model_html(self.design, self.priors)
 
 
-_log_density, _log_likelihood = jit(density.log_density), jit(density.log_likelihood)
+def _density(about_zero: Marginal, theta: jax.Array, hyper: Hyperparameters) -> jax.Array:
+    natural = hyper.from_printed(theta)
+    prior = hyper.log_prior(natural) - hyper.log_jacobian_printed(natural)
+    value = density.log_likelihood(about_zero, theta) + prior
+    return jnp.where(jnp.isfinite(prior) & jnp.isfinite(value), value, -jnp.inf)
+
+
+_log_density, _log_likelihood = jit(_density), jit(density.log_likelihood)
 
 
 def _require(fine: bool, message: str) -> None:

@@ -12,7 +12,8 @@ from lgm.results.fit import Fit
 
 
 def fit_of(model: Model, theta: np.ndarray, *, interval: float = 0.95, seed: int = 1) -> Fit:
-    """A fit with these draws of theta (chains, draws, k)."""
+    """A fit with these draws of theta (chains, draws, k), as it is printed."""
+    theta = model.analysed.marginal.hyper.from_printed(theta)
     shape, k = theta.shape[:2], theta.shape[2]
     stats = {
         "diverging": np.zeros(shape, dtype=bool),

@@ -503,17 +503,23 @@ def test_weights_of_dropped_rows_do_not_matter() -> None:
 # Slopes whose covariate is far from zero ------------------------------------------------------------------------------
 
 
-def test_a_slope_on_years_warns_of_its_intercepts() -> None:
-    years = DATA.assign(year=2000.0 + np.arange(len(DATA)) % 8)
+def test_intercepts_far_from_the_data_warn_where_they_are_not_about_the_mean() -> None:
+    """They are where a prior of the correlations is given, and where there are no correlations."""
+    years = DATA.assign(year=30.0 + np.arange(len(DATA)) % 8)
     message = (
-        "in (year | g), `year` is far from zero, so sd(Intercept|g) is the spread of extrapolations to year = 0, which "
+        "in {}, `year` is far from zero, so sd(Intercept|g) is the spread of extrapolations to year = 0, which "
         "its default prior does not expect. Centre it, as in (center(year) | g), or give sd(Intercept|g) a prior."
     )
-    with pytest.warns(lgm.DataWarning, match=re.escape(message)):
-        lgm.model("y ~ year + (year|g)", years)
-    lgm.model("y ~ year + (center(year)|g)", years)  # warnings are errors here
+    lgm.model("y ~ year + (year|g)", years)  # warnings are errors here
+    lgm.model("y ~ year + (center(year)||g)", years)
     lgm.model("y ~ year + (0 + year|g)", years)
-    lgm.model("y ~ year + (year|g)", years, priors={"sd(Intercept|g)": lgm.priors.half_normal(1000)})
+    given = {"corr": lgm.priors.lkj(1)}
+    with pytest.warns(lgm.DataWarning, match=re.escape(message.format("(year | g)"))):
+        lgm.model("y ~ year + (year|g)", years, priors=given)
+    with pytest.warns(lgm.DataWarning, match=re.escape(message.format("(year || g)"))):
+        lgm.model("y ~ year + (year||g)", years)
+    wide = {"sd(Intercept|g)": lgm.priors.half_normal(1000)}
+    lgm.model("y ~ year + (year|g)", years, priors={**given, **wide})
 
 
 # A level per row ------------------------------------------------------------------------------------------------------
@@ -601,7 +607,6 @@ def _new_message(formula: str, new: Any) -> str:
     return str(caught.value)
 
 
-@pytest.mark.filterwarnings("ignore:.*is far from zero:lgm.DataWarning")
 def test_new_data_without_a_column() -> None:
     message = _new_message("y ~ x + s(z) + (log|g)", DATA[["x", "t"]])
     assert message == "new_data lacks the column(s) z, log, g. It has: x, t."

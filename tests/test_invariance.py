@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 import pytest
+from helpers import reference
 
 import lgm
 
@@ -77,6 +78,11 @@ def sampled() -> lgm.Fit:
     return lgm.fit(FORMULA, sleep(), draws=500, seed=1, progress=False)
 
 
+@pytest.fixture(scope="module")
+def weighted() -> lgm.Fit:
+    return lgm.fit(FORMULA, sleep(), method="importance", draws=500, seed=1, progress=False)
+
+
 @pytest.mark.parametrize("name", CHANGES)
 def test_fixed_effects_given_theta(name: str) -> None:
     change = CHANGES[name]
@@ -126,6 +132,60 @@ def test_origin_of_a_predictor() -> None:
     slope = theirs.fixef().loc["Days", "mean"]
     assert_same_given_theta(ours.fixef(), theirs.fixef(), lambda m: m - 5.0 * slope * (m.index == "Intercept"))
     assert_same_given_theta(ours.ranef(), theirs.ranef())
+
+
+ORIGINS = {"half the range": -9.0, "year": 2000.0, "Julian day": 2_450_000.0}
+
+
+def about(origin: float, seconds: bool = False) -> pd.DataFrame:
+    days = sleep()["Days"] + origin
+    return sleep().assign(Days=86_400.0 * days if seconds else days)
+
+
+@pytest.mark.parametrize("origin", ORIGINS.values(), ids=ORIGINS)
+def test_origin_of_a_correlated_slope(origin: float, weighted: lgm.Fit) -> None:
+    """Default priors are about the mean: slopes, sigma and fitted values stay; intercepts move along the lines."""
+    ours = lgm.fit(FORMULA, about(origin), method="importance", draws=500, seed=1, progress=False)
+    stay = ["sd(Days|Subject)", "sigma"]
+    lost = 1e-9 * (1.0 + abs(origin))  # of the digits of Days, and to the tolerance of the mode
+    theirs, found = weighted.summary(), ours.summary()
+    for column in ("mean", "sd"):
+        np.testing.assert_allclose(found.loc[stay, column], theirs.loc[stay, column], rtol=1e-6 + lost)
+    assert found.loc["Days", "mean"] == pytest.approx(theirs.loc["Days", "mean"], rel=1e-6 + lost)
+    assert found.loc["Days", "sd"] == pytest.approx(theirs.loc["Days", "sd"], rel=0.005)  # averaged over some draws
+    assert found.attrs["log_evidence"] == pytest.approx(theirs.attrs["log_evidence"], abs=1e-6 + lost)
+    np.testing.assert_allclose(ours.predict()["mean"], weighted.predict()["mean"], rtol=1e-7 + lost)
+    new = {"Days": [origin, origin + 20.0], "Subject": [-1, -1]}
+    with pytest.warns(lgm.PredictionWarning, match="new level"):
+        sampled = ours.predict(new)
+    with pytest.warns(lgm.PredictionWarning, match="new level"):
+        expected = weighted.predict({"Days": [0.0, 20.0], "Subject": [-1, -1]})
+    np.testing.assert_allclose(sampled, expected, rtol=1e-4 + lost)
+    a, b, r = (weighted.posterior[name].to_numpy() for name in list(THETA)[:3])
+    level = np.sqrt(a**2 - 2 * origin * r * a * b + (origin * b) ** 2)
+    assert ours.posterior["sd(Intercept|Subject)"].mean() == pytest.approx(level.mean(), rel=1e-6)
+    turned = (r * a - origin * b) / level
+    assert ours.posterior["corr(Intercept,Days|Subject)"].mean() == pytest.approx(turned.mean(), abs=1e-6)
+
+
+@pytest.mark.parametrize("seconds", [False, True], ids=["Julian days", "seconds since 1970"])
+def test_reml_far_from_zero(seconds: bool) -> None:
+    """Flat priors, where the correlation about zero is -1 to all digits: the REML fit of the centred model."""
+    given = dict.fromkeys(["sd", "corr", "sigma", "fixed", "Intercept"], lgm.priors.flat())
+
+    def reml(data: pd.DataFrame) -> lgm.Fit:
+        return lgm.fit(FORMULA, data, priors=given, method="mode", draws=4, seed=1, progress=False)
+
+    unit = 86_400.0 if seconds else 1.0
+    far, near = reml(about(20_000.0 if seconds else 2_450_000.0, seconds)), reml(about(-4.5))
+    found, theirs = far.summary(), near.summary()
+    rtol = 1e-7  # a day is 1e-9 or more of both origins
+    for name in ("Days", "sd(Days|Subject)"):
+        np.testing.assert_allclose(found.loc[name, ["mean", "sd"]] * unit, theirs.loc[name, ["mean", "sd"]], rtol=rtol)
+    assert found.loc["sigma", "mean"] == pytest.approx(theirs.loc["sigma", "mean"], rel=rtol)
+    np.testing.assert_allclose(far.predict()["mean"], near.predict()["mean"], rtol=rtol)
+    lme4 = reference("sleepstudy.lmer_reml")
+    assert found.loc["sigma", "mean"] == pytest.approx(lme4["residual_sd"], rel=1e-5)
 
 
 def test_order_of_terms() -> None:

@@ -41,6 +41,30 @@ def test_the_gradient_of_the_likelihood(model):
     assert float(slope) == pytest.approx((up - down) / (2 * step), abs=1e-8)
 
 
+def test_a_density_is_that_of_the_printed_parameters():
+    """Priors about the mean of Days, and the Jacobian of the map between covariance matrices, in this order."""
+    model = lgm.model("Reaction ~ Days + (Days|Subject)", lgm.load_dataset("sleepstudy"))
+    level, slope, corr, sigma = 30.0, 5.0, -0.4, 25.0
+    names = model.design.theta_names
+    theta = dict(zip(names, [level, slope, corr, sigma], strict=True))
+    cov = corr * level * slope
+    at_mean = np.sqrt(level**2 + 2 * 4.5 * cov + (4.5 * slope) ** 2)
+    r = (cov + 4.5 * slope**2) / (at_mean * slope)
+    sds = [prior.distribution for prior in (model.chosen_priors.theta[i] for i in (0, 1, 3))]
+    prior = sum(float(d.log_prob(x)) for d, x in zip(sds, (at_mean, slope, sigma), strict=True))
+    prior += np.log(0.75 * (1 - r**2))  # LKJ(2)
+    prior += 2 * np.log(level / at_mean)  # |d cov| = 2^q prod sd^q |d (sds, corr)| on both sides
+    assert model.log_density(theta) - model.log_likelihood(theta) == pytest.approx(prior, abs=1e-5)  # float32 priors
+    zero = {**theta, names[0]: 0.0}
+    assert model.log_likelihood(zero) == pytest.approx(
+        lgm.model("Reaction ~ Days + (0 + Days|Subject)", lgm.load_dataset("sleepstudy")).log_likelihood(
+            {names[1]: slope, "sigma": sigma}
+        ),
+        abs=1e-9,
+    )
+    assert model.log_density(zero) == -np.inf
+
+
 def test_traced_values_need_double_precision(model):
     with pytest.raises(lgm.LgmError, match="x64 mode: work inside"):
         jax.grad(lambda sd: model.log_likelihood({**THETA, "sd(Intercept|Batch)": sd}))(jnp.float32(40.0))

@@ -67,6 +67,7 @@ class Counts:
         return counts
 
 
+@pytest.mark.filterwarnings("ignore:there is no intercept:lgm.DataWarning")
 @pytest.mark.parametrize(("formula", "python", "sides"), FORMULAS, ids=[case[0] for case in FORMULAS])
 def test_a_model_reads_its_formula_once(formula: str, python: int, sides: int, monkeypatch: pytest.MonkeyPatch) -> None:
     counts = Counts(monkeypatch)

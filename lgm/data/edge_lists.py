@@ -57,6 +57,11 @@ def read_links(edges: Any, nodes: list[Label] | None) -> Links:
         return _read_networkx(edges)
     if "libpysal" in libraries:
         return _read_libpysal(edges)
+    if hasattr(getattr(edges, "geometry", None), "geom_type"):
+        raise DataError(
+            "a GeoDataFrame or GeoSeries holds shapes, and a graph says which of them are neighbours. libpysal finds "
+            "these, under the labels of the index: libpysal.graph.Graph.build_contiguity(shapes.set_index(column))"
+        )
     table = nw.from_native(edges, eager_only=True, pass_through=True)
     if isinstance(table, nw.DataFrame):
         return _read_table(table)

@@ -239,4 +239,10 @@ def _unknown_labels(unknown: list[Label], nodes: tuple[Label, ...]) -> str:
     text = f"regions that are not in the graph: {some(unknown)}. It has {len(nodes)} nodes: {some(nodes)}. "
     if {str(label) for label in unknown} & {str(label) for label in nodes}:
         return text + "The same labels are text on one side and numbers on the other: convert one of them"
-    return text + "Regions without neighbours must be listed when the graph is made: graph(edges, nodes=[...])"
+    text += "Regions without neighbours must be listed when the graph is made: graph(edges, nodes=[...])"
+    if list(nodes) == list(range(len(nodes))):
+        text += (
+            ". If the nodes are numbered by position, as those of libpysal are where it is given no labels, give the "
+            "labels in that order: lgm.graph(w.sparse, nodes=[...])"
+        )
+    return text

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import scipy.sparse as sp
 
 from lgm.arrays import FloatArray
 from lgm.data.expression import Names, names_of
@@ -112,6 +113,11 @@ class Design:
         """What multiplied the structure or penalty of each term that has one, by its label."""
         factors = {term.label: term.block.factors for term in self.terms}
         return {label: values for label, values in factors.items() if values is not None}
+
+    def with_terms(self, terms: tuple[Term, ...]) -> Design:
+        """The same design with other blocks for its terms, of the same effects in number."""
+        z = sp.hstack([sp.csc_array((self.n, 0)), *(term.z for term in terms)], format="csc")
+        return replace(self, predictor=replace(self.predictor, terms=terms, Z=sp.csc_array(z)))
 
     @property
     def parameters(self) -> list[Parameter]:

@@ -90,7 +90,8 @@ class Predictor:
             for variable in term.variables:
                 index = variable.index.reshape(variable.labels.size, -1) + self.p + where.start
                 place = slice(start, start + variable.labels.size)
-                found.append(Printed(term, variable, index, place))
+                weights = np.ones(index.shape[1]) if variable.weights is None else variable.weights
+                found.append(Printed(term, variable, index, weights, place))
                 start = place.stop
         return found
 
@@ -104,7 +105,8 @@ class Printed:
     term : Term
     variable : Variable
     index : int array (m, s)
-        Positions in u of the s effects of which each printed one is the sum.
+        Positions in u of the s effects of which each printed one is the weighted sum.
+    weights : float array (s,)
     place : slice
         Among the printed effects of all terms.
     """
@@ -112,13 +114,14 @@ class Printed:
     term: Term
     variable: Variable
     index: IntArray
+    weights: FloatArray
     place: slice
 
     def of(self, u: FloatArray) -> FloatArray:
         """The printed effects (..., m) of all effects (..., p + q)."""
         if self.index.shape[1] == 1:
             return u[..., self.index[:, 0]]
-        return np.asarray(u[..., self.index].sum(axis=-1))
+        return np.asarray(u[..., self.index] @ self.weights)
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ import pandas as pd
 from lgm.arrays import FloatArray, IntArray
 from lgm.inference.mode import Mode
 from lgm.inference.pareto import threshold
+from lgm.posterior.hyperparameters import Hyperparameters
 
 ENOUGH = 400  # effective draws for stable estimates of R-hat and of quantiles (Vehtari et al. 2021, sec. 4.4)
 
@@ -46,6 +47,10 @@ class Mixture:
         """The same points, and nothing of u."""
         size, _, dim = self.draws.shape
         return replace(self, mean=np.zeros((size, 0)), draws=np.zeros((size, 0, dim)))
+
+    def printed(self, hyper: Hyperparameters) -> Self:
+        """The same points, with theta as tables show it."""
+        return replace(self, theta=hyper.printed(self.theta))
 
 
 @dataclass(frozen=True)
@@ -123,6 +128,10 @@ class Draws(ABC):
     @abstractmethod
     def without_effects(self) -> Self:
         """The same draws, and nothing of u."""
+
+    def printed(self, hyper: Hyperparameters) -> Self:
+        """The same draws, with theta as tables show it."""
+        return replace(self, theta=hyper.printed(self.theta))
 
     @abstractmethod
     def summarised(

@@ -55,7 +55,11 @@ class Surroundings:
 
     def height(self, x: FloatArray) -> tuple[float, FloatArray]:
         """Log density and gradient; ``(-inf, 0)`` where either is undefined."""
-        value, grad = evaluate(Folded(self.post, True), self.at.bend.to_folded(x))
+        with np.errstate(over="ignore"):
+            there = self.at.bend.to_folded(x)
+        if not np.all(np.isfinite(there)):
+            return -np.inf, np.zeros_like(x)
+        value, grad = evaluate(Folded(self.post, True), there)
         gained = np.tanh(np.where(self.folded, x, 0.0))
         return value + float(self.at.bend.log_jacobian(x)), grad * self.at.bend.slope(x) + gained
 

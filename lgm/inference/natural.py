@@ -49,10 +49,10 @@ class NaturalMode:
     value : float
         Log density there, without a Jacobian.
     standard_errors : float array (k,)
-        From the curvature, with what is at the end of its range held there; NaN for that, and for what the density
-        does not speak of. Zero for what the prior holds.
+        Of theta as it is printed, from the curvature, with what is at the end of its range held there; NaN for that,
+        and for what the density does not speak of. Zero for what the prior holds.
     ends : bool array (k,)
-        What is at the end of its range.
+        What, as it is printed, is at the end of its range.
     settled : bool
         Whether the slope vanishes there.
     """
@@ -71,7 +71,7 @@ def _natural(target: Factors, z: jax.Array) -> jax.Array:
 
 @jit
 def _slopes(target: Factors, z: jax.Array) -> jax.Array:
-    return jax.jacfwd(target.natural)(z)
+    return jax.jacfwd(lambda z: target.post.hyper.printed(target.natural(z)))(z)
 
 
 def find_natural_mode(post: Marginal, start: FloatArray) -> NaturalMode:
@@ -159,15 +159,15 @@ def _described(
     directions: FloatArray,
     slopes: FloatArray,
 ) -> NaturalMode:
-    """With standard errors, given curvatures along orthogonal directions and slopes (k, free) of theta."""
-    slots = target.post.hyper.slots
+    """With standard errors, given curvatures along orthogonal directions and slopes (k, free) of printed theta."""
+    slots, printed = target.post.hyper.slots, np.asarray(target.post.hyper.printed(theta))
     held = _each(slots, lambda slot: slot.working_size == 0)
     half_line = _each(slots, lambda slot: slot.half_line)
     steep = curvature > _FLAT
     along = slopes @ directions
     length = np.sqrt(np.sum(along**2, axis=1))
-    at_one = np.abs(theta) > 1.0 - _STILL
-    still = np.where(half_line, theta == 0.0, at_one | (length < _STILL)) & ~held
+    at_one = np.abs(printed) > 1.0 - _STILL
+    still = np.where(half_line, printed == 0.0, at_one | (length < _STILL)) & ~held
     lost = np.sqrt(np.sum(along[:, ~steep] ** 2, axis=1)) > _LEAK * length
     errors = np.sqrt(np.sum(along[:, steep] ** 2 / curvature[steep], axis=1))
     gain = 0.5 * float(np.sum((directions.T @ grad)[steep] ** 2 / curvature[steep]))
@@ -175,7 +175,7 @@ def _described(
         theta=theta,
         value=value,
         standard_errors=np.where(held, 0.0, np.where(still | lost, np.nan, errors)),
-        ends=still & ~target.unspoken(theta),
+        ends=still & ~target.unspoken(printed),
         settled=gain < _AT_REST,
     )
 

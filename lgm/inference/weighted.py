@@ -11,6 +11,7 @@ import pandas as pd
 
 from lgm.arrays import FloatArray, IntArray
 from lgm.inference.draws import ENOUGH, Draws, Mixture, Points, Verdict
+from lgm.posterior.hyperparameters import Hyperparameters
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,10 @@ class Weighted(Draws):
     def without_effects(self) -> Weighted:
         """The same draws and points, and nothing of u."""
         return replace(self, points=self.points.without_effects())
+
+    def printed(self, hyper: Hyperparameters) -> Weighted:
+        """The same draws and points, with theta as tables show it."""
+        return replace(super().printed(hyper), points=self.points.printed(hyper))
 
     def summarised(
         self,

@@ -232,6 +232,8 @@ def _prior_densities(fit: Fit) -> dict[str, Density]:
             # each correlation of a q x q LKJ(c) matrix is a stretched Beta(c - 1 + q/2, c - 1 + q/2)
             half = prior.concentration - 1.0 + parameter.q / 2.0
             out |= {name: scipy.stats.beta(half, half, loc=-1.0, scale=2.0).pdf for name in parameter.names}
+    for name in _reprinted(fit):
+        out.pop(name, None)
     normals = {j: p for j, p in enumerate(fit.chosen_priors.fixed) if isinstance(p, Normal)}
     out |= {fit.design.fixed_names[j]: scipy.stats.norm(p.mean, p.sd).pdf for j, p in normals.items()}
     k = fit.design.predictor.intercept
@@ -245,6 +247,12 @@ def _prior_densities(fit: Fit) -> dict[str, Density]:
             sd = np.sqrt(sum((shift[j] * p.sd) ** 2 for j, p in normals.items()))
             out["Intercept"] = scipy.stats.norm(mean, sd).pdf
     return out
+
+
+def _reprinted(fit: Fit) -> list[str]:
+    """Hyperparameters whose priors are about the mean of a covariate, with no closed form for what is printed."""
+    owned = [(term.origin, parameter) for term in fit.design.terms for parameter in term.block.parameters]
+    return [name for origin, parameter in owned if parameter.title in origin for name in parameter.names]
 
 
 def _of_distribution(prior: Prior) -> Density:

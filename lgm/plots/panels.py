@@ -20,6 +20,7 @@ from lgm.arrays import FloatArray
 from lgm.errors import DataError
 from lgm.results.contributions import Curve
 from lgm.results.text import in_step
+from lgm.words import some
 
 # Okabe and Ito's colours, which readers with any colour vision can tell apart.
 BLUE, ORANGE, GREEN, RED = "#0072B2", "#E69F00", "#009E73", "#D55E00"
@@ -27,6 +28,7 @@ GREY, PALE = "#5f5f5f", "#c9c9c9"
 CHAINS = (BLUE, ORANGE, GREEN, RED, "#CC79A7", "#56B4E9", "#000000", "#b3a600")
 LABELS_PER_INCH = 7.0
 MOST_RESIDUALS = 5000
+_ACCEPTED = "a dict {label: (x, y)}, or a GeoSeries or GeoDataFrame whose index holds the labels"
 MOST_TRACED = 600
 
 Density = Callable[[FloatArray], FloatArray]
@@ -208,6 +210,7 @@ def region_map(
     figure: Figure | SubFigure, ax: Axes, geometry: Any, labels: np.ndarray, mean: FloatArray, graph: Any, title: str
 ) -> None:
     """Regions as shapes, or as dots joined to their neighbours, coloured by their effect."""
+    geometry = _by_label(geometry)
     places = _places(geometry, labels)
     limit = float(np.max(np.abs(mean))) or 1.0
     norm, colour_map = colors.Normalize(-limit, limit), colormaps["RdBu_r"]
@@ -233,14 +236,26 @@ def region_map(
     ax.set_anchor("C")
 
 
+def _by_label(geometry: Any) -> Any:
+    """What has an entry for each label: a mapping, a series, or the shapes of a GeoDataFrame."""
+    own = getattr(geometry, "geometry", None)
+    if hasattr(
+        own, "geom_type"
+    ):  # a GeoDataFrame, whose shapes are one of its columns; a GeoSeries is its own geometry
+        return own
+    if isinstance(geometry, Mapping) or (hasattr(geometry, "items") and np.ndim(geometry) == 1):
+        return geometry
+    raise DataError(f"geometry= is of the type {type(geometry).__name__}. Accepted: {_ACCEPTED}.")
+
+
 def _places(geometry: Any, labels: np.ndarray) -> list[Any]:
     """A point ``(x, y)`` or a shape for every label."""
     known: Mapping[Any, Any] = geometry if isinstance(geometry, Mapping) else dict(geometry.items())
-    missing = [str(label) for label in labels.tolist() if label not in known]
+    missing = [label for label in labels.tolist() if label not in known]
     if missing:
         raise DataError(
-            f"geometry lacks {len(missing)} region(s): {', '.join(missing[:5])}. It needs one entry for each region of "
-            "the graph, under the same label: a dict {label: (x, y)} or a GeoSeries whose index holds the labels."
+            f"geometry lacks {len(missing)} region(s): {some(missing)}; it has {some(known)}. It needs one entry for "
+            f"each region of the graph, under the same label: {_ACCEPTED}. `set_index` makes a column the index."
         )
     found = [known[label] for label in labels.tolist()]
     return [(p.x, p.y) if getattr(p, "geom_type", "") == "Point" else _pair(p) for p in found]

@@ -22,7 +22,7 @@ from lgm.pattern import Pattern
 from lgm.posterior.density import Marginal
 from lgm.posterior.functionals import Sums
 from lgm.posterior.gaussian import GaussianData
-from lgm.posterior.hyperparameters import Hyperparameters, slot
+from lgm.posterior.hyperparameters import Hyperparameters, Reprinted, slot
 from lgm.posterior.latent_prior import LatentPrior, needs_factor, places_of
 from lgm.priors import FixedEffectPrior, Normal, ThetaPrior
 from lgm.terms.block import Block
@@ -57,7 +57,9 @@ class Analysed:
         out = np.empty((*u.shape[:-1], p + sum(some.place.size for some in sums)))
         out[..., :p] = u[..., :p]
         for some in sums:
-            out[..., p + np.asarray(some.place)] = u[..., np.asarray(some.index)].sum(axis=-1)
+            out[..., p + np.asarray(some.place)] = np.sum(
+                np.asarray(some.weights) * u[..., np.asarray(some.index)], axis=-1
+            )
         return out
 
 
@@ -92,9 +94,15 @@ def analyse(
         k = sum(len(parameter.names) for block in predictor.blocks for parameter in block.parameters)
         sigma = places_of(design.family_parameters, k)
         slots = (slot(prior, owner) for prior, owner in zip(theta_priors, design.parameters, strict=True))
+        prior = _latent_prior(predictor, beta, pattern, entries)
+        reprinted = (
+            Reprinted(block.printing, places)
+            for block, places in zip(predictor.blocks, prior.places, strict=True)
+            if block.printing is not None
+        )
         marginal = Marginal(
-            hyper=Hyperparameters(tuple(slots)),
-            prior=_latent_prior(predictor, beta, pattern, entries),
+            hyper=Hyperparameters(tuple(slots), tuple(reprinted)),
+            prior=prior,
             data=GaussianData.of(a, w, y - predictor.X @ beta_ref, pattern, sigma),
             printed=_printed(predictor, pattern),
             analysis=linalg.analyse(pattern),
@@ -205,13 +213,14 @@ def _pattern(a: sp.csc_array, p: int, blocks: Sequence[Block]) -> tuple[Pattern,
 
 def _printed(predictor: Predictor, pattern: Pattern) -> tuple[Sums, ...]:
     """The printed effects of all terms, gathered by the number of effects that each is a sum of."""
-    by_size: dict[int, list[tuple[IntArray, IntArray]]] = {}
+    by_size: dict[int, list[tuple[IntArray, FloatArray, IntArray]]] = {}
     for printed in predictor.printed():
         place = np.arange(printed.place.start, printed.place.stop)
-        by_size.setdefault(printed.index.shape[1], []).append((printed.index, place))
+        weights = np.broadcast_to(printed.weights, printed.index.shape)
+        by_size.setdefault(printed.index.shape[1], []).append((printed.index, weights, place))
     sums = []
     for parts in by_size.values():
-        index, place = (np.concatenate(column) for column in zip(*parts, strict=True))
+        index, weights, place = (np.concatenate(column) for column in zip(*parts, strict=True))
         pairs = pattern.positions(*np.broadcast_arrays(index[:, :, None], index[:, None, :]))
-        sums.append(Sums(index, np.ones(index.shape), pairs, place))
+        sums.append(Sums(index, weights, pairs, place))
     return tuple(sums)

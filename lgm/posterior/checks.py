@@ -13,15 +13,19 @@ import scipy.sparse as sp
 from lgm.arrays import IntArray
 from lgm.data.expression import FUNCTIONS, function, names_of
 from lgm.design.design import ROWWISE, Design, numbers_as_text
+from lgm.design.fixed_effects import adds
 from lgm.errors import DataWarning, IdentifiabilityError, IdentifiabilityWarning
+from lgm.formula.sides import Bar
 from lgm.posterior.assemble import Analysed
 from lgm.posterior.confounding import Moved, Remainder, relations, standardised
 from lgm.posterior.gaussian import GaussianData
 from lgm.posterior.priors import Priors
 from lgm.priors import Constant, Flat
-from lgm.words import listed
+from lgm.terms.levels import Grouping
+from lgm.words import counted, listed
 
 MOST_NAMED = 5  # parameters in a message
+FEWEST_TIMES = 3  # rows on average in what looks like a series of its own
 
 
 def check_identifiability(design: Design, priors: Priors, analysed: Analysed) -> None:
@@ -163,6 +167,62 @@ def report_cautions(design: Design, priors: Priors) -> None:
         for caution in term.cautions:
             if priors.table.loc[caution.parameter, "source"] == "default":
                 warnings.warn(caution.text, DataWarning, stacklevel=4)
+
+
+def report_terms(design: Design) -> None:
+    """Terms that may not mean what their author thinks."""
+    for text in (*_without_level(design), *_shared_series(design)):
+        warnings.warn(text, DataWarning, stacklevel=4)
+    for text in _unknown_directions(design):
+        warnings.warn(text, IdentifiabilityWarning, stacklevel=4)
+
+
+def _without_level(design: Design) -> Iterator[str]:
+    """Effects that sum to zero, and no fixed effects that could hold what they sum to."""
+    centred = [term.label for term in design.terms if term.centred]
+    if centred and not design.predictor.side.offsets and adds(design.predictor.X, np.ones(design.n), None):
+        yield (
+            f"there is no intercept, and the effects of {listed(centred)} sum to zero, so nothing holds the level of "
+            f"`{design.formula.response.text}`. Write `1 + ...`, unless that level is zero."
+        )
+
+
+def _shared_series(design: Design) -> Iterator[str]:
+    """A series whose times repeat in a way that looks like several series."""
+    for term, where in zip(design.terms, design.predictor.term_slices(), strict=True):
+        if term.one_series:
+            times = sp.csr_array(design.predictor.Z[:, where]).indices
+            how = _several(times, design) if np.bincount(times).max() > 1 else ""
+            if how:
+                yield (
+                    f"{term.label} is one series, which rows with the same time share. Its times repeat: {how}. A "
+                    "series for each group of rows is another model, which is not available yet."
+                )
+
+
+def _several(times: IntArray, design: Design) -> str:
+    """How rows look like several series: once in each level of a group, or one after the other."""
+    for source in design.predictor.sources:
+        if isinstance(source, Bar):
+            codes = Grouping.of(source, design.seen)[1]
+            once = np.unique(np.column_stack([codes, times]), axis=0).shape[0] == times.size
+            if once and times.size >= FEWEST_TIMES * np.unique(codes).size:
+                return f"each level of `{source.group_name}` has them once"
+    restarts = int(np.count_nonzero(np.diff(times) <= 0))
+    if times.size >= FEWEST_TIMES * (restarts + 1):
+        return f"in the order of the rows they start again {counted(restarts, 'time')}"
+    return ""
+
+
+def _unknown_directions(design: Design) -> Iterator[str]:
+    """Null-space columns, such as the level of a component, that no row with a response has."""
+    for term in design.terms:
+        for name, values in term.null.items():
+            if name not in design.fixed_names and not np.any(values):
+                yield (
+                    f"nothing is known about `{name}`, as it is zero in every row with a response; predictions take it "
+                    "for zero."
+                )
 
 
 def report_data(design: Design) -> None:

@@ -1,8 +1,8 @@
 """Theta: its prior as one density, and the coordinates in which engines move.
 
 Theta is a row of *slots*, one per prior: a standard deviation, the correlations of a group, a value that is held.
-Priors are densities of *natural* values, those that are printed. There are two other coordinate systems, both of
-``working_size`` numbers:
+Priors are densities of *natural* values, which are printed as they are but for blocks that have a `Printing`: engines,
+blocks and draws know natural values only. There are two other coordinate systems, both of ``working_size`` numbers:
 
 - *working*: the whole real line, by NumPyro's bijection onto the support. A standard deviation is on the log scale.
 - *folded*: the same, except that what lives on a half line is itself, given a sign that does not matter. Zero is an
@@ -24,6 +24,8 @@ from numpyro.distributions.transforms import CorrCholeskyTransform
 from scipy.special import betaln
 
 from lgm.parameter import Parameter
+from lgm.posterior.latent_prior import Places, by_kind
+from lgm.precision.template import Printing, Theta
 from lgm.priors import Constant, Flat, Lkj, ThetaPrior
 
 _HALF_LINES = (type(constraints.positive), type(constraints.nonnegative))
@@ -231,6 +233,15 @@ def slot(prior: ThetaPrior, parameter: Parameter) -> Slot:
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
+class Reprinted:
+    """Hyperparameters of a block that are printed as others, and where they stand in theta."""
+
+    printing: Printing
+    places: Places = field(metadata={"static": True})
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
 class Hyperparameters:
     """The prior of theta, slot by slot, and the maps between its coordinates.
 
@@ -238,6 +249,8 @@ class Hyperparameters:
     ----------
     slots : tuple of Slot
         In the order of theta.
+    reprinted : tuple of Reprinted
+        Of blocks whose natural hyperparameters are not those that are printed.
 
     Examples
     --------
@@ -251,6 +264,7 @@ class Hyperparameters:
     """
 
     slots: tuple[Slot, ...]
+    reprinted: tuple[Reprinted, ...] = ()
 
     @property
     def size(self) -> int:
@@ -300,6 +314,22 @@ class Hyperparameters:
         """Log prior density of the working coordinates, Jacobian included."""
         return _sum(s.log_prior_working(part) for s, part in self._coordinates(x))
 
+    def printed(self, theta: Any) -> Any:
+        """Natural to printed, (..., size), NumPy's or traced."""
+        for each in self.reprinted:
+            theta = _replaced(theta, each.places, each.printing.printed(by_kind(theta, each.places)))
+        return theta
+
+    def from_printed(self, values: Any) -> Any:
+        """Printed to natural, (..., size)."""
+        for each in self.reprinted:
+            values = _replaced(values, each.places, each.printing.internal(by_kind(values, each.places)))
+        return values
+
+    def log_jacobian_printed(self, theta: jax.Array) -> jax.Array:
+        """``log |d printed / d natural|``."""
+        return _sum(each.printing.log_jacobian(by_kind(theta, each.places)) for each in self.reprinted)
+
     def sample(self, key: jax.Array) -> jax.Array:
         """One draw of theta from its prior, natural (size,)."""
         keys = jax.random.split(key, len(self.slots))
@@ -315,6 +345,14 @@ class Hyperparameters:
 def _parts(slots: Sequence[Slot], x: jax.Array, sizes: Sequence[int]) -> list[tuple[Slot, jax.Array]]:
     ends = np.cumsum([0, *sizes])
     return [(s, x[a:b]) for s, a, b in zip(slots, ends[:-1], ends[1:], strict=True)]
+
+
+def _replaced(theta: Any, places: Places, values: Theta) -> Any:
+    columns = [theta[..., j] for j in range(theta.shape[-1])]
+    for kind, where in places:
+        for i, j in enumerate(where):
+            columns[j] = values[kind][..., i]
+    return theta.__array_namespace__().stack(columns, axis=-1)
 
 
 def _join(parts: Iterable[jax.Array]) -> jax.Array:

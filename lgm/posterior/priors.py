@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,8 @@ from lgm.priors import Constant, FixedEffectPrior, Flat, Lkj, Normal, PcShare, P
 from lgm.words import suggest
 
 _CLASSES = ("sd", "corr", "fixed", "rho", "phi")  # in this order in messages, before those of other terms
+
+_AT_MEANS = " at the mean of the predictors"
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,36 @@ class Priors:
         return not any(isinstance(prior, Flat) for prior in self.theta)
 
 
+def settle(design: Design, given: Mapping[str, Any] | None) -> tuple[Design, Priors]:
+    """The priors of a design, and the design in which they hold.
+
+    Default priors are about the means of covariates, but what a user says is about the parameters that are printed: a
+    term of which something is said has a block about zero. Flat priors are flat in both.
+
+    Raises
+    ------
+    PriorError
+        As in `resolve`.
+    """
+    priors = resolve(design, given)
+    chosen = {parameter.title: prior for parameter, prior in zip(design.parameters, priors.theta, strict=True)}
+    said = {title for title in chosen if priors.table.loc[title, "source"] == "given"}
+    terms = tuple(
+        term.about_zero(design.seen) if _informative(chosen, term.origin) & said else term for term in design.terms
+    )
+    if all(new is old for new, old in zip(terms, design.terms, strict=True)):
+        return design, priors
+    about_zero = design.with_terms(terms)
+    return about_zero, resolve(about_zero, given)
+
+
+def _informative(chosen: Mapping[str, ThetaPrior], titles: Collection[str]) -> set[str]:
+    """Those that are not flat; a uniform prior of correlations is flat where that of an sd beside it is improper."""
+    improper = any(isinstance(chosen[title], Flat) for title in titles)
+    flat = (Flat(), Lkj(1.0)) if improper else (Flat(),)
+    return {title for title in titles if chosen[title] not in flat}
+
+
 def resolve(design: Design, given: Mapping[str, Any] | None) -> Priors:
     """Match the user's priors to the parameters of a design and fill in the defaults.
 
@@ -81,7 +113,7 @@ def resolve(design: Design, given: Mapping[str, Any] | None) -> Priors:
         unused.difference_update(keys)
         fixed.append(prior)
         is_level = key is None and ((j == intercept and design.p > 1) or (isinstance(prior, Normal) and prior.at_means))
-        note = " at the mean of the predictors" if is_level else ""
+        note = _AT_MEANS if is_level else ""
         rows.append((name, repr(prior) + note, "default" if key is None else "given"))
     theta: list[ThetaPrior] = []
     for parameter in design.parameters:
@@ -92,6 +124,8 @@ def resolve(design: Design, given: Mapping[str, Any] | None) -> Priors:
         theta.append(chosen)
         rows.append((parameter.title, repr(chosen), "default" if key is None else "given"))
     _refuse_unused(unused, design)
+    moved = {title for term in design.terms for title in term.origin}
+    rows = [(name, prior + _AT_MEANS if name in moved else prior, source) for name, prior, source in rows]
     centred = intercept is not None and "Intercept" not in given
     table = pd.DataFrame(rows, columns=["variable", "prior", "source"]).set_index("variable")
     return Priors(tuple(fixed), tuple(theta), centred, table)
@@ -237,7 +271,7 @@ def sample_prior(design: Design, priors: Priors, hyper: Hyperparameters, draws: 
     if flat:
         raise PriorError(f"the prior of {', '.join(flat)} is flat, so nothing can be drawn from it; give a proper one.")
     with jax.enable_x64(True):
-        theta = np.asarray(jax.vmap(hyper.sample)(jax.random.split(jax.random.key(seed), draws)))
+        theta = hyper.printed(np.asarray(jax.vmap(hyper.sample)(jax.random.split(jax.random.key(seed), draws))))
     normals = np.random.default_rng(seed).standard_normal((draws, design.p))
     own = [prior for prior in priors.fixed if isinstance(prior, Normal)]
     beta = np.array([prior.mean for prior in own]) + normals * np.array([prior.sd for prior in own])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -17,13 +18,13 @@ from lgm.precision.template import Theta, Whitened
 LEAST_VARIANCE = 1e-9
 
 
-def correlation_matrix(corr: jax.Array, q: int) -> jax.Array:
-    """The q x q correlation matrix with lower triangle ``corr``, row by row: (1,0), (2,0), (2,1), ..."""
+def correlation_matrix(corr: Any, q: int) -> Any:
+    """The correlation matrices (..., q, q) with lower triangles ``corr``, row by row: (1,0), (2,0), (2,1), ..."""
+    xp = corr.__array_namespace__()
     rows, cols = np.tril_indices(q, -1)
     place = np.zeros((q, q), dtype=np.int64)
     place[rows, cols] = place[cols, rows] = 1 + np.arange(rows.size)
-    place[np.arange(q), np.arange(q)] = 0
-    return jnp.concatenate([jnp.ones(1), corr])[place]
+    return xp.concat([xp.ones_like(corr[..., :1]), corr], axis=-1)[..., place]
 
 
 def _inverse_and_logdet(c: jax.Array) -> tuple[jax.Array, jax.Array]:

@@ -16,6 +16,7 @@ from lgm.linalg import constrained
 from lgm.pattern import Pattern
 from lgm.precision.template import Constraint, Theta, Whitened
 
+EPS = np.finfo(np.float64).eps
 MOST_LOST = 0.1  # n eps max|R|; the log likelihood is then wrong by 0.01 or so
 
 
@@ -112,12 +113,28 @@ class Structure:
 
     def _require_precise(self, entries: FloatArray, label: str) -> None:
         """Rounding in R acts like data on its null space, and unit-scale effects do not drown it any more."""
-        lost = self.n * float(np.finfo(np.float64).eps * np.max(np.abs(entries)))
-        if lost > MOST_LOST:
-            raise DataError(
-                f"{label}: some of its values are so close to each other, compared with their range, that double "
-                "precision does not suffice. Round them, so that close ones coincide, or use s(...)."
-            )
+        lost = self.n * float(EPS * np.max(np.abs(entries)))
+        if not lost <= MOST_LOST:
+            raise _too_close(label)
+
+
+def require_apart(gaps: FloatArray, label: str) -> None:
+    """Differences of increasing values that are lost in the rounding of their sum give no structure at all.
+
+    Raises
+    ------
+    DataError
+        As `Structure.scaled` does for entries that are too large.
+    """
+    if np.min(gaps) < EPS * np.sum(gaps):
+        raise _too_close(label)
+
+
+def _too_close(label: str) -> DataError:
+    return DataError(
+        f"{label}: some of its values are so close to each other, compared with their range, that double "
+        "precision does not suffice. Round them, so that close ones coincide, or use s(...)."
+    )
 
 
 def intrinsic_moments(structure: Structure) -> Moments:

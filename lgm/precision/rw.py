@@ -16,6 +16,8 @@ from lgm.pattern import Pattern
 from lgm.precision.intrinsic import Moments, Structure
 from lgm.precision.template import Constraint
 
+CANCELLED = 1e-6  # of the parts of a variance: what is smaller has lost digits in their sum
+
 
 def _structure(matrix: sp.csc_array, null_space: FloatArray, anchors: list[int], moments: Moments) -> Structure:
     pattern = Pattern.of(matrix)
@@ -75,25 +77,39 @@ def rw2(times: npt.ArrayLike) -> Structure:
 
 
 def _rw2_moments(t: FloatArray) -> Moments:
-    """A change of slope at the inner time l adds ``h_l(t) = max(t - t_l, 0)``; its variance is ``B_ll``.
+    """A change of slope at the inner time l adds ``g_l``, zero at both ends, bent at l; its variance is ``B_ll``.
 
-    With orthonormal lines ``q`` (n, 2) and ``c_l = q'h_l``, ``R^-_ii = sum_l B_ll (h_l(t_i) - q_i'c_l)^2``, by running
-    sums over l. From the minor of R without its first two rows and columns, which G makes a product,
-    ``|R|* = n sum (t - mean)^2 / (prod d^2 prod B_ll)``.
+    On the unit interval ``g_l(s) = -min(s, s_l) (1 - max(s, s_l))``, which has all its digits wherever the times lie
+    close together. With orthonormal lines ``q`` (n, 2) and ``c_l = q'g_l``, the variance is
+
+        R^-_ii = sum_l B_ll (g_l(s_i) - q_i'c_l)^2
+
+    by running sums over l of its three parts, and where these cancel, as it stands. From the minor of R without its
+    first two rows and columns, which G makes a product, ``|R|* = n sum (t - mean)^2 / (prod d^2 prod B_ll)``.
     """
     n, length = t.size, t[-1] - t[0]
-    gaps, s = np.diff(t), (t - t[0]) / length
-    b = np.concatenate([[0.0], (s[2:] - s[:-2]) / 2.0, [0.0]])
+    gaps, s, r = np.diff(t), (t - t[0]) / length, (t[-1] - t) / length
+    b = np.concatenate([[0.0], (t[2:] - t[:-2]) / (2.0 * length), [0.0]])
     centred = s - s.mean()
     q = np.column_stack([np.full(n, n**-0.5), centred / np.linalg.norm(centred)])
-    c = _after(q * s[:, None]) - s[:, None] * _after(q)
-    own = s**2 * np.cumsum(b) - 2.0 * s * np.cumsum(b * s) + np.cumsum(b * s**2)
-    cross = s[:, None] * np.cumsum(b[:, None] * c, axis=0) - np.cumsum((b * s)[:, None] * c, axis=0)
-    variances = own - 2.0 * np.sum(q * cross, axis=1) + np.einsum("ij,jk,ik->i", q, c.T @ (b[:, None] * c), q)
+    c = _bent(s, r, q)
+    own = r**2 * np.cumsum(b * s**2) + s**2 * _later(b * r**2)
+    across = np.sum(q * _bent(s, r, b[:, None] * c), axis=1)
+    lines = np.einsum("ij,jk,ik->i", q, c.T @ (b[:, None] * c), q)
+    variances = own - 2.0 * across + lines
+    for i in np.flatnonzero(variances < CANCELLED * (own + lines)):
+        bent = -np.minimum(s, s[i]) * np.minimum(r, r[i])
+        variances[i] = np.sum(b * (bent - c @ q[i]) ** 2)
     logdet = np.log(n * np.sum((t - t.mean()) ** 2)) - 2.0 * np.sum(np.log(gaps)) - np.sum(np.log(b[1:-1] * length))
     return Moments(length**3 * variances, float(logdet))
 
 
-def _after(columns: FloatArray) -> FloatArray:
-    """Sum of the rows from each one on."""
-    return np.cumsum(columns[::-1], axis=0)[::-1]
+def _bent(s: FloatArray, r: FloatArray, columns: FloatArray) -> FloatArray:
+    """``sum_j g_l(s_j) x_j`` for all l, of columns x; r is ``1 - s``."""
+    before, after = np.cumsum(columns * s[:, None], axis=0), _later(columns * r[:, None])
+    return -(r[:, None] * before + s[:, None] * after)
+
+
+def _later(columns: FloatArray) -> FloatArray:
+    """Sum of the rows after each one."""
+    return np.concatenate([np.cumsum(columns[:0:-1], axis=0)[::-1], np.zeros_like(columns[:1])])

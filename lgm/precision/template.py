@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import jax
 import scipy.sparse as sp
@@ -70,3 +70,16 @@ class Template(Protocol):
         Each kind of hyperparameter is a vector, in the order of the block's parameters of that kind: ``theta["sd"]``
         has one entry for a walk and q for a group with q effects per level.
         """
+
+
+class Printing(Protocol):
+    """Hyperparameters as tables print them, where a block has better ones; a pytree. Arrays are NumPy's or traced."""
+
+    def printed(self, theta: Theta) -> Theta:
+        """Printed values by kind, from those of the block; each (..., number of that kind)."""
+
+    def internal(self, theta: Theta) -> Theta:
+        """Values of the block from printed ones."""
+
+    def log_jacobian(self, theta: Theta) -> Any:
+        """``log |d printed / d internal|`` at values of the block, (...,)."""

@@ -89,8 +89,13 @@ class Fit:
 
     @property
     def draws(self) -> AnyDraws:
-        """Draws of theta."""
+        """Draws of theta, in the natural coordinates of the model's blocks (`lgm.posterior.hyperparameters`)."""
         return self.run.draws
+
+    @cached_property
+    def _shown(self) -> AnyDraws:
+        """Draws of theta as tables show it."""
+        return self.draws.printed(self.analysed.marginal.hyper)
 
     @property
     def method(self) -> str:
@@ -198,7 +203,7 @@ class Fit:
         """Draws (chains, draws) of the fixed effects and hyperparameters."""
         chains, draws, _ = self.draws.theta.shape
         beta = self.effects.fixed.reshape(chains, draws, -1)
-        every = np.moveaxis(np.concatenate([beta, self.draws.theta], axis=-1), -1, 0)
+        every = np.moveaxis(np.concatenate([beta, self._shown.theta], axis=-1), -1, 0)
         return dict(zip(self._names, every, strict=True))
 
     @staticmethod
@@ -243,12 +248,12 @@ class Fit:
         p, effects = self.design.p, self.effects
         fixed = np.column_stack([effects.mean[:p], effects.sd[:p], *effects.ends[:, :p]])
         table = pd.concat([pd.DataFrame(fixed, self._names[:p], self._columns), self._moments_of_theta()])
-        found = self.draws.summarised(table.rename_axis("variable"), self._scalars, diagnostics)
+        found = self._shown.summarised(table.rename_axis("variable"), self._scalars, diagnostics)
         return found.rename_axis(columns=self.method)
 
     def _moments_of_theta(self) -> pd.DataFrame:
         """Mean, sd and interval of the draws of each hyperparameter."""
-        theta = self.draws.theta.reshape(-1, self.draws.theta.shape[-1])
+        theta = self._shown.theta.reshape(-1, self._shown.theta.shape[-1])
         ends = np.quantile(theta, [(1 - self.interval) / 2, (1 + self.interval) / 2], axis=0)
         values = np.column_stack([theta.mean(axis=0), theta.std(axis=0, ddof=1), *ends])
         return pd.DataFrame(values, self._names[self.design.p :], self._columns)
@@ -399,8 +404,8 @@ class Fit:
     @property
     def doubt_of_theta(self) -> str | None:
         """As `doubt`, from the hyperparameters alone: effects given them are independent, and need not be drawn."""
-        theta = dict(zip(self._names[self.design.p :], np.moveaxis(self.draws.theta, -1, 0), strict=True))
-        verdict = self.draws.verdict(self.draws.summarised(self._moments_of_theta(), lambda: theta, diagnostics))
+        theta = dict(zip(self._names[self.design.p :], np.moveaxis(self._shown.theta, -1, 0), strict=True))
+        verdict = self.draws.verdict(self._shown.summarised(self._moments_of_theta(), lambda: theta, diagnostics))
         return verdict.text if verdict.doubted else None
 
     @cached_property

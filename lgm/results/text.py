@@ -89,7 +89,7 @@ def in_step(values: Sequence[float] | np.ndarray, sd: float) -> list[str]:
     ['1.110000123e-01', '1.109999000e-01']
     """
     values = np.asarray(values, dtype=float)
-    largest = np.nanmax(np.abs(values))
+    largest = np.abs(values[np.isfinite(values)]).max(initial=0.0)
     decimals = 2 - math.floor(math.log10(sd)) if 0 < sd < math.inf else 2
     if decimals <= 6 and largest < 1e7:
         style = f".{max(decimals, 0)}f"

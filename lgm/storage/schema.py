@@ -123,6 +123,7 @@ class Results:
             return value
         if name == "stats":
             require(isinstance(value, dict) and _are(list(value), str), f"{what} are no arrays with names")
+            require("diverging" in value, f"{what} do not say which draws diverged")
             for key, each in value.items():
                 self._array(each, "b" if key == "diverging" else "fiub", sizes, f"{what}, {key},")
             return value

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 import scipy.sparse as sp
 
@@ -16,24 +14,31 @@ from lgm.errors import DataError
 from lgm.formula.python import Expression
 from lgm.formula.sides import Call
 from lgm.parameter import AUTOCORRELATION, one, standard_deviation
+from lgm.precision import continuation
 from lgm.precision.ar import Ar1
 from lgm.priors import pc_corr
 from lgm.terms.block import Block
-from lgm.terms.term import Draw, Encoded, Novel, Signature, Term, Variable, arguments, one_hot
-from lgm.terms.timeline import Timeline, conditional_draw
+from lgm.terms.term import Draw, Encoded, Signature, Term, Variable, arguments, one_hot
+from lgm.terms.timeline import Timeline, novel, whole_times
 from lgm.terms.view import Curve, View
-from lgm.words import counted
 
 SIGNATURE = Signature(("t",))
 
 
 @dataclass(frozen=True)
 class AutoregressiveTerm(Term):
-    """AR(1) effects with marginal standard deviation ``sd`` and lag-one correlation ``rho``; times may have gaps."""
+    """AR(1) effects with marginal standard deviation ``sd``; times may have gaps.
+
+    ``rho`` is the correlation of effects one step apart. The step is the largest whole number of which all spacings of
+    the times are multiples, so that the unit of the times does not matter. At times between the steps, which only new
+    data can have, the correlation is the power ``rho^(lag / step)``; where rho is negative there is none, and such an
+    effect is independent of the others.
+    """
 
     label: str
     piece: Expression
     timeline: Timeline
+    step: int
     z: sp.csc_array
     block: Block
 
@@ -43,48 +48,45 @@ class AutoregressiveTerm(Term):
         return (Variable(self.label, np.arange(self.timeline.n), self.piece.text, self.timeline.times),)
 
     @property
+    def one_series(self) -> bool:
+        """All rows share its effects."""
+        return True
+
+    @property
     def view(self) -> View:
-        """A curve through the times."""
-        return Curve(self.piece, self.timeline.times)
+        """A curve through the times, and where these are far apart, through steps between them."""
+        start = self.timeline.times[0]
+        between = start + self.step * np.round((self.timeline.between() - start) / self.step)
+        return Curve(self.piece, np.union1d(self.timeline.times, between))
 
     @property
     def size(self) -> str:
-        """Number of times."""
-        return f"{self.timeline.n} times"
+        """Number of times, and the step that rho is about."""
+        count = f"{self.timeline.n} times"
+        return count if self.step == 1 else f"{count} in steps of {self.step}; rho is that of one step"
 
     def encode(self, scope: Scope) -> Encoded:
         """Columns at other rows; new times are interpolated or forecast given the fitted effects."""
         values = _whole(scope, self.piece, self.label)
-        codes, new, new_codes = self.timeline.locate(values)
+        codes, new, where = self.timeline.locate(values)
         z = one_hot(codes, self.timeline.n)
         if new.size == 0:
             return Encoded(z)
-        what = f"{counted(new.size, 'value')} of {self.piece.text} that the data do not have"
-        columns = one_hot(new_codes, new.size)
-        return Encoded(z, novel=Novel(what, columns, self._continuation(new), population=False, mean_needs_theta=True))
+        return Encoded(z, novel=novel(self.piece, new, where, new, self._continuation(new), mean_needs_theta=True))
 
     def _continuation(self, new: FloatArray) -> Draw:
-        times, old_places, new_places = self.timeline.merged(new)
-        template = Ar1(np.diff(times).astype(np.int64), times.size)
+        start = self.timeline.times[0]
+        old, fresh = ((times - start) / self.step for times in (self.timeline.times, new))
 
         def draw(theta: Mapping[str, FloatArray], b: FloatArray, normals: FloatArray) -> FloatArray:
-            with jax.enable_x64(True):
-                unit = {"sd": jnp.ones((len(b), 1)), "rho": jnp.asarray(theta["rho"])}
-                entries = np.asarray(jax.vmap(lambda theta: template.whiten(theta).values)(unit))
-            return conditional_draw(template.pattern, entries, old_places, new_places, b, theta["sd"][:, 0], normals)
+            bridge = continuation.autoregressive(theta["sd"][:, 0], theta["rho"][:, 0])
+            return continuation.markov(old, fresh, bridge, b, normals)
 
         return draw
 
 
 def _whole(scope: Scope, piece: Expression, label: str) -> FloatArray:
-    values = scope.numbers(piece, f"the time of {label}")
-    odd = np.flatnonzero(values != np.round(values))
-    if odd.size:
-        raise DataError(
-            f"{label} needs whole times (1, 2, 3, ...; gaps are fine), `{piece.text}` has {values[odd[0]]:g} in row "
-            f"{scope.frame.index[odd[0]]}. Number the times in units of one step, or use rw1({piece.text})."
-        )
-    return values
+    return whole_times(scope, piece, label, f", or use rw1({piece.text})")
 
 
 def build(call: Call, scope: Scope, label: str, yardstick: float) -> AutoregressiveTerm:
@@ -94,10 +96,12 @@ def build(call: Call, scope: Scope, label: str, yardstick: float) -> Autoregress
     timeline = Timeline.of(values)
     if timeline.n < 2:
         raise DataError(f"{label} needs at least 2 distinct times, `{piece.text}` has {timeline.n}.")
-    template = Ar1(np.diff(timeline.times).astype(np.int64), timeline.n)
+    gaps = timeline.gaps.astype(np.int64)
+    step = int(np.gcd.reduce(gaps))
+    template = Ar1(gaps // step, timeline.n)
     parameters = (
         standard_deviation(label, yardstick),
         one("rho", label, AUTOCORRELATION, pc_corr(0.5, 0.5), 0.5),
     )
     codes, _, _ = timeline.locate(values)
-    return AutoregressiveTerm(label, piece, timeline, one_hot(codes, timeline.n), Block(template, parameters))
+    return AutoregressiveTerm(label, piece, timeline, step, one_hot(codes, timeline.n), Block(template, parameters))

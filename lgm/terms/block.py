@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from lgm.arrays import FloatArray
 from lgm.parameter import Parameter
-from lgm.precision.template import Constraint, Template
+from lgm.precision.template import Constraint, Printing, Template
 
 
 @dataclass(frozen=True)
@@ -24,12 +24,15 @@ class Block:
     factors : float array, optional
         What multiplied the structure matrix or penalty, so that the sd is that of a typical effect; one number for each
         component.
+    printing : Printing, optional
+        The way from the template's hyperparameters to those that are printed, where they differ.
     """
 
     template: Template
     parameters: tuple[Parameter, ...]
     constraint: Constraint | None = None
     factors: FloatArray | None = None
+    printing: Printing | None = None
 
     @property
     def n(self) -> int:

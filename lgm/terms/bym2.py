@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse as sp
 
+from lgm.arrays import FloatArray, IntArray
 from lgm.data.graph import Graph
 from lgm.data.scope import Scope
 from lgm.formula.python import Expression
@@ -17,7 +19,7 @@ from lgm.precision import bym2
 from lgm.precision.icar import icar
 from lgm.priors import Prior, pc_phi
 from lgm.terms.block import Block
-from lgm.terms.icar import graph_in_words, read_graph, region_codes, region_labels
+from lgm.terms.icar import ComponentLevels, graph_in_words, read_graph, region_codes, region_labels
 from lgm.terms.term import Component, Encoded, Signature, Term, Variable, arguments, one_hot
 from lgm.terms.view import Map, View
 
@@ -29,8 +31,9 @@ class MixedArealTerm(Term):
     """Effects ``sd (sqrt(1 - phi) v + sqrt(phi) u*)`` of the regions of a graph (Riebler et al. 2016).
 
     v is independent, u* an intrinsic CAR of unit typical variance with one sum-to-zero constraint in each connected
-    component; a region without neighbours has independent effects only. ``sd`` is that of a typical region's total, and
-    ``phi`` the share of its variance that is spatial. Tables show the total of each region, and its spatial part.
+    component, whose level is a fixed effect as that of ``icar(region, graph)`` is; a region without neighbours has
+    independent effects only. ``sd`` is that of a typical region's total, and ``phi`` the share of its variance that is
+    spatial. Tables show the total of each region, and its spatial part.
     """
 
     label: str
@@ -38,6 +41,13 @@ class MixedArealTerm(Term):
     graph: Graph
     z: sp.csc_array
     block: Block
+    levels: ComponentLevels
+    null_columns: dict[str, FloatArray]
+
+    @property
+    def null(self) -> Mapping[str, FloatArray]:
+        """The levels of the components."""
+        return self.null_columns
 
     @property
     def variables(self) -> tuple[Variable, ...]:
@@ -48,6 +58,11 @@ class MixedArealTerm(Term):
             Variable(self.label, parts, self.piece.text, labels),
             Variable(f"{self.label}[spatial]", parts[:, 1], self.piece.text, labels),
         )
+
+    @property
+    def centred(self) -> bool:
+        """The spatial part is, in each component, and the other part has mean zero."""
+        return True
 
     @property
     def components(self) -> tuple[Component, ...]:
@@ -66,12 +81,13 @@ class MixedArealTerm(Term):
 
     def encode(self, scope: Scope) -> Encoded:
         """Columns at other rows; every region of the graph is known."""
-        return Encoded(_columns(scope, self.piece, self.graph, self.label))
+        codes = region_codes(scope, self.piece, self.graph, self.label)
+        return Encoded(_columns(codes, self.graph), self.levels.columns(codes))
 
 
-def _columns(scope: Scope, piece: Expression, graph: Graph, label: str) -> sp.csc_array:
+def _columns(codes: IntArray, graph: Graph) -> sp.csc_array:
     """Each row has both parts of its region."""
-    one = one_hot(region_codes(scope, piece, graph, label), graph.n)
+    one = one_hot(codes, graph.n)
     return sp.csc_array(sp.hstack([one, one], format="csc"))
 
 
@@ -88,7 +104,7 @@ def build(call: Call, scope: Scope, label: str, yardstick: float) -> MixedArealT
     """Read ``bym2(region, graph)`` against the data; the graph in any form that `lgm.graph` takes."""
     given = arguments(call, scope, SIGNATURE)
     graph = read_graph(scope, given["graph"], label)
-    z = _columns(scope, given["region"], graph, label)
+    codes = region_codes(scope, given["region"], graph, label)
     structure = icar(graph.edges, graph.components)
     spatial, factors = structure.scaled(label)
     distance = bym2.distance(structure, spatial)
@@ -103,4 +119,5 @@ def build(call: Call, scope: Scope, label: str, yardstick: float) -> MixedArealT
     )
     parameters = (standard_deviation(label, yardstick), phi)
     block = Block(bym2.Bym2(spatial), parameters, bym2.constraint_of(structure), factors)
-    return MixedArealTerm(label, given["region"], graph, z, block)
+    levels, z = ComponentLevels.of(graph, codes, label), _columns(codes, graph)
+    return MixedArealTerm(label, given["region"], graph, z, block, levels, levels.columns(codes))

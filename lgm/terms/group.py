@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.sparse as sp
@@ -16,6 +16,7 @@ from lgm.data.table import is_number, kind_of
 from lgm.errors import DataError, IdentifiabilityError
 from lgm.formula.sides import Bar
 from lgm.parameter import Parameter, correlations, standard_deviation
+from lgm.precision.centred import AboutMeans
 from lgm.precision.correlated import Correlated
 from lgm.precision.iid import Iid
 from lgm.precision.template import Template
@@ -27,6 +28,7 @@ from lgm.words import counted, listed
 DEFAULT_LKJ = 2.0
 MOST_CORRELATED = 30  # effects in a level: 435 correlations
 FAR = 5.0  # beyond so many sds from zero, level effects at zero are extrapolations that default priors do not expect
+ROUNDING = 1e-9  # of the sd: a mean below this is that of a centred covariate
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ class GroupTerm(Term):
     names: tuple[str, ...]
     z: sp.csc_array
     block: Block
+    means: FloatArray  # (q,): effects of the block are those of ``covariate - mean``
     far: tuple[str, ...] = ()  # covariates whose zero is far from the data, beside an intercept that varies
 
     @property
@@ -49,19 +52,22 @@ class GroupTerm(Term):
 
     @property
     def variables(self) -> tuple[Variable, ...]:
-        """One per varying effect."""
-        group, q = self.bar.group_name, len(self.names)
-        levels = np.arange(self.grouping.n)
-        return tuple(
-            Variable(
-                f"{name}|{group}",
-                levels * q + k,
-                group,
-                self.grouping.labels,
-                slope_of=None if name == "Intercept" else name,
-            )
-            for k, name in enumerate(self.names)
-        )
+        """One per varying effect; an intercept is that at zero."""
+        return tuple(self._variable(k, name) for k, name in enumerate(self.names))
+
+    def _variable(self, k: int, name: str) -> Variable:
+        shown = f"{name}|{self.group}", self._places(k), self.group, self.grouping.labels
+        if name != "Intercept":
+            return Variable(*shown, slope_of=name)
+        moved = np.flatnonzero(self.means)
+        if not moved.size:
+            return Variable(*shown)
+        index = np.column_stack([self._places(j) for j in (k, *moved)])
+        return replace(Variable(*shown), index=index, weights=np.array([1.0, *-self.means[moved]]))
+
+    def _places(self, k: int) -> IntArray:
+        """Where effect k of each level stands in the block."""
+        return np.arange(self.grouping.n) * len(self.names) + k
 
     @property
     def size(self) -> str:
@@ -71,18 +77,18 @@ class GroupTerm(Term):
     @property
     def components(self) -> tuple[Component, ...]:
         """The variances of the varying effects and, of a correlated term, their covariances."""
-        effects, group = self.variables, self.group
-        found = [Component((f"sd({each.name})",), each.index) for each in effects]
+        places, group = [self._places(k) for k in range(len(self.names))], self.group
+        found = [Component((f"sd({name}|{group})",), own) for name, own in zip(self.names, places, strict=True)]
         if self.bar.correlated:
-            for i, j in zip(*np.tril_indices(len(effects), -1), strict=True):
+            for i, j in zip(*np.tril_indices(len(places), -1), strict=True):
                 name = f"corr({self.names[j]},{self.names[i]}|{group})"
-                found.append(Component((name,), effects[j].index, effects[i].index))
+                found.append(Component((name,), places[j], places[i]))
         return tuple(found)
 
     @property
     def cautions(self) -> tuple[Caution, ...]:
-        """Level effects are those at zero of a covariate; where zero is far, their default prior does not fit."""
-        if not self.far:
+        """Where level effects are about zero of a covariate that is far from zero, their default prior does not fit."""
+        if not self.far or self.block.printing is not None:
             return ()
         x, sd = self.far[0], f"sd(Intercept|{self.group})"
         text = (
@@ -91,10 +97,20 @@ class GroupTerm(Term):
         )
         return (Caution(sd, text),)
 
+    @property
+    def origin(self) -> tuple[str, ...]:
+        """The sd of the intercepts and the correlations, where they are about the means of covariates."""
+        return () if self.block.printing is None else (f"sd(Intercept|{self.group})", f"corr({self.group})")
+
+    def about_zero(self, scope: Scope) -> GroupTerm:
+        """The same effects, with a block whose intercepts are those at zero."""
+        plain = replace(self, means=np.zeros(len(self.names)), block=replace(self.block, printing=None))
+        return replace(plain, z=plain.encode(scope).z)
+
     def encode(self, scope: Scope) -> Encoded:
         """Columns at other rows; unknown levels get effects of their own."""
         what = f"The part before the bar of {self.bar.text}"
-        columns = materialise(self.bar.effects, scope, what, self.spec)[1]
+        columns = _centred(materialise(self.bar.effects, scope, what, self.spec)[1], self.means)
         known, new, labels = self.grouping.codes(scope)
         z = _spread(columns, known, self.grouping.n)
         if not labels.size:
@@ -148,18 +164,32 @@ def build(bar: Bar, scope: Scope, yardstick: float) -> GroupTerm:
     empty = [name for k, name in enumerate(names) if not np.any(columns[:, [k]].data)]
     if empty:
         raise IdentifiabilityError(f"the effect `{empty[0]}` in {bar.text} is zero in every row; remove it.")
-    scales = _value_scales(columns, scope.n)
+    mean, spread = _moments(columns, scope.n)
     parameters: list[Parameter] = [
-        standard_deviation(group, yardstick / s, name) for name, s in zip(names, scales, strict=True)
+        standard_deviation(group, yardstick / s, name)
+        for name, s in zip(names, _value_scales(columns, mean, spread), strict=True)
     ]
     template: Template = Iid(grouping.n, q)
+    about, printing = np.zeros(q), None
     if bar.correlated and q > 1:
         template = Correlated(grouping.n, q)
         pairs = [(names[j], names[i]) for i, j in zip(*np.tril_indices(q, -1), strict=True)]
         parameters.append(correlations(group, pairs, q, DEFAULT_LKJ))
-    block = Block(template, tuple(parameters))
-    far = _far_from_zero(columns, names, scope.n) if "Intercept" in names else ()
-    return GroupTerm(bar.text, bar, grouping, spec, tuple(names), _spread(columns, codes, grouping.n), block, far)
+        if names[0] == "Intercept":
+            whole = np.diff(columns.indptr) == scope.n  # columns with gaps stay sparse
+            about[1:] = np.where(whole & (np.abs(mean) > ROUNDING * spread), mean, 0.0)[1:]
+            printing = AboutMeans(about) if about.any() else None
+    return GroupTerm(
+        label=bar.text,
+        bar=bar,
+        grouping=grouping,
+        spec=spec,
+        names=tuple(names),
+        z=_spread(_centred(columns, about), codes, grouping.n),
+        block=Block(template, tuple(parameters), printing=printing),
+        means=about,
+        far=_far_from_zero(mean, spread, names) if "Intercept" in names else (),
+    )
 
 
 def _require_few(bar: Bar, scope: Scope, q: int) -> None:
@@ -177,21 +207,34 @@ def _require_few(bar: Bar, scope: Scope, q: int) -> None:
     )
 
 
-def _far_from_zero(columns: sp.csc_array, names: list[str], n: int) -> tuple[str, ...]:
-    """Effects whose covariate has a mean of more than `FAR` standard deviations."""
+def _centred(columns: sp.csc_array, means: FloatArray) -> sp.csc_array:
+    """Columns less their means, where these are not zero; all rows of such columns are stored."""
+    if not means.any():
+        return columns
+    data = columns.data - np.repeat(means, np.diff(columns.indptr))
+    return sp.csc_array((data, columns.indices, columns.indptr), shape=columns.shape)
+
+
+def _moments(columns: sp.csc_array, n: int) -> tuple[FloatArray, FloatArray]:
+    """Mean and standard deviation of each column, in two passes: a mean may be far larger than the spread."""
+    stored = np.diff(columns.indptr)
     mean = np.asarray(columns.sum(axis=0)).ravel() / n
-    square = np.asarray(columns.multiply(columns).sum(axis=0)).ravel() / n
-    sd = np.sqrt(np.maximum(square - mean**2, 0.0))
-    far = (np.abs(mean) > FAR * sd) & (sd > 1e-7 * np.abs(mean))
+    column = np.repeat(np.arange(mean.size), stored)
+    squares = np.bincount(column, (columns.data - mean[column]) ** 2, minlength=mean.size) + (n - stored) * mean**2
+    return mean, np.sqrt(squares / n)
+
+
+def _far_from_zero(mean: FloatArray, spread: FloatArray, names: list[str]) -> tuple[str, ...]:
+    """Effects whose covariate has a mean of more than `FAR` standard deviations."""
+    far = (np.abs(mean) > FAR * spread) & (spread > 1e-7 * np.abs(mean))
     return tuple(name for name, is_far in zip(names, far, strict=True) if is_far and name != "Intercept")
 
 
-def _value_scales(columns: sp.csc_array, n: int) -> FloatArray:
+def _value_scales(columns: sp.csc_array, mean: FloatArray, spread: FloatArray) -> FloatArray:
     """Scale of each effect's covariate for its default prior: its sd, but one for constants and indicators."""
     scales = np.ones(columns.shape[1])
     for k in range(columns.shape[1]):
         data = columns.data[columns.indptr[k] : columns.indptr[k + 1]]
         if np.any((data != 0.0) & (data != 1.0)):
-            mean = data.sum() / n
-            scales[k] = np.sqrt(max(np.sum(data**2) / n - mean**2, 0.0)) or np.sqrt(np.sum(data**2) / n)
+            scales[k] = spread[k] if spread[k] > 1e-12 * abs(mean[k]) else abs(mean[k])  # or it is constant
     return scales

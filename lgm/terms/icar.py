@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 
-from lgm.arrays import IntArray
+from lgm.arrays import FloatArray, IntArray
 from lgm.data.graph import Graph, as_graph
 from lgm.data.scope import Scope
 from lgm.errors import DataError
@@ -26,11 +27,44 @@ SIGNATURE = Signature(("region",), others=("graph",))
 
 
 @dataclass(frozen=True)
+class ComponentLevels:
+    """What the levels of the components of two or more regions differ by from that of one of them, the reference.
+
+    Parameters
+    ----------
+    component : int array (n,)
+        Of each region.
+    names : dict of str by int
+        Of the components that have a column.
+    """
+
+    component: IntArray
+    names: dict[int, str]
+
+    @classmethod
+    def of(cls, graph: Graph, codes: IntArray, label: str) -> ComponentLevels:
+        """The reference has the most rows, then the most regions; ``codes`` (rows,) are the regions of the rows."""
+        component = graph.components
+        sizes, rows = np.bincount(component), np.bincount(component[codes], minlength=graph.n_components)
+        large = np.flatnonzero(sizes > 1)
+        first = np.unique(component, return_index=True)[1]
+        others = np.delete(large, np.lexsort((sizes[large], rows[large]))[-1]).tolist()
+        return cls(component, {k: f"{label}[component of {graph.nodes[first[k]]}]" for k in others})
+
+    def columns(self, codes: IntArray) -> dict[str, FloatArray]:
+        """Indicators of the components, at rows of these regions."""
+        mine = self.component[codes]
+        return {name: (mine == k).astype(float) for k, name in self.names.items()}
+
+
+@dataclass(frozen=True)
 class ArealTerm(Term):
     """Intrinsic CAR effects, one per node of the graph, whether the data have that region or not.
 
-    Effects sum to zero within each connected component; a region without neighbours has an independent effect. The
-    standard deviation is that of a typical effect (geometric mean over the nodes of a component).
+    Effects sum to zero within each connected component. The level of a component, less that of the one with the most
+    rows, is a fixed effect such as ``icar(region)[component of r7]`` (r7 is its first region), unless the fixed part
+    has it already. A region without neighbours has an independent effect, around the level of the component with the
+    most rows. The standard deviation is that of a typical effect (geometric mean over the nodes of a component).
     """
 
     label: str
@@ -38,11 +72,23 @@ class ArealTerm(Term):
     graph: Graph
     z: sp.csc_array
     block: Block
+    levels: ComponentLevels
+    null_columns: dict[str, FloatArray]
+
+    @property
+    def null(self) -> Mapping[str, FloatArray]:
+        """The levels of the components."""
+        return self.null_columns
 
     @property
     def variables(self) -> tuple[Variable, ...]:
         """The effects by region."""
         return (Variable(self.label, np.arange(self.graph.n), self.piece.text, region_labels(self.graph)),)
+
+    @property
+    def centred(self) -> bool:
+        """In each component."""
+        return True
 
     @property
     def view(self) -> View:
@@ -56,7 +102,8 @@ class ArealTerm(Term):
 
     def encode(self, scope: Scope) -> Encoded:
         """Columns at other rows; every region of the graph is known."""
-        return Encoded(one_hot(region_codes(scope, self.piece, self.graph, self.label), self.graph.n))
+        codes = region_codes(scope, self.piece, self.graph, self.label)
+        return Encoded(one_hot(codes, self.graph.n), self.levels.columns(codes))
 
 
 def region_labels(graph: Graph) -> np.ndarray[Any, Any]:
@@ -111,4 +158,5 @@ def build(call: Call, scope: Scope, label: str, yardstick: float) -> ArealTerm:
     template, factors = structure.scaled(label)
     parameters = (standard_deviation(label, yardstick),)
     block = Block(template, parameters, structure.constraint, factors)
-    return ArealTerm(label, given["region"], graph, one_hot(codes, graph.n), block)
+    levels = ComponentLevels.of(graph, codes, label)
+    return ArealTerm(label, given["region"], graph, one_hot(codes, graph.n), block, levels, levels.columns(codes))

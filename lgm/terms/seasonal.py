@@ -14,14 +14,16 @@ from lgm.errors import DataError
 from lgm.formula.python import Expression
 from lgm.formula.sides import Call
 from lgm.parameter import standard_deviation
+from lgm.precision import continuation
 from lgm.precision.seasonal import contrasts, seasonal
 from lgm.terms.block import Block
-from lgm.terms.term import Draw, Encoded, Novel, Signature, Term, Variable, arguments, one_hot
-from lgm.terms.timeline import Timeline, conditional_draw
+from lgm.terms.term import Draw, Encoded, Signature, Term, Variable, arguments, one_hot
+from lgm.terms.timeline import Timeline, novel, whole_times
 from lgm.terms.view import Curve, View
-from lgm.words import counted, listed
+from lgm.words import listed
 
 SIGNATURE = Signature(("t",), others=("period",))
+MOST_TIMES = 10**6
 
 
 @dataclass(frozen=True)
@@ -65,41 +67,42 @@ class SeasonalTerm(Term):
         """Columns at other rows; other times continue the pattern, given the fitted effects."""
         values = _whole(scope, self.piece, self.label)
         null = _pattern(self.label, values, self.period)
-        codes, new, new_codes = self.timeline.locate(values)
+        codes, new, where = self.timeline.locate(values)
         z = one_hot(codes, self.timeline.n)
         if new.size == 0:
             return Encoded(z, null)
         # What lies between the data and a new time has effects too, without rows.
         first, last = min(new[0], self.timeline.times[0]), max(new[-1], self.timeline.times[-1])
-        added = np.setdiff1d(np.arange(first, last + 1), self.timeline.times)
-        columns = one_hot(np.where(new_codes >= 0, np.searchsorted(added, values), -1), added.size)
-        what = f"{counted(new.size, 'value')} of {self.piece.text} that the data do not have"
-        return Encoded(z, null, Novel(what, columns, self._continuation(added), population=False))
+        added = np.setdiff1d(_every(first, last, self.piece, self.label), self.timeline.times)
+        return Encoded(z, null, novel(self.piece, new, where, added, self._continuation(added)))
 
     def _continuation(self, added: FloatArray) -> Draw:
-        times, old_places, new_places = self.timeline.merged(added)
-        structure = seasonal(times.size, self.period)
+        structure = seasonal(self.timeline.n + added.size, self.period)
+        start = int(np.count_nonzero(added < self.timeline.times[0]))
+        old = start + np.arange(self.timeline.n)
+        new = np.setdiff1d(np.arange(structure.n), old)
         factors = self.block.factors
         assert factors is not None
 
         def draw(theta: Mapping[str, FloatArray], b: FloatArray, normals: FloatArray) -> FloatArray:
             scale = theta["sd"][:, 0] / np.sqrt(factors[0])
-            return conditional_draw(
-                structure.pattern, structure.entries[None], old_places, new_places, b, scale, normals
-            )
+            return continuation.banded(structure.pattern, structure.entries, old, new, b, scale, normals)
 
         return draw
 
 
 def _whole(scope: Scope, piece: Expression, label: str) -> FloatArray:
-    values = scope.numbers(piece, f"the time of {label}")
-    odd = np.flatnonzero(values != np.round(values))
-    if odd.size:
+    return whole_times(scope, piece, label, "")
+
+
+def _every(first: float, last: float, piece: Expression, label: str) -> FloatArray:
+    """All whole times in a range, as each has an effect."""
+    if last - first >= MOST_TIMES:
         raise DataError(
-            f"{label} needs whole times (1, 2, 3, ...; gaps are fine), `{piece.text}` has {values[odd[0]]:g} in row "
-            f"{scope.frame.index[odd[0]]}. Number the times in units of one step."
+            f"{label} has an effect for every whole number from the first to the last `{piece.text}`, {first:g} to "
+            f"{last:g}; accepted are up to {MOST_TIMES} of them. Number the times in units of one step."
         )
-    return values
+    return np.arange(first, last + 1.0)
 
 
 def _pattern(label: str, times: FloatArray, period: int) -> dict[str, FloatArray]:
@@ -127,7 +130,7 @@ def build(call: Call, scope: Scope, label: str, yardstick: float) -> SeasonalTer
             "the number of times in one period, a whole number of at least 2, such as 12 for months.",
         )
     period = int(value)
-    timeline = Timeline(np.arange(values.min(), values.max() + 1.0))
+    timeline = Timeline(_every(values.min(), values.max(), piece, label))
     if timeline.n <= period:
         raise DataError(
             f"{label} needs more than one period of {period} times; `{piece.text}` runs over {timeline.n}, from "

@@ -53,6 +53,11 @@ class SmoothTerm(Term):
         return self.lines
 
     @property
+    def centred(self) -> bool:
+        """Over the rows of the data."""
+        return True
+
+    @property
     def view(self) -> View:
         """A curve over the range of the data."""
         return Curve(self.piece)

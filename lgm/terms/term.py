@@ -35,6 +35,8 @@ class Variable:
         One label per printed effect.
     slope_of : str, optional
         The covariate whose coefficient these effects change; None for effects on the linear predictor itself.
+    weights : float array (s,), optional
+        Of the s effects in each sum; by default one.
     """
 
     name: str
@@ -42,11 +44,14 @@ class Variable:
     dim: str
     labels: np.ndarray[Any, Any]
     slope_of: str | None = None
+    weights: FloatArray | None = None
 
     def of(self, effects: FloatArray) -> FloatArray:
         """The printed effects (..., m) of the effects of a block (..., n)."""
         chosen = effects[..., self.index]
-        return chosen if self.index.ndim == 1 else chosen.sum(axis=-1)
+        if self.index.ndim == 1:
+            return chosen
+        return np.asarray(chosen.sum(axis=-1) if self.weights is None else chosen @ self.weights)
 
 
 class Draw(Protocol):
@@ -182,9 +187,28 @@ class Term(ABC):
         return Levels()
 
     @property
+    def centred(self) -> bool:
+        """Whether its effects sum to zero, so that the level has to be in the fixed part."""
+        return False
+
+    @property
+    def one_series(self) -> bool:
+        """Whether it is one series in time, where users may mean one for each of several groups of rows."""
+        return False
+
+    @property
     def components(self) -> tuple[Component, ...]:
         """The variances and covariances of its effects that are free to vary, whatever else is added to them."""
         return ()
+
+    @property
+    def origin(self) -> tuple[str, ...]:
+        """Titles of hyperparameters whose default priors are about the means of covariates, not about zero."""
+        return ()
+
+    def about_zero(self, scope: Scope) -> Term:
+        """The same term with these hyperparameters as they are printed, for what a user says of them."""
+        return self
 
     @property
     def cautions(self) -> tuple[Caution, ...]:

@@ -15,13 +15,12 @@ from lgm.errors import DataError
 from lgm.formula.python import Expression
 from lgm.formula.sides import Call
 from lgm.parameter import standard_deviation
-from lgm.precision import rw
-from lgm.precision.intrinsic import Structure
+from lgm.precision import continuation, rw
+from lgm.precision.intrinsic import Structure, require_apart
 from lgm.terms.block import Block
-from lgm.terms.term import Draw, Encoded, Novel, Signature, Term, Variable, arguments, one_hot
-from lgm.terms.timeline import Timeline, conditional_draw
+from lgm.terms.term import Draw, Encoded, Signature, Term, Variable, arguments, one_hot
+from lgm.terms.timeline import Timeline, novel, require_ordinary
 from lgm.terms.view import Curve, View
-from lgm.words import counted
 
 SIGNATURE = Signature(("t",))
 _STRUCTURES: dict[str, Callable[[npt.ArrayLike], Structure]] = {"rw1": rw.rw1, "rw2": rw.rw2}
@@ -56,9 +55,14 @@ class WalkTerm(Term):
         return self.lines
 
     @property
+    def centred(self) -> bool:
+        """Over its distinct values."""
+        return True
+
+    @property
     def view(self) -> View:
-        """A curve through the values of the walk."""
-        return Curve(self.piece, self.timeline.times)
+        """A curve through the values of the walk, and where these are far apart, between them."""
+        return Curve(self.piece, np.union1d(self.timeline.times, self.timeline.between()))
 
     @property
     def size(self) -> str:
@@ -68,25 +72,24 @@ class WalkTerm(Term):
     def encode(self, scope: Scope) -> Encoded:
         """Columns at other rows; at new values the walk is interpolated or continued, given the fitted effects."""
         values = scope.numbers(self.piece, f"the variable of {self.label}")
+        require_ordinary(np.append(self.timeline.times, values), self.piece, self.label)
         null = {name: values for name in self.null}
-        codes, new, new_codes = self.timeline.locate(values)
+        codes, new, where = self.timeline.locate(values, self.timeline.rounding)
         z = one_hot(codes, self.timeline.n)
         if new.size == 0:
             return Encoded(z, null)
-        what = f"{counted(new.size, 'value')} of {self.piece.text} that the data do not have"
-        return Encoded(z, null, Novel(what, one_hot(new_codes, new.size), self._continuation(new), population=False))
+        added = new if self.order == "rw1" else self.timeline.walked(new)
+        return Encoded(z, null, novel(self.piece, new, where, added, self._continuation(added)))
 
-    def _continuation(self, new: FloatArray) -> Draw:
-        times, old_places, new_places = self.timeline.merged(new)
-        structure = _STRUCTURES[self.order](times)
-        factors = self.block.factors
+    def _continuation(self, added: FloatArray) -> Draw:
+        times, factors = self.timeline.times, self.block.factors
         assert factors is not None
 
         def draw(theta: Mapping[str, FloatArray], b: FloatArray, normals: FloatArray) -> FloatArray:
             scale = theta["sd"][:, 0] / np.sqrt(factors[0])  # the fitted walk has precision factor * R / sd^2
-            return conditional_draw(
-                structure.pattern, structure.entries[None], old_places, new_places, b, scale, normals
-            )
+            if self.order == "rw1":
+                return continuation.markov(times, added, continuation.brownian(scale), b, normals)
+            return continuation.Slopes.of(times, added).draw(b, scale, normals)
 
         return draw
 
@@ -100,6 +103,8 @@ def build(call: Call, scope: Scope, label: str, yardstick: float) -> WalkTerm:
         raise DataError(
             f"{label} needs at least {_FEWEST[call.name]} distinct values, `{piece.text}` has {timeline.n}."
         )
+    require_ordinary(timeline.times, piece, label)
+    require_apart(timeline.gaps, label)
     structure = _STRUCTURES[call.name](timeline.times)
     template, factors = structure.scaled(label)
     block = Block(template, (standard_deviation(label, yardstick),), structure.constraint, factors)

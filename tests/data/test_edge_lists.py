@@ -180,3 +180,16 @@ def test_the_libraries_are_not_imported():
     done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, timeout=120, check=True)
     # pandas itself imports pyarrow where it is installed.
     assert done.stdout.strip() in ("[]", "['pyarrow']")
+
+
+def test_shapes_are_not_a_graph():
+    """What has shapes is known by what it can do, so that geopandas is not needed."""
+
+    class Shapes:
+        geom_type = "Polygon"
+
+    class Frame:
+        geometry = Shapes()
+
+    with pytest.raises(DataError, match=r"holds shapes.*libpysal\.graph\.Graph\.build_contiguity"):
+        graph(Frame())

@@ -110,6 +110,13 @@ def test_index_of_one_label_and_of_none():
     assert graph(PAIRS).index([]).tolist() == []
 
 
+def test_nodes_numbered_by_position_get_their_labels_from_the_user():
+    w = graph([(0, 1), (1, 2)])
+    with pytest.raises(DataError, match=r"'n', 's', 'w'.*numbered by position.*lgm.graph\(w.sparse, nodes="):
+        w.index(["n", "s", "w"])
+    assert graph(w.adjacency(), nodes=["n", "s", "w"]).index(["w"]).tolist() == [2]
+
+
 def test_index_names_unknown_labels():
     with pytest.raises(DataError, match="not in the graph: 'x', 'y'.*graph\\(edges, nodes="):
         graph(PAIRS).index(["x", "a", "y", "x"])

@@ -10,7 +10,7 @@ from statistical import monte_carlo
 
 import lgm
 from lgm import priors
-from lgm.inference import draws, faces, importance, nuts
+from lgm.inference import draws, faces, importance, nuts, weighted
 from lgm.inference.chains import Chains
 
 COLUMBUS = {
@@ -130,7 +130,8 @@ def ambiguous(seed: int = 1, **how: object) -> lgm.Fit:
 
 
 def test_a_bad_case_raises_the_alarm_and_nuts_takes_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(faces, "NEAREST", np.inf)  # no parts but the one around the mode
+    monkeypatch.setattr(faces, "NEAREST", np.inf)  # no parts but the one around the mode,
+    monkeypatch.setattr(faces.Surroundings, "widened", lambda self, x, root: root)  # which is as wide as its curvature
     with pytest.warns(lgm.ConvergenceWarning, match="Not reliable: .*fallback="):
         alarmed = ambiguous(method="importance")
     assert alarmed.draws.points.k > 0.7 and alarmed.verdict.startswith("Not reliable")
@@ -146,7 +147,8 @@ def test_a_bad_case_raises_the_alarm_and_nuts_takes_over(monkeypatch: pytest.Mon
 
 
 def test_too_few_points_are_not_enough_either(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(draws, "ENOUGH", 5000)
+    for module in (draws, weighted):  # the points' own judgement, and the verdict
+        monkeypatch.setattr(module, "ENOUGH", 5000)
     monkeypatch.setattr(importance, "ROUNDS", 1)
     data, formula = lgm.load_dataset("Dyestuff"), "Yield ~ 1 + (1|Batch)"
     with pytest.warns(lgm.ConvergenceWarning, match=r"Too few points: .* \d+ effective of 1024 points"):

@@ -17,6 +17,7 @@ from synthetic import around, fit_of
 import lgm
 from lgm.plots.canvas import Picture
 from lgm.plots.panels import density
+from lgm.priors import lkj
 
 NAMES = ["Intercept", "Days", "sd(Intercept|Subject)", "sd(Days|Subject)", "corr(Intercept,Days|Subject)", "sigma"]
 EDGES = [(i, j) for i in range(9) for j in (i + 1, i + 3) if j < 9]
@@ -77,9 +78,17 @@ def _prior_line(figure: Figure) -> tuple[np.ndarray, np.ndarray]:
     return np.asarray(x), np.asarray(height)
 
 
-def test_the_prior_of_a_correlation_is_that_of_two_effects(sleep: lgm.Fit) -> None:
-    x, height = _prior_line(sleep.plot(NAMES[4]))
+def test_the_prior_of_a_correlation_is_that_of_two_effects() -> None:
+    model = lgm.model("Reaction ~ Days + (Days|Subject)", lgm.load_dataset("sleepstudy"), priors={"corr": lkj(2.0)})
+    fit = around(model, dict(zip(NAMES[2:], [25.0, 6.0, 0.1, 26.0], strict=True)), draws=50)
+    x, height = _prior_line(fit.plot(NAMES[4]))
     np.testing.assert_allclose(height, 0.75 * (1 - x**2), rtol=1e-10)  # LKJ(2) for a single correlation
+
+
+def test_priors_about_the_mean_are_not_drawn_beside_what_is_about_zero(sleep: lgm.Fit) -> None:
+    for name in NAMES[2:]:
+        lines = [line for line in sleep.plot(name).axes[0].lines if line.get_linestyle() == "--"]
+        assert len(lines) == (name in ("sd(Days|Subject)", "sigma"))
 
 
 def test_the_prior_of_the_intercept_is_moved_to_its_printed_scale(sleep: lgm.Fit) -> None:
@@ -220,6 +229,9 @@ def test_areas_with_shapes(structured: lgm.Fit) -> None:
 def test_a_region_without_a_place(structured: lgm.Fit) -> None:
     with pytest.raises(lgm.DataError, match=r"geometry lacks 7 region\(s\): 2, 3, 4, 5, 6"):
         structured.plot_term("icar(id)", geometry={0: (0, 0), 1: (1, 1)})
+    for wrong in ([(0, 0)] * 9, np.zeros((9, 2)), 3):
+        with pytest.raises(lgm.DataError, match=r"geometry= is of the type .*\. Accepted: a dict .*GeoDataFrame"):
+            structured.plot_term("icar(id)", geometry=wrong)
     with pytest.raises(lgm.LgmError, match="geometry is for areal terms"):
         structured.plot_term("s(log(x))", geometry={})
 

@@ -300,5 +300,5 @@ def test_degrees_of_longitude_are_shortened(ax: Axes) -> None:
 
 
 def test_regions_without_a_place_are_named(ax: Axes) -> None:
-    with pytest.raises(lgm.DataError, match=r"geometry lacks 2 region\(s\): b, c\. It needs one entry"):
+    with pytest.raises(lgm.DataError, match=r"geometry lacks 2 region\(s\): 'b', 'c'; it has .*\. It needs one entry"):
         panels.region_map(_figure(ax), ax, {"a": (0, 0)}, LABELS, MEAN, None, "t")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from typing import Any
 
@@ -64,7 +65,7 @@ def test_what_can_be_told_apart_is_let_be(formula: str) -> None:
         ("y ~ f + (0 + f|g)", "sd(f[a]|g), sd(f[b]|g), sd(f[c]|g) and sigma say the same"),
         ("y ~ f + (f|g)", "(f | g) can give each of the 24 rows an error of its own, so sd(Intercept|g), sd(f[T.b]|g)"),
         ("y ~ (1|g) + (1|twin)", "sd(Intercept|g), sd(Intercept|twin) apart: (1 | g) and (1 | twin) can say the same"),
-        ("y ~ x + (x|g) + (0 + x|twin)", "cannot tell sd(x|g), sd(x|twin) apart: (x | g) and (0 + x | twin) can"),
+        ("y ~ x + (x|g) + (0 + x|twin)", "corr(Intercept,x|g), sd(x|twin) apart: (x | g) and (0 + x | twin) can"),
         ("y ~ C(g) + (1|g)", "beside C(g), the data say nothing of sd(Intercept|g) in (1 | g)"),
         ("y ~ C(g) + (x|g)", "beside C(g), the data say nothing of sd(Intercept|g), corr(Intercept,x|g) in (x | g)"),
         ("y ~ f + rw1(t)", "beside f, the data say nothing of sd(rw1(t)) in rw1(t)"),
@@ -138,3 +139,49 @@ def test_a_slope_that_is_text_is_refused_before_its_correlations_are_made() -> N
         lgm.model("y ~ 1 + (x|g)", many)
     with pytest.raises(lgm.IdentifiabilityError, match=r"\(C\(row\) \|\| g\)"):
         lgm.model("y ~ 1 + (C(row)|g)", many.assign(row=np.arange(len(many))))
+
+
+def _plain(formula: str, **columns: Any) -> None:
+    frame = pd.DataFrame({**{"y": np.sin(np.arange(12)), "x": np.arange(12) % 3.0}, **columns})
+    lgm.model(formula, frame)
+
+
+@pytest.mark.parametrize("term", ["s(x)", "rw1(x)", "rw2(x)", "icar(x, [(0, 1), (1, 2)])", "bym2(x, [(0, 1), (1, 2)])"])
+def test_effects_that_sum_to_zero_need_a_level(term: str) -> None:
+    x = np.arange(2 * 12) % 12.0 if "s(" in term else np.arange(2 * 12) % 3
+    columns = {"y": 5 + np.sin(np.arange(2 * 12)), "x": x, "f": np.arange(2 * 12) % 2 == 0}
+    text = rf"there is no intercept, and the effects of {re.escape(term.split(',')[0])}.* sum to zero, .* level of `y`"
+    with pytest.warns(lgm.DataWarning, match=text):
+        _plain(f"y ~ 0 + {term}", **columns)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for fixed in ("1", "0 + C(f)", "0 + offset(y - f)"):
+            _plain(f"y ~ {fixed} + {term}", **columns)
+
+
+def test_effects_with_mean_zero_need_no_level() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        _plain("y ~ 0 + (1|x)")
+
+
+def _panel(order: str) -> dict[str, Any]:
+    frame = pd.DataFrame({"subject": np.repeat(list("abcd"), 6), "i": np.tile(np.arange(6), 4)})
+    frame = frame if order == "stacked" else frame.sample(frac=1.0, random_state=3)
+    return {"y": np.sin(np.arange(24)), "x": 0.0, **{name: frame[name].to_numpy() for name in frame}}
+
+
+def test_a_series_over_several_subjects_is_reported() -> None:
+    with pytest.warns(lgm.DataWarning, match=r"ar1\(i\) is one series, .* each level of `subject` has them once"):
+        _plain("y ~ ar1(i) + (1|subject)", **_panel("shuffled"))
+    with pytest.warns(lgm.DataWarning, match=r"ar1\(i\) is one series, .* they start again 3 times"):
+        _plain("y ~ ar1(i)", **_panel("stacked"))
+
+
+def test_a_series_with_repeated_measurements_is_fine() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        _plain("y ~ ar1(i)", **_panel("shuffled"))
+        _plain("y ~ ar1(i)", i=np.arange(12) // 2)
+        _plain("y ~ ar1(i) + (1|g)", i=np.arange(12) // 2, g=np.arange(12) % 4 // 2)
+        _plain("y ~ ar1(i)", i=np.arange(12))

@@ -26,11 +26,14 @@ from dense_model import (
 
 import lgm
 from lgm.posterior import density
-from lgm.priors import Flat, Normal, flat, normal
+from lgm.priors import Flat, Normal, flat, lkj, normal
 from lgm.terms import splines
 
 FLAT = {"Intercept": flat(), "fixed": flat()}
 EDGES = [[0, 3], [3, 5], [5, 6], [6, 0], [1, 7], [7, 8]]  # a ring, a path, and the islands 2 and 4
+
+
+pytestmark = pytest.mark.filterwarnings("ignore:there is no intercept:lgm.DataWarning")
 
 
 def data():
@@ -54,6 +57,7 @@ def data():
 
 
 DATA = data()
+DATA["path"] = np.isin(DATA["region"], [1, 7, 8]).astype(float)  # fewer regions than the ring
 GRAPH = lgm.graph(EDGES, range(9))
 
 
@@ -118,7 +122,7 @@ CASES = {
         {"sd(Intercept|g)": 0.6, "sd(x|g)": 0.4, "corr(Intercept,x|g)": -0.3, "sd(Intercept|h)": 0.3, "sigma": 0.9},
         lambda a, b, r, c: group(DATA["g"], columns("1", "x"), [a, b], [r]) + group(DATA["h"], columns("1"), [c]),
         ("1", "x"),
-        {"Intercept": normal(2.0, 1.5), "x": normal(0.5, 0.7)},
+        {"Intercept": normal(2.0, 1.5), "x": normal(0.5, 0.7), "corr": lkj(2.0)},
     ),
     "three correlated effects": Case(
         "y ~ x + (x + z|g)",
@@ -133,12 +137,13 @@ CASES = {
         },
         lambda a, b, c, r, s, t: group(DATA["g"], columns("1", "x", "z"), [a, b, c], [r, s, t]),
         ("1", "x"),
+        {**FLAT, "corr": lkj(2.0)},  # what is given is of the effects about zero
     ),
     "two components and two islands": Case(
         "y ~ x + icar(region, graph)",
         {"sd(icar(region))": 0.7, "sigma": 0.8},
         areal,
-        ("1", "x"),
+        ("1", "x", "path"),
         weights="w",
     ),
     "ar1 with gaps, default priors": Case(
@@ -178,7 +183,7 @@ CASES = {
             + walk(1, "s", e)
             + smooth(f)
         ),
-        ("1", "z", "x"),
+        ("1", "z", "path", "x"),
         {},
         centred=True,
         weights="w",
@@ -259,6 +264,29 @@ def test_an_sd_of_zero_is_an_ordinary_point(name):
         wanted, slope, bound = oracle(at)
         assert abs(value - wanted) < bound
         np.testing.assert_allclose(grad, slope, rtol=0, atol=2 * bound / np.min(np.minimum(np.abs(theta), 0.5)))
+
+
+@pytest.mark.parametrize("name", ["two correlated effects, proper beta", "three correlated effects"])
+def test_a_block_about_the_means_has_the_same_likelihood(name):
+    """With default priors of the correlations; the covariates' means are far from zero beside their spread."""
+    case, shift = CASES[name], {"x": 30.0, "z": -7.0}
+    theta = built(name)[1]
+    given = {key: prior for key, prior in case.priors.items() if key != "corr"}
+    moved = lgm.model(case.formula, DATA.assign(**{k: DATA[k] + v for k, v in shift.items()}), priors=given)
+    assert moved.design.terms[0].origin == ("sd(Intercept|g)", "corr(g)")
+    X, q = np.column_stack([np.ones(40), DATA["x"] + 30.0, DATA["z"] - 7.0]), 2 if "two" in name else 3
+    scale, fixed = EPS * 40 * 1e3**2, X[:, :2]
+    V = group(DATA["g"], X[:, :q], theta[:q], theta[q : q * (q + 1) // 2])
+    V = V + (group(DATA["h"], X[:, :1], theta[3:4]) if "two" in name else 0.0) + theta[-1] ** 2 * np.eye(40)
+    known = [(x, p) for x, p in zip(fixed.T, moved.chosen_priors.fixed, strict=True) if isinstance(p, Normal)]
+    y = DATA["y"].to_numpy() - sum((p.mean * x for x, p in known), np.zeros(40))
+    V = V + sum((p.sd**2 * np.outer(x, x) for x, p in known), np.zeros((40, 40)))
+    wanted = restricted(y, fixed[:, len(known) :], V)[0]
+    hyper = moved.analysed.marginal.hyper
+    assert evaluate(moved, hyper.from_printed(theta))[0] == pytest.approx(wanted, abs=1e3 * scale)
+    assert moved.log_likelihood(dict(zip(moved.design.theta_names, theta, strict=True))) == pytest.approx(
+        wanted, abs=1e3 * scale
+    )
 
 
 def likelihood(model, theta):

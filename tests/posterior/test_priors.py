@@ -12,6 +12,7 @@ from lgm import priors
 from lgm.errors import PriorError
 from lgm.priors import Constant, Flat, Lkj, Normal, constant, flat, lkj, normal, pc_corr
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*is one series:lgm.DataWarning")
 RNG = np.random.default_rng(6)
 N = 24
 DATA = pd.DataFrame(
@@ -21,10 +22,11 @@ DATA = pd.DataFrame(
         "o": 3.0 * RNG.standard_normal(N),
         "f": RNG.choice(["a", "b", "c"], N),
         "g": np.arange(N) % 6,
+        "h": np.arange(N) // 3 % 4,
         "t": np.arange(N) % 8,
     }
 )
-FORMULA = "y ~ x + f + offset(o) + (x|g) + (1|f) + ar1(t)"
+FORMULA = "y ~ x + f + offset(o) + (x|g) + (1|h) + ar1(t)"
 THREE = "y ~ x + t + (x + t|g)"
 
 
@@ -82,14 +84,14 @@ def test_draws_from_priors_at_means():
 
 
 def test_hyperparameters():
-    """``P(sd > sd(y)) = 0.05``, for a slope ``sd(y) / sd(x)``; sigma exponential with mean sd(y)."""
+    """``P(sd > 2.5 sd(y)) = 0.05``, for a slope with ``sd(y) / sd(x)``; sigma exponential with mean sd(y)."""
     _, found = resolved()
     sd = np.std(DATA["y"] - DATA["o"])
-    rate = -np.log(0.05) / sd
+    rate = -np.log(0.05) / (2.5 * sd)
     for name, wanted in [
         ("sd(Intercept|g)", rate),
         ("sd(x|g)", rate * np.std(DATA["x"])),
-        ("sd(Intercept|f)", rate),
+        ("sd(Intercept|h)", rate),
         ("sd(ar1(t))", rate),
         ("sigma", 1 / sd),
     ]:
@@ -102,7 +104,7 @@ def test_hyperparameters():
 @pytest.mark.parametrize(
     ("given", "changed"),
     [
-        ({"sd": priors.exponential(1)}, ["sd(Intercept|g)", "sd(x|g)", "sd(Intercept|f)", "sd(ar1(t))"]),
+        ({"sd": priors.exponential(1)}, ["sd(Intercept|g)", "sd(x|g)", "sd(Intercept|h)", "sd(ar1(t))"]),
         ({"sd(x|g)": priors.half_normal(2)}, ["sd(x|g)"]),
         ({"sigma": priors.gamma(2, 1)}, ["sigma"]),
         ({"corr": lkj(1)}, ["corr(g)"]),
@@ -114,7 +116,7 @@ def test_hyperparameters():
         ({"Intercept": normal(0, 10)}, ["Intercept"]),
         ({"x": dist.Normal(1.0, 2.0)}, ["x"]),
         ({"sigma": dist.LogNormal(0.0, 1.0)}, ["sigma"]),
-        ({"sd(Intercept|f)": constant(0.0)}, ["sd(Intercept|f)"]),
+        ({"sd(Intercept|h)": constant(0.0)}, ["sd(Intercept|h)"]),
     ],
     ids=", ".join,
 )
@@ -156,8 +158,8 @@ def test_flat_is_known_to_be_improper():
 
 def test_flat_hyperparameters():
     """Improper on a half line, uniform on a bounded range."""
-    model, found = resolved(given={"sd(Intercept|f)": flat(), "sigma": flat(), "corr": flat(), "rho": flat()})
-    shown = [repr(found[name]) for name in ("sd(Intercept|f)", "sigma", "corr(g)", "rho(ar1(t))")]
+    model, found = resolved(given={"sd(Intercept|h)": flat(), "sigma": flat(), "corr": flat(), "rho": flat()})
+    shown = [repr(found[name]) for name in ("sd(Intercept|h)", "sigma", "corr(g)", "rho(ar1(t))")]
     assert shown == ["flat()", "flat()", "lkj(1)", "uniform(-1, 1)"]
     assert not model.chosen_priors.proper
 
@@ -225,3 +227,48 @@ def test_correlations_of_three_effects_share_a_prior(given, message):
 def test_classes_that_a_model_lacks_are_not_offered():
     with pytest.raises(PriorError, match=r"(?s)the key 'fixed', which matches nothing.*Classes: sd\.$"):
         resolved("y ~ 1 + (1|g)", {"fixed": flat()})
+
+
+# Origin of covariates -------------------------------------------------------------------------------------------------
+
+ABOUT_MEANS = {"sd(Intercept|g)", "corr(g)"}
+
+
+@pytest.mark.parametrize(
+    ("given", "about_means"),
+    [
+        ({}, True),
+        ({"sd(x|g)": priors.exponential(1), "sigma": constant(2.0)}, True),  # slopes are the same in both
+        ({"sd(x|g)": constant(0.5)}, True),
+        ({"sd": flat(), "corr": flat(), "sigma": flat()}, True),  # flat in both
+        ({"sd(Intercept|g)": flat()}, True),
+        ({"sd": priors.exponential(1)}, False),
+        ({"sd(Intercept|g)": priors.half_normal(3)}, False),
+        ({"sd(Intercept|g)": constant(0.0)}, False),
+        ({"corr": lkj(1)}, False),  # uniform in one is not uniform in the other
+        ({"corr(Intercept,x|g)": constant(0.0)}, False),
+        ({"sd": flat(), "corr": lkj(2)}, False),
+    ],
+    ids=str,
+)
+def test_what_is_given_is_about_the_printed_parameters(given, about_means):
+    model, _ = resolved(given=given)
+    term = model.design.terms[0]
+    assert set(term.origin) == (ABOUT_MEANS if about_means else set())
+    marked = set(model.priors.index[model.priors["prior"].str.endswith("at the mean of the predictors")])
+    assert marked == {"Intercept", *term.origin}
+    same = term.z.toarray()[:, 1::2].sum(axis=1) - DATA["x"]  # row by row, the column of the slope
+    np.testing.assert_allclose(same, -DATA["x"].mean() if about_means else 0.0, rtol=1e-12)
+
+
+def test_prior_draws_are_of_the_printed_parameters():
+    """At zero the variance is that at the mean, plus the mean squared times that of slopes."""
+    model = lgm.model("y ~ 1 + (x|g)", DATA)
+    n = 20_000
+    drawn = model.sample_prior(n, seed=4)
+    level, slope = (parameter.default.distribution for parameter in model.design.parameters[:2])
+    # exponential: E sd^2 = 2 mean^2; the correlation has mean zero
+    wanted = 2 * float(level.mean) ** 2 + 2 * (DATA["x"].mean() * float(slope.mean)) ** 2
+    square = drawn["sd(Intercept|g)"] ** 2
+    assert square.mean() == pytest.approx(wanted, abs=4 * square.std() / np.sqrt(n))
+    assert drawn["corr(Intercept,x|g)"].mean() < -0.5

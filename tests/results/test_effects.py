@@ -22,9 +22,15 @@ from lgm.results.drawing import Drawing
 from lgm.results.effects import Effects
 
 EDGES = [[0, 3], [3, 1], [4, 5]]  # a path, a pair and the island 2
+PATH = "icar(region)[component of 0]"
 THETAS = np.array([[0.6, 0.4, -0.3, 0.7, 0.5, 0.9], [0.3, 0.5, 0.4, 0.2, 0.9, 0.7], [0.9, 0.1, 0.0, 0.5, 0.1, 1.2]])
 KINDS = {
-    "proper": {"Intercept": normal(1.0, 2.0), "x": normal(0.5, 0.7), "rw2(t)[linear]": normal(-0.2, 0.3)},
+    "proper": {
+        "Intercept": normal(1.0, 2.0),
+        "x": normal(0.5, 0.7),
+        PATH: normal(0.1, 0.9),
+        "rw2(t)[linear]": normal(-0.2, 0.3),
+    },
     "flat": {"Intercept": flat(), "fixed": flat()},
 }
 kinds = pytest.mark.parametrize("kind", KINDS)
@@ -72,12 +78,31 @@ def exact(kind, theta):
         G[start:stop, start:stop] = block
     A = design.predictor.A.toarray()
     start = np.zeros(A.shape[1])
-    start[:3] = [p.mean for p in priors] if proper else 0.0
-    known = A if proper else A[:, 3:]
+    start[:4] = [p.mean for p in priors] if proper else 0.0
+    known = A if proper else A[:, 4:]
     V = known @ G @ known.T + sigma**2 * np.diag(1.0 / design.weights)
-    mean, covariance = condition(design.y - A @ start, A, G, V, flat=0 if proper else 3)
-    bound = rounding(30, V, A[:, :3].T @ A[:, :3]) * np.linalg.norm(design.y / sigma)
+    mean, covariance = condition(design.y - A @ start, A, G, V, flat=0 if proper else 4)
+    bound = rounding(30, V, A[:, :4].T @ A[:, :4]) * np.linalg.norm(design.y / sigma)
     return start + mean, covariance, bound
+
+
+def printed_variance(kind, covariance):
+    """Of fixed effects and, printed effect by effect, of the terms; intercepts of (x|g) are those at zero."""
+    of_each = model(kind).analysed.printed(np.eye(len(covariance)))
+    return np.sum(of_each * (covariance @ of_each), axis=0)
+
+
+def test_intercepts_of_levels_are_printed_at_zero():
+    """Level effects at the mean of x, less the mean times the slopes."""
+    design = model("proper").design
+    b = np.arange(design.p + design.q, dtype=float) ** 2
+    at_mean, slopes = b[3:13:2], b[4:13:2]
+    wanted = at_mean - design.scope.frame["x"].mean() * slopes
+    first, second = design.predictor.printed()[:2]
+    assert [first.variable.name, second.variable.name] == ["Intercept|g", "x|g"]
+    for found in (first.of(b), first.variable.of(b[3:]), model("proper").analysed.printed(b)[3:8]):
+        np.testing.assert_allclose(found, wanted, rtol=1e-14)
+    np.testing.assert_array_equal(second.of(b), slopes)
 
 
 def drawn(thetas):
@@ -113,8 +138,8 @@ def test_an_sd_of_zero_gives_effects_of_zero(kind):
     ours, root = mean_and_root(kind, theta)
     np.testing.assert_allclose(ours, mean, rtol=0, atol=bound)
     np.testing.assert_allclose(root @ root.T, covariance, rtol=0, atol=bound)
-    assert np.all(ours[[3, 5, 7, 9, 11]] == 0.0)
-    assert np.all(root[13:19] == 0.0)
+    assert np.all(ours[[4, 6, 8, 10, 12]] == 0.0)
+    assert np.all(root[14:20] == 0.0)
 
 
 @kinds
@@ -122,10 +147,9 @@ def test_mixture_over_theta(kind):
     """The law of total variance, with equal weights."""
     found = Effects(model(kind).analysed, drawn(THETAS), seed=3)
     means, covariances, bounds = zip(*(exact(kind, theta) for theta in THETAS), strict=True)
-    variance = np.var(means, axis=0) + np.mean([np.diag(c) for c in covariances], axis=0)
+    variance = np.cov(np.transpose(means), bias=True) + np.mean(covariances, axis=0)
     np.testing.assert_allclose(found.mean, np.mean(means, axis=0), rtol=0, atol=max(bounds))
-    printed = model(kind).analysed.printed(variance)  # the effects of (x|g) level by level, printed effect by effect
-    np.testing.assert_allclose(found.sd**2, printed, rtol=0, atol=10 * max(bounds))
+    np.testing.assert_allclose(found.sd**2, printed_variance(kind, variance), rtol=0, atol=10 * max(bounds))
 
 
 def test_average_variance_stops_early_and_keeps_its_promise(monkeypatch):
@@ -159,9 +183,9 @@ def test_what_is_held_controls_nothing():
 
 def test_draws_satisfy_their_constraints():
     found = Effects(model("flat").analysed, drawn(np.repeat(THETAS, 5, axis=0)), seed=3).draws
-    icar, rw2 = found[:, 13:19], found[:, 19:25]
+    icar, rw2 = found[:, 14:20], found[:, 20:26]
     times = np.array([0.0, 1.0, 1.5, 4.0, 5.0, 7.0])
-    size = 1e2 * EPS * np.abs(found[:, 3:]).max()
+    size = 1e2 * EPS * np.abs(found[:, 4:]).max()
     for constraint in (icar[:, [0, 1, 3]].sum(axis=1), icar[:, [4, 5]].sum(axis=1), rw2.sum(axis=1), rw2 @ times):
         np.testing.assert_allclose(constraint, 0.0, atol=10 * size)
     assert np.abs(icar[:, 2]).min() > size
@@ -182,8 +206,7 @@ def test_draws_are_independent_given_theta():
     assert np.all(np.abs(scatter) < 5 * np.sqrt((1 + np.eye(kept.sum())) / n))
     # successive draws have keys of their own
     assert np.all(np.abs(np.sum(white[1:] * white[:-1], axis=0)) < 5 * np.sqrt(n))
-    printed = model("proper").analysed.printed(np.diag(covariance))
-    np.testing.assert_allclose(found.sd**2, printed, rtol=0, atol=10 * bound)
+    np.testing.assert_allclose(found.sd**2, printed_variance("proper", covariance), rtol=0, atol=10 * bound)
 
 
 def test_chunks_do_not_matter(monkeypatch):
@@ -254,8 +277,8 @@ def test_given_one_theta_all_is_exact(kind):
     printed = model(kind).analysed.printed
     sd = np.sqrt(printed(np.diag(covariance)))
     np.testing.assert_allclose(found.ends, printed(mean) + 1.959963984540054 * np.stack([-sd, sd]), rtol=0, atol=bound)
-    assert found.kept.draws.shape == (0, mean.size) and found.kept.fixed.shape == (0, 3)
-    np.testing.assert_array_equal(found.fixed, found.draws[:, :3])
+    assert found.kept.draws.shape == (0, mean.size) and found.kept.fixed.shape == (0, 4)
+    np.testing.assert_array_equal(found.fixed, found.draws[:, :4])
     z = (found.draws - mean)[:, :3] / np.sqrt(np.diag(covariance))[:3]
     assert np.all(np.abs(z.mean(axis=0)) < 5 / np.sqrt(300))
 
@@ -271,7 +294,7 @@ def test_what_is_too_large_is_made_again(monkeypatch, copies):
     for name in ("mean", "sd", "ends", "fixed"):
         np.testing.assert_allclose(getattr(parts, name), getattr(whole, name), rtol=0, atol=bound, err_msg=name)
     assert len(parts.kept.draws) == 0
-    with pytest.raises(lgm.LgmError, match=r"100 draws of 25 effects take 0.02 MB; at most 0.0096 MB are kept"):
+    with pytest.raises(lgm.LgmError, match=r"100 draws of 26 effects take 0.0208 MB; at most 0.0096 MB are kept"):
         _ = parts.draws
     x_of_g, region, t = model("proper").design.predictor.printed()[1:]
     [one, two] = parts.printed([(x_of_g, slice(None)), (t, np.array([5, 0]))])
@@ -294,4 +317,4 @@ def test_what_a_file_keeps():
     kept = Effects(model("proper").analysed, drawn(THETAS), seed=5).kept
     size = kept.draws.nbytes
     assert kept.within(size) is kept
-    assert kept.within(size - 1).draws.shape == (0, 25)
+    assert kept.within(size - 1).draws.shape == (0, 26)

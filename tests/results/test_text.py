@@ -95,3 +95,10 @@ def test_a_model_before_it_is_fitted(fit: lgm.Fit) -> None:
 def test_numbers_far_from_zero_keep_the_digits_that_their_sd_shows() -> None:
     table = pd.DataFrame([[1e7 + 1e-3, 1.272e-5, 1e7, 1e7 + 2e-3]], ["x"], ["mean", "sd", "2.5%", "97.5%"])
     assert float(text.formatted(table).loc["x", "mean"]) == pytest.approx(1e7 + 1e-3, abs=1e-7)
+
+
+@pytest.mark.parametrize("sd", [1.0, np.inf, np.nan])
+def test_numbers_that_are_not_finite_are_printed(sd: float) -> None:
+    assert text.in_step([1.5, np.inf, np.nan], sd) == ["1.50", "inf", "-"]
+    assert text.in_step([np.inf, -np.inf], sd) == ["inf", "-inf"]
+    assert text.in_step([np.nan], sd) == ["-"]

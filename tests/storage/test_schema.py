@@ -50,8 +50,9 @@ def test_results_come_back() -> None:
         ({"theta": np.full((2, 3, 2), np.nan)}, "theta .* not finite"),
         ({"step_size": np.ones(3)}, r"step_size .* shape \(3,\), which disagrees"),
         ({"stats": {"diverging": np.zeros((2, 3))}}, "stats .*, diverging, is no array"),
-        ({"stats": {"lp": np.zeros((2, 4))}}, "stats .*, lp, has the shape"),
+        ({"stats": {"diverging": np.zeros((2, 3), dtype=bool), "lp": np.zeros((2, 4))}}, "stats .*, lp, has the shape"),
         ({"stats": {3: np.zeros((2, 3))}}, "stats .* no arrays with names"),
+        ({"stats": {"lp": np.zeros((2, 3))}}, "stats .* do not say which draws diverged"),
         ({"stats": np.zeros((2, 3))}, "stats .* no arrays with names"),
         ({"interrupted": 1}, "interrupted .* is wrong"),
         ({"warmup": 1.5}, "warmup .* is wrong"),
@@ -76,7 +77,7 @@ def test_sizes_agree_between_results() -> None:
         "draws": np.ones((4, 0, 7)),
     }
     points |= {"k": 0.1, "ess": 3.0, "log_evidence": np.float64(1), "log_evidence_se": 0}
-    content = {"theta": np.ones((1, 3, 2)), "stats": {}, "interrupted": False}
+    content = {"theta": np.ones((1, 3, 2)), "stats": {"diverging": np.zeros((1, 3), dtype=bool)}, "interrupted": False}
     content |= {"points": {"class": "Points", "content": points}, "index": np.array([0, 3, 1])}
     made = schema.Results().made({"class": "Weighted", "content": content}, Draws)
     assert type(made) is Weighted and made.points.size == 4

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from dense_model import ar1
 
 import lgm
 from lgm.design.design import Design, encode
@@ -52,14 +51,17 @@ def test_it_continues_at_new_values() -> None:
     assert encoded.novel.z.toarray().tolist() == [[0, 0], [1, 0], [0, 1], [1, 0], [0, 0]]
 
 
-@pytest.mark.parametrize("rho", [0.7, -0.4, 0.0])
-def test_new_times_follow_the_conditional_gaussian(rho: float) -> None:
-    """Of the stationary process, from its dense correlations; the mean depends on rho."""
+@pytest.mark.parametrize(
+    ("rho", "new"), [(0.7, [-3.0, 1.0, 5.0, 30.0]), (-0.4, [-4.0, 20.0, 30.0]), (0.0, [-3.0, 1.0, 20.0])]
+)
+def test_new_times_follow_the_conditional_gaussian(rho: float, new: list[float]) -> None:
+    """Of the stationary process, from its dense correlations over steps of 2; the mean depends on rho."""
     design = _design("ar1(t)")
-    (term,), new = design.terms, np.array([-3.0, 1.0, 5.0, 30.0])
+    (term,) = design.terms
     times = term.variables[0].labels
-    C = ar1(np.concatenate([times, new]).astype(int), 1.0, rho)
-    n = times.size
+    everything = np.concatenate([times, new])
+    C = np.power(rho, np.abs(np.subtract.outer(everything, everything)) / 2)
+    n, m = times.size, len(new)
     b = np.random.default_rng(3).normal(size=(1, n))
     (encoded,) = encode(design, pd.DataFrame({"t": new})).encoded
     assert encoded.novel is not None and encoded.novel.mean_needs_theta
@@ -67,7 +69,7 @@ def test_new_times_follow_the_conditional_gaussian(rho: float) -> None:
         encoded.novel.draw(
             {"sd": np.full((len(z), 1), 1.7), "rho": np.full((len(z), 1), rho)}, np.repeat(b, len(z), axis=0), z
         )
-        for z in (np.zeros((1, 4)), np.eye(4))
+        for z in (np.zeros((1, m)), np.eye(m))
     )
     pull = np.linalg.solve(C[:n, :n], C[:n, n:]).T
     np.testing.assert_allclose(zero[0], pull @ b[0], rtol=1e-9, atol=1e-13)
@@ -75,9 +77,28 @@ def test_new_times_follow_the_conditional_gaussian(rho: float) -> None:
     np.testing.assert_allclose(root.T @ root, 1.7**2 * (C[n:, n:] - pull @ C[:n, n:]), rtol=1e-9, atol=1e-13)
 
 
+def test_the_unit_of_the_times_does_not_matter() -> None:
+    """Hours, minutes and seconds of one series, with gaps: the same likelihood, and the step in the printed model."""
+    models = [lgm.model("y ~ ar1(t)", DATA.assign(t=(DATA["t"] // 2 + 5) * unit)) for unit in (1, 24, 3600)]
+    for rho in (0.7, -0.4):
+        values = [model.log_likelihood({"sd(ar1(t))": 1.2, "rho(ar1(t))": rho, "sigma": 0.5}) for model in models]
+        assert values[0] == values[1] == values[2]
+    assert "in steps of" not in repr(models[0])
+    assert "10 times in steps of 24; rho is that of one step" in repr(models[1])
+    spaced = _design("ar1(t)", DATA.assign(t=np.where(DATA["t"] == 4, 49, 12 * DATA["t"])))
+    assert spaced.terms[0].size == "10 times"  # one odd time makes the step one again
+
+
+def test_the_curve_goes_through_steps_that_have_no_data() -> None:
+    design = _design("ar1(t)", DATA.assign(t=3600 * np.r_[0:15, 20:35]))
+    np.testing.assert_array_equal(design.terms[0].view.points, 3600.0 * np.arange(35))
+
+
 def test_times_that_are_not_whole() -> None:
     with pytest.raises(lgm.DataError, match=r"ar1\(w\) needs whole times .*or use rw1\(w\)"):
         _design("ar1(w)")
+    with pytest.raises(lgm.DataError, match=r"ar1\(t\) needs whole times .* up to 9e\+15, `t` has 1e\+300 in row 3"):
+        _design("ar1(t)", DATA.assign(t=np.where(np.arange(N) == 3, 1e300, 1.0)))
     with pytest.raises(lgm.DataError, match=r"needs at least 2 distinct times, `t` has 1"):
         _design("ar1(t)", DATA.assign(t=3))
 

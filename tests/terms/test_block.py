@@ -22,6 +22,7 @@ TERMS = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:.*is one series:lgm.DataWarning")
 @pytest.mark.parametrize("right", TERMS)
 def test_blocks(right: str) -> None:
     (term,) = lgm.model(f"y ~ {right}", DATA, env={"graph": GRAPH}).design.terms
@@ -42,6 +43,7 @@ def test_blocks(right: str) -> None:
             block.template.whiten({k: v for k, v in theta.items() if k != kind})
 
 
+@pytest.mark.filterwarnings("ignore:.*is one series:lgm.DataWarning")
 @pytest.mark.parametrize("right", TERMS)
 def test_printed_effects_are_effects_of_the_block(right: str) -> None:
     (term,) = lgm.model(f"y ~ {right}", DATA, env={"graph": GRAPH}).design.terms

@@ -91,16 +91,18 @@ def test_new_levels() -> None:
     design = _design("y ~ (1 + x|g)", g=np.arange(N) % 3)
     new = pd.DataFrame({"x": [5.0, 6.0, 7.0, 0.0], "g": [1, 9, 8, 9]}, index=list("pqrs"))
     (encoded,) = encode(design, new).encoded
-    assert encoded.z.toarray().tolist() == [[0, 0, 1, 5, 0, 0], [0] * 6, [0] * 6, [0] * 6]
+    assert encoded.z.toarray().tolist() == [[0, 0, 1, 4, 0, 0], [0] * 6, [0] * 6, [0] * 6]  # the mean of x is 1
     novel = encoded.novel
     assert novel is not None and novel.population
     assert novel.what == "2 new levels of g (8, 9)" or novel.what == "2 new levels of g (9, 8)"
     first = novel.what.index("9") < novel.what.index("8")
     nine, eight = (slice(0, 2), slice(2, 4)) if first else (slice(2, 4), slice(0, 2))
     z = novel.z.toarray()
-    assert z[:, nine].tolist() == [[0, 0], [1, 6], [0, 0], [1, 0]]
-    assert z[:, eight].tolist() == [[0, 0], [0, 0], [1, 7], [0, 0]]
-    assert novel.z.nnz == 6  # a slope of zero keeps its place
+    assert z[:, nine].tolist() == [[0, 0], [1, 5], [0, 0], [1, -1]]
+    assert z[:, eight].tolist() == [[0, 0], [0, 0], [1, 6], [0, 0]]
+    assert novel.z.nnz == 6
+    (about_zero,) = encode(_design("y ~ (1 + x||g)", g=np.arange(N) % 3), new).encoded
+    assert about_zero.novel is not None and about_zero.novel.z.nnz == 6  # a slope of zero keeps its place
 
 
 def test_partly_new_combinations() -> None:
@@ -169,3 +171,32 @@ def test_levels_of_a_long_column_are_found_quickly() -> None:
     codes, new = levels.positions(column)
     assert len(levels.values) == 1000 and not new
     assert np.asarray(levels.values)[codes[:5]].tolist() == column[:5].tolist()
+
+
+def test_columns_of_correlated_slopes_are_about_their_means() -> None:
+    """Beside an intercept, and where every row has a value: those of a factor's levels keep their gaps."""
+    x, h = np.arange(N) % 3 + 2.0, np.where(np.arange(N) < 7, "u", "v")
+
+    def columns(bar: str) -> np.ndarray:
+        term = _design(f"y ~ {bar}", x=x, h=h, g=np.arange(N) // 6).terms[0]
+        return term.z.toarray()[:6, : len(term.variables)]
+
+    near, ones, v = x[:6] - x.mean(), np.ones(6), (h == "v")[:6]
+    np.testing.assert_allclose(columns("(x|g)"), np.column_stack([ones, near]), rtol=1e-15)
+    np.testing.assert_allclose(columns("(h + x|g)"), np.column_stack([ones, v, near]), rtol=1e-15)
+    for bar, wanted in (("(0 + x|g)", [x[:6]]), ("(x||g)", [ones, x[:6]]), ("(h|g)", [ones, v])):
+        assert columns(bar).T.tolist() == np.array(wanted).tolist()
+    design = _design("y ~ (x|g)", x=x, g=np.arange(N) // 6)
+    back = design.terms[0].about_zero(design.scope)
+    assert back.z.toarray()[:6, :2].tolist() == np.column_stack([ones, x[:6]]).tolist()
+    assert back.origin == () and back.variables[0].index.ndim == 1
+    centred = _design("y ~ (center(x)|g)", x=x, g=np.arange(N) // 6).terms[0]
+    assert centred.origin == ()  # there is nothing to move
+
+
+def test_default_priors_do_not_lose_the_spread_of_a_far_covariate() -> None:
+    """Seconds since 1970 within a minute: their squares have 18 digits."""
+    x = 1.7e9 + np.arange(N)
+    term = _design("y ~ (x|g)", x=x, g=np.arange(N) // 3).terms[0]
+    sd_y = np.std(np.sin(np.arange(N)))
+    assert term.block.parameters[1].start == pytest.approx(sd_y / np.std(np.arange(N)) / 3, rel=1e-12)

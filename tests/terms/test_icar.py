@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from synthetic import around
 
 import lgm
 from lgm.design.design import Design, encode
@@ -68,3 +69,51 @@ def test_one_constraint_and_factor_per_component() -> None:
     assert block.constraint is not None and block.factors is not None
     assert block.constraint.null_space.toarray().T.tolist() == [[1.0, 1.0, 1.0, 1.0, 0.0]]
     assert block.factors.shape == (1,)
+
+
+TWO = lgm.graph([("a", "b"), ("b", "c"), ("c", "a"), ("k", "l"), ("l", "m"), ("m", "n")], nodes=[*"aklbmncx"])
+
+
+def _two(right: str, regions: str = "aabbkkllmmx", **columns: object) -> Design:
+    """A ring abc, a path klmn, and the island x."""
+    data = pd.DataFrame({"r": list(regions), "y": np.sin(np.arange(len(regions)))}).assign(**columns)
+    return lgm.model(f"y ~ {right}", data, env={"g": TWO}).design
+
+
+@pytest.mark.parametrize("term", ["icar", "bym2"])
+def test_every_component_has_a_level(term: str) -> None:
+    """Less that of the one with the most rows, around whose level the island is."""
+    design = _two(f"{term}(r, g)")
+    assert design.fixed_names == ("Intercept", f"{term}(r)[component of a]")
+    np.testing.assert_array_equal(design.predictor.X.toarray()[:, 1], [1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0])
+    rows = encode(design, pd.DataFrame({"r": list("cnxk")}))
+    np.testing.assert_array_equal(rows.X.toarray()[:, 1], [1, 0, 0, 0])
+
+
+@pytest.mark.parametrize("term", ["icar", "bym2"])
+def test_a_level_that_the_fixed_part_has_is_not_added(term: str) -> None:
+    assert _two(f"land + {term}(r, g)", "aabbkkllmm", land=list("ssssnnnnnn")).fixed_names == ("Intercept", "land[T.s]")
+    names = _two(f"0 + land + {term}(r, g)", "aabbkkllmm", land=list("ssssnnnnnn")).fixed_names
+    assert names == ("land[n]", "land[s]")
+
+
+def test_levels_far_apart_do_not_bend_the_map() -> None:
+    """With flat effects the likelihood does not see them, and a region without rows is predicted at its own level."""
+    regions = list("aabckkllm") * 3
+    shift = 50.0 * np.isin(regions, list("klm"))
+    noise = 0.1 * np.random.default_rng(4).normal(size=27)
+    flat = {"Intercept": lgm.priors.flat(), "fixed": lgm.priors.flat()}
+    values, predicted = [], []
+    for level in (0.0, 1.0):
+        data = pd.DataFrame({"r": regions, "y": noise + level * shift})
+        model = lgm.model("y ~ icar(r, g)", data, priors=flat, env={"g": TWO})
+        values.append(model.log_likelihood({"sd(icar(r))": 0.3, "sigma": 0.1}))
+        fit = around(model, {"sd(icar(r))": 0.3, "sigma": 0.1}, spread=0.0, chains=1, draws=4)
+        predicted.append(fit.predict({"r": ["m", "n", "c", "x"]})["mean"])
+    assert values[0] == pytest.approx(values[1], abs=1e-8)
+    np.testing.assert_allclose(predicted[1] - predicted[0], [50.0, 50.0, 0.0, 50.0], atol=1e-8)
+
+
+def test_a_component_without_a_response_is_reported() -> None:
+    with pytest.warns(lgm.IdentifiabilityWarning, match=r"nothing is known about `icar\(r\)\[component of a\]`"):
+        _two("icar(r, g)", "kkllmmx")
