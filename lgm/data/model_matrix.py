@@ -24,6 +24,7 @@ from interface_meta import override
 
 from lgm.arrays import FloatArray
 from lgm.data.expression import evaluate
+from lgm.data.magnitude import require_magnitude
 from lgm.data.scope import Scope, shape_of
 from lgm.data.table import kind_of, plain
 from lgm.errors import DataError, FormulaError, IdentifiabilityError, LgmError
@@ -273,3 +274,5 @@ def _check_finite(columns: sp.csc_array, names: Sequence[str], scope: Scope) -> 
             f"the column `{names[column]}` is {columns.data[bad[0]]} in row {row}{others}; every predictor must be "
             "finite. Remove these rows, or look at a transformation, such as the logarithm of zero."
         )
+    for j, name in enumerate(names):
+        require_magnitude(columns.data[columns.indptr[j] : columns.indptr[j + 1]], f"the column `{name}`")

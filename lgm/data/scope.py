@@ -15,6 +15,7 @@ from formulaic.materializers.types import FactorValues
 
 from lgm.arrays import FloatArray
 from lgm.data.expression import FUNCTIONS, Names, evaluate, function, names_of
+from lgm.data.magnitude import require_magnitude
 from lgm.data.table import kind_of, per_row, plain
 from lgm.errors import DataError, LgmError
 from lgm.formula.hints import unknown_call_message
@@ -176,6 +177,7 @@ class Scope:
                 f"{role} `{expression.text}` is not finite in {bad.size} of {out.size} rows "
                 f"(rows {listed(values.index[bad], 5)}). Give finite numbers, or remove these rows."
             )
+        require_magnitude(out, f"{role} `{expression.text}`")
         return out
 
     def column(self, expression: Expression, role: str) -> pd.Series:

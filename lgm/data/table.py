@@ -18,6 +18,8 @@ from lgm.arrays import FloatArray
 from lgm.errors import DataError
 from lgm.words import in_composed_form, listed, suggest
 
+MOST_WEIGHT = 1e12  # beside another one: rounding loses as many digits of what the lighter row says
+
 
 @dataclass(frozen=True)
 class Rows:
@@ -344,6 +346,12 @@ def read_weights(
         raise DataError(
             f"{what} must be positive and finite; {bad.sum()} of {w.size} are not (first: {w[bad][0]:g} in row "
             f"{frame.index[first]}). To leave a row out, remove it; to predict it, make its response missing."
+        )
+    if not (w.max() <= MOST_WEIGHT * w.min() and w.max() <= MOST_WEIGHT and w.min() >= 1.0 / MOST_WEIGHT):
+        ends = f"{w.min():g} (row {frame.index[rows[w.argmin()]]}) to {w.max():g} (row {frame.index[rows[w.argmax()]]})"
+        raise DataError(
+            f"{what} go from {ends}; beside the largest, the smallest count for nothing that double precision could "
+            f"show. Accepted: between {1 / MOST_WEIGHT:g} and {MOST_WEIGHT:g}, and none {MOST_WEIGHT:g} times another."
         )
     return w
 

@@ -6,23 +6,20 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from lgm.arrays import FloatArray
-from lgm.inference.compile import Plan, compiled, floats
+from lgm.inference.compile import Plan, jit
 from lgm.inference.draws import Expected, Run
 from lgm.inference.held import Conditional, Exact
-from lgm.inference.mode import FoldedMode, find_folded_mode, find_mode
+from lgm.inference.mode import find_mode
+from lgm.inference.natural import find_natural_mode
 from lgm.posterior.density import Marginal
 
 
-@compiled(
-    shapes=lambda post, _: (post, floats(post.hyper.working_size), floats(*(post.hyper.working_size,) * 2)),
-)
-def _spread(_: None, post: Marginal, x: jax.Array, root: jax.Array) -> jax.Array:
-    jacobian = jax.jacfwd(lambda x: post.hyper.printed(post.hyper.from_folded(x)))(x)
-    return jnp.sqrt(jnp.sum(jnp.square(jacobian @ root), axis=1))
+@jit
+def _natural(post: Marginal, x: jax.Array) -> jax.Array:
+    return post.hyper.natural(x)
 
 
 @dataclass(frozen=True)
@@ -35,14 +32,16 @@ class AtMode:
     expected = Expected(thetas=1, draws=0)
 
     def programs(self, post: Marginal) -> list[Plan]:
-        """What `run` will call."""
-        return [Plan(_spread, None)]
+        """Nothing."""
+        return []
 
     def run(self, post: Marginal, start: FloatArray) -> Run[Conditional]:
         """See `lgm.inference.engine.Engine`."""
+        at = find_natural_mode(post, start)
         found = find_mode(post, start)
-        at = find_folded_mode(post, found, jacobian=False)
-        return Run(found, Conditional(**_held(at, self.draws), standard_errors=standard_errors(post, at)), "mode")
+        held = _held(at.theta, at.value, self.draws)
+        draws = Conditional(**held, standard_errors=at.standard_errors, at_end=at.ends, settled=at.settled)
+        return Run(found, draws, "mode")
 
 
 @dataclass(frozen=True)
@@ -62,23 +61,12 @@ class AllFixed:
     def run(self, post: Marginal, start: FloatArray) -> Run[Exact]:
         """See `lgm.inference.engine.Engine`."""
         found = find_mode(post, start)
-        at = find_folded_mode(post, found, jacobian=False)
-        return Run(found, Exact(**_held(at, self.draws)), self.method)
+        with jax.enable_x64(True):
+            theta = np.asarray(_natural(post, found.x))
+        return Run(found, Exact(**_held(theta, found.value, self.draws)), self.method)
 
 
-def _held(at: FoldedMode, draws: int) -> dict[str, Any]:
+def _held(theta: FloatArray, value: float, draws: int) -> dict[str, Any]:
     """What draws at one theta consist of."""
-    stats = {"lp": np.full((1, draws), at.value), "diverging": np.zeros((1, draws), dtype=bool)}
-    theta = np.repeat(at.theta[None], draws, axis=0)[None]
-    return {"theta": theta, "stats": stats, "interrupted": False}
-
-
-def standard_errors(post: Marginal, at: FoldedMode) -> FloatArray:
-    """Curvature-based standard errors of theta as it is printed, by the delta method; NaN at the end of a range.
-
-    That is an sd of zero, or a correlation of one to all digits: a prior may have a pole there.
-    """
-    with jax.enable_x64(True):
-        spread = np.asarray(_spread(None, post, at.x, at.root))
-    theta = post.hyper.printed(at.theta)
-    return np.where((theta == 0.0) | (theta + spread == theta), np.nan, spread)
+    stats = {"lp": np.full((1, draws), value), "diverging": np.zeros((1, draws), dtype=bool)}
+    return {"theta": np.repeat(theta[None], draws, axis=0)[None], "stats": stats, "interrupted": False}

@@ -17,8 +17,9 @@ from scipy.optimize import minimize
 
 from lgm.arrays import BoolArray, FloatArray
 from lgm.inference.coordinates import BentMode, Folded
-from lgm.inference.mode import evaluate, inverse_root
+from lgm.inference.mode import evaluate
 from lgm.inference.proposal import Mixture, Proposal
+from lgm.inference.search import inverse_root
 from lgm.posterior.density import Marginal
 
 NEAREST = 0.5  # in widths: a mode this close to a face covers it

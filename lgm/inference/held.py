@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
-from lgm.arrays import FloatArray
+from lgm.arrays import BoolArray, FloatArray
 from lgm.inference.draws import Draws, Verdict
 
 
@@ -69,10 +69,16 @@ class Conditional(Held):
     Parameters
     ----------
     standard_errors : float array (k,)
-        From the curvature there; NaN where the mode is at the end of a range.
+        From the curvature there; NaN where the mode is at the end of a range, or the density does not fall around it.
+    at_end : bool array (k,)
+        Where it is at the end of a range.
+    settled : bool
+        Whether the slope of the density vanishes there.
     """
 
     standard_errors: FloatArray
+    at_end: BoolArray
+    settled: bool
 
     def described(self) -> str:
         """Such as ``"4000, hyperparameters held at their mode"``."""
@@ -80,11 +86,18 @@ class Conditional(Held):
 
     def verdict(self, summary: pd.DataFrame) -> Verdict:
         """What is left out, and which modes are at the end of their range: that says little of where they are."""
-        names = summary.index[-self.standard_errors.size :][np.isnan(self.standard_errors)]
-        ends = f" The mode of {', '.join(names)} is at the end of the range." if len(names) else ""
+        if not self.settled:
+            text = (
+                "Not converged: the search for the mode of the hyperparameters stopped where their density still rises."
+            )
+            return Verdict(f'{text} Use method="nuts", or priors that say more.', doubted=True)
+        names = summary.index[-self.at_end.size :]
+        ends, unspoken = names[self.at_end], names[np.isnan(self.standard_errors) & ~self.at_end]
+        words = f" The mode of {', '.join(ends)} is at the end of the range." if len(ends) else ""
+        words += f" The data do not speak of {', '.join(unspoken)}." if len(unspoken) else ""
         return Verdict(
             "Conditional: hyperparameters are held at their posterior mode, with standard errors from the curvature "
-            f'there; intervals of effects leave out their uncertainty.{ends} Use method="nuts" for all of it.',
+            f'there; intervals of effects leave out their uncertainty.{words} Use method="nuts" for all of it.',
             doubted=False,
         )
 

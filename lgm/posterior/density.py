@@ -25,6 +25,7 @@ import jax
 import jax.numpy as jnp
 
 from lgm import linalg
+from lgm.arrays import FloatArray
 from lgm.posterior.functionals import Effects, Sums
 from lgm.posterior.hyperparameters import Hyperparameters
 from lgm.posterior.latent_prior import LatentPrior
@@ -32,6 +33,13 @@ from lgm.posterior.latent_prior import LatentPrior
 
 class DataSide(Protocol):
     """What the rows say of the effects, whatever the family."""
+
+    @property
+    def least_residual(self) -> float:
+        """Least value of the family's scale that double precision can tell from zero beside the effects."""
+
+    def lost(self, theta: FloatArray) -> str | None:
+        """What is wrong with a theta (k,) where rounding takes the place of the effects, with its remedy; else None."""
 
     def log_likelihood(self, prior: LatentPrior, analysis: linalg.Analysis, theta: jax.Array) -> jax.Array:
         """``log p(y | theta)``; NaN where it is undefined."""

@@ -32,6 +32,8 @@ from lgm.posterior.functionals import Effects, Sums
 from lgm.posterior.latent_prior import LatentPrior, Places, by_kind
 
 LOG_2PI = 1.8378770664093453
+# Least sigma, beside the response less its fixed effects: the likelihood is a difference of squares of the two.
+RESOLVED = 1e-6
 
 
 class System(NamedTuple):
@@ -86,6 +88,29 @@ class GaussianData:
             places=places,
         )
 
+    @property
+    def spread(self) -> float:
+        """Root mean square of the residuals from the reference, for a row of weight one."""
+        return float(np.sqrt(self.square / self.n))
+
+    @property
+    def least_residual(self) -> float:
+        """Least sigma that double precision can tell from zero beside the effects."""
+        return RESOLVED * self.spread
+
+    def lost(self, theta: FloatArray) -> str | None:
+        """What is wrong with a sigma that is smaller."""
+        sigma = float(by_kind(theta, self.places)["sigma"][0])
+        if sigma > 2.0 * self.least_residual:
+            return None
+        return (
+            f"sigma is {sigma:.2g} where the response varies by {self.spread:.2g} beside the fixed effects, so the "
+            "effects are lost to rounding. If sigma is to be estimated, the response has no residual: it is constant "
+            "within groups, or a function of the predictors. Accepted: one row for each group, without the term of "
+            'that group, or the precision of the measurements, priors={"sigma": lgm.priors.constant(...)}. If sigma is '
+            "held by its prior: a larger one."
+        )
+
     def __add__(self, other: GaussianData) -> GaussianData:
         return jax.tree.map(jnp.add, self, other)
 
@@ -138,15 +163,17 @@ class GaussianData:
 
     def _system(self, prior: LatentPrior, analysis: linalg.Analysis, theta: jax.Array) -> System:
         whitened = prior.whiten(theta)
-        scale, precision = whitened.scale, jnp.square(1.0 / self._sigma(theta))
+        # divided by sigma one by one, as its square may have no place among doubles
+        inverse = 1.0 / self._sigma(theta)
+        ratio = whitened.scale * inverse
         rows, cols = analysis.pattern.rows, analysis.pattern.cols
-        values = whitened.values + precision * self.gram * scale[rows] * scale[cols]
-        b = precision * scale * self.projection + prior.pull
-        return System(values, jnp.concatenate([b[:, None], prior.krige], axis=1), scale, whitened.logdet)
+        values = whitened.values + self.gram * ratio[rows] * ratio[cols]
+        b = ratio * (self.projection * inverse) + prior.pull
+        return System(values, jnp.concatenate([b[:, None], prior.krige], axis=1), whitened.scale, whitened.logdet)
 
     def _marginal(self, prior: LatentPrior, theta: jax.Array, system: System, c: constrained.Constrained) -> jax.Array:
         sigma = self._sigma(theta)
-        misfit = self.square / jnp.square(sigma) - c.quad + prior.constant
+        misfit = self.square * jnp.square(1.0 / sigma) - c.quad + prior.constant
         normal = self.sum_log_w - (self.n - prior.flat) * LOG_2PI - 2.0 * self.n * jnp.log(sigma)
         return 0.5 * (normal - misfit + system.prior_logdet - c.logdet)
 

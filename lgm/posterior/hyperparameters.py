@@ -277,6 +277,11 @@ class Hyperparameters:
         return sum(s.working_size for s in self.slots)
 
     @property
+    def proper(self) -> bool:
+        """Whether draws can be made of all of them."""
+        return not any(isinstance(s, Scalar) and isinstance(s.distribution, _FlatPositive) for s in self.slots)
+
+    @property
     def folded(self) -> tuple[bool, ...]:
         """Which folded coordinates are values on a half line, given a sign that does not matter."""
         return tuple(s.half_line for s in self.slots for _ in range(s.working_size))

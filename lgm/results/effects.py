@@ -12,7 +12,7 @@ from scipy.special import ndtri
 
 from lgm.arrays import FloatArray, IntArray
 from lgm.design.predictor import Printed
-from lgm.errors import LgmError
+from lgm.errors import IdentifiabilityError, LgmError
 from lgm.inference.compile import Plan, compiled, floats
 from lgm.inference.draws import Draws, Expected, Mixture
 from lgm.posterior.assemble import Analysed
@@ -96,7 +96,7 @@ class Effects:
     def kept(self) -> Kept:
         """Means, standard deviations, intervals, and draws as far as they are there."""
         if self._kept is None:
-            self._kept = _kept(self.drawing, self._drawn.effects_at(), self._interval)
+            self._kept = _finite(_kept(self.drawing, self._drawn.effects_at(), self._interval))
         return self._kept
 
     @property
@@ -200,6 +200,16 @@ def fits(draws: int, m: int) -> bool:
 def _columns(draws: int, m: int) -> FloatArray:
     """An array (S, m) with the draws of a variable side by side, as those who go over them want it."""
     return np.empty((m, draws)).T
+
+
+def _finite(kept: Kept) -> Kept:
+    """The same; numbers that are none are never printed."""
+    if all(np.all(np.isfinite(values)) for values in (kept.mean, kept.sd, kept.ends)):
+        return kept
+    raise IdentifiabilityError(
+        "moments of the effects given the hyperparameters are not finite. Look for effects that the data cannot tell "
+        "apart, for priors that hold hyperparameters far from all that the data allow, and for extreme units."
+    )
 
 
 def _kept(drawing: Drawing, known: tuple[Mixture, IntArray] | None, interval: float) -> Kept:

@@ -26,7 +26,7 @@ SHAPES: dict[str, dict[str, str]] = {
     "Mode": {"x": "f", "root": "ff"},
     "Chains": {"theta": "cdk", "stats": "cd", "step_size": "c"},
     "Weighted": {"theta": "cdk", "stats": "cd", "index": "d"},
-    "Conditional": {"theta": "cdk", "stats": "cd", "standard_errors": "k"},
+    "Conditional": {"theta": "cdk", "stats": "cd", "standard_errors": "k", "at_end": "k"},
     "Exact": {"theta": "cdk", "stats": "cd"},
     "Points": {"theta": "pk", "log_weights": "p", "mean": "pA", "draws": "pAA"},
     "Kept": {"mean": "u", "sd": "t", "ends": "At", "fixed": "Ab", "draws": "Au"},
@@ -127,7 +127,7 @@ class Results:
             for key, each in value.items():
                 self._array(each, "b" if key == "diverging" else "fiub", sizes, f"{what}, {key},")
             return value
-        self._array(value, "i" if name == "index" else "f", sizes, what)
+        self._array(value, {"index": "i", "at_end": "b"}.get(name, "f"), sizes, what)
         if name == "index":
             require(value.min(initial=0) >= 0 and value.max(initial=0) < self.sizes["p"], f"{what} leads to no point")
         if name == "theta":

@@ -5,7 +5,7 @@ from compilations import compilations
 
 import lgm
 from lgm import priors
-from lgm.inference import at_mode, importance, nuts
+from lgm.inference import importance, nuts
 from lgm.inference.compile import begin
 from lgm.inference.engine import ENGINES, Settings, engine
 from lgm.inference.held import Conditional, Exact
@@ -15,7 +15,6 @@ COMPILED = (
     nuts._begin,
     nuts._block,
     importance._evaluate,
-    at_mode._spread,
     drawing._draw_chunk,
     effects._variance_chunk,
 )

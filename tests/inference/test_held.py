@@ -1,5 +1,7 @@
 """Draws in which theta does not move: at its mode or fixed."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 
@@ -8,7 +10,7 @@ from lgm.inference.held import Conditional, Exact
 THETA = np.array([2.0, 0.0])
 REPEATED = np.repeat(THETA[None], 5, axis=0)[None]
 EXACT = Exact(REPEATED, {}, False)
-CONDITIONAL = Conditional(REPEATED, {}, False, np.array([0.5, np.nan]))
+CONDITIONAL = Conditional(REPEATED, {}, False, np.array([0.5, np.nan]), np.array([False, True]), True)
 
 
 def _summary(draws: Exact | Conditional) -> pd.DataFrame:
@@ -29,6 +31,14 @@ def test_the_mode_is_conditional() -> None:
     assert 'method="nuts"' in found
     assert "The mode of sigma is at the end of the range." in found
     assert CONDITIONAL.described() == "5, hyperparameters held at their mode"
+
+
+def test_what_the_mode_does_not_tell() -> None:
+    unspoken = replace(CONDITIONAL, at_end=np.array([False, False]))
+    assert "The data do not speak of sigma." in unspoken.verdict(_summary(unspoken)).text
+    lost = replace(CONDITIONAL, settled=False)
+    assert lost.verdict(_summary(lost)).text.startswith("Not converged")
+    assert lost.verdict(_summary(lost)).doubted
 
 
 def test_tables() -> None:

@@ -1,0 +1,229 @@
+"""Coordinates for the search of the mode of theta, in which a covariance may be singular.
+
+At ``sd = 0`` the correlations of an effect say nothing, so that a climb which arrives there with the wrong sign of one
+stays. In the entries of the lower factor of the covariance matrix of a group's effects the likelihood is smooth, and a
+singular matrix has a zero on the diagonal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from lgm.arrays import BoolArray, FloatArray, IntArray
+from lgm.posterior import density
+from lgm.posterior.density import Marginal
+from lgm.posterior.hyperparameters import Scalar, Slot
+
+_DEPENDENT = 1e-4  # what a row of a factor has of its own, beside all of it, below which that is nothing
+
+
+class Group(NamedTuple):
+    """Where a group of q correlated effects stands: its sds and correlations in theta, their places in coordinates."""
+
+    sd: tuple[int, ...]
+    corr: tuple[int, ...]
+    diagonal: tuple[int, ...]
+    below: tuple[int, ...]
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Factors:
+    """The density of theta itself: folded coordinates, but entries of the factors of groups, and logs for the family.
+
+    The sign of a diagonal entry does not matter but for the first, which turns all covariances with its effect around.
+    The family's scale is not zero, as sds of effects may be.
+
+    Parameters
+    ----------
+    post : Marginal
+    least : float array ()
+        Least variance of an effect given those before it in its group, beside what these explain of it: the precision
+        of a singular matrix is infinite.
+    groups : tuple of Group
+    logs : tuple of (int, int)
+        Where values from zero up of the family stand in theta, and their coordinates.
+    """
+
+    post: Marginal
+    least: FloatArray
+    groups: tuple[Group, ...] = field(metadata={"static": True})
+    logs: tuple[tuple[int, int], ...] = field(metadata={"static": True})
+
+    @classmethod
+    def of(cls, post: Marginal, least: float) -> Factors:
+        """With all groups of which no sd or correlation is held or bounded by its prior."""
+        places = _coordinates(post)
+        latent = {i for block in post.prior.places for _, where in block for i in where}
+        folded = post.hyper.folded
+        logs = tuple((i, at) for i, at in places.items() if i not in latent and folded[at])
+        return cls(post, np.asarray(least, dtype=float), tuple(_groups(post, places)), logs)
+
+    @property
+    def folded(self) -> BoolArray:
+        """Which coordinates are values from zero up (d,)."""
+        out = np.array(self.post.hyper.folded, dtype=bool)
+        out[[at for _, at in self.logs]] = False
+        return out
+
+    def vanishing(self, i: int) -> list[IntArray]:
+        """What may be zero with coordinate i: its row of a factor, where nothing of its effect is left, or it alone."""
+        for group in self.groups:
+            if i in group.diagonal:
+                return [self._rows(group)[group.diagonal.index(i)], np.array([i])]
+        return [np.array([i])]
+
+    def moves(self, z: FloatArray) -> BoolArray:
+        """Which coordinates move the density where those that are zero stay there."""
+        out = ~self.folded | (z != 0.0)
+        for group in self.groups:
+            for row, column in zip(self._rows(group), self._columns(group), strict=True):
+                out[row] &= bool(np.any(z[row]))
+                out[column] &= bool(z[row[0]] != 0.0)
+        return out
+
+    def canonical(self, z: FloatArray) -> FloatArray:
+        """The same covariances (but for rounding) by factors whose diagonals are not negative.
+
+        Where a diagonal entry is zero so is the column below, which would else say what other columns can.
+        """
+        z = z.copy()
+        for group in self.groups:
+            q, below = len(group.sd), np.tril_indices(len(group.sd), -1)
+            own = z[list(group.diagonal)]
+            given, found = np.diag(np.where(np.arange(q) > 0, np.abs(own), own)), np.zeros((q, q))
+            given[below] = z[list(group.below)]
+            basis = np.zeros((q, q))
+            for i, row in enumerate(given):
+                found[i] = basis @ row
+                left = row - found[i] @ basis
+                own = np.sqrt(left @ left)
+                if own > _DEPENDENT * np.sqrt(row @ row):
+                    basis[i], found[i, i] = left / own, own
+            z[list(group.diagonal)], z[list(group.below)] = np.diag(found), found[below]
+        return z
+
+    def unspoken(self, theta: FloatArray) -> BoolArray:
+        """Which values of theta (k,) are correlations of an effect that has no variance."""
+        out = np.zeros(theta.size, dtype=bool)
+        for group in self.groups:
+            none = theta[list(group.sd)] == 0.0
+            rows, cols = np.tril_indices(len(group.sd), -1)
+            out[list(group.corr)] = none[rows] | none[cols]
+        return out
+
+    @staticmethod
+    def _columns(group: Group) -> list[IntArray]:
+        """Below each entry of the diagonal."""
+        _, cols = np.tril_indices(len(group.sd), -1)
+        return [np.array(group.below, dtype=np.int64)[cols == k] for k in range(len(group.sd))]
+
+    def lower(self) -> FloatArray:
+        """Lower ends of the coordinates (d,); diagonals of factors have none."""
+        out = np.where(self.folded, 0.0, -np.inf)
+        for group in self.groups:
+            out[list(group.diagonal)] = -np.inf
+        out[[at for _, at in self.logs]] = np.log(self.post.data.least_residual)
+        return out
+
+    @staticmethod
+    def _rows(group: Group) -> list[IntArray]:
+        """Each entry of the diagonal, and those before it."""
+        rows, _ = np.tril_indices(len(group.sd), -1)
+        below = np.array(group.below, dtype=np.int64)
+        return [np.array([i, *below[rows == k]]) for k, i in enumerate(group.diagonal)]
+
+    def natural(self, z: jax.Array) -> jax.Array:
+        """Theta, natural scale."""
+        theta = self.post.hyper.from_folded(z)
+        for group in self.groups:
+            sd, corr = self._group(z[np.array(group.diagonal)], z[np.array(group.below)])
+            theta = theta.at[np.array(group.sd)].set(sd).at[np.array(group.corr)].set(corr)
+        for i, at in self.logs:
+            theta = theta.at[i].set(jnp.exp(z[at]))
+        return theta
+
+    def log_density(self, z: jax.Array) -> jax.Array:
+        """Log density of theta at z, without a Jacobian."""
+        theta = self.natural(z)
+        return density.log_likelihood(self.post, theta) + self.post.hyper.log_prior(theta)
+
+    def start(self, theta: FloatArray) -> FloatArray:
+        """Coordinates of a theta whose correlations are ignored, as those of a first guess are."""
+        x = np.array(self.post.hyper.to_folded(jnp.asarray(theta)))
+        for group in self.groups:
+            x[list(group.diagonal)], x[list(group.below)] = theta[list(group.sd)], 0.0
+        for i, at in self.logs:
+            x[at] = np.log(theta[i])
+        return x
+
+    def scaled(self, z: FloatArray, factor: float) -> FloatArray:
+        """The same with all sds times a factor."""
+        out = np.where(self.folded, factor * z, z)
+        for group in self.groups:
+            out[list(group.below)] *= factor
+        out[[at for _, at in self.logs]] += np.log(factor)
+        return out
+
+    def scale(self, z: FloatArray, otherwise: FloatArray | float = 1.0) -> FloatArray:
+        """Units of the coordinates: sds where these are not zero (else as given), one where there are other units."""
+        out = np.where(self.folded, np.where(z != 0.0, np.abs(z), otherwise), 1.0)
+        for group in self.groups:
+            rows, _ = np.tril_indices(len(group.sd), -1)
+            diagonal, below = np.array(group.diagonal), np.array(group.below)
+            square = np.square(z[diagonal])
+            np.add.at(square, rows, np.square(z[below]))
+            out[diagonal] = np.where(square > 0.0, np.sqrt(square), np.broadcast_to(otherwise, z.shape)[diagonal])
+            out[below] = out[diagonal[rows]]
+        return out
+
+    def _group(self, diagonal: jax.Array, below: jax.Array) -> tuple[jax.Array, jax.Array]:
+        q = diagonal.size
+        rows, cols = np.tril_indices(q, -1)
+        explained = jnp.zeros(q).at[rows].add(jnp.square(below))
+        own = _root(jnp.square(diagonal) + self.least * explained).at[0].set(diagonal[0])
+        sd = _root(jnp.square(own) + explained)
+        there = sd > 0.0
+        unit = jnp.where(there, sd, 1.0)
+        lower = jnp.diag(jnp.where(there, own / unit, 1.0)).at[rows, cols].set(below / unit[rows])
+        return sd, (lower @ lower.T)[rows, cols]
+
+
+def _root(square: jax.Array) -> jax.Array:
+    """Square root, with a derivative of zero at zero."""
+    positive = square > 0.0
+    return jnp.where(positive, jnp.sqrt(jnp.where(positive, square, 1.0)), 0.0)
+
+
+def _coordinates(post: Marginal) -> dict[int, int]:
+    """For values of theta that are free over all of their range, and are coordinates one by one: where they stand."""
+    at: dict[int, int] = {}
+    natural = working = 0
+    for slot in post.hyper.slots:
+        if slot.working_size == slot.size and _whole(slot):
+            at |= {natural + i: working + i for i in range(slot.size)}
+        natural, working = natural + slot.size, working + slot.working_size
+    return at
+
+
+def _groups(post: Marginal, at: Mapping[int, int]) -> Iterator[Group]:
+    """Blocks with correlations, all of whose sds and correlations have coordinates over their whole range."""
+    for places in post.prior.places:
+        kinds = dict(places)
+        sd, corr = kinds.get("sd", ()), kinds.get("corr", ())
+        if corr and all(i in at for i in (*sd, *corr)):
+            yield Group(sd, corr, tuple(at[i] for i in sd), tuple(at[i] for i in corr))
+
+
+def _whole(slot: Slot) -> bool:
+    """Whether a prior allows all values of an sd or of a correlation."""
+    if slot.half_line or not isinstance(slot, Scalar):
+        return True
+    low, high = (float(slot.natural(jnp.array([end]))[0]) for end in (-40.0, 40.0))
+    return bool(np.allclose(sorted((low, high)), (-1.0, 1.0)))

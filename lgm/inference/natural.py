@@ -1,0 +1,185 @@
+"""The mode of theta itself, on the natural scale: with flat priors, that of the restricted likelihood.
+
+Nothing here may depend on the units of the response or the covariates. The search is global as far as standard
+deviations go: the density may have a second mode inside where one is at zero, and the other way round.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import jax
+import numpy as np
+
+from lgm.arrays import BoolArray, FloatArray
+from lgm.inference.compile import jit
+from lgm.inference.factors import Factors
+from lgm.inference.mode import evaluate, first_finite, require_resolved
+from lgm.inference.search import Search, no_gain
+from lgm.posterior.density import Marginal
+from lgm.posterior.hyperparameters import Slot
+
+_FACTORS = tuple(10.0 ** (-0.5 * np.arange(13)))  # by which the sds of a first guess may be too large
+_STARTS = (1.0, 0.1, 4.0)  # times the first guess of the sds of effects
+_LIFTED = (0.3, 0.1, 0.03, 0.01, 0.003)  # times its first guess: where an sd of zero may start again
+# Variance of an effect given others, beside its own, at which its group's covariance counts as singular: the precision
+# is its inverse, and rounding grows with it, most in derivatives. In the first climbs, and where second derivatives are
+# wanted; in the last climb; where only the value is wanted.
+_SOFT = 1e-4
+_LEAST = 1e-6
+_VALUE = 1e-8
+_SLACK = 1e-7  # in log density: the rounding where a covariance is singular
+_STEP = 1e-4  # of differences that give them, in units of the scale
+_FLAT = 1e-5  # curvatures below this, in units of the scale, are none
+_LEAK = 1e-3  # share of a parameter's slope along directions without curvature that counts as none
+_STILL = 1e-5  # distance of a correlation from one, or its slope, below which it is at the end of its range
+_AT_REST = 1e-4  # in log density: where a Newton step would gain more, this is no mode
+
+
+@dataclass(frozen=True)
+class NaturalMode:
+    """A maximum of the density of theta.
+
+    Parameters
+    ----------
+    theta : float array (k,)
+        Natural scale.
+    value : float
+        Log density there, without a Jacobian.
+    standard_errors : float array (k,)
+        Of theta as it is printed, from the curvature, with what is at the end of its range held there; NaN for that,
+        and for what the density does not speak of. Zero for what the prior holds.
+    ends : bool array (k,)
+        What, as it is printed, is at the end of its range.
+    settled : bool
+        Whether the slope vanishes there.
+    """
+
+    theta: FloatArray
+    value: float
+    standard_errors: FloatArray
+    ends: BoolArray
+    settled: bool
+
+
+@jit
+def _natural(target: Factors, z: jax.Array) -> jax.Array:
+    return target.natural(z)
+
+
+@jit
+def _slopes(target: Factors, z: jax.Array) -> jax.Array:
+    return jax.jacfwd(lambda z: target.post.hyper.printed(target.natural(z)))(z)
+
+
+def find_natural_mode(post: Marginal, start: FloatArray) -> NaturalMode:
+    """Maximise the density of theta.
+
+    Parameters
+    ----------
+    post : Marginal
+    start : float array (k,)
+        A first guess of theta, natural scale, of which only sizes of sds beside each other matter.
+
+    Raises
+    ------
+    IdentifiabilityError
+        If the density is not finite at any start, or has no maximum.
+    """
+    with jax.enable_x64(True):
+        soft, target = Factors.of(post, _SOFT), Factors.of(post, _LEAST)
+        z, units = _highest(soft, _sized(soft, soft.start(_guess(soft, start))))
+        if not np.isfinite(evaluate(target, z)[0]):
+            target = soft
+        search = Search(partial(evaluate, target), target.scale(z, units))
+        z = _climbed(search, target, z, loosely=False)
+        search = search._replace(scale=target.scale(z, units))
+        free = np.flatnonzero(target.moves(z))
+        z, _ = search.newton(z, free)
+        unit = search.scale[free]
+        grad = search.target(z)[1][free] * unit
+        finest = max(target, Factors.of(post, _VALUE), key=lambda each: evaluate(each, z)[0])
+        theta, value = np.asarray(_natural(finest, z)), evaluate(finest, z)[0]
+        require_resolved(post, theta)
+        hessian = search._replace(target=partial(evaluate, soft)).hessian(z, free, _STEP) * np.outer(unit, unit)
+        curvature, directions = np.linalg.eigh(-hessian)
+        slopes = np.asarray(_slopes(target, z))[:, free] * unit
+        return _described(target, theta, value, grad, curvature, directions, slopes)
+
+
+def _guess(target: Factors, start: FloatArray) -> FloatArray:
+    """A theta at which the density is finite."""
+    return first_finite(target.post, start, lambda theta: evaluate(target, target.start(theta))[0])
+
+
+def _sized(target: Factors, first: FloatArray) -> FloatArray:
+    """A first guess with all sds times the factor that serves it best.
+
+    The spread of the response may be that of the fixed effects alone, far above all of them.
+    """
+    guesses = [target.scaled(first, factor) for factor in _FACTORS]
+    return max(guesses, key=lambda z: evaluate(target, z)[0])
+
+
+def _highest(target: Factors, first: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """The highest of what is reached from several starts, then from each sd of zero lifted again; and units."""
+    folded = target.folded
+    search = Search(partial(evaluate, target), target.scale(first))
+    starts = [np.where(folded, times * first, first) for times in _STARTS]
+    reached = [_climbed(search, target, x, loosely=True) for x in starts if np.isfinite(search.target(x)[0])]
+    z = max(reached, key=lambda x: search.target(x)[0])
+    for i in map(int, np.flatnonzero(folded)):
+        if z[i] == 0.0:
+            lifted = max((_with(z, i, size * search.scale[i]) for size in _LIFTED), key=lambda x: search.target(x)[0])
+            there = _climbed(search, target, lifted, loosely=True)
+            if search.target(there)[0] > search.target(z)[0] + no_gain(search.target(z)[0]):
+                z = there
+    return z, search.scale
+
+
+def _with(z: FloatArray, i: int, value: float) -> FloatArray:
+    out = z.copy()
+    out[i] = value
+    return out
+
+
+def _climbed(search: Search, target: Factors, x: FloatArray, *, loosely: bool) -> FloatArray:
+    top = target.canonical(search.climb(x, target.lower(), loosely=loosely))
+    return target.canonical(search.at_zero(top, target.folded, target.vanishing, _SLACK))
+
+
+def _described(
+    target: Factors,
+    theta: FloatArray,
+    value: float,
+    grad: FloatArray,
+    curvature: FloatArray,
+    directions: FloatArray,
+    slopes: FloatArray,
+) -> NaturalMode:
+    """With standard errors, given curvatures along orthogonal directions and slopes (k, free) of printed theta."""
+    slots, printed = target.post.hyper.slots, np.asarray(target.post.hyper.printed(theta))
+    held = _each(slots, lambda slot: slot.working_size == 0)
+    half_line = _each(slots, lambda slot: slot.half_line)
+    steep = curvature > _FLAT
+    along = slopes @ directions
+    length = np.sqrt(np.sum(along**2, axis=1))
+    at_one = np.abs(printed) > 1.0 - _STILL
+    still = np.where(half_line, printed == 0.0, at_one | (length < _STILL)) & ~held
+    lost = np.sqrt(np.sum(along[:, ~steep] ** 2, axis=1)) > _LEAK * length
+    errors = np.sqrt(np.sum(along[:, steep] ** 2 / curvature[steep], axis=1))
+    gain = 0.5 * float(np.sum((directions.T @ grad)[steep] ** 2 / curvature[steep]))
+    return NaturalMode(
+        theta=theta,
+        value=value,
+        standard_errors=np.where(held, 0.0, np.where(still | lost, np.nan, errors)),
+        ends=still & ~target.unspoken(printed),
+        settled=gain < _AT_REST,
+    )
+
+
+def _each(slots: tuple[Slot, ...], of: Callable[[Slot], bool]) -> BoolArray:
+    """An answer of each slot, for all of its values."""
+    return np.array([answer for slot in slots for answer in [of(slot)] * slot.size], dtype=bool)

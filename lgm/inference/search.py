@@ -1,0 +1,138 @@
+"""Climbing a log density in a few coordinates, some of which are values from zero up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy.optimize import minimize
+
+from lgm.arrays import BoolArray, FloatArray, IntArray
+
+_SOFTEST = 1e-2  # curvatures below this (in units of the scale, where priors have curvature of order one) count as this
+_WALL = 1e3  # how far below the best value so far an undefined density counts: finite, so that a line search turns back
+VANISHING = 1e-2  # of its starting value: a mode below this is zero, where the density itself may be undefined
+_LOOSELY = {"ftol": 1e-9, "gtol": 1e-3}
+_STEP = float(np.cbrt(np.finfo(float).eps))  # of differences, in units of the scale
+
+
+def no_gain(value: float) -> float:
+    """Differences in log density below this are rounding."""
+    return 1e-9 * max(1.0, abs(value) / 1e3)
+
+
+class Search(NamedTuple):
+    """A log density with its gradient, and the scale (d,) of its coordinates.
+
+    The density is ``(-inf, 0)`` where it is undefined.
+    """
+
+    target: Callable[[FloatArray], tuple[float, FloatArray]]
+    scale: FloatArray
+
+    def climb(self, x: FloatArray, lower: FloatArray, *, loosely: bool = False) -> FloatArray:
+        """By L-BFGS-B, above lower ends (d,), some of which are minus infinity; loosely to choose between modes."""
+        if x.size == 0:
+            return x
+        best = self.target(x)[0]
+
+        def negative(z: FloatArray) -> tuple[float, FloatArray]:
+            nonlocal best
+            value, grad = self.target(z * self.scale)
+            best = max(best, value)
+            return -max(value, best - _WALL), -grad * self.scale
+
+        bounds = [(end, None) for end in lower / self.scale]
+        options = {"maxiter": 500, "ftol": 1e-15, "gtol": 1e-8} | (_LOOSELY if loosely else {})
+        found = minimize(negative, x / self.scale, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
+        return np.asarray(found.x * self.scale)
+
+    def at_zero(
+        self, x: FloatArray, folded: BoolArray, vanishing: Callable[[int], list[IntArray]], slack: float = 0.0
+    ) -> FloatArray:
+        """Put coordinates at zero where the density is as high: it is flat there, so a climb stops short.
+
+        Where zero itself has no density, its place is taken by what counts as zero. ``vanishing(i)`` are the sets of
+        coordinates that may be zero with coordinate i; ``slack`` is how much less of log density counts as the same.
+        """
+        for i in map(int, np.flatnonzero(folded)):
+            for together in vanishing(i):
+                x, found = self._at_zero(x, together, VANISHING * self.scale[i], slack)
+                if found:
+                    break
+        return x
+
+    def _at_zero(self, x: FloatArray, together: IntArray, nearly: float, slack: float) -> tuple[FloatArray, bool]:
+        here = self.target(x)[0]
+        for least in (0.0, nearly):
+            moved, size = x.copy(), abs(x[together[0]])
+            moved[together] *= min(least, size) / (size or 1.0)
+            there = self.target(moved)[0]
+            if there >= here - no_gain(here) - slack:
+                return moved, True
+            if np.isfinite(there):
+                break
+        return x, False
+
+    def newton(self, x: FloatArray, where: IntArray) -> tuple[FloatArray, FloatArray]:
+        """Newton steps on some coordinates, halved until they gain; the Hessian at the end is returned too.
+
+        Directions that curve up, far from the mode, are climbed as if they curved down as much.
+        """
+        scale, hessian = self.scale[where], self.hessian(x, where)
+        for _ in range(20):
+            value, grad = self.target(x)
+            curvature, directions = np.linalg.eigh(hessian * np.outer(scale, scale))
+            uphill = directions @ ((directions.T @ (grad[where] * scale)) / np.maximum(np.abs(curvature), 1e-6))
+            step = np.zeros_like(x)
+            step[where] = uphill * scale
+            size, gain = 1.0, -np.inf
+            while size > 1e-3 and not gain > 0:
+                gain = self.target(x + size * step)[0] - value
+                size /= 2.0
+            if not gain > 0:
+                break
+            x = x + 2.0 * size * step
+            hessian = self.hessian(x, where)
+            if gain < no_gain(value):
+                break
+        return x, hessian
+
+    def hessian(self, x: FloatArray, where: IntArray, size: float = _STEP) -> FloatArray:
+        """Central differences of the exact gradient in the coordinates ``where``, with steps in units of the scale."""
+        rows = []
+        for i in where:
+            step = np.zeros_like(x)
+            step[i] = size * self.scale[i]
+            rows.append((self.target(x + step)[1] - self.target(x - step)[1])[where] / (2.0 * step[i]))
+        hessian = np.array(rows).reshape(where.size, where.size)
+        return 0.5 * (hessian + hessian.T)
+
+    def root(self, x: FloatArray, value: float, boundary: BoolArray, hessian: FloatArray) -> FloatArray:
+        """Square root of the inverse curvature; on the boundary, of how far the density reaches."""
+        root = np.zeros((x.size, x.size))
+        free = np.flatnonzero(~boundary)
+        if free.size:
+            root[np.ix_(free, free)] = inverse_root(hessian, self.scale[free])
+        for i in np.flatnonzero(boundary):
+            root[i, i] = self._reach(x, value, i)
+        return root
+
+    def _reach(self, x: FloatArray, value: float, i: np.signedinteger[Any]) -> float:
+        """How far coordinate i moves until the density has fallen by one half."""
+        step = np.zeros_like(x)
+        step[i] = self.scale[i]
+        for _ in range(60):  # halve or double until the density has fallen by about one half
+            drop = value - self.target(x + step)[0]
+            if 0.25 <= drop <= 1.0:
+                break
+            step *= 0.5 if drop > 1.0 else 2.0
+        return float(step[i] / np.sqrt(2.0 * max(drop, 0.25)))
+
+
+def inverse_root(hessian: FloatArray, scale: FloatArray) -> FloatArray:
+    """``B`` with ``B B' = (-Hessian)^-1``; directions that do not curve down, by this scale, get a small curvature."""
+    unit = np.where(np.isfinite(hessian), hessian, 0.0) * np.outer(scale, scale)
+    values, vectors = np.linalg.eigh(-unit)
+    return scale[:, None] * vectors / np.sqrt(np.maximum(values, _SOFTEST))

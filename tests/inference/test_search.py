@@ -1,0 +1,58 @@
+"""Climbing a density."""
+
+import numpy as np
+import pytest
+
+from lgm.inference.search import Search, inverse_root, no_gain
+
+
+def quadratic(centre: np.ndarray, precision: np.ndarray) -> Search:
+    def target(x: np.ndarray) -> tuple[float, np.ndarray]:
+        return -0.5 * float((x - centre) @ precision @ (x - centre)), -precision @ (x - centre)
+
+    return Search(target, np.array([1.0, 2.0]))
+
+
+PRECISION = np.array([[2.0, 0.5], [0.5, 1.0]])
+
+
+def test_a_climb_ends_at_the_mode_or_at_a_lower_end() -> None:
+    search = quadratic(np.array([1.0, -2.0]), PRECISION)
+    free = search.climb(np.array([5.0, 5.0]), np.full(2, -np.inf))
+    np.testing.assert_allclose(free, [1.0, -2.0], atol=1e-6)
+    bound = search.climb(np.array([5.0, 5.0]), np.array([-np.inf, 0.0]))
+    np.testing.assert_allclose(bound, [1.0 - 0.5 * 2.0 / 2.0, 0.0], atol=1e-6)
+
+
+def test_newton_in_some_coordinates() -> None:
+    search = quadratic(np.array([1.0, -2.0]), PRECISION)
+    x, hessian = search.newton(np.array([4.0, 1.0]), np.array([0]))
+    np.testing.assert_allclose(x, [1.0 - 0.5 * 3.0 / 2.0, 1.0], atol=1e-9)
+    np.testing.assert_allclose(hessian, [[-2.0]], rtol=1e-8)
+    np.testing.assert_allclose(search.hessian(x, np.arange(2)), -PRECISION, rtol=1e-8)
+
+
+@pytest.mark.parametrize("slack", [0.0, 0.1])
+def test_what_is_as_high_at_zero_is_put_there(slack: float) -> None:
+    search = quadratic(np.array([0.0, 0.2]), np.eye(2))
+    x = search.at_zero(np.array([1e-5, 0.2]), np.array([True, True]), lambda i: [np.array([i])], slack)
+    assert x.tolist() == [0.0, 0.2 if slack == 0.0 else 0.0]
+
+
+def test_where_zero_has_no_density_a_small_value_takes_its_place() -> None:
+    def target(x: np.ndarray) -> tuple[float, np.ndarray]:
+        return (0.0 if x[0] > 0 else -np.inf), np.zeros(1)
+
+    x = Search(target, np.array([10.0])).at_zero(np.array([3.0]), np.array([True]), lambda i: [np.array([i])])
+    assert x.tolist() == [0.1]
+
+
+def test_a_root_of_the_inverse_curvature() -> None:
+    root = inverse_root(-PRECISION, np.array([1.0, 3.0]))
+    np.testing.assert_allclose(root @ root.T, np.linalg.inv(PRECISION), rtol=1e-12)
+    flat = inverse_root(np.diag([-1.0, 0.0]), np.ones(2))
+    np.testing.assert_allclose(np.sort(np.diag(flat @ flat.T)), [1.0, 100.0])
+
+
+def test_rounding_grows_with_the_value() -> None:
+    assert no_gain(-5.0) == 1e-9 and no_gain(-1e6) == pytest.approx(1e-6)
