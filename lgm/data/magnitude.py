@@ -23,5 +23,5 @@ def require_magnitude(values: FloatArray, what: str) -> None:
     if largest != 0.0 and not SMALLEST <= largest <= LARGEST:
         raise DataError(
             f"{what} has values of up to {largest:.3g}, of which squares cannot be computed with. Accepted: units in "
-            f"which the largest is between {SMALLEST:g} and {LARGEST:g}, such as {what} divided by {largest:.0e}."
+            f"which the largest is between {SMALLEST:g} and {LARGEST:g}, such as these divided by {largest:.0e}."
         )

@@ -113,14 +113,14 @@ def test_values_that_differ_by_rounding_are_one() -> None:
 
 
 @pytest.mark.parametrize("right", ["rw1(t)", "rw2(t)"])
-@pytest.mark.parametrize("scale", [1e300, 1e-320])
+@pytest.mark.parametrize("scale", [1e80, 1e-80])
 def test_values_beyond_double_precision(right: str, scale: float) -> None:
     with pytest.raises(lgm.DataError, match=r"rw.\(t\): `t` runs from .* range too (large|small)"):
         _design(right, DATA.assign(t=DATA["t"] * scale))
     with pytest.raises(lgm.DataError, match=r"rw.\(t\): some of its values are so close to each other"):
         _design(right, DATA.assign(t=np.r_[0.0, 1e-17, 1 : N - 1]))
-    with pytest.raises(lgm.DataError, match=r"`t` runs from 0 to 1e\+300"):
-        encode(_design(right), pd.DataFrame({"t": [1e300]}))
+    with pytest.raises(lgm.DataError, match=r"`t` runs from 0 to 1e\+90"):
+        encode(_design(right), pd.DataFrame({"t": [1e90]}))
 
 
 @pytest.mark.parametrize("right", ["rw1(t)", "rw2(t)"])
