@@ -114,14 +114,18 @@ _effects = jax.jit(density.effects)
 _variances = jax.jit(density.variances)
 
 
+def natural(model, theta):
+    """Printed theta, by name, in the coordinates of the posterior."""
+    values = jnp.asarray([theta[name] for name in model.design.theta_names])
+    return model.analysed.marginal.hyper.from_printed(values)
+
+
 def conditional_mean(model, theta):
-    """``E[u | y, theta]`` on the printed scale."""
+    """``E[u | y, theta]``, natural scale: the effects that the columns of the design belong to."""
     post = model.analysed.marginal
     with jax.enable_x64(True):
         zeros = jnp.zeros((post.dim + post.prior.kappa.size, 1))
-        return model.analysed.natural(
-            np.asarray(_effects(post, jnp.asarray([theta[name] for name in model.design.theta_names]), zeros).mean)
-        )
+        return model.analysed.natural(np.asarray(_effects(post, natural(model, theta), zeros).mean))
 
 
 @pytest.mark.parametrize("name", FITTED)
@@ -155,11 +159,7 @@ def test_fixed_effects_and_their_standard_errors(name):
     functionals = np.zeros((post.dim, p))
     functionals[:p] = model.analysed.basis.T
     with jax.enable_x64(True):
-        found = np.asarray(
-            _variances(post, jnp.asarray([theta[name] for name in model.design.theta_names]), jnp.asarray(functionals))[
-                1
-            ]
-        )
+        found = np.asarray(_variances(post, natural(model, theta), jnp.asarray(functionals))[1])
     y = model.design.y - model.design.y.mean()
     shift = 2e-9 * len(theta) * np.linalg.norm(y) / theta["sigma"]
     np.testing.assert_array_less(
@@ -171,7 +171,8 @@ def test_fixed_effects_and_their_standard_errors(name):
 def test_group_effects_of_lme4():
     fit = reference("sleepstudy.lmer_reml")
     model = build(fit)
-    ours = conditional_mean(model, theta_of(fit, model))[model.design.p :].reshape(-1, 2)
+    printed = model.analysed.printed(conditional_mean(model, theta_of(fit, model)))[model.design.p :]
+    ours = printed.reshape(2, -1).T  # effect by effect, level by level
     theirs = np.column_stack([fit["ranef"]["Subject"]["(Intercept)"], fit["ranef"]["Subject"]["Days"]])
     assert model.design.terms[0].variables[0].labels.astype(str).tolist() == fit["ranef"]["Subject"]["levels"]
     np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-8 * np.abs(theirs).max())
