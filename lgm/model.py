@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -33,7 +33,7 @@ from lgm.posterior.density import Marginal
 from lgm.posterior.hyperparameters import Hyperparameters
 from lgm.posterior.priors import Priors, sample_prior, settle, starts
 from lgm.priors import Flat
-from lgm.results import effects, text
+from lgm.results import effects, tables, text
 from lgm.results.fit import Fit
 from lgm.terms import TERMS
 from lgm.words import in_composed_form
@@ -47,10 +47,10 @@ def fit(
     priors: Mapping[str, Any] | None = None,
     weights: Any = None,
     env: Mapping[str, Any] | None = None,
-    missing: str = "drop",
+    missing: Literal["drop", "error"] = "drop",
     python: bool = True,
-    method: str = "nuts",
-    fallback: str | None = None,
+    method: Literal["nuts", "importance", "mode"] = "nuts",
+    fallback: Literal["nuts"] | None = None,
     chains: int = 4,
     draws: int = 1000,
     warmup: int | None = None,
@@ -145,7 +145,7 @@ def model(
     priors: Mapping[str, Any] | None = None,
     weights: Any = None,
     env: Mapping[str, Any] | None = None,
-    missing: str = "drop",
+    missing: Literal["drop", "error"] = "drop",
     python: bool = True,
 ) -> Model:
     """Build a model without fitting it; the arguments are those of `fit`.
@@ -284,8 +284,8 @@ class Model:
     def fit(
         self,
         *,
-        method: str = "nuts",
-        fallback: str | None = None,
+        method: Literal["nuts", "importance", "mode"] = "nuts",
+        fallback: Literal["nuts"] | None = None,
         chains: int = 4,
         draws: int = 1000,
         warmup: int | None = None,
@@ -300,8 +300,7 @@ class Model:
             fine = (name == "warmup" and value is None) or _is_whole(value, least)
             _require(fine, f"{name}={value!r}; accepted: a whole number of at least {least}.")
         chains, draws, warmup = int(chains), int(draws), None if warmup is None else int(warmup)
-        fine = isinstance(interval, (float, np.floating)) and 0 < interval < 1
-        _require(fine, f"interval={interval!r}; accepted: a probability between 0 and 1, such as 0.95.")
+        tables.require_interval(interval)
         seed = _seed(seed)
         if method != "mode" and not self.chosen_priors.proper_theta:
             pairs = zip(self.design.parameters, self.chosen_priors.theta, strict=True)

@@ -624,6 +624,14 @@ def test_new_data_with_an_unknown_level_of_a_fixed_factor() -> None:
         assert _new_message(formula, new) == f"`{name}` {expected}"
 
 
+def test_levels_that_are_text_on_one_side_only() -> None:
+    data = DATA.assign(flag=np.arange(N) % 2 == 0)
+    built = lgm.model("y ~ flag", data).design
+    expected = r"the levels of `flag` are text on one side and not on the other: 'True', 'False' here"
+    with pytest.raises(DataError, match=expected):
+        encode(built, data.assign(flag=data["flag"].astype(str)))
+
+
 def test_new_data_of_another_kind() -> None:
     new = DATA.assign(x=DATA["text"], g=1.0, row=DATA["text"], t=DATA["t"] + 0.5, z=np.inf)
     assert _new_message("y ~ x", new) == "`x` is a factor here, but a number in the fit."

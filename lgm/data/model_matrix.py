@@ -29,7 +29,7 @@ from lgm.data.scope import Scope, shape_of
 from lgm.data.table import kind_of, plain
 from lgm.errors import DataError, FormulaError, IdentifiabilityError, LgmError
 from lgm.formula.sides import Effects
-from lgm.words import counted, listed
+from lgm.words import counted, listed, some
 
 _WORDS = {"categorical": "a factor", "numerical": "a number"}
 
@@ -238,6 +238,11 @@ def _require_known(expr: str, values: Any, categories: Sequence[Any]) -> None:
     """Raise if a factor has a level that the fit does not have."""
     known = set(categories)
     unknown = [value for value in pd.Series(values).unique() if value not in known]
+    if unknown and {str(value) for value in unknown} <= {str(value) for value in known}:
+        raise DataError(
+            f"the levels of `{expr}` are text on one side and not on the other: {some(unknown)} here, and "
+            f"{some(categories)} in the fit. Convert one of them."
+        )
     if unknown:
         raise DataError(
             f"`{expr}` has level(s) that the fit does not have: {listed(unknown, 5)}. "

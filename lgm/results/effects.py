@@ -99,6 +99,16 @@ class Effects:
             self._kept = _finite(_kept(self.drawing, self._drawn.effects_at(), self._interval))
         return self._kept
 
+    def kept_at(self, interval: float) -> Kept:
+        """The same with intervals of another probability: from draws that are there, or once more from the start."""
+        kept = self.kept
+        if self.drawing.alike:
+            return replace(kept, ends=_normal_ends(self.drawing.analysed.printed(kept.mean), kept.sd, interval))
+        if len(kept.draws):
+            printed = self.drawing.analysed.printed(kept.draws)
+            return replace(kept, ends=ends(np.ascontiguousarray(printed.T), interval))
+        return _finite(_kept(self.drawing, self._drawn.effects_at(), interval))
+
     @property
     def mean(self) -> FloatArray:
         """See `Kept`."""
@@ -224,9 +234,13 @@ def _at_one_theta(drawing: Drawing, interval: float) -> Kept:
     mean = drawing.first_mean()
     centre = drawing.analysed.printed(mean)
     sd = np.sqrt(_mean_variances(drawing, np.zeros(centre.size)))
-    away = ndtri((1.0 + interval) / 2.0) * sd
     nothing = np.zeros((0, mean.size))
-    return Kept(mean, sd, np.stack([centre - away, centre + away]), nothing[:, : drawing.p], nothing)
+    return Kept(mean, sd, _normal_ends(centre, sd, interval), nothing[:, : drawing.p], nothing)
+
+
+def _normal_ends(centre: FloatArray, sd: FloatArray, interval: float) -> FloatArray:
+    away = ndtri((1.0 + interval) / 2.0) * sd
+    return np.stack([centre - away, centre + away])
 
 
 def _from_draws(drawing: Drawing, interval: float) -> tuple[Kept, FloatArray]:

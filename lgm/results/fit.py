@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -231,15 +231,29 @@ class Fit:
             observed_data=xr.Dataset({response: ("row", self.design.y)}, {"row": plain_labels(rows)}),
         )
 
-    def summary(self) -> pd.DataFrame:
+    def _at(self, interval: float | None) -> Fit:
+        """The same fit with intervals of another probability."""
+        if interval is None or interval == self.interval:
+            return self
+        tables.require_interval(interval)
+        return replace(self, interval=float(interval), stored_effects=self.effects.kept_at(float(interval)))
+
+    def summary(self, *, interval: float | None = None) -> pd.DataFrame:
         """Fixed effects and hyperparameters: mean, sd, interval, effective sample sizes, R-hat.
 
+        Parameters
+        ----------
+        interval : float, optional
+            Probability of the intervals, here and in the other tables; by default that of the fit.
+
+        Notes
+        -----
         The name over the columns is that of the engine. With ``method="importance"``, ``summary().attrs`` holds
         ``pareto_k``, ``ess``, ``log_evidence`` (``log p(y)``, if every prior is proper) and ``log_evidence_se``. With
         ``method="mode"``, sds of hyperparameters are standard errors from the curvature at the mode, and they have no
         intervals.
         """
-        table = self._summary.copy()
+        table = self._at(interval)._summary.copy()
         table.attrs = text.facts(self)
         return table
 
@@ -267,18 +281,20 @@ class Fit:
     def _columns(self) -> list[str]:
         return ["mean", "sd", *self.interval_names]
 
-    def fixef(self) -> pd.DataFrame:
+    def fixef(self, *, interval: float | None = None) -> pd.DataFrame:
         """Fixed effects: mean, sd, interval."""
-        return self._summary.iloc[: self.design.p][self._columns].copy()
+        fit = self._at(interval)
+        return fit._summary.iloc[: self.design.p][fit._columns].copy()
 
-    def varcorr(self) -> pd.DataFrame:
+    def varcorr(self, *, interval: float | None = None) -> pd.DataFrame:
         """Standard deviations and correlations by group or term, and the residual's: mean, sd, interval."""
-        table = self._summary.iloc[self.design.p :][self._columns].copy()
+        fit = self._at(interval)
+        table = fit._summary.iloc[self.design.p :][fit._columns].copy()
         index = [place for parameter in self.design.parameters for place in parameter.places]
         table.index = pd.MultiIndex.from_tuples(index, names=["group", "parameter"])
         return table
 
-    def ranef(self, term: str | None = None) -> pd.DataFrame:
+    def ranef(self, term: str | None = None, *, interval: float | None = None) -> pd.DataFrame:
         """Latent effects by term and level: mean, sd, interval.
 
         Parameters
@@ -286,19 +302,21 @@ class Fit:
         term : str, optional
             A term, one of its effects, or a group, such as ``"(Days|Subject)"``, ``"Days|Subject"`` or ``"Subject"``;
             by default all.
+        interval : float, optional
         """
-        return tables.effects(self, term)
+        return tables.effects(self._at(interval), term)
 
     def predict(
         self,
         new_data: Any = None,
-        kind: str = "mean",
+        kind: Literal["mean", "response", "draws"] = "mean",
         *,
         terms: Sequence[str] | str | None = None,
         exclude: Sequence[str] | str | None = None,
-        new_levels: str = "sample",
+        new_levels: Literal["sample", "zero", "error"] = "sample",
         include_group_specific: bool | Sequence[str] = True,
         weights: Any = None,
+        interval: float | None = None,
         seed: int | None = None,
     ) -> Any:
         """Posterior of the response's mean, or of new responses, at rows of data.
@@ -321,6 +339,8 @@ class Fit:
         weights : column name or array, optional
             For ``kind="response"``. By default those of the fit for its own rows, and for others the column that gave
             the weights of the fit, if there is one, else one.
+        interval : float, optional
+            Probability of the intervals; by default that of the fit.
         seed : int, optional
             For noise and new levels; by default the seed of the fit.
 
@@ -346,7 +366,7 @@ class Fit:
         2
         """
         return predict.predict(
-            self,
+            self._at(interval),
             new_data,
             kind,
             terms=terms,

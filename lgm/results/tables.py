@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,12 @@ def effects(fit: Fit, wanted: str | None) -> pd.DataFrame:
     if not tables:
         raise unknown_term(wanted, fit.design)
     return pd.concat(tables)
+
+
+def require_interval(interval: Any) -> None:
+    """Raise unless it is a probability."""
+    if not (isinstance(interval, (float, np.floating)) and 0 < interval < 1):
+        raise LgmError(f"interval={interval!r}; accepted: a probability between 0 and 1, such as 0.95.")
 
 
 def _table(fit: Fit, printed: Printed) -> pd.DataFrame:
@@ -94,4 +101,6 @@ def unknown_term(term: str | None, design: Design) -> LgmError:
     if not known:
         return LgmError("this model has no latent terms; its fixed effects are in fit.fixef().")
     listed = ", ".join(dict.fromkeys(known))
-    return LgmError(f"there is no term {term!r}.{suggest(str(term), known)} Terms and effects: {listed}.")
+    of_it = [t.label for t in design.terms if _plain(str(term)) in re.split(r"[(),|]", _plain(t.label))]  # its variable
+    meant = f" Did you mean `{of_it[0]}`?" if of_it else suggest(str(term), known)
+    return LgmError(f"there is no term {term!r}.{meant} Terms and effects: {listed}.")

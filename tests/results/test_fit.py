@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.stats
 import xarray as xr
 from synthetic import around, fit_of
 
@@ -293,3 +294,27 @@ def test_effects_beyond_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     again = fit.predict(kind="response")  # noise is drawn in another order
     np.testing.assert_allclose(again["mean"], response["mean"])
     np.testing.assert_allclose(again["sd"], response["sd"], rtol=5 * np.sqrt(2 / 400))
+
+
+def test_intervals_of_another_probability(fit: lgm.Fit) -> None:
+    summary, ranef = fit.summary(interval=0.5), fit.ranef(interval=0.5)
+    assert list(summary.columns[:4]) == ["mean", "sd", "25%", "75%"]
+    for table in (summary, fit.fixef(interval=0.5)):
+        for name in table.index:
+            expected = np.quantile(fit.posterior[name], [0.25, 0.75])
+            np.testing.assert_allclose(table.loc[name, ["25%", "75%"]].astype(float), expected, rtol=1e-12)
+    pd.testing.assert_frame_equal(summary[["mean", "sd"]], fit.summary()[["mean", "sd"]])
+    pd.testing.assert_frame_equal(ranef[["mean", "sd"]], fit.ranef()[["mean", "sd"]])
+    assert np.all(ranef["75%"] - ranef["25%"] < np.diff(fit.ranef()[["2.5%", "97.5%"]], axis=1)[:, 0])
+    assert list(fit.varcorr(interval=0.9).columns) == ["mean", "sd", "5%", "95%"]
+    assert list(fit.predict(interval=0.9).columns) == ["mean", "sd", "5%", "95%"]
+    assert fit.interval == 0.95
+    for wrong in (95, 0.0, "0.9"):
+        with pytest.raises(lgm.LgmError, match="accepted: a probability between 0 and 1"):
+            fit.summary(interval=wrong)
+
+
+def test_exact_intervals_of_another_probability() -> None:
+    fit = held_effects()
+    table = fit.ranef(interval=0.5)
+    np.testing.assert_allclose(table["75%"], table["mean"] + scipy.stats.norm.ppf(0.75) * table["sd"], rtol=1e-12)

@@ -44,3 +44,8 @@ def test_numbers_are_those_of_the_draws(fit):
 def test_a_term_that_is_not_there(fit):
     with pytest.raises(lgm.LgmError, match=r"no term 'h'\..*Terms and effects: \(x \| g\), rw1\(t\), Intercept\|g"):
         fit.ranef("h")
+
+
+def test_the_variable_of_a_term_leads_to_the_term(fit):
+    with pytest.raises(lgm.LgmError, match=r"there is no term 't'\. Did you mean `rw1\(t\)`\?"):
+        fit.ranef("t")
