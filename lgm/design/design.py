@@ -21,6 +21,7 @@ from lgm.design import predictor as predictors
 from lgm.design.predictor import NewRows, Parts, Predictor
 from lgm.errors import DataError, IdentifiabilityError
 from lgm.families.family import Family
+from lgm.families.response import Response
 from lgm.formula.python import Expression
 from lgm.formula.sides import Formula, RightHandSide
 from lgm.formula.tokens import without_backticks
@@ -47,8 +48,8 @@ class Design:
         All rows in use, those without a response included.
     rows : Rows
         Which rows of the data these are.
-    y : float array (n,)
-        The response, at the rows that have one.
+    response : Response
+        At the rows that have one.
     all_weights : float array
         Of all rows in use, observed or not.
     predictor : Predictor
@@ -62,16 +63,21 @@ class Design:
     family: Family
     scope: Scope
     rows: Rows
-    y: FloatArray
+    response: Response
     all_weights: FloatArray
     predictor: Predictor
     family_parameters: tuple[Parameter, ...]
     entangled: tuple[Expression, ...] = ()
 
     @property
+    def y(self) -> FloatArray:
+        """The numbers of the response (n,)."""
+        return self.response.value
+
+    @property
     def n(self) -> int:
         """Number of rows with a response."""
-        return self.y.size
+        return self.response.size
 
     @property
     def seen(self) -> Scope:
@@ -156,16 +162,19 @@ def build(formula: Formula, data: Any, family: Family, env: Mapping[str, Any], w
     scope, rows, w = _rows(formula, Table.of(data), env, weights, missing)
     seen = _seen(scope, rows)
     y, offset = _response(seen), predictors.offset_of(side, seen)
-    free = y - offset
-    family.check(free, f"`{formula.response.text}`" + (" less its offset" if side.offsets else ""))
-    yardstick = family.scale_of(free)
+    response = f"`{formula.response.text}`"
+    if family.conjugate:
+        family.check(y.less(offset), response + (" less its offset" if side.offsets else ""))
+    else:
+        family.check(y, response)
+    yardstick = family.scale_of(y, offset)
     _require_observed_levels(side, scope, rows.observed)
     predictor = predictors.build(side, seen, offset, yardstick)
     entangled = tuple(each for each in side.expressions if not is_rowwise(each, seen))
     if not rows.observed.all():  # what cannot be predicted is said at once
         _refuse_entangled(formula, entangled, "the rows without a response cannot be predicted")
         predictors.encode(predictor, scope, Parts.all(predictor))
-    own = family.parameters(yardstick, w[rows.observed])
+    own = family.parameters(y, yardstick, w[rows.observed])
     built = Design(formula, family, scope, rows, y, w, predictor, own, entangled)
     _require_distinct_names(built)
     return built
@@ -311,11 +320,11 @@ def _seen(scope: Scope, rows: Rows) -> Scope:
     return scope if rows.observed.all() else scope.on(settled(scope.frame.loc[rows.observed]))
 
 
-def _response(seen: Scope) -> FloatArray:
+def _response(seen: Scope) -> Response:
     y = replace(seen, memory={}).numbers(seen.formula.response, "the response")
     if y.size == 1:
         raise DataError(f"only one row has a response `{seen.formula.response.text}`; there is nothing to model.")
-    return y
+    return Response(y)
 
 
 def _require_observed_levels(side: RightHandSide, scope: Scope, observed: npt.NDArray[np.bool_]) -> None:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from lgm.errors import LgmError
+from lgm.families.binomial import Bernoulli, Binomial
 from lgm.families.family import Family
 from lgm.families.gaussian import Gaussian
+from lgm.families.poisson import Poisson
+from lgm.words import suggest
 
-FAMILIES: dict[str, Family] = {family.name: family for family in (Gaussian(),)}
+FAMILIES: dict[str, type[Family]] = {family.name: family for family in (Gaussian, Bernoulli, Binomial, Poisson)}
+_ALIASES = {alias: name for name, family in FAMILIES.items() for alias in family.aliases}
 
 
-def find(name: object) -> Family:
-    """The family of that name.
+def find(given: object) -> Family:
+    """The family that is meant: one itself, or the name of one, with its usual link.
 
     Raises
     ------
@@ -19,10 +23,14 @@ def find(name: object) -> Family:
 
     Examples
     --------
-    >>> find("gaussian").link
-    'identity'
+    >>> find("poisson").link
+    'log'
     """
+    if isinstance(given, Family):
+        return given
+    name = _ALIASES.get(given, given) if isinstance(given, str) else given
     if not isinstance(name, str) or name not in FAMILIES:
         accepted = ", ".join(f'"{known}"' for known in FAMILIES)
-        raise LgmError(f"family={name!r} is not available; accepted: {accepted}.")
-    return FAMILIES[name]
+        near = suggest(str(given), [*FAMILIES, *_ALIASES])
+        raise LgmError(f"family={given!r} is not available;{near} accepted: {accepted}.")
+    return FAMILIES[name]()  # type: ignore[call-arg]

@@ -2,50 +2,105 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 
 from lgm.arrays import FloatArray
+from lgm.errors import LgmError
+from lgm.families.links import LINKS, Link
+from lgm.families.response import Response
 from lgm.parameter import Parameter
+from lgm.words import suggest
 
 
-class Family(Protocol):
-    """The distribution of a response given its linear predictor and the family's own hyperparameters."""
+@dataclass(frozen=True)
+class Family(ABC):
+    """The distribution of a response given its linear predictor eta and the family's own hyperparameters theta.
+
+    Parameters
+    ----------
+    link : str
+        From the mean to the linear predictor; one of `links`.
+
+    Notes
+    -----
+    In `loglik`, `mean` and `simulate`, theta has a value for each kind of the family's parameters: a number (in
+    `simulate` and `mean` an array (S,), one per draw), or a vector (..., m) for a kind of m values.
+    """
+
+    link: str
+
+    name: ClassVar[str]  # by which users ask for it
+    links: ClassVar[tuple[str, ...]]  # accepted, the default first
+    aliases: ClassVar[tuple[str, ...]] = ()
+    predictors: ClassVar[tuple[str, ...]] = ("mu",)  # names of its linear predictors
+    residual: ClassVar[str | None] = None  # its parameter that is the sd of independent errors of rows
+    log_concave: ClassVar[bool] = True  # in eta, whatever theta
+    forms: ClassVar[tuple[str, ...]] = ()  # of a response beside a plain one: "trials", "cens", "categories"
+    intercept: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        if self.link not in self.links:
+            near = suggest(str(self.link), list(self.links))
+            raise LgmError(f"link={self.link!r} of {self.name}:{near} accepted: {', '.join(map(repr, self.links))}.")
 
     @property
-    def name(self) -> str:
-        """By which users ask for it."""
+    def linked(self) -> Link:
+        """The link's functions."""
+        return LINKS[self.link]
 
     @property
-    def link(self) -> str:
-        """From the mean to the linear predictor."""
+    def conjugate(self) -> bool:
+        """Whether eta and the response are jointly normal, so that the effects are integrated out exactly."""
+        return False
 
     @property
-    def predictors(self) -> tuple[str, ...]:
-        """Names of its linear predictors."""
+    def kernel(self) -> str | None:
+        """By which the sparse kernel knows it, if it does."""
+        return None
 
-    @property
-    def residual(self) -> str | None:
-        """Its parameter that is the sd of independent errors of rows, if it has one."""
+    @abstractmethod
+    def check(self, y: Response, name: str) -> None:
+        """Raise a DataError unless ``y`` can be such a response, called ``name``."""
 
-    def check(self, y: FloatArray, name: str) -> None:
-        """Raise a DataError unless the numbers ``y``, less their offset, can be such a response, called ``name``."""
+    def level_of(self, y: Response, offset: FloatArray, weights: FloatArray) -> float:
+        """Where the linear predictor is about: the mean of the default prior of the intercept."""
+        return 0.0
 
-    def scale_of(self, y: FloatArray) -> float:
-        """The yardstick of default priors, in units of the linear predictor."""
+    def scale_of(self, y: Response, offset: FloatArray, *, about_zero: bool = False) -> float:
+        """The yardstick of default priors, in units of the linear predictor; about zero where it has no intercept."""
+        return self.linked.spread
 
-    def parameters(self, yardstick: float, weights: FloatArray) -> tuple[Parameter, ...]:
-        """Its hyperparameters; weights (n,) are those of the rows with a response."""
+    def parameters(self, y: Response, yardstick: float, weights: FloatArray) -> tuple[Parameter, ...]:
+        """Its hyperparameters, given the rows with a response."""
+        return ()
 
-    def loglik(self, y: Any, eta: Any, theta: Mapping[str, Any], weights: Any) -> Any:
-        """Log density of each observation (n,), elementwise, for traced or NumPy arrays."""
+    @abstractmethod
+    def loglik(self, y: Response, eta: Any, theta: Mapping[str, Any], weights: Any) -> Any:
+        """Log density of each observation (n,), elementwise, for traced arrays; every constant kept.
+
+        Three times differentiable in eta, and finite wherever eta is (within the range of doubles).
+        """
+
+    def information(self, y: Response, eta: Any, theta: Mapping[str, Any], weights: Any) -> Any:
+        """Expected (Fisher) information of eta (n,), positive; where `log_concave` is False."""
+        raise NotImplementedError
 
     def mean(self, eta: FloatArray, theta: Mapping[str, FloatArray]) -> FloatArray:
-        """The expected response."""
+        """The expected response; of successes, as a share of the trials."""
+        return np.asarray(self.linked.inverse(eta))
 
+    @abstractmethod
     def simulate(
-        self, rng: np.random.Generator, eta: FloatArray, theta: Mapping[str, FloatArray], weights: FloatArray
+        self,
+        rng: np.random.Generator,
+        eta: FloatArray,
+        theta: Mapping[str, FloatArray],
+        weights: FloatArray,
+        trials: FloatArray,
     ) -> FloatArray:
-        """New responses: eta (rows, S), each hyperparameter (S,), known weights (rows,)."""
+        """New responses (rows, S): eta (rows, S), known weights and trials (rows,)."""

@@ -1,4 +1,4 @@
-"""The Gaussian likelihood, for which the latent effects are integrated out exactly."""
+"""The Gaussian likelihood; with the identity link the latent effects are integrated out exactly."""
 
 from __future__ import annotations
 
@@ -11,50 +11,78 @@ import numpy as np
 
 from lgm.arrays import FloatArray
 from lgm.errors import DataError
+from lgm.families.family import Family
+from lgm.families.response import Response
 from lgm.parameter import POSITIVE, Parameter
 from lgm.priors import exponential
 
 
 @dataclass(frozen=True)
-class Gaussian:
-    r"""``y_i ~ N(eta_i, sigma^2 / w_i)`` with known weights w.
+class Gaussian(Family):
+    r"""``y_i ~ N(mu_i, sigma^2 / w_i)`` with known weights w.
 
     ``sigma`` has an exponential prior whose mean is the sd of the response, for a row of typical weight.
     """
 
-    name = "gaussian"
-    link = "identity"
-    predictors = ("mu",)
-    residual = "sigma"
+    link: str = "identity"
 
-    def check(self, y: FloatArray, name: str) -> None:
+    name = "gaussian"
+    links = ("identity", "log")
+    aliases = ("normal",)
+    residual = "sigma"
+    log_concave = False  # with the log link
+
+    @property
+    def conjugate(self) -> bool:
+        """With the identity link."""
+        return self.link == "identity"
+
+    def check(self, y: Response, name: str) -> None:
         """Not all values are the same."""
-        if float(np.std(y)) <= 1e-13 * float(np.max(np.abs(y))):
+        values = np.asarray(y.value)
+        if float(np.std(values)) <= 1e-13 * float(np.max(np.abs(values))):
             raise DataError(
-                f"the response {name} is {y[0]:g} in all {y.size} rows that have one; there is nothing to model."
+                f"the response {name} is {values[0]:g} in all {y.size} rows that have one; there is nothing to model."
             )
 
-    def scale_of(self, y: FloatArray) -> float:
-        """Standard deviation of the response."""
-        return float(np.std(y))
+    def level_of(self, y: Response, offset: FloatArray, weights: FloatArray) -> float:
+        """Mean of the response."""
+        if self.link == "identity":
+            return float(np.mean(y.value - offset))
+        return float(np.log(np.maximum(np.mean(y.value), 0.1 * np.std(y.value))) - np.mean(offset))
 
-    def parameters(self, yardstick: float, weights: FloatArray) -> tuple[Parameter, ...]:
+    def scale_of(self, y: Response, offset: FloatArray, *, about_zero: bool = False) -> float:
+        """Standard deviation of the response; without an intercept, its root mean square."""
+        if self.link != "identity":
+            return super().scale_of(y, offset)
+        free = y.value - offset
+        return float(np.sqrt(np.mean(free**2))) if about_zero else float(np.std(free))
+
+    def parameters(self, y: Response, yardstick: float, weights: FloatArray) -> tuple[Parameter, ...]:
         """The residual sd of a row of weight one, while the yardstick is that of rows of typical weight."""
-        scale = yardstick * float(np.exp(0.5 * np.mean(np.log(weights))))
+        spread = yardstick if self.link == "identity" else float(np.std(y.value))
+        scale = spread * float(np.exp(0.5 * np.mean(np.log(weights))))
         default = exponential(1.0 / scale)
         return (Parameter(("sigma",), "sigma", POSITIVE, default, 0.5 * scale, (("Residual", "sigma"),)),)
 
-    def loglik(self, y: Any, eta: Any, theta: Mapping[str, Any], weights: Any) -> Any:
-        """``-1/2 (log 2 pi sigma^2 / w + w (y - eta)^2 / sigma^2)``."""
+    def loglik(self, y: Response, eta: Any, theta: Mapping[str, Any], weights: Any) -> Any:
+        """``-1/2 (log 2 pi sigma^2 / w + w (y - mu)^2 / sigma^2)``."""
         precision = weights / jnp.square(theta["sigma"])
-        return 0.5 * (jnp.log(precision / (2.0 * jnp.pi)) - precision * jnp.square(y - eta))
+        return 0.5 * (jnp.log(precision / (2.0 * jnp.pi)) - precision * jnp.square(y.value - self.linked.traced(eta)))
 
-    def mean(self, eta: FloatArray, theta: Mapping[str, FloatArray]) -> FloatArray:
-        """The linear predictor itself."""
-        return eta
+    def information(self, y: Response, eta: Any, theta: Mapping[str, Any], weights: Any) -> Any:
+        """``w mu'(eta)^2 / sigma^2``."""
+        slope = 1.0 if self.link == "identity" else self.linked.traced(eta)
+        return weights * jnp.square(slope / theta["sigma"])
 
     def simulate(
-        self, rng: np.random.Generator, eta: FloatArray, theta: Mapping[str, FloatArray], weights: FloatArray
+        self,
+        rng: np.random.Generator,
+        eta: FloatArray,
+        theta: Mapping[str, FloatArray],
+        weights: FloatArray,
+        trials: FloatArray,
     ) -> FloatArray:
-        """The linear predictor with independent errors added."""
-        return eta + (1.0 / np.sqrt(weights))[:, None] * theta["sigma"] * rng.standard_normal(eta.shape)
+        """The mean with independent errors added."""
+        errors = (1.0 / np.sqrt(weights))[:, None] * theta["sigma"] * rng.standard_normal(eta.shape)
+        return self.mean(eta, theta) + errors

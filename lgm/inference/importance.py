@@ -60,8 +60,8 @@ def _evaluate(
 
     def one(y: jax.Array, counter: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
         theta = target.natural(y)
-        z = jax.random.normal(jax.random.fold_in(key, counter), (post.n_normals, draws))
-        log_likelihood, effects = density.log_likelihood_and_effects(post, theta, z)
+        z = jax.random.normal(jax.random.fold_in(key, counter), (post.n_normals, post.data.columns(draws)))
+        log_likelihood, effects = density.log_likelihood_and_effects(post, theta, z, draws)
         value = target.posterior(log_likelihood, theta, y)
         return jnp.where(jnp.isfinite(value), value, -jnp.inf), theta, effects.mean, effects.draws.T
 

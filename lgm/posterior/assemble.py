@@ -18,12 +18,14 @@ from lgm.design.fixed_effects import prior_functionals, standardise
 from lgm.design.predictor import Predictor
 from lgm.gram import dense_gram, gram
 from lgm.linalg import constrained
+from lgm.linalg.rows import Rows
 from lgm.pattern import Pattern
 from lgm.posterior.density import Marginal
 from lgm.posterior.functionals import Sums
 from lgm.posterior.gaussian import GaussianData
 from lgm.posterior.hyperparameters import Hyperparameters, Reprinted, slot
-from lgm.posterior.latent_prior import LatentPrior, needs_factor, places_of
+from lgm.posterior.laplace import LaplaceData
+from lgm.posterior.latent_prior import LatentPrior, Places, needs_factor, places_of
 from lgm.priors import FixedEffectPrior, Normal, ThetaPrior
 from lgm.terms.block import Block
 
@@ -40,11 +42,14 @@ class Analysed:
         Triangular but for the order of its columns. ``beta = reference + basis @ (internal fixed effects)``.
     reference : float array (p,)
         Least-squares coefficients.
+    gram : float array (nnz,)
+        ``A'WA`` with the known weights, in pattern order: what the rows can tell apart.
     """
 
     marginal: Marginal
     basis: FloatArray
     reference: FloatArray
+    gram: FloatArray
 
     def natural(self, u: FloatArray) -> FloatArray:
         """Internal effects (..., p + q) to natural ones: fixed effects ``beta``, then ``b``."""
@@ -87,12 +92,11 @@ def analyse(
     with jax.enable_x64(True):
         x, basis = standardise(predictor.X, predictor.intercept)
         a = sp.csc_array(sp.hstack([x, predictor.Z], format="csc"))
-        y = design.y - predictor.offset
-        beta_ref = basis @ _least_squares(x, w, y)
+        beta_ref = basis @ _least_squares(x, w, _target(design))
         beta = _fixed_prior(predictor, fixed_priors, basis, beta_ref, centred_intercept)
         pattern, entries = _pattern(a, predictor.p, predictor.blocks)
         k = sum(len(parameter.names) for block in predictor.blocks for parameter in block.parameters)
-        sigma = places_of(design.family_parameters, k)
+        own = places_of(design.family_parameters, k)
         slots = (slot(prior, owner) for prior, owner in zip(theta_priors, design.parameters, strict=True))
         prior = _latent_prior(predictor, beta, pattern, entries)
         reprinted = (
@@ -100,14 +104,34 @@ def analyse(
             for block, places in zip(predictor.blocks, prior.places, strict=True)
             if block.printing is not None
         )
+        weighted = pattern.values(gram(a, w))
         marginal = Marginal(
             hyper=Hyperparameters(tuple(slots), tuple(reprinted)),
             prior=prior,
-            data=GaussianData.of(a, w, y - predictor.X @ beta_ref, pattern, sigma),
+            data=_data_side(design, a, weighted, beta_ref, pattern, own),
             printed=_printed(predictor, pattern),
             analysis=linalg.analyse(pattern),
         )
-        return Analysed(jax.device_put(marginal), basis, beta_ref)
+        return Analysed(jax.device_put(marginal), basis, beta_ref, weighted)
+
+
+def _target(design: Design) -> FloatArray:
+    """What the fixed effects of the reference are to give (n,)."""
+    offset = design.predictor.offset
+    if design.family.conjugate:
+        return design.y - offset
+    return np.full(design.n, design.family.level_of(design.response, offset, design.weights))
+
+
+def _data_side(
+    design: Design, a: sp.csc_array, weighted: FloatArray, reference: FloatArray, pattern: Pattern, places: Places
+) -> GaussianData | LaplaceData:
+    predictor, w = design.predictor, design.weights
+    known = predictor.offset + predictor.X @ reference
+    if design.family.conjugate:
+        return GaussianData.of(a, w, design.y - known, weighted, places)
+    rows = Rows.of(sp.csr_array(a), pattern)
+    return LaplaceData(rows, design.response, w, known, design.family, places)
 
 
 def _least_squares(x: sp.csc_array, w: FloatArray, y: FloatArray) -> FloatArray:

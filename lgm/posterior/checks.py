@@ -18,7 +18,6 @@ from lgm.errors import DataWarning, IdentifiabilityError, IdentifiabilityWarning
 from lgm.formula.sides import Bar
 from lgm.posterior.assemble import Analysed
 from lgm.posterior.confounding import Moved, Remainder, relations, standardised
-from lgm.posterior.gaussian import GaussianData
 from lgm.posterior.priors import Priors
 from lgm.priors import Constant, Flat
 from lgm.terms.levels import Grouping
@@ -47,9 +46,7 @@ def check_identifiability(design: Design, priors: Priors, analysed: Analysed) ->
         accepted, otherwise = "Accepted: fewer predictors, or proper priors.", "Only its prior and theirs speak of it."
         _say(text, accepted, otherwise, proper=priors.proper)
         return
-    data = analysed.marginal.data
-    assert isinstance(data, GaussianData)  # the one that there is
-    gram = analysed.marginal.analysis.pattern.matrix(data.gram)
+    gram = analysed.marginal.analysis.pattern.matrix(analysed.gram)
     rows = _Rows(design, gram, Remainder.of(gram, np.arange(design.p), design.p), flat)
     free = list(_free(rows, known))
     moved, remainder, bases = [each.moved for each in free], rows.remainder, []

@@ -10,7 +10,8 @@ Notation, used in all of lgm:
 (lme4's ``u`` is spherical and its ``b`` is ours; lme4's ``theta`` is the relative factor, ours are hyperparameters.)
 
 It is hyperparameters x latent prior x data side: priors of theta (`lgm.posterior.hyperparameters`), the prior
-of u given theta (`lgm.posterior.latent_prior`), and what the rows say of u (`lgm.posterior.gaussian`). Five functions
+of u given theta (`lgm.posterior.latent_prior`), and what the rows say of u (`lgm.posterior.gaussian` or
+`lgm.posterior.laplace`). Five functions
 of this file, ``log_likelihood``, ``value_and_grad``, ``log_likelihood_and_effects``, ``effects`` and ``variances``,
 are all that engines, tables and predictions use of it.
 """
@@ -44,10 +45,30 @@ class DataSide(Protocol):
     def log_likelihood(self, prior: LatentPrior, analysis: linalg.Analysis, theta: jax.Array) -> jax.Array:
         """``log p(y | theta)``; NaN where it is undefined."""
 
+    @property
+    def normal(self) -> bool:
+        """Whether the effects given theta are exactly normal."""
+
+    @property
+    def pairs(self) -> int:
+        """Columns of normals of which one draw is made."""
+
+    @property
+    def extra_normals(self) -> int:
+        """Normals in a column beside those of effects and constraints."""
+
+    def columns(self, draws: int) -> int:
+        """Columns of normals that give so many draws, and the density with the accuracy that engines want."""
+
     def conditional(
-        self, prior: LatentPrior, analysis: linalg.Analysis, theta: jax.Array, z: jax.Array
+        self,
+        prior: LatentPrior,
+        analysis: linalg.Analysis,
+        theta: jax.Array,
+        z: jax.Array,
+        draws: int | None = None,
     ) -> tuple[jax.Array, Effects]:
-        """The same and the effects given theta, one draw per column of standard normals z."""
+        """The same and the effects given theta, by default one draw per column of standard normals z."""
 
     def variances(
         self,
@@ -56,6 +77,7 @@ class DataSide(Protocol):
         theta: jax.Array,
         functionals: jax.Array,
         sums: Sequence[Sums],
+        z: jax.Array,
     ) -> tuple[jax.Array, jax.Array]:
         """Conditional variances of sums of effects and of linear functionals."""
 
@@ -91,8 +113,8 @@ class Marginal:
 
     @property
     def n_normals(self) -> int:
-        """Standard normals that one draw of the effects takes: one per effect and one per constraint."""
-        return self.dim + int(self.prior.kappa.shape[0])
+        """Standard normals in a column: one per effect and one per constraint, and what the data side adds."""
+        return self.dim + int(self.prior.kappa.shape[0]) + self.data.extra_normals
 
 
 def log_likelihood(post: Marginal, theta: jax.Array) -> jax.Array:
@@ -118,8 +140,12 @@ def value_and_grad(post: Marginal, x: jax.Array) -> tuple[jax.Array, jax.Array]:
     return jnp.where(fine, value, -jnp.inf), jnp.where(fine, grad, 0.0)
 
 
-def log_likelihood_and_effects(post: Marginal, theta: jax.Array, z: jax.Array) -> tuple[jax.Array, Effects]:
+def log_likelihood_and_effects(
+    post: Marginal, theta: jax.Array, z: jax.Array, draws: int | None = None
+) -> tuple[jax.Array, Effects]:
     """``log p(y | theta)`` and the effects given theta, from one factorisation.
+
+    Where the likelihood is an estimate, it is unbiased on its own scale, so that weights which have it are exact.
 
     Where the likelihood is undefined the effects are zero, so that a weight of zero takes them out of an average, which
     NaN would spoil.
@@ -127,25 +153,33 @@ def log_likelihood_and_effects(post: Marginal, theta: jax.Array, z: jax.Array) -
     Parameters
     ----------
     z : float array (n_normals, m)
-        Standard normals, one column per draw of u.
+        Standard normals, in as many columns as the data side wants for the draws.
+    draws : int, optional
+        How many draws of u, by default one per column.
 
     Notes
     -----
     The fixed effects are relative to the reference that the design subtracts.
     """
-    value, found = post.data.conditional(post.prior, post.analysis, theta, z)
+    value, found = post.data.conditional(post.prior, post.analysis, theta, z, draws)
     return value, Effects(*(jnp.where(jnp.isfinite(value), part, 0.0) for part in found))
 
 
-def effects(post: Marginal, theta: jax.Array, z: jax.Array) -> Effects:
-    """Conditional mean of u given theta, and one draw per column of standard normals ``z`` (n_normals, m)."""
-    return post.data.conditional(post.prior, post.analysis, theta, z)[1]
+def effects(post: Marginal, theta: jax.Array, z: jax.Array, draws: int | None = None) -> Effects:
+    """Conditional mean of u given theta, and draws: by default one per column of normals ``z`` (n_normals, m)."""
+    return post.data.conditional(post.prior, post.analysis, theta, z, draws)[1]
 
 
 def variances(
-    post: Marginal, theta: jax.Array, functionals: jax.Array, sums: Sequence[Sums] | None = None
+    post: Marginal,
+    theta: jax.Array,
+    functionals: jax.Array,
+    sums: Sequence[Sums] | None = None,
+    z: jax.Array | None = None,
 ) -> tuple[jax.Array, jax.Array]:
-    """Exact conditional variances given theta: of sums of few effects, and of some linear functionals of u.
+    """Conditional variances given theta: of sums of few effects, and of some linear functionals of u.
+
+    Exact where these are normal, else an estimate.
 
     Parameters
     ----------
@@ -153,9 +187,13 @@ def variances(
         One functional per column, in the coordinates of `effects`.
     sums : sequence of Sums, optional
         By default the printed effects of terms.
+    z : float array (n_normals, m), optional
+        Standard normals for an estimate.
 
     Returns
     -------
     variances : float arrays (number of sums,), (m,)
     """
-    return post.data.variances(post.prior, post.analysis, theta, functionals, post.printed if sums is None else sums)
+    normals = jnp.zeros((post.n_normals, post.data.pairs)) if z is None else z
+    wanted = post.printed if sums is None else sums
+    return post.data.variances(post.prior, post.analysis, theta, functionals, wanted, normals)

@@ -25,11 +25,10 @@ import scipy.sparse as sp
 
 from lgm import linalg
 from lgm.arrays import FloatArray, Numbers
-from lgm.gram import gram
 from lgm.linalg import constrained
-from lgm.pattern import Pattern
 from lgm.posterior.functionals import Effects, Sums
 from lgm.posterior.latent_prior import LatentPrior, Places, by_kind
+from lgm.posterior.variances import normal_variances
 
 LOG_2PI = 1.8378770664093453
 # Least sigma, beside the response less its fixed effects: the likelihood is a difference of squares of the two.
@@ -76,11 +75,15 @@ class GaussianData:
     sum_log_w: Numbers
     places: Places = field(metadata={"static": True})
 
+    normal = True  # the effects given theta
+    pairs = 1
+    extra_normals = 0
+
     @classmethod
-    def of(cls, a: sp.csc_array, w: FloatArray, r: FloatArray, pattern: Pattern, places: Places) -> GaussianData:
+    def of(cls, a: sp.csc_array, w: FloatArray, r: FloatArray, gram: FloatArray, places: Places) -> GaussianData:
         """Of rows with columns ``a`` (n, p + q), weights and residuals from the reference (n,)."""
         return cls(
-            gram=pattern.values(gram(a, w)),
+            gram=gram,
             projection=a.T @ (w * r),
             square=np.asarray(r @ (w * r), dtype=float),
             n=np.asarray(r.size, dtype=float),
@@ -120,8 +123,17 @@ class GaussianData:
         logdet, gram, _ = linalg.logdet_quad(analysis, system.values, system.rhs)
         return self._marginal(prior, theta, system, constrained.condition(logdet, gram, prior.kappa, prior.logdet_cct))
 
+    def columns(self, draws: int) -> int:
+        """Columns of normals that give so many draws."""
+        return draws
+
     def conditional(
-        self, prior: LatentPrior, analysis: linalg.Analysis, theta: jax.Array, z: jax.Array
+        self,
+        prior: LatentPrior,
+        analysis: linalg.Analysis,
+        theta: jax.Array,
+        z: jax.Array,
+        draws: int | None = None,
     ) -> tuple[jax.Array, Effects]:
         """``log p(y | theta)`` and the effects given theta, one draw per column of standard normals z."""
         system = self._system(prior, analysis, theta)
@@ -140,26 +152,11 @@ class GaussianData:
         theta: jax.Array,
         functionals: jax.Array,
         sums: Sequence[Sums],
+        z: jax.Array,
     ) -> tuple[jax.Array, jax.Array]:
         """Exact conditional variances of sums of few effects, and of linear functionals (p + q, m) of u."""
         system = self._system(prior, analysis, theta)
-        scale, k = system.scale, prior.krige.shape[1]
-        whitened = scale[:, None] * functionals
-        rhs = jnp.concatenate([prior.krige, whitened], axis=1)
-        _, solved, inverse = linalg.solve_and_invert(analysis, system.values, rhs)
-        solved_k = solved[:, :k]
-        kriging = constrained.kriging(prior.krige.T @ solved_k, prior.kappa)
-
-        def corrected(variance: jax.Array, cross: jax.Array) -> jax.Array:
-            return variance - constrained.variance_correction(cross, kriging)
-
-        printed = jnp.zeros(sum(some.place.shape[0] for some in sums))
-        for some in sums:
-            scales = some.weights * scale[some.index]
-            own = jnp.einsum("ma,mab,mb->m", scales, inverse[some.pairs], scales)
-            cross = jnp.einsum("ma,mak->mk", scales, solved_k[some.index])
-            printed = printed.at[some.place].set(corrected(own, cross))
-        return printed, corrected(jnp.sum(whitened * solved[:, k:], axis=0), whitened.T @ solved_k)
+        return normal_variances(prior, analysis, system.values, system.scale, functionals, sums)
 
     def _system(self, prior: LatentPrior, analysis: linalg.Analysis, theta: jax.Array) -> System:
         whitened = prior.whiten(theta)

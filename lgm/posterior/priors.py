@@ -132,14 +132,16 @@ def resolve(design: Design, given: Mapping[str, Any] | None) -> Priors:
 
 
 def _fixed_defaults(design: Design) -> list[Normal]:
-    """``Normal(0, 2.5 sd(y) / sd(x))``; the intercept's is around the mean of y at the mean of the other columns.
+    """``Normal(0, 2.5 scale / sd(x))``; the intercept's is around the level of y at the mean of the other columns.
+
+    Scale and level are the family's, sd and mean of the response for a Gaussian one.
 
     Where a level of a factor interacts with numbers, its prior is that of the difference at their mean over its rows,
     and the sd of the product is about that mean: where zero is does not matter. Without an intercept the columns carry
     the level of y too, so the spread of y is that around zero.
     """
-    y = design.y - design.predictor.offset
-    sd_y = float(np.std(y)) if design.predictor.intercept is not None else float(np.sqrt(np.mean(y**2)))
+    offset, no_intercept = design.predictor.offset, design.predictor.intercept is None
+    spread = design.family.scale_of(design.response, offset, about_zero=no_intercept)
     scales = column_sds(design)
     at_means = np.zeros(design.p, dtype=bool)
     if design.predictor.intercept is not None:
@@ -147,9 +149,11 @@ def _fixed_defaults(design: Design) -> list[Normal]:
         varies = pairs.spread > 0.0
         scales[pairs.product[varies]] = pairs.spread[varies]
         at_means[pairs.indicator] = True
-    out = [Normal(0.0, 2.5 * sd_y / s, bool(about)) for s, about in zip(scales, at_means, strict=True)]
+    out = [Normal(0.0, 2.5 * spread / s, bool(about)) for s, about in zip(scales, at_means, strict=True)]
     if design.predictor.intercept is not None:
-        out[design.predictor.intercept] = Normal(float(np.mean(y)), 2.5 * sd_y)
+        out[design.predictor.intercept] = Normal(
+            design.family.level_of(design.response, offset, design.weights), 2.5 * spread
+        )
     return out
 
 

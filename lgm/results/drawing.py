@@ -39,12 +39,18 @@ class Block(NamedTuple):
     counts: IntArray  # (slots,)
 
 
-@compiled(shapes=lambda post, how: (post, floats(how[0], post.hyper.size), floats(*how, post.n_normals)), options=LOOPS)
+def _normals_shape(post: Marginal, how: tuple[int, int]) -> tuple[int, int, int]:
+    return how[0], how[1] * post.data.pairs, post.n_normals
+
+
+@compiled(
+    shapes=lambda post, how: (post, floats(how[0], post.hyper.size), floats(*_normals_shape(post, how))), options=LOOPS
+)
 def _draw_chunk(how: tuple[int, int], post: Marginal, thetas: jax.Array, z: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Conditional means (slots, p + q) and draws (slots, m, p + q)."""
 
     def one(theta: jax.Array, z: jax.Array) -> tuple[jax.Array, jax.Array]:
-        found = effects(post, theta, z.T)
+        found = effects(post, theta, z.T, how[1])
         return found.mean, found.draws.T
 
     return jax.vmap(one)(thetas, z)
@@ -52,7 +58,7 @@ def _draw_chunk(how: tuple[int, int], post: Marginal, thetas: jax.Array, z: jax.
 
 def _shape(post: Marginal, thetas: int, draws: int) -> tuple[int, int]:
     """Thetas in one call and draws for each: as many as bounded memory allows, and few programs serve all."""
-    room = max(int(CHUNK_BYTES // (8 * 4 * post.n_normals)), 1)
+    room = max(int(CHUNK_BYTES // (8 * 4 * post.n_normals * post.data.pairs)), 1)
     if draws <= MOST:
         return min(room, FEW), 1
     if thetas == 1:
@@ -64,7 +70,7 @@ def _shape(post: Marginal, thetas: int, draws: int) -> tuple[int, int]:
 def programs(post: Marginal, expected: Expected) -> list[Plan]:
     """What will be called for the draws of a run."""
     if expected.thetas == 1:
-        return [Plan(_draw_chunk, _MEAN_ONLY)]
+        return [Plan(_draw_chunk, _MEAN_ONLY)] if post.data.normal else []
     return [Plan(_draw_chunk, _shape(post, expected.draws, expected.draws))] if expected.draws else []
 
 
@@ -94,14 +100,19 @@ class Drawing:
 
     @property
     def alike(self) -> bool:
-        """Whether all draws have the same theta; the effects are then exactly normal."""
+        """Whether all draws have the same theta."""
         return bool(np.all(self.thetas == self.thetas[0]))
+
+    @property
+    def normal(self) -> bool:
+        """Whether the effects are exactly normal: given one theta, if the data side says so."""
+        return self.analysed.marginal.data.normal and self.alike
 
     def first_mean(self) -> FloatArray:
         """``E[u | theta, y]`` at the first theta (p + q,), natural scale."""
         post = self.analysed.marginal
         with jax.enable_x64(True):
-            means, _ = _draw_chunk(_MEAN_ONLY, post, self.thetas[:1], np.zeros((*_MEAN_ONLY, post.n_normals)))
+            means, _ = _draw_chunk(_MEAN_ONLY, post, self.thetas[:1], np.zeros(_normals_shape(post, _MEAN_ONLY)))
         return self.analysed.natural(np.asarray(means)[0])
 
     def blocks(self, numbers: IntArray) -> Iterator[Block]:
@@ -115,9 +126,11 @@ class Drawing:
                 at = np.minimum(np.arange(start, start + size), len(theta) - 1)  # every call has the same shapes
                 wanted = number[at]
                 wanted[len(theta) - start :] = -1
-                z = normals(self.seed, 1, numbers=numbers[wanted.ravel()], size=post.n_normals)
+                z = normals(self.seed, 1, numbers=numbers[wanted.ravel()], size=post.n_normals * post.data.pairs)
                 with jax.enable_x64(True):
-                    means, draws = _draw_chunk((size, each), post, distinct[theta[at]], z.reshape(size, each, -1))
+                    means, draws = _draw_chunk(
+                        (size, each), post, distinct[theta[at]], z.reshape(_normals_shape(post, (size, each)))
+                    )
                 real = wanted >= 0
                 yield Block(
                     numbers[wanted[real]],

@@ -15,6 +15,7 @@ from lgm.design.predictor import Printed
 from lgm.errors import IdentifiabilityError, LgmError
 from lgm.inference.compile import Plan, compiled, floats
 from lgm.inference.draws import Draws, Expected, Mixture
+from lgm.inference.keys import normals
 from lgm.posterior.assemble import Analysed
 from lgm.posterior.density import Marginal, variances
 from lgm.results.drawing import Drawing
@@ -102,7 +103,7 @@ class Effects:
     def kept_at(self, interval: float) -> Kept:
         """The same with intervals of another probability: from draws that are there, or once more from the start."""
         kept = self.kept
-        if self.drawing.alike:
+        if self.drawing.normal:
             return replace(kept, ends=_normal_ends(self.drawing.analysed.printed(kept.mean), kept.sd, interval))
         if len(kept.draws):
             printed = self.drawing.analysed.printed(kept.draws)
@@ -223,7 +224,7 @@ def _finite(kept: Kept) -> Kept:
 
 
 def _kept(drawing: Drawing, known: tuple[Mixture, IntArray] | None, interval: float) -> Kept:
-    if drawing.alike:
+    if drawing.normal:
         return _at_one_theta(drawing, interval)
     found, spread = _from_draws(drawing, interval) if known is None else _from_points(drawing, *known, interval)
     return replace(found, sd=np.sqrt(spread + _mean_variances(drawing, spread)))
@@ -292,11 +293,18 @@ def _occurrences(index: IntArray) -> IntArray:
     return out
 
 
-@compiled(shapes=lambda post, size: (post, floats(size, post.hyper.size), floats(post.dim, post.dim - post.prior.q)))
+@compiled(
+    shapes=lambda post, size: (
+        post,
+        floats(size, post.hyper.size),
+        floats(post.dim, post.dim - post.prior.q),
+        floats(size, post.n_normals, post.data.pairs),
+    )
+)
 def _variance_chunk(
-    size: int, post: Marginal, thetas: jax.Array, functionals: jax.Array
+    size: int, post: Marginal, thetas: jax.Array, functionals: jax.Array, z: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
-    return jax.vmap(lambda theta: variances(post, theta, functionals))(thetas)
+    return jax.vmap(lambda theta, z: variances(post, theta, functionals, z=z))(thetas, z)
 
 
 def _variance_size(post: Marginal, thetas: int) -> int:
@@ -327,8 +335,10 @@ def _mean_variances(drawing: Drawing, spread: FloatArray) -> FloatArray:
     with bar(parts * chunk, "standard deviations", progress=drawing.progress) as shown:
         for part in range(parts):
             at = chosen[part::parts]  # every chunk is spread over all draws
+            z = normals(drawing.seed, 4, numbers=at, size=post.n_normals * post.data.pairs)
             with jax.enable_x64(True):
-                printed, fixed = _variance_chunk(chunk, post, thetas[at], functionals)
+                z = z.reshape(chunk, post.n_normals, -1)
+                printed, fixed = _variance_chunk(chunk, post, thetas[at], functionals, z)
             rows.append(np.concatenate([np.asarray(fixed), np.asarray(printed)], axis=1))
             used = np.concatenate([chosen[done::parts] for done in range(part + 1)])
             average, error = _controlled_mean(np.concatenate(rows), controls[used])

@@ -112,7 +112,7 @@ class LinearPredictor:
         None elsewhere, and where more than as many solves as draws would be needed.
         """
         effects, predictor = self.fit.effects, self.fit.design.predictor
-        if not effects.drawing.alike or any(new is not None for new in self.fresh):
+        if not effects.drawing.normal or any(new is not None for new in self.fresh):
             return None
         sizes = [block.n for block in predictor.blocks]
         parts = [

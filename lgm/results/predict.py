@@ -114,7 +114,11 @@ def _summarised(fit: Fit, eta: LinearPredictor, noise: FloatArray | None, rng: n
     def values(part: IntArray) -> Iterator[FloatArray]:
         for numbers, drawn in eta.blocks(part):
             own = {name: draws[numbers] for name, draws in theta.items()}
-            yield family.mean(drawn, own) if noise is None else family.simulate(rng, drawn, own, noise[part])
+            yield (
+                family.mean(drawn, own)
+                if noise is None
+                else family.simulate(rng, drawn, own, noise[part], np.ones(part.size))
+            )
 
     def fill(part: IntArray) -> None:
         out[part, 0] = eta.mean(part)

@@ -1,0 +1,92 @@
+"""Successes out of trials, and single trials."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.scipy.special import gammaln, log_ndtr
+
+from lgm.arrays import FloatArray
+from lgm.errors import DataError
+from lgm.families.family import Family
+from lgm.families.response import Response
+
+
+@dataclass(frozen=True)
+class Binomial(Family):
+    r"""``y_i ~ Binomial(n_i, mu_i)`` with a logit, probit or cloglog link.
+
+    A weight multiplies the log-likelihood of its row, as in R's ``glm``: a row of weight 2 counts as two.
+    """
+
+    link: str = "logit"
+
+    name = "binomial"
+    links = ("logit", "probit", "cloglog")
+    forms = ("trials",)
+
+    @property
+    def kernel(self) -> str | None:
+        """With each of the links."""
+        return f"binomial_{self.link}"
+
+    def check(self, y: Response, name: str) -> None:
+        """Whole numbers of successes, none above its number of trials."""
+        value, trials = np.asarray(y.value), np.asarray(_trials(y))
+        wrong = np.flatnonzero(~((value >= 0.0) & (value <= trials) & (value == np.floor(value))))
+        if wrong.size:
+            i = wrong[0]
+            raise DataError(
+                f"the response {name} has {value[i]:g} successes of {trials[i]:g} trials in row {i + 1} of those with "
+                "a response; accepted: whole numbers from 0 to the number of trials."
+            )
+
+    def level_of(self, y: Response, offset: FloatArray, weights: FloatArray) -> float:
+        """Link of the share of successes, with one trial more than there are, half of it successful."""
+        share = (np.sum(weights * y.value) + 0.5) / (np.sum(weights * _trials(y)) + 1.0)
+        return float(self.linked.forward(share) - np.mean(offset))
+
+    def loglik(self, y: Response, eta: Any, theta: Mapping[str, Any], weights: Any) -> Any:
+        """``w (log C(n, y) + y log mu + (n - y) log(1 - mu))``."""
+        trials = _trials(y)
+        ways = gammaln(trials + 1.0) - gammaln(y.value + 1.0) - gammaln(trials - y.value + 1.0)
+        success, failure = log_probabilities(self.link, eta)
+        return weights * (ways + y.value * success + (trials - y.value) * failure)
+
+    def simulate(
+        self,
+        rng: np.random.Generator,
+        eta: FloatArray,
+        theta: Mapping[str, FloatArray],
+        weights: FloatArray,
+        trials: FloatArray,
+    ) -> FloatArray:
+        """Numbers of successes."""
+        return rng.binomial(trials.astype(np.int64)[:, None], self.mean(eta, theta)).astype(float)
+
+
+@dataclass(frozen=True)
+class Bernoulli(Binomial):
+    r"""``y_i ~ Bernoulli(mu_i)`` with a logit, probit or cloglog link: `Binomial` with single trials."""
+
+    name = "bernoulli"
+    forms = ("event",)
+
+
+def log_probabilities(link: str, eta: Any) -> tuple[Any, Any]:
+    """``log mu`` and ``log(1 - mu)``, without loss far out."""
+    if link == "logit":
+        return -jax.nn.softplus(-eta), -jax.nn.softplus(eta)
+    if link == "probit":
+        return log_ndtr(eta), log_ndtr(-eta)
+    rate = jnp.exp(eta)
+    return jnp.where(rate < 1e-5, eta - 0.5 * rate, jnp.log(-jnp.expm1(-jnp.maximum(rate, 1e-5)))), -rate
+
+
+def _trials(y: Response) -> Any:
+    return np.ones(np.shape(y.value)) if y.trials is None else y.trials

@@ -1,0 +1,47 @@
+"""What is observed of each row: a number, and what some families need beside it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import jax
+
+from lgm.arrays import Numbers
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Response:
+    """The response of n rows.
+
+    Parameters
+    ----------
+    value : float array (n,)
+        The number itself: a measurement, a count, 0 or 1, the number of successes, or the place of a category.
+    trials : float array (n,), optional
+        Of which these are successes.
+    upper : float array (n,), optional
+        Upper end of an interval that is known to hold the number; ``value`` is the lower one.
+    censored : int array (n,), optional
+        0 where the number is known, 1 where it is above ``value`` (right), -1 where it is below (left), 2 where it is
+        between ``value`` and ``upper``.
+    """
+
+    value: Numbers
+    trials: Numbers | None = None
+    upper: Numbers | None = None
+    censored: Numbers | None = None
+
+    @property
+    def size(self) -> int:
+        """Number of rows."""
+        return int(self.value.shape[0])
+
+    def rows(self, take: Any) -> Response:
+        """Some of the rows, by numbers or a mask."""
+        return jax.tree.map(lambda column: column[take], self)
+
+    def less(self, offset: Any) -> Response:
+        """The same with a number taken from each value."""
+        return replace(self, value=self.value - offset)
