@@ -124,20 +124,20 @@ def settle(
     """
     if not isinstance(post.data, LaplaceData):
         return post, start, None
-    plain = _with(post, "laplace", 1)
+    plain = with_rung(post, "laplace", 1)
     found = find_mode(plain, start)
     p = len(basis)
     functionals = np.zeros((post.dim, 2 * p))
     functionals[:p] = np.hstack([basis.T, np.eye(p)])  # those of the centred basis too: the level at the means
     with jax.enable_x64(True):
         theta = np.asarray(_natural(plain, found.x))
-        measured = _measured(_with(post, "weighted", FEWEST), found.x, functionals, seed)
-        sd_second = _spread_of_second(_with(post, "weighted", FEWEST), found, functionals, seed)
+        measured = _measured(with_rung(post, "weighted", FEWEST), found.x, functionals, seed)
+        sd_second = _spread_of_second(with_rung(post, "weighted", FEWEST), found, functionals, seed)
         name = approximation
         if approximation == "auto":
             name = "weighted"
             if not measured.serves and post.data.by_quadrature:
-                leaves = _measured(_with(post, "leaves", FEWEST), found.x, functionals, seed)
+                leaves = _measured(with_rung(post, "leaves", FEWEST), found.x, functionals, seed)
                 if leaves.variance < measured.variance:
                     name, measured = "quadrature", leaves
             if not measured.serves and sd_second <= SMALL_SECOND:
@@ -148,10 +148,10 @@ def settle(
                     'approximation="quadrature" is for a group of independent effects, such as (1|g), and a family '
                     'whose likelihood is log-concave. Accepted here: "auto", "weighted", "second-order", "laplace".'
                 )
-            measured = _measured(_with(post, "leaves", FEWEST), found.x, functionals, seed)
+            measured = _measured(with_rung(post, "leaves", FEWEST), found.x, functionals, seed)
     pairs = _pairs(measured.variance) if name in ("weighted", "quadrature") else 1
     rung = Rung(name, pairs, sd_second, measured.shift, measured.variance, measured.k)
-    return _with(post, APPROXIMATIONS[name], pairs), theta, rung
+    return with_rung(post, APPROXIMATIONS[name], pairs), theta, rung
 
 
 class _Measured(NamedTuple):
@@ -178,7 +178,8 @@ def _normals(post: Marginal, seed: int) -> jax.Array:
     return jax.random.normal(key(seed, 8), (post.n_normals, MEASURED))
 
 
-def _with(post: Marginal, rung: str, pairs: int) -> Marginal:
+def with_rung(post: Marginal, rung: str, pairs: int) -> Marginal:
+    """The posterior with another approximation on its data side."""
     assert isinstance(post.data, LaplaceData)
     return replace(post, data=replace(post.data, rung=rung, pairs=pairs))
 

@@ -375,19 +375,25 @@ class LaplaceData:
         def given(v: jax.Array) -> Given:
             return Given(self._eta(at, v.at[col].set(0.0)), push, r)
 
-        v = found.v
-        for step in range(SPINE_STEPS + 1):
+        def integrated(v: jax.Array) -> Integrated:
             here = given(v[:, None])
             low, high = ends(leaves, loglik, here, v[col])
-            width = (high - low) / (NODES - 1)
-            middle = nodes(leaves, loglik, here, low[:, None], width[:, None])
-            slope, w = averaged(leaves, loglik, here, middle)
-            mean = v.at[col].set(middle.moments()[0][:, 0])
-            values = self._curvature(analysis, at, w)
-            if step < SPINE_STEPS:
-                rise = at.scale * self.a.transposed_times(slope[:, None], prior.dim)[:, 0] + prior.pull
-                rise = (rise - _times(prior, analysis, at.values, mean[:, None])[:, 0]).at[col].set(0.0)
-                v = mean + self._step(prior, analysis, Point(here.eta[:, 0], rise, values))
+            step = (high - low) / (NODES - 1)
+            found = nodes(leaves, loglik, here, low[:, None], step[:, None])
+            slope, w = averaged(leaves, loglik, here, found)
+            return Integrated(low, step, found.moments()[0][:, 0], slope, w)
+
+        def climb(v: jax.Array, _: None) -> tuple[jax.Array, None]:
+            here = integrated(v)
+            mean = v.at[col].set(here.mean)
+            slope = at.scale * self.a.transposed_times(here.slope[:, None], prior.dim)[:, 0] + prior.pull
+            slope = (slope - _times(prior, analysis, at.values, mean[:, None])[:, 0]).at[col].set(0.0)
+            values = self._curvature(analysis, at, here.w)
+            return mean + self._step(prior, analysis, Point(found.eta, slope, values)), None
+
+        v = jax.lax.scan(climb, found.v, None, length=SPINE_STEPS)[0]
+        low, step, _, _, w = integrated(v)
+        values = self._curvature(analysis, at, w)
         logdet, solved, noise = linalg.solve_and_sample(analysis, values, prior.krige, z[: prior.dim])
         gram = jnp.pad(prior.krige.T @ solved, ((1, 0), (1, 0)))
         c = constrained.condition(logdet, gram, prior.kappa, prior.logdet_cct)
@@ -401,7 +407,7 @@ class LaplaceData:
         moved = noise[col] - away
         spine = v[:, None] + jnp.concatenate([noise, -noise], axis=1)
         first = low[:, None] + jnp.concatenate([moved, -moved], axis=1)
-        each = nodes(leaves, loglik, given(spine), first, jnp.broadcast_to(width[:, None], first.shape))
+        each = nodes(leaves, loglik, given(spine), first, jnp.broadcast_to(step[:, None], first.shape))
         mode = self._joint(prior, analysis, at, theta, found.v[:, None])[0]
         logdet_mode = at.logdet - 2.0 * (found.value - mode)
         known = 0.5 * (logdet_mode - c.logdet + jnp.sum(jnp.log(precision)) - leaves.size * LOG_2PI) - mode
@@ -455,6 +461,16 @@ class LaplaceData:
         quad = quad + around.w @ jnp.square(around.spread)
         mode = self._joint(prior, analysis, around.at, theta, around.found.v[:, None])[0]
         return self._joint(prior, analysis, around.at, theta, points) - mode + 0.5 * jnp.tile(quad, 2)
+
+
+class Integrated(NamedTuple):
+    """Leaves at one place of the spine: their nodes and means (G,), and the rows' average slope and curvature (n,)."""
+
+    low: jax.Array
+    step: jax.Array
+    mean: jax.Array
+    slope: jax.Array
+    w: jax.Array
 
 
 class Points(NamedTuple):
