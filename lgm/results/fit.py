@@ -18,6 +18,7 @@ from lgm.design.predictor import Printed
 from lgm.errors import LgmWarning
 from lgm.inference.draws import Run, Verdict
 from lgm.inference.engine import AnyDraws
+from lgm.inference.held import Conditional
 from lgm.inference.mode import Mode
 from lgm.posterior.assemble import Analysed
 from lgm.posterior.priors import Priors
@@ -435,7 +436,8 @@ class Fit:
 
     def _approximated(self, verdict: Verdict) -> Verdict:
         """The same, after what is wrong with the approximation, if something is."""
-        doubt = None if self.run.rung is None else self.run.rung.doubt()
+        rung = self.run.rung
+        doubt = None if rung is None else rung.doubt(held=isinstance(self.draws, Conditional))
         return verdict if doubt is None else Verdict(f"Not exact: {doubt}. {verdict.text}", doubted=True)
 
     def __getstate__(self) -> dict[str, Any]:
