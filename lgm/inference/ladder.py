@@ -82,8 +82,8 @@ class Rung:
         """What is wrong with it, if something is; ``held`` is whether theta is at its mode, where nothing weighs it."""
         if held and self.sd_second > SMALL_MOVE:
             return (
-                f"the mode of the hyperparameters is that of Laplace's approximation, off by about {self.sd_second:.1g} "
-                'posterior sds: use method="importance" or "nuts"'
+                f"the mode of the hyperparameters is that of Laplace's approximation, off by about "
+                f'{self.sd_second:.1g} posterior sds: use method="importance" or "nuts"'
             )
         if self.exact:
             if self.variance > SMALL_VARIANCE or self.k > SMALL_K:
