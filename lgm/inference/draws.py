@@ -173,9 +173,9 @@ Kind = TypeVar("Kind", bound=Draws, covariant=True)
 
 
 class Run(NamedTuple, Generic[Kind]):
-    """The mode of the working density, the draws, and the engine that made them."""
+    """The mode of the working density if the engine needed it, the draws, and the engine that made them."""
 
-    mode: Mode
+    mode: Mode | None
     draws: Kind
     method: str
 
