@@ -174,9 +174,9 @@ Kind = TypeVar("Kind", bound=Draws, covariant=True)
 
 
 class Run(NamedTuple, Generic[Kind]):
-    """The mode of the working density, the draws, the engine that made them, and the approximation of the density."""
+    """The mode of the working density if needed, the draws, their engine, and the approximation of the density."""
 
-    mode: Mode
+    mode: Mode | None
     draws: Kind
     method: str
     rung: Rung | None = None

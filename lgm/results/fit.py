@@ -19,9 +19,9 @@ from lgm.errors import LgmWarning
 from lgm.inference.draws import Run, Verdict
 from lgm.inference.engine import AnyDraws
 from lgm.inference.held import Conditional
-from lgm.inference.mode import Mode
+from lgm.inference.mode import Mode, find_mode
 from lgm.posterior.assemble import Analysed
-from lgm.posterior.priors import Priors
+from lgm.posterior.priors import Priors, starts
 from lgm.results import predict, tables, text
 from lgm.results.arviz import container, diagnostics, plain_labels
 from lgm.results.effects import Effects, Kept
@@ -83,10 +83,12 @@ class Fit:
         """What the model was built from."""
         return self.model.inputs
 
-    @property
+    @cached_property
     def mode(self) -> Mode:
-        """Mode of the working density of theta."""
-        return self.run.mode
+        """Mode of the working density of theta; looked for here if the engine did without."""
+        if self.run.mode is not None:
+            return self.run.mode
+        return find_mode(self.analysed.marginal, starts(self.design, self.chosen_priors.theta))
 
     @property
     def draws(self) -> AnyDraws:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from lgm.errors import LgmError
 from lgm.inference.draws import Draws
 from lgm.inference.engine import AnyDraws
+from lgm.inference.held import Conditional
 from lgm.inference.importance import STORED_BYTES
 from lgm.inference.ladder import Rung
 from lgm.inference.mode import Mode
@@ -45,14 +46,15 @@ class Record:
         Interval, seed, method, and the name of the weights if they had one.
     names : list of str
         Fixed effects and hyperparameters, by which a rebuilt model is recognised.
-    mode, draws, effects, rung : the results, and the approximation behind them if there was one.
+    mode, draws, effects, rung : the results; no mode where the engine did without, and the approximation of the density
+        if there was one.
     """
 
     inputs: dict[str, Any]
     rows: dict[str, Any]
     settings: dict[str, Any]
     names: list[str]
-    mode: Mode
+    mode: Mode | None
     draws: AnyDraws
     effects: Kept
     rung: Rung | None
@@ -107,7 +109,7 @@ def of(fit: Fit) -> Record:
             "weights": given.weights if isinstance(given.weights, str) else None,
         },
         names=[*d.fixed_names, *d.theta_names],
-        mode=fit.mode,
+        mode=fit.run.mode,
         draws=fit.draws.without_effects(),
         effects=fit.effects.kept.within(DRAWS_BYTES),
         rung=fit.run.rung,
@@ -153,8 +155,9 @@ def _checked(header: dict[str, Any], box: Archive) -> Record:
     schema.require_settings(settings)
     plain = {name: box.unpack(header[name]) for name in ("mode", "draws", "effects", "rung")}
     results = schema.Results()
-    mode, effects = results.made(plain["mode"], Mode), results.made(plain["effects"], Kept)
-    draws = results.made(plain["draws"], Draws)
+    draws, effects = results.made(plain["draws"], Draws), results.made(plain["effects"], Kept)
+    without = plain["mode"] is None and isinstance(draws, Conditional)
+    mode = None if without else results.made(plain["mode"], Mode)
     rung = None if plain["rung"] is None else results.made(plain["rung"], Rung)
     schema.require_rung(rung)
     chains, kept, _ = draws.theta.shape
