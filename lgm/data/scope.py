@@ -24,7 +24,7 @@ from lgm.formula.sides import Formula
 from lgm.words import listed, suggest
 
 _HINTS = {
-    "dates": " Write the days since the first of them, ({0} - {0}.min()).dt.days.",
+    "dates": " Write the days since the first date, ({0} - {0}.min()).dt.days.",
     "periods": ' Write how many they are after 1970, {0}.astype("int64").',
     "durations": " Write their days, {0}.dt.days.",
     "text": " Numbers stored as text are converted by astype(float).",

@@ -92,7 +92,7 @@ def test_columns_have_the_index_of_the_rows() -> None:
         (
             "day",
             DataError,
-            "holds dates, but it must be numeric. Write the days since the first of them, (day - day.min())",
+            "holds dates, but it must be numeric. Write the days since the first date, (day - day.min())",
         ),
         (
             "month",
