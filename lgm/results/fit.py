@@ -327,7 +327,7 @@ class Fit:
         Parameters
         ----------
         new_data : table, optional
-            By default the rows of the fit, those with a missing response included.
+            By default the data of the fit, rows with a missing response included.
         kind : {"mean", "response", "draws"}
             The expected response, a new observation with its residual noise, or the draws of the expected response.
         terms, exclude : list of str, optional
@@ -341,7 +341,7 @@ class Fit:
             names the groups whose effects count.
         weights : column name or array, optional
             For ``kind="response"``. By default those of the fit for its own rows, and for others the column that gave
-            the weights of the fit, if there is one, else one.
+            the weights of the fit, if there is one, else one. An array has one for each row, dropped ones included.
         interval : float, optional
             Probability of the intervals; by default that of the fit.
         seed : int, optional
@@ -350,12 +350,11 @@ class Fit:
         Returns
         -------
         pandas.DataFrame or xarray.DataArray
-            Columns mean, sd and the interval's ends, with the index of the data; a polars or Arrow table for such
-            new_data. Rows of new_data that miss a predictor are NaN, and a warning says so; those that the fit dropped
-            are left out of its own rows. The mean has neither noise nor draws
-            of new effects in it: it is an exact mixture over theta (at new times of an ar1, an average over draws).
-            Where theta is held, sd and interval of the mean are exact as well, for known levels and times; elsewhere
-            they are those of draws.
+            Columns mean, sd and the interval's ends, with the index of the data; a polars or Arrow table for such data.
+            Rows that miss a predictor are NaN, and a warning says so: in new_data where one is missing that counts, in
+            the data of the fit all that it dropped. The mean has neither noise nor draws of new effects in it: it is
+            an exact mixture over theta (at new times of an ar1, an average over draws). Where theta is held, sd and
+            interval of the mean are exact as well, for known levels and times; elsewhere they are those of draws.
             With ``kind="draws"``, an array with the dimensions chain, draw and row.
 
         Examples
