@@ -62,12 +62,11 @@ class BetaBinomial(Binomial):
 
     def loglik(self, y: Response, eta: Any, theta: Mapping[str, Any], weights: Any) -> Any:
         """``w log C(n, y) B(y + a, n - y + b) / B(a, b)`` with ``a = mu kappa``, ``b = (1 - mu) kappa``."""
-        trials, kappa = trials_of(y), theta["kappa"]
+        trials, log_kappa = jnp.asarray(trials_of(y)), jnp.log(theta["kappa"])
         ways = gammaln(trials + 1.0) - gammaln(y.value + 1.0) - gammaln(trials - y.value + 1.0)
-        success, failure = log_probabilities(self.link, eta)
-        successes = log_rising(kappa * jnp.exp(success), y.value)
-        failures = log_rising(kappa * jnp.exp(failure), trials - y.value)
-        return weights * (ways + successes + failures - log_rising(kappa, trials))
+        shapes = log_kappa + jnp.stack(log_probabilities(self.link, eta))
+        outcomes = jnp.sum(log_rising(shapes, jnp.stack([y.value, trials - y.value])), axis=0)
+        return weights * (ways + outcomes - log_rising(log_kappa, trials))
 
     def information(self, y: Response, eta: Any, theta: Mapping[str, Any], weights: Any) -> Any:
         """``w (n mu')^2 / var(y)``, at most Fisher's: that of the best score that is linear in y."""

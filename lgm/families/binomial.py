@@ -36,14 +36,15 @@ class Binomial(Family):
         return f"binomial_{self.link}"
 
     def check(self, y: Response, name: str) -> None:
-        """Whole numbers of successes, none above its number of trials."""
+        """Whole numbers of successes, none above its number of trials, which is not zero."""
         value, trials = np.asarray(y.value), np.asarray(trials_of(y))
-        wrong = np.flatnonzero(~((value >= 0.0) & (value <= trials) & (value == np.floor(value))))
+        fine = (trials >= 1.0) & (trials == np.floor(trials)) & np.isfinite(trials)
+        wrong = np.flatnonzero(~(fine & (value >= 0.0) & (value <= trials) & (value == np.floor(value))))
         if wrong.size:
             i = wrong[0]
             raise DataError(
                 f"the response {name} has {value[i]:g} successes of {trials[i]:g} trials in row {i + 1} of those with "
-                "a response; accepted: whole numbers from 0 to the number of trials."
+                "a response; accepted: whole numbers from 0 to the number of trials, and at least one trial."
             )
 
     def level_of(self, y: Response, offset: FloatArray, weights: FloatArray) -> float:
@@ -84,8 +85,7 @@ def log_probabilities(link: str, eta: Any) -> tuple[Any, Any]:
         return -softplus(-eta), -softplus(eta)
     if link == "probit":
         return log_ndtr(eta), log_ndtr(-eta)
-    rate = jnp.exp(eta)
-    return log_one_minus_exp(rate), -rate
+    return log_one_minus_exp(eta), -jnp.exp(eta)
 
 
 def trials_of(y: Response) -> Any:

@@ -51,7 +51,7 @@ class Hurdle(Counts):
         """``w log zi`` for zeros, ``w (log(1 - zi) + log f(y) - log(1 - f(0)))`` for others."""
         log_f = self.other.loglik(y, eta, theta, 1.0)
         log_zero = self.other.loglik(replace(y, value=jnp.zeros_like(y.value)), eta, theta, 1.0)
-        above = jnp.log1p(-theta["zi"]) + log_f - log_one_minus_exp(-log_zero)
+        above = jnp.log1p(-theta["zi"]) + log_f - log_one_minus_exp(jnp.log(-log_zero))
         return weights * jnp.where(y.value == 0.0, jnp.log(theta["zi"]), above)
 
     def information(self, y: Response, eta: Any, theta: Mapping[str, Any], weights: Any) -> Any:

@@ -8,12 +8,11 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
-from jax.scipy.special import gammaln
 
 from lgm.arrays import FloatArray
 from lgm.families.counts import Counts, poisson_draws
 from lgm.families.response import Response
-from lgm.families.stable import log_rising
+from lgm.families.stable import log_factorial, log_rising
 from lgm.parameter import POSITIVE, Parameter
 from lgm.priors import exponential
 
@@ -47,9 +46,10 @@ class NegativeBinomial1(Counts):
     def loglik(self, y: Response, eta: Any, theta: Mapping[str, Any], weights: Any) -> Any:
         """``w (log Gamma(y + r) / (Gamma(r) y!) + y log d / (1 + d) - r log(1 + d))``, with ``r = mu / d``."""
         dispersion = theta["dispersion"]
-        shape, rate = jnp.exp(eta - jnp.log(dispersion)), jnp.log1p(dispersion)
-        ways = log_rising(shape, y.value) - gammaln(y.value + 1.0)
-        return weights * (ways + y.value * (jnp.log(dispersion) - rate) - shape * rate)
+        log_dispersion, rate = jnp.log(dispersion), jnp.log1p(dispersion)
+        log_shape = eta - log_dispersion
+        ways = log_rising(log_shape, y.value) - log_factorial(y.value)
+        return weights * (ways + y.value * (log_dispersion - rate) - jnp.exp(log_shape) * rate)
 
     def information(self, y: Response, eta: Any, theta: Mapping[str, Any], weights: Any) -> Any:
         """``w mu'^2 / var(y) = w mu / (1 + d)``, at most Fisher's: that of the best score that is linear in y."""

@@ -8,12 +8,11 @@ from typing import Any
 
 import numpy as np
 from jax.numpy import log
-from jax.scipy.special import gammaln
 
 from lgm.arrays import FloatArray
 from lgm.families.counts import Truncatable, first_event, poisson_draws
 from lgm.families.response import Response
-from lgm.families.stable import log_rising, softplus
+from lgm.families.stable import log_factorial, log_rising, softplus
 from lgm.parameter import POSITIVE, Parameter
 from lgm.priors import pc_prec
 
@@ -50,8 +49,9 @@ class NegativeBinomial(Truncatable):
     def loglik(self, y: Response, eta: Any, theta: Mapping[str, Any], weights: Any) -> Any:
         """``w (log Gamma(y + r) / (Gamma(r) y!) + y log mu / (mu + r) - r log(1 + mu / r))`` with r the shape."""
         shape = theta["shape"]
-        rate = softplus(eta - log(shape))
-        ways = log_rising(shape, y.value) - y.value * log(shape) - gammaln(y.value + 1.0)
+        log_shape = log(shape)
+        rate = softplus(eta - log_shape)
+        ways = log_rising(log_shape, y.value) - y.value * log_shape - log_factorial(y.value)
         return weights * (ways + y.value * (eta - rate) - shape * rate)
 
     def simulate(

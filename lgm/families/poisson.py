@@ -8,11 +8,11 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
-from jax.scipy.special import gammaln
 
 from lgm.arrays import FloatArray
 from lgm.families.counts import Truncatable, first_event, poisson_draws
 from lgm.families.response import Response
+from lgm.families.stable import log_factorial
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Poisson(Truncatable):
 
     def loglik(self, y: Response, eta: Any, theta: Mapping[str, Any], weights: Any) -> Any:
         """``w (y eta - exp(eta) - log y!)``."""
-        return weights * (y.value * eta - jnp.exp(eta) - gammaln(y.value + 1.0))
+        return weights * (y.value * eta - jnp.exp(eta) - log_factorial(y.value))
 
     def simulate(
         self,

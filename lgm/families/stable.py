@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.scipy.special import gammaln
 
 _SHIFT = 8
 _STIRLING = (1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188, -691 / 360360, 1 / 156)
@@ -36,22 +37,30 @@ def _softplus_jvp(primals: Any, tangents: Any) -> Any:
     return softplus(x), logistic(x) * dx
 
 
-def log_one_minus_exp(q: Any) -> Any:
-    """``log(1 - exp(-q))`` for q > 0."""
-    small = q < 1e-4
-    near, away = jnp.where(small, q, 1e-4), jnp.where(small, 1.0, q)
-    return jnp.where(small, jnp.log(near) - 0.5 * near + near * near / 24.0, jnp.log(-jnp.expm1(-away)))
+def log_one_minus_exp(log_q: Any) -> Any:
+    """``log(1 - exp(-q))``."""
+    small = log_q < -9.0
+    near, away = jnp.where(small, log_q, -9.0), jnp.where(small, 0.0, log_q)
+    q = jnp.exp(near)
+    return jnp.where(small, near - 0.5 * q + q * q / 24.0, jnp.log(-jnp.expm1(-jnp.exp(away))))
 
 
-def log_rising(x: Any, y: Any) -> Any:
-    """``log Gamma(x + y) - log Gamma(x)`` for x > 0 and y >= 0.
+def log_factorial(y: Any) -> Any:
+    """``log y!``, exactly zero for y of 0 and 1, so that ``log P(0)`` has all its digits where it is nearly zero."""
+    return jnp.where(y < 2.0, 0.0, gammaln(y + 1.0))
+
+
+def log_rising(log_x: Any, y: Any) -> Any:
+    """``log Gamma(x + y) - log Gamma(x)`` for y >= 0, which are data.
 
     The difference of two values of log Gamma loses its digits for large x, and its derivatives sooner. Here x is moved
     up by ``Gamma(x + 1) = x Gamma(x)``, and Stirling's series is subtracted term by term (Abramowitz & Stegun 6.1.15,
     6.1.40).
     """
+    x = jnp.exp(log_x)
     z = x + _SHIFT
-    moved = sum(jnp.log1p(y / (x + k)) for k in range(_SHIFT))
+    steps = jnp.arange(1.0, _SHIFT)
+    moved = softplus(jnp.log(y) - log_x) + jnp.sum(jnp.log1p(y[..., None] / (x[..., None] + steps)), axis=-1)
     return y * jnp.log(z) + ((z + y - 0.5) * jnp.log1p(y / z) - y) + (_tail(z + y) - _tail(z)) - moved
 
 

@@ -5,14 +5,19 @@ columns, a normal prior of all effects. Nothing is shared with lgm: derivatives 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+import pandas as pd
 from scipy import optimize
 
+import lgm
+from lgm.families import find
 from lgm.posterior import density
+from lgm.posterior.assemble import analyse
+from lgm.priors import normal
 
 # Central differences of nine points, of the order of the step to the eighth power (Fornberg 1988).
 _FIRST = np.array([1 / 280, -4 / 105, 1 / 5, -4 / 5, 0.0, 4 / 5, -1 / 5, 4 / 105, -1 / 280])
@@ -26,7 +31,7 @@ class Dense:
     Parameters
     ----------
     logp : callable
-        Log density of the rows, elementwise: (n,) -> (n,), or (n, 1) -> (n, 1) and (n, m) -> (n, m).
+        Log density of the rows, elementwise: (n,) -> (n,) and (n, m) -> (n, m).
     A : float array (n, d)
     mean, cov : float arrays (d,), (d, d)
     offset : float or float array (n,)
@@ -98,6 +103,57 @@ class Dense:
         assert np.sum(np.exp(values - top)) - np.sum(np.exp(inner - top)) < 1e-12, "it does not reach far enough"
         constants = -0.5 * d * np.log(2.0 * np.pi) - 0.5 * np.linalg.slogdet(self.cov)[1]
         return float(total + np.linalg.slogdet(root)[1] + constants)
+
+
+class Tiny(NamedTuple):
+    """The posterior of a model of six rows, ``y ~ x + (1|g)``, and its definition as a function of theta."""
+
+    marginal: density.Marginal
+    dense: Callable[[Any], Dense]
+
+    def check(self, theta):
+        """Value and gradient of ``log p(y | theta)`` at theta, the sd of the group first, then what the family has."""
+        value, slopes = marginal_likelihood(self.marginal, theta)
+        np.testing.assert_allclose(value, self.dense(theta).laplace(), rtol=1e-9, atol=1e-8)
+        np.testing.assert_allclose(slopes, differences(self.marginal, theta), rtol=1e-7, atol=1e-9)
+
+
+def tiny(family, y, logp, step=0.05):
+    """A tiny model of a response, a `lgm.families.response.Response` of six rows.
+
+    Parameters
+    ----------
+    family : Family or str
+    y : Response
+    logp : callable
+        From eta (n,) or (n, m), y and its trials as such columns, and the family's theta to log densities.
+    step : float
+        As in `Dense`.
+    """
+    x, g, family = np.array([0.1, -0.4, 1.0, 0.3, -1.2, 0.6]), np.array([0, 0, 1, 1, 2, 2]), find(family)
+    data = pd.DataFrame({"y": np.arange(6.0), "x": x, "g": g.astype(str)})
+    model = lgm.model("y ~ x + (1|g)", data, priors={"Intercept": normal(0.3, 2.0), "x": normal(0.0, 1.5)})
+    own = family.parameters(y, 1.0, np.ones(6))
+    design = replace(model.design, family=family, response=y, family_parameters=own)
+    priors = [model.chosen_priors.theta[0], *(parameter.default for parameter in own)]
+    made = analyse(design, model.chosen_priors.fixed, priors, centred_intercept=False)
+
+    def dense(theta):
+        def rows(eta):
+            shaped = [
+                None if part is None else part.reshape((6,) + (1,) * (eta.ndim - 1)) for part in (y.value, y.trials)
+            ]
+            return logp(eta, *shaped, *theta[1:])
+
+        return Dense(
+            logp=rows,
+            A=np.column_stack([np.ones(6), x, np.eye(3)[g]]),
+            mean=np.array([0.3, 0.0, 0.0, 0.0, 0.0]),
+            cov=np.diag([2.0**2, 1.5**2, *[theta[0] ** 2] * 3]),
+            step=step,
+        )
+
+    return Tiny(made.marginal, dense)
 
 
 # One program for each family: little optimised, because it runs a few times only.
