@@ -160,6 +160,7 @@ def test_low_rank_gradients_are_the_dense_ones(rank: int, with_core: bool) -> No
         return (gradient + gradient.T) / 2 if gradient.shape == (rank, rank) else gradient
 
     which = tuple(range(len(arguments)))
+
     def ours(*a):
         return LowRankCovarianceNormal(*a).log_prob(y)
 
