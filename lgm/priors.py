@@ -15,7 +15,7 @@ import numpyro.distributions as dist
 
 from lgm import pickling
 from lgm.errors import PriorError
-from lgm.pc_priors import Distance, PcCorrelation, PcDistance
+from lgm.pc_priors import Distance, PcCorrelation, PcDistance, PcPrecision
 
 
 @dataclass(frozen=True)
@@ -179,6 +179,21 @@ def pc_sd(U: float, alpha: float = 0.05) -> Prior:
     """
     (U,), (alpha,) = _positive(U=U), _probability(alpha=alpha)
     return _prior(f"pc_sd({U:.6g}, {alpha:.6g})", dist.Exponential, -math.log(alpha) / U)
+
+
+def pc_prec(U: float, alpha: float = 0.05) -> Prior:
+    """Penalised-complexity prior of a precision: ``1 / sqrt(precision)`` is exponential, ``P(1 / sqrt > U) = alpha``.
+
+    As `pc_sd`, for a quantity whose simpler model is at infinity: the ``shape`` of a negative binomial or the ``kappa``
+    of a beta-binomial response. Its mean is infinite (Simpson et al. 2017, sec. 3.3; INLA's ``pc.prec``).
+
+    Examples
+    --------
+    >>> pc_prec(3.0, 0.05)
+    pc_prec(3, 0.05)
+    """
+    (U,), (alpha,) = _positive(U=U), _probability(alpha=alpha)
+    return _prior(f"pc_prec({U:.6g}, {alpha:.6g})", PcPrecision, -math.log(alpha) / U)
 
 
 def half_normal(sd: float) -> Prior:

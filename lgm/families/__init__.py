@@ -3,13 +3,32 @@
 from __future__ import annotations
 
 from lgm.errors import LgmError
+from lgm.families.beta_binomial import BetaBinomial
 from lgm.families.binomial import Bernoulli, Binomial
 from lgm.families.family import Family
 from lgm.families.gaussian import Gaussian
+from lgm.families.hurdle import HurdleNegativeBinomial, HurdlePoisson
+from lgm.families.nbinom1 import NegativeBinomial1
+from lgm.families.negativebinomial import NegativeBinomial
 from lgm.families.poisson import Poisson
+from lgm.families.zero_inflated import ZeroInflatedBinomial, ZeroInflatedNegativeBinomial, ZeroInflatedPoisson
 from lgm.words import suggest
 
-FAMILIES: dict[str, type[Family]] = {family.name: family for family in (Gaussian, Bernoulli, Binomial, Poisson)}
+_ALL: tuple[type[Family], ...] = (
+    Gaussian,
+    Bernoulli,
+    Binomial,
+    BetaBinomial,
+    ZeroInflatedBinomial,
+    Poisson,
+    NegativeBinomial,
+    NegativeBinomial1,
+    ZeroInflatedPoisson,
+    ZeroInflatedNegativeBinomial,
+    HurdlePoisson,
+    HurdleNegativeBinomial,
+)
+FAMILIES: dict[str, type[Family]] = {family.name: family for family in _ALL}
 _ALIASES = {alias: name for name, family in FAMILIES.items() for alias in family.aliases}
 
 

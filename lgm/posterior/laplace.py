@@ -159,11 +159,17 @@ class LaplaceData:
     def _mode(self, prior: LatentPrior, analysis: linalg.Analysis, at: Prior, theta: jax.Array) -> jax.Array:
         """Newton's method with halved steps, from no effects at all but the reference."""
 
+        def ascent(v: jax.Array, *, fisher: bool) -> tuple[jax.Array, jax.Array]:
+            """A step and twice the gain that it promises."""
+            point = self._point(prior, analysis, at, theta, v, fisher=fisher)
+            step = self._step(prior, analysis, point)
+            return step, jnp.vdot(step, point.slope)
+
         def climb(state: Any) -> Any:
             v, value, _, count = state
-            point = self._point(prior, analysis, at, theta, v, fisher=not self.family.log_concave)
-            step = self._step(prior, analysis, point)
-            gain = jnp.vdot(step, point.slope)
+            step, gain = ascent(v, fisher=False)
+            if not self.family.log_concave:  # Newton's own matrix may not be positive definite: the step is then NaN
+                step, gain = jax.lax.cond(gain > 0.0, lambda: (step, gain), lambda: ascent(v, fisher=True))
 
             def halve(tried: Any) -> Any:
                 size, _, count = tried
