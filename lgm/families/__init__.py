@@ -3,13 +3,39 @@
 from __future__ import annotations
 
 from lgm.errors import LgmError
+from lgm.families.beta import Beta
 from lgm.families.binomial import Bernoulli, Binomial
+from lgm.families.exponential import Exponential
 from lgm.families.family import Family
+from lgm.families.gamma import Gamma
 from lgm.families.gaussian import Gaussian
+from lgm.families.lognormal import Lognormal
+from lgm.families.own import Own, custom
 from lgm.families.poisson import Poisson
+from lgm.families.student import Student
+from lgm.families.wald import Wald
+from lgm.families.weibull import Weibull
 from lgm.words import suggest
 
-FAMILIES: dict[str, type[Family]] = {family.name: family for family in (Gaussian, Bernoulli, Binomial, Poisson)}
+FAMILIES: dict[str, type[Family]] = {
+    family.name: family
+    for family in (
+        Gaussian,
+        Bernoulli,
+        Binomial,
+        Poisson,
+        Student,
+        Gamma,
+        Wald,
+        Lognormal,
+        Exponential,
+        Weibull,
+        Beta,
+    )
+}
+
+__all__ = ["FAMILIES", "Family", "custom", "find"]
+
 _ALIASES = {alias: name for name, family in FAMILIES.items() for alias in family.aliases}
 
 
@@ -27,6 +53,8 @@ def find(given: object) -> Family:
     'log'
     """
     if isinstance(given, Family):
+        if isinstance(given, Own) and given.name in (*FAMILIES, *_ALIASES):
+            raise LgmError(f"`{given.name}` is the name of another family; give your own one a name that no other has.")
         return given
     name = _ALIASES.get(given, given) if isinstance(given, str) else given
     if not isinstance(name, str) or name not in FAMILIES:
