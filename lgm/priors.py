@@ -15,7 +15,7 @@ import numpyro.distributions as dist
 
 from lgm import pickling
 from lgm.errors import PriorError
-from lgm.pc_priors import Distance, PcCorrelation, PcDistance
+from lgm.pc_priors import Distance, PcCorrelation, PcDistance, PcPrecision
 
 
 @dataclass(frozen=True)
@@ -186,22 +186,19 @@ def pc_sd(U: float, alpha: float = 0.05) -> Prior:
     return _prior(f"pc_sd({U:.6g}, {alpha:.6g})", dist.Exponential, -math.log(alpha) / U)
 
 
-def pc_shape(U: float, alpha: float = 0.05) -> Prior:
-    """Prior of a shape or precision whose ``1 / sqrt(shape)`` is exponential, with ``P(1 / sqrt(shape) > U) = alpha``.
+def pc_prec(U: float, alpha: float = 0.05) -> Prior:
+    """Penalised-complexity prior of a precision: ``1 / sqrt(precision)`` is exponential, ``P(1 / sqrt > U) = alpha``.
 
-    ``1 / sqrt(shape)`` is the coefficient of variation of a gamma distribution; it is zero where nothing varies about
-    the mean, the simpler model.
+    As `pc_sd`, for a quantity whose simpler model is at infinity: the ``shape`` of a negative binomial or the ``kappa``
+    of a beta-binomial response. Its mean is infinite (Simpson et al. 2017, sec. 3.3; INLA's ``pc.prec``).
 
     Examples
     --------
-    >>> pc_shape(2.5, 0.05)
-    pc_shape(2.5, 0.05)
+    >>> pc_prec(3.0, 0.05)
+    pc_prec(3, 0.05)
     """
     (U,), (alpha,) = _positive(U=U), _probability(alpha=alpha)
-    with jax.enable_x64(True):
-        root = dist.Exponential(-math.log(alpha) / U)
-        found = dist.TransformedDistribution(root, dist.transforms.PowerTransform(-2.0))
-    return Prior(found, f"pc_shape({U:.6g}, {alpha:.6g})")
+    return _prior(f"pc_prec({U:.6g}, {alpha:.6g})", PcPrecision, -math.log(alpha) / U)
 
 
 def half_normal(sd: float) -> Prior:

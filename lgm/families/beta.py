@@ -17,8 +17,8 @@ from lgm.families.binomial import log_probabilities
 from lgm.families.checks import require_varied
 from lgm.families.family import Family
 from lgm.families.response import Response
-from lgm.parameter import POSITIVE, WIDE, Parameter
-from lgm.priors import pc_shape
+from lgm.parameter import POSITIVE, Parameter
+from lgm.priors import pc_prec
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Beta(Family):
     r"""``y_i ~ Beta(mu_i kappa, (1 - mu_i) kappa)`` in (0, 1), with a logit, probit or cloglog link.
 
     The variance is ``mu_i (1 - mu_i) / (1 + kappa)``; ``kappa`` is the ``phi`` of brms and glmmTMB. ``1 / sqrt(kappa)``
-    has an exponential prior by which it is above 2.5 with probability 5% (`lgm.priors.pc_shape`).
+    has an exponential prior by which it is above 3 with probability 5% (`lgm.priors.pc_prec`).
 
     A weight multiplies the log-likelihood of its row: a row of weight 2 counts as two.
 
@@ -59,7 +59,7 @@ class Beta(Family):
 
     def parameters(self, y: Response, yardstick: float, weights: FloatArray) -> tuple[Parameter, ...]:
         """The precision."""
-        return (Parameter(("kappa",), "kappa", POSITIVE, pc_shape(WIDE, 0.05), 5.0, (("Residual", "kappa"),)),)
+        return (Parameter(("kappa",), "kappa", POSITIVE, pc_prec(3.0, 0.05), 5.0, (("Response", "kappa"),)),)
 
     def loglik(self, y: Response, eta: Any, theta: Mapping[str, Any], weights: Any) -> Any:
         """``w ((a - 1) log y + (b - 1) log(1 - y) - log B(a, b))`` with ``a = mu kappa``, ``b = (1 - mu) kappa``."""

@@ -13,8 +13,8 @@ from jax.scipy.special import gammaln
 from lgm.arrays import FloatArray
 from lgm.families.positive import Positive
 from lgm.families.response import Response
-from lgm.parameter import POSITIVE, WIDE, Parameter
-from lgm.priors import pc_shape
+from lgm.parameter import POSITIVE, Parameter
+from lgm.priors import pc_prec
 
 
 @dataclass(frozen=True)
@@ -23,8 +23,8 @@ class Gamma(Positive):
 
     The variance is ``mu_i^2 / (shape w_i)``: as in R's ``glm``, the dispersion ``1 / shape`` of a row is divided by its
     weight, so that a mean of w measurements has the weight w. The coefficient of variation of a row of typical
-    weight, ``1 / sqrt(shape)``, has an exponential prior by which it is above 2.5 with probability 5%
-    (`lgm.priors.pc_shape`).
+    weight, ``1 / sqrt(shape)``, has an exponential prior by which it is above 3 with probability 5%
+    (`lgm.priors.pc_prec`).
 
     References
     ----------
@@ -37,8 +37,8 @@ class Gamma(Positive):
     def parameters(self, y: Response, yardstick: float, weights: FloatArray) -> tuple[Parameter, ...]:
         """The shape of a row of weight one."""
         typical = float(np.exp(np.mean(np.log(weights))))
-        prior = pc_shape(WIDE * float(np.sqrt(typical)), 0.05)
-        return (Parameter(("shape",), "shape", POSITIVE, prior, 2.0 / typical, (("Residual", "shape"),)),)
+        prior = pc_prec(3.0 * float(np.sqrt(typical)), 0.05)
+        return (Parameter(("shape",), "shape", POSITIVE, prior, 2.0 / typical, (("Response", "shape"),)),)
 
     def loglik(self, y: Response, eta: Any, theta: Mapping[str, Any], weights: Any) -> Any:
         """With ``a = shape w``: ``a (log(a y) - eta - y exp(-eta)) - log y - log Gamma(a)``."""

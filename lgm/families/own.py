@@ -214,7 +214,7 @@ def _parameter(family: str, key: Any, prior: Any) -> Parameter:
     with jax.enable_x64(True):
         low, high = np.sort(np.asarray(biject_to(prior.distribution.support)(jnp.array([-40.0, 40.0]))))
         start = float(np.median(prior.distribution.sample(jax.random.key(0), (999,))))
-    return Parameter((key,), key, _domain(float(low), float(high)), prior, start, (("Residual", key),))
+    return Parameter((key,), key, _domain(float(low), float(high)), prior, start, (("Response", key),))
 
 
 def _domain(low: float, high: float) -> Domain:

@@ -9,12 +9,12 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
-from jax.scipy.special import gammaln
 
 from lgm.arrays import FloatArray
 from lgm.families.checks import require_varied
 from lgm.families.family import Family
 from lgm.families.response import Response
+from lgm.families.stable import log_rising
 from lgm.parameter import POSITIVE, Parameter
 from lgm.priors import exponential, shifted_gamma
 
@@ -66,7 +66,7 @@ class Student(Family):
     def loglik(self, y: Response, eta: Any, theta: Mapping[str, Any], weights: Any) -> Any:
         """``-(nu + 1) / 2 log(1 + r^2 / nu) - log(sigma / sqrt(w))`` and a constant, r the standardised residual."""
         nu, precision = theta["nu"], weights / jnp.square(theta["sigma"])
-        constant = gammaln(0.5 * (nu + 1.0)) - gammaln(0.5 * nu) + 0.5 * jnp.log(precision / nu / math.pi)
+        constant = log_rising(0.5 * nu, 0.5) + 0.5 * jnp.log(precision / nu / math.pi)
         return constant - 0.5 * (nu + 1.0) * jnp.log1p(precision * jnp.square(y.value - eta) / nu)
 
     def information(self, y: Response, eta: Any, theta: Mapping[str, Any], weights: Any) -> Any:

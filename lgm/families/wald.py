@@ -12,8 +12,8 @@ import numpy as np
 from lgm.arrays import FloatArray
 from lgm.families.positive import Positive
 from lgm.families.response import Response
-from lgm.parameter import POSITIVE, WIDE, Parameter
-from lgm.priors import pc_shape
+from lgm.parameter import POSITIVE, Parameter
+from lgm.priors import pc_prec
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Wald(Positive):
     ``f(y) = sqrt(a / (2 pi y^3)) exp(-a (y - mu)^2 / (2 mu^2 y))`` with ``a = shape w``. The variance is
     ``mu_i^3 / (shape w_i)``: as in R's ``glm``, the dispersion ``1 / shape`` of a row is divided by its weight. The
     shape has the unit of y. The coefficient of variation of a row of typical weight whose mean is that of the response
-    has an exponential prior by which it is above 2.5 with probability 5% (`lgm.priors.pc_shape`).
+    has an exponential prior by which it is above 3 with probability 5% (`lgm.priors.pc_prec`).
 
     References
     ----------
@@ -38,8 +38,8 @@ class Wald(Positive):
         """The shape of a row of weight one."""
         mean = float(np.average(y.value, weights=weights))
         unit = mean / float(np.exp(np.mean(np.log(weights))))
-        prior = pc_shape(WIDE / float(np.sqrt(unit)), 0.05)
-        return (Parameter(("shape",), "shape", POSITIVE, prior, 2.0 * unit, (("Residual", "shape"),)),)
+        prior = pc_prec(3.0 / float(np.sqrt(unit)), 0.05)
+        return (Parameter(("shape",), "shape", POSITIVE, prior, 2.0 * unit, (("Response", "shape"),)),)
 
     def loglik(self, y: Response, eta: Any, theta: Mapping[str, Any], weights: Any) -> Any:
         """``1/2 log(a / (2 pi y^3)) - a (y / mu - 1)^2 / (2 y)`` with ``a = shape w``."""

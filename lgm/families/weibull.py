@@ -37,7 +37,7 @@ class Weibull(Times):
 
     def parameters(self, y: Response, yardstick: float, weights: FloatArray) -> tuple[Parameter, ...]:
         """The shape."""
-        return (Parameter(("shape",), "shape", POSITIVE, gamma(2.0, 1.0), 1.0, (("Residual", "shape"),)),)
+        return (Parameter(("shape",), "shape", POSITIVE, gamma(2.0, 1.0), 1.0, (("Response", "shape"),)),)
 
     def loglik(self, y: Response, eta: Any, theta: Mapping[str, Any], weights: Any) -> Any:
         """``w (log(shape / y) + z - exp(z))``, ``z = shape log(y / s)``; of censored times ``w log P``."""
