@@ -70,9 +70,13 @@ class Student(Family):
         return constant - 0.5 * (nu + 1.0) * jnp.log1p(precision * jnp.square(y.value - eta) / nu)
 
     def information(self, y: Response, eta: Any, theta: Mapping[str, Any], weights: Any) -> Any:
-        """``w (nu + 1) / ((nu + 3) sigma^2)``."""
-        nu = theta["nu"]
-        return weights * (nu + 1.0) / (nu + 3.0) / jnp.square(theta["sigma"])
+        """The precision of the normal errors whose mixture t is, as expected given the residual.
+
+        The quadratic with this curvature is nowhere above the log-likelihood, so that a step by it always ascends; one
+        by Fisher's information ``w (nu + 1) / ((nu + 3) sigma^2)`` may not, and takes more of them.
+        """
+        nu, precision = theta["nu"], weights / jnp.square(theta["sigma"])
+        return (nu + 1.0) * precision / (nu + precision * jnp.square(y.value - eta))
 
     def simulate(
         self,
