@@ -15,6 +15,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from numpyro.infer.hmc import hmc
 from numpyro.infer.util import ParamInfo
@@ -25,6 +26,8 @@ from lgm.inference import progress
 from lgm.inference.chains import Chains
 from lgm.inference.compile import LOOPS, Plan, compiled, floats
 from lgm.inference.coordinates import Bend, Whitened, Working, log_density, whitened
+from lgm.inference.corrected import corrected
+from lgm.inference.corrected import programs as correcting
 from lgm.inference.draws import Expected, Run
 from lgm.inference.importance import EVALUATIONS
 from lgm.inference.interrupt import interruptible
@@ -115,6 +118,14 @@ def _block(how: _Schedule, target: Whitened, states: Any) -> tuple[Any, _Trace]:
     return jax.lax.scan(one, states, None, length=how.length)
 
 
+def _of_one_step(states: Any) -> Any:
+    """With the step size that chains of one metric found together, which varies much less than that of each."""
+    adapted = states.adapt_state
+    sizes = np.asarray(adapted.step_size)
+    together = jnp.full(sizes.shape, np.exp(np.mean(np.log(sizes))))
+    return states._replace(adapt_state=adapted._replace(step_size=together))
+
+
 @dataclass(frozen=True)
 class Nuts:
     """Draw theta from its posterior by NUTS.
@@ -152,7 +163,8 @@ class Nuts:
 
     def programs(self, post: Marginal) -> list[Plan]:
         """What `run` will call; `_begin` comes with `_block`, which takes what it returns."""
-        return [Plan(_block, self._schedule(adapt_metric=self.warmup is not None))]
+        moving = Plan(_block, self._schedule(adapt_metric=self.warmup is not None))
+        return [moving, *correcting(post, self.chains * self.draws)]
 
     def run(self, post: Marginal, start: FloatArray) -> Run[Chains]:
         """See `lgm.inference.engine.Engine`."""
@@ -178,7 +190,8 @@ class Nuts:
             warnings.warn(stopped, ConvergenceWarning, stacklevel=5)
         stats = {name: value for name, value in kept._asdict().items() if name != "theta"}
         step_size = np.asarray(state.adapt_state.step_size)
-        return Run(found, Chains(kept.theta, stats, made < self.draws, step_size, total - self.draws), "nuts")
+        chains = Chains(kept.theta, stats, made < self.draws, step_size, total - self.draws)
+        return Run(found, corrected(post, chains, self.seed, progress=self.progress), "nuts")
 
     def _forecast(self, post: Marginal, found: Mode, how: _Schedule) -> None:
         """Say what the run will take, if that is long; the function is the one that found the mode."""
@@ -202,6 +215,8 @@ class Nuts:
             progress.bar(total, "draw", shown=self.progress) as bar,
         ):
             for done in range(0, total, BLOCK):
+                if done == total - self.draws and not how.adapt_metric:
+                    state = _of_one_step(state)
                 state, trace = _block(how, target, state)
                 blocks.append(jax.tree.map(np.asarray, trace))
                 bar.update(min(BLOCK, total - done))
