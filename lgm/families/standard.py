@@ -13,7 +13,7 @@ from jax.scipy.special import erfc
 
 _LOG_SQRT_2PI = 0.5 * math.log(2.0 * math.pi)
 _FAR = -5.0  # below it, the normal cdf by its continued fraction
-_LEVELS = 16  # of that fraction
+_LEVELS = 12  # of that fraction
 _NODES, _SHARES = np.polynomial.legendre.leggauss(8)
 
 
@@ -60,8 +60,9 @@ def _normal_between(z: Any, width: Any) -> Any:
     inside = jnp.log(h) - 0.5 * jnp.square(centre) - _LOG_SQRT_2PI + jnp.log(density)
     right = middle > 0.0  # the same on the other side, where tails keep their digits
     wide = jnp.where(narrow, 1.0, width)
-    upper = _normal_below(jnp.where(right, -z, z + wide))
-    lower = _normal_below(jnp.where(right, -z - wide, z))
+    upper, lower = _normal_below(
+        jnp.stack(jnp.broadcast_arrays(jnp.where(right, -z, z + wide), jnp.where(right, -z - wide, z)))
+    )
     return jnp.where(narrow, inside, upper + jnp.log(-jnp.expm1(lower - upper)))
 
 

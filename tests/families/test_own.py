@@ -98,7 +98,9 @@ def test_a_parameter_that_may_be_any_number_takes_a_normal_prior():
 
 
 def test_mean_and_new_responses():
-    family = made(mean=lambda eta, theta: eta + theta["s"], simulate=lambda rng, eta, theta: rng.normal(eta, theta["s"]))
+    family = made(
+        mean=lambda eta, theta: eta + theta["s"], simulate=lambda rng, eta, theta: rng.normal(eta, theta["s"])
+    )
     eta, theta = np.zeros((2, 3)), {"s": np.array([1.0, 2.0, 3.0])}
     assert family.mean(eta, theta)[0].tolist() == [1.0, 2.0, 3.0]
     rng = np.random.default_rng

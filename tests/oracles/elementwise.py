@@ -22,7 +22,9 @@ def orders(family, y, eta, theta=None, weights=1.0):
     """The log-likelihood and its first four derivatives (5, n); parameters may have a value for each row."""
     eta = np.asarray(eta, dtype=float)
     with jax.enable_x64(True):
-        theta = {kind: np.broadcast_to(np.asarray(value, dtype=float), eta.shape) for kind, value in (theta or {}).items()}
+        theta = {
+            kind: np.broadcast_to(np.asarray(value, dtype=float), eta.shape) for kind, value in (theta or {}).items()
+        }
         return np.asarray(_orders(family, y, eta, theta, np.broadcast_to(np.asarray(weights, dtype=float), eta.shape)))
 
 
