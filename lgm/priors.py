@@ -40,6 +40,11 @@ class Normal:
     sd: float
     at_means: bool = False
 
+    @property
+    def of_theta(self) -> Prior:
+        """The same for a hyperparameter that may be any number."""
+        return _prior(repr(self), dist.Normal, self.mean, self.sd)
+
     def __repr__(self) -> str:
         return f"normal({self.mean:.6g}, {self.sd:.6g})"
 
@@ -128,7 +133,7 @@ def _prior(label: str, make: type[dist.Distribution], *args: float) -> Prior:
 
 
 def normal(mean: float = 0.0, sd: float = 1.0) -> Normal:
-    """Normal prior of a fixed effect, on the scale of the printed coefficient.
+    """Normal prior of a fixed effect, on the scale of the printed coefficient, or of what else may be any number.
 
     Examples
     --------
@@ -214,6 +219,21 @@ def gamma(shape: float, rate: float) -> Prior:
     """Gamma prior with mean ``shape / rate``."""
     shape, rate = _positive(shape=shape, rate=rate)
     return _prior(f"gamma({shape:.6g}, {rate:.6g})", dist.Gamma, shape, rate)
+
+
+def shifted_gamma(low: float, shape: float, rate: float) -> Prior:
+    """Gamma prior of what a parameter exceeds ``low`` by.
+
+    Examples
+    --------
+    >>> shifted_gamma(2, 2, 0.1)
+    shifted_gamma(2, 2, 0.1)
+    """
+    (low,), (shape, rate) = _numbers(low=low), _positive(shape=shape, rate=rate)
+    with jax.enable_x64(True):
+        shift = dist.transforms.AffineTransform(low, 1.0, domain=dist.constraints.positive)
+        found = dist.TransformedDistribution(dist.Gamma(shape, rate), shift)
+    return Prior(found, f"shifted_gamma({low:.6g}, {shape:.6g}, {rate:.6g})")
 
 
 def beta(a: float, b: float) -> Prior:

@@ -159,17 +159,9 @@ class LaplaceData:
     def _mode(self, prior: LatentPrior, analysis: linalg.Analysis, at: Prior, theta: jax.Array) -> jax.Array:
         """Newton's method with halved steps, from no effects at all but the reference."""
 
-        def ascent(v: jax.Array, *, fisher: bool) -> tuple[jax.Array, jax.Array]:
-            """A step and twice the gain that it promises."""
-            point = self._point(prior, analysis, at, theta, v, fisher=fisher)
-            step = self._step(prior, analysis, point)
-            return step, jnp.vdot(step, point.slope)
-
         def climb(state: Any) -> Any:
             v, value, _, count = state
-            step, gain = ascent(v, fisher=False)
-            if not self.family.log_concave:  # Newton's own matrix may not be positive definite: the step is then NaN
-                step, gain = jax.lax.cond(gain > 0.0, lambda: (step, gain), lambda: ascent(v, fisher=True))
+            step, gain = self._direction(prior, analysis, at, theta, v)
 
             def halve(tried: Any) -> Any:
                 size, _, count = tried
@@ -194,6 +186,21 @@ class LaplaceData:
         value = self._joint(prior, analysis, at, theta, v[:, None])[0]
         v, _, gain, _ = jax.lax.while_loop(on, climb, (v, value, jnp.array(jnp.inf), jnp.zeros((), int)))
         return jnp.where(gain < 1e-6, v, jnp.nan)
+
+    def _direction(
+        self, prior: LatentPrior, analysis: linalg.Analysis, at: Prior, theta: jax.Array, v: jax.Array
+    ) -> tuple[jax.Array, jax.Array]:
+        """A step of ascent and what it gains, twice: Newton's; where that is none, with the Fisher information."""
+
+        def along(*, fisher: bool) -> tuple[jax.Array, jax.Array]:
+            point = self._point(prior, analysis, at, theta, v, fisher=fisher)
+            step = self._step(prior, analysis, point)
+            return step, jnp.vdot(step, point.slope)
+
+        step, gain = along(fisher=False)
+        if self.family.log_concave:
+            return step, gain
+        return jax.lax.cond(gain > 0.0, lambda: (step, gain), lambda: along(fisher=True))
 
     def _point(
         self,
