@@ -287,11 +287,13 @@ class Fit:
         return fit._summary.iloc[: self.design.p][fit._columns].copy()
 
     def varcorr(self, *, interval: float | None = None) -> pd.DataFrame:
-        """Standard deviations and correlations by group or term, and the residual's: mean, sd, interval."""
+        """Standard deviations and correlations by group or term: mean, sd, interval.
+
+        The sd of errors is that of the group ``Residual``; other parameters of the family are under its name.
+        """
         fit = self._at(interval)
         table = fit._summary.iloc[self.design.p :][fit._columns].copy()
-        index = [place for parameter in self.design.parameters for place in parameter.places]
-        table.index = pd.MultiIndex.from_tuples(index, names=["group", "parameter"])
+        table.index = pd.MultiIndex.from_tuples(tables.places_of_theta(self.design), names=["group", "parameter"])
         return table
 
     def ranef(self, term: str | None = None, *, interval: float | None = None) -> pd.DataFrame:
@@ -400,16 +402,21 @@ class Fit:
     def plot_term(
         self,
         term: str,
+        kind: Literal["linear", "mean"] = "linear",
         *,
         geometry: Any = None,
-        residuals: bool = True,
+        residuals: bool | None = None,
         ax: Any = None,
         figsize: tuple[float, float] | None = None,
     ) -> Figure | SubFigure:
-        """The estimated effects of a term, such as ``"s(t)"`` or ``"(Days|Subject)"``; see `lgm.plots`."""
+        """The estimated effects of a term, such as ``"s(t)"`` or ``"(Days|Subject)"``; see `lgm.plots`.
+
+        As in `predict`, ``kind`` says whether they are shown on the scale of the linear predictor or of the expected
+        response.
+        """
         from lgm import plots
 
-        return plots.plot_term(self, term, geometry=geometry, residuals=residuals, ax=ax, figsize=figsize)
+        return plots.plot_term(self, term, kind, geometry=geometry, residuals=residuals, ax=ax, figsize=figsize)
 
     def save(self, path: Any) -> None:
         """Write the whole fit to one file, for `lgm.load`; an error says what in the formula a file cannot hold.

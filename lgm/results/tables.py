@@ -43,6 +43,16 @@ def _table(fit: Fit, printed: Printed) -> pd.DataFrame:
     return pd.DataFrame(values, index, columns=["mean", "sd", *fit.interval_names])
 
 
+def places_of_theta(design: Design) -> list[tuple[str, str]]:
+    """Where each hyperparameter stands in the table of variances: its group, and its name within."""
+    family = design.family
+    own = [place for block in design.predictor.blocks for parameter in block.parameters for place in parameter.places]
+    for parameter in design.family_parameters:
+        group = "Residual" if parameter.kind == family.residual else family.name
+        own += [(group, within) for _, within in parameter.places]
+    return own
+
+
 def few_enough(fit: Fit) -> tuple[list[Printed], str]:
     """The printed effects whose draws may be held in memory together, and what to say of those that are left out."""
     known = fit.design.predictor.printed()

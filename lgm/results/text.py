@@ -34,8 +34,26 @@ def _head(fit: Fit) -> list[tuple[str, str]]:
     return [
         *_model(fit.design),
         ("Draws", f"{fit.draws.described()} ({fit.method}, seed {fit.seed})"),
+        *_approximation(facts(fit)),
         *_evidence(facts(fit)),
     ]
+
+
+# What an engine may say of the approximation of p(y | theta), beside its name ("approximation"), and the words for it.
+_ERRORS = {
+    "eps_sd": "sd of eps {:.2g}",
+    "max_shift": "largest shift of a fixed effect {:.2g} sd",
+    "log_weight_variance": "variance of log weights {:.2g}",
+    "pairs_k": "their Pareto k {:.2f}",
+}
+
+
+def _approximation(found: dict[str, Any]) -> list[tuple[str, str]]:
+    """Which approximation of ``p(y | theta)`` was made, and the numbers that say how far it may be off."""
+    if "approximation" not in found:
+        return []
+    numbers = [words.format(found[name]) for name, words in _ERRORS.items() if name in found]
+    return [("Effects", found["approximation"] + (f" ({', '.join(numbers)})" if numbers else ""))]
 
 
 def _evidence(found: dict[str, Any]) -> list[tuple[str, str]]:
