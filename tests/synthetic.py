@@ -43,9 +43,10 @@ def counts() -> Fit:
     rng = np.random.default_rng(6)
     data = pd.DataFrame({"g": np.repeat(list("abcd"), 8), "x": rng.normal(size=32), "e": rng.uniform(1, 4, 32)})
     data["y"] = rng.poisson(data.e * np.exp(0.3 + 0.4 * data.x + np.repeat([-0.8, 0.0, 0.2, 0.9], 8))).astype(float)
+    data["t"] = np.arange(32) % 8
     data.loc[[5, 11], "y"] = np.nan
-    model = lgm.model("y ~ x + offset(np.log(e)) + (1|g)", data, family="poisson", env={"np": np})
-    return around(model, {"sd(Intercept|g)": 0.7}, draws=250)
+    model = lgm.model("y ~ x + offset(np.log(e)) + (1|g) + rw1(t)", data, family="poisson")
+    return around(model, {"sd(Intercept|g)": 0.7, "sd(rw1(t))": 0.2}, draws=250)
 
 
 @cache
