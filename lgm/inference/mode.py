@@ -82,6 +82,19 @@ def evaluate(target: Target, x: FloatArray) -> tuple[float, FloatArray]:
     return float(value), np.asarray(grad)
 
 
+def remembering(target: Target) -> Callable[[FloatArray], tuple[float, FloatArray]]:
+    """`evaluate` of a target, once for each point: searches come back to where they were."""
+    known: dict[bytes, tuple[float, FloatArray]] = {}
+
+    def at(x: FloatArray) -> tuple[float, FloatArray]:
+        key = x.tobytes()
+        if key not in known:
+            known[key] = evaluate(target, x)
+        return known[key]
+
+    return at
+
+
 @jit
 def working_scale(post: Marginal, theta: jax.Array) -> jax.Array:
     """Theta from its natural to its working scale."""
@@ -200,13 +213,14 @@ def find_folded_mode(post: Marginal, start: Mode, *, jacobian: bool) -> FoldedMo
     with jax.enable_x64(True):
         x = np.asarray(folded_scale(post, start.x))
         folded = np.array(post.hyper.folded, dtype=bool)
-        search = Search(partial(evaluate, target), np.where(folded, np.abs(x), 1.0))
+        search = Search(remembering(target), np.where(folded, np.abs(x), 1.0))
         boundary = np.zeros(x.size, dtype=bool)
         if np.any(folded & (np.sum(start.root**2, axis=1) > _NEAR_ZERO**2)):
             x = search.climb(x, np.where(folded, 0.0, -np.inf))
             x = search.at_zero(x, folded, lambda i: [np.array([i])])
             boundary = folded & (x <= VANISHING * search.scale)
-        x, hessian = search.newton(x, np.flatnonzero(~boundary))
-        value = search.target(x)[0]
+        free = np.flatnonzero(~boundary)
+        x = search.newton(x, free)
+        value, hessian = search.target(x)[0], search.hessian(x, free)
         root = search.root(x, value, boundary, hessian)
         return FoldedMode(x, np.asarray(_natural(target, x)), root, value, boundary)

@@ -18,9 +18,10 @@ from lgm.design.predictor import Printed
 from lgm.errors import LgmWarning
 from lgm.inference.draws import Run, Verdict
 from lgm.inference.engine import AnyDraws
-from lgm.inference.mode import Mode
+from lgm.inference.held import Conditional
+from lgm.inference.mode import Mode, find_mode
 from lgm.posterior.assemble import Analysed
-from lgm.posterior.priors import Priors
+from lgm.posterior.priors import Priors, starts
 from lgm.results import predict, tables, text
 from lgm.results.arviz import container, diagnostics, plain_labels
 from lgm.results.effects import Effects, Kept
@@ -82,10 +83,12 @@ class Fit:
         """What the model was built from."""
         return self.model.inputs
 
-    @property
+    @cached_property
     def mode(self) -> Mode:
-        """Mode of the working density of theta."""
-        return self.run.mode
+        """Mode of the working density of theta; looked for here if the engine did without."""
+        if self.run.mode is not None:
+            return self.run.mode
+        return find_mode(self.analysed.marginal, starts(self.design, self.chosen_priors.theta))
 
     @property
     def draws(self) -> AnyDraws:
@@ -445,11 +448,18 @@ class Fit:
         """As `doubt`, from the hyperparameters alone: effects given them are independent, and need not be drawn."""
         theta = dict(zip(self._names[self.design.p :], np.moveaxis(self._shown.theta, -1, 0), strict=True))
         verdict = self.draws.verdict(self._shown.summarised(self._moments_of_theta(), lambda: theta, diagnostics))
+        verdict = self._approximated(verdict)
         return verdict.text if verdict.doubted else None
 
     @cached_property
     def _verdict(self) -> Verdict:
-        return self.draws.verdict(self._summary)
+        return self._approximated(self.draws.verdict(self._summary))
+
+    def _approximated(self, verdict: Verdict) -> Verdict:
+        """The same, after what is wrong with the approximation, if something is."""
+        rung = self.run.rung
+        doubt = None if rung is None else rung.doubt(held=isinstance(self.draws, Conditional))
+        return verdict if doubt is None else Verdict(f"Not exact: {doubt}. {verdict.text}", doubted=True)
 
     def __getstate__(self) -> dict[str, Any]:
         """All but what follows from the rest; what is kept of the effects takes long, so it is among it."""

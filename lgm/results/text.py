@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from lgm.design.design import Design
+from lgm.inference.held import Conditional
 
 if TYPE_CHECKING:
     from lgm.results.fit import Fit
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
 
 def facts(fit: Fit) -> dict[str, Any]:
     """What the engine says of itself, beyond a table: its name, and for weighted points how they did."""
-    return {"method": fit.method, **fit.draws.facts(proper=fit.chosen_priors.proper)}
+    approximation = {} if fit.run.rung is None else fit.run.rung.facts
+    return {"method": fit.method, **approximation, **fit.draws.facts(proper=fit.chosen_priors.proper)}
 
 
 def _model(d: Design) -> list[tuple[str, str]]:
@@ -34,26 +36,9 @@ def _head(fit: Fit) -> list[tuple[str, str]]:
     return [
         *_model(fit.design),
         ("Draws", f"{fit.draws.described()} ({fit.method}, seed {fit.seed})"),
-        *_approximation(facts(fit)),
+        *([] if fit.run.rung is None else fit.run.rung.said(held=isinstance(fit.draws, Conditional))),
         *_evidence(facts(fit)),
     ]
-
-
-# What an engine may say of the approximation of p(y | theta), beside its name ("approximation"), and the words for it.
-_ERRORS = {
-    "eps_sd": "sd of eps {:.2g}",
-    "max_shift": "largest shift of a fixed effect {:.2g} sd",
-    "log_weight_variance": "variance of log weights {:.2g}",
-    "pairs_k": "their Pareto k {:.2f}",
-}
-
-
-def _approximation(found: dict[str, Any]) -> list[tuple[str, str]]:
-    """Which approximation of ``p(y | theta)`` was made, and the numbers that say how far it may be off."""
-    if "approximation" not in found:
-        return []
-    numbers = [words.format(found[name]) for name, words in _ERRORS.items() if name in found]
-    return [("Effects", found["approximation"] + (f" ({', '.join(numbers)})" if numbers else ""))]
 
 
 def _evidence(found: dict[str, Any]) -> list[tuple[str, str]]:

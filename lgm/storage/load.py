@@ -11,6 +11,7 @@ import numpy as np
 from lgm.design.design import Design
 from lgm.errors import LgmError, LgmWarning
 from lgm.inference.draws import Run
+from lgm.inference.ladder import approximated
 from lgm.model import Model, build
 from lgm.results.fit import Fit
 from lgm.storage import record
@@ -68,8 +69,9 @@ def load(path: str | os.PathLike[str], *, trusted: bool = False) -> Fit:
     settings = kept.settings
     inputs = replace(built.inputs, weights=settings["weights"] or built.inputs.weights)
     design = _with_rows(built.design, kept)
-    run = Run(kept.mode, kept.draws, settings["method"])
-    same = replace(built, design=design, inputs=inputs)
+    run = Run(kept.mode, kept.draws, settings["method"], kept.rung)
+    marginal = approximated(built.analysed.marginal, kept.rung)
+    same = replace(built, design=design, inputs=inputs, analysed=replace(built.analysed, marginal=marginal))
     return Fit(same, run, settings["interval"], settings["seed"], stored_effects=kept.effects)
 
 

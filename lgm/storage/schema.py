@@ -10,33 +10,40 @@ import numpy as np
 import pandas as pd
 
 from lgm.inference.chains import Chains
-from lgm.inference.draws import Points
+from lgm.inference.corrected import Corrected
+from lgm.inference.draws import Mixture, Points
 from lgm.inference.engine import ENGINES
 from lgm.inference.held import Conditional, Exact
+from lgm.inference.ladder import APPROXIMATIONS, MOST, Rung
 from lgm.inference.mode import Mode
 from lgm.inference.weighted import Weighted
 from lgm.results.effects import Kept
 from lgm.storage.container import Damaged
 
-RESULTS = {kind.__name__: kind for kind in (Mode, Chains, Weighted, Conditional, Exact, Points, Kept)}
+_RESULTS = (Mode, Chains, Corrected, Weighted, Conditional, Exact, Mixture, Points, Kept, Rung)
+RESULTS = {kind.__name__: kind for kind in _RESULTS}
 
 # The sizes of each array, a letter each: (c)hains, (d)raws, (k) hyperparameters, (f)ree ones, (u) effects,
 # (b) fixed effects, (t) effects in tables, (p)oints. Capitals are of any size.
 SHAPES: dict[str, dict[str, str]] = {
     "Mode": {"x": "f", "root": "ff"},
     "Chains": {"theta": "cdk", "stats": "cd", "step_size": "c"},
+    "Corrected": {"theta": "cdk", "stats": "cd", "step_size": "c", "index": "A"},
     "Weighted": {"theta": "cdk", "stats": "cd", "index": "d"},
     "Conditional": {"theta": "cdk", "stats": "cd", "standard_errors": "k", "at_end": "k"},
     "Exact": {"theta": "cdk", "stats": "cd"},
+    "Mixture": {"theta": "pk", "log_weights": "p", "mean": "pA", "draws": "pAA"},
     "Points": {"theta": "pk", "log_weights": "p", "mean": "pA", "draws": "pAA"},
     "Kept": {"mean": "u", "sd": "t", "ends": "At", "fixed": "Ab", "draws": "Au"},
+    "Rung": {},
 }
 _NUMBERS: dict[Any, tuple[type, ...]] = {
     bool: (bool, np.bool_),
     int: (int, np.integer),
     float: (int, float, np.integer, np.floating),
+    str: (str,),
 }
-_SECTIONS = {"inputs", "rows", "settings", "names", "mode", "draws", "effects"}
+_SECTIONS = {"inputs", "rows", "settings", "names", "mode", "draws", "effects", "rung"}
 _INPUTS = {"formula": str, "family": str, "missing": str, "data": pd.DataFrame, "env": dict, "priors": dict}
 
 
@@ -94,6 +101,12 @@ def require_draws(effects: Kept, size: int) -> None:
     require(len(effects.ends) == 2, "an interval has two ends")
     for draws in (effects.fixed, effects.draws):
         require(len(draws) in (0, size), "it has other numbers of draws of theta and of effects")
+
+
+def require_rung(rung: Rung | None) -> None:
+    """Raise unless it is an approximation that there is."""
+    fine = rung is None or (rung.name in APPROXIMATIONS and 0 < rung.pairs <= MOST)
+    require(fine, "its approximation is none that is known")
 
 
 class Results:

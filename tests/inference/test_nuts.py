@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -24,7 +25,7 @@ from statistical.monte_carlo import Estimate
 import lgm
 from lgm import priors
 from lgm.errors import ConvergenceWarning
-from lgm.inference import at_mode, importance, mode, nuts
+from lgm.inference import at_mode, importance, mode, natural, nuts
 
 YIELD = "Yield ~ 1 + (1|Batch)"
 
@@ -257,18 +258,25 @@ def test_ctrl_c_twice_stops_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-@pytest.mark.parametrize(("method", "engine"), [("nuts", nuts), ("importance", importance), ("mode", at_mode)])
+@pytest.mark.parametrize(
+    ("method", "engine", "search"),
+    [
+        ("nuts", nuts, mode.find_mode),
+        ("importance", importance, mode.find_mode),
+        ("mode", at_mode, natural.find_natural_mode),
+    ],
+)
 def test_ctrl_c_that_a_callback_swallows_is_not_lost(
-    method: str, engine: ModuleType, monkeypatch: pytest.MonkeyPatch
+    method: str, engine: ModuleType, search: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As when it arrives while JAX's garbage collection calls back into Python."""
 
     def swallowed(*args: object) -> object:
         with contextlib.suppress(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
-        return mode.find_mode(*args)
+        return search(*args)
 
-    monkeypatch.setattr(engine, "find_mode", swallowed)
+    monkeypatch.setattr(engine, search.__name__, swallowed)
     with pytest.raises(KeyboardInterrupt):
         quick(method=method)
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

@@ -312,8 +312,8 @@ def test_effects_and_expected_counts() -> None:
     fit = counts()
     linear, mean = fit.plot_term("g"), fit.plot_term("g", "mean")
     assert "effect on y (log scale)" in _texts(linear) and "expected y" in _texts(mean)
-    shown = [np.sort(figure.axes[0].lines[-1].get_xdata()) for figure in (linear, mean)]
-    average = [figure.axes[0].lines[0].get_xdata()[0] for figure in (linear, mean)]
+    shown = [np.sort(np.asarray(figure.axes[0].lines[-1].get_xdata())) for figure in (linear, mean)]
+    average = [np.asarray(figure.axes[0].lines[0].get_xdata())[0] for figure in (linear, mean)]
     assert average[0] == 0.0
     np.testing.assert_allclose(shown[1] / average[1], np.exp(shown[0]), rtol=0.2)
     assert "coefficient, on the log scale of y" in _texts(fit.plot_term("x"))
@@ -341,8 +341,8 @@ def test_levels_that_differ_by_slopes_have_no_single_response(sleep: lgm.Fit) ->
 
 def test_expected_responses_of_a_gaussian_fit(structured: lgm.Fit) -> None:
     linear, mean = structured.plot_term("g"), structured.plot_term("g", "mean")
-    shown = [figure.axes[0].lines[-1].get_xdata() for figure in (linear, mean)]
-    average = mean.axes[0].lines[0].get_xdata()[0]
+    shown = [np.asarray(figure.axes[0].lines[-1].get_xdata()) for figure in (linear, mean)]
+    average = np.asarray(mean.axes[0].lines[0].get_xdata())[0]
     np.testing.assert_allclose(shown[1], shown[0] + average, rtol=1e-9)
     places = {i: (i % 3, i // 3) for i in range(9)}
     assert "expected y" in _texts(structured.plot_term("icar(id)", "mean", geometry=places))

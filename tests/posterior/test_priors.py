@@ -202,7 +202,7 @@ def test_table():
         ({"rho": priors.exponential(1)}, r"allows values that are not in \(-1, 1\)"),
         ({"rho(ar1(t))": lkj(1)}, "an LKJ prior is for correlations"),
     ],
-    ids=str,
+    ids=lambda each: each if isinstance(each, str) else "",
 )
 def test_errors(given, message):
     with pytest.raises(PriorError, match=f"(?s){message}"):

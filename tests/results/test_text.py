@@ -104,15 +104,5 @@ def test_numbers_that_are_not_finite_are_printed(sd: float) -> None:
     assert text.in_step([np.nan], sd) == ["-"]
 
 
-def test_the_approximation_has_a_line(fit: lgm.Fit, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert not any(line.startswith("Effects") for line in repr(fit).splitlines())
-    said = {"approximation": "8 weighted pairs", "eps_sd": 0.031, "max_shift": 0.1894, "pairs_k": 0.2}
-    monkeypatch.setattr(type(fit.draws), "facts", lambda self, proper: said)
-    expected = "8 weighted pairs (sd of eps 0.031, largest shift of a fixed effect 0.19 sd, their Pareto k 0.20)"
-    assert [line.split(maxsplit=1)[1] for line in repr(fit).splitlines() if line.startswith("Effects")] == [expected]
-    assert expected in fit._repr_html_()
-    assert fit.summary().attrs == {"method": "nuts", **said}
-
-
 def test_family_and_link() -> None:
     assert repr(counts()).splitlines()[1] == "Family   poisson (log link)"

@@ -10,6 +10,7 @@ import pytest
 from synthetic import around
 
 import lgm
+from lgm.inference.held import Exact
 from lgm.storage import container, record
 
 HIDDEN = 0.5  # the formula finds it here
@@ -66,6 +67,18 @@ def test_a_file_gives_back_the_same(fit: lgm.Fit, tmp_path: Path) -> None:
     np.testing.assert_array_equal(again.rows["kept"], kept.rows["kept"])
     pd.testing.assert_frame_equal(again.inputs["data"], kept.inputs["data"], check_exact=True)
     assert repr(again.inputs["priors"]) == repr(kept.inputs["priors"])
+
+
+def test_a_fit_at_its_mode_has_no_other_mode_to_keep(tmp_path: Path) -> None:
+    """It is looked for where it is wanted, and every other fit has one."""
+    fit = lgm.fit("Yield ~ 1", lgm.load_dataset("Dyestuff"), method="mode", draws=4, seed=1, progress=False)
+    kept = record.of(fit)
+    kept.write(tmp_path / "f")
+    assert record.read(tmp_path / "f").mode is None
+    replace(kept, draws=Exact(kept.draws.theta, kept.draws.stats, False)).write(tmp_path / "g")
+    with pytest.raises(lgm.LgmError, match="a result has no class"):
+        record.read(tmp_path / "g")
+    _equal(lgm.load(tmp_path / "f").mode, fit.mode)
 
 
 def test_weights_by_value_are_kept_for_the_rows_in_use(tmp_path: Path) -> None:
