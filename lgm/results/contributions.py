@@ -17,7 +17,8 @@ from lgm.design.design import Design
 from lgm.design.predictor import NewRows, Parts
 from lgm.formula.python import Expression
 from lgm.results.averages import Average
-from lgm.results.linear_predictor import LinearPredictor, family_theta, linear_predictor
+from lgm.results.linear_predictor import LinearPredictor, linear_predictor
+from lgm.results.tables import theta_of_family
 from lgm.terms import view
 from lgm.terms.term import Term
 
@@ -119,7 +120,7 @@ def unit(design: Design, kind: str) -> str:
 
 def expected(fit: Fit, eta: FloatArray, draws: FloatArray) -> tuple[FloatArray, FloatArray]:
     """The mean (m,) and draws (S, m) of the expected response, from those of the linear predictor, (m,) and (m, S)."""
-    values = fit.design.family.mean(draws, family_theta(fit))
+    values = fit.design.family.mean(draws, theta_of_family(fit))
     average = Average(eta)
     average.add(values, draws)
     return average.value(), values.T
@@ -137,7 +138,7 @@ def _errors(fit: Fit, eta: FloatArray) -> tuple[FloatArray, FloatArray]:
     if d.family.conjugate:
         return d.y - eta, d.weights
     with jax.enable_x64(True):
-        theta = {kind: values.mean(axis=0) for kind, values in family_theta(fit).items()}
+        theta = {kind: values.mean(axis=0) for kind, values in theta_of_family(fit).items()}
 
         def score(e: Any) -> Any:
             return jax.jvp(lambda x: d.family.loglik(d.response, x, theta, d.weights), (e,), (jnp.ones_like(e),))[1]

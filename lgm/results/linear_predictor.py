@@ -193,12 +193,6 @@ def linear_predictor(
     return LinearPredictor(fit, rows.by_row(), tuple(fresh))
 
 
-def family_theta(fit: Fit) -> dict[str, FloatArray]:
-    """Draws of the family's own hyperparameters by kind: (S,), or (S, m) for a kind of m values."""
-    found = by_kind(fit.draws.theta.reshape(fit.effects.size, -1), fit.analysed.marginal.data.places)
-    return {kind: values[:, 0] if values.shape[1] == 1 else values for kind, values in found.items()}
-
-
 def parts_of(fit: Fit, terms: Any, exclude: Any, groups: Any) -> Parts:
     """Which parts count, by what a user says.
 

@@ -19,9 +19,10 @@ from lgm.design import design
 from lgm.design.predictor import NewRows, Parts
 from lgm.errors import DataError, LgmError, PredictionWarning
 from lgm.results.averages import Average
-from lgm.results.linear_predictor import LinearPredictor, family_theta, linear_predictor, parts_of
+from lgm.results.linear_predictor import LinearPredictor, linear_predictor, parts_of
 from lgm.results.progress import bar
 from lgm.results.quantiles import Tails, spread
+from lgm.results.tables import theta_of_family
 from lgm.words import counted
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ def _predicted(
     eta = linear_predictor(fit, rows, new_levels=wanted.new_levels, seed=wanted.seed)
     rng = np.random.default_rng([wanted.seed, 3])
     if wanted.draws:
-        drawn = _on(wanted.scale, fit, eta.draws(), family_theta(fit), known, rng)
+        drawn = _on(wanted.scale, fit, eta.draws(), theta_of_family(fit), known, rng)
         return _labelled(fit, drawn, eta.rows.index)
     if _mean_is_linear(fit, wanted.scale) and known is None:
         sd = eta.exact_sd()
@@ -156,7 +157,7 @@ def _summarised(
     fit: Fit, eta: LinearPredictor, scale: str, known: Known | None, rng: np.random.Generator
 ) -> pd.DataFrame:
     """Mean, sd and interval of the linear predictor, of the expected response, or of new responses."""
-    theta, family, size = family_theta(fit), fit.design.family, fit.effects.size
+    theta, family, size = theta_of_family(fit), fit.design.family, fit.effects.size
 
     def values(part: IntArray, average: Average | None) -> Iterator[FloatArray]:
         of_part = None if known is None else Known(*(each[part] for each in known))

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from lgm.arrays import IntArray
+from lgm.arrays import FloatArray, IntArray
 from lgm.design.design import Design
 from lgm.design.predictor import Printed
 from lgm.errors import LgmError
+from lgm.posterior.latent_prior import by_kind
 from lgm.results.effects import KEPT_BYTES, fits
 from lgm.words import amount, some, suggest
 
@@ -26,6 +27,12 @@ def effects(fit: Fit, wanted: str | None) -> pd.DataFrame:
     if not tables:
         raise unknown_term(wanted, fit.design)
     return pd.concat(tables)
+
+
+def theta_of_family(fit: Fit) -> dict[str, FloatArray]:
+    """Draws of the family's own hyperparameters by kind: (S,), or (S, m) for a kind of m values."""
+    found = by_kind(fit.draws.theta.reshape(fit.effects.size, -1), fit.analysed.marginal.data.places)
+    return {kind: values[:, 0] if values.shape[1] == 1 else values for kind, values in found.items()}
 
 
 def require_interval(interval: Any) -> None:

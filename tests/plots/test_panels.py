@@ -209,6 +209,7 @@ def test_a_curve_over_its_bands_and_partial_residuals(ax: Axes) -> None:
     c = _curve(200)
     legend = panels.curve(ax, c, 0.9)
     dots, wide, half = ax.collections
+    assert c.residual is not None
     np.testing.assert_array_equal(np.asarray(dots.get_offsets()), np.column_stack([c.at, c.residual]))
     for band, probability in ((wide, 0.9), (half, 0.5)):
         low, high = np.quantile(c.draws, [(1 - probability) / 2, (1 + probability) / 2], axis=0)
