@@ -38,14 +38,16 @@ class Kept:
     Parameters
     ----------
     mean : float array (p + q,)
-        ``E[u | y]``: the average of the exact conditional means over all S thetas (Rao-Blackwell).
+        ``E[u | y]``: the average of the conditional means over all S thetas (Rao-Blackwell). These are exact where the
+        effects given theta are normal, else those of weighted points.
     sd : float array (p + m,)
         Of what tables show: the fixed effects, then the m variables of the terms (`Predictor.printed`).
         From the law of total variance: the variance of the conditional means over all thetas plus the average
         conditional variance over some of them, as many as bring its Monte Carlo error below half a percent of every
         sd, but at most 200.
     ends : float array (2, p + m)
-        Of the intervals of the same: quantiles of all draws, or exact where all draws have the same theta.
+        Of the intervals of the same: quantiles of all draws, or exact where all draws have the same theta and the
+        effects are normal given it.
     fixed : float array (S, p)
         Draws of the fixed effects; (0, p) where they are yet to be made: with one theta no table needs them.
     draws : float array (S, p + q)

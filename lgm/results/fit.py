@@ -39,8 +39,9 @@ class Fit:
     """The posterior of a model.
 
     Tables hold posterior means, standard deviations and equal-tailed intervals of probability ``interval``. Means and
-    standard deviations of effects are exact mixtures over the draws of theta; intervals are quantiles of draws, exact
-    ones where theta is held.
+    standard deviations of effects are mixtures over the draws of theta, exact ones for a Gaussian response with the
+    identity link, else from weighted points; intervals are quantiles of draws, exact for such a response where theta is
+    held.
 
     Of the draws of effects at most 1 GB is kept. More than that are made again where they are needed, the same ones.
 
