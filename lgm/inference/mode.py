@@ -26,7 +26,7 @@ from lgm.posterior.density import Marginal
 _NEAR_ZERO = 1 / 3  # sd of a log standard deviation above which its mode may be at zero, three widths away or less
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Mode:
     """Mode of the working density of theta (Jacobian included) and a square root of its inverse curvature.
 
@@ -48,7 +48,7 @@ class Mode:
     gradient_norm: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FoldedMode:
     """A maximum in folded coordinates.
 

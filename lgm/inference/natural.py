@@ -18,7 +18,7 @@ from lgm.arrays import BoolArray, FloatArray
 from lgm.inference.compile import jit
 from lgm.inference.factors import Factors
 from lgm.inference.mode import evaluate, first_finite, remembering, require_resolved
-from lgm.inference.search import Search, no_gain
+from lgm.inference.search import CLOSELY, LOOSELY, Search, no_gain
 from lgm.posterior.density import Marginal
 from lgm.posterior.hyperparameters import Slot
 
@@ -142,7 +142,7 @@ def _with(z: FloatArray, i: int, value: float) -> FloatArray:
 
 
 def _climbed(search: Search, target: Factors, x: FloatArray, *, loosely: bool) -> FloatArray:
-    top = target.canonical(search.climb(x, target.lower(), loosely=loosely))
+    top = target.canonical(search.climb(x, target.lower(), LOOSELY if loosely else CLOSELY))
     return target.canonical(search.at_zero(top, target.folded, target.vanishing, _SLACK))
 
 

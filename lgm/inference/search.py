@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,7 +14,8 @@ _SOFTEST = 1e-2  # curvatures below this (in units of the scale, where priors ha
 _WALL = 1e3  # how far below the best value so far an undefined density counts: finite, so that a line search turns back
 VANISHING = 1e-2  # of its starting value: a mode below this is zero, where the density itself may be undefined
 _FORETOLD = 0.1  # of the gain of a Newton step: how far its Hessian may be wrong about it and serve again
-_LOOSELY = {"ftol": 1e-9, "gtol": 1e-3}
+CLOSELY = {"maxiter": 500, "ftol": 1e-15, "gtol": 1e-8}
+LOOSELY = {"maxiter": 500, "ftol": 1e-9, "gtol": 1e-3}  # to choose between modes
 _STEP = float(np.cbrt(np.finfo(float).eps))  # of differences, in units of the scale
 
 
@@ -32,8 +33,8 @@ class Search(NamedTuple):
     target: Callable[[FloatArray], tuple[float, FloatArray]]
     scale: FloatArray
 
-    def climb(self, x: FloatArray, lower: FloatArray, *, loosely: bool = False) -> FloatArray:
-        """By L-BFGS-B, above lower ends (d,), some of which are minus infinity; loosely to choose between modes."""
+    def climb(self, x: FloatArray, lower: FloatArray, options: Mapping[str, float] = CLOSELY) -> FloatArray:
+        """By L-BFGS-B with options of SciPy, above lower ends (d,), some of which are minus infinity."""
         if x.size == 0:
             return x
         best = self.target(x)[0]
@@ -45,8 +46,7 @@ class Search(NamedTuple):
             return -max(value, best - _WALL), -grad * self.scale
 
         bounds = [(end, None) for end in lower / self.scale]
-        options = {"maxiter": 500, "ftol": 1e-15, "gtol": 1e-8} | (_LOOSELY if loosely else {})
-        found = minimize(negative, x / self.scale, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
+        found = minimize(negative, x / self.scale, jac=True, method="L-BFGS-B", bounds=bounds, options=dict(options))
         return np.asarray(found.x * self.scale)
 
     def at_zero(

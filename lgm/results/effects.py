@@ -31,7 +31,7 @@ REPEATS = 4  # estimates of a conditional variance at once, where all are at one
 SD_ERROR = 0.005  # relative Monte Carlo error of every sd at which the average is good enough
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Kept:
     """What is kept of the effects ``u = (beta, b)``, on their printed scale.
 

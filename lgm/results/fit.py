@@ -332,7 +332,7 @@ class Fit:
         Parameters
         ----------
         new_data : table, optional
-            By default the rows of the fit, those with a missing response included.
+            By default the data of the fit, rows with a missing response included.
         kind : {"linear", "mean", "response", "draws"}
             The linear predictor, on the scale of the link; the expected response (of successes, as a share of the
             trials); a new response, with its own variation; or draws instead of a table.
@@ -349,10 +349,10 @@ class Fit:
             names the groups whose effects count.
         weights : column name or array, optional
             For new responses. By default those of the fit for its own rows, and for others the column that gave
-            the weights of the fit, if there is one, else one.
+            the weights of the fit, if there is one, else one. An array has one for each row, dropped ones included.
         trials : column name, number or array, optional
             For new responses that are successes out of trials. By default those of the fit for its own rows, and one
-            where it has none.
+            where it has none. An array as for the weights.
         interval : float, optional
             Probability of the intervals; by default that of the fit.
         seed : int, optional
@@ -361,14 +361,14 @@ class Fit:
         Returns
         -------
         pandas.DataFrame or xarray.DataArray
-            Columns mean, sd and the interval's ends, with the index of the data; a polars or Arrow table for such
-            new_data. Rows of new_data that miss a predictor are NaN, and a warning says so; those that the fit dropped
-            are left out of its own rows. The mean of the linear predictor has neither noise nor draws
-            of new effects in it: it is a mixture over theta (at new times of an ar1, an average over draws). So is the
-            mean of a Gaussian response with the identity link; that of others is an average over draws, whose noise
-            the mean of the linear predictor lowers. New responses have the mean of the expected ones.
-            For a Gaussian response with theta held, sd and interval of the mean are exact, for known levels and times;
-            elsewhere they are those of draws.
+            Columns mean, sd and the interval's ends, with the index of the data; a polars or Arrow table for such data.
+            Rows that miss a predictor are NaN, and a warning says so: in new_data where one is missing that counts, in
+            the data of the fit all that it dropped. The mean of the linear predictor has neither noise nor draws of new
+            effects in it: it is a mixture over theta (at new times of an ar1, an average over draws). So is the mean of
+            a Gaussian response with the identity link; that of others is an average over draws, whose noise the mean of
+            the linear predictor lowers. New responses have the mean of the expected ones. For a Gaussian response with
+            theta held, sd and interval of the mean are exact, for known levels and times; elsewhere they are those of
+            draws.
             With ``kind="draws"``, an array with the dimensions chain, draw and row.
 
         Examples

@@ -14,7 +14,7 @@ import xarray as xr
 from scipy.special import ndtri
 
 from lgm.arrays import BoolArray, FloatArray, IntArray
-from lgm.data.table import Table, per_row, read_weights
+from lgm.data.table import Rows, Table, of_library, per_row, read_weights
 from lgm.design import design
 from lgm.design.predictor import NewRows, Parts
 from lgm.errors import DataError, LgmError, PredictionWarning
@@ -64,26 +64,25 @@ def predict(
     _refuse_trials(fit, trials)
     parts = parts_of(fit, terms, exclude, include_group_specific)
     wanted = _Wanted(scale, kind == "draws", new_levels, seed)
-    if new_data is None:
-        known = Known(_own_weights(fit, weights), _own_trials(fit, trials)) if scale == "response" else None
-        return _predicted(fit, None, parts, wanted, known)
-    table = Table.of(new_data, "new_data")
-    complete, missing = design.complete_rows(fit.design, table, parts)
-    kept = np.flatnonzero(complete)
-    known = None
-    if scale == "response":
-        known = Known(_weights(fit, table, weights, kept), _trials(table, trials, kept))
-    if complete.any():
-        found = _predicted(fit, table.rows(complete), parts, wanted, known)
+    known, given = None, fit.design.rows if new_data is None else Table.of(new_data, "new_data")
+    if isinstance(given, Rows):
+        what, table, complete, missing = "the data have", None, given.complete, given.missing_in
+        if scale == "response":
+            known = Known(_own_weights(fit, weights), _own_trials(fit, trials))
     else:
-        found = _nothing(fit, kind)
+        what, (complete, missing) = "new_data has", design.complete_rows(fit.design, given, parts)
+        table = given.rows(complete)
+        kept = np.flatnonzero(complete)
+        if scale == "response":
+            known = Known(_weights(fit, given, weights, kept), _trials(given, trials, kept))
+    found = _predicted(fit, table, parts, wanted, known) if complete.any() else _nothing(fit, kind)
     if missing:
         columns = ", ".join(f"{name} ({count})" for name, count in missing.items())
         rows = counted(int(np.count_nonzero(~complete)), "row")
-        text = f"new_data has missing values in {columns}: the predictions of {rows} are missing too"
+        text = f"{what} missing values in {columns}: the predictions of {rows} are missing too"
         warnings.warn(text, PredictionWarning, stacklevel=3)
-        found = _in_place(fit, found, table.index, complete)
-    return table.like(found) if isinstance(found, pd.DataFrame) else found
+        found = _in_place(fit, found, given.index, complete)
+    return of_library(found, given.library) if isinstance(found, pd.DataFrame) else found
 
 
 class _Wanted(NamedTuple):
@@ -225,11 +224,13 @@ def _own_weights(fit: Fit, weights: Any) -> FloatArray:
     """The weights of the rows of the fit: their own, or others."""
     if weights is None or (isinstance(weights, str) and weights == fit.inputs.weights):
         return fit.design.all_weights
-    frame = fit.design.scope.frame
-    if isinstance(weights, str) and weights not in frame:
+    frame, rows = fit.design.scope.frame, fit.design.rows
+    if not isinstance(weights, str):
+        return read_weights(weights, pd.DataFrame(index=rows.index), kept=rows.kept)
+    if weights not in frame:
         raise DataError(
             f"the fit did not keep the column {weights!r}: its formula does not name it. Accepted: an array with one "
-            f"number for each of the {len(frame)} rows, or new_data with that column."
+            f"number for each of the {len(rows.index)} rows, or new_data with that column."
         )
     return read_weights(weights, frame)
 
@@ -255,8 +256,10 @@ def _refuse_trials(fit: Fit, trials: Any) -> None:
 def _own_trials(fit: Fit, trials: Any) -> FloatArray:
     """The trials of the rows of the fit: their own (one where there is no response), or others."""
     d = fit.design
-    if trials is not None:
+    if isinstance(trials, str):
         return _read_trials(trials, d.scope.frame, np.arange(len(d.scope.frame)))
+    if trials is not None:
+        return _read_trials(trials, pd.DataFrame(index=d.rows.index), d.rows.kept)
     out = np.ones(len(d.scope.frame))
     if d.response.trials is not None:
         out[d.rows.observed] = d.response.trials

@@ -103,5 +103,6 @@ def _rebuilt(kept: Record) -> Model:
 def _with_rows(design: Design, kept: Record) -> Design:
     """The design, with the rows counted as in the data that the user gave."""
     was = kept.rows
-    rows = replace(design.rows, kept=was["kept"], dropped=was["dropped"], missing_in=was["missing_in"])
+    index = design.rows.index if was["index"] is None else was["index"]
+    rows = replace(design.rows, kept=was["kept"], index=index, missing_in=was["missing_in"], library=was["library"])
     return replace(design, rows=rows, scope=replace(design.scope, columns=tuple(was["columns"])))

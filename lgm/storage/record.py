@@ -11,6 +11,8 @@ from dataclasses import dataclass, fields, is_dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+
 from lgm.errors import LgmError
 from lgm.inference.draws import Draws
 from lgm.inference.engine import AnyDraws
@@ -41,7 +43,8 @@ class Record:
     inputs : dict
         Arguments of `lgm.model`; the data are the rows and columns in use.
     rows : dict
-        What the data looked like before rows were dropped: ``kept``, ``dropped``, ``missing_in``, ``columns``.
+        What the data looked like before rows were dropped: ``kept``, ``index`` (None if no row was), ``library``,
+        ``missing_in``, ``columns``.
     settings : dict
         Interval, seed, method, and the name of the weights if they had one.
     names : list of str
@@ -100,7 +103,8 @@ def of(fit: Fit) -> Record:
         },
         rows={
             "kept": rows.kept,
-            "dropped": rows.dropped,
+            "index": _labels(rows.index) if rows.dropped else None,
+            "library": rows.library,
             "missing_in": rows.missing_in,
             "columns": list(d.scope.columns),
         },
@@ -114,6 +118,11 @@ def of(fit: Fit) -> Record:
         effects=fit.effects.kept.within(DRAWS_BYTES),
         rung=fit.run.rung,
     )
+
+
+def _labels(index: pd.Index) -> pd.Index:
+    """The same, one by one where a range says only how many there are: a file may not ask for more than its size."""
+    return pd.Index(index.to_numpy(), name=index.name) if isinstance(index, pd.RangeIndex) else index
 
 
 def read(path: str | os.PathLike[str], *, trusted: bool = False) -> Record:

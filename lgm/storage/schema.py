@@ -43,6 +43,7 @@ _NUMBERS: dict[Any, tuple[type, ...]] = {
     float: (int, float, np.integer, np.floating),
     str: (str,),
 }
+LIBRARIES = ("polars", "pyarrow", "modin", "cudf")  # beside pandas; narwhals makes tables of them
 _SECTIONS = {"inputs", "rows", "settings", "names", "mode", "draws", "effects", "rung"}
 _INPUTS = {"formula": str, "family": str, "missing": str, "data": pd.DataFrame, "env": dict, "priors": dict}
 
@@ -69,13 +70,15 @@ def require_inputs(inputs: Mapping[str, Any]) -> None:
 def require_rows(rows: Any, data: pd.DataFrame) -> None:
     """Raise unless this can be how the rows of the data were chosen."""
     require(
-        isinstance(rows, dict) and rows.keys() == {"kept", "dropped", "missing_in", "columns"},
+        isinstance(rows, dict) and rows.keys() == {"kept", "index", "library", "missing_in", "columns"},
         "it does not say what became of the rows",
     )
-    kept, missing = rows["kept"], rows["missing_in"]
+    kept, index, missing = rows["kept"], rows["index"], rows["missing_in"]
     fine = _is_array(kept, "i") and kept.shape == (len(data),) and kept.min(initial=0) >= 0
     require(fine and bool(np.all(np.diff(kept) > 0)), "its rows are no positions")
-    require(_is_whole(rows["dropped"]), "the number of dropped rows is no number")
+    fine = index is None or isinstance(index, pd.Index)
+    require(fine and kept.max(initial=-1) < len(data if index is None else index), "it has other rows than labels")
+    require(rows["library"] in (None, *LIBRARIES), f"its data are a table of {str(rows['library'])[:80]!r}")
     fine = isinstance(missing, dict) and _are(list(missing), str) and all(map(_is_whole, missing.values()))
     require(fine, "it does not say by column how many rows were dropped")
     require(_are(rows["columns"], str), "its columns have no names")

@@ -122,6 +122,23 @@ def test_nothing_left_to_sample() -> None:
     assert "exact" in fit.verdict.lower()
 
 
+def test_chains_of_one_metric_share_their_step_size() -> None:
+    shared, own = quick(draws=20), quick(draws=20, warmup=60)
+    assert np.ptp(shared.draws.step_size) == 0.0 < shared.draws.step_size[0]
+    assert np.unique(own.draws.step_size).size == 4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [1, 2])
+def test_two_that_share_a_variance_are_an_arc_without_divergences(seed: int) -> None:
+    """One row for each time of a walk: either sd may be zero."""
+    rng = np.random.default_rng(7)
+    data = pd.DataFrame({"t": np.arange(40), "y": rng.normal(0.0, 0.3, 40)})
+    fit = lgm.fit("y ~ rw1(t)", data, seed=seed, progress=False)
+    assert not fit.draws.stats["diverging"].any()
+    assert fit.summary()["r_hat"].max() < 1.01
+
+
 # Compiled once --------------------------------------------------------------------------------------------------------
 
 

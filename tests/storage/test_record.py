@@ -49,7 +49,7 @@ def test_what_is_kept(fit: lgm.Fit) -> None:
     assert len(kept.inputs["data"]) == 23  # a row without a predictor is gone, one without a response is not
     assert kept.inputs["env"] == {"HIDDEN": 0.5}
     assert list(kept.inputs["priors"]) == ["sd"]
-    assert (kept.rows["dropped"], kept.rows["missing_in"]) == (1, {"x": 1})
+    assert (kept.rows["index"].tolist(), kept.rows["missing_in"]) == (fit.design.rows.index.tolist(), {"x": 1})
     assert kept.rows["kept"].tolist() == [i for i in range(24) if i != 5]
     assert kept.rows["columns"] == ["g", "x", "w", "unused", "y"]
     assert kept.settings == {"interval": 0.95, "seed": 1, "method": "nuts", "weights": "w"}
@@ -63,7 +63,9 @@ def test_a_file_gives_back_the_same(fit: lgm.Fit, tmp_path: Path) -> None:
     for name in ("mode", "draws", "effects"):
         _equal(getattr(again, name), getattr(kept, name))
     assert again.settings == kept.settings and again.names == kept.names
-    assert {**again.rows, "kept": None} == {**kept.rows, "kept": None}
+    assert again.rows["index"].equals(kept.rows["index"])
+    arrays = {"kept": None, "index": None}
+    assert {**again.rows, **arrays} == {**kept.rows, **arrays}
     np.testing.assert_array_equal(again.rows["kept"], kept.rows["kept"])
     pd.testing.assert_frame_equal(again.inputs["data"], kept.inputs["data"], check_exact=True)
     assert repr(again.inputs["priors"]) == repr(kept.inputs["priors"])
