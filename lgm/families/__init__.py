@@ -13,8 +13,8 @@ FAMILIES: dict[str, type[Family]] = {family.name: family for family in (Gaussian
 _ALIASES = {alias: name for name, family in FAMILIES.items() for alias in family.aliases}
 
 
-def find(given: object) -> Family:
-    """The family that is meant: one itself, or the name of one, with its usual link.
+def find(given: object, link: object = None) -> Family:
+    """The family that is meant: one itself, or the name of one and a link, by default its first.
 
     Raises
     ------
@@ -23,14 +23,21 @@ def find(given: object) -> Family:
 
     Examples
     --------
-    >>> find("poisson").link
-    'log'
+    >>> find("poisson").link, find("binomial", "probit").link
+    ('log', 'probit')
     """
     if isinstance(given, Family):
+        if link not in (None, given.link):
+            raise LgmError(f"link={link!r} beside a family that has one, {given.link!r}; accepted: one of the two.")
         return given
     name = _ALIASES.get(given, given) if isinstance(given, str) else given
     if not isinstance(name, str) or name not in FAMILIES:
         accepted = ", ".join(f'"{known}"' for known in FAMILIES)
         near = suggest(str(given), [*FAMILIES, *_ALIASES])
-        raise LgmError(f"family={given!r} is not available;{near} accepted: {accepted}.")
-    return FAMILIES[name]()  # type: ignore[call-arg]
+        raise LgmError(f"family={given!r} is not available.{near} Accepted: {accepted}.")
+    return FAMILIES[name](FAMILIES[name].links[0] if link is None else link)  # type: ignore[arg-type]
+
+
+def is_listed(family: Family) -> bool:
+    """Whether name and link are all that there is to know of a family."""
+    return type(family) is FAMILIES.get(family.name) and family == find(family.name, family.link)

@@ -40,7 +40,7 @@ class Family(ABC):
     predictors: ClassVar[tuple[str, ...]] = ("mu",)  # names of its linear predictors
     residual: ClassVar[str | None] = None  # its parameter that is the sd of independent errors of rows
     log_concave: ClassVar[bool] = True  # in eta, whatever theta
-    forms: ClassVar[tuple[str, ...]] = ()  # of a response beside a plain one: "trials", "cens", "categories"
+    forms: ClassVar[tuple[str, ...]] = ()  # of a response beside numbers: "trials", "event", "categories", "cens"
     intercept: ClassVar[bool] = True
 
     def __post_init__(self) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+from lgm import families
 from lgm.errors import LgmError
 from lgm.inference.draws import Draws
 from lgm.inference.engine import AnyDraws
@@ -23,7 +24,7 @@ from lgm.storage.archive import Archive
 if TYPE_CHECKING:
     from lgm.results.fit import Fit
 
-FORMAT = 3  # raise it whenever an older lgm could not read what is written
+FORMAT = 4  # raise it whenever an older lgm could not read what is written
 # Draws of effects up to this size are in the file, larger ones are made again from the seed. Those that importance
 # sampling drew along with its points cannot be, but they are half as large as what it keeps or smaller.
 DRAWS_BYTES = STORED_BYTES / 2
@@ -62,6 +63,7 @@ class Record:
             "inputs": {
                 "formula": self.inputs["formula"],
                 "family": self.inputs["family"],
+                "link": self.inputs["link"],
                 "missing": self.inputs["missing"],
                 "data": box.pack(self.inputs["data"], "the data"),
                 "weights": box.pack(self.inputs["weights"], "the weights"),
@@ -82,12 +84,18 @@ class Record:
 def of(fit: Fit) -> Record:
     """The record of a fit."""
     d, given = fit.design, fit.inputs
-    rows = d.rows
+    rows, family = d.rows, given.family
+    if not families.is_listed(family):
+        raise LgmError(
+            f"the family {family.name!r} is one of your own, and a file holds families by name and link: keep "
+            "`fit.posterior` and `fit.summary()`, or pickle the fit."
+        )
     return Record(
         inputs={
             "formula": given.formula,
             "data": d.scope.frame,
-            "family": given.family,
+            "family": family.name,
+            "link": family.link,
             "priors": given.priors,
             "weights": None if given.weights is None else d.all_weights,
             "env": given.env,

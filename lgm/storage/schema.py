@@ -37,7 +37,8 @@ _NUMBERS: dict[Any, tuple[type, ...]] = {
     float: (int, float, np.integer, np.floating),
 }
 _SECTIONS = {"inputs", "rows", "settings", "names", "mode", "draws", "effects"}
-_INPUTS = {"formula": str, "family": str, "missing": str, "data": pd.DataFrame, "env": dict, "priors": dict}
+_TEXTS = {"formula": str, "family": str, "link": str, "missing": str}
+_INPUTS = {**_TEXTS, "data": pd.DataFrame, "env": dict, "priors": dict}
 
 
 def require_sections(header: Mapping[str, Any]) -> None:
