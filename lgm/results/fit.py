@@ -309,24 +309,29 @@ class Fit:
     def predict(
         self,
         new_data: Any = None,
-        kind: Literal["mean", "response", "draws"] = "mean",
+        kind: Literal["linear", "mean", "response", "draws"] = "mean",
         *,
+        of: Literal["linear", "mean", "response"] | None = None,
         terms: Sequence[str] | str | None = None,
         exclude: Sequence[str] | str | None = None,
         new_levels: Literal["sample", "zero", "error"] = "sample",
         include_group_specific: bool | Sequence[str] = True,
         weights: Any = None,
+        trials: Any = None,
         interval: float | None = None,
         seed: int | None = None,
     ) -> Any:
-        """Posterior of the response's mean, or of new responses, at rows of data.
+        """Posterior of the linear predictor, of the response's mean, or of new responses, at rows of data.
 
         Parameters
         ----------
         new_data : table, optional
             By default the rows of the fit, those with a missing response included.
-        kind : {"mean", "response", "draws"}
-            The expected response, a new observation with its residual noise, or the draws of the expected response.
+        kind : {"linear", "mean", "response", "draws"}
+            The linear predictor, on the scale of the link; the expected response (of successes, as a share of the
+            trials); a new response, with its own variation; or draws instead of a table.
+        of : {"linear", "mean", "response"}, optional
+            With ``kind="draws"``: of what, by default of the expected response.
         terms, exclude : list of str, optional
             The only parts of the linear predictor that count, or those that do not: fixed effects (``"Intercept"``,
             ``"Days"``), latent terms with their straight lines (``"s(x)"``, ``"(Days|Subject)"``), groups
@@ -337,8 +342,11 @@ class Fit:
             False gives the population level: all group effects are zero, and grouping columns are not needed. A list
             names the groups whose effects count.
         weights : column name or array, optional
-            For ``kind="response"``. By default those of the fit for its own rows, and for others the column that gave
+            For new responses. By default those of the fit for its own rows, and for others the column that gave
             the weights of the fit, if there is one, else one.
+        trials : column name, number or array, optional
+            For new responses that are successes out of trials. By default those of the fit for its own rows, and one
+            where it has none.
         interval : float, optional
             Probability of the intervals; by default that of the fit.
         seed : int, optional
@@ -349,10 +357,12 @@ class Fit:
         pandas.DataFrame or xarray.DataArray
             Columns mean, sd and the interval's ends, with the index of the data; a polars or Arrow table for such
             new_data. Rows of new_data that miss a predictor are NaN, and a warning says so; those that the fit dropped
-            are left out of its own rows. The mean has neither noise nor draws
-            of new effects in it: it is an exact mixture over theta (at new times of an ar1, an average over draws).
-            Where theta is held, sd and interval of the mean are exact as well, for known levels and times; elsewhere
-            they are those of draws.
+            are left out of its own rows. The mean of the linear predictor has neither noise nor draws
+            of new effects in it: it is a mixture over theta (at new times of an ar1, an average over draws). So is the
+            mean of a Gaussian response with the identity link; that of others is an average over draws, whose noise
+            the mean of the linear predictor lowers. New responses have the mean of the expected ones.
+            For a Gaussian response with theta held, sd and interval of the mean are exact, for known levels and times;
+            elsewhere they are those of draws.
             With ``kind="draws"``, an array with the dimensions chain, draw and row.
 
         Examples
@@ -369,11 +379,13 @@ class Fit:
             self._at(interval),
             new_data,
             kind,
+            of=of,
             terms=terms,
             exclude=exclude,
             new_levels=new_levels,
             include_group_specific=include_group_specific,
             weights=weights,
+            trials=trials,
             seed=self.seed if seed is None else seed,
         )
 
