@@ -48,6 +48,15 @@ class Answer:
     categories: tuple[str, ...] = ()
     share: bool = False
 
+    @property
+    def meaning(self) -> str:
+        """What the numbers of the response say, in words, where these are not its own."""
+        if len(self.categories) == 2:
+            return f"the event is {self.categories[1]}, not {self.categories[0]}"
+        if self.categories:
+            return " < ".join(self.categories)
+        return "a share of as many trials as the weights say" if self.share else ""
+
 
 def read(scope: Scope, observed: BoolArray, family: Family, weights: FloatArray, *, weighted: bool) -> Answer:
     """The response of the observed rows.

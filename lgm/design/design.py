@@ -82,6 +82,11 @@ class Design:
         return self.response.value
 
     @property
+    def as_given(self) -> FloatArray:
+        """The same (n,), as shares of the trials where the response is given so."""
+        return self.y / self.response.trials if self.answer.share else self.y
+
+    @property
     def n(self) -> int:
         """Number of rows with a response."""
         return self.response.size
@@ -278,11 +283,31 @@ def _rows(
     return scope, replace(rows, observed=answers.without_open_intervals(scope, rows.observed)), w
 
 
-def complete_rows(design: Design, table: Table, parts: Parts) -> tuple[npt.NDArray[np.bool_], dict[str, int]]:
-    """Which rows have all predictors that these parts need, and how many values each column lacks."""
-    gaps = table.select(_needed(design, table, parts)).isna()
+def complete_rows(
+    design: Design, table: Table, parts: Parts, of_trials: Sequence[Expression] = ()
+) -> tuple[npt.NDArray[np.bool_], dict[str, int]]:
+    """Which rows have all that these parts, and the number of trials, need; how many values each column lacks."""
+    needed = {*_needed(design, table, parts), *_needed_for_trials(design, table, of_trials)}
+    gaps = table.select(needed).isna()
     missing = {str(name): int(gaps[name].sum()) for name in gaps}
     return ~gaps.to_numpy(dtype=bool).any(axis=1), {name: count for name, count in missing.items() if count}
+
+
+def scope_of_trials(design: Design, table: Table) -> Scope:
+    """New rows, with the columns of which the number of trials is computed."""
+    frame = table.select(_needed_for_trials(design, table, design.formula.response.of_trials))
+    return replace(design.scope.on(settled(frame)), columns=table.names)
+
+
+def _needed_for_trials(design: Design, table: Table, of_trials: Sequence[Expression]) -> tuple[str, ...]:
+    needed = _names(of_trials, design.scope.frame.columns, design.scope.env).columns
+    absent = [name for name in needed if name not in table.names]
+    if absent:
+        raise DataError(
+            f"new_data lacks the column(s) {listed(absent)}, of which the number of trials is computed. Accepted: "
+            'new_data with them, trials=, or kind="mean" for the share of successes.'
+        )
+    return needed
 
 
 def _needed(design: Design, table: Table, parts: Parts) -> tuple[str, ...]:

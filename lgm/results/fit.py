@@ -228,7 +228,7 @@ class Fit:
         return container(
             posterior=self.posterior,
             sample_stats=xr.Dataset(stats),
-            observed_data=xr.Dataset({response: ("row", self.design.y)}, {"row": plain_labels(rows)}),
+            observed_data=xr.Dataset({response: ("row", self.design.as_given)}, {"row": plain_labels(rows)}),
         )
 
     def _at(self, interval: float | None) -> Fit:
@@ -345,8 +345,9 @@ class Fit:
             For new responses. By default those of the fit for its own rows, and for others the column that gave
             the weights of the fit, if there is one, else one.
         trials : column name, number or array, optional
-            For new responses that are successes out of trials. By default those of the fit for its own rows, and one
-            where it has none.
+            For new responses that are successes out of trials. By default what the formula says of the rows,
+            ``trials(n)`` or ``cbind(y, n - y)``, or else one. Where the response is a share, so are new responses, and
+            the weights are the numbers of trials.
         interval : float, optional
             Probability of the intervals; by default that of the fit.
         seed : int, optional
