@@ -37,8 +37,9 @@ class Answer:
     trials : float array, optional
         Of all rows in use; NaN where the data do not say.
     categories : tuple of str
-        What the numbers 0, 1, ... of the response stand for, where it is not made of numbers. Of two, the second is
-        the event.
+        What the numbers of the response stand for, from `first` on. Of two, the second is the event.
+    first : int
+        0 for an event that may happen or not; of ordered categories 1, or the least of whole numbers.
     share : bool
         Whether the response is given as a share of as many trials as the weights say.
     """
@@ -47,6 +48,7 @@ class Answer:
     trials: FloatArray | None = None
     categories: tuple[str, ...] = ()
     share: bool = False
+    first: int = 0
 
     @property
     def meaning(self) -> str:
@@ -88,8 +90,7 @@ def read(scope: Scope, observed: BoolArray, family: Family, weights: FloatArray,
         raise DataError(f"only one row has a response `{side.text}`; there is nothing to model.")
     column = seen.column(side.value, "the response") if {"event", "categories"} & set(family.forms) else None
     if "categories" in family.forms and column is not None:
-        value, categories = _categories(seen, column, family)
-        return Answer(Response(value), categories=categories)
+        return _categories(seen, column, family)
     if column is not None and not is_number(column) and not side.counts_trials:
         value, categories = _event(seen, column, family)
         _require_whole_weights(seen, weights[observed], family)
@@ -219,23 +220,22 @@ def _levels(seen: Scope, column: pd.Series) -> list[Any]:
     return sorted(column.unique())
 
 
-def _categories(seen: Scope, column: pd.Series, family: Family) -> tuple[FloatArray, tuple[str, ...]]:
+def _categories(seen: Scope, column: pd.Series, family: Family) -> Answer:
     """Places of ordered categories, or of whole numbers among those from the least to the largest."""
     side, dtype = seen.formula.response, column.dtype
     accepted = "whole numbers, or an ordered categorical: pd.Categorical(values, categories=[...], ordered=True)."
     if isinstance(dtype, pd.CategoricalDtype) and dtype.ordered:
-        value, levels = column.cat.codes.to_numpy(dtype=float), list(dtype.categories)
+        value, levels, first = column.cat.codes.to_numpy(dtype=float) + 1.0, list(dtype.categories), 1
     elif is_number(column):
         numbers = seen.numbers(side.value, "the response")
         _refuse(seen, numbers != np.floor(numbers), numbers, f"the response `{side.text}`", accepted)
-        value = numbers - numbers.min()
-        if value.max() >= 2 * np.unique(value).size:
+        value, first, last, found = numbers, int(numbers.min()), int(numbers.max()), np.unique(numbers).size
+        if last - first >= 2 * found:
             raise DataError(
-                f"the response `{side.text}` has {np.unique(value).size} different values from {numbers.min():g} to "
-                f"{numbers.max():g}, and {family.name} takes each whole number between them for a category. Accepted: "
-                f"{accepted}"
+                f"the response `{side.text}` has {found} different values from {first} to {last}, and {family.name} "
+                f"takes each whole number between them for a category. Accepted: {accepted}"
             )
-        levels = [int(numbers.min()) + k for k in range(int(value.max()) + 1)]
+        levels = list(range(first, last + 1))
     else:
         kind = "categories without an order" if isinstance(dtype, pd.CategoricalDtype) else kind_of(column)
         raise DataError(
@@ -247,7 +247,7 @@ def _categories(seen: Scope, column: pd.Series, family: Family) -> tuple[FloatAr
             f"the response `{side.text}` has {len(levels)} categories ({listed(levels)}), but {family.name} is for "
             'three or more; for two there is family="bernoulli".'
         )
-    return value, tuple(str(level) for level in levels)
+    return Answer(Response(value), categories=tuple(str(level) for level in levels), first=first)
 
 
 # Censoring ------------------------------------------------------------------------------------------------------------

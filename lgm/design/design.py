@@ -174,6 +174,7 @@ def build(formula: Formula, data: Any, family: Family, env: Mapping[str, Any], w
     scope, rows, w = _rows(formula, Table.of(data), env, weights, missing)
     seen = _seen(scope, rows)
     answer = answers.read(scope, rows.observed, family, w, weighted=weights is not None)
+    family = family.of_categories(answer.categories, answer.first)
     y, offset = answer.response, predictors.offset_of(side, seen)
     response = f"`{formula.response.text}`"
     if family.conjugate:

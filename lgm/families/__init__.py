@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from lgm.errors import LgmError
 from lgm.families.binomial import Bernoulli, Binomial
+from lgm.families.cumulative import Cumulative
 from lgm.families.family import Family
 from lgm.families.gaussian import Gaussian
 from lgm.families.poisson import Poisson
 from lgm.words import suggest
 
-FAMILIES: dict[str, type[Family]] = {family.name: family for family in (Gaussian, Bernoulli, Binomial, Poisson)}
+FAMILIES: dict[str, type[Family]] = {
+    family.name: family for family in (Gaussian, Bernoulli, Binomial, Poisson, Cumulative)
+}
 _ALIASES = {alias: name for name, family in FAMILIES.items() for alias in family.aliases}
 
 

@@ -63,6 +63,10 @@ class Family(ABC):
         """By which the sparse kernel knows it, if it does."""
         return None
 
+    def of_categories(self, categories: tuple[str, ...], first: int) -> Family:
+        """The family of a response of these categories, of which the first is this number."""
+        return self
+
     @abstractmethod
     def check(self, y: Response, name: str) -> None:
         """Raise a DataError unless ``y`` can be such a response, called ``name``."""
