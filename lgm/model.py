@@ -33,6 +33,7 @@ from lgm.posterior.checks import check_identifiability, report_cautions, report_
 from lgm.posterior.density import Marginal
 from lgm.posterior.hyperparameters import Hyperparameters
 from lgm.posterior.priors import Priors, sample_prior, settle, starts
+from lgm.posterior.separation import check_separation
 from lgm.priors import Flat
 from lgm.results import effects, tables, text
 from lgm.results.fit import Fit
@@ -203,6 +204,7 @@ def build(
     report_terms(built)
     analysed = analyse(built, resolved.fixed, resolved.theta, centred_intercept=resolved.centred_intercept)
     check_identifiability(built, resolved, analysed)
+    check_separation(built, resolved)
     own = weights if weights is None or isinstance(weights, str) else built.all_weights
     inputs = Inputs(source, likelihood, dict(priors or {}), own, built.scope.env, missing)
     return Model(built, resolved, analysed, inputs)

@@ -88,10 +88,10 @@ def read(scope: Scope, observed: BoolArray, family: Family, weights: FloatArray,
     seen = _rows(scope, observed)
     if seen.n == 1:
         raise DataError(f"only one row has a response `{side.text}`; there is nothing to model.")
-    column = seen.column(side.value, "the response") if {"event", "categories"} & set(family.forms) else None
-    if "categories" in family.forms and column is not None:
+    column = seen.column(side.value, "the response")
+    if "categories" in family.forms:
         return _categories(seen, column, family)
-    if column is not None and not is_number(column) and not side.counts_trials:
+    if not is_number(column) and not side.counts_trials and side.censored is None:
         value, categories = _event(seen, column, family)
         _require_whole_weights(seen, weights[observed], family)
         return Answer(Response(value), categories=categories)
@@ -193,9 +193,14 @@ def _successes(seen: Scope, value: FloatArray, weights: FloatArray, family: Fami
 def _event(seen: Scope, column: pd.Series, family: Family) -> tuple[FloatArray, tuple[str, ...]]:
     """Zeros and ones of booleans or two categories, of which the second is the event, as in R."""
     side = seen.formula.response
+    levels = _levels(seen, column)
+    if "event" not in family.forms:
+        raise DataError(
+            f"the response `{side.text}` holds {kind_of(column)} ({listed(levels, 3)}), but {family.name} is for "
+            'numbers. For two categories there is family="bernoulli", for ordered ones "cumulative".'
+        )
     if pd.api.types.is_bool_dtype(column.dtype):
         return column.to_numpy(dtype=float), ("False", "True")
-    levels = _levels(seen, column)
     used = [level for level in levels if (column == level).any()]
     known = levels if len(levels) == 2 else used
     if len(known) == 1:
@@ -215,6 +220,8 @@ def _event(seen: Scope, column: pd.Series, family: Family) -> tuple[FloatArray, 
 def _levels(seen: Scope, column: pd.Series) -> list[Any]:
     if isinstance(column.dtype, pd.CategoricalDtype):
         return list(column.cat.categories)
+    if pd.api.types.is_bool_dtype(column.dtype):
+        return [False, True]
     if kind_of(column) != "text":
         seen.numbers(seen.formula.response.value, "the response")  # says what it is
     return sorted(column.unique())

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import gammaln, log_ndtr
 
-from lgm.arrays import FloatArray
+from lgm.arrays import FloatArray, IntArray
 from lgm.errors import DataError
 from lgm.families.family import Family
 from lgm.families.response import Response
@@ -59,6 +59,10 @@ class Binomial(Family):
         ways = gammaln(trials + 1.0) - gammaln(y.value + 1.0) - gammaln(trials - y.value + 1.0)
         success, failure = log_probabilities(self.link, eta)
         return weights * (ways + y.value * success + (trials - y.value) * failure)
+
+    def one_sided(self, y: Response) -> IntArray:
+        """No success, and nothing but successes."""
+        return np.where(y.value == 0, -1, np.where(y.value == _trials(y), 1, 0))
 
     def simulate(
         self,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from lgm.arrays import FloatArray
+from lgm.arrays import FloatArray, IntArray
 from lgm.errors import DataError
 from lgm.families.response import Response
 
@@ -25,3 +25,8 @@ def log_level(y: Response, offset: FloatArray, weights: FloatArray) -> float:
     events = float(np.sum(weights * y.value)) + 0.5
     highest = float(np.max(offset))
     return float(np.log(events) - np.log(np.sum(weights * np.exp(offset - highest))) - highest)
+
+
+def no_events(y: Response) -> IntArray:
+    """-1 where the count is zero, whose likelihood grows as long as the mean falls, else 0."""
+    return -(np.asarray(y.value) == 0).astype(np.int64)

@@ -88,6 +88,11 @@ class Cumulative(Family):
         above = _log_cdf(self.link, -lower)
         return weights * jnp.where(place == 0, below, jnp.where(place == last, above, between(lower, width)))
 
+    def one_sided(self, y: Response) -> IntArray:
+        """The first and the last category."""
+        place = np.asarray(y.value - self.first)
+        return np.where(place == 0, -1, np.where(place == len(self.categories) - 1, 1, 0))
+
     def mean(self, eta: FloatArray, theta: Mapping[str, FloatArray]) -> FloatArray:
         """The expected response, in its own numbers."""
         above = sum(self.linked.inverse(eta - threshold) for threshold in self.thresholds(theta))
@@ -96,7 +101,7 @@ class Cumulative(Family):
     def thresholds(self, theta: Mapping[str, FloatArray]) -> list[FloatArray]:
         """All thresholds less the first one, a number or an array (S,) each."""
         gaps = np.asarray(theta["gap"])
-        gaps = gaps[..., None] if len(self.categories) == 3 and gaps.shape[-1:] != (1,) else gaps
+        gaps = gaps[..., None] if len(self.categories) == 3 else gaps
         sums = np.cumsum(gaps, axis=-1)
         return [np.zeros(sums.shape[:-1]), *np.moveaxis(sums, -1, 0)]
 

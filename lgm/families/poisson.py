@@ -10,8 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import gammaln
 
-from lgm.arrays import FloatArray
-from lgm.families.counts import log_level, require_counts
+from lgm.arrays import FloatArray, IntArray
+from lgm.families.counts import log_level, no_events, require_counts
 from lgm.families.family import Family
 from lgm.families.response import Response
 
@@ -44,6 +44,10 @@ class Poisson(Family):
     def loglik(self, y: Response, eta: Any, theta: Mapping[str, Any], weights: Any) -> Any:
         """``w (y eta - exp(eta) - log y!)``."""
         return weights * (y.value * eta - jnp.exp(eta) - gammaln(y.value + 1.0))
+
+    def one_sided(self, y: Response) -> IntArray:
+        """Zeros."""
+        return no_events(y)
 
     def simulate(
         self,

@@ -294,6 +294,20 @@ class Fit:
         table.index = pd.MultiIndex.from_tuples(index, names=["group", "parameter"])
         return table
 
+    def thresholds(self, *, interval: float | None = None) -> pd.DataFrame:
+        """Thresholds between ordered categories, on the scale of the linear predictor: mean, sd, interval.
+
+        Raises
+        ------
+        LgmError
+            If the response has no ordered categories.
+
+        Notes
+        -----
+        From the draws of intercept and gaps. With ``method="mode"`` the gaps are held, and sds leave that out.
+        """
+        return tables.thresholds(self._at(interval))
+
     def ranef(self, term: str | None = None, *, interval: float | None = None) -> pd.DataFrame:
         """Latent effects by term and level: mean, sd, interval.
 

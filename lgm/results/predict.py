@@ -18,11 +18,11 @@ from lgm.data.table import Table, per_row, read_weights
 from lgm.design import answer, design
 from lgm.design.predictor import NewRows, Parts
 from lgm.errors import DataError, LgmError, PredictionWarning
-from lgm.posterior.latent_prior import by_kind
 from lgm.results.averages import Average
 from lgm.results.linear_predictor import LinearPredictor, linear_predictor, parts_of
 from lgm.results.progress import bar
 from lgm.results.quantiles import Tails, spread
+from lgm.results.tables import theta_of_family
 from lgm.words import counted
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ def _predicted(
     eta = linear_predictor(fit, rows, new_levels=wanted.new_levels, seed=wanted.seed)
     rng = np.random.default_rng([wanted.seed, 3])
     if wanted.draws:
-        drawn = _on(wanted.scale, fit, eta.draws(), _family_theta(fit), known, rng)
+        drawn = _on(wanted.scale, fit, eta.draws(), theta_of_family(fit), known, rng)
         return _labelled(fit, drawn, eta.rows.index)
     if _mean_is_linear(fit, wanted.scale) and known is None:
         sd = eta.exact_sd()
@@ -176,7 +176,7 @@ def _summarised(
     fit: Fit, eta: LinearPredictor, scale: str, known: Known | None, rng: np.random.Generator
 ) -> pd.DataFrame:
     """Mean, sd and interval of the linear predictor, of the expected response, or of new responses."""
-    theta, family, size = _family_theta(fit), fit.design.family, fit.effects.size
+    theta, family, size = theta_of_family(fit), fit.design.family, fit.effects.size
 
     def values(part: IntArray, average: Average | None) -> Iterator[FloatArray]:
         of_part = None if known is None else Known(*(each[part] for each in known))
@@ -220,12 +220,6 @@ def _row_labels(index: pd.Index) -> np.ndarray[Any, Any]:
     labels = np.empty(len(index), dtype=object)
     labels[:] = list(index)  # a row of several labels is a tuple of them
     return labels
-
-
-def _family_theta(fit: Fit) -> dict[str, FloatArray]:
-    """Draws of the family's own hyperparameters by kind: (S,), or (S, m) for a kind of m values."""
-    found = by_kind(fit.draws.theta.reshape(fit.effects.size, -1), fit.analysed.marginal.data.places)
-    return {kind: values[:, 0] if values.shape[1] == 1 else values for kind, values in found.items()}
 
 
 def _require(fine: bool, message: str) -> None:
