@@ -195,10 +195,11 @@ def _event(seen: Scope, column: pd.Series, family: Family) -> tuple[FloatArray, 
     side = seen.formula.response
     levels = _levels(seen, column)
     if "event" not in family.forms:
-        raise DataError(
-            f"the response `{side.text}` holds {kind_of(column)} ({listed(levels, 3)}), but {family.name} is for "
-            'numbers. For two categories there is family="bernoulli", for ordered ones "cumulative".'
-        )
+        if len(levels) == 2:
+            message = f"the response `{side.text}` holds {kind_of(column)}, but it must be numeric."
+            accepted = f'numbers with family="{family.name}"; two categories with family="bernoulli".'
+            raise seen.formula.error(message, side.value.span, accepted, DataError)
+        seen.numbers(side.value, "the response")
     if pd.api.types.is_bool_dtype(column.dtype):
         return column.to_numpy(dtype=float), ("False", "True")
     used = [level for level in levels if (column == level).any()]

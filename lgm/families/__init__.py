@@ -37,7 +37,7 @@ def find(given: object, link: object = None) -> Family:
     if not isinstance(name, str) or name not in FAMILIES:
         accepted = ", ".join(f'"{known}"' for known in FAMILIES)
         near = suggest(str(given), [*FAMILIES, *_ALIASES])
-        raise LgmError(f"family={given!r} is not available.{near} Accepted: {accepted}.")
+        raise LgmError(f"family={given!r} is not available;{near} accepted: {accepted}.")
     return FAMILIES[name](FAMILIES[name].links[0] if link is None else link)  # type: ignore[arg-type]
 
 

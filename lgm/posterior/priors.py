@@ -251,7 +251,7 @@ def _refuse_unused(unused: set[Any], design: Design) -> None:
     found = f"priors has the key {key!r}, which matches nothing in this model.{suggest(str(key), [*names, *classes])}"
     own = ", ".join(name for parameter in design.family_parameters for name in parameter.names)
     family = f"Parameters of the family {design.family.name}: {own or 'none'}."
-    raise PriorError(f"{found}\nVariables: {', '.join(names)}.\nClasses: {', '.join(classes)}.\n{family}")
+    raise PriorError(f"{found}\n{family}\nVariables: {', '.join(names)}.\nClasses: {', '.join(classes)}.")
 
 
 def starts(design: Design, priors: Sequence[ThetaPrior]) -> FloatArray:
