@@ -35,11 +35,14 @@ from lgm.linalg import constrained
 from lgm.linalg.rows import Rows
 from lgm.posterior.functionals import Effects, Sums
 from lgm.posterior.latent_prior import LatentPrior, Places, by_kind
+from lgm.posterior.leaves import NODES, Given, Leaves, Nodes, averaged, ends, nodes
 from lgm.posterior.variances import normal_variances
 
 LOG_2PI = 1.8378770664093453
 MOST_STEPS = 30  # of Newton's method
 HALVINGS = 12  # of one step
+SPINE_STEPS = 2  # towards where the spine is once leaves are integrated out
+PROBES = 24  # draws that estimate the second-order term
 CLOSE = 1e-10  # twice the gain in log density that one more step promises, at which the search ends
 
 
@@ -84,21 +87,42 @@ class LaplaceData:
     family : Family
     places : Places
         Of the family's parameters in theta.
+    leaves : Leaves, optional
+        Effects that can be integrated out given the others.
+    rung : {"laplace", "shifted", "weighted", "leaves"}
+        What stands for ``p(y | theta)`` and for the effects: the plain approximation; with its second-order term and
+        the effects about their shifted mean; with antithetic pairs of points and their weights; or with such pairs of
+        all but the leaves, which are integrated out.
     pairs : int
-        Antithetic pairs that estimate the error at one theta, and of which effects are drawn; 0 for the plain
-        approximation.
+        Pairs that estimate the error at one theta, and of which effects are drawn.
     """
 
     a: Rows
     y: Response
     weights: Numbers
     offset: Numbers
+    leaves: Leaves | None
     family: Family = field(metadata={"static": True})
     places: Places = field(metadata={"static": True})
+    rung: str = field(default="weighted", metadata={"static": True})
     pairs: int = field(default=8, metadata={"static": True})
 
     normal = False  # the effects given theta
-    extra_normals = 1  # which chooses a point
+
+    @property
+    def by_quadrature(self) -> bool:
+        """Whether there are leaves, and their densities have one top."""
+        return self.leaves is not None and self.family.log_concave
+
+    @property
+    def extra_normals(self) -> int:
+        """One chooses a point, others draw the leaves."""
+        return 1 + (self.leaves.size if self.rung == "leaves" and self.leaves is not None else 0)
+
+    @property
+    def exact(self) -> bool:
+        """Whether nothing is known that would correct the density on which engines move."""
+        return self.rung == "laplace"
 
     @property
     def least_residual(self) -> float:
@@ -179,13 +203,11 @@ class LaplaceData:
         g, w = self._derivatives(eta, theta, 2)
         if fisher:
             w = jnp.maximum(w, self.family.information(self.y, eta, self._own(theta), self.weights))
-        rows, cols = analysis.pattern.rows, analysis.pattern.cols
-        gram = self.a.gram(w, analysis.pattern.nnz)
         slope = at.scale * self.a.transposed_times(g[:, None], prior.dim)[:, 0] + prior.pull
         return Point(
             eta,
             slope - _times(prior, analysis, at.values, v[:, None])[:, 0],
-            at.values + gram * at.scale[rows] * at.scale[cols],
+            self._curvature(analysis, at, w),
         )
 
     @staticmethod
@@ -239,24 +261,27 @@ class LaplaceData:
         z: jax.Array,
         draws: int | None = None,
     ) -> tuple[jax.Array, Effects]:
-        """``log p(y | theta)``, unbiased on its own scale, and the effects given theta.
+        """``log p(y | theta)``, on its own scale without bias where effects are weighted, and the effects given theta.
 
         Parameters
         ----------
-        z : float array (d + k + 1, m)
-            Standard normals; each column gives a pair of points, and chooses one draw.
+        z : float array (n_normals, m)
+            Standard normals; each column gives a pair of points, draws leaves, and chooses one draw.
         draws : int, optional
             How many draws to return, at most m; by default m.
         """
-        found, at, pairs = self._pairs(prior, analysis, theta, z[:-1])
-        m = z.shape[1]
-        take = m if draws is None else draws
-        share = jnp.cumsum(jnp.exp(pairs.log_weights - jax.nn.logsumexp(pairs.log_weights)))
-        chosen = jnp.searchsorted(share, jax.scipy.special.ndtr(z[-1, :take]) * share[-1])
-        points = pairs.points * at.scale[:, None]
-        weights = jnp.diff(share, prepend=0.0)
-        value = found.value + jax.nn.logsumexp(pairs.log_weights) - jnp.log(2.0 * m)
-        return value, Effects(points @ weights, points[:, jnp.minimum(chosen, 2 * m - 1)])
+        points = self._sampled(prior, analysis, theta, z)
+        take = z.shape[1] if draws is None else draws
+        share = jnp.cumsum(jax.nn.softmax(points.log_weights))
+        wanted = jax.scipy.special.ndtr(z[-1, :take]) * share[-1]
+        chosen = jnp.minimum(jnp.searchsorted(share, wanted), share.shape[0] - 1)
+        drawn = points.mean[:, chosen]
+        if points.nodes is not None and self.leaves is not None:
+            uniform = jax.scipy.special.ndtr(z[-1 - self.leaves.size : -1, :take])
+            own = points.nodes.take(chosen).draw(uniform)
+            drawn = drawn.at[self.leaves.columns].set(points.at.scale[self.leaves.columns][:, None] * own)
+        mean = points.mean @ jnp.diff(share, prepend=0.0)
+        return points.found.value + points.gain, Effects(mean, drawn, points.gain)
 
     def variances(
         self,
@@ -267,57 +292,226 @@ class LaplaceData:
         sums: Sequence[Sums],
         z: jax.Array,
     ) -> tuple[jax.Array, jax.Array]:
-        """Conditional variances of sums of effects and of linear functionals, by weighted points."""
-        found, at, pairs = self._pairs(prior, analysis, theta, z[:-1])
-        points = pairs.points * at.scale[:, None]
-        weights = jax.nn.softmax(pairs.log_weights)
+        """Conditional variances of sums of effects and of linear functionals: the normal ones, and what weights add."""
+        points = self._sampled(prior, analysis, theta, z)
+        printed, others = normal_variances(prior, analysis, points.values, points.at.scale, functionals, sums)
+        if self.rung not in ("weighted", "leaves"):
+            return printed, others
+        weights = jax.nn.softmax(points.log_weights)
+
+        def weighted(values: jax.Array) -> jax.Array:
+            return jnp.square(values - (values @ weights)[:, None]) @ weights
 
         def gained(values: jax.Array) -> jax.Array:
-            """What weights add to the variance: its part without them is known."""
             average = jnp.mean(values, axis=1, keepdims=True)
-            weighted = jnp.square(values - (values @ weights)[:, None]) @ weights
-            return weighted - jnp.mean(jnp.square(values - average), axis=1)
+            return weighted(values) - jnp.mean(jnp.square(values - average), axis=1)
 
-        printed, others = normal_variances(prior, analysis, found.values, at.scale, functionals, sums)
+        inside, own = jnp.zeros(prior.dim, bool), jnp.zeros(prior.dim)
+        if points.nodes is not None and self.leaves is not None:
+            inside = inside.at[self.leaves.columns].set(True)
+            scale = points.at.scale[self.leaves.columns]
+            own = own.at[self.leaves.columns].set(jnp.square(scale) * (points.nodes.moments()[1] @ weights))
         for some in sums:
-            values = jnp.einsum("ms,msk->mk", some.weights, points[some.index])
-            printed = printed.at[some.place].add(gained(values))
-        return printed, others + gained(functionals.T @ points)
+            values = jnp.einsum("ms,msk->mk", some.weights, points.mean[some.index])
+            within = jnp.sum(jnp.square(some.weights) * own[some.index], axis=1)
+            of_leaves = jnp.any(inside[some.index], axis=1)
+            found = jnp.where(of_leaves, weighted(values) + within, printed[some.place] + gained(values))
+            printed = printed.at[some.place].set(found)
+        return printed, others + gained(functionals.T @ points.mean)
 
-    def _pairs(
-        self, prior: LatentPrior, analysis: linalg.Analysis, theta: jax.Array, z: jax.Array
-    ) -> tuple[Found, Prior, Pairs]:
+    def accuracy(
+        self, prior: LatentPrior, analysis: linalg.Analysis, theta: jax.Array, functionals: jax.Array, z: jax.Array
+    ) -> Accuracy:
+        """How good the approximation is at a theta.
+
+        Parameters
+        ----------
+        functionals : float array (d, j)
+            Of natural effects, whose shift is wanted in units of their sd.
+        z : float array (n_normals, m)
+            Standard normals, for m pairs.
+        """
+        around = self._around(prior, analysis, theta, z[: prior.dim + prior.kappa.shape[0]])
+        log_weights = self._sampled(prior, analysis, theta, z).log_weights
+        variance = normal_variances(prior, analysis, around.found.values, around.at.scale, functionals, ())[1]
+        shift = functionals.T @ (around.at.scale * around.shift)
+        pairs = jnp.logaddexp(*jnp.split(log_weights, 2)) - jnp.log(2.0)
+        return Accuracy(pairs, shift / jnp.sqrt(variance), around.second)
+
+    def _sampled(self, prior: LatentPrior, analysis: linalg.Analysis, theta: jax.Array, z: jax.Array) -> Points:
+        """Points of the effects and their weights, by the rung."""
+        normals = z[: prior.dim + prior.kappa.shape[0]]
+        if self.rung == "leaves" and self.leaves is not None:
+            return self._by_leaves(self.leaves, prior, analysis, theta, normals)
+        around = self._around(prior, analysis, theta, normals)
+        points = self._points(around)
+        if self.rung == "weighted":
+            log_weights = self._log_weights(prior, analysis, theta, around, points)
+            gain = jax.nn.logsumexp(log_weights) - jnp.log(float(log_weights.shape[0]))
+        else:
+            log_weights = jnp.zeros(points.shape[1])
+            gain = around.second if self.rung == "shifted" else jnp.zeros(())
+        mean = points * around.at.scale[:, None]
+        return Points(around.found, around.at, around.found.values, mean, log_weights, gain, None)
+
+    def _by_leaves(
+        self, leaves: Leaves, prior: LatentPrior, analysis: linalg.Analysis, theta: jax.Array, z: jax.Array
+    ) -> Points:
+        """Points of the spine, each with its leaves integrated out.
+
+        The spine's centre and precision are those of the mode with slopes and curvatures of the likelihood averaged
+        over the leaves. With ``H_s`` what the averaged H' leaves of the spine, its weights are
+
+            exp( J_s(s) - J(v^) + s'H_s s / 2 ) prod_g I_g(s) sqrt(H'_gg / 2 pi) |H'(v^)|^1/2 / |H'|^1/2
+        """
+        at = Prior(*_ordered(prior.whiten(theta)))
+        found = self._found(prior, analysis, theta)
+        own, col = self._own(theta), leaves.columns
+        push, r = leaves.entry * leaves.by_row(at.scale[col]), at.values[leaves.diagonal]
+
+        def loglik(eta: jax.Array) -> jax.Array:
+            return self.family.loglik(self.y, eta, own, self.weights)
+
+        def given(v: jax.Array) -> Given:
+            return Given(self._eta(at, v.at[col].set(0.0)), push, r)
+
+        def integrated(v: jax.Array) -> Integrated:
+            here = given(v[:, None])
+            low, high = ends(leaves, loglik, here, v[col])
+            step = (high - low) / (NODES - 1)
+            found = nodes(leaves, loglik, here, low[:, None], step[:, None])
+            slope, w = averaged(leaves, loglik, here, found)
+            return Integrated(low, step, found.moments()[0][:, 0], slope, w)
+
+        def climb(v: jax.Array, _: None) -> tuple[jax.Array, None]:
+            here = integrated(v)
+            mean = v.at[col].set(here.mean)
+            slope = at.scale * self.a.transposed_times(here.slope[:, None], prior.dim)[:, 0] + prior.pull
+            slope = (slope - _times(prior, analysis, at.values, mean[:, None])[:, 0]).at[col].set(0.0)
+            values = self._curvature(analysis, at, here.w)
+            return mean + self._step(prior, analysis, Point(found.eta, slope, values)), None
+
+        v = jax.lax.scan(climb, found.v, None, length=SPINE_STEPS)[0]
+        low, step, _, _, w = integrated(v)
+        values = self._curvature(analysis, at, w)
+        logdet, solved, noise = linalg.solve_and_sample(analysis, values, prior.krige, z[: prior.dim])
+        gram = jnp.pad(prior.krige.T @ solved, ((1, 0), (1, 0)))
+        c = constrained.condition(logdet, gram, prior.kappa, prior.logdet_cct)
+        noise = constrained.draw(noise, solved, prior.krige, c.kriging, z[prior.dim :])
+        spread = self._eta(at, noise) - jnp.asarray(self.offset)[:, None]
+        product = _times(prior, analysis, at.values, noise)
+        product = product + at.scale[:, None] * self.a.transposed_times(w[:, None] * spread, prior.dim)
+        precision = values[leaves.diagonal]
+        away = product[col] / precision[:, None]  # of each leaf from its mean given the spine
+        quad = jnp.sum(noise * product, axis=0) - jnp.sum(precision[:, None] * jnp.square(away), axis=0)
+        moved = noise[col] - away
+        spine = v[:, None] + jnp.concatenate([noise, -noise], axis=1)
+        first = low[:, None] + jnp.concatenate([moved, -moved], axis=1)
+        each = nodes(leaves, loglik, given(spine), first, jnp.broadcast_to(step[:, None], first.shape))
+        mode = self._joint(prior, analysis, at, theta, found.v[:, None])[0]
+        logdet_mode = at.logdet - 2.0 * (found.value - mode)
+        known = 0.5 * (logdet_mode - c.logdet + jnp.sum(jnp.log(precision)) - leaves.size * LOG_2PI) - mode
+        log_weights = self._joint(prior, analysis, at, theta, spine.at[col].set(0.0)) + known
+        log_weights = log_weights + jnp.sum(each.log_integral, axis=0) + 0.5 * jnp.tile(quad, 2)
+        gain = jax.nn.logsumexp(log_weights) - jnp.log(float(log_weights.shape[0]))
+        means = at.scale[:, None] * spine.at[col].set(each.moments()[0])
+        return Points(found, at, values, means, log_weights, gain, each)
+
+    def _curvature(self, analysis: linalg.Analysis, at: Prior, w: jax.Array) -> jax.Array:
+        """``H'`` with anchors, in pattern order, for weights w (n,)."""
+        rows, cols = analysis.pattern.rows, analysis.pattern.cols
+        return at.values + self.a.gram(w, analysis.pattern.nnz) * at.scale[rows] * at.scale[cols]
+
+    def _around(self, prior: LatentPrior, analysis: linalg.Analysis, theta: jax.Array, z: jax.Array) -> Around:
+        """The normal approximation at a theta and its draws, one for each column of normals z (d + k, m)."""
         at = Prior(*_ordered(prior.whiten(theta)))
         found = self._found(prior, analysis, theta)
         n = prior.dim
-        k = prior.krige.shape[1]
         _, solved, inverse = linalg.solve_and_invert(analysis, found.values, prior.krige)
         kriging = constrained.kriging(prior.krige.T @ solved, prior.kappa)
         rows, cols = analysis.pattern.rows, analysis.pattern.cols
         s = self.a.quadratic(inverse * at.scale[rows] * at.scale[cols])
-        if k:
+        if prior.krige.shape[1]:
             s = s - constrained.variance_correction(self.a.times(at.scale[:, None] * solved), kriging)
-        _, w, third = self._derivatives(found.eta, theta, 3)
+        _, w, third, fourth = self._derivatives(found.eta, theta, 4)
         push = 0.5 * at.scale * self.a.transposed_times((s * third)[:, None], n)[:, 0]
         rhs = jnp.concatenate([push[:, None], prior.krige], axis=1)
+        m = z.shape[1]
+        if self.rung == "shifted":  # the same probes everywhere, so that the density is a function of theta
+            probes = jax.random.normal(jax.random.key(0), (z.shape[0], PROBES))
+            z = jnp.concatenate([z, probes], axis=1)
         _, x, noise = linalg.solve_and_sample(analysis, found.values, rhs, z[:n])
         shift = x[:, 0] - x[:, 1:] @ kriging.weights(prior.krige.T @ x[:, :1])[:, 0]
         noise = constrained.draw(noise, x[:, 1:], prior.krige, kriging, z[n:])
-        points = found.v[:, None] + shift[:, None] + jnp.concatenate([noise, -noise], axis=1)
-        quad = jnp.sum(noise * _times(prior, analysis, at.values, noise), axis=0)
         spread = self._eta(at, noise) - jnp.asarray(self.offset)[:, None]
-        quad = quad + w @ jnp.square(spread)
-        mode = self._joint(prior, analysis, at, theta, found.v[:, None])[0]
-        log_weights = self._joint(prior, analysis, at, theta, points) - mode + 0.5 * jnp.tile(quad, 2)
-        return found, at, Pairs(points, log_weights, shift)
+        cubes = _cubes(third, spread[:, m:] if self.rung == "shifted" else spread)
+        second = jnp.vdot(fourth, jnp.square(s)) / 8.0 + 0.5 * jnp.vdot(push, shift) + cubes / 12.0
+        return Around(found, at, shift, noise[:, :m], spread[:, :m], w, second)
+
+    def _points(self, around: Around) -> jax.Array:
+        """Antithetic points (d, 2m), whitened; the plain approximation does not shift them."""
+        centre = around.found.v + (0.0 if self.rung == "laplace" else around.shift)
+        return centre[:, None] + jnp.concatenate([around.noise, -around.noise], axis=1)
+
+    def _log_weights(
+        self, prior: LatentPrior, analysis: linalg.Analysis, theta: jax.Array, around: Around, points: jax.Array
+    ) -> jax.Array:
+        """Of points (d, 2m), whose average estimates what ``p(y | theta)`` is beside its approximation."""
+        quad = jnp.sum(around.noise * _times(prior, analysis, around.at.values, around.noise), axis=0)
+        quad = quad + around.w @ jnp.square(around.spread)
+        mode = self._joint(prior, analysis, around.at, theta, around.found.v[:, None])[0]
+        return self._joint(prior, analysis, around.at, theta, points) - mode + 0.5 * jnp.tile(quad, 2)
 
 
-class Pairs(NamedTuple):
-    """Antithetic points (d, 2m), whitened, their log weights (2m,), and the shift of their centre from the mode."""
+class Integrated(NamedTuple):
+    """Leaves at one place of the spine: their nodes and means (G,), and the rows' average slope and curvature (n,)."""
 
-    points: jax.Array
+    low: jax.Array
+    step: jax.Array
+    mean: jax.Array
+    slope: jax.Array
+    w: jax.Array
+
+
+class Points(NamedTuple):
+    """Weighted points of the effects at one theta."""
+
+    found: Found
+    at: Prior
+    values: jax.Array  # the precision H' that they come from, with anchors
+    mean: jax.Array  # (d, c), natural scale; of leaves, their means given the others
+    log_weights: jax.Array  # (c,)
+    gain: jax.Array  # log of their mean: what p(y | theta) is beside its approximation
+    nodes: Nodes | None  # of the leaves at each point
+
+
+class Around(NamedTuple):
+    """The normal approximation at a theta, with draws of it about zero."""
+
+    found: Found
+    at: Prior
+    shift: jax.Array  # of the mean from the mode, first order (d,)
+    noise: jax.Array  # (d, m)
+    spread: jax.Array  # what the noise adds to eta (n, m)
+    w: jax.Array  # (n,)
+    second: jax.Array  # second-order term of log p(y | theta) (), Shun & McCullagh (1995)
+
+
+class Accuracy(NamedTuple):
+    """Log weights of pairs (m,), shifts of functionals in sds (j,), and the second-order term of ``log p``."""
+
     log_weights: jax.Array
     shift: jax.Array
+    second: jax.Array
+
+
+def _cubes(third: jax.Array, spread: jax.Array) -> jax.Array:
+    """``sum_ij l3_i l3_j s_ij^3`` as ``E (sum_i l3_i x_i y_i z_i)^2``, over draws of eta (n, m) by threes."""
+    m = spread.shape[1] // 3
+    if not m:
+        return jnp.zeros(())
+    x, y, z = (spread[:, k * m : (k + 1) * m] for k in range(3))
+    return jnp.mean(jnp.square(third @ (x * y * z)))
 
 
 def _ordered(whitened: Any) -> tuple[jax.Array, jax.Array, jax.Array]:
