@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.scipy.special import log_ndtr
 
 from lgm.arrays import FloatArray, IntArray
 from lgm.families.family import Family
 from lgm.families.response import Response
+from lgm.families.stable import log_one_minus_exp, softplus
+from lgm.families.standard import NORMAL
 from lgm.parameter import POSITIVE, Parameter
 from lgm.priors import exponential
 
@@ -83,10 +83,11 @@ class Cumulative(Family):
         upper = thresholds[jnp.minimum(place, last - 1)] - eta
         lower = thresholds[jnp.maximum(place - 1, 0)] - eta
         width = jnp.where((place == 0) | (place == last), 1.0, gaps[jnp.clip(place - 1, 0, last - 2)])
-        between = _logistic_between if self.link == "logit" else _normal_between
-        below = _log_cdf(self.link, upper)
-        above = _log_cdf(self.link, -lower)
-        return weights * jnp.where(place == 0, below, jnp.where(place == last, above, between(lower, width)))
+        logit = self.link == "logit"
+        below = -softplus(-upper) if logit else NORMAL.below(upper)
+        above = -softplus(lower) if logit else NORMAL.above(lower)
+        between = _logistic_between(lower, width) if logit else NORMAL.between(lower, width)
+        return weights * jnp.where(place == 0, below, jnp.where(place == last, above, between))
 
     def one_sided(self, y: Response) -> IntArray:
         """The first and the last category."""
@@ -128,18 +129,6 @@ class Cumulative(Family):
         return np.asarray(self.linked.forward(np.cumsum(counts)[:-1] / np.sum(counts)))
 
 
-def _log_cdf(link: str, x: Any) -> Any:
-    return -jax.nn.softplus(-x) if link == "logit" else log_ndtr(x)
-
-
 def _logistic_between(lower: Any, width: Any) -> Any:
     """``log(F(lower + width) - F(lower))``, of which the difference is ``F(upper) (1 - F(lower)) (1 - e^-width)``."""
-    return -jax.nn.softplus(-lower - width) - jax.nn.softplus(lower) + jnp.log(-jnp.expm1(-width))
-
-
-def _normal_between(lower: Any, width: Any) -> Any:
-    """The same for the normal distribution, on the side where tails keep their digits."""
-    right = lower + 0.5 * width > 0.0
-    upper_tail = log_ndtr(jnp.where(right, -lower, lower + width))
-    lower_tail = log_ndtr(jnp.where(right, -lower - width, lower))
-    return upper_tail + jnp.log(-jnp.expm1(lower_tail - upper_tail))
+    return log_one_minus_exp(width) - softplus(-lower - width) - softplus(lower)
