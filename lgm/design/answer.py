@@ -293,10 +293,11 @@ def _censored(seen: Scope, value: FloatArray) -> Response:
 def _codes(seen: Scope, expression: Expression) -> np.ndarray[Any, np.dtype[np.int64]]:
     column = seen.column(expression, "the code of censoring")
     known: dict[Any, int] = {**CODES, **{code: code for code in CODES.values()}}
-    codes = [known.get(value) for value in column.tolist()]  # True is 1, right; False is 0, none
+    values = column.tolist()
+    codes = [known.get(value) for value in values]  # True is 1, right; False is 0, none
     unknown = [i for i, code in enumerate(codes) if code is None]
     if unknown:
-        given = column.iloc[unknown[0]]
+        given = values[unknown[0]]
         near = suggest(given, list(CODES)) if isinstance(given, str) else ""
         accepted = ", ".join(f'"{name}" or {code}' for name, code in CODES.items())
         raise DataError(

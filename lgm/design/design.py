@@ -84,7 +84,8 @@ class Design:
     @property
     def as_given(self) -> FloatArray:
         """The same (n,), as shares of the trials where the response is given so."""
-        return self.y / self.response.trials if self.answer.share else self.y
+        trials = self.response.trials if self.answer.share else None
+        return self.y if trials is None else self.y / trials
 
     @property
     def n(self) -> int:

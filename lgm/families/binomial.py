@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import jax.numpy as jnp
 import numpy as np
@@ -30,7 +30,7 @@ class Binomial(Family):
 
     name = "binomial"
     links = ("logit", "probit", "cloglog")
-    forms = ("trials", "event")
+    forms: ClassVar[tuple[str, ...]] = ("trials", "event")
 
     @property
     def kernel(self) -> str | None:

@@ -184,8 +184,9 @@ def _summarised(
             own = {kind: draws[numbers] for kind, draws in theta.items()}
             if average is not None:
                 expected = family.mean(drawn, own)
-                shares = of_part is None or fit.design.answer.share
-                average.add(expected if shares else of_part.trials[:, None] * expected, drawn)
+                if of_part is not None and not fit.design.answer.share:
+                    expected = of_part.trials[:, None] * expected
+                average.add(expected, drawn)
             yield _on(scale, fit, drawn, own, of_part, rng)
 
     def fill(part: IntArray) -> None:
