@@ -3,13 +3,13 @@
 import jax
 import numpy as np
 import pytest
+from oracles.elementwise import orders, slope_errors
 from scipy import stats
 from scipy.special import expit
 
 from lgm.errors import DataError, LgmError
 from lgm.families import find, is_listed
 from lgm.families.response import Response
-from tests.oracles.elementwise import orders, slope_errors
 
 INVERSE = {"logit": expit, "probit": stats.norm.cdf, "cloglog": lambda eta: -np.expm1(-np.exp(eta))}
 

@@ -39,7 +39,10 @@ def test_log_likelihood(link):
 
 @pytest.mark.parametrize("link", ["logit", "probit"])
 def test_derivatives(link):
-    """By central differences of five points; finite, and concave, also far out."""
+    """By central differences of five points; finite, and concave, also far out.
+
+    The third one of the normal distribution takes long to trace, and has a test of its own.
+    """
     own, y = family(link, "abc"), Response(np.tile([1.0, 2.0, 3.0], 5))
 
     def value(eta):
@@ -51,7 +54,7 @@ def test_derivatives(link):
     near, far, step = np.repeat([-4.0, -1.0, 0.1, 1.0, 4.0], 3), np.repeat([-30.0, -12.0, 0.0, 12.0, 30.0], 3), 1e-3
     with jax.enable_x64(True):
         lower, upper = value, slope(value)
-        for order in (1, 2, 3):
+        for order in (1, 2, 3) if link == "logit" else (1, 2):
             moved = [np.asarray(lower(jnp.asarray(near + k * step))) for k in (-2, -1, 1, 2)]
             expected = np.tensordot([1 / 12, -2 / 3, 2 / 3, -1 / 12], moved, axes=1) / step
             np.testing.assert_allclose(np.asarray(upper(jnp.asarray(near))), expected, rtol=1e-7, atol=1e-9)
