@@ -6,6 +6,7 @@ from lgm.errors import LgmError
 from lgm.families.beta import Beta
 from lgm.families.beta_binomial import BetaBinomial
 from lgm.families.binomial import Bernoulli, Binomial
+from lgm.families.cumulative import Cumulative
 from lgm.families.exponential import Exponential
 from lgm.families.family import Family
 from lgm.families.gamma import Gamma
@@ -42,15 +43,16 @@ _ALL: tuple[type[Family], ...] = (
     Exponential,
     Weibull,
     Beta,
+    Cumulative,
 )
 FAMILIES: dict[str, type[Family]] = {family.name: family for family in _ALL}
 _ALIASES = {alias: name for name, family in FAMILIES.items() for alias in family.aliases}
 
-__all__ = ["FAMILIES", "Family", "custom", "find"]
+__all__ = ["FAMILIES", "Family", "custom", "find", "is_listed"]
 
 
-def find(given: object) -> Family:
-    """The family that is meant: one itself, or the name of one, with its usual link.
+def find(given: object, link: object = None) -> Family:
+    """The family that is meant: one itself, or the name of one and a link, by default its first.
 
     Raises
     ------
@@ -59,10 +61,12 @@ def find(given: object) -> Family:
 
     Examples
     --------
-    >>> find("poisson").link
-    'log'
+    >>> find("poisson").link, find("binomial", "probit").link
+    ('log', 'probit')
     """
     if isinstance(given, Family):
+        if link not in (None, given.link):
+            raise LgmError(f"link={link!r} beside a family that has one, {given.link!r}; accepted: one of the two.")
         if isinstance(given, Own) and given.name in (*FAMILIES, *_ALIASES):
             raise LgmError(f"`{given.name}` is the name of another family; give your own one a name that no other has.")
         return given
@@ -71,4 +75,9 @@ def find(given: object) -> Family:
         accepted = ", ".join(f'"{known}"' for known in FAMILIES)
         near = suggest(str(given), [*FAMILIES, *_ALIASES])
         raise LgmError(f"family={given!r} is not available;{near} accepted: {accepted}.")
-    return FAMILIES[name]()  # type: ignore[call-arg]
+    return FAMILIES[name](FAMILIES[name].links[0] if link is None else link)  # type: ignore[arg-type]
+
+
+def is_listed(family: Family) -> bool:
+    """Whether name and link are all that there is to know of a family."""
+    return type(family) is FAMILIES.get(family.name) and family == find(family.name, family.link)

@@ -38,6 +38,7 @@ class Beta(Family):
     link: str = "logit"
 
     name = "beta"
+    dispersion = "kappa"
     links = ("logit", "probit", "cloglog")
     aliases = ("Beta", "beta_family")
     log_concave = False

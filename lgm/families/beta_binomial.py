@@ -39,6 +39,8 @@ class BetaBinomial(Binomial):
     """
 
     name = "beta_binomial"
+    forms = ("trials",)
+    dispersion = "kappa"
     aliases = ("betabinomial",)
     log_concave = False
 

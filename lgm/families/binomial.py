@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import gammaln, log_ndtr
 
-from lgm.arrays import FloatArray
+from lgm.arrays import FloatArray, IntArray
 from lgm.errors import DataError
 from lgm.families.family import Family
 from lgm.families.response import Response
@@ -21,14 +21,16 @@ from lgm.families.stable import log_one_minus_exp, softplus
 class Binomial(Family):
     r"""``y_i ~ Binomial(n_i, mu_i)`` with a logit, probit or cloglog link.
 
-    A weight multiplies the log-likelihood of its row, as in R's ``glm``: a row of weight 2 counts as two.
+    The response is ``cbind(successes, failures)`` or ``y | trials(n)``, and a weight then multiplies the log-likelihood
+    of its row: a row of weight 2 counts as two. Or it is the share of successes, with the numbers of trials as weights,
+    as in R's ``glm``; or single trials as for `Bernoulli`.
     """
 
     link: str = "logit"
 
     name = "binomial"
     links = ("logit", "probit", "cloglog")
-    forms = ("trials",)
+    forms: ClassVar[tuple[str, ...]] = ("trials", "event")
 
     @property
     def kernel(self) -> str | None:
@@ -59,6 +61,10 @@ class Binomial(Family):
         success, failure = log_probabilities(self.link, eta)
         return weights * (ways + y.value * success + (trials - y.value) * failure)
 
+    def one_sided(self, y: Response) -> IntArray:
+        """No success, and nothing but successes."""
+        return np.where(y.value == 0, -1, np.where(y.value == trials_of(y), 1, 0))
+
     def simulate(
         self,
         rng: np.random.Generator,
@@ -73,10 +79,27 @@ class Binomial(Family):
 
 @dataclass(frozen=True)
 class Bernoulli(Binomial):
-    r"""``y_i ~ Bernoulli(mu_i)`` with a logit, probit or cloglog link: `Binomial` with single trials."""
+    r"""``y_i ~ Bernoulli(mu_i)`` with a logit, probit or cloglog link: `Binomial` with single trials.
+
+    The response is zeros and ones, booleans, or two categories, of which the second is the event (of text the second in
+    alphabetical order). A weight w, a whole number, stands for w rows that are alike.
+    """
 
     name = "bernoulli"
     forms = ("event",)
+
+    def check(self, y: Response, name: str) -> None:
+        """Zeros and ones."""
+        value = np.asarray(y.value)
+        wrong = np.flatnonzero((value != 0.0) & (value != 1.0))
+        if wrong.size:
+            found = np.unique(value)
+            two = f"; {{{name.strip('`')} == {found[1]:g}}} makes {found[1]:g} the event" if found.size == 2 else ""
+            raise DataError(
+                f"the response {name} has {value[wrong[0]]:g} in row {wrong[0] + 1} of those with a response, but "
+                f"{self.name} is for zeros and ones, booleans, or two categories{two}. Numbers of successes are for "
+                'family="binomial": y | trials(n).'
+            )
 
 
 def log_probabilities(link: str, eta: Any) -> tuple[Any, Any]:

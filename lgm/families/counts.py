@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lgm.arrays import FloatArray
+from lgm.arrays import FloatArray, IntArray
 from lgm.errors import DataError
 from lgm.families.family import Family
 from lgm.families.response import Response
@@ -31,6 +31,10 @@ class Counts(Family):
     def level_of(self, y: Response, offset: FloatArray, weights: FloatArray) -> float:
         """Log of the mean count for each unit of exposure."""
         return log_level(y, offset, weights)
+
+    def one_sided(self, y: Response) -> IntArray | None:
+        """Zeros."""
+        return -(np.asarray(y.value) == 0).astype(np.int64)
 
 
 class Truncatable(Counts):

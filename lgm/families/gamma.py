@@ -32,6 +32,7 @@ class Gamma(Positive):
     """
 
     name = "gamma"
+    dispersion = "shape"
     aliases = ("Gamma",)
 
     def parameters(self, y: Response, yardstick: float, weights: FloatArray) -> tuple[Parameter, ...]:

@@ -43,6 +43,10 @@ class Hurdle(Counts):
         """Log of the mean of the counts above zero for each unit of exposure."""
         return super().level_of(y, offset, weights * (np.asarray(y.value) > 0.0))
 
+    def one_sided(self, y: Response) -> None:
+        """Zeros say nothing of the linear predictor, which is that of the others."""
+        return
+
     def parameters(self, y: Response, yardstick: float, weights: FloatArray) -> tuple[Parameter, ...]:
         """Those of the other family, and ``zi``."""
         return (*self.other.parameters(y, yardstick, weights), zero_probability(zero_share(y)))
@@ -112,6 +116,7 @@ class HurdleNegativeBinomial(Hurdle):
     """
 
     name = "hurdle_negativebinomial"
+    dispersion = "shape"
     aliases = ("hurdle_negbinomial", "hurdle_negative_binomial")
     log_concave = False
     of = NegativeBinomial

@@ -33,6 +33,7 @@ class NegativeBinomial1(Counts):
     """
 
     name = "nbinom1"
+    dispersion = "dispersion"
     aliases = ("negativebinomial1",)
     log_concave = False
 

@@ -35,6 +35,7 @@ class NegativeBinomial(Truncatable):
     """
 
     name = "negativebinomial"
+    dispersion = "shape"
     aliases = ("negative_binomial", "negbinomial", "nbinom2", "neg_binomial_2")
 
     @property

@@ -31,6 +31,7 @@ class Wald(Positive):
     """
 
     name = "wald"
+    dispersion = "shape"
     aliases = ("inverse.gaussian", "inverse_gaussian")
     log_concave = False
 

@@ -34,6 +34,7 @@ class Weibull(Times):
     """
 
     name = "weibull"
+    dispersion = "shape"
 
     def parameters(self, y: Response, yardstick: float, weights: FloatArray) -> tuple[Parameter, ...]:
         """The shape."""

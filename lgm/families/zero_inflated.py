@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from lgm.arrays import FloatArray
+from lgm.arrays import FloatArray, IntArray
 from lgm.errors import DataError
 from lgm.families.binomial import Binomial
 from lgm.families.family import Family
@@ -37,6 +37,10 @@ class ZeroInflated(Family):
     def check(self, y: Response, name: str) -> None:
         """As in the other family."""
         self.other.check(y, name)
+
+    def one_sided(self, y: Response) -> IntArray | None:
+        """As in the other family: its zeros are among those of the mixture."""
+        return self.other.one_sided(y)
 
     def level_of(self, y: Response, offset: FloatArray, weights: FloatArray) -> float:
         """As in the other family, by all rows."""
@@ -119,6 +123,7 @@ class ZeroInflatedNegativeBinomial(ZeroInflated):
     link: str = "log"
 
     name = "zero_inflated_negativebinomial"
+    dispersion = "shape"
     aliases = ("zero_inflated_negbinomial", "zero_inflated_negative_binomial")
     links = ("log",)
     of = NegativeBinomial

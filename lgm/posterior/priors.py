@@ -253,7 +253,9 @@ def _refuse_unused(unused: set[Any], design: Design) -> None:
     classes = [*(c for c in _CLASSES if c in kinds), *sorted(kinds.difference(_CLASSES))]
     names = [*design.fixed_names, *design.theta_names, *extra]
     found = f"priors has the key {key!r}, which matches nothing in this model.{suggest(str(key), [*names, *classes])}"
-    raise PriorError(f"{found}\nVariables: {', '.join(names)}.\nClasses: {', '.join(classes)}.")
+    own = ", ".join(name for parameter in design.family_parameters for name in parameter.names)
+    family = f"Parameters of the family {design.family.name}: {own or 'none'}."
+    raise PriorError(f"{found}\n{family}\nVariables: {', '.join(names)}.\nClasses: {', '.join(classes)}.")
 
 
 def starts(design: Design, priors: Sequence[ThetaPrior]) -> FloatArray:

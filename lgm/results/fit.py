@@ -232,7 +232,7 @@ class Fit:
         return container(
             posterior=self.posterior,
             sample_stats=xr.Dataset(stats),
-            observed_data=xr.Dataset({response: ("row", self.design.y)}, {"row": plain_labels(rows)}),
+            observed_data=xr.Dataset({response: ("row", self.design.as_given)}, {"row": plain_labels(rows)}),
         )
 
     def _at(self, interval: float | None) -> Fit:
@@ -300,6 +300,20 @@ class Fit:
         table.index = pd.MultiIndex.from_tuples(tables.places_of_theta(self.design), names=["group", "parameter"])
         return table
 
+    def thresholds(self, *, interval: float | None = None) -> pd.DataFrame:
+        """Thresholds between ordered categories, on the scale of the linear predictor: mean, sd, interval.
+
+        Raises
+        ------
+        LgmError
+            If the response has no ordered categories.
+
+        Notes
+        -----
+        From the draws of intercept and gaps. With ``method="mode"`` the gaps are held, and sds leave that out.
+        """
+        return tables.thresholds(self._at(interval))
+
     def ranef(self, term: str | None = None, *, interval: float | None = None) -> pd.DataFrame:
         """Latent effects by term and level: mean, sd, interval.
 
@@ -351,8 +365,9 @@ class Fit:
             For new responses. By default those of the fit for its own rows, and for others the column that gave
             the weights of the fit, if there is one, else one. An array has one for each row, dropped ones included.
         trials : column name, number or array, optional
-            For new responses that are successes out of trials. By default those of the fit for its own rows, and one
-            where it has none. An array as for the weights.
+            For new responses that are successes out of trials. By default what the formula says of the rows,
+            ``trials(n)`` or ``cbind(y, n - y)``, or else one; an array as for the weights. Where the response is a
+            share, so are new responses, and the weights are the numbers of trials.
         interval : float, optional
             Probability of the intervals; by default that of the fit.
         seed : int, optional

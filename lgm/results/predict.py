@@ -15,7 +15,7 @@ from scipy.special import ndtri
 
 from lgm.arrays import BoolArray, FloatArray, IntArray
 from lgm.data.table import Rows, Table, of_library, per_row, read_weights
-from lgm.design import design
+from lgm.design import answer, design
 from lgm.design.predictor import NewRows, Parts
 from lgm.errors import DataError, LgmError, PredictionWarning
 from lgm.results.averages import Average
@@ -68,14 +68,22 @@ def predict(
     if isinstance(given, Rows):
         what, table, complete, missing = "the data have", None, given.complete, given.missing_in
         if scale == "response":
-            known = Known(_own_weights(fit, weights), _own_trials(fit, trials))
+            own = _own_weights(fit, weights)
+            known = Known(own, _own_trials(fit, trials, own))
     else:
-        what, (complete, missing) = "new_data has", design.complete_rows(fit.design, given, parts)
+        of_trials = fit.design.formula.response.of_trials if scale == "response" and trials is None else ()
+        what, (complete, missing) = "new_data has", design.complete_rows(fit.design, given, parts, of_trials)
         table = given.rows(complete)
         kept = np.flatnonzero(complete)
         if scale == "response":
-            known = Known(_weights(fit, given, weights, kept), _trials(given, trials, kept))
-    found = _predicted(fit, table, parts, wanted, known) if complete.any() else _nothing(fit, kind)
+            new = _weights(fit, given, weights, kept)
+            known = Known(new, _trials(fit, given, trials, new, kept))
+    if not complete.any():
+        found = _nothing(fit, kind)
+    elif table is None and known is not None:
+        found = _with_unknown_trials(fit, known, parts, wanted)
+    else:
+        found = _predicted(fit, table, parts, wanted, known)
     if missing:
         columns = ", ".join(f"{name} ({count})" for name, count in missing.items())
         rows = counted(int(np.count_nonzero(~complete)), "row")
@@ -83,6 +91,18 @@ def predict(
         warnings.warn(text, PredictionWarning, stacklevel=3)
         found = _in_place(fit, found, given.index, complete)
     return of_library(found, given.library) if isinstance(found, pd.DataFrame) else found
+
+
+def _with_unknown_trials(fit: Fit, known: Known, parts: Parts, wanted: _Wanted) -> pd.DataFrame | xr.DataArray:
+    """New responses of the rows of the fit; those of which the number of trials is missing are NaN."""
+    unknown = np.isnan(known.trials)
+    found = _predicted(fit, None, parts, wanted, known._replace(trials=np.where(unknown, 1.0, known.trials)))
+    if not unknown.any():
+        return found
+    rows = counted(int(np.count_nonzero(unknown)), "row")
+    text = f"the number of trials of {rows} is missing, and so are the predictions of new responses there"
+    warnings.warn(text, PredictionWarning, stacklevel=4)
+    return found.where(~xr.DataArray(unknown, dims="row")) if wanted.draws else found.mask(unknown)
 
 
 class _Wanted(NamedTuple):
@@ -124,7 +144,10 @@ def _on(
     family = fit.design.family
     if scale == "linear":
         return eta
-    return family.mean(eta, theta) if known is None else family.simulate(rng, eta, theta, *known)
+    if known is None:
+        return family.mean(eta, theta)
+    drawn = family.simulate(rng, eta, theta, *known)
+    return drawn / known.trials[:, None] if fit.design.answer.share else drawn
 
 
 def _in_place(fit: Fit, found: Any, index: pd.Index, complete: BoolArray) -> Any:
@@ -164,7 +187,9 @@ def _summarised(
             own = {kind: draws[numbers] for kind, draws in theta.items()}
             if average is not None:
                 expected = family.mean(drawn, own)
-                average.add(expected if of_part is None else of_part.trials[:, None] * expected, drawn)
+                if of_part is not None and not fit.design.answer.share:
+                    expected = of_part.trials[:, None] * expected
+                average.add(expected, drawn)
             yield _on(scale, fit, drawn, own, of_part, rng)
 
     def fill(part: IntArray) -> None:
@@ -240,7 +265,7 @@ def _weights(fit: Fit, table: Table, weights: Any, kept: IntArray) -> FloatArray
     given = fit.inputs.weights
     if weights is None and isinstance(given, str) and given in table.names:
         weights = given
-    if weights is None and fit.design.weighted:
+    if weights is None and (fit.design.weighted or fit.design.answer.share):
         text = "the fit has weights, but none are given for new_data: each of its rows counts with weight 1"
         warnings.warn(text, PredictionWarning, stacklevel=4)
     frame = table.select({weights} if isinstance(weights, str) else ())
@@ -253,24 +278,36 @@ def _refuse_trials(fit: Fit, trials: Any) -> None:
         raise LgmError(f"trials= is for families of successes out of trials; {family.name} is none.")
 
 
-def _own_trials(fit: Fit, trials: Any) -> FloatArray:
-    """The trials of the rows of the fit: their own (one where there is no response), or others."""
+def _own_trials(fit: Fit, trials: Any, weights: FloatArray) -> FloatArray:
+    """The trials of the rows of the fit: their own, NaN where the data do not say, or others."""
     d = fit.design
     if isinstance(trials, str):
         return _read_trials(trials, d.scope.frame, np.arange(len(d.scope.frame)))
     if trials is not None:
         return _read_trials(trials, pd.DataFrame(index=d.rows.index), d.rows.kept)
-    out = np.ones(len(d.scope.frame))
-    if d.response.trials is not None:
-        out[d.rows.observed] = d.response.trials
-    return out
+    if d.answer.share:
+        return _whole(weights, "weights=")
+    return np.ones(len(d.scope.frame)) if d.answer.trials is None else d.answer.trials
 
 
-def _trials(table: Table, trials: Any, kept: IntArray) -> FloatArray:
-    """The trials of new rows, by default one."""
-    if trials is None:
+def _trials(fit: Fit, table: Table, trials: Any, weights: FloatArray, kept: IntArray) -> FloatArray:
+    """The trials of new rows: as given, or what the formula says of them, or one."""
+    if trials is not None:
+        return _read_trials(trials, table.select({trials} if isinstance(trials, str) else ()), kept)
+    if fit.design.answer.share:
+        return _whole(weights, "weights=")
+    if not fit.design.formula.response.counts_trials or not kept.size:
         return np.ones(kept.size)
-    return _read_trials(trials, table.select({trials} if isinstance(trials, str) else ()), kept)
+    rows = np.isin(np.arange(len(table)), kept)
+    return _whole(answer.trials_of(design.scope_of_trials(fit.design, table.rows(rows))), "the number of trials")
+
+
+def _whole(values: FloatArray, what: str) -> FloatArray:
+    """Numbers of trials, if they can be such; NaN is nothing known."""
+    wrong = values[~(((values >= 0) & (values == np.floor(values))) | np.isnan(values))]
+    if wrong.size:
+        raise DataError(f"{what} has {wrong[0]:g}, but trials are counted; accepted: whole numbers from 0.")
+    return values
 
 
 def _read_trials(trials: Any, frame: pd.DataFrame, kept: IntArray) -> FloatArray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from lgm.arrays import FloatArray, IntArray
 from lgm.design.design import Design
 from lgm.design.predictor import Printed
 from lgm.errors import LgmError
+from lgm.families.cumulative import Cumulative
 from lgm.posterior.latent_prior import by_kind
 from lgm.results.effects import KEPT_BYTES, fits
 from lgm.words import amount, some, suggest
@@ -27,6 +29,20 @@ def effects(fit: Fit, wanted: str | None) -> pd.DataFrame:
     if not tables:
         raise unknown_term(wanted, fit.design)
     return pd.concat(tables)
+
+
+def thresholds(fit: Fit) -> pd.DataFrame:
+    """See `Fit.thresholds`."""
+    family, d = fit.design.family, fit.design
+    if not isinstance(family, Cumulative):
+        raise LgmError(f"{family.name} has no thresholds; families of ordered categories have.")
+    j = d.predictor.intercept
+    level = 0.0 if j is None else fit.effects.fixed[:, j]
+    values = np.stack([np.broadcast_to(c - level, fit.effects.size) for c in family.thresholds(theta_of_family(fit))])
+    ends = np.quantile(values, [(1 - fit.interval) / 2, (1 + fit.interval) / 2], axis=1)
+    names = [f"{a}|{b}" for a, b in itertools.pairwise(family.categories)]
+    table = np.column_stack([values.mean(axis=1), values.std(axis=1, ddof=1), *ends])
+    return pd.DataFrame(table, pd.Index(names, name="threshold"), ["mean", "sd", *fit.interval_names])
 
 
 def theta_of_family(fit: Fit) -> dict[str, FloatArray]:

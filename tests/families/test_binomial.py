@@ -6,8 +6,8 @@ from oracles.elementwise import orders, slope_errors
 from oracles.laplace import tiny
 from scipy import special, stats
 
-from lgm.errors import DataError
-from lgm.families import find
+from lgm.errors import DataError, LgmError
+from lgm.families import find, is_listed
 from lgm.families.binomial import Bernoulli, Binomial
 from lgm.families.response import Response
 
@@ -101,3 +101,27 @@ def test_names_of_the_kernel():
         "binomial_cloglog",
     ]
     assert find("bernoulli") == Bernoulli()
+
+
+def test_which_rows_are_one_sided():
+    y = Response(np.array([0.0, 1.0, 3.0, 0.0]), np.array([3.0, 3.0, 3.0, 1.0]))
+    assert find("binomial").one_sided(y).tolist() == [-1, 0, 1, -1]
+    assert find("bernoulli").one_sided(Response(np.array([0.0, 1.0]))).tolist() == [-1, 1]
+
+
+def test_wrong_responses():
+    with pytest.raises(DataError, match="4 successes of 3 trials in row 2 of those with a response"):
+        find("binomial").check(Response(np.array([1.0, 4.0]), np.array([2.0, 3.0])), "`y`")
+    with pytest.raises(DataError, match=r"`y` has 3 in row 1 .* zeros and ones, booleans, or two categories\. Numbers"):
+        find("bernoulli").check(Response(np.array([3.0, 4.0, 0.0])), "`y`")
+
+
+def test_names_and_links():
+    assert find("bernoulli", "probit").link == "probit" and find(find("poisson")).link == "log"
+    assert is_listed(find("bernoulli", "cloglog"))
+    with pytest.raises(LgmError, match=r"link='probbit' of binomial: Did you mean `probit`\? accepted: 'logit'"):
+        find("binomial", "probbit")
+    with pytest.raises(LgmError, match=r"family='binomal' is not available; Did you mean `binomial`"):
+        find("binomal")
+    with pytest.raises(LgmError, match="link='log' beside a family that has one, 'logit'"):
+        find(find("binomial"), "log")

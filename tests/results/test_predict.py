@@ -444,3 +444,39 @@ def test_counts_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lgm.results.linear_predictor._HELD", 1000)
     for found, kind in zip(whole, ("mean", "response"), strict=True):
         pd.testing.assert_frame_equal(fit.predict(FRESH, kind), found, rtol=1e-12)
+
+
+def of_sizes(formula: str, data: pd.DataFrame, weights: str | None = None) -> lgm.Fit:
+    model = lgm.model(formula, data, "binomial", weights=weights)
+    return around(model, {"sd(Intercept|g)": 0.5}, spread=0.0, draws=250)
+
+
+def test_trials_come_from_the_formula() -> None:
+    """Of the rows of the fit, without a response too, and of new ones; a share of successes stays one."""
+    data = pd.DataFrame(
+        {"y": [1.0, 3, 2, 5, 4, 9, np.nan, np.nan], "n": [4.0, 6, 3, 9, 8, 12, 50, np.nan], "g": [*"aabbccab"]}
+    )
+    fit = of_sizes("cbind(y, n - y) ~ 1 + (1|g)", data)
+    share = fit.predict(kind="mean")["mean"]
+    with pytest.warns(lgm.PredictionWarning, match="the number of trials of 1 row is missing"):
+        drawn = fit.predict(kind="response")
+    np.testing.assert_allclose(drawn["mean"].iloc[:7], (share * data.n).iloc[:7], rtol=1e-12)
+    assert drawn.iloc[7].isna().all() and drawn["sd"].iloc[6] > drawn["sd"].iloc[0]
+    new = pd.DataFrame({"g": ["a", "b"], "n": [100, 10]})
+    np.testing.assert_allclose(fit.predict(new, "response")["mean"], share.iloc[[0, 2]] * new.n, rtol=1e-12)
+    with pytest.warns(lgm.PredictionWarning, match=r"missing values in n \(1\)"):
+        assert fit.predict(new.assign(n=[np.nan, 10]), "response")["mean"].isna().tolist() == [True, False]
+    with pytest.raises(
+        lgm.DataError, match=r"new_data lacks the column\(s\) n, of which the number of trials is computed"
+    ):
+        fit.predict(new[["g"]], "response")
+    np.testing.assert_allclose(fit.predict(new[["g"]])["mean"], share.iloc[[0, 2]])
+    with pytest.raises(lgm.DataError, match=r"the number of trials has 2.5, but trials are counted"):
+        fit.predict(new.assign(n=2.5), "response")
+
+    shares = of_sizes("{y / n} ~ 1 + (1|g)", data.iloc[:7], "n")
+    np.testing.assert_allclose(shares.predict(kind="mean")["mean"], share.iloc[:7], rtol=1e-10)
+    drawn = shares.predict(new, "draws", of="response")
+    assert 0.0 <= float(drawn.min()) and float(drawn.max()) <= 1.0
+    np.testing.assert_allclose(drawn.values * [100, 10], np.round(drawn.values * [100, 10]), atol=1e-9)
+    np.testing.assert_allclose(shares.design.as_given, (data.y / data.n).iloc[:6])
