@@ -15,6 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from lgm.arrays import FloatArray, IntArray
+from lgm.inference.ladder import Rung
 from lgm.inference.mode import Mode
 from lgm.inference.pareto import threshold
 from lgm.posterior.hyperparameters import Hyperparameters
@@ -173,11 +174,12 @@ Kind = TypeVar("Kind", bound=Draws, covariant=True)
 
 
 class Run(NamedTuple, Generic[Kind]):
-    """The mode of the working density, the draws, and the engine that made them."""
+    """The mode of the working density, the draws, the engine that made them, and the approximation of the density."""
 
     mode: Mode
     draws: Kind
     method: str
+    rung: Rung | None = None
 
 
 class Expected(NamedTuple):

@@ -25,6 +25,8 @@ from lgm.inference import progress
 from lgm.inference.chains import Chains
 from lgm.inference.compile import LOOPS, Plan, compiled, floats
 from lgm.inference.coordinates import Bend, Whitened, Working, log_density, whitened
+from lgm.inference.corrected import corrected
+from lgm.inference.corrected import programs as correcting
 from lgm.inference.draws import Expected, Run
 from lgm.inference.importance import EVALUATIONS
 from lgm.inference.interrupt import interruptible
@@ -152,7 +154,8 @@ class Nuts:
 
     def programs(self, post: Marginal) -> list[Plan]:
         """What `run` will call; `_begin` comes with `_block`, which takes what it returns."""
-        return [Plan(_block, self._schedule(adapt_metric=self.warmup is not None))]
+        moving = Plan(_block, self._schedule(adapt_metric=self.warmup is not None))
+        return [moving, *correcting(post, self.chains * self.draws)]
 
     def run(self, post: Marginal, start: FloatArray) -> Run[Chains]:
         """See `lgm.inference.engine.Engine`."""
@@ -178,7 +181,8 @@ class Nuts:
             warnings.warn(stopped, ConvergenceWarning, stacklevel=5)
         stats = {name: value for name, value in kept._asdict().items() if name != "theta"}
         step_size = np.asarray(state.adapt_state.step_size)
-        return Run(found, Chains(kept.theta, stats, made < self.draws, step_size, total - self.draws), "nuts")
+        chains = Chains(kept.theta, stats, made < self.draws, step_size, total - self.draws)
+        return Run(found, corrected(post, chains, self.seed, progress=self.progress), "nuts")
 
     def _forecast(self, post: Marginal, found: Mode, how: _Schedule) -> None:
         """Say what the run will take, if that is long; the function is the one that found the mode."""

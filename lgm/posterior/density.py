@@ -50,6 +50,10 @@ class DataSide(Protocol):
         """Whether the effects given theta are exactly normal."""
 
     @property
+    def exact(self) -> bool:
+        """Whether `log_likelihood` is all that is known of the density; else effects come with what it lacks."""
+
+    @property
     def pairs(self) -> int:
         """Columns of normals of which one draw is made."""
 

@@ -11,10 +11,11 @@ from lgm.arrays import Numbers
 
 
 class Effects(NamedTuple):
-    """Effects given theta, on their natural scale: the exact conditional mean, and draws."""
+    """Effects given theta, on their natural scale: the conditional mean, and draws."""
 
     mean: jax.Array  # (p + q,)
     draws: jax.Array  # (p + q, m)
+    gain: jax.Array  # log of what p(y | theta) is beside its deterministic value (), zero where that is exact
 
 
 @jax.tree_util.register_dataclass

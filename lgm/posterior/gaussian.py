@@ -76,6 +76,7 @@ class GaussianData:
     places: Places = field(metadata={"static": True})
 
     normal = True  # the effects given theta
+    exact = True  # the density that engines move on
     pairs = 1
     extra_normals = 0
 
@@ -142,7 +143,7 @@ class GaussianData:
         c = constrained.condition(logdet, system.rhs.T @ solved, prior.kappa, prior.logdet_cct)
         mean = solved[:, 0] - solved[:, 1:] @ c.weights
         noise = constrained.draw(w, solved[:, 1:], prior.krige, c.kriging, z[n:])
-        found = Effects(system.scale * mean, system.scale[:, None] * (mean[:, None] + noise))
+        found = Effects(system.scale * mean, system.scale[:, None] * (mean[:, None] + noise), jnp.zeros(()))
         return self._marginal(prior, theta, system, c), found
 
     def variances(

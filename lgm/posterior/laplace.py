@@ -40,6 +40,7 @@ from lgm.posterior.variances import normal_variances
 LOG_2PI = 1.8378770664093453
 MOST_STEPS = 30  # of Newton's method
 HALVINGS = 12  # of one step
+PROBES = 24  # draws that estimate the second-order term
 CLOSE = 1e-10  # twice the gain in log density that one more step promises, at which the search ends
 
 
@@ -84,9 +85,11 @@ class LaplaceData:
     family : Family
     places : Places
         Of the family's parameters in theta.
+    rung : {"laplace", "shifted", "weighted"}
+        What stands for ``p(y | theta)`` and for the effects: the plain approximation; with its second-order term and
+        the effects about their shifted mean; or with antithetic pairs of points and their weights.
     pairs : int
-        Antithetic pairs that estimate the error at one theta, and of which effects are drawn; 0 for the plain
-        approximation.
+        Pairs that estimate the error at one theta, and of which effects are drawn.
     """
 
     a: Rows
@@ -95,10 +98,16 @@ class LaplaceData:
     offset: Numbers
     family: Family = field(metadata={"static": True})
     places: Places = field(metadata={"static": True})
+    rung: str = field(default="weighted", metadata={"static": True})
     pairs: int = field(default=8, metadata={"static": True})
 
     normal = False  # the effects given theta
     extra_normals = 1  # which chooses a point
+
+    @property
+    def exact(self) -> bool:
+        """Whether nothing is known that would correct the density on which engines move."""
+        return self.rung == "laplace"
 
     @property
     def least_residual(self) -> float:
@@ -239,7 +248,7 @@ class LaplaceData:
         z: jax.Array,
         draws: int | None = None,
     ) -> tuple[jax.Array, Effects]:
-        """``log p(y | theta)``, unbiased on its own scale, and the effects given theta.
+        """``log p(y | theta)``, on its own scale without bias where effects are weighted, and the effects given theta.
 
         Parameters
         ----------
@@ -248,15 +257,21 @@ class LaplaceData:
         draws : int, optional
             How many draws to return, at most m; by default m.
         """
-        found, at, pairs = self._pairs(prior, analysis, theta, z[:-1])
+        around = self._around(prior, analysis, theta, z[:-1])
         m = z.shape[1]
         take = m if draws is None else draws
-        share = jnp.cumsum(jnp.exp(pairs.log_weights - jax.nn.logsumexp(pairs.log_weights)))
+        points = self._points(around)
+        if self.rung == "weighted":
+            log_weights = self._log_weights(prior, analysis, theta, around, points)
+            gain = jax.nn.logsumexp(log_weights) - jnp.log(2.0 * m)
+        else:
+            log_weights = jnp.zeros(2 * m)
+            gain = around.second if self.rung == "shifted" else jnp.zeros(())
+        share = jnp.cumsum(jax.nn.softmax(log_weights))
         chosen = jnp.searchsorted(share, jax.scipy.special.ndtr(z[-1, :take]) * share[-1])
-        points = pairs.points * at.scale[:, None]
-        weights = jnp.diff(share, prepend=0.0)
-        value = found.value + jax.nn.logsumexp(pairs.log_weights) - jnp.log(2.0 * m)
-        return value, Effects(points @ weights, points[:, jnp.minimum(chosen, 2 * m - 1)])
+        natural = points * around.at.scale[:, None]
+        mean, drawn = natural @ jnp.diff(share, prepend=0.0), natural[:, jnp.minimum(chosen, 2 * m - 1)]
+        return around.found.value + gain, Effects(mean, drawn, gain)
 
     def variances(
         self,
@@ -267,57 +282,113 @@ class LaplaceData:
         sums: Sequence[Sums],
         z: jax.Array,
     ) -> tuple[jax.Array, jax.Array]:
-        """Conditional variances of sums of effects and of linear functionals, by weighted points."""
-        found, at, pairs = self._pairs(prior, analysis, theta, z[:-1])
-        points = pairs.points * at.scale[:, None]
-        weights = jax.nn.softmax(pairs.log_weights)
+        """Conditional variances of sums of effects and of linear functionals: the normal ones, and what weights add."""
+        around = self._around(prior, analysis, theta, z[:-1])
+        scale = around.at.scale
+        printed, others = normal_variances(prior, analysis, around.found.values, scale, functionals, sums)
+        if self.rung != "weighted":
+            return printed, others
+        points = self._points(around)
+        weights = jax.nn.softmax(self._log_weights(prior, analysis, theta, around, points))
+        natural = points * scale[:, None]
 
         def gained(values: jax.Array) -> jax.Array:
-            """What weights add to the variance: its part without them is known."""
             average = jnp.mean(values, axis=1, keepdims=True)
             weighted = jnp.square(values - (values @ weights)[:, None]) @ weights
             return weighted - jnp.mean(jnp.square(values - average), axis=1)
 
-        printed, others = normal_variances(prior, analysis, found.values, at.scale, functionals, sums)
         for some in sums:
-            values = jnp.einsum("ms,msk->mk", some.weights, points[some.index])
+            values = jnp.einsum("ms,msk->mk", some.weights, natural[some.index])
             printed = printed.at[some.place].add(gained(values))
-        return printed, others + gained(functionals.T @ points)
+        return printed, others + gained(functionals.T @ natural)
 
-    def _pairs(
-        self, prior: LatentPrior, analysis: linalg.Analysis, theta: jax.Array, z: jax.Array
-    ) -> tuple[Found, Prior, Pairs]:
+    def accuracy(
+        self, prior: LatentPrior, analysis: linalg.Analysis, theta: jax.Array, functionals: jax.Array, z: jax.Array
+    ) -> Accuracy:
+        """How good the approximation is at a theta.
+
+        Parameters
+        ----------
+        functionals : float array (d, j)
+            Of natural effects, whose shift is wanted in units of their sd.
+        z : float array (d + k, m)
+            Standard normals, for m pairs.
+        """
+        around = self._around(prior, analysis, theta, z)
+        log_weights = self._log_weights(prior, analysis, theta, around, self._points(around))
+        variance = normal_variances(prior, analysis, around.found.values, around.at.scale, functionals, ())[1]
+        shift = functionals.T @ (around.at.scale * around.shift)
+        pairs = jnp.logaddexp(*jnp.split(log_weights, 2)) - jnp.log(2.0)
+        return Accuracy(pairs, shift / jnp.sqrt(variance), around.second)
+
+    def _around(self, prior: LatentPrior, analysis: linalg.Analysis, theta: jax.Array, z: jax.Array) -> Around:
+        """The normal approximation at a theta and its draws, one for each column of normals z (d + k, m)."""
         at = Prior(*_ordered(prior.whiten(theta)))
         found = self._found(prior, analysis, theta)
         n = prior.dim
-        k = prior.krige.shape[1]
         _, solved, inverse = linalg.solve_and_invert(analysis, found.values, prior.krige)
         kriging = constrained.kriging(prior.krige.T @ solved, prior.kappa)
         rows, cols = analysis.pattern.rows, analysis.pattern.cols
         s = self.a.quadratic(inverse * at.scale[rows] * at.scale[cols])
-        if k:
+        if prior.krige.shape[1]:
             s = s - constrained.variance_correction(self.a.times(at.scale[:, None] * solved), kriging)
-        _, w, third = self._derivatives(found.eta, theta, 3)
+        _, w, third, fourth = self._derivatives(found.eta, theta, 4)
         push = 0.5 * at.scale * self.a.transposed_times((s * third)[:, None], n)[:, 0]
         rhs = jnp.concatenate([push[:, None], prior.krige], axis=1)
+        m = z.shape[1]
+        if self.rung == "shifted":  # the same probes everywhere, so that the density is a function of theta
+            probes = jax.random.normal(jax.random.key(0), (z.shape[0], PROBES))
+            z = jnp.concatenate([z, probes], axis=1)
         _, x, noise = linalg.solve_and_sample(analysis, found.values, rhs, z[:n])
         shift = x[:, 0] - x[:, 1:] @ kriging.weights(prior.krige.T @ x[:, :1])[:, 0]
         noise = constrained.draw(noise, x[:, 1:], prior.krige, kriging, z[n:])
-        points = found.v[:, None] + shift[:, None] + jnp.concatenate([noise, -noise], axis=1)
-        quad = jnp.sum(noise * _times(prior, analysis, at.values, noise), axis=0)
         spread = self._eta(at, noise) - jnp.asarray(self.offset)[:, None]
-        quad = quad + w @ jnp.square(spread)
-        mode = self._joint(prior, analysis, at, theta, found.v[:, None])[0]
-        log_weights = self._joint(prior, analysis, at, theta, points) - mode + 0.5 * jnp.tile(quad, 2)
-        return found, at, Pairs(points, log_weights, shift)
+        cubes = _cubes(third, spread[:, m:] if self.rung == "shifted" else spread)
+        second = jnp.vdot(fourth, jnp.square(s)) / 8.0 + 0.5 * jnp.vdot(push, shift) + cubes / 12.0
+        return Around(found, at, shift, noise[:, :m], spread[:, :m], w, second)
+
+    def _points(self, around: Around) -> jax.Array:
+        """Antithetic points (d, 2m), whitened; the plain approximation does not shift them."""
+        centre = around.found.v + (0.0 if self.rung == "laplace" else around.shift)
+        return centre[:, None] + jnp.concatenate([around.noise, -around.noise], axis=1)
+
+    def _log_weights(
+        self, prior: LatentPrior, analysis: linalg.Analysis, theta: jax.Array, around: Around, points: jax.Array
+    ) -> jax.Array:
+        """Of points (d, 2m), whose average estimates what ``p(y | theta)`` is beside its approximation."""
+        quad = jnp.sum(around.noise * _times(prior, analysis, around.at.values, around.noise), axis=0)
+        quad = quad + around.w @ jnp.square(around.spread)
+        mode = self._joint(prior, analysis, around.at, theta, around.found.v[:, None])[0]
+        return self._joint(prior, analysis, around.at, theta, points) - mode + 0.5 * jnp.tile(quad, 2)
 
 
-class Pairs(NamedTuple):
-    """Antithetic points (d, 2m), whitened, their log weights (2m,), and the shift of their centre from the mode."""
+class Around(NamedTuple):
+    """The normal approximation at a theta, with draws of it about zero."""
 
-    points: jax.Array
+    found: Found
+    at: Prior
+    shift: jax.Array  # of the mean from the mode, first order (d,)
+    noise: jax.Array  # (d, m)
+    spread: jax.Array  # what the noise adds to eta (n, m)
+    w: jax.Array  # (n,)
+    second: jax.Array  # second-order term of log p(y | theta) (), Shun & McCullagh (1995)
+
+
+class Accuracy(NamedTuple):
+    """Log weights of pairs (m,), shifts of functionals in sds (j,), and the second-order term of ``log p``."""
+
     log_weights: jax.Array
     shift: jax.Array
+    second: jax.Array
+
+
+def _cubes(third: jax.Array, spread: jax.Array) -> jax.Array:
+    """``sum_ij l3_i l3_j s_ij^3`` as ``E (sum_i l3_i x_i y_i z_i)^2``, over draws of eta (n, m) by threes."""
+    m = spread.shape[1] // 3
+    if not m:
+        return jnp.zeros(())
+    x, y, z = (spread[:, k * m : (k + 1) * m] for k in range(3))
+    return jnp.mean(jnp.square(third @ (x * y * z)))
 
 
 def _ordered(whitened: Any) -> tuple[jax.Array, jax.Array, jax.Array]:

@@ -426,11 +426,17 @@ class Fit:
         """As `doubt`, from the hyperparameters alone: effects given them are independent, and need not be drawn."""
         theta = dict(zip(self._names[self.design.p :], np.moveaxis(self._shown.theta, -1, 0), strict=True))
         verdict = self.draws.verdict(self._shown.summarised(self._moments_of_theta(), lambda: theta, diagnostics))
+        verdict = self._approximated(verdict)
         return verdict.text if verdict.doubted else None
 
     @cached_property
     def _verdict(self) -> Verdict:
-        return self.draws.verdict(self._summary)
+        return self._approximated(self.draws.verdict(self._summary))
+
+    def _approximated(self, verdict: Verdict) -> Verdict:
+        """The same, after what is wrong with the approximation, if something is."""
+        doubt = None if self.run.rung is None else self.run.rung.doubt()
+        return verdict if doubt is None else Verdict(f"Not exact: {doubt}. {verdict.text}", doubted=True)
 
     def __getstate__(self) -> dict[str, Any]:
         """All but what follows from the rest; what is kept of the effects takes long, so it is among it."""

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 def facts(fit: Fit) -> dict[str, Any]:
     """What the engine says of itself, beyond a table: its name, and for weighted points how they did."""
-    return {"method": fit.method, **fit.draws.facts(proper=fit.chosen_priors.proper)}
+    approximation = {} if fit.run.rung is None else fit.run.rung.facts
+    return {"method": fit.method, **approximation, **fit.draws.facts(proper=fit.chosen_priors.proper)}
 
 
 def _model(d: Design) -> list[tuple[str, str]]:
@@ -34,6 +35,7 @@ def _head(fit: Fit) -> list[tuple[str, str]]:
     return [
         *_model(fit.design),
         ("Draws", f"{fit.draws.described()} ({fit.method}, seed {fit.seed})"),
+        *([] if fit.run.rung is None else fit.run.rung.said()),
         *_evidence(facts(fit)),
     ]
 

@@ -1,0 +1,176 @@
+"""Which approximation of ``p(y | theta)`` serves a model: the cheapest whose error is known to be small.
+
+At the mode of theta by Laplace's approximation, 64 pairs of points tell how far their weights spread; the choice
+follows, unless the user made it. For a Gaussian response there is nothing to choose.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import jax
+import numpy as np
+
+from lgm.arrays import FloatArray
+from lgm.inference import pareto
+from lgm.inference.compile import jit
+from lgm.inference.keys import key
+from lgm.inference.mode import Mode, find_mode
+from lgm.posterior.density import Marginal
+from lgm.posterior.laplace import Accuracy, LaplaceData
+
+MEASURED = 64  # pairs at the mode
+SMALL_VARIANCE = 1.0  # of the log weight of a pair, up to which weights serve
+SMALL_K = 0.7  # their Pareto k
+PER_VARIANCE = 0.1  # of the log of the average weight
+FEWEST, MOST = 8, 32  # pairs at each theta
+SMALL_MOVE = 0.1  # posterior sds by which the plain approximation may be off unseen
+SMALL_SECOND = 0.5  # sd of the second-order term up to which it is a correction
+
+# What users call the rungs, and the data side's names.
+APPROXIMATIONS = {"laplace": "laplace", "second-order": "shifted", "weighted": "weighted"}
+
+
+@dataclass(frozen=True)
+class Rung:
+    """How ``p(y | theta)`` is approximated, and what was measured at the mode of theta.
+
+    Parameters
+    ----------
+    name : str
+        ``"weighted"``, ``"second-order"`` or ``"laplace"``.
+    pairs : int
+        Of points at each theta.
+    sd_second : float
+        Sd, over the posterior of theta, of the second-order term of ``log p(y | theta)``: about how many posterior sds
+        hyperparameters move when it is left out.
+    shift : float
+        Largest first-order move of a fixed effect's mean from its mode, in its sds.
+    variance : float
+        Of the log weights of pairs.
+    k : float
+        Pareto k of the weights.
+    """
+
+    name: str
+    pairs: int
+    sd_second: float
+    shift: float
+    variance: float
+    k: float
+
+    @property
+    def exact(self) -> bool:
+        """Whether what the approximation leaves out is put back by weights."""
+        return self.name == "weighted"
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """For the attributes of tables."""
+        return {
+            "approximation": self.name,
+            "pairs": self.pairs,
+            "sd_second_order": self.sd_second,
+            "largest_shift": self.shift,
+            "log_weight_variance": self.variance,
+            "pair_k": self.k,
+        }
+
+    def doubt(self) -> str | None:
+        """What is wrong with it, if something is."""
+        if self.exact:
+            if self.variance > SMALL_VARIANCE or self.k > SMALL_K:
+                return f"the weights of effects spread too far (variance {self.variance:.2g}, k {self.k:.2f})"
+            return None
+        if self.name == "laplace" and max(self.sd_second, self.shift) > SMALL_MOVE:
+            return (
+                f"Laplace's approximation is off by about {max(self.sd_second, self.shift):.1g} posterior sds, and "
+                "nothing corrects it"
+            )
+        if self.name == "second-order" and self.sd_second > SMALL_SECOND:
+            return f"the second-order term is no small correction (its sd over the posterior is {self.sd_second:.2g})"
+        return None
+
+    def said(self) -> list[tuple[str, str]]:
+        """The approximation in words, and what the plain one would miss."""
+        spread = f"log-weight variance {self.variance:.2g}, k {self.k:.2f}"
+        how = {
+            "weighted": f"none left: effects are weighted, {self.pairs} pairs at each theta ({spread})",
+            "second-order": f"second order, not exact: mean and density corrected, not weighted ({spread})",
+            "laplace": f"Laplace, not corrected ({spread})",
+        }[self.name]
+        word = "is" if self.name == "laplace" else "alone would be"
+        off = f"{self.shift:.2f} sd in fixed effects, {self.sd_second:.2f} sd in hyperparameters"
+        return [("Approximation", how), ("Laplace", f"{word} off by about {off}")]
+
+
+def settle(
+    post: Marginal, start: FloatArray, basis: FloatArray, approximation: str, seed: int
+) -> tuple[Marginal, FloatArray, Rung | None]:
+    """The posterior by the approximation that serves it, a better first guess of theta, and what was measured.
+
+    Parameters
+    ----------
+    post : Marginal
+    start : float array (k,)
+        A first guess of theta, natural scale.
+    basis : float array (p, p)
+        From the internal fixed effects to those that are printed.
+    approximation : {"auto", "weighted", "second-order", "laplace"}
+    seed : int
+    """
+    if not isinstance(post.data, LaplaceData):
+        return post, start, None
+    plain = _with(post, post.data, "laplace", 1)
+    found = find_mode(plain, start)
+    with jax.enable_x64(True):
+        theta = np.asarray(_natural(plain, found.x))
+        p = len(basis)
+        functionals = np.zeros((post.dim, 2 * p))
+        functionals[:p] = np.hstack([basis.T, np.eye(p)])  # those of the centred basis too: the level at the means
+        z = jax.random.normal(key(seed, 8), (post.n_normals - post.data.extra_normals, MEASURED))
+        weighted = _with(post, post.data, "weighted", FEWEST)
+        at = _accuracy(weighted, found.x, functionals, z)
+        raw = np.asarray(at.log_weights)
+        variance = float(np.var(raw, ddof=1)) if np.all(np.isfinite(raw)) else np.inf
+        k = pareto.smooth(raw).k if np.isfinite(variance) else np.inf
+        sd_second = _spread_of_second(weighted, found, functionals, z)
+    shift = float(np.max(np.abs(np.asarray(at.shift)), initial=0.0))
+    serves = variance <= SMALL_VARIANCE and k < SMALL_K
+    name = approximation
+    if approximation == "auto":
+        name = "weighted" if serves or sd_second > SMALL_SECOND else "second-order"
+    pairs = _pairs(variance) if name == "weighted" else 1
+    rung = Rung(name, pairs, sd_second, shift, variance, float(k))
+    return _with(post, post.data, APPROXIMATIONS[name], pairs), theta, rung
+
+
+def _with(post: Marginal, data: LaplaceData, rung: str, pairs: int) -> Marginal:
+    return replace(post, data=replace(data, rung=rung, pairs=pairs))
+
+
+def _pairs(variance: float) -> int:
+    """A power of two, so that few programs serve all."""
+    wanted = np.clip(np.ceil(variance / PER_VARIANCE), FEWEST, MOST)
+    return int(2 ** np.ceil(np.log2(wanted)))
+
+
+def _spread_of_second(post: Marginal, found: Mode, functionals: FloatArray, z: jax.Array) -> float:
+    """Sd of the second-order term over the posterior of theta, to first order: by differences along its axes."""
+    total = 0.0
+    for axis in found.root.T:
+        ends = [float(_accuracy(post, found.x + side * axis, functionals, z).second) for side in (1.0, -1.0)]
+        total += (0.5 * (ends[0] - ends[1])) ** 2
+    return float(np.sqrt(total)) if np.isfinite(total) else np.inf
+
+
+@jit
+def _natural(post: Marginal, x: jax.Array) -> jax.Array:
+    return post.hyper.natural(x)
+
+
+@jit
+def _accuracy(post: Marginal, x: jax.Array, functionals: jax.Array, z: jax.Array) -> Accuracy:
+    data: Any = post.data
+    return data.accuracy(post.prior, post.analysis, post.hyper.natural(x), functionals, z)
