@@ -26,6 +26,7 @@ from lgm.posterior.gaussian import GaussianData
 from lgm.posterior.hyperparameters import Hyperparameters, Reprinted, slot
 from lgm.posterior.laplace import LaplaceData
 from lgm.posterior.latent_prior import LatentPrior, Places, needs_factor, places_of
+from lgm.posterior.linear_start import Start
 from lgm.priors import FixedEffectPrior, Normal, ThetaPrior
 from lgm.terms.block import Block
 
@@ -131,7 +132,8 @@ def _data_side(
     if design.family.conjugate:
         return GaussianData.of(a, w, design.y - known, weighted, places)
     rows = Rows.of(sp.csr_array(a), pattern)
-    return LaplaceData(rows, design.response, w, known, design.family, places)
+    start = Start.nowhere(a.shape[1], design.parameters)
+    return LaplaceData(rows, design.response, w, known, start, design.family, places)
 
 
 def _least_squares(x: sp.csc_array, w: FloatArray, y: FloatArray) -> FloatArray:

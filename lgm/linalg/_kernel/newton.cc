@@ -13,6 +13,10 @@ namespace {
 
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
+constexpr int32_t kMostSteps = 60;  // of both kinds
+constexpr int32_t kMostFactorisations = 30;
+constexpr int32_t kHalvings = 12;
+
 // With g the gain, the mode is off by a step of length sqrt(g) in the metric of H, and so is, in its order, log|H|.
 constexpr double kAtTheMode = 1e-18;
 constexpr double kFound = 1e-6;        // a search that stalls further off has failed
@@ -229,7 +233,7 @@ class Search {
     third_derivatives(problem_.responses, eta_, third);
     double* const inner = eta_new_;
     for (int64_t i = 0; i < n_; ++i) inner[i] = 0.5 * out.spread[i] * third[i];
-    double* const q = step_;
+    double* const q = out.shift;
     transposed_times(rows_, inner, 1, d_, gradient_);
     solve_again(sym_, work_, {gradient_, 1}, q);
     kriging_.project(q);
@@ -417,7 +421,7 @@ Mode find_mode_and_slopes(const Symbolic& symbolic, Workspace<double>& workspace
     return mode;
   }
   std::fill_n(out.values, symbolic.nnz, kNaN);
-  std::fill_n(out.scale, symbolic.n, kNaN);
+  for (double* array : {out.scale, out.shift}) std::fill_n(array, symbolic.n, kNaN);
   for (double* array : {out.eta, out.spread, out.lean}) std::fill_n(array, problem.rows.n, kNaN);
   return mode;
 }

@@ -34,11 +34,6 @@ struct Mode {
   int32_t steps = 0;
 };
 
-// The search's limits. It never depends on anything but its arguments.
-constexpr int32_t kMostSteps = 60;            // of both kinds
-constexpr int32_t kMostFactorisations = 30;
-constexpr int32_t kHalvings = 12;
-
 // From `v` (d), which it overwrites by the mode. NaN in all results where there is none to be found.
 Mode find_mode(const Symbolic& symbolic, Workspace<double>& workspace, const LatentProblem& problem, double* v);
 
@@ -49,7 +44,8 @@ struct Slopes {
   double* scale = nullptr;   // (d)
   double* eta = nullptr;     // (n)
   double* spread = nullptr;  // s (n), the variances of eta under H^-1
-  double* lean = nullptr;    // (n), A D H^-1 D A'(s l''') / 2
+  double* shift = nullptr;   // (d), H^-1 D A'(s l''') / 2, from the mode to the mean in first order
+  double* lean = nullptr;    // (n), A D times that
 };
 
 Mode find_mode_and_slopes(const Symbolic& symbolic, Workspace<double>& workspace, const LatentProblem& problem,
