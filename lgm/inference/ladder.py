@@ -7,12 +7,13 @@ follows, unless the user made it. For a Gaussian response there is nothing to ch
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
 from lgm.arrays import FloatArray
+from lgm.errors import LgmError
 from lgm.inference import pareto
 from lgm.inference.compile import jit
 from lgm.inference.keys import key
@@ -29,7 +30,7 @@ SMALL_MOVE = 0.1  # posterior sds by which the plain approximation may be off un
 SMALL_SECOND = 0.5  # sd of the second-order term up to which it is a correction
 
 # What users call the rungs, and the data side's names.
-APPROXIMATIONS = {"laplace": "laplace", "second-order": "shifted", "weighted": "weighted"}
+APPROXIMATIONS = {"laplace": "laplace", "second-order": "shifted", "weighted": "weighted", "quadrature": "leaves"}
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Rung:
     Parameters
     ----------
     name : str
-        ``"weighted"``, ``"second-order"`` or ``"laplace"``.
+        ``"weighted"``, ``"quadrature"``, ``"second-order"`` or ``"laplace"``.
     pairs : int
         Of points at each theta.
     sd_second : float
@@ -63,7 +64,7 @@ class Rung:
     @property
     def exact(self) -> bool:
         """Whether what the approximation leaves out is put back by weights."""
-        return self.name == "weighted"
+        return self.name in ("weighted", "quadrature")
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -97,6 +98,7 @@ class Rung:
         spread = f"log-weight variance {self.variance:.2g}, k {self.k:.2f}"
         how = {
             "weighted": f"none left: effects are weighted, {self.pairs} pairs at each theta ({spread})",
+            "quadrature": f"none left: groups by quadrature, the other effects weighted, {self.pairs} pairs ({spread})",
             "second-order": f"second order, not exact: mean and density corrected, not weighted ({spread})",
             "laplace": f"Laplace, not corrected ({spread})",
         }[self.name]
@@ -117,37 +119,69 @@ def settle(
         A first guess of theta, natural scale.
     basis : float array (p, p)
         From the internal fixed effects to those that are printed.
-    approximation : {"auto", "weighted", "second-order", "laplace"}
+    approximation : {"auto", "weighted", "quadrature", "second-order", "laplace"}
     seed : int
     """
     if not isinstance(post.data, LaplaceData):
         return post, start, None
-    plain = _with(post, post.data, "laplace", 1)
+    plain = with_rung(post, "laplace", 1)
     found = find_mode(plain, start)
+    p = len(basis)
+    functionals = np.zeros((post.dim, 2 * p))
+    functionals[:p] = np.hstack([basis.T, np.eye(p)])  # those of the centred basis too: the level at the means
     with jax.enable_x64(True):
         theta = np.asarray(_natural(plain, found.x))
-        p = len(basis)
-        functionals = np.zeros((post.dim, 2 * p))
-        functionals[:p] = np.hstack([basis.T, np.eye(p)])  # those of the centred basis too: the level at the means
-        z = jax.random.normal(key(seed, 8), (post.n_normals - post.data.extra_normals, MEASURED))
-        weighted = _with(post, post.data, "weighted", FEWEST)
-        at = _accuracy(weighted, found.x, functionals, z)
-        raw = np.asarray(at.log_weights)
-        variance = float(np.var(raw, ddof=1)) if np.all(np.isfinite(raw)) else np.inf
-        k = pareto.smooth(raw).k if np.isfinite(variance) else np.inf
-        sd_second = _spread_of_second(weighted, found, functionals, z)
+        measured = _measured(with_rung(post, "weighted", FEWEST), found.x, functionals, seed)
+        sd_second = _spread_of_second(with_rung(post, "weighted", FEWEST), found, functionals, seed)
+        name = approximation
+        if approximation == "auto":
+            name = "weighted"
+            if not measured.serves and post.data.by_quadrature:
+                leaves = _measured(with_rung(post, "leaves", FEWEST), found.x, functionals, seed)
+                if leaves.variance < measured.variance:
+                    name, measured = "quadrature", leaves
+            if not measured.serves and sd_second <= SMALL_SECOND:
+                name = "second-order"
+        elif name == "quadrature":
+            if not post.data.by_quadrature:
+                raise LgmError(
+                    'approximation="quadrature" is for a group of independent effects, such as (1|g), and a family '
+                    'whose likelihood is log-concave. Accepted here: "auto", "weighted", "second-order", "laplace".'
+                )
+            measured = _measured(with_rung(post, "leaves", FEWEST), found.x, functionals, seed)
+    pairs = _pairs(measured.variance) if name in ("weighted", "quadrature") else 1
+    rung = Rung(name, pairs, sd_second, measured.shift, measured.variance, measured.k)
+    return with_rung(post, APPROXIMATIONS[name], pairs), theta, rung
+
+
+class _Measured(NamedTuple):
+    """Spread of the weights of pairs at the mode, and the largest shift of a fixed effect."""
+
+    variance: float
+    k: float
+    shift: float
+
+    @property
+    def serves(self) -> bool:
+        return self.variance <= SMALL_VARIANCE and self.k < SMALL_K
+
+
+def _measured(post: Marginal, x: FloatArray, functionals: FloatArray, seed: int) -> _Measured:
+    at = _accuracy(post, x, functionals, _normals(post, seed))
+    raw = np.asarray(at.log_weights)
+    fine = bool(np.all(np.isfinite(raw)))
     shift = float(np.max(np.abs(np.asarray(at.shift)), initial=0.0))
-    serves = variance <= SMALL_VARIANCE and k < SMALL_K
-    name = approximation
-    if approximation == "auto":
-        name = "weighted" if serves or sd_second > SMALL_SECOND else "second-order"
-    pairs = _pairs(variance) if name == "weighted" else 1
-    rung = Rung(name, pairs, sd_second, shift, variance, float(k))
-    return _with(post, post.data, APPROXIMATIONS[name], pairs), theta, rung
+    return _Measured(float(np.var(raw, ddof=1)) if fine else np.inf, pareto.smooth(raw).k if fine else np.inf, shift)
 
 
-def _with(post: Marginal, data: LaplaceData, rung: str, pairs: int) -> Marginal:
-    return replace(post, data=replace(data, rung=rung, pairs=pairs))
+def _normals(post: Marginal, seed: int) -> jax.Array:
+    return jax.random.normal(key(seed, 8), (post.n_normals, MEASURED))
+
+
+def with_rung(post: Marginal, rung: str, pairs: int) -> Marginal:
+    """The posterior with another approximation on its data side."""
+    assert isinstance(post.data, LaplaceData)
+    return replace(post, data=replace(post.data, rung=rung, pairs=pairs))
 
 
 def _pairs(variance: float) -> int:
@@ -156,9 +190,9 @@ def _pairs(variance: float) -> int:
     return int(2 ** np.ceil(np.log2(wanted)))
 
 
-def _spread_of_second(post: Marginal, found: Mode, functionals: FloatArray, z: jax.Array) -> float:
+def _spread_of_second(post: Marginal, found: Mode, functionals: FloatArray, seed: int) -> float:
     """Sd of the second-order term over the posterior of theta, to first order: by differences along its axes."""
-    total = 0.0
+    total, z = 0.0, _normals(post, seed)
     for axis in found.root.T:
         ends = [float(_accuracy(post, found.x + side * axis, functionals, z).second) for side in (1.0, -1.0)]
         total += (0.5 * (ends[0] - ends[1])) ** 2

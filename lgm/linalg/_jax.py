@@ -61,7 +61,6 @@ def linear_map(
     With a pair (x, y) the map to (back(y), there(x)) is symmetric, so that JAX can be told that it solves a system, as
     in `symmetric_map`. What is not wanted of a pair is never computed: the compiler takes it out.
     """
-
     size = math.prod(result)
 
     def swap(_: object, both: jax.Array) -> jax.Array:

@@ -26,6 +26,7 @@ from lgm.posterior.gaussian import GaussianData
 from lgm.posterior.hyperparameters import Hyperparameters, Reprinted, slot
 from lgm.posterior.laplace import LaplaceData
 from lgm.posterior.latent_prior import LatentPrior, Places, needs_factor, places_of
+from lgm.posterior.leaves import Leaves
 from lgm.posterior.linear_start import Start
 from lgm.priors import FixedEffectPrior, Normal, ThetaPrior
 from lgm.terms.block import Block
@@ -131,9 +132,11 @@ def _data_side(
     known = predictor.offset + predictor.X @ reference
     if design.family.conjugate:
         return GaussianData.of(a, w, design.y - known, weighted, places)
-    rows = Rows.of(sp.csr_array(a), pattern)
+    by_row = sp.csr_array(a)
+    leaves = Leaves.of(by_row, predictor.blocks, predictor.p, pattern.indptr[:-1])
     start = Start.nowhere(a.shape[1], design.parameters)
-    return LaplaceData(rows, design.response, w, known, start, design.family, places)
+    rows = Rows.of(by_row, pattern)
+    return LaplaceData(rows, design.response, w, known, start, leaves, design.family, places)
 
 
 def _least_squares(x: sp.csc_array, w: FloatArray, y: FloatArray) -> FloatArray:

@@ -127,8 +127,8 @@ class Marginal:
 def started(post: Marginal, theta: FloatArray) -> Marginal:
     """The same posterior whose evaluations are fastest near a theta (k,), which is best its mode; on the host.
 
-    Where the effects given theta have to be searched for, searches start from a line through what is found here. What is
-    found stays the same up to rounding, and the result goes through the same compiled functions.
+    Where the effects given theta have to be searched for, searches start from a line through what is found here. They
+    find the same up to rounding, and the result goes through the same compiled functions.
     """
     return post if post.data.normal else replace(post, data=_started(post, jnp.asarray(theta)))
 

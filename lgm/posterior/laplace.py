@@ -38,12 +38,14 @@ from lgm.linalg._jax import sequential_vmap
 from lgm.linalg.rows import Rows
 from lgm.posterior.functionals import Effects, Sums
 from lgm.posterior.latent_prior import LatentPrior, Places, by_kind
+from lgm.posterior.leaves import NODES, Given, Leaves, Nodes, averaged, ends, nodes
 from lgm.posterior.linear_start import Start
 from lgm.posterior.variances import normal_variances
 
 LOG_2PI = 1.8378770664093453
 MOST_STEPS = 30  # of Newton's method
 HALVINGS = 12  # of one step
+SPINE_STEPS = 2  # towards where the spine is once leaves are integrated out
 PROBES = 24  # draws that estimate the second-order term
 CLOSE = 1e-10  # twice the gain in log density that one more step promises, at which the search ends
 
@@ -91,9 +93,12 @@ class LaplaceData:
     family : Family
     places : Places
         Of the family's parameters in theta.
-    rung : {"laplace", "shifted", "weighted"}
+    leaves : Leaves, optional
+        Effects that can be integrated out given the others.
+    rung : {"laplace", "shifted", "weighted", "leaves"}
         What stands for ``p(y | theta)`` and for the effects: the plain approximation; with its second-order term and
-        the effects about their shifted mean; or with antithetic pairs of points and their weights.
+        the effects about their shifted mean; with antithetic pairs of points and their weights; or with such pairs of
+        all but the leaves, which are integrated out.
     pairs : int
         Pairs that estimate the error at one theta, and of which effects are drawn.
     """
@@ -103,13 +108,23 @@ class LaplaceData:
     weights: Numbers
     offset: Numbers
     start: Start
+    leaves: Leaves | None
     family: Family = field(metadata={"static": True})
     places: Places = field(metadata={"static": True})
     rung: str = field(default="weighted", metadata={"static": True})
     pairs: int = field(default=8, metadata={"static": True})
 
     normal = False  # the effects given theta
-    extra_normals = 1  # which chooses a point
+
+    @property
+    def by_quadrature(self) -> bool:
+        """Whether there are leaves, and their densities have one top."""
+        return self.leaves is not None and self.family.log_concave
+
+    @property
+    def extra_normals(self) -> int:
+        """One chooses a point, others draw the leaves."""
+        return 1 + (self.leaves.size if self.rung == "leaves" and self.leaves is not None else 0)
 
     @property
     def exact(self) -> bool:
@@ -211,13 +226,11 @@ class LaplaceData:
         g, w = self._derivatives(eta, theta, 2)
         if fisher:
             w = jnp.maximum(w, self.family.information(self.y, eta, self._own(theta), self.weights))
-        rows, cols = analysis.pattern.rows, analysis.pattern.cols
-        gram = self.a.gram(w, analysis.pattern.nnz)
         slope = at.scale * self.a.transposed_times(g[:, None], prior.dim)[:, 0] + prior.pull
         return Point(
             eta,
             slope - _times(prior, analysis, at.values, v[:, None])[:, 0],
-            at.values + gram * at.scale[rows] * at.scale[cols],
+            self._curvature(analysis, at, w),
         )
 
     @staticmethod
@@ -304,26 +317,23 @@ class LaplaceData:
 
         Parameters
         ----------
-        z : float array (d + k + 1, m)
-            Standard normals; each column gives a pair of points, and chooses one draw.
+        z : float array (n_normals, m)
+            Standard normals; each column gives a pair of points, draws leaves, and chooses one draw.
         draws : int, optional
             How many draws to return, at most m; by default m.
         """
-        around = self._around(prior, analysis, theta, z[:-1])
-        m = z.shape[1]
-        take = m if draws is None else draws
-        points = self._points(around)
-        if self.rung == "weighted":
-            log_weights = self._log_weights(prior, analysis, theta, around, points)
-            gain = jax.nn.logsumexp(log_weights) - jnp.log(2.0 * m)
-        else:
-            log_weights = jnp.zeros(2 * m)
-            gain = around.second if self.rung == "shifted" else jnp.zeros(())
-        share = jnp.cumsum(jax.nn.softmax(log_weights))
-        chosen = jnp.searchsorted(share, jax.scipy.special.ndtr(z[-1, :take]) * share[-1])
-        natural = points * around.at.scale[:, None]
-        mean, drawn = natural @ jnp.diff(share, prepend=0.0), natural[:, jnp.minimum(chosen, 2 * m - 1)]
-        return around.found.value + gain, Effects(mean, drawn, gain)
+        points = self._sampled(prior, analysis, theta, z)
+        take = z.shape[1] if draws is None else draws
+        share = jnp.cumsum(jax.nn.softmax(points.log_weights))
+        wanted = jax.scipy.special.ndtr(z[-1, :take]) * share[-1]
+        chosen = jnp.minimum(jnp.searchsorted(share, wanted), share.shape[0] - 1)
+        drawn = points.mean[:, chosen]
+        if points.nodes is not None and self.leaves is not None:
+            uniform = jax.scipy.special.ndtr(z[-1 - self.leaves.size : -1, :take])
+            own = points.nodes.take(chosen).draw(uniform)
+            drawn = drawn.at[self.leaves.columns].set(points.at.scale[self.leaves.columns][:, None] * own)
+        mean = points.mean @ jnp.diff(share, prepend=0.0)
+        return points.found.value + points.gain, Effects(mean, drawn, points.gain)
 
     def variances(
         self,
@@ -335,24 +345,31 @@ class LaplaceData:
         z: jax.Array,
     ) -> tuple[jax.Array, jax.Array]:
         """Conditional variances of sums of effects and of linear functionals: the normal ones, and what weights add."""
-        around = self._around(prior, analysis, theta, z[:-1])
-        scale = around.at.scale
-        printed, others = normal_variances(prior, analysis, around.found.values, scale, functionals, sums)
-        if self.rung != "weighted":
+        points = self._sampled(prior, analysis, theta, z)
+        printed, others = normal_variances(prior, analysis, points.values, points.at.scale, functionals, sums)
+        if self.rung not in ("weighted", "leaves"):
             return printed, others
-        points = self._points(around)
-        weights = jax.nn.softmax(self._log_weights(prior, analysis, theta, around, points))
-        natural = points * scale[:, None]
+        weights = jax.nn.softmax(points.log_weights)
+
+        def weighted(values: jax.Array) -> jax.Array:
+            return jnp.square(values - (values @ weights)[:, None]) @ weights
 
         def gained(values: jax.Array) -> jax.Array:
             average = jnp.mean(values, axis=1, keepdims=True)
-            weighted = jnp.square(values - (values @ weights)[:, None]) @ weights
-            return weighted - jnp.mean(jnp.square(values - average), axis=1)
+            return weighted(values) - jnp.mean(jnp.square(values - average), axis=1)
 
+        inside, own = jnp.zeros(prior.dim, bool), jnp.zeros(prior.dim)
+        if points.nodes is not None and self.leaves is not None:
+            inside = inside.at[self.leaves.columns].set(True)
+            scale = points.at.scale[self.leaves.columns]
+            own = own.at[self.leaves.columns].set(jnp.square(scale) * (points.nodes.moments()[1] @ weights))
         for some in sums:
-            values = jnp.einsum("ms,msk->mk", some.weights, natural[some.index])
-            printed = printed.at[some.place].add(gained(values))
-        return printed, others + gained(functionals.T @ natural)
+            values = jnp.einsum("ms,msk->mk", some.weights, points.mean[some.index])
+            within = jnp.sum(jnp.square(some.weights) * own[some.index], axis=1)
+            of_leaves = jnp.any(inside[some.index], axis=1)
+            found = jnp.where(of_leaves, weighted(values) + within, printed[some.place] + gained(values))
+            printed = printed.at[some.place].set(found)
+        return printed, others + gained(functionals.T @ points.mean)
 
     def accuracy(
         self, prior: LatentPrior, analysis: linalg.Analysis, theta: jax.Array, functionals: jax.Array, z: jax.Array
@@ -363,15 +380,99 @@ class LaplaceData:
         ----------
         functionals : float array (d, j)
             Of natural effects, whose shift is wanted in units of their sd.
-        z : float array (d + k, m)
+        z : float array (n_normals, m)
             Standard normals, for m pairs.
         """
-        around = self._around(prior, analysis, theta, z)
-        log_weights = self._log_weights(prior, analysis, theta, around, self._points(around))
+        around = self._around(prior, analysis, theta, z[: prior.dim + prior.kappa.shape[0]])
+        log_weights = self._sampled(prior, analysis, theta, z).log_weights
         variance = normal_variances(prior, analysis, around.found.values, around.at.scale, functionals, ())[1]
         shift = functionals.T @ (around.at.scale * around.shift)
         pairs = jnp.logaddexp(*jnp.split(log_weights, 2)) - jnp.log(2.0)
         return Accuracy(pairs, shift / jnp.sqrt(variance), around.second)
+
+    def _sampled(self, prior: LatentPrior, analysis: linalg.Analysis, theta: jax.Array, z: jax.Array) -> Points:
+        """Points of the effects and their weights, by the rung."""
+        normals = z[: prior.dim + prior.kappa.shape[0]]
+        if self.rung == "leaves" and self.leaves is not None:
+            return self._by_leaves(self.leaves, prior, analysis, theta, normals)
+        around = self._around(prior, analysis, theta, normals)
+        points = self._points(around)
+        if self.rung == "weighted":
+            log_weights = self._log_weights(prior, analysis, theta, around, points)
+            gain = jax.nn.logsumexp(log_weights) - jnp.log(float(log_weights.shape[0]))
+        else:
+            log_weights = jnp.zeros(points.shape[1])
+            gain = around.second if self.rung == "shifted" else jnp.zeros(())
+        mean = points * around.at.scale[:, None]
+        return Points(around.found, around.at, around.found.values, mean, log_weights, gain, None)
+
+    def _by_leaves(
+        self, leaves: Leaves, prior: LatentPrior, analysis: linalg.Analysis, theta: jax.Array, z: jax.Array
+    ) -> Points:
+        """Points of the spine, each with its leaves integrated out.
+
+        The spine's centre and precision are those of the mode with slopes and curvatures of the likelihood averaged
+        over the leaves. With ``H_s`` what the averaged H' leaves of the spine, its weights are
+
+            exp( J_s(s) - J(v^) + s'H_s s / 2 ) prod_g I_g(s) sqrt(H'_gg / 2 pi) |H'(v^)|^1/2 / |H'|^1/2
+        """
+        at = Prior(*_ordered(prior.whiten(theta)))
+        found = self._found(prior, analysis, theta)
+        own, col = self._own(theta), leaves.columns
+        push, r = leaves.entry * leaves.by_row(at.scale[col]), at.values[leaves.diagonal]
+
+        def loglik(eta: jax.Array) -> jax.Array:
+            return self.family.loglik(self.y, eta, own, self.weights)
+
+        def given(v: jax.Array) -> Given:
+            return Given(self._eta(at, v.at[col].set(0.0)), push, r)
+
+        def integrated(v: jax.Array) -> Integrated:
+            here = given(v[:, None])
+            low, high = ends(leaves, loglik, here, v[col])
+            step = (high - low) / (NODES - 1)
+            found = nodes(leaves, loglik, here, low[:, None], step[:, None])
+            slope, w = averaged(leaves, loglik, here, found)
+            return Integrated(low, step, found.moments()[0][:, 0], slope, w)
+
+        def climb(v: jax.Array, _: None) -> tuple[jax.Array, None]:
+            here = integrated(v)
+            mean = v.at[col].set(here.mean)
+            slope = at.scale * self.a.transposed_times(here.slope[:, None], prior.dim)[:, 0] + prior.pull
+            slope = (slope - _times(prior, analysis, at.values, mean[:, None])[:, 0]).at[col].set(0.0)
+            values = self._curvature(analysis, at, here.w)
+            return mean + self._step(prior, analysis, Point(found.eta, slope, values)), None
+
+        v = jax.lax.scan(climb, found.v, None, length=SPINE_STEPS)[0]
+        low, step, _, _, w = integrated(v)
+        values = self._curvature(analysis, at, w)
+        logdet, solved, noise = linalg.solve_and_sample(analysis, values, prior.krige, z[: prior.dim])
+        gram = jnp.pad(prior.krige.T @ solved, ((1, 0), (1, 0)))
+        c = constrained.condition(logdet, gram, prior.kappa, prior.logdet_cct)
+        noise = constrained.draw(noise, solved, prior.krige, c.kriging, z[prior.dim :])
+        spread = self._eta(at, noise) - jnp.asarray(self.offset)[:, None]
+        product = _times(prior, analysis, at.values, noise)
+        product = product + at.scale[:, None] * self.a.transposed_times(w[:, None] * spread, prior.dim)
+        precision = values[leaves.diagonal]
+        away = product[col] / precision[:, None]  # of each leaf from its mean given the spine
+        quad = jnp.sum(noise * product, axis=0) - jnp.sum(precision[:, None] * jnp.square(away), axis=0)
+        moved = noise[col] - away
+        spine = v[:, None] + jnp.concatenate([noise, -noise], axis=1)
+        first = low[:, None] + jnp.concatenate([moved, -moved], axis=1)
+        each = nodes(leaves, loglik, given(spine), first, jnp.broadcast_to(step[:, None], first.shape))
+        mode = self._joint(prior, analysis, at, theta, found.v[:, None])[0]
+        logdet_mode = at.logdet - 2.0 * (found.value - mode)
+        known = 0.5 * (logdet_mode - c.logdet + jnp.sum(jnp.log(precision)) - leaves.size * LOG_2PI) - mode
+        log_weights = self._joint(prior, analysis, at, theta, spine.at[col].set(0.0)) + known
+        log_weights = log_weights + jnp.sum(each.log_integral, axis=0) + 0.5 * jnp.tile(quad, 2)
+        gain = jax.nn.logsumexp(log_weights) - jnp.log(float(log_weights.shape[0]))
+        means = at.scale[:, None] * spine.at[col].set(each.moments()[0])
+        return Points(found, at, values, means, log_weights, gain, each)
+
+    def _curvature(self, analysis: linalg.Analysis, at: Prior, w: jax.Array) -> jax.Array:
+        """``H'`` with anchors, in pattern order, for weights w (n,)."""
+        rows, cols = analysis.pattern.rows, analysis.pattern.cols
+        return at.values + self.a.gram(w, analysis.pattern.nnz) * at.scale[rows] * at.scale[cols]
 
     def _around(self, prior: LatentPrior, analysis: linalg.Analysis, theta: jax.Array, z: jax.Array) -> Around:
         """The normal approximation at a theta and its draws, one for each column of normals z (d + k, m)."""
@@ -452,6 +553,28 @@ def _approximate_jvp(analysis: linalg.SparseAnalysis, primals: Any, tangents: An
     here, change = jax.jvp(point, (at, theta), (d_at, d_theta))
     d_v = data._step(prior, analysis, here._replace(slope=change.slope))
     return (found.v, data.value(prior, at, found)), (d_v, d_value)
+
+
+class Integrated(NamedTuple):
+    """Leaves at one place of the spine: their nodes and means (G,), and the rows' average slope and curvature (n,)."""
+
+    low: jax.Array
+    step: jax.Array
+    mean: jax.Array
+    slope: jax.Array
+    w: jax.Array
+
+
+class Points(NamedTuple):
+    """Weighted points of the effects at one theta."""
+
+    found: Found
+    at: Prior
+    values: jax.Array  # the precision H' that they come from, with anchors
+    mean: jax.Array  # (d, c), natural scale; of leaves, their means given the others
+    log_weights: jax.Array  # (c,)
+    gain: jax.Array  # log of their mean: what p(y | theta) is beside its approximation
+    nodes: Nodes | None  # of the leaves at each point
 
 
 class Around(NamedTuple):
