@@ -75,7 +75,7 @@ class Small {
 class Kriging {
  public:
   bool condition(int32_t n, int32_t k, const double* krige, const double* kappa, std::vector<double> solved) {
-    n_ = n, k_ = k, krige_ = krige;
+    n_ = n, k_ = k, krige_ = krige, kappa_ = kappa;
     solved_ = std::move(solved);
     if (k == 0) return true;
     const int32_t wide = 2 * k;
@@ -129,8 +129,8 @@ class Kriging {
     p_.solve(second);
   }
 
-  // x = H^-1 b becomes that of the constrained space.
-  void project(double* x) const {
+  // x = Ht^-1 b, Ht with the anchors, becomes that of the constrained space, and b what is left of it there: H x.
+  void project(double* x, double* b) const {
     if (k_ == 0) return;
     const int32_t wide = 2 * k_;
     std::vector<double> weights(wide, 0.0);
@@ -138,7 +138,15 @@ class Kriging {
       for (int32_t c = 0; c < wide; ++c) weights[c] += krige_[i * wide + c] * x[i];
     }
     weigh(weights.data());
-    for (int64_t i = 0; i < n_; ++i) x[i] -= dot(wide, solved_.data() + i * wide, weights.data());
+    for (int64_t i = 0; i < n_; ++i) {
+      x[i] -= dot(wide, solved_.data() + i * wide, weights.data());
+      b[i] -= dot(wide, krige_ + i * wide, weights.data());
+    }
+    for (int32_t c = 0; c < k_; ++c) {  // that was Ht x
+      double at = 0.0;
+      for (int64_t i = 0; i < n_; ++i) at += krige_[i * wide + c] * x[i];
+      for (int64_t i = 0; i < n_; ++i) b[i] -= krige_[i * wide + c] * kappa_[c] * at;
+    }
   }
 
   // The same of the stored entries of H^-1.
@@ -159,7 +167,7 @@ class Kriging {
 
  private:
   int32_t n_ = 0, k_ = 0;
-  const double* krige_ = nullptr;
+  const double *krige_ = nullptr, *kappa_ = nullptr;
   std::vector<double> solved_, cross_;
   Small p_, s_;
   double logdet_ = 0.0;
@@ -204,10 +212,10 @@ class Search {
       const bool spent = mode_.steps >= kMostSteps || mode_.factorisations >= kMostFactorisations;
       earlier = last_gain = mode_.gain;
       if (held) {
-        held = mode_.gain > kAtTheMode && falls && !spent && advance();
+        held = advance() && falls && mode_.gain > kAtTheMode && !spent;
       } else {
         const bool stalled = !falls && mode_.gain < kFound;
-        if (mode_.gain <= 10.0 * kAtTheMode || stalled || spent || !advance()) break;
+        if (mode_.gain <= kAtTheMode || stalled || spent || !advance()) break;
         held = mode_.gain < kHeldBelow;
       }
     }
@@ -236,7 +244,7 @@ class Search {
     double* const q = out.shift;
     transposed_times(rows_, inner, 1, d_, gradient_);
     solve_again(sym_, work_, {gradient_, 1}, q);
-    kriging_.project(q);
+    kriging_.project(q, gradient_);
     times(rows_, q, 1, out.lean);
 
     double* const bar = slope_new_;
@@ -296,7 +304,7 @@ class Search {
     } else if (!factor()) {
       return false;
     }
-    kriging_.project(step_);
+    kriging_.project(step_, gradient_);  // without the multipliers of the constraints, beside which it is small
     mode_.gain = dot(d_, step_, gradient_);
     return std::isfinite(mode_.gain);
   }
