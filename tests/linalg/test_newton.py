@@ -164,7 +164,7 @@ def test_with_a_gaussian_response_one_step_is_enough() -> None:
     case = Case("gaussian_identity", constrained=True)
     found = find_mode(case.sym, case.name, case.problem, case.values, case.scale, case.own, jnp.zeros(D))
     assert found.counts[0] <= 2 and found.counts[1] <= 2
-    np.testing.assert_allclose(found.v, case.laplace(case.values, case.scale, case.own)[0], atol=1e-11)
+    np.testing.assert_allclose(found.v, jax.jit(case.laplace)(case.values, case.scale, case.own)[0], atol=1e-11)
 
 
 def test_a_batch_is_its_elements() -> None:
@@ -181,14 +181,14 @@ def test_a_batch_is_its_elements() -> None:
         assert np.array_equal(batch, single)
 
 
-def test_a_start_without_density_is_left_for_zero() -> None:
+def test_a_start_that_leads_nowhere_is_left_for_zero() -> None:
     case = Case("poisson_log", constrained=False)
     rest = case.values, case.scale, case.own
     far = find_mode(case.sym, case.name, case.problem, *rest, jnp.full(D, 1e6))
     near = find_mode(case.sym, case.name, case.problem, *rest, jnp.zeros(D))
     assert np.array_equal(far.v, near.v)
-    steep = find_mode(case.sym, case.name, case.problem, *rest, jnp.full(D, -60.0))  # flat there: steps are clipped
-    np.testing.assert_allclose(steep.v, near.v, atol=1e-8)
+    steep = find_mode(case.sym, case.name, case.problem, *rest, jnp.full(D, -60.0))  # too far for a search
+    assert np.array_equal(steep.v, near.v)
 
 
 def test_where_there_is_no_mode_all_is_nan() -> None:

@@ -196,30 +196,16 @@ class Search {
     for (double** array : {&pulled_, &gradient_, &step_, &prior_step_}) *array = take(d_);
   }
 
-  // Steps of Newton's method, and between them steps with the factor held, which cost less and still converge fast
-  // near the mode. The last factor is that of the mode itself.
+  // From the start, or where that leads nowhere from zero.
   Mode run() {
-    if (!begin()) {
+    const bool at_zero = std::all_of(v_, v_ + d_, [](double x) { return x == 0.0; });
+    bool found = climb();
+    if (!found && !at_zero) {
       std::fill_n(v_, d_, 0.0);
-      if (!begin()) return failed();
+      mode_ = Mode();
+      found = climb();
     }
-    double last_gain = HUGE_VAL, last_full_gain = HUGE_VAL;
-    bool held = false;
-    while (true) {
-      if (!newton_step(held)) return failed();
-      double& earlier = held ? last_gain : last_full_gain;
-      const bool falls = mode_.gain <= kHeldWhile * earlier;
-      const bool spent = mode_.steps >= kMostSteps || mode_.factorisations >= kMostFactorisations;
-      earlier = last_gain = mode_.gain;
-      if (held) {
-        held = advance() && falls && mode_.gain > kAtTheMode && !spent;
-      } else {
-        const bool stalled = !falls && mode_.gain < kFound;
-        if (mode_.gain <= kAtTheMode || stalled || spent || !advance()) break;
-        held = mode_.gain < kHeldBelow;
-      }
-    }
-    if (!(mode_.gain < kFound)) return failed();
+    if (!found) return failed();
     mode_.joint = joint_ + constants(problem_.responses);
     return mode_;
   }
@@ -262,6 +248,30 @@ class Search {
   }
 
  private:
+  // From v; false if it ends at no mode.
+  // Steps of Newton's method, and between them steps with the factor held, which cost less and still converge fast
+  // near the mode. The last factor is that of the mode itself.
+  bool climb() {
+    if (!begin()) return false;
+    double last_gain = HUGE_VAL, last_full_gain = HUGE_VAL;
+    bool held = false;
+    while (true) {
+      if (!newton_step(held)) return false;
+      double& earlier = held ? last_gain : last_full_gain;
+      const bool falls = mode_.gain <= kHeldWhile * earlier;
+      const bool spent = mode_.steps >= kMostSteps || mode_.factorisations >= kMostFactorisations;
+      earlier = last_gain = mode_.gain;
+      if (held) {
+        held = advance() && falls && mode_.gain > kAtTheMode && !spent;
+      } else {
+        const bool stalled = !falls && mode_.gain < kFound;
+        if (mode_.gain <= kAtTheMode || stalled || spent || !advance()) break;
+        held = mode_.gain < kHeldBelow;
+      }
+    }
+    return mode_.gain < kFound;
+  }
+
   // Everything at the starting point; false where the density is not finite there.
   bool begin() {
     times(rows_, v_, 1, eta_);
