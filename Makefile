@@ -45,6 +45,8 @@ TEXTS = $(wildcard *.md *.toml *.mk *.yaml Makefile .*.yaml .gitignore .ci/* dat
 
 # The script, because `python -m pytest` would put the checkout before the installed package.
 PYTEST := LGM_TEST_INSTALLED=1 $(BIN)/pytest
+# A file stays with one process, where its tests share fits and what is compiled.
+PARALLEL := --numprocesses 2 --dist loadfile
 
 .PHONY: help demo test test-slow test-arviz1 lint doctest vignettes vignettes-fast bench clean install tools hooks
 
@@ -104,7 +106,7 @@ bench: $(VENV)/lgm.stamp $(VENV)/tools.stamp  ## all benchmarks, an hour or two;
 
 # pytest comes last, so that its closing line is the last one.
 test: lint doctest test-arviz1 vignettes-fast  ## lint, doctest, test-arviz1 and vignettes-fast, then all quick tests
-	$(PYTEST)
+	$(PYTEST) $(PARALLEL)
 
 test-slow: $(VENV)/lgm.stamp $(VENV)/tools.stamp  ## the long statistical checks
 	$(PYTEST) -m slow

@@ -192,7 +192,8 @@ def build(
     if not python:
         require_plain(parsed, data.names)
         caller = None
-    names = {**{k: v for k, v in (caller or {}).items() if k.isidentifier()}, **(env or {})}
+    given = {in_composed_form(name): value for name, value in (env or {}).items()}
+    names = {**{k: v for k, v in (caller or {}).items() if k.isidentifier()}, **given}
     built = design.build(parsed, data, likelihood, names, weights, missing)
     built, resolved = settle_priors(built, priors)
     report_data(built)
@@ -205,7 +206,7 @@ def build(
     return Model(built, resolved, analysed, inputs)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Inputs:
     """What a model was built from: enough to build it again, with the rows and columns in use as its data.
 

@@ -156,7 +156,11 @@ class _Columns(PandasMaterializer):
         fine = pd.api.types.is_numeric_dtype(column.dtype) and column.dtype.kind != "c"
         if fine or kind in ("text", "categories"):
             return
-        hint = f" Write `C({expr})` for a factor, or make a column of numbers of it." if kind == "dates" else ""
+        hint = (
+            f" Write `C({expr})` for a factor, or make a column of numbers of it."
+            if kind in ("dates", "periods")
+            else ""
+        )
         message = f"`{expr}` holds {kind}, which cannot be a predictor.{hint}"
         raise self._error(message, expr, "numbers, text, categories or booleans.", DataError)
 

@@ -24,8 +24,9 @@ from lgm.formula.sides import Formula
 from lgm.words import listed, suggest
 
 _HINTS = {
-    "dates": " Make a column of numbers of it, such as the days since the first date: (date - date.min()).dt.days.",
-    "durations": " Make a column of numbers of it, such as its days: duration.dt.days.",
+    "dates": " Write the days since the first date, ({0} - {0}.min()).dt.days.",
+    "periods": ' Write how many they are after 1970, {0}.astype("int64").',
+    "durations": " Write their days, {0}.dt.days.",
     "text": " Numbers stored as text are converted by astype(float).",
     "booleans": " Booleans are factors; as zeros and ones they are converted by astype(float).",
 }
@@ -60,7 +61,7 @@ def _own(value: Any) -> Any:
     return copy.copy(value) if isinstance(value, (np.ndarray, list, dict, set)) else value
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Scope:
     """A formula, the rows of data that it is evaluated on, and the names around it.
 
@@ -160,8 +161,9 @@ class Scope:
         values = self.column(expression, role)
         if pd.api.types.is_bool_dtype(values.dtype) or not pd.api.types.is_numeric_dtype(values.dtype):
             kind = kind_of(values)
+            hint = _HINTS.get(kind, "").format(expression.text if expression.is_name else "column")
             raise self.formula.error(
-                f"{role} `{expression.text}` holds {kind}, but it must be numeric.{_HINTS.get(kind, '')}",
+                f"{role} `{expression.text}` holds {kind}, but it must be numeric.{hint}",
                 expression.span,
                 "a column of numbers, or an expression that gives numbers.",
                 DataError,

@@ -21,7 +21,7 @@ from lgm.words import in_composed_form, listed, suggest
 MOST_WEIGHT = 1e12  # beside another one: rounding loses as many digits of what the lighter row says
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Rows:
     """The rows of the data that a model uses.
 
@@ -33,20 +33,35 @@ class Rows:
         Their positions in the data as given.
     observed : bool array
         Which of them have a response.
-    dropped : int
-        Rows left out because a predictor is missing.
+    index : pandas.Index
+        Labels of all rows of the data, those that are left out because a predictor is missing included.
     missing_in : dict
         Number of missing values by predictor.
+    library : str or None
+        Of which the data are a table, such as ``"polars"``; None is pandas.
     """
 
     frame: pd.DataFrame
     kept: npt.NDArray[np.int64]
     observed: npt.NDArray[np.bool_]
-    dropped: int
+    index: pd.Index
     missing_in: dict[str, int]
+    library: str | None = None
+
+    @property
+    def complete(self) -> npt.NDArray[np.bool_]:
+        """Which rows of the data have complete predictors."""
+        out = np.zeros(len(self.index), dtype=bool)
+        out[self.kept] = True
+        return out
+
+    @property
+    def dropped(self) -> int:
+        """Number of rows left out because a predictor is missing."""
+        return len(self.index) - self.kept.size
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Table:
     """A table whose columns become pandas when they are asked for.
 
@@ -115,12 +130,18 @@ class Table:
         native = self.native.iloc[chosen] if of_pandas else self.native.filter(chosen.tolist())
         return replace(self, native=native, index=self.index[chosen])
 
-    def like(self, frame: pd.DataFrame) -> Any:
-        """A table of numbers in the kind that this one is of; one without an index has none."""
-        if isinstance(self.native, pd.DataFrame):
-            return frame
-        columns = {str(name): frame[name].to_numpy() for name in frame}
-        return nw.from_dict(columns, backend=self.native.implementation).to_native()
+    @property
+    def library(self) -> str | None:
+        """Of which this is a table, such as ``"polars"``; None is pandas."""
+        return None if isinstance(self.native, pd.DataFrame) else str(self.native.implementation.value)
+
+
+def of_library(frame: pd.DataFrame, library: str | None) -> Any:
+    """Numbers as a table of some library (`Table.library`), where it has no index."""
+    if library is None:
+        return frame
+    backend: Any = library
+    return nw.from_dict({str(name): frame[name].to_numpy() for name in frame}, backend=backend).to_native()
 
 
 def _native(data: Any, what: str) -> pd.DataFrame | nw.DataFrame[Any]:
@@ -242,8 +263,11 @@ def per_row(value: Any, frame: pd.DataFrame, name: str) -> pd.Series | None:
             return plain(pd.Series(value)).set_axis(frame.index)
         return None
     series = nw.from_native(value, series_only=True, pass_through=True)
-    fits = isinstance(series, nw.Series) and len(series) == len(frame)
-    return _of_narwhals(series).set_axis(frame.index) if fits else None
+    if isinstance(series, nw.Series):
+        return _of_narwhals(series).set_axis(frame.index) if len(series) == len(frame) else None
+    if hasattr(value, "__array__") and np.shape(value) == (len(frame),):  # of JAX, or one piece of an Arrow column
+        return plain(pd.Series(np.asarray(value), frame.index))
+    return None
 
 
 def usable_rows(frame: pd.DataFrame, predictors: Sequence[str], response: Sequence[str], missing: str) -> Rows:
@@ -267,14 +291,14 @@ def usable_rows(frame: pd.DataFrame, predictors: Sequence[str], response: Sequen
     if bad.any() and missing == "error":
         counts = "; ".join(f"`{name}` ({n}: row {_first(frame, absent[name])})" for name, n in missing_in.items())
         raise DataError(f"values are missing in {counts}. Accepted: complete predictors, or missing='drop'.")
-    kept = np.flatnonzero(~bad)
+    kept, index = np.flatnonzero(~bad), frame.index
     frame = pd.DataFrame({name: _settled(frame[name].iloc[kept]) for name in frame}, index=frame.index[kept])
     observed = ~np.logical_or.reduce([np.zeros(kept.size, dtype=bool), *(frame[c].isna().to_numpy() for c in response)])
     if not observed.any():
         counts = ", ".join(f"`{name}` ({count})" for name, count in missing_in.items())
         which = f"`{'`, `'.join(response)}`, or a predictor: {counts}" if counts else f"`{'`, `'.join(response)}`"
         raise DataError(f"no row is left: every row misses {which}.")
-    return Rows(frame, kept, observed, int(bad.sum()), missing_in)
+    return Rows(frame, kept, observed, index, missing_in)
 
 
 def _settled(column: pd.Series) -> pd.Series:
@@ -369,8 +393,10 @@ def kind_of(values: pd.Series) -> str:
         return "categories"
     if pd.api.types.is_bool_dtype(dtype):
         return "booleans"
-    if pd.api.types.is_datetime64_any_dtype(dtype) or isinstance(dtype, pd.PeriodDtype):
+    if pd.api.types.is_datetime64_any_dtype(dtype):
         return "dates"
+    if isinstance(dtype, pd.PeriodDtype):
+        return "periods"
     if pd.api.types.is_timedelta64_dtype(dtype):
         return "durations"
     kind = pd.api.types.infer_dtype(values, skipna=True)

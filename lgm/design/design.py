@@ -36,7 +36,7 @@ ROWWISE = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Design:
     """A formula evaluated on data: the response and its linear predictor.
 
@@ -260,7 +260,7 @@ def _rows(
     used = frame[[name for name in frame if name in wanted]].assign(**outside)
     needed = [name for name in used if name in predictors.columns or name in predictors.others]
     answer = [name for name in used if name in response.columns or name in response.others]
-    rows = usable_rows(used, needed, answer, missing)
+    rows = replace(usable_rows(used, needed, answer, missing), library=table.library)
     w = read_weights(weights, frame, table.names, rows.kept)
     around = {name: value for name, value in taken(_joined([predictors, response]), env).items() if name not in outside}
     return Scope(formula, rows.frame, around, table.names, term_names=tuple(TERMS)), rows, w

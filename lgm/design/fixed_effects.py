@@ -164,30 +164,52 @@ def require_full_rank(x: sp.csc_array, names: Sequence[str], intercept: int | No
                 f"the column `{name}` is zero in every row with a response, so nothing is known about it. Remove its "
                 f"term,{cell} or remove the rows without a response that it comes from."
             )
-        full = intercept is not None and j != intercept and values.size == x.shape[0]
-        if full and np.ptp(values) <= COLLINEAR * np.max(np.abs(values)):
-            raise IdentifiabilityError(
-                f"the column `{name}` is {values[0]:g} in every row, like the intercept. Remove one of the two."
-            )
+        if intercept is not None and j != intercept and values.size == x.shape[0]:
+            require_difference(values, name)
     standard, basis = standardise(x, intercept)
     gram = dense_gram(standard)
     redundant = np.flatnonzero(_residuals(gram) <= COLLINEAR)
     if redundant.size:
         j = int(redundant[0])
         _refuse_far_from_zero(x, names, j, intercept)
-        inside = np.linalg.lstsq(gram[:j, :j], gram[:j, j], rcond=None)[0]
+        shares = np.linalg.lstsq(gram[:j, :j], gram[:j, j], rcond=None)[0]
         lengths = np.sqrt(np.asarray(x.multiply(x).sum(axis=0)).ravel()[:j])
-        weights = np.abs(basis[:j, j] - basis[:j, :j] @ inside) * lengths
-        partners = [f"`{names[i]}`" for i in range(j) if i != intercept and weights[i] > 1e-6 * weights.max()]
+        weights = np.abs(basis[:j, j] - basis[:j, :j] @ shares) * lengths
+        inside = weights > 1e-6 * weights.max()
+        partners = [f"`{names[i]}`" for i in np.flatnonzero(inside).tolist() if i != intercept]
         if len(partners) > MOST_NAMED:
             partners[MOST_NAMED:] = [f"{len(partners) - MOST_NAMED} others"]
         others = f"{', '.join(partners[:-1])} and {partners[-1]}" if len(partners) > 1 else partners[0]
         what = "a linear function" if len(partners) == 1 else "a linear combination"
-        constant = " and the intercept" if intercept is not None and weights[intercept] > 1e-6 * weights.max() else ""
+        stem = names[j].rpartition("[")[0]
+        if intercept in np.flatnonzero(inside) and all(name.startswith(f"`{stem}[") for name in partners):
+            centred = f", or `{stem[:-1]}, constraints='center')`" if stem.startswith(("cr(", "cc(")) else ""
+            raise IdentifiabilityError(
+                f"the columns of `{stem}` hold the intercept too: a combination of them is the same in every row. "
+                f"Accepted: `0 + {stem}`{centred}."
+            )
+        constant = " and the intercept" if intercept in np.flatnonzero(inside) else ""
         raise IdentifiabilityError(
             f"the column `{names[j]}` is {what} of {others}{constant if len(partners) > 1 else ''}, so the data cannot "
             "tell them apart. Remove one of them."
         )
+
+
+def require_difference(values: FloatArray, name: str) -> None:
+    """Refuse a column that an intercept can say: of one number, but for what is lost beside its size.
+
+    Raises
+    ------
+    IdentifiabilityError
+    """
+    spread = float(np.ptp(values))
+    if spread <= COLLINEAR * float(np.max(np.abs(values))):
+        but = f", but for differences of {spread:.3g}, which are too small beside it for double precision" * (
+            spread > 0
+        )
+        centre = ", or centre its numbers, as in `center(x)`" * (spread > 0)
+        text = f"the column `{name}` is {values[0]:g} in every row, like the intercept{but}"
+        raise IdentifiabilityError(f"{text}. Remove one of the two{centre}.")
 
 
 def _refuse_far_from_zero(x: sp.csc_array, names: Sequence[str], j: int, intercept: int | None) -> None:

@@ -14,7 +14,7 @@ from formulaic import ModelSpec
 from lgm.arrays import BoolArray, FloatArray, IntArray
 from lgm.data.model_matrix import full_column, materialise
 from lgm.data.scope import Scope
-from lgm.design.fixed_effects import adds, require_full_rank
+from lgm.design.fixed_effects import adds, require_difference, require_full_rank
 from lgm.formula.python import Expression
 from lgm.formula.sides import Bar, Call, RightHandSide
 from lgm.terms import TERMS, group
@@ -22,7 +22,7 @@ from lgm.terms.block import Block
 from lgm.terms.term import Encoded, Term, Variable
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Predictor:
     """The right-hand side of a formula at the rows with a response: ``eta = X beta + Z b + offset``.
 
@@ -124,7 +124,7 @@ class Printed:
         return np.asarray(u[..., self.index] @ self.weights)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Parts:
     """Which parts of a linear predictor count.
 
@@ -162,7 +162,7 @@ class Parts:
             yield from predictor.side.offsets
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class NewRows:
     """Some rows in the columns of a predictor.
 
@@ -281,6 +281,8 @@ def _with_null_columns(x: sp.csc_array, terms: Sequence[Term], intercept: int | 
     names: list[str] = []
     for term in terms:
         for name, values in term.null.items():
+            if np.ptp(values) > 0.0:
+                require_difference(values, name)
             if adds(x, values, intercept):
                 x = sp.csc_array(sp.hstack([x, full_column(values)], format="csc"))
                 names.append(name)

@@ -56,11 +56,16 @@ class _Code:
             return identifier
 
         start = token.span.start + token.quoted + len(token.body) - len(body)
-        return cls(_QUOTED.sub(mask, body.replace("\r", " ")), start, names)
+        text = _QUOTED.sub(mask, body.replace("\r", " "))
+        if "\n" in text:  # in brackets it may go over several lines
+            text, start = f"({text}\n)", start - 1
+        return cls(text, start, names)
 
     def parsed(self) -> ast.expr:
         """Its tree; a name in backticks is a name by itself, never a part of one."""
         tree = ast.parse(self.text, mode="eval").body
+        if isinstance(tree, ast.NamedExpr | ast.GeneratorExp | ast.Yield | ast.YieldFrom):  # Python only in brackets
+            raise SyntaxError("invalid syntax")
         if not self.names.keys() <= {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}:
             raise SyntaxError("invalid syntax")
         return tree
@@ -86,7 +91,7 @@ class _Code:
     @property
     def hint(self) -> str:
         """What to say if it is no Python because a column has a name that Python does not take."""
-        if self.text.startswith(("as.", "is.")):
+        if self.text.lstrip("(").startswith(("as.", "is.")):
             return " R's `as.factor(x)` is written `C(x)`."
         found = _NO_NAME.search(_QUOTED.sub("", self.text))
         return f" A column called `{found[0]}` is written in backticks." if found else ""

@@ -38,10 +38,9 @@ class AtMode:
     def run(self, post: Marginal, start: FloatArray) -> Run[Conditional]:
         """See `lgm.inference.engine.Engine`."""
         at = find_natural_mode(post, start)
-        found = find_mode(post, start)
         held = _held(at.theta, at.value, self.draws)
         draws = Conditional(**held, standard_errors=at.standard_errors, at_end=at.ends, settled=at.settled)
-        return Run(found, draws, "mode")
+        return Run(None, draws, "mode")
 
 
 @dataclass(frozen=True)

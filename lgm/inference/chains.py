@@ -17,7 +17,7 @@ RHAT_LIMIT = 1.01
 DIVERGENT_SHARE = 0.005
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Chains(Draws):
     """Draws of several chains.
 

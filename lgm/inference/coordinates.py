@@ -184,8 +184,9 @@ class Whitened:
 def whitened(post: Marginal, mode: Mode, y: FloatArray) -> Whitened:
     """Coordinates whitened at the mode of the working density.
 
-    A standard deviation turns logarithmic where its posterior is narrow on the log scale, hence far from zero: its
-    scale is its value at the mode, times its spread on the log scale if that is below one.
+    A standard deviation turns logarithmic at its value at the mode. One that is narrow there may still be zero
+    elsewhere: where two share a variance, as those of a region's effect and its one row, the posterior is an arc from
+    one zero to the other. It is smooth where both are linear, and has a sharp bend where either is logarithmic.
 
     Parameters
     ----------
@@ -196,8 +197,7 @@ def whitened(post: Marginal, mode: Mode, y: FloatArray) -> Whitened:
         The mode in folded coordinates.
     """
     folded = post.hyper.folded
-    spread = np.sqrt(np.sum(mode.root**2, axis=1))
-    bend = Bend(np.where(folded, y * np.minimum(spread, 1.0), 1.0), folded)
+    bend = Bend(np.where(folded, y, 1.0), folded)
     centre = bend.from_folded(y)
     slope = np.where(folded, np.tanh(centre), 1.0)  # dx / d log sd
     return Whitened(post, bend, centre, slope[:, None] * mode.root)

@@ -23,7 +23,7 @@ from lgm.posterior.hyperparameters import Hyperparameters
 ENOUGH = 400  # effective draws for stable estimates of R-hat and of quantiles (Vehtari et al. 2021, sec. 4.4)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Mixture:
     """A posterior of theta as weighted points, with the effects given theta at each of them.
 
@@ -54,7 +54,7 @@ class Mixture:
         return replace(self, theta=hyper.printed(self.theta))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Points(Mixture):
     """Weighted points with smoothed weights, and how far these can be trusted.
 
@@ -99,7 +99,7 @@ class Verdict(NamedTuple):
     doubted: bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Draws(ABC):
     """Kept draws of theta.
 
@@ -174,9 +174,9 @@ Kind = TypeVar("Kind", bound=Draws, covariant=True)
 
 
 class Run(NamedTuple, Generic[Kind]):
-    """The mode of the working density, the draws, the engine that made them, and the approximation of the density."""
+    """The mode of the working density if needed, the draws, their engine, and the approximation of the density."""
 
-    mode: Mode
+    mode: Mode | None
     draws: Kind
     method: str
     rung: Rung | None = None

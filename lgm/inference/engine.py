@@ -84,6 +84,7 @@ class WithFallback:
         doubt = None if run.draws.interrupted else run.draws.points.doubt()
         if doubt is None:
             return run
+        assert run.mode is not None
         warnings.warn(f"{doubt}: continuing with NUTS from these draws", ConvergenceWarning, stacklevel=4)
         return self.then.run_from(post, run.mode, run.draws.theta[0, : self.then.chains])
 

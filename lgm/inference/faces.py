@@ -13,13 +13,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import minimize
 
 from lgm.arrays import BoolArray, FloatArray
 from lgm.inference.coordinates import BentMode, Folded
 from lgm.inference.mode import evaluate
 from lgm.inference.proposal import Mixture, Proposal
-from lgm.inference.search import inverse_root
+from lgm.inference.search import Search, inverse_root
 from lgm.posterior.density import Marginal
 
 NEAREST = 0.5  # in widths: a mode this close to a face covers it
@@ -27,7 +26,6 @@ EDGE = 1e-3  # of its width: a standard deviation this small is at zero, where t
 LOWEST = 12.0  # in log density below the mode: lower faces are left out
 SETTLED = 0.5  # in log density: a face where the others would gain less than this is not searched
 NEAR = 2.0  # in log density below the mode: a face this high needs no search for what is even there
-WALL = 1e3  # in log density below the best value so far: what undefined counts as
 INSIDE = (1.0, 3.0)  # in widths: the least standard deviations of the others where a search starts
 STEPS = 60  # evaluations of the search on a face
 LOOK = 1.5  # first distance from a centre at which the density is compared with a Gaussian; the next are twice as far
@@ -145,15 +143,9 @@ class _Face:
         """A root of the inverse curvature on the face; from zero up, how far the density stays about the same."""
         at_zero = self._at_zero(x)
         free = np.flatnonzero(~at_zero)
-        rows = []
-        for i in free:
-            step = np.zeros_like(x)
-            step[i] = np.cbrt(np.finfo(float).eps) * self.width[i]
-            change = self.around.height(x + step)[1] - self.around.height(x - step)[1]
-            rows.append(change[free] / (2.0 * step[i]))
-        hessian = np.array(rows).reshape(free.size, free.size)
+        hessian = Search(self.around.height, self.width).hessian(x, free)
         root = np.zeros((x.size, x.size))
-        root[np.ix_(free, free)] = inverse_root(0.5 * (hessian + hessian.T), self.width[free])
+        root[np.ix_(free, free)] = inverse_root(hessian, self.width[free])
         for i in np.flatnonzero(at_zero):
             step = np.zeros_like(x)
             step[i] = self.around.at.x[i] / 2.0 if i == self.j else self.width[i]
@@ -171,25 +163,21 @@ class _Face:
         Farther inside, the other coordinates start off the guess too: a prior of rho may have a kink there.
         """
         others = np.arange(x.size) != self.j
-        scale, folded = self.width[others], self.around.folded[others]
-        best = -np.inf
+        width, folded = self.width[others], self.around.folded[others]
 
         def placed(z: FloatArray) -> FloatArray:
             there = x.copy()
-            there[others] = z * scale
+            there[others] = z
             return there
 
-        def negative(z: FloatArray) -> tuple[float, FloatArray]:
-            nonlocal best
+        def on_face(z: FloatArray) -> tuple[float, FloatArray]:
             value, grad = self.around.height(placed(z))
-            best = max(best, value)
-            return -max(value, best - WALL), -grad[others] * scale
+            return value, grad[others]
 
-        start = x[others] / scale
+        start = x[others] / width
         start = np.where(folded, np.maximum(start, inside), start + (inside - min(INSIDE)))
-        bounds = [(EDGE, None) if fold else (None, None) for fold in folded]
-        found = minimize(negative, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxfun": STEPS})
-        return placed(found.x)
+        lower = np.where(folded, EDGE, -np.inf)
+        return placed(Search(on_face, width).climb(start * width, lower * width, {"maxfun": STEPS}))
 
 
 def refitted(old: Mixture, points: FloatArray, weights: FloatArray) -> Mixture:

@@ -88,6 +88,10 @@ class Factors:
                 out[column] &= bool(z[row[0]] != 0.0)
         return out
 
+    def singular(self, z: FloatArray) -> bool:
+        """Whether an effect of a group is nothing, or a sum of others."""
+        return any(bool(np.any(z[list(group.diagonal)] == 0.0)) for group in self.groups)
+
     def canonical(self, z: FloatArray) -> FloatArray:
         """The same covariances (but for rounding) by factors whose diagonals are not negative.
 

@@ -14,7 +14,7 @@ from lgm.arrays import BoolArray, FloatArray
 from lgm.inference.draws import Draws, Verdict
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Held(Draws):
     """One chain of the same theta."""
 
@@ -50,7 +50,7 @@ class Held(Draws):
         """Sd and ends of the interval of theta (k, 3), where those of the draws are known."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Exact(Held):
     """Every hyperparameter is fixed by its prior: nothing is left out."""
 
@@ -62,7 +62,7 @@ class Exact(Held):
         return np.column_stack([np.zeros(len(of_draws)), of_draws[:, 1:]])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Conditional(Held):
     """Theta is held at its posterior mode.
 

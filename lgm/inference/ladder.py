@@ -78,8 +78,13 @@ class Rung:
             "pair_k": self.k,
         }
 
-    def doubt(self) -> str | None:
-        """What is wrong with it, if something is."""
+    def doubt(self, *, held: bool) -> str | None:
+        """What is wrong with it, if something is; ``held`` is whether theta is at its mode, where nothing weighs it."""
+        if held and self.sd_second > SMALL_MOVE:
+            return (
+                f"the mode of the hyperparameters is that of Laplace's approximation, off by about "
+                f'{self.sd_second:.1g} posterior sds: use method="importance" or "nuts"'
+            )
         if self.exact:
             if self.variance > SMALL_VARIANCE or self.k > SMALL_K:
                 return f"the weights of effects spread too far (variance {self.variance:.2g}, k {self.k:.2f})"
@@ -93,7 +98,7 @@ class Rung:
             return f"the second-order term is no small correction (its sd over the posterior is {self.sd_second:.2g})"
         return None
 
-    def said(self) -> list[tuple[str, str]]:
+    def said(self, *, held: bool) -> list[tuple[str, str]]:
         """The approximation in words, and what the plain one would miss."""
         spread = f"log-weight variance {self.variance:.2g}, k {self.k:.2f}"
         how = {
@@ -102,6 +107,8 @@ class Rung:
             "second-order": f"second order, not exact: mean and density corrected, not weighted ({spread})",
             "laplace": f"Laplace, not corrected ({spread})",
         }[self.name]
+        if held and self.exact:
+            how = f"of hyperparameters Laplace's mode; of effects given it {how}"
         word = "is" if self.name == "laplace" else "alone would be"
         off = f"{self.shift:.2f} sd in fixed effects, {self.sd_second:.2f} sd in hyperparameters"
         return [("Approximation", how), ("Laplace", f"{word} off by about {off}")]
@@ -151,7 +158,14 @@ def settle(
             measured = _measured(with_rung(post, "leaves", FEWEST), found.x, functionals, seed)
     pairs = _pairs(measured.variance) if name in ("weighted", "quadrature") else 1
     rung = Rung(name, pairs, sd_second, measured.shift, measured.variance, measured.k)
-    return with_rung(post, APPROXIMATIONS[name], pairs), theta, rung
+    return approximated(post, rung), theta, rung
+
+
+def approximated(post: Marginal, rung: Rung | None) -> Marginal:
+    """The posterior by an approximation that was chosen before."""
+    if rung is None or not isinstance(post.data, LaplaceData):
+        return post
+    return with_rung(post, APPROXIMATIONS[rung.name], rung.pairs)
 
 
 class _Measured(NamedTuple):

@@ -26,7 +26,7 @@ from lgm.posterior.density import Marginal
 _NEAR_ZERO = 1 / 3  # sd of a log standard deviation above which its mode may be at zero, three widths away or less
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Mode:
     """Mode of the working density of theta (Jacobian included) and a square root of its inverse curvature.
 
@@ -48,7 +48,7 @@ class Mode:
     gradient_norm: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FoldedMode:
     """A maximum in folded coordinates.
 
@@ -80,6 +80,19 @@ def evaluate(target: Target, x: FloatArray) -> tuple[float, FloatArray]:
     """Log density and its gradient; ``(-inf, 0)`` where either is undefined."""
     value, grad = _evaluate(target, x)
     return float(value), np.asarray(grad)
+
+
+def remembering(target: Target) -> Callable[[FloatArray], tuple[float, FloatArray]]:
+    """`evaluate` of a target, once for each point: searches come back to where they were."""
+    known: dict[bytes, tuple[float, FloatArray]] = {}
+
+    def at(x: FloatArray) -> tuple[float, FloatArray]:
+        key = x.tobytes()
+        if key not in known:
+            known[key] = evaluate(target, x)
+        return known[key]
+
+    return at
 
 
 @jit
@@ -200,13 +213,14 @@ def find_folded_mode(post: Marginal, start: Mode, *, jacobian: bool) -> FoldedMo
     with jax.enable_x64(True):
         x = np.asarray(folded_scale(post, start.x))
         folded = np.array(post.hyper.folded, dtype=bool)
-        search = Search(partial(evaluate, target), np.where(folded, np.abs(x), 1.0))
+        search = Search(remembering(target), np.where(folded, np.abs(x), 1.0))
         boundary = np.zeros(x.size, dtype=bool)
         if np.any(folded & (np.sum(start.root**2, axis=1) > _NEAR_ZERO**2)):
             x = search.climb(x, np.where(folded, 0.0, -np.inf))
             x = search.at_zero(x, folded, lambda i: [np.array([i])])
             boundary = folded & (x <= VANISHING * search.scale)
-        x, hessian = search.newton(x, np.flatnonzero(~boundary))
-        value = search.target(x)[0]
+        free = np.flatnonzero(~boundary)
+        x = search.newton(x, free)
+        value, hessian = search.target(x)[0], search.hessian(x, free)
         root = search.root(x, value, boundary, hessian)
         return FoldedMode(x, np.asarray(_natural(target, x)), root, value, boundary)

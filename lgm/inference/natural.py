@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -16,8 +17,8 @@ import numpy as np
 from lgm.arrays import BoolArray, FloatArray
 from lgm.inference.compile import jit
 from lgm.inference.factors import Factors
-from lgm.inference.mode import evaluate, first_finite, require_resolved
-from lgm.inference.search import Search, no_gain
+from lgm.inference.mode import evaluate, first_finite, remembering, require_resolved
+from lgm.inference.search import CLOSELY, LOOSELY, Search, no_gain
 from lgm.posterior.density import Marginal
 from lgm.posterior.hyperparameters import Slot
 
@@ -35,6 +36,7 @@ _STEP = 1e-4  # of differences that give them, in units of the scale
 _FLAT = 1e-5  # curvatures below this, in units of the scale, are none
 _LEAK = 1e-3  # share of a parameter's slope along directions without curvature that counts as none
 _STILL = 1e-5  # distance of a correlation from one, or its slope, below which it is at the end of its range
+_FEW, _MANY = 3, 20  # Newton steps to the mode from a climb that ended loosely, or tightly
 _AT_REST = 1e-4  # in log density: where a Newton step would gain more, this is no mode
 
 
@@ -93,20 +95,14 @@ def find_natural_mode(post: Marginal, start: FloatArray) -> NaturalMode:
         z, units = _highest(soft, _sized(soft, soft.start(_guess(soft, start))))
         if not np.isfinite(evaluate(target, z)[0]):
             target = soft
-        search = Search(partial(evaluate, target), target.scale(z, units))
-        z = _climbed(search, target, z, loosely=False)
-        search = search._replace(scale=target.scale(z, units))
-        free = np.flatnonzero(target.moves(z))
-        z, _ = search.newton(z, free)
-        unit = search.scale[free]
-        grad = search.target(z)[1][free] * unit
-        finest = max(target, Factors.of(post, _VALUE), key=lambda each: evaluate(each, z)[0])
-        theta, value = np.asarray(_natural(finest, z)), evaluate(finest, z)[0]
+        search = Search(remembering(target), target.scale(z, units))
+        top = None if target.singular(z) else _top(search, soft, target, z, units, _FEW)
+        if top is None or not top.rests:
+            top = _top(search, soft, target, _climbed(search, target, z, loosely=False), units, _MANY)
+        finest = max(target, Factors.of(post, _VALUE), key=lambda each: evaluate(each, top.z)[0])
+        theta, value = np.asarray(_natural(finest, top.z)), evaluate(finest, top.z)[0]
         require_resolved(post, theta)
-        hessian = search._replace(target=partial(evaluate, soft)).hessian(z, free, _STEP) * np.outer(unit, unit)
-        curvature, directions = np.linalg.eigh(-hessian)
-        slopes = np.asarray(_slopes(target, z))[:, free] * unit
-        return _described(target, theta, value, grad, curvature, directions, slopes)
+        return _described(target, theta, value, top)
 
 
 def _guess(target: Factors, start: FloatArray) -> FloatArray:
@@ -126,7 +122,7 @@ def _sized(target: Factors, first: FloatArray) -> FloatArray:
 def _highest(target: Factors, first: FloatArray) -> tuple[FloatArray, FloatArray]:
     """The highest of what is reached from several starts, then from each sd of zero lifted again; and units."""
     folded = target.folded
-    search = Search(partial(evaluate, target), target.scale(first))
+    search = Search(remembering(target), target.scale(first))
     starts = [np.where(folded, times * first, first) for times in _STARTS]
     reached = [_climbed(search, target, x, loosely=True) for x in starts if np.isfinite(search.target(x)[0])]
     z = max(reached, key=lambda x: search.target(x)[0])
@@ -146,31 +142,57 @@ def _with(z: FloatArray, i: int, value: float) -> FloatArray:
 
 
 def _climbed(search: Search, target: Factors, x: FloatArray, *, loosely: bool) -> FloatArray:
-    top = target.canonical(search.climb(x, target.lower(), loosely=loosely))
+    top = target.canonical(search.climb(x, target.lower(), LOOSELY if loosely else CLOSELY))
     return target.canonical(search.at_zero(top, target.folded, target.vanishing, _SLACK))
 
 
-def _described(
-    target: Factors,
-    theta: FloatArray,
-    value: float,
-    grad: FloatArray,
-    curvature: FloatArray,
-    directions: FloatArray,
-    slopes: FloatArray,
-) -> NaturalMode:
-    """With standard errors, given curvatures along orthogonal directions and slopes (k, free) of printed theta."""
+class _Top(NamedTuple):
+    """Where Newton's steps lead.
+
+    Parameters
+    ----------
+    z : float array (d,)
+    grad, curvature : float array (free,)
+        Along orthogonal directions of the coordinates that move the density, in units of the scale.
+    slopes : float array (k, free)
+        Of printed theta, along the same.
+    """
+
+    z: FloatArray
+    grad: FloatArray
+    curvature: FloatArray
+    slopes: FloatArray
+
+    @property
+    def rests(self) -> bool:
+        """Whether another step would gain no more than rounding."""
+        return bool(np.sum(self.grad**2 / np.maximum(np.abs(self.curvature), _FLAT)) < 2.0 * _SLACK)
+
+
+def _top(search: Search, soft: Factors, target: Factors, z: FloatArray, units: FloatArray, most: int) -> _Top:
+    """By at most so many Newton steps; curvatures are those of the softer density."""
+    search = search._replace(scale=target.scale(z, units))
+    free = np.flatnonzero(target.moves(z))
+    unit = search.scale[free]
+    z = search.newton(z, free, most)
+    hessian = search._replace(target=partial(evaluate, soft)).hessian(z, free, _STEP) * np.outer(unit, unit)
+    curvature, directions = np.linalg.eigh(-hessian)
+    slopes = np.asarray(_slopes(target, z))[:, free] * unit
+    return _Top(z, directions.T @ (search.target(z)[1][free] * unit), curvature, slopes @ directions)
+
+
+def _described(target: Factors, theta: FloatArray, value: float, top: _Top) -> NaturalMode:
+    """With standard errors."""
     slots, printed = target.post.hyper.slots, np.asarray(target.post.hyper.printed(theta))
     held = _each(slots, lambda slot: slot.working_size == 0)
     half_line = _each(slots, lambda slot: slot.half_line)
-    steep = curvature > _FLAT
-    along = slopes @ directions
+    steep, along = top.curvature > _FLAT, top.slopes
     length = np.sqrt(np.sum(along**2, axis=1))
     at_one = np.abs(printed) > 1.0 - _STILL
     still = np.where(half_line, printed == 0.0, at_one | (length < _STILL)) & ~held
     lost = np.sqrt(np.sum(along[:, ~steep] ** 2, axis=1)) > _LEAK * length
-    errors = np.sqrt(np.sum(along[:, steep] ** 2 / curvature[steep], axis=1))
-    gain = 0.5 * float(np.sum((directions.T @ grad)[steep] ** 2 / curvature[steep]))
+    errors = np.sqrt(np.sum(along[:, steep] ** 2 / top.curvature[steep], axis=1))
+    gain = 0.5 * float(np.sum(top.grad[steep] ** 2 / top.curvature[steep]))
     return NaturalMode(
         theta=theta,
         value=value,

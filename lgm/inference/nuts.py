@@ -15,6 +15,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from numpyro.infer.hmc import hmc
 from numpyro.infer.util import ParamInfo
@@ -117,6 +118,14 @@ def _block(how: _Schedule, target: Whitened, states: Any) -> tuple[Any, _Trace]:
     return jax.lax.scan(one, states, None, length=how.length)
 
 
+def _of_one_step(states: Any) -> Any:
+    """With the step size that chains of one metric found together, which varies much less than that of each."""
+    adapted = states.adapt_state
+    sizes = np.asarray(adapted.step_size)
+    together = jnp.full(sizes.shape, np.exp(np.mean(np.log(sizes))))
+    return states._replace(adapt_state=adapted._replace(step_size=together))
+
+
 @dataclass(frozen=True)
 class Nuts:
     """Draw theta from its posterior by NUTS.
@@ -206,6 +215,8 @@ class Nuts:
             progress.bar(total, "draw", shown=self.progress) as bar,
         ):
             for done in range(0, total, BLOCK):
+                if done == total - self.draws and not how.adapt_metric:
+                    state = _of_one_step(state)
                 state, trace = _block(how, target, state)
                 blocks.append(jax.tree.map(np.asarray, trace))
                 bar.update(min(BLOCK, total - done))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,7 +13,9 @@ from lgm.arrays import BoolArray, FloatArray, IntArray
 _SOFTEST = 1e-2  # curvatures below this (in units of the scale, where priors have curvature of order one) count as this
 _WALL = 1e3  # how far below the best value so far an undefined density counts: finite, so that a line search turns back
 VANISHING = 1e-2  # of its starting value: a mode below this is zero, where the density itself may be undefined
-_LOOSELY = {"ftol": 1e-9, "gtol": 1e-3}
+_FORETOLD = 0.1  # of the gain of a Newton step: how far its Hessian may be wrong about it and serve again
+CLOSELY = {"maxiter": 500, "ftol": 1e-15, "gtol": 1e-8}
+LOOSELY = {"maxiter": 500, "ftol": 1e-9, "gtol": 1e-3}  # to choose between modes
 _STEP = float(np.cbrt(np.finfo(float).eps))  # of differences, in units of the scale
 
 
@@ -31,8 +33,8 @@ class Search(NamedTuple):
     target: Callable[[FloatArray], tuple[float, FloatArray]]
     scale: FloatArray
 
-    def climb(self, x: FloatArray, lower: FloatArray, *, loosely: bool = False) -> FloatArray:
-        """By L-BFGS-B, above lower ends (d,), some of which are minus infinity; loosely to choose between modes."""
+    def climb(self, x: FloatArray, lower: FloatArray, options: Mapping[str, float] = CLOSELY) -> FloatArray:
+        """By L-BFGS-B with options of SciPy, above lower ends (d,), some of which are minus infinity."""
         if x.size == 0:
             return x
         best = self.target(x)[0]
@@ -44,8 +46,7 @@ class Search(NamedTuple):
             return -max(value, best - _WALL), -grad * self.scale
 
         bounds = [(end, None) for end in lower / self.scale]
-        options = {"maxiter": 500, "ftol": 1e-15, "gtol": 1e-8} | (_LOOSELY if loosely else {})
-        found = minimize(negative, x / self.scale, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
+        found = minimize(negative, x / self.scale, jac=True, method="L-BFGS-B", bounds=bounds, options=dict(options))
         return np.asarray(found.x * self.scale)
 
     def at_zero(
@@ -75,13 +76,14 @@ class Search(NamedTuple):
                 break
         return x, False
 
-    def newton(self, x: FloatArray, where: IntArray) -> tuple[FloatArray, FloatArray]:
-        """Newton steps on some coordinates, halved until they gain; the Hessian at the end is returned too.
+    def newton(self, x: FloatArray, where: IntArray, most: int = 20) -> FloatArray:
+        """At most so many Newton steps on some coordinates, halved until they gain.
 
-        Directions that curve up, far from the mode, are climbed as if they curved down as much.
+        Directions that curve up, far from the mode, are climbed as if they curved down as much. A Hessian serves as
+        long as it foretells what steps gain.
         """
         scale, hessian = self.scale[where], self.hessian(x, where)
-        for _ in range(20):
+        for _ in range(most):
             value, grad = self.target(x)
             curvature, directions = np.linalg.eigh(hessian * np.outer(scale, scale))
             uphill = directions @ ((directions.T @ (grad[where] * scale)) / np.maximum(np.abs(curvature), 1e-6))
@@ -94,10 +96,12 @@ class Search(NamedTuple):
             if not gain > 0:
                 break
             x = x + 2.0 * size * step
-            hessian = self.hessian(x, where)
             if gain < no_gain(value):
                 break
-        return x, hessian
+            foretold = 0.5 * float(grad[where] @ step[where])
+            if abs(gain - foretold) > _FORETOLD * foretold:
+                hessian = self.hessian(x, where)
+        return x
 
     def hessian(self, x: FloatArray, where: IntArray, size: float = _STEP) -> FloatArray:
         """Central differences of the exact gradient in the coordinates ``where``, with steps in units of the scale."""

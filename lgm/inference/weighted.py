@@ -14,7 +14,7 @@ from lgm.inference.draws import ENOUGH, Draws, Mixture, Points, Verdict
 from lgm.posterior.hyperparameters import Hyperparameters
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Weighted(Draws):
     """Equally weighted draws in one chain, resampled from weighted points.
 

@@ -32,7 +32,7 @@ from lgm.priors import FixedEffectPrior, Normal, ThetaPrior
 from lgm.terms.block import Block
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Analysed:
     """A posterior and the way back from its coordinates to the effects that are printed.
 

@@ -130,7 +130,10 @@ def started(post: Marginal, theta: FloatArray) -> Marginal:
     Where the effects given theta have to be searched for, searches start from a line through what is found here. They
     find the same up to rounding, and the result goes through the same compiled functions.
     """
-    return post if post.data.normal else replace(post, data=_started(post, jnp.asarray(theta)))
+    if post.data.normal:
+        return post
+    with jax.enable_x64(True):
+        return replace(post, data=_started(post, jnp.asarray(theta)))
 
 
 @jax.jit

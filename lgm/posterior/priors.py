@@ -15,19 +15,19 @@ from numpyro.distributions import biject_to
 
 from lgm.arrays import FloatArray
 from lgm.design.design import Design
-from lgm.design.fixed_effects import Interactions, prior_functionals
+from lgm.design.fixed_effects import COLLINEAR, Interactions, prior_functionals
 from lgm.errors import PriorError
 from lgm.parameter import Domain, Parameter
 from lgm.posterior.hyperparameters import Hyperparameters
 from lgm.priors import Constant, FixedEffectPrior, Flat, Lkj, Normal, PcShare, Prior, ThetaPrior
-from lgm.words import suggest
+from lgm.words import in_composed_form, suggest
 
 _CLASSES = ("sd", "corr", "fixed", "rho", "phi")  # in this order in messages, before those of other terms
 
 _AT_MEANS = " at the mean of the predictors"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Priors:
     """The priors of a model.
 
@@ -102,7 +102,8 @@ def resolve(design: Design, given: Mapping[str, Any] | None) -> Priors:
             f"priors is of the type {type(given).__name__}; accepted: a dict of priors by name or class, such as "
             '{"sd": lgm.priors.exponential(1)}.'
         )
-    given, intercept = dict(given or {}), design.predictor.intercept
+    given = {in_composed_form(key) if isinstance(key, str) else key: prior for key, prior in (given or {}).items()}
+    intercept = design.predictor.intercept
     unused = set(given)
     rows = []
     fixed: list[FixedEffectPrior] = []
@@ -158,7 +159,7 @@ def _fixed_defaults(design: Design) -> list[Normal]:
 
 
 def column_sds(design: Design) -> FloatArray:
-    """Standard deviation of each fixed column; its root mean square where that is zero."""
+    """Standard deviation of each fixed column; its root mean square where it does not vary."""
     n = design.n
     mean = np.asarray(design.predictor.X.mean(axis=0)).ravel()
     square = np.asarray(design.predictor.X.multiply(design.predictor.X).mean(axis=0)).ravel()
@@ -166,7 +167,8 @@ def column_sds(design: Design) -> FloatArray:
     for j in range(design.p):
         values = design.predictor.X[:, [j]].data
         spread = np.sum((values - mean[j]) ** 2) / n + (1 - values.size / n) * mean[j] ** 2
-        out[j] = np.sqrt(spread) if spread > 1e-20 * square[j] else np.sqrt(square[j])
+        varies = values.size < n or np.ptp(values) > COLLINEAR * np.max(np.abs(values))
+        out[j] = np.sqrt(spread if varies else square[j])
     return out
 
 

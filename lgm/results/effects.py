@@ -30,7 +30,7 @@ VARIANCE_DRAWS = 200  # most thetas over which conditional variances are average
 SD_ERROR = 0.005  # relative Monte Carlo error of every sd at which the average is good enough
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Kept:
     """What is kept of the effects ``u = (beta, b)``, on their printed scale.
 

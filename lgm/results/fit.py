@@ -18,9 +18,10 @@ from lgm.design.predictor import Printed
 from lgm.errors import LgmWarning
 from lgm.inference.draws import Run, Verdict
 from lgm.inference.engine import AnyDraws
-from lgm.inference.mode import Mode
+from lgm.inference.held import Conditional
+from lgm.inference.mode import Mode, find_mode
 from lgm.posterior.assemble import Analysed
-from lgm.posterior.priors import Priors
+from lgm.posterior.priors import Priors, starts
 from lgm.results import predict, tables, text
 from lgm.results.arviz import container, diagnostics, plain_labels
 from lgm.results.effects import Effects, Kept
@@ -82,10 +83,12 @@ class Fit:
         """What the model was built from."""
         return self.model.inputs
 
-    @property
+    @cached_property
     def mode(self) -> Mode:
-        """Mode of the working density of theta."""
-        return self.run.mode
+        """Mode of the working density of theta; looked for here if the engine did without."""
+        if self.run.mode is not None:
+            return self.run.mode
+        return find_mode(self.analysed.marginal, starts(self.design, self.chosen_priors.theta))
 
     @property
     def draws(self) -> AnyDraws:
@@ -324,7 +327,7 @@ class Fit:
         Parameters
         ----------
         new_data : table, optional
-            By default the rows of the fit, those with a missing response included.
+            By default the data of the fit, rows with a missing response included.
         kind : {"mean", "response", "draws"}
             The expected response, a new observation with its residual noise, or the draws of the expected response.
         terms, exclude : list of str, optional
@@ -338,7 +341,7 @@ class Fit:
             names the groups whose effects count.
         weights : column name or array, optional
             For ``kind="response"``. By default those of the fit for its own rows, and for others the column that gave
-            the weights of the fit, if there is one, else one.
+            the weights of the fit, if there is one, else one. An array has one for each row, dropped ones included.
         interval : float, optional
             Probability of the intervals; by default that of the fit.
         seed : int, optional
@@ -347,12 +350,11 @@ class Fit:
         Returns
         -------
         pandas.DataFrame or xarray.DataArray
-            Columns mean, sd and the interval's ends, with the index of the data; a polars or Arrow table for such
-            new_data. Rows of new_data that miss a predictor are NaN, and a warning says so; those that the fit dropped
-            are left out of its own rows. The mean has neither noise nor draws
-            of new effects in it: it is an exact mixture over theta (at new times of an ar1, an average over draws).
-            Where theta is held, sd and interval of the mean are exact as well, for known levels and times; elsewhere
-            they are those of draws.
+            Columns mean, sd and the interval's ends, with the index of the data; a polars or Arrow table for such data.
+            Rows that miss a predictor are NaN, and a warning says so: in new_data where one is missing that counts, in
+            the data of the fit all that it dropped. The mean has neither noise nor draws of new effects in it: it is
+            an exact mixture over theta (at new times of an ar1, an average over draws). Where theta is held, sd and
+            interval of the mean are exact as well, for known levels and times; elsewhere they are those of draws.
             With ``kind="draws"``, an array with the dimensions chain, draw and row.
 
         Examples
@@ -435,7 +437,8 @@ class Fit:
 
     def _approximated(self, verdict: Verdict) -> Verdict:
         """The same, after what is wrong with the approximation, if something is."""
-        doubt = None if self.run.rung is None else self.run.rung.doubt()
+        rung = self.run.rung
+        doubt = None if rung is None else rung.doubt(held=isinstance(self.draws, Conditional))
         return verdict if doubt is None else Verdict(f"Not exact: {doubt}. {verdict.text}", doubted=True)
 
     def __getstate__(self) -> dict[str, Any]:

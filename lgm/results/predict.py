@@ -14,7 +14,7 @@ import xarray as xr
 from scipy.special import ndtri
 
 from lgm.arrays import BoolArray, FloatArray, IntArray
-from lgm.data.table import Table, read_weights
+from lgm.data.table import Rows, Table, of_library, read_weights
 from lgm.design import design
 from lgm.design.predictor import NewRows, Parts
 from lgm.errors import DataError, LgmError, PredictionWarning
@@ -47,23 +47,24 @@ def predict(
         new_levels in ("sample", "zero", "error"), f'new_levels={new_levels!r}; accepted: "sample", "zero", "error".'
     )
     parts = parts_of(fit, terms, exclude, include_group_specific)
-    if new_data is None:
-        noise = _own_weights(fit, weights) if kind == "response" else None
-        return _predicted(fit, None, parts, kind, new_levels, noise, seed)
-    table = Table.of(new_data, "new_data")
-    complete, missing = design.complete_rows(fit.design, table, parts)
-    noise = _weights(fit, table, weights, np.flatnonzero(complete)) if kind == "response" else None
-    if complete.any():
-        found = _predicted(fit, table.rows(complete), parts, kind, new_levels, noise, seed)
+    noise, given = None, fit.design.rows if new_data is None else Table.of(new_data, "new_data")
+    if isinstance(given, Rows):
+        what, table, complete, missing = "the data have", None, given.complete, given.missing_in
+        if kind == "response":
+            noise = _own_weights(fit, weights)
     else:
-        found = _nothing(fit, kind)
+        what, (complete, missing) = "new_data has", design.complete_rows(fit.design, given, parts)
+        table = given.rows(complete)
+        if kind == "response":
+            noise = _weights(fit, given, weights, np.flatnonzero(complete))
+    found = _predicted(fit, table, parts, kind, new_levels, noise, seed) if complete.any() else _nothing(fit, kind)
     if missing:
         columns = ", ".join(f"{name} ({count})" for name, count in missing.items())
         rows = counted(int(np.count_nonzero(~complete)), "row")
-        text = f"new_data has missing values in {columns}: the predictions of {rows} are missing too"
+        text = f"{what} missing values in {columns}: the predictions of {rows} are missing too"
         warnings.warn(text, PredictionWarning, stacklevel=3)
-        found = _in_place(fit, found, table.index, complete)
-    return table.like(found) if isinstance(found, pd.DataFrame) else found
+        found = _in_place(fit, found, given.index, complete)
+    return of_library(found, given.library) if isinstance(found, pd.DataFrame) else found
 
 
 def _predicted(
@@ -182,11 +183,13 @@ def _own_weights(fit: Fit, weights: Any) -> FloatArray:
     """The weights of the rows of the fit: their own, or others."""
     if weights is None or (isinstance(weights, str) and weights == fit.inputs.weights):
         return fit.design.all_weights
-    frame = fit.design.scope.frame
-    if isinstance(weights, str) and weights not in frame:
+    frame, rows = fit.design.scope.frame, fit.design.rows
+    if not isinstance(weights, str):
+        return read_weights(weights, pd.DataFrame(index=rows.index), kept=rows.kept)
+    if weights not in frame:
         raise DataError(
             f"the fit did not keep the column {weights!r}: its formula does not name it. Accepted: an array with one "
-            f"number for each of the {len(frame)} rows, or new_data with that column."
+            f"number for each of the {len(rows.index)} rows, or new_data with that column."
         )
     return read_weights(weights, frame)
 

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from lgm.design.design import Design
+from lgm.inference.held import Conditional
 
 if TYPE_CHECKING:
     from lgm.results.fit import Fit
@@ -35,7 +36,7 @@ def _head(fit: Fit) -> list[tuple[str, str]]:
     return [
         *_model(fit.design),
         ("Draws", f"{fit.draws.described()} ({fit.method}, seed {fit.seed})"),
-        *([] if fit.run.rung is None else fit.run.rung.said()),
+        *([] if fit.run.rung is None else fit.run.rung.said(held=isinstance(fit.draws, Conditional))),
         *_evidence(facts(fit)),
     ]
 

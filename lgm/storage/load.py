@@ -11,6 +11,7 @@ import numpy as np
 from lgm.design.design import Design
 from lgm.errors import LgmError, LgmWarning
 from lgm.inference.draws import Run
+from lgm.inference.ladder import approximated
 from lgm.model import Model, build
 from lgm.results.fit import Fit
 from lgm.storage import record
@@ -68,8 +69,9 @@ def load(path: str | os.PathLike[str], *, trusted: bool = False) -> Fit:
     settings = kept.settings
     inputs = replace(built.inputs, weights=settings["weights"] or built.inputs.weights)
     design = _with_rows(built.design, kept)
-    run = Run(kept.mode, kept.draws, settings["method"])
-    same = replace(built, design=design, inputs=inputs)
+    run = Run(kept.mode, kept.draws, settings["method"], kept.rung)
+    marginal = approximated(built.analysed.marginal, kept.rung)
+    same = replace(built, design=design, inputs=inputs, analysed=replace(built.analysed, marginal=marginal))
     return Fit(same, run, settings["interval"], settings["seed"], stored_effects=kept.effects)
 
 
@@ -101,5 +103,6 @@ def _rebuilt(kept: Record) -> Model:
 def _with_rows(design: Design, kept: Record) -> Design:
     """The design, with the rows counted as in the data that the user gave."""
     was = kept.rows
-    rows = replace(design.rows, kept=was["kept"], dropped=was["dropped"], missing_in=was["missing_in"])
+    index = design.rows.index if was["index"] is None else was["index"]
+    rows = replace(design.rows, kept=was["kept"], index=index, missing_in=was["missing_in"], library=was["library"])
     return replace(design, rows=rows, scope=replace(design.scope, columns=tuple(was["columns"])))

@@ -84,6 +84,7 @@ _DTYPE = re.compile(
     r"object|str|string|boolean|U?Int(8|16|32|64)|Float(32|64)|timedelta64\[(s|ms|us|ns)\]"
     r"|datetime64\[(s|ms|us|ns)(, (?P<zone>[\w+/:-]{1,60}))?\]"
 )
+_FREQUENCY = re.compile(r"\d{0,6}[A-Za-z]{1,4}(-[A-Z]{3}){0,2}")  # such as "M", "2W-SUN"
 _OFFSET = re.compile(r"UTC([+-]\d\d:\d\d)?")
 
 
@@ -117,6 +118,13 @@ def _pack_column(archive: Archive, column: Any, where: str) -> dict[str, Any]:
         categories = pack_column(archive, values.categories, where)
         codes = pack_array(archive, values.codes, where)
         return {"categories": categories, "codes": codes, "ordered": bool(values.ordered)}
+    if isinstance(dtype, pd.IntervalDtype):
+        index = pd.IntervalIndex(column)
+        ends = (pack_column(archive, each, where) for each in (index.left, index.right))
+        return dict(zip(("left", "right"), ends, strict=True), closed=index.closed)
+    if isinstance(dtype, pd.PeriodDtype):
+        index = pd.PeriodIndex(column)
+        return {"ordinals": pack_array(archive, index.asi8, where), "freq": index.freqstr}
     if isinstance(dtype, np.dtype) and dtype.kind not in "OMm":
         return {"values": pack_array(archive, column.to_numpy(), where)}
     if hasattr(dtype, "numpy_dtype") and dtype.kind in "biuf":  # nullable numbers
@@ -138,6 +146,13 @@ def unpack_column(archive: Archive, packed: Any) -> Any:
         return pd.Categorical.from_codes(
             unpack_array(archive, packed["codes"]), categories=categories, ordered=packed["ordered"]
         )
+    if "closed" in packed:
+        left, right = (unpack_column(archive, packed[end]) for end in ("left", "right"))
+        return pd.IntervalIndex.from_arrays(left, right, packed["closed"])
+    if "freq" in packed:
+        if not isinstance(packed["freq"], str) or not _FREQUENCY.fullmatch(packed["freq"]):
+            raise Damaged(f"it has periods of {str(packed['freq'])[:80]!r}.")
+        return pd.PeriodIndex.from_ordinals(unpack_array(archive, packed["ordinals"]), freq=packed["freq"])
     if "ticks" in packed:
         return pd.Index(unpack_array(archive, packed["ticks"])).astype(_unit(packed["dtype"])).astype(packed["dtype"])
     values = unpack_array(archive, packed["values"])

@@ -11,10 +11,14 @@ from dataclasses import dataclass, fields, is_dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+
 from lgm.errors import LgmError
 from lgm.inference.draws import Draws
 from lgm.inference.engine import AnyDraws
+from lgm.inference.held import Conditional
 from lgm.inference.importance import STORED_BYTES
+from lgm.inference.ladder import Rung
 from lgm.inference.mode import Mode
 from lgm.results.effects import Kept
 from lgm.storage import container, schema
@@ -23,7 +27,7 @@ from lgm.storage.archive import Archive
 if TYPE_CHECKING:
     from lgm.results.fit import Fit
 
-FORMAT = 3  # raise it whenever an older lgm could not read what is written
+FORMAT = 4  # raise it whenever an older lgm could not read what is written
 # Draws of effects up to this size are in the file, larger ones are made again from the seed. Those that importance
 # sampling drew along with its points cannot be, but they are half as large as what it keeps or smaller.
 DRAWS_BYTES = STORED_BYTES / 2
@@ -39,21 +43,24 @@ class Record:
     inputs : dict
         Arguments of `lgm.model`; the data are the rows and columns in use.
     rows : dict
-        What the data looked like before rows were dropped: ``kept``, ``dropped``, ``missing_in``, ``columns``.
+        What the data looked like before rows were dropped: ``kept``, ``index`` (None if no row was), ``library``,
+        ``missing_in``, ``columns``.
     settings : dict
         Interval, seed, method, and the name of the weights if they had one.
     names : list of str
         Fixed effects and hyperparameters, by which a rebuilt model is recognised.
-    mode, draws, effects : the results.
+    mode, draws, effects, rung : the results; no mode where the engine did without, and the approximation of the density
+        if there was one.
     """
 
     inputs: dict[str, Any]
     rows: dict[str, Any]
     settings: dict[str, Any]
     names: list[str]
-    mode: Mode
+    mode: Mode | None
     draws: AnyDraws
     effects: Kept
+    rung: Rung | None
 
     def write(self, path: str | os.PathLike[str]) -> None:
         """Write one file; see `lgm.results.fit.Fit.save`."""
@@ -74,6 +81,7 @@ class Record:
             "mode": box.pack(_plain(self.mode), "the mode"),
             "draws": box.pack(_plain(self.draws), "the draws"),
             "effects": box.pack(_plain(self.effects), "the effects"),
+            "rung": box.pack(_plain(self.rung), "the approximation"),
         }
         made_by = {"format": FORMAT, "lgm": version("lgm-bayes"), "python": platform.python_version()}
         container.write(path, {**made_by, **sections}, box.arrays)
@@ -95,7 +103,8 @@ def of(fit: Fit) -> Record:
         },
         rows={
             "kept": rows.kept,
-            "dropped": rows.dropped,
+            "index": _labels(rows.index) if rows.dropped else None,
+            "library": rows.library,
             "missing_in": rows.missing_in,
             "columns": list(d.scope.columns),
         },
@@ -104,10 +113,16 @@ def of(fit: Fit) -> Record:
             "weights": given.weights if isinstance(given.weights, str) else None,
         },
         names=[*d.fixed_names, *d.theta_names],
-        mode=fit.mode,
+        mode=fit.run.mode,
         draws=fit.draws.without_effects(),
         effects=fit.effects.kept.within(DRAWS_BYTES),
+        rung=fit.run.rung,
     )
+
+
+def _labels(index: pd.Index) -> pd.Index:
+    """The same, one by one where a range says only how many there are: a file may not ask for more than its size."""
+    return pd.Index(index.to_numpy(), name=index.name) if isinstance(index, pd.RangeIndex) else index
 
 
 def read(path: str | os.PathLike[str], *, trusted: bool = False) -> Record:
@@ -147,13 +162,16 @@ def _checked(header: dict[str, Any], box: Archive) -> Record:
     rows, settings = box.unpack(header["rows"]), box.unpack(header["settings"])
     schema.require_rows(rows, inputs["data"])
     schema.require_settings(settings)
-    plain = {name: box.unpack(header[name]) for name in ("mode", "draws", "effects")}
+    plain = {name: box.unpack(header[name]) for name in ("mode", "draws", "effects", "rung")}
     results = schema.Results()
-    mode, effects = results.made(plain["mode"], Mode), results.made(plain["effects"], Kept)
-    draws = results.made(plain["draws"], Draws)
+    draws, effects = results.made(plain["draws"], Draws), results.made(plain["effects"], Kept)
+    without = plain["mode"] is None and isinstance(draws, Conditional)
+    mode = None if without else results.made(plain["mode"], Mode)
+    rung = None if plain["rung"] is None else results.made(plain["rung"], Rung)
+    schema.require_rung(rung)
     chains, kept, _ = draws.theta.shape
     schema.require_draws(effects, chains * kept)
-    return Record(inputs, rows, settings, header["names"], mode, draws, effects)
+    return Record(inputs, rows, settings, header["names"], mode, draws, effects, rung)
 
 
 def _plain(value: Any) -> Any:

@@ -10,33 +10,41 @@ import numpy as np
 import pandas as pd
 
 from lgm.inference.chains import Chains
-from lgm.inference.draws import Points
+from lgm.inference.corrected import Corrected
+from lgm.inference.draws import Mixture, Points
 from lgm.inference.engine import ENGINES
 from lgm.inference.held import Conditional, Exact
+from lgm.inference.ladder import APPROXIMATIONS, MOST, Rung
 from lgm.inference.mode import Mode
 from lgm.inference.weighted import Weighted
 from lgm.results.effects import Kept
 from lgm.storage.container import Damaged
 
-RESULTS = {kind.__name__: kind for kind in (Mode, Chains, Weighted, Conditional, Exact, Points, Kept)}
+_RESULTS = (Mode, Chains, Corrected, Weighted, Conditional, Exact, Mixture, Points, Kept, Rung)
+RESULTS = {kind.__name__: kind for kind in _RESULTS}
 
 # The sizes of each array, a letter each: (c)hains, (d)raws, (k) hyperparameters, (f)ree ones, (u) effects,
 # (b) fixed effects, (t) effects in tables, (p)oints. Capitals are of any size.
 SHAPES: dict[str, dict[str, str]] = {
     "Mode": {"x": "f", "root": "ff"},
     "Chains": {"theta": "cdk", "stats": "cd", "step_size": "c"},
+    "Corrected": {"theta": "cdk", "stats": "cd", "step_size": "c", "index": "A"},
     "Weighted": {"theta": "cdk", "stats": "cd", "index": "d"},
     "Conditional": {"theta": "cdk", "stats": "cd", "standard_errors": "k", "at_end": "k"},
     "Exact": {"theta": "cdk", "stats": "cd"},
+    "Mixture": {"theta": "pk", "log_weights": "p", "mean": "pA", "draws": "pAA"},
     "Points": {"theta": "pk", "log_weights": "p", "mean": "pA", "draws": "pAA"},
     "Kept": {"mean": "u", "sd": "t", "ends": "At", "fixed": "Ab", "draws": "Au"},
+    "Rung": {},
 }
 _NUMBERS: dict[Any, tuple[type, ...]] = {
     bool: (bool, np.bool_),
     int: (int, np.integer),
     float: (int, float, np.integer, np.floating),
+    str: (str,),
 }
-_SECTIONS = {"inputs", "rows", "settings", "names", "mode", "draws", "effects"}
+LIBRARIES = ("polars", "pyarrow", "modin", "cudf")  # beside pandas; narwhals makes tables of them
+_SECTIONS = {"inputs", "rows", "settings", "names", "mode", "draws", "effects", "rung"}
 _INPUTS = {"formula": str, "family": str, "missing": str, "data": pd.DataFrame, "env": dict, "priors": dict}
 
 
@@ -62,13 +70,15 @@ def require_inputs(inputs: Mapping[str, Any]) -> None:
 def require_rows(rows: Any, data: pd.DataFrame) -> None:
     """Raise unless this can be how the rows of the data were chosen."""
     require(
-        isinstance(rows, dict) and rows.keys() == {"kept", "dropped", "missing_in", "columns"},
+        isinstance(rows, dict) and rows.keys() == {"kept", "index", "library", "missing_in", "columns"},
         "it does not say what became of the rows",
     )
-    kept, missing = rows["kept"], rows["missing_in"]
+    kept, index, missing = rows["kept"], rows["index"], rows["missing_in"]
     fine = _is_array(kept, "i") and kept.shape == (len(data),) and kept.min(initial=0) >= 0
     require(fine and bool(np.all(np.diff(kept) > 0)), "its rows are no positions")
-    require(_is_whole(rows["dropped"]), "the number of dropped rows is no number")
+    fine = index is None or isinstance(index, pd.Index)
+    require(fine and kept.max(initial=-1) < len(data if index is None else index), "it has other rows than labels")
+    require(rows["library"] in (None, *LIBRARIES), f"its data are a table of {str(rows['library'])[:80]!r}")
     fine = isinstance(missing, dict) and _are(list(missing), str) and all(map(_is_whole, missing.values()))
     require(fine, "it does not say by column how many rows were dropped")
     require(_are(rows["columns"], str), "its columns have no names")
@@ -94,6 +104,12 @@ def require_draws(effects: Kept, size: int) -> None:
     require(len(effects.ends) == 2, "an interval has two ends")
     for draws in (effects.fixed, effects.draws):
         require(len(draws) in (0, size), "it has other numbers of draws of theta and of effects")
+
+
+def require_rung(rung: Rung | None) -> None:
+    """Raise unless it is an approximation that there is."""
+    fine = rung is None or (rung.name in APPROXIMATIONS and 0 < rung.pairs <= MOST)
+    require(fine, "its approximation is none that is known")
 
 
 class Results:

@@ -43,12 +43,16 @@ class ComponentLevels:
 
     @classmethod
     def of(cls, graph: Graph, codes: IntArray, label: str) -> ComponentLevels:
-        """The reference has the most rows, then the most regions; ``codes`` (rows,) are the regions of the rows."""
+        """The reference has the most rows, then the most regions; ``codes`` (rows,) are the regions of the rows.
+
+        Where all rows are on islands there is none: nothing is known of the level of any component.
+        """
         component = graph.components
         sizes, rows = np.bincount(component), np.bincount(component[codes], minlength=graph.n_components)
         large = np.flatnonzero(sizes > 1)
         first = np.unique(component, return_index=True)[1]
-        others = np.delete(large, np.lexsort((sizes[large], rows[large]))[-1]).tolist()
+        reference = np.lexsort((sizes[large], rows[large]))[-1]
+        others = (np.delete(large, reference) if rows[large[reference]] else large).tolist()
         return cls(component, {k: f"{label}[component of {graph.nodes[first[k]]}]" for k in others})
 
     def columns(self, codes: IntArray) -> dict[str, FloatArray]:

@@ -26,6 +26,11 @@ def _scope(right: str, **env: Any) -> Scope:
     return Scope(formula, FRAME, env, tuple(FRAME.columns), term_names=("s", "rw1", "icar"))
 
 
+def _times() -> dict[str, pd.Series]:
+    day = pd.to_datetime(pd.Series(["2020-01-05", "2020-03-01", "2020-01-01"], index=FRAME.index))
+    return {"day": day, "month": day.dt.to_period("M"), "span": day - day.min()}
+
+
 def _first(scope: Scope) -> Any:
     return next(scope.formula.mu.pieces)
 
@@ -55,6 +60,19 @@ def test_numbers(text: str, expected: Any) -> None:
     np.testing.assert_allclose(values, expected)
 
 
+@pytest.mark.parametrize(
+    ("advice", "expected"),
+    [
+        ("(day - day.min()).dt.days", [4, 60, 0]),
+        ('month.astype("int64")', [600, 602, 600]),
+        ("span.dt.days", [4, 60, 0]),
+    ],
+)
+def test_what_is_advised_for_times_is_numbers(advice: str, expected: list[int]) -> None:
+    scope = _scope(f"s({advice})", **_times())
+    assert scope.numbers(_first(scope), "the variable").tolist() == expected
+
+
 def test_columns_have_the_index_of_the_rows() -> None:
     scope = _scope("s(w)", w=np.array([5, 6, 7]))
     assert scope.column(_first(scope), "the variable").index.tolist() == [7, 8, 9]
@@ -71,6 +89,17 @@ def test_columns_have_the_index_of_the_rows() -> None:
         ("max", FormulaError, "`max` is not a column of the data"),
         ("x.foo", FormulaError, "`x.foo` cannot be evaluated: AttributeError: "),
         ("{x / g}", FormulaError, "cannot be evaluated: TypeError: "),
+        (
+            "day",
+            DataError,
+            "holds dates, but it must be numeric. Write the days since the first date, (day - day.min())",
+        ),
+        (
+            "month",
+            DataError,
+            'holds periods, but it must be numeric. Write how many they are after 1970, month.astype("int',
+        ),
+        ("span", DataError, "holds durations, but it must be numeric. Write their days, span.dt.days."),
         ("g", DataError, "holds text, but it must be numeric."),
         ("{x > 1}", DataError, "holds booleans, but it must be numeric."),
         ("{x + 1j}", DataError, "holds complex numbers."),
@@ -78,7 +107,7 @@ def test_columns_have_the_index_of_the_rows() -> None:
     ],
 )
 def test_what_is_not_one_number_per_row(text: str, error: type[Exception], message: str) -> None:
-    scope = _scope(f"s({text})", w=np.ones(2), k=2)
+    scope = _scope(f"s({text})", w=np.ones(2), k=2, **_times())
     with pytest.raises(error) as caught:
         scope.numbers(_first(scope), "the variable")
     assert message in str(caught.value)

@@ -59,12 +59,29 @@ def test_no_columns() -> None:
         ([YEAR, 2 * YEAR], None, r"the column `b` is a linear function of `a`"),
         ([ONES, YEAR, GROUP, YEAR - 2 * GROUP], 0, r"the column `d` is a linear combination of `b` and `c`, so"),
         ([ONES, YEAR, GROUP, YEAR - 2 * GROUP + 9], 0, r"combination of `b` and `c` and the intercept, so"),
+        ([ONES, np.full(N, 7.0)], 0, r"the column `b` is 7 in every row, like the intercept. Remove one of the two\.$"),
+        (
+            [ONES, 1e15 + 16 * YEAR],
+            0,
+            r"`b` is 1e\+15 in every row, like the intercept, but for differences of 624, .* centre its",
+        ),
         ([ONES, GROUP, 1 - GROUP], 0, r"the column `c` is a linear function of `b`"),
     ],
 )
 def test_what_the_data_cannot_tell_apart(columns: list[np.ndarray], intercept: int | None, message: str) -> None:
     with pytest.raises(IdentifiabilityError, match=message):
         require_full_rank(_x(*columns), "abcd"[: len(columns)], intercept)
+
+
+@pytest.mark.parametrize(("call", "centred"), [("cr(x, df=3)", True), ("pieces(x)", False)])
+def test_a_basis_that_holds_the_intercept(call: str, centred: bool) -> None:
+    parts = np.random.default_rng(1).dirichlet(np.ones(3), N)
+    names = ["Intercept", "z", *(f"{call}[{k}]" for k in (1, 2, 3))]
+    with pytest.raises(IdentifiabilityError) as caught:
+        require_full_rank(_x(ONES, YEAR, *parts.T), names, 0)
+    also = f", or `{call[:-1]}, constraints='center')`" * centred
+    assert f"columns of `{call}` hold the intercept too" in str(caught.value)
+    assert str(caught.value).endswith(f"Accepted: `0 + {call}`{also}.")
 
 
 SECONDS = 1.7e9 + 60.0 * np.arange(N)

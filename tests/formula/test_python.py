@@ -26,6 +26,9 @@ def _read(text: str) -> Expression:
         ("x.y", "`x.y`"),
         ("`class`", "`class`"),
         ("log( x )", "log(x)"),
+        ("{x\n   + 1}", "x + 1"),
+        ("{\n  x +  # why\n 1\n}", "x + 1"),
+        ("f(x,\n  {a\n + 1})", "f(x, {a + 1})"),
         ("{ x+1 }", "x + 1"),
         ('C(f, levels=["a", "b"])', "C(f, levels=['a', 'b'])"),
         ("log(`x` + `a b`)", "log(x + `a b`)"),
@@ -187,3 +190,18 @@ def test_expressions_are_values() -> None:
     for again in (copy.deepcopy(one), pickle.loads(pickle.dumps(one))):
         assert again == one and ast.dump(again.tree) == ast.dump(one.tree)
         assert again.quoted == one.quoted
+
+
+def test_spans_in_braces_of_several_lines() -> None:
+    typed = "{x\n  + log(`a b`\n + é)}"
+    read = _read(typed)
+    for name in ("x", "a b", "é", "log(`a b` + é)"):
+        span = read.find(name)
+        assert span is not None
+        assert typed[span.start : span.stop].replace("\n", "") in (name, f"`{name}`")
+
+
+@pytest.mark.parametrize("typed", ["{x :=\n 1}", "{x for x\n in y}", "{yield\n x}", "{\n}", "{x\n y}"])
+def test_lines_in_braces_take_what_one_line_takes(typed: str) -> None:
+    with pytest.raises(Problem, match=r"not valid Python|empty"):
+        _read(typed)

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -24,7 +25,7 @@ from statistical.monte_carlo import Estimate
 import lgm
 from lgm import priors
 from lgm.errors import ConvergenceWarning
-from lgm.inference import at_mode, importance, mode, nuts
+from lgm.inference import at_mode, importance, mode, natural, nuts
 
 YIELD = "Yield ~ 1 + (1|Batch)"
 
@@ -119,6 +120,23 @@ def test_nothing_left_to_sample() -> None:
     assert abs(draws.mean() - y.mean()) < 4 * exact_sd / np.sqrt(draws.size)
     assert abs(draws.std() - exact_sd) < 4 * exact_sd / np.sqrt(2 * draws.size)
     assert "exact" in fit.verdict.lower()
+
+
+def test_chains_of_one_metric_share_their_step_size() -> None:
+    shared, own = quick(draws=20), quick(draws=20, warmup=60)
+    assert np.ptp(shared.draws.step_size) == 0.0 < shared.draws.step_size[0]
+    assert np.unique(own.draws.step_size).size == 4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [1, 2])
+def test_two_that_share_a_variance_are_an_arc_without_divergences(seed: int) -> None:
+    """One row for each time of a walk: either sd may be zero."""
+    rng = np.random.default_rng(7)
+    data = pd.DataFrame({"t": np.arange(40), "y": rng.normal(0.0, 0.3, 40)})
+    fit = lgm.fit("y ~ rw1(t)", data, seed=seed, progress=False)
+    assert not fit.draws.stats["diverging"].any()
+    assert fit.summary()["r_hat"].max() < 1.01
 
 
 # Compiled once --------------------------------------------------------------------------------------------------------
@@ -257,18 +275,25 @@ def test_ctrl_c_twice_stops_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-@pytest.mark.parametrize(("method", "engine"), [("nuts", nuts), ("importance", importance), ("mode", at_mode)])
+@pytest.mark.parametrize(
+    ("method", "engine", "search"),
+    [
+        ("nuts", nuts, mode.find_mode),
+        ("importance", importance, mode.find_mode),
+        ("mode", at_mode, natural.find_natural_mode),
+    ],
+)
 def test_ctrl_c_that_a_callback_swallows_is_not_lost(
-    method: str, engine: ModuleType, monkeypatch: pytest.MonkeyPatch
+    method: str, engine: ModuleType, search: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As when it arrives while JAX's garbage collection calls back into Python."""
 
     def swallowed(*args: object) -> object:
         with contextlib.suppress(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
-        return mode.find_mode(*args)
+        return search(*args)
 
-    monkeypatch.setattr(engine, "find_mode", swallowed)
+    monkeypatch.setattr(engine, search.__name__, swallowed)
     with pytest.raises(KeyboardInterrupt):
         quick(method=method)
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

@@ -14,6 +14,7 @@ import lgm
 from lgm.inference.compile import jit
 from lgm.inference.ladder import with_rung
 from lgm.posterior import density
+from lgm.posterior.laplace import LaplaceData
 from lgm.posterior.leaves import Given, Leaves, averaged, ends, nodes
 
 T = np.linspace(-9.0, 9.0, 2001)
@@ -184,7 +185,10 @@ def test_the_largest_block_of_which_each_row_has_one_effect():
         }
     )
     built = lgm.model("y ~ x + (1|g) + (0 + x|h) + (x||t) + rw1(t)", frame, "poisson")
-    leaves = built.analysed.marginal.data.leaves
+    data = built.analysed.marginal.data
+    assert isinstance(data, LaplaceData)
+    leaves = data.leaves
+    assert leaves is not None
     slices = dict(zip([term.label for term in built.design.terms], built.design.predictor.term_slices(), strict=True))
     assert leaves.size == 9  # (x||t) has two effects in a row, a walk is not independent
     label = next(label for label in slices if "h" in label)

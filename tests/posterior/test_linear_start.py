@@ -1,13 +1,23 @@
 """The line of starting points."""
 
+from collections.abc import Iterator
+
+import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from lgm.parameter import AUTOCORRELATION, one, standard_deviation
 from lgm.posterior.linear_start import FURTHEST, Start
 from lgm.priors import uniform
 
 PARAMETERS = (standard_deviation("g", 1.0), one("rho", "t", AUTOCORRELATION, uniform(-1.0, 1.0), 0.0))
+
+
+@pytest.fixture(autouse=True)
+def _x64() -> Iterator[None]:
+    with jax.enable_x64(True):
+        yield
 
 
 def test_until_a_mode_is_known_it_is_zero() -> None:

@@ -52,10 +52,18 @@ def test_without_an_intercept_the_columns_carry_the_level():
     assert found["x"] == Normal(0.0, pytest.approx(2.5 * np.sqrt(np.mean(DATA["y"] ** 2)) / np.std(DATA["x"])))
 
 
-def test_a_column_far_from_zero_keeps_its_spread():
-    far = DATA.assign(x=1e6 + DATA["x"])
+@pytest.mark.parametrize("origin", [1e6, 2e11])
+def test_a_column_far_from_zero_keeps_its_spread(origin):
+    x = np.round(1e3 * DATA["x"]) / 1e3
+    far = DATA.assign(x=origin + x)
     sd = lgm.model("y ~ x", far).chosen_priors.fixed[1].sd
-    assert sd == pytest.approx(2.5 * np.std(DATA["y"]) / np.std(DATA["x"]), rel=1e-9)
+    assert sd == pytest.approx(2.5 * np.std(DATA["y"]) / np.std(far["x"] - origin), rel=1e-6)
+
+
+def test_a_key_with_decomposed_accents():
+    given = normal(0.0, 3.0)
+    data = DATA.rename(columns={"x": "é"})
+    assert lgm.model("y ~ é", data, priors={"e\u0301": given}).chosen_priors.fixed[1] == given
 
 
 @pytest.mark.parametrize("origin", [2000.0, -1e6])
@@ -202,7 +210,7 @@ def test_table():
         ({"rho": priors.exponential(1)}, r"allows values that are not in \(-1, 1\)"),
         ({"rho(ar1(t))": lkj(1)}, "an LKJ prior is for correlations"),
     ],
-    ids=str,
+    ids=lambda each: each if isinstance(each, str) else "",
 )
 def test_errors(given, message):
     with pytest.raises(PriorError, match=f"(?s){message}"):

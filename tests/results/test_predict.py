@@ -202,6 +202,40 @@ def test_a_table_gives_a_table_of_its_kind(groups: lgm.Fit, new: pd.DataFrame) -
     assert np.isnan(found["mean"][0]) and found["sd"].to_list()[1:] == expected["sd"].tolist()[1:]
 
 
+@pytest.mark.parametrize("kind", ["mean", "response", "draws"])
+def test_the_rows_of_the_fit_are_all_rows_of_its_data(kind: Any) -> None:
+    rng = np.random.default_rng(4)
+    data = pd.DataFrame({"x": rng.normal(size=9), "y": rng.normal(size=9)}, [f"row {i}" for i in range(9)])
+    data.loc[["row 2", "row 7"], "x"] = np.nan
+    data.loc["row 3", "y"] = np.nan
+    with pytest.warns(lgm.DataWarning, match="2 of 9 rows are dropped"):
+        fit = around(lgm.model("y ~ x", data), {"sigma": 1.0}, draws=50)
+    with pytest.warns(lgm.PredictionWarning, match=r"^the data have missing values in x \(2\): .* of 2 rows"):
+        own = fit.predict(kind=kind)
+    with pytest.warns(lgm.PredictionWarning, match="^new_data has"):
+        given = fit.predict(data, kind)
+    if kind == "draws":
+        np.testing.assert_array_equal(own.values, given.values)
+        assert own["row"].values.tolist() == data.index.tolist()
+    else:
+        pd.testing.assert_frame_equal(own, given, check_exact=True)
+    if kind == "response":
+        with pytest.warns(lgm.PredictionWarning):
+            pd.testing.assert_frame_equal(fit.predict(None, kind, weights=np.ones(9)), own, check_exact=True)
+
+
+def test_the_rows_of_the_fit_come_as_a_table_of_its_datas_kind() -> None:
+    rng = np.random.default_rng(4)
+    data = pd.DataFrame({"x": [0.5, np.nan, 2.0, 1.0, -1.0], "y": rng.normal(size=5)})
+    for table, kind in ((pl.from_pandas(data), pl.DataFrame), (pa.Table.from_pandas(data), pa.Table)):
+        with pytest.warns(lgm.DataWarning):
+            fit = around(lgm.model("y ~ x", table), {"sigma": 1.0}, draws=50)
+        with pytest.warns(lgm.PredictionWarning):
+            found = fit.predict()
+        assert isinstance(found, kind) and len(found) == 5
+        assert np.isnan(found["mean"].to_numpy()).tolist() == [False, True, False, False, False]
+
+
 def test_weights_of_the_rows_of_the_fit(groups: lgm.Fit) -> None:
     own = groups.predict(None, "response")
     pd.testing.assert_frame_equal(groups.predict(None, "response", weights="w"), own)

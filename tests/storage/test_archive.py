@@ -57,7 +57,7 @@ def test_values_come_back(value: Any) -> None:
     assert found == value
 
 
-@pytest.mark.parametrize("value", [math, math.sqrt, pd, pd.DataFrame, np.linalg, np.linalg.norm, np.save], ids=str)
+@pytest.mark.parametrize("value", [math, math.sqrt, pd, pd.DataFrame, np.linalg, np.linalg.norm, np.save])
 def test_of_modules_and_functions_few_come_back_from_a_file_that_is_not_trusted(value: Any) -> None:
     assert there_and_back(value, trusted=True) is value
     with pytest.raises(lgm.LgmError, match=r"the file asks for `.*`, .* lgm.load\(path, trusted=True\)"):

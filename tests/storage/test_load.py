@@ -132,6 +132,19 @@ def test_changes_of_the_users_data_do_not_reach_the_file(tmp_path: Path) -> None
     pd.testing.assert_frame_equal(lgm.load(tmp_path / "f").predict(), before, check_exact=True)
 
 
+@pytest.mark.parametrize("index", [pd.RangeIndex(6), pd.Index(list("uvwxyz"), name="row")], ids=["range", "labels"])
+def test_all_rows_of_the_data_are_known_after_loading(index: pd.Index, tmp_path: Path) -> None:
+    table = pd.DataFrame({"y": [1.0, 2.0, 4.0, np.nan, 3.0, 2.0], "x": [0.0, 1.0, np.nan, 1.0, np.nan, 2.0]}, index)
+    with pytest.warns(lgm.DataWarning, match="2 of 6 rows are dropped"):
+        fit = around(lgm.model("y ~ x", table), {"sigma": 1.0}, draws=10)
+    fit.save(tmp_path / "f")
+    with pytest.warns(lgm.PredictionWarning, match=r"the data have missing values in x \(2\).*of 2 rows"):
+        found = lgm.load(tmp_path / "f").predict()
+    with pytest.warns(lgm.PredictionWarning):
+        pd.testing.assert_frame_equal(found, fit.predict(), check_exact=True)
+    assert found.index.equals(index) and np.flatnonzero(found["mean"].isna()).tolist() == [2, 4]
+
+
 def _small(formula: str, **kwargs: Any) -> lgm.Fit:
     table = pd.DataFrame({"y": [1.0, 2.0, 4.0, 3.0, 5.0, 7.0], "x": [1.0, 2, 3, 4, 5, 7]})
     return around(lgm.model(formula, table, **kwargs), {"sigma": 1.0}, spread=0.0, draws=4)

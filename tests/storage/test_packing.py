@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lgm.storage.archive import Archive
+from lgm.storage.container import Damaged
 from lgm.storage.packing import is_table, pack_column, unpack_column
 
 
@@ -39,6 +40,11 @@ COLUMNS = {
     "dates by the second": pd.to_datetime(["2020-01-01", None, "2021-06-01"]).as_unit("s"),
     "zoned": pd.to_datetime(["2020-01-01", "2020-02-01", "2021-06-01"]).tz_localize("Europe/Berlin"),
     "spans": pd.to_timedelta([1, 2, 3], unit="h"),
+    "intervals": pd.IntervalIndex.from_breaks([0.0, 1.0, 2.5, 4.0], closed="left"),
+    "intervals of dates": pd.IntervalIndex.from_breaks(pd.date_range("2020-01-01", periods=4, freq="D")),
+    "cut": pd.cut([0.5, np.nan, 2.5], [0, 1, 3]),
+    "periods": pd.PeriodIndex(["2020-01", None, "1969-12"], freq="M"),
+    "weeks": pd.period_range("2020-01-01", periods=3, freq="2W-SUN"),
     "nullable": pd.array([1, None, 3], dtype="Int64"),
     "nullable floats": pd.array([0.1, None, 3], dtype="Float64"),
     "nullable flags": pd.array([True, None, False], dtype="boolean"),
@@ -132,3 +138,11 @@ def test_every_array_has_a_member_of_its_own() -> None:
     box.pack({"a": np.zeros(2), "b": [np.ones(2), pd.Series([5.0])]}, "it")
     assert sorted(box.arrays) == ["a0", "a1", "a2"]
     assert [box.arrays[k].tolist() for k in ("a0", "a1", "a2")] == [[0, 0], [1, 1], [5]]
+
+
+@pytest.mark.parametrize("freq", ["M; import os", "x" * 10, 3, None])
+def test_periods_of_no_frequency(freq: Any) -> None:
+    box = Archive()
+    packed = pack_column(box, pd.Series(pd.period_range("2020-01", periods=2, freq="M")), "it")
+    with pytest.raises(Damaged, match="it has periods of"):
+        unpack_column(Archive(box.arrays), {**packed, "freq": freq})

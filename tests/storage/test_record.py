@@ -10,6 +10,7 @@ import pytest
 from synthetic import around
 
 import lgm
+from lgm.inference.held import Exact
 from lgm.storage import container, record
 
 HIDDEN = 0.5  # the formula finds it here
@@ -48,7 +49,7 @@ def test_what_is_kept(fit: lgm.Fit) -> None:
     assert len(kept.inputs["data"]) == 23  # a row without a predictor is gone, one without a response is not
     assert kept.inputs["env"] == {"HIDDEN": 0.5}
     assert list(kept.inputs["priors"]) == ["sd"]
-    assert (kept.rows["dropped"], kept.rows["missing_in"]) == (1, {"x": 1})
+    assert (kept.rows["index"].tolist(), kept.rows["missing_in"]) == (fit.design.rows.index.tolist(), {"x": 1})
     assert kept.rows["kept"].tolist() == [i for i in range(24) if i != 5]
     assert kept.rows["columns"] == ["g", "x", "w", "unused", "y"]
     assert kept.settings == {"interval": 0.95, "seed": 1, "method": "nuts", "weights": "w"}
@@ -62,10 +63,24 @@ def test_a_file_gives_back_the_same(fit: lgm.Fit, tmp_path: Path) -> None:
     for name in ("mode", "draws", "effects"):
         _equal(getattr(again, name), getattr(kept, name))
     assert again.settings == kept.settings and again.names == kept.names
-    assert {**again.rows, "kept": None} == {**kept.rows, "kept": None}
+    assert again.rows["index"].equals(kept.rows["index"])
+    arrays = {"kept": None, "index": None}
+    assert {**again.rows, **arrays} == {**kept.rows, **arrays}
     np.testing.assert_array_equal(again.rows["kept"], kept.rows["kept"])
     pd.testing.assert_frame_equal(again.inputs["data"], kept.inputs["data"], check_exact=True)
     assert repr(again.inputs["priors"]) == repr(kept.inputs["priors"])
+
+
+def test_a_fit_at_its_mode_has_no_other_mode_to_keep(tmp_path: Path) -> None:
+    """It is looked for where it is wanted, and every other fit has one."""
+    fit = lgm.fit("Yield ~ 1", lgm.load_dataset("Dyestuff"), method="mode", draws=4, seed=1, progress=False)
+    kept = record.of(fit)
+    kept.write(tmp_path / "f")
+    assert record.read(tmp_path / "f").mode is None
+    replace(kept, draws=Exact(kept.draws.theta, kept.draws.stats, False)).write(tmp_path / "g")
+    with pytest.raises(lgm.LgmError, match="a result has no class"):
+        record.read(tmp_path / "g")
+    _equal(lgm.load(tmp_path / "f").mode, fit.mode)
 
 
 def test_weights_by_value_are_kept_for_the_rows_in_use(tmp_path: Path) -> None:

@@ -96,7 +96,8 @@ def test_no_result(plain: Any) -> None:
         schema.Results().made(plain, Mode)
 
 
-ROWS: dict[str, Any] = {"kept": np.array([0, 2, 3]), "dropped": 1, "missing_in": {"x": 1}, "columns": ["x", "y"]}
+ROWS: dict[str, Any] = {"kept": np.array([0, 2, 3]), "index": pd.Index(list("abcd")), "library": "polars"}
+ROWS |= {"missing_in": {"x": 1}, "columns": ["x", "y"]}
 SETTINGS: dict[str, Any] = {"interval": 0.9, "seed": 3, "method": "nuts", "weights": None}
 INPUTS: dict[str, Any] = {"formula": "y ~ x", "family": "gaussian", "missing": "drop", "data": pd.DataFrame()}
 INPUTS |= {"env": {}, "priors": {}, "weights": None}
@@ -114,7 +115,8 @@ def test_what_is_right_passes() -> None:
     [
         *(("kept", kept) for kept in (None, [0, 1, 2], np.arange(4), np.array([0, 2, 2]), np.array([-1, 0, 1]))),
         *(("kept", kept) for kept in (np.ones(3), np.array([[0, 1, 2]]))),
-        *(("dropped", value) for value in (-1, 1.0, True, "1")),
+        *(("index", value) for value in (None, ["a", "b", "c", "d"], pd.Index(list("abc")))),
+        *(("library", value) for value in ("os", True, 1.0, ["polars"])),
         *(("missing_in", value) for value in (None, {1: 1}, {"x": -1}, {"x": "1"}, [1])),
         *(("columns", value) for value in (None, "xy", [1], ["x", None])),
         ("more", 1),

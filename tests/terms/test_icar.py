@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -117,3 +119,15 @@ def test_levels_far_apart_do_not_bend_the_map() -> None:
 def test_a_component_without_a_response_is_reported() -> None:
     with pytest.warns(lgm.IdentifiabilityWarning, match=r"nothing is known about `icar\(r\)\[component of a\]`"):
         _two("icar(r, g)", "kkllmmx")
+
+
+def test_where_all_rows_are_on_islands_no_level_is_known() -> None:
+    graph = lgm.graph([("a", "b"), ("b", "c"), ("k", "l")], nodes=[*"abcklxy"])
+    data = pd.DataFrame({"r": list("xyxy"), "y": [1.0, 2.0, 3.0, 5.0]})
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        design = lgm.model("y ~ icar(r, g)", data, env={"g": graph}).design
+    texts = [str(each.message) for each in caught]
+    for first, text in zip("ak", texts, strict=True):
+        assert text.startswith(f"nothing is known about `icar(r)[component of {first}]`")
+    assert design.fixed_names == ("Intercept",)

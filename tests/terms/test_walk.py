@@ -123,6 +123,18 @@ def test_values_beyond_double_precision(right: str, scale: float) -> None:
         encode(_design(right), pd.DataFrame({"t": [1e90]}))
 
 
+def test_a_line_that_is_lost_beside_its_size() -> None:
+    far = DATA.assign(t=1e17 + 16.0 * np.arange(N))
+    with pytest.raises(
+        lgm.IdentifiabilityError, match=r"`rw2\(t\)\[linear\]` is 1e\+17 in every row, like the intercept, but for"
+    ):
+        _design("rw2(t)", far)
+    near = DATA.assign(t=16.0 * np.arange(N))
+    theta = {"sd(rw1(t))": 1.0, "sigma": 0.5}
+    found = [lgm.model("y ~ rw1(t)", data).log_likelihood(theta) for data in (far, near)]
+    assert found[0] == pytest.approx(found[1], rel=1e-12)
+
+
 @pytest.mark.parametrize("right", ["rw1(t)", "rw2(t)"])
 def test_the_curve_has_points_where_values_are_missing(right: str) -> None:
     gap = _design(right, DATA.assign(t=np.r_[0:15, 20:35]))

@@ -1,0 +1,82 @@
+"""Which approximation is chosen, and what is said of it."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import lgm
+from lgm.errors import LgmError
+from lgm.inference.ladder import Rung, approximated, settle
+from lgm.posterior.priors import starts
+
+
+def chosen(model, approximation="auto"):
+    start = starts(model.design, model.chosen_priors.theta)
+    return settle(model.analysed.marginal, start, model.analysed.basis, approximation, 1)
+
+
+@pytest.fixture(scope="module")
+def counts():
+    """Counts around ten in groups of eight: easy."""
+    rng = np.random.default_rng(1)
+    g = np.repeat(np.arange(10), 8)
+    y = rng.poisson(np.exp(2.3 + 0.4 * rng.standard_normal(10)[g]))
+    return lgm.model("y ~ 1 + (1|g)", pd.DataFrame({"y": y, "g": g}), "poisson")
+
+
+@pytest.fixture(scope="module")
+def binary():
+    """Few rare outcomes in each of many groups with a large sd: where plain approximations fail."""
+    rng = np.random.default_rng(1)
+    g = np.repeat(np.arange(150), 4)
+    y = rng.binomial(1, 1 / (1 + np.exp(2.5 - 3.0 * rng.standard_normal(150)[g])))
+    return lgm.model("y ~ 1 + (1|g)", pd.DataFrame({"y": y, "g": g}), "bernoulli")
+
+
+def test_easy_counts_are_weighted(counts):
+    post, theta, rung = chosen(counts)
+    assert rung.name == "weighted" and rung.pairs == post.data.pairs == 8 and post.data.rung == "weighted"
+    assert rung.doubt(held=False) is None and rung.shift < 0.3
+    assert counts.log_density({"sd(Intercept|g)": theta[0]}) > counts.log_density({"sd(Intercept|g)": 2 * theta[0]})
+
+
+def test_few_binary_outcomes_go_to_quadrature_and_alarms_fire(binary):
+    post, _, rung = chosen(binary)
+    assert rung.name == "quadrature" and post.data.rung == "leaves" and rung.doubt(held=False) is None
+    assert rung.shift > 1.0 and rung.sd_second > 0.5
+    for approximation, words in (("laplace", "off by about"), ("weighted", "spread too far")):
+        assert words in chosen(binary, approximation)[2].doubt(held=False)
+
+
+def test_what_is_not_there():
+    data = pd.DataFrame({"y": [0, 3, 1, 2, 4, 1], "t": np.arange(6.0)})
+    with pytest.raises(LgmError, match=r'"quadrature" is for a group of independent effects.*Accepted here: "auto"'):
+        chosen(lgm.model("y ~ rw1(t)", data, "poisson"), "quadrature")
+    with pytest.raises(LgmError, match=r"approximation='exact'; accepted: 'auto', 'laplace', 'second-order'"):
+        lgm.fit("y ~ rw1(t)", data, "poisson", approximation="exact")
+
+
+def test_gaussian_responses_need_none():
+    data = pd.DataFrame({"y": [0.0, 3, 1, 2, 4, 1], "g": list("aabbcc")})
+    post, _, rung = chosen(lgm.model("y ~ 1 + (1|g)", data))
+    assert rung is None and approximated(post, rung) is post
+
+
+@pytest.mark.parametrize(
+    ("rung", "held", "words"),
+    [
+        (Rung("weighted", 8, 0.02, 0.2, 0.3, 0.4), False, None),
+        (Rung("weighted", 8, 0.02, 0.2, 0.3, 0.4), True, None),
+        (Rung("weighted", 8, 0.3, 0.2, 0.3, 0.4), True, "the mode of the hyperparameters is that of Laplace"),
+        (Rung("weighted", 32, 0.3, 0.2, 4.0, 0.9), False, "spread too far"),
+        (Rung("second-order", 1, 0.3, 0.2, 4.0, 0.9), False, None),
+        (Rung("second-order", 1, 0.8, 0.2, 4.0, 0.9), False, "no small correction"),
+        (Rung("laplace", 1, 0.02, 0.05, 0.3, 0.4), False, None),
+        (Rung("laplace", 1, 0.02, 0.3, 0.3, 0.4), False, "off by about 0.3 posterior sds"),
+    ],
+)
+def test_doubts(rung, held, words):
+    doubt = rung.doubt(held=held)
+    assert doubt is None if words is None else words in doubt
+    assert [name for name, _ in rung.said(held=held)] == ["Approximation", "Laplace"]
+    assert rung.facts["log_weight_variance"] == rung.variance

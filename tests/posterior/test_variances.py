@@ -1,0 +1,37 @@
+"""Variances of sums and functionals of normal effects under a constraint, against dense algebra."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+from scipy.linalg import null_space
+
+import lgm
+from lgm.posterior.functionals import Sums
+from lgm.posterior.variances import normal_variances
+
+
+def test_against_dense_algebra():
+    rng = np.random.default_rng(3)
+    data = pd.DataFrame({"y": rng.normal(size=8), "x": rng.normal(size=8), "t": np.arange(8.0)})
+    model = lgm.model("y ~ x + rw1(t)", data)
+    post = model.analysed.marginal
+    theta = np.array([0.8, 0.5])
+    d, pattern = post.dim, post.analysis.pattern
+    functionals = rng.normal(size=(d, 3))
+    index = np.array([[2, 3], [4, 5]])  # neighbours in time
+    pairs = pattern.positions(*np.broadcast_arrays(index[:, :, None], index[:, None, :]))
+    sums = Sums(index, np.array([[1.0, 2.0], [0.5, -1.0]]), pairs, np.arange(2))
+    with jax.enable_x64(True):
+        system = post.data._system(post.prior, post.analysis, jnp.asarray(theta))
+        values, scale = np.asarray(system.values), np.asarray(system.scale)
+        found = normal_variances(post.prior, post.analysis, values, scale, functionals, (sums,))
+    k = post.prior.kappa.shape[0]
+    krige = np.asarray(post.prior.krige)
+    whole = pattern.matrix(values).toarray() - krige[:, :k] @ np.diag(np.asarray(post.prior.kappa)) @ krige[:, :k].T
+    free = null_space(krige[:, k:].T)
+    covariance = scale[:, None] * (free @ np.linalg.inv(free.T @ whole @ free) @ free.T) * scale
+    weights = np.zeros((2, d))
+    weights[[0, 0, 1, 1], index.ravel()] = np.asarray(sums.weights).ravel()
+    np.testing.assert_allclose(found[0], np.diag(weights @ covariance @ weights.T), rtol=1e-9)
+    np.testing.assert_allclose(found[1], np.diag(functionals.T @ covariance @ functionals), rtol=1e-9)
