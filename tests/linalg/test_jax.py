@@ -111,7 +111,7 @@ def test_a_linear_map_has_its_transpose() -> None:
     wide = np.arange(6.0).reshape(2, 3)
 
     def native(x: jax.Array) -> jax.Array:
-        return linear_map(lambda x: wide @ x, lambda y: wide.T @ y, x, (2,))
+        return linear_map(lambda x: jnp.asarray(wide) @ x, lambda y: jnp.asarray(wide.T) @ y, x, (2,))
 
     x = jnp.array([1.0, -1.0, 2.0])
     np.testing.assert_array_equal(native(x), wide @ x)

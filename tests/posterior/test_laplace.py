@@ -16,7 +16,6 @@ from lgm.families.poisson import Poisson
 from lgm.inference.compile import jit
 from lgm.inference.ladder import with_rung
 from lgm.posterior import density
-from lgm.posterior.density import Marginal
 
 PRIORS = {"Intercept": lgm.priors.normal(0.5, 2.0), "x": lgm.priors.normal(0.0, 1.0)}
 
@@ -192,6 +191,12 @@ def test_a_batch_is_its_elements(constrained):
     np.testing.assert_allclose(together, alone, rtol=1e-12)
 
 
+@pytest.fixture
+def x64():
+    with jax.enable_x64(True):
+        yield
+
+
 @dataclass(frozen=True)
 class Slow(Poisson):
     """The same, unknown to the kernel."""
@@ -200,34 +205,36 @@ class Slow(Poisson):
 
 
 @pytest.fixture(scope="module")
-def post() -> Marginal:
+def post():
     rng = np.random.default_rng(0)
-    g, t = np.repeat(np.arange(6), 5), np.tile(np.arange(10), 3)
-    frame = pd.DataFrame({"g": g.astype(str), "t": t, "y": rng.poisson(np.exp(0.3 + rng.normal(size=6)[g]))})
-    return lgm.model("y ~ (1|g) + rw2(t)", frame, family="poisson").analysed.marginal
+    g = np.repeat(np.arange(6), 5)
+    frame = pd.DataFrame({"g": g.astype(str), "y": rng.poisson(np.exp(0.3 + rng.normal(size=6)[g]))})
+    return lgm.model("y ~ (1|g)", frame, family="poisson").analysed.marginal
 
 
-def test_the_kernel_finds_what_jax_finds(post: Marginal) -> None:
-    thetas = np.array([[0.7, 0.3], [1.5, 0.05], [0.0, 1.0]])
+@pytest.mark.usefixtures("x64")
+def test_the_kernel_finds_what_jax_finds(post):
+    thetas = np.array([[0.7], [1.5], [0.0]])
     slow = replace(post, data=replace(post.data, family=Slow()))
-    both = jit(jax.vmap(jax.value_and_grad(density.log_likelihood, 1), (None, 0)))
+    both = jax.jit(jax.vmap(jax.value_and_grad(density.log_likelihood, 1), (None, 0)))
     values, slopes = both(post, thetas)
     wanted, wanted_slopes = both(slow, thetas)
     np.testing.assert_allclose(values, wanted, rtol=1e-12)
     np.testing.assert_allclose(slopes, wanted_slopes, rtol=1e-7, atol=1e-9)
 
 
-def test_a_start_changes_the_effort_and_not_the_result(post: Marginal) -> None:
-    theta = np.array([0.7, 0.3])
+@pytest.mark.usefixtures("x64")
+def test_a_start_changes_the_effort_and_not_the_result(post):
+    theta = np.array([0.7])
     near = density.started(post, theta)
-    value = jit(density.log_likelihood)
+    value = jax.jit(density.log_likelihood)
     for other in (theta, theta * 1.3, theta * 20.0):
         np.testing.assert_allclose(value(near, other), value(post, other), rtol=1e-12)
 
-    find = jit(lambda post, theta: post.data._found(post.prior, post.analysis, theta).v)
+    find = jax.jit(lambda post, theta: post.data._found(post.prior, post.analysis, theta).v)
 
-    def mode(at: float) -> np.ndarray:
-        return np.asarray(find(post, theta * np.exp([at, 0.0])))
+    def mode(at):
+        return np.asarray(find(post, theta * np.exp(at)))
 
     h = 1e-4
     np.testing.assert_allclose(near.data.start.v, mode(0.0), atol=1e-9)
