@@ -368,6 +368,7 @@ class Model:
         env, priors = self.inputs.env, self.inputs.priors
         given = {f"`{name}` of the formula": value for name, value in env.items()}
         given |= {f"the prior of `{name}`": value for name, value in priors.items()}
+        given |= {f"the family {self.design.family.name}": self.design.family}
         for what, value in given.items():
             try:
                 pickling.dumps(value)

@@ -3,14 +3,50 @@
 from __future__ import annotations
 
 from lgm.errors import LgmError
+from lgm.families.beta import Beta
+from lgm.families.beta_binomial import BetaBinomial
 from lgm.families.binomial import Bernoulli, Binomial
+from lgm.families.exponential import Exponential
 from lgm.families.family import Family
+from lgm.families.gamma import Gamma
 from lgm.families.gaussian import Gaussian
+from lgm.families.hurdle import HurdleNegativeBinomial, HurdlePoisson
+from lgm.families.lognormal import Lognormal
+from lgm.families.nbinom1 import NegativeBinomial1
+from lgm.families.negativebinomial import NegativeBinomial
+from lgm.families.own import Own, custom
 from lgm.families.poisson import Poisson
+from lgm.families.student import Student
+from lgm.families.wald import Wald
+from lgm.families.weibull import Weibull
+from lgm.families.zero_inflated import ZeroInflatedBinomial, ZeroInflatedNegativeBinomial, ZeroInflatedPoisson
 from lgm.words import suggest
 
-FAMILIES: dict[str, type[Family]] = {family.name: family for family in (Gaussian, Bernoulli, Binomial, Poisson)}
+_ALL: tuple[type[Family], ...] = (
+    Gaussian,
+    Bernoulli,
+    Binomial,
+    BetaBinomial,
+    ZeroInflatedBinomial,
+    Poisson,
+    NegativeBinomial,
+    NegativeBinomial1,
+    ZeroInflatedPoisson,
+    ZeroInflatedNegativeBinomial,
+    HurdlePoisson,
+    HurdleNegativeBinomial,
+    Student,
+    Gamma,
+    Wald,
+    Lognormal,
+    Exponential,
+    Weibull,
+    Beta,
+)
+FAMILIES: dict[str, type[Family]] = {family.name: family for family in _ALL}
 _ALIASES = {alias: name for name, family in FAMILIES.items() for alias in family.aliases}
+
+__all__ = ["FAMILIES", "Family", "custom", "find"]
 
 
 def find(given: object) -> Family:
@@ -27,6 +63,8 @@ def find(given: object) -> Family:
     'log'
     """
     if isinstance(given, Family):
+        if isinstance(given, Own) and given.name in (*FAMILIES, *_ALIASES):
+            raise LgmError(f"`{given.name}` is the name of another family; give your own one a name that no other has.")
         return given
     name = _ALIASES.get(given, given) if isinstance(given, str) else given
     if not isinstance(name, str) or name not in FAMILIES:

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import gammaln, log_ndtr
@@ -15,6 +14,7 @@ from lgm.arrays import FloatArray
 from lgm.errors import DataError
 from lgm.families.family import Family
 from lgm.families.response import Response
+from lgm.families.stable import log_one_minus_exp, softplus
 
 
 @dataclass(frozen=True)
@@ -36,24 +36,25 @@ class Binomial(Family):
         return f"binomial_{self.link}"
 
     def check(self, y: Response, name: str) -> None:
-        """Whole numbers of successes, none above its number of trials."""
-        value, trials = np.asarray(y.value), np.asarray(_trials(y))
-        wrong = np.flatnonzero(~((value >= 0.0) & (value <= trials) & (value == np.floor(value))))
+        """Whole numbers of successes, none above its number of trials, which is not zero."""
+        value, trials = np.asarray(y.value), np.asarray(trials_of(y))
+        fine = (trials >= 1.0) & (trials == np.floor(trials)) & np.isfinite(trials)
+        wrong = np.flatnonzero(~(fine & (value >= 0.0) & (value <= trials) & (value == np.floor(value))))
         if wrong.size:
             i = wrong[0]
             raise DataError(
                 f"the response {name} has {value[i]:g} successes of {trials[i]:g} trials in row {i + 1} of those with "
-                "a response; accepted: whole numbers from 0 to the number of trials."
+                "a response; accepted: whole numbers from 0 to the number of trials, and at least one trial."
             )
 
     def level_of(self, y: Response, offset: FloatArray, weights: FloatArray) -> float:
         """Link of the share of successes, with one trial more than there are, half of it successful."""
-        share = (np.sum(weights * y.value) + 0.5) / (np.sum(weights * _trials(y)) + 1.0)
+        share = (np.sum(weights * y.value) + 0.5) / (np.sum(weights * trials_of(y)) + 1.0)
         return float(self.linked.forward(share) - np.mean(offset))
 
     def loglik(self, y: Response, eta: Any, theta: Mapping[str, Any], weights: Any) -> Any:
         """``w (log C(n, y) + y log mu + (n - y) log(1 - mu))``."""
-        trials = _trials(y)
+        trials = trials_of(y)
         ways = gammaln(trials + 1.0) - gammaln(y.value + 1.0) - gammaln(trials - y.value + 1.0)
         success, failure = log_probabilities(self.link, eta)
         return weights * (ways + y.value * success + (trials - y.value) * failure)
@@ -81,12 +82,12 @@ class Bernoulli(Binomial):
 def log_probabilities(link: str, eta: Any) -> tuple[Any, Any]:
     """``log mu`` and ``log(1 - mu)``, without loss far out."""
     if link == "logit":
-        return -jax.nn.softplus(-eta), -jax.nn.softplus(eta)
+        return -softplus(-eta), -softplus(eta)
     if link == "probit":
         return log_ndtr(eta), log_ndtr(-eta)
-    rate = jnp.exp(eta)
-    return jnp.where(rate < 1e-5, eta - 0.5 * rate, jnp.log(-jnp.expm1(-jnp.maximum(rate, 1e-5)))), -rate
+    return log_one_minus_exp(eta), -jnp.exp(eta)
 
 
-def _trials(y: Response) -> Any:
+def trials_of(y: Response) -> Any:
+    """Numbers of trials (n,), single ones where nothing is said."""
     return np.ones(np.shape(y.value)) if y.trials is None else y.trials

@@ -29,11 +29,15 @@ from lgm import linalg
 from lgm.arrays import FloatArray
 from lgm.posterior.functionals import Effects, Sums
 from lgm.posterior.hyperparameters import Hyperparameters
-from lgm.posterior.latent_prior import LatentPrior
+from lgm.posterior.latent_prior import LatentPrior, Places
 
 
 class DataSide(Protocol):
     """What the rows say of the effects, whatever the family."""
+
+    @property
+    def places(self) -> Places:
+        """Of the family's parameters in theta."""
 
     @property
     def least_residual(self) -> float:

@@ -182,9 +182,7 @@ class LaplaceData:
 
         def climb(state: Any) -> Any:
             v, value, _, count = state
-            point = self._point(prior, analysis, at, theta, v, fisher=not self.family.log_concave)
-            step = self._step(prior, analysis, point)
-            gain = jnp.vdot(step, point.slope)
+            step, gain = self._direction(prior, analysis, at, theta, v)
 
             def halve(tried: Any) -> Any:
                 size, _, count = tried
@@ -211,6 +209,21 @@ class LaplaceData:
         v, value = jnp.where(fine, start, 0.0), jnp.where(fine, values[0], values[1])
         v, _, gain, _ = jax.lax.while_loop(on, climb, (v, value, jnp.array(jnp.inf), jnp.zeros((), int)))
         return jnp.where(gain < 1e-6, v, jnp.nan)
+
+    def _direction(
+        self, prior: LatentPrior, analysis: linalg.Analysis, at: Prior, theta: jax.Array, v: jax.Array
+    ) -> tuple[jax.Array, jax.Array]:
+        """A step of ascent and what it gains, twice: Newton's; where that is none, with the Fisher information."""
+
+        def along(*, fisher: bool) -> tuple[jax.Array, jax.Array]:
+            point = self._point(prior, analysis, at, theta, v, fisher=fisher)
+            step = self._step(prior, analysis, point)
+            return step, jnp.vdot(step, point.slope)
+
+        step, gain = along(fisher=False)
+        if self.family.log_concave:
+            return step, gain
+        return jax.lax.cond(gain > 0.0, lambda: (step, gain), lambda: along(fisher=True))
 
     def _point(
         self,

@@ -6,7 +6,7 @@ import os
 import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -14,19 +14,29 @@ import xarray as xr
 from scipy.special import ndtri
 
 from lgm.arrays import BoolArray, FloatArray, IntArray
-from lgm.data.table import Rows, Table, of_library, read_weights
+from lgm.data.table import Rows, Table, of_library, per_row, read_weights
 from lgm.design import design
 from lgm.design.predictor import NewRows, Parts
 from lgm.errors import DataError, LgmError, PredictionWarning
+from lgm.results.averages import Average
 from lgm.results.linear_predictor import LinearPredictor, linear_predictor, parts_of
 from lgm.results.progress import bar
 from lgm.results.quantiles import Tails, spread
+from lgm.results.tables import theta_of_family
 from lgm.words import counted
 
 if TYPE_CHECKING:
     from lgm.results.fit import Fit
 
-KINDS = ("mean", "response", "draws")
+SCALES = ("linear", "mean", "response")
+KINDS = (*SCALES, "draws")
+
+
+class Known(NamedTuple):
+    """What is known of rows whose responses are drawn (n,)."""
+
+    weights: FloatArray
+    trials: FloatArray
 
 
 def predict(
@@ -34,30 +44,38 @@ def predict(
     new_data: Any,
     kind: str,
     *,
+    of: str | None,
     terms: Any,
     exclude: Any,
     new_levels: str,
     include_group_specific: Any,
     weights: Any,
+    trials: Any,
     seed: int,
 ) -> pd.DataFrame | xr.DataArray:
     """See `Fit.predict`."""
-    _require(kind in KINDS, f'kind={kind!r}; accepted: "mean", "response" or "draws".')
+    _require(kind in KINDS, f"kind={kind!r}; accepted: {', '.join(map(repr, KINDS))}.")
+    _require(of is None or kind == "draws", f'of={of!r} goes with kind="draws"; with kind={kind!r} leave it out.')
+    _require(of in (None, *SCALES), f"of={of!r}; accepted: {', '.join(map(repr, SCALES))}.")
     _require(
         new_levels in ("sample", "zero", "error"), f'new_levels={new_levels!r}; accepted: "sample", "zero", "error".'
     )
+    scale = (of or "mean") if kind == "draws" else kind
+    _refuse_trials(fit, trials)
     parts = parts_of(fit, terms, exclude, include_group_specific)
-    noise, given = None, fit.design.rows if new_data is None else Table.of(new_data, "new_data")
+    wanted = _Wanted(scale, kind == "draws", new_levels, seed)
+    known, given = None, fit.design.rows if new_data is None else Table.of(new_data, "new_data")
     if isinstance(given, Rows):
         what, table, complete, missing = "the data have", None, given.complete, given.missing_in
-        if kind == "response":
-            noise = _own_weights(fit, weights)
+        if scale == "response":
+            known = Known(_own_weights(fit, weights), _own_trials(fit, trials))
     else:
         what, (complete, missing) = "new_data has", design.complete_rows(fit.design, given, parts)
         table = given.rows(complete)
-        if kind == "response":
-            noise = _weights(fit, given, weights, np.flatnonzero(complete))
-    found = _predicted(fit, table, parts, kind, new_levels, noise, seed) if complete.any() else _nothing(fit, kind)
+        kept = np.flatnonzero(complete)
+        if scale == "response":
+            known = Known(_weights(fit, given, weights, kept), _trials(given, trials, kept))
+    found = _predicted(fit, table, parts, wanted, known) if complete.any() else _nothing(fit, kind)
     if missing:
         columns = ", ".join(f"{name} ({count})" for name, count in missing.items())
         rows = counted(int(np.count_nonzero(~complete)), "row")
@@ -67,20 +85,46 @@ def predict(
     return of_library(found, given.library) if isinstance(found, pd.DataFrame) else found
 
 
+class _Wanted(NamedTuple):
+    """What a user wants to know of complete rows."""
+
+    scale: str
+    draws: bool
+    new_levels: str
+    seed: int
+
+
 def _predicted(
-    fit: Fit, table: Table | None, parts: Parts, kind: str, new_levels: str, noise: FloatArray | None, seed: int
+    fit: Fit, table: Table | None, parts: Parts, wanted: _Wanted, known: Known | None
 ) -> pd.DataFrame | xr.DataArray:
-    """Complete rows; new responses have these weights."""
+    """Complete rows, of whose new responses this is known."""
     rows = design.encode(fit.design, table, parts)
-    _announce(rows, new_levels)
-    eta = linear_predictor(fit, rows, new_levels=new_levels, seed=seed)
-    if kind == "draws":
-        return _labelled(fit, fit.design.family.mean(eta.draws(), _family_theta(fit)), eta.rows.index)
-    if kind == "mean" and fit.design.family.link == "identity":
+    _announce(rows, wanted.new_levels)
+    eta = linear_predictor(fit, rows, new_levels=wanted.new_levels, seed=wanted.seed)
+    rng = np.random.default_rng([wanted.seed, 3])
+    if wanted.draws:
+        drawn = _on(wanted.scale, fit, eta.draws(), theta_of_family(fit), known, rng)
+        return _labelled(fit, drawn, eta.rows.index)
+    if _mean_is_linear(fit, wanted.scale) and known is None:
         sd = eta.exact_sd()
         if sd is not None:
             return _normal(fit, eta, sd)
-    return _summarised(fit, eta, noise, np.random.default_rng([seed, 3]))
+    return _summarised(fit, eta, wanted.scale, known, rng)
+
+
+def _mean_is_linear(fit: Fit, scale: str) -> bool:
+    """Whether the mean on this scale is that of the linear predictor."""
+    return scale == "linear" or fit.design.family.conjugate
+
+
+def _on(
+    scale: str, fit: Fit, eta: FloatArray, theta: dict[str, FloatArray], known: Known | None, rng: np.random.Generator
+) -> FloatArray:
+    """Draws (rows, B) of the linear predictor, on another scale."""
+    family = fit.design.family
+    if scale == "linear":
+        return eta
+    return family.mean(eta, theta) if known is None else family.simulate(rng, eta, theta, *known)
 
 
 def _in_place(fit: Fit, found: Any, index: pd.Index, complete: BoolArray) -> Any:
@@ -108,28 +152,32 @@ def _normal(fit: Fit, eta: LinearPredictor, sd: FloatArray) -> pd.DataFrame:
     return pd.DataFrame(values, index=eta.rows.index, columns=["mean", "sd", *fit.interval_names])
 
 
-def _summarised(fit: Fit, eta: LinearPredictor, noise: FloatArray | None, rng: np.random.Generator) -> pd.DataFrame:
-    """Mean, sd and interval of the expected response, or of new responses with these weights."""
-    theta, family, size = _family_theta(fit), fit.design.family, fit.effects.size
+def _summarised(
+    fit: Fit, eta: LinearPredictor, scale: str, known: Known | None, rng: np.random.Generator
+) -> pd.DataFrame:
+    """Mean, sd and interval of the linear predictor, of the expected response, or of new responses."""
+    theta, family, size = theta_of_family(fit), fit.design.family, fit.effects.size
 
-    def values(part: IntArray) -> Iterator[FloatArray]:
+    def values(part: IntArray, average: Average | None) -> Iterator[FloatArray]:
+        of_part = None if known is None else Known(*(each[part] for each in known))
         for numbers, drawn in eta.blocks(part):
-            own = {name: draws[numbers] for name, draws in theta.items()}
-            yield (
-                family.mean(drawn, own)
-                if noise is None
-                else family.simulate(rng, drawn, own, noise[part], np.ones(part.size))
-            )
+            own = {kind: draws[numbers] for kind, draws in theta.items()}
+            if average is not None:
+                expected = family.mean(drawn, own)
+                average.add(expected if of_part is None else of_part.trials[:, None] * expected, drawn)
+            yield _on(scale, fit, drawn, own, of_part, rng)
 
     def fill(part: IntArray) -> None:
-        out[part, 0] = eta.mean(part)
-        out[part, 1], ends = spread(values(part), part.size, size, fit.interval)
+        mean = eta.mean(part)
+        average = None if _mean_is_linear(fit, scale) else Average(mean)
+        out[part, 1], ends = spread(values(part, average), part.size, size, fit.interval)
+        out[part, 0] = mean if average is None else average.value()
         out[part, 2:] = ends.T
         shown.update(part.size)
 
     out = np.empty((eta.n, 4))
     parts = list(eta.pieces(Tails.bytes(size, fit.interval)))
-    workers = os.cpu_count() if eta.in_one and noise is None else 1  # noise is drawn in the order of the rows
+    workers = os.cpu_count() if eta.in_one and known is None else 1  # noise is drawn in the order of the rows
     with bar(eta.n, "predictions", progress=fit.progress) as shown, ThreadPoolExecutor(workers) as pool:
         for part in parts[:1]:  # makes what all share
             fill(part)
@@ -151,13 +199,6 @@ def _row_labels(index: pd.Index) -> np.ndarray[Any, Any]:
     labels = np.empty(len(index), dtype=object)
     labels[:] = list(index)  # a row of several labels is a tuple of them
     return labels
-
-
-def _family_theta(fit: Fit) -> dict[str, FloatArray]:
-    """Draws of the family's own hyperparameters."""
-    d = fit.design
-    theta = dict(zip(d.theta_names, fit.draws.theta.reshape(-1, len(d.theta_names)).T, strict=True))
-    return {name: theta[name] for parameter in d.family_parameters for name in parameter.names}
 
 
 def _require(fine: bool, message: str) -> None:
@@ -204,3 +245,45 @@ def _weights(fit: Fit, table: Table, weights: Any, kept: IntArray) -> FloatArray
         warnings.warn(text, PredictionWarning, stacklevel=4)
     frame = table.select({weights} if isinstance(weights, str) else ())
     return read_weights(weights, frame, table.names, kept)
+
+
+def _refuse_trials(fit: Fit, trials: Any) -> None:
+    family = fit.design.family
+    if trials is not None and "trials" not in family.forms:
+        raise LgmError(f"trials= is for families of successes out of trials; {family.name} is none.")
+
+
+def _own_trials(fit: Fit, trials: Any) -> FloatArray:
+    """The trials of the rows of the fit: their own (one where there is no response), or others."""
+    d = fit.design
+    if isinstance(trials, str):
+        return _read_trials(trials, d.scope.frame, np.arange(len(d.scope.frame)))
+    if trials is not None:
+        return _read_trials(trials, pd.DataFrame(index=d.rows.index), d.rows.kept)
+    out = np.ones(len(d.scope.frame))
+    if d.response.trials is not None:
+        out[d.rows.observed] = d.response.trials
+    return out
+
+
+def _trials(table: Table, trials: Any, kept: IntArray) -> FloatArray:
+    """The trials of new rows, by default one."""
+    if trials is None:
+        return np.ones(kept.size)
+    return _read_trials(trials, table.select({trials} if isinstance(trials, str) else ()), kept)
+
+
+def _read_trials(trials: Any, frame: pd.DataFrame, kept: IntArray) -> FloatArray:
+    if isinstance(trials, str) and trials not in frame:
+        raise DataError(f"trials={trials!r} is not a column of the data.")
+    values = frame[trials] if isinstance(trials, str) else trials
+    values = np.full(len(frame), values) if np.ndim(values) == 0 else values
+    column = per_row(np.asarray(values) if isinstance(values, (list, tuple)) else values, frame, "trials")
+    accepted = f"a whole number from 0, or one for each of the {len(frame)} rows"
+    if column is None or not pd.api.types.is_numeric_dtype(column.dtype):
+        raise DataError(f"trials= must be {accepted}.")
+    found = column.to_numpy(dtype=float, na_value=np.nan)[kept]
+    wrong = found[~((found >= 0) & (found == np.floor(found)) & np.isfinite(found))]
+    if wrong.size:
+        raise DataError(f"trials= has {wrong[0]:g}; accepted: {accepted}.")
+    return found

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from lgm.arrays import IntArray
+from lgm.arrays import FloatArray, IntArray
 from lgm.design.design import Design
 from lgm.design.predictor import Printed
 from lgm.errors import LgmError
+from lgm.posterior.latent_prior import by_kind
 from lgm.results.effects import KEPT_BYTES, fits
 from lgm.words import amount, some, suggest
 
@@ -28,6 +29,12 @@ def effects(fit: Fit, wanted: str | None) -> pd.DataFrame:
     return pd.concat(tables)
 
 
+def theta_of_family(fit: Fit) -> dict[str, FloatArray]:
+    """Draws of the family's own hyperparameters by kind: (S,), or (S, m) for a kind of m values."""
+    found = by_kind(fit.draws.theta.reshape(fit.effects.size, -1), fit.analysed.marginal.data.places)
+    return {kind: values[:, 0] if values.shape[1] == 1 else values for kind, values in found.items()}
+
+
 def require_interval(interval: Any) -> None:
     """Raise unless it is a probability."""
     if not (isinstance(interval, (float, np.floating)) and 0 < interval < 1):
@@ -41,6 +48,16 @@ def _table(fit: Fit, printed: Printed) -> pd.DataFrame:
     name, labels = printed.variable.name, printed.variable.labels
     index = pd.MultiIndex.from_arrays([[name] * labels.size, labels], names=["effect", "level"])
     return pd.DataFrame(values, index, columns=["mean", "sd", *fit.interval_names])
+
+
+def places_of_theta(design: Design) -> list[tuple[str, str]]:
+    """Where each hyperparameter stands in the table of variances: its group, and its name within."""
+    family = design.family
+    own = [place for block in design.predictor.blocks for parameter in block.parameters for place in parameter.places]
+    for parameter in design.family_parameters:
+        group = "Residual" if parameter.kind == family.residual else family.name
+        own += [(group, within) for _, within in parameter.places]
+    return own
 
 
 def few_enough(fit: Fit) -> tuple[list[Printed], str]:

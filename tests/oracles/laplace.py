@@ -169,7 +169,7 @@ def marginal_likelihood(marginal, theta):
     return float(value), np.asarray(slopes)
 
 
-def differences(marginal, theta, step=2e-3):
+def differences(marginal, theta, step=3e-4):
     """The gradient of ``log p(y | theta)`` by central differences of five points, with steps relative to theta."""
     theta = np.asarray(theta, dtype=float)
     found = []

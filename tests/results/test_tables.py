@@ -1,11 +1,14 @@
 """Tables of effects, and the names by which users ask for them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 from synthetic import around
 
 import lgm
+from lgm.results import tables
 
 
 @pytest.fixture(scope="module")
@@ -49,3 +52,11 @@ def test_a_term_that_is_not_there(fit):
 def test_the_variable_of_a_term_leads_to_the_term(fit):
     with pytest.raises(lgm.LgmError, match=r"there is no term 't'\. Did you mean `rw1\(t\)`\?"):
         fit.ranef("t")
+
+
+def test_parameters_of_a_family_stand_under_its_name(fit):
+    """But for the sd of its errors."""
+    d = fit.design
+    shape = replace(d.family_parameters[0], names=("shape",), kind="shape", places=(("elsewhere", "shape"),))
+    found = tables.places_of_theta(replace(d, family_parameters=(*d.family_parameters, shape)))
+    assert found[-3:] == [("rw1(t)", "sd"), ("Residual", "sigma"), ("gaussian", "shape")]
