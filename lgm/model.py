@@ -72,7 +72,8 @@ def fit(
     formula : str
         Such as ``"y ~ x + (1|group) + s(t) + icar(region, graph)"``. Fixed effects: formulaic's whole grammar, with
         ``offset(...)``. Group effects: ``(1|g)``, ``(x|g)`` correlated, ``(x||g)`` not, ``a/b`` nested, ``a:b``. Terms:
-        ``s(x, bs="tp"|"cr"|"ps", k=10)``, ``rw1(t)``, ``rw2(t)``, ``ar1(t)``, ``icar(region, graph)``.
+        ``s(x, bs="tp"|"cr"|"ps", k=10)``, ``rw1(t)``, ``rw2(t)``, ``rw2(t, cyclic=True)``, ``ar1(t)``,
+        ``icar(region, graph)``.
     data : pandas, polars or Arrow table, dict of columns, or list of records
     family : {"gaussian"}
     priors : mapping, optional
