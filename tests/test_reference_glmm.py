@@ -98,8 +98,9 @@ def theta_of(fit: dict[str, Any]) -> dict[str, float]:
         else:
             (term,) = row.get("terms") or [row["term"]]
             out[f"sd({called.get(term, term)}|{row['group']})"] = row["sd"]
-    if fit["family"] in ("nbinom1", "nbinom2"):
-        out["shape"] = fit["sigma"]
+    of_counts = {"nbinom1": "dispersion", "nbinom2": "shape"}  # variances mu (1 + sigma), mu (1 + mu / sigma)
+    if fit["family"] in of_counts:
+        out[of_counts[fit["family"]]] = fit["sigma"]
     return out
 
 
