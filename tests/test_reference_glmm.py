@@ -8,6 +8,7 @@ approximation of it the same formula.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
@@ -50,6 +51,14 @@ QUADRATURE = {
     "seeds.glmer_agq25": "binomial",
     "seeds.glmer_main_agq25": "binomial",
 }
+
+QUICK = ("cbpp.", "epil.tmb", "salamander.tmb", "seeds.glmer_laplace")
+
+
+def names(of: Iterable[str], kind: str) -> list[Any]:
+    """Some of each kind run always."""
+    chosen = [name for name in of if kind in name]
+    return [name if name.startswith(QUICK) else pytest.param(name, marks=pytest.mark.slow) for name in chosen]
 
 
 def prepared(name: str) -> pd.DataFrame:
@@ -151,7 +160,7 @@ def _stopped_early(model: lgm.Model, theta: dict[str, float]) -> tuple[float, fl
     return laplace, float(np.sqrt(g @ np.linalg.solve(H, g) * 1e-7 * -2.0 * value))
 
 
-@pytest.mark.parametrize("name", [name for name in LAPLACE if "tmb" in name])
+@pytest.mark.parametrize("name", names(LAPLACE, "tmb"))
 def test_laplace_of_glmmtmb(name: str) -> None:
     """At the optimum the printed digits of theta and of the fixed effects matter to second order only."""
     fit = reference(name)
@@ -160,7 +169,7 @@ def test_laplace_of_glmmtmb(name: str) -> None:
     assert model.log_likelihood(theta_of(fit)) == pytest.approx(fit["logLik"], abs=1e-6)
 
 
-@pytest.mark.parametrize("name", [name for name in LAPLACE if "glmer" in name])
+@pytest.mark.parametrize("name", names(LAPLACE, "glmer"))
 def test_laplace_of_lme4(name: str) -> None:
     fit, theta = reference(name), theta_of(reference(name))
     model = random_part(name, LAPLACE[name])
@@ -172,7 +181,7 @@ def test_laplace_of_lme4(name: str) -> None:
     assert found == pytest.approx(fit["logLik"], abs=missed + 1e-6)
 
 
-@pytest.mark.parametrize("name", QUADRATURE)
+@pytest.mark.parametrize("name", names(QUADRATURE, "glmer"))
 def test_quadrature(name: str) -> None:
     """Weighted pairs estimate the integral itself without bias.
 
