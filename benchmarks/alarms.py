@@ -43,7 +43,6 @@ from scipy.special import expit, logsumexp
 import lgm
 from lgm import priors
 
-Moments = pd.DataFrame  # columns mean, sd; one row per parameter
 NODES = np.linspace(-9.0, 9.0, 181)  # of a standard normal effect
 LOG_MASS = -0.5 * NODES**2 - 0.5 * np.log(2.0 * np.pi) + np.log(NODES[1] - NODES[0])
 FIXED_SD, SD_RATE = 3.0, 1.0
@@ -57,7 +56,7 @@ class Simulated(NamedTuple):
     family: str
     link: str | None
     data: pd.DataFrame
-    reference: Callable[[int, int], Moments]  # of a number of points and a seed
+    reference: Callable[[int, int], pd.DataFrame]  # mean and sd by parameter, of a number of points and a seed
     env: dict[str, Any] = {}
 
 
@@ -66,7 +65,7 @@ class Simulated(NamedTuple):
 
 def grouped(
     data: pd.DataFrame, covariates: list[str], logp: Callable[..., np.ndarray], *, dispersed: bool = False
-) -> Callable[[int, int], Moments]:
+) -> Callable[[int, int], pd.DataFrame]:
     """Of ``y ~ covariates + (1|g)``; ``logp(eta)``, or ``logp(eta, shape)``, has a column per node."""
     x = np.column_stack([np.ones(len(data)), *(data[name] for name in covariates)])
     codes, p = data["g"].to_numpy(), 1 + len(covariates)
@@ -84,7 +83,7 @@ def grouped(
 
     names = ["Intercept", *covariates, "sd(Intercept|g)", *(["shape"] if dispersed else [])]
 
-    def reference(points: int, seed: int) -> Moments:
+    def reference(points: int, seed: int) -> pd.DataFrame:
         start = np.zeros(len(names))
         mode = optimize.minimize(lambda at: -log_posterior(at), start, method="Nelder-Mead", options={"maxfev": 4000}).x
         root = np.linalg.cholesky(np.linalg.inv(_curvature(log_posterior, mode)))
@@ -112,7 +111,7 @@ def _curvature(function: Callable[[np.ndarray], float], at: np.ndarray, step: fl
     return 0.5 * (out + out.T)
 
 
-def _moments(values: np.ndarray, weights: np.ndarray, names: list[str]) -> Moments:
+def _moments(values: np.ndarray, weights: np.ndarray, names: list[str]) -> pd.DataFrame:
     mean = weights @ values
     return pd.DataFrame({"mean": mean, "sd": np.sqrt(weights @ (values - mean) ** 2)}, names)
 
@@ -120,10 +119,10 @@ def _moments(values: np.ndarray, weights: np.ndarray, names: list[str]) -> Momen
 # Everything else ------------------------------------------------------------------------------------------------------
 
 
-def joint(program: Callable[[], None]) -> Callable[[int, int], Moments]:
+def joint(program: Callable[[], None]) -> Callable[[int, int], pd.DataFrame]:
     """By NUTS on all unknowns; what the program calls ``deterministic`` is compared."""
 
-    def reference(points: int, seed: int) -> Moments:
+    def reference(points: int, seed: int) -> pd.DataFrame:
         with jax.enable_x64(True):
             run = MCMC(NUTS(program, target_accept_prob=0.9), num_warmup=1000, num_samples=points, progress_bar=False)
             run.run(jax.random.key(seed))
@@ -315,7 +314,7 @@ def model_of(made: Simulated) -> lgm.Model:
     return lgm.model(made.formula, made.data, made.family, env=made.env, priors=chosen, **options)
 
 
-def compared(fit: lgm.Fit, reference: Moments) -> dict[str, float]:
+def compared(fit: lgm.Fit, reference: pd.DataFrame) -> dict[str, float]:
     """Distances of means in sds, and of sds in logs: the largest of fixed effects, and of hyperparameters."""
     ours = fit.summary().loc[reference.index]
     away = ((ours["mean"] - reference["mean"]) / reference["sd"]).abs()

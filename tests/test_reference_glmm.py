@@ -190,10 +190,9 @@ def test_quadrature(name: str) -> None:
     fit = reference(name)
     model = random_part(name, QUADRATURE[name])
     post = model.analysed.marginal
-    values = jnp.asarray([theta_of(fit)[each] for each in model.design.theta_names])
     logs = []
     with jax.enable_x64(True):
-        theta = post.hyper.from_printed(values)
+        theta = post.hyper.from_printed(jnp.asarray([theta_of(fit)[each] for each in model.design.theta_names]))
         for seed in range(REPEATS):
             z = jax.random.normal(jax.random.key(seed), (post.n_normals, PAIRS))
             logs.append(float(_estimate(post, theta, z)))

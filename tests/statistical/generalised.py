@@ -162,7 +162,7 @@ def distances(name: str, fit: lgm.Fit) -> pd.DataFrame:
     size = min(printed["ess_bulk"] for printed in stored["posterior"].values())  # those of effects are not stored
     for key, effect in case.effects.items():
         table, found = stored["ranef"][key], fit.ranef(effect).loc[effect]
-        labels = [str(each) for each in found.index]
+        labels = [each if isinstance(each, str) else f"{each:g}" for each in found.index]
         # of regions and times the file says no more than that they are in order
         assert labels == table.get("levels", [str(i) for i in range(1, len(labels) + 1)])
         for label, mean, sd, (_, row) in zip(labels, table["mean"], table["sd"], found.iterrows(), strict=True):
