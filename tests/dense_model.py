@@ -77,6 +77,17 @@ def rw_structure(order, times):
     return R
 
 
+def circular_structure(order, n):
+    """Squared differences ``u_{i+1} - u_i``, or ``u_{i+2} - 2 u_{i+1} + u_i``, all around a circle, as a matrix."""
+    R = np.zeros((n, n))
+    for i in range(n):
+        row = np.zeros(n)
+        for j, weight in enumerate([-1.0, 1.0] if order == 1 else [1.0, -2.0, 1.0]):
+            row[(i + j) % n] += weight
+        R += np.outer(row, row)
+    return R
+
+
 def icar_structure(n, edges):
     """``sum over edges (u_i - u_j)^2`` as a matrix; nodes without neighbours get a one."""
     R = np.zeros((n, n))

@@ -18,12 +18,11 @@ from lgm.precision import continuation
 from lgm.precision.seasonal import contrasts, seasonal
 from lgm.terms.block import Block
 from lgm.terms.term import Draw, Encoded, Signature, Term, Variable, arguments, one_hot
-from lgm.terms.timeline import Timeline, novel, whole_times
+from lgm.terms.timeline import Timeline, every, novel, whole_period, whole_times
 from lgm.terms.view import Curve, View
 from lgm.words import listed
 
 SIGNATURE = Signature(("t",), others=("period",))
-MOST_TIMES = 10**6
 
 
 @dataclass(frozen=True)
@@ -73,7 +72,7 @@ class SeasonalTerm(Term):
             return Encoded(z, null)
         # What lies between the data and a new time has effects too, without rows.
         first, last = min(new[0], self.timeline.times[0]), max(new[-1], self.timeline.times[-1])
-        added = np.setdiff1d(_every(first, last, self.piece, self.label), self.timeline.times)
+        added = np.setdiff1d(every(first, last, self.piece, self.label), self.timeline.times)
         return Encoded(z, null, novel(self.piece, new, where, added, self._continuation(added)))
 
     def _continuation(self, added: FloatArray) -> Draw:
@@ -95,16 +94,6 @@ def _whole(scope: Scope, piece: Expression, label: str) -> FloatArray:
     return whole_times(scope, piece, label, "")
 
 
-def _every(first: float, last: float, piece: Expression, label: str) -> FloatArray:
-    """All whole times in a range, as each has an effect."""
-    if last - first >= MOST_TIMES:
-        raise DataError(
-            f"{label} has an effect for every whole number from the first to the last `{piece.text}`, {first:g} to "
-            f"{last:g}; accepted are up to {MOST_TIMES} of them. Number the times in units of one step."
-        )
-    return np.arange(first, last + 1.0)
-
-
 def _pattern(label: str, times: FloatArray, period: int) -> dict[str, FloatArray]:
     columns = contrasts(times.astype(np.int64), period)
     return {f"{label}[{phase}]": columns[:, phase] for phase in range(period - 1)}
@@ -122,15 +111,8 @@ def build(call: Call, scope: Scope, label: str, yardstick: float) -> SeasonalTer
     """
     given = arguments(call, scope, SIGNATURE)
     piece, values = given["t"], _whole(scope, given["t"], label)
-    value = scope.value(given["period"])
-    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer)) or value < 2 or value % 1:
-        raise scope.formula.error(
-            f"period={given['period'].text} is not a period.",
-            given["period"].span,
-            "the number of times in one period, a whole number of at least 2, such as 12 for months.",
-        )
-    period = int(value)
-    timeline = Timeline(_every(values.min(), values.max(), piece, label))
+    period = whole_period(scope, given["period"], 2)
+    timeline = Timeline(every(values.min(), values.max(), piece, label))
     if timeline.n <= period:
         raise DataError(
             f"{label} needs more than one period of {period} times; `{piece.text}` runs over {timeline.n}, from "

@@ -16,6 +16,7 @@ from lgm.words import counted
 LARGEST_WHOLE = 2.0**53  # beyond it floating-point numbers skip whole ones
 SPANS = 1e-75, 1e75  # of values whose cubes and their inverses are ordinary numbers, those of differences included
 SAME = 1e-12  # of the span: values this close differ by rounding only
+MOST_TIMES = 10**6  # of a term that has an effect for each, with rows or not
 MOST_PARTS = 50  # of one gap: more of them would change no standard deviation by two percent
 
 
@@ -156,3 +157,42 @@ def whole_times(scope: Scope, piece: Expression, label: str, otherwise: str) -> 
             f"{values[odd[0]]:g} in row {scope.frame.index[odd[0]]}. Number the times in units of one step{otherwise}."
         )
     return values
+
+
+def every(first: float, last: float, piece: Expression, label: str) -> FloatArray:
+    """All whole times in a range, where each has an effect."""
+    require_few(
+        last - first + 1,
+        f"{label} has an effect for every whole number from the first to the last `{piece.text}`, {first:g} to "
+        f"{last:g}",
+    )
+    return np.arange(first, last + 1.0)
+
+
+def require_few(n: float, what: str) -> None:
+    """Raise a DataError where a term would have more effects than anyone wants."""
+    if n > MOST_TIMES:
+        raise DataError(f"{what}; accepted are up to {MOST_TIMES} of them. Number the times in units of one step.")
+
+
+def whole_period(scope: Scope, piece: Expression, least: int) -> int:
+    """The number of times in one period, an argument of a call.
+
+    Raises
+    ------
+    FormulaError
+        If it is not a whole number of at least ``least``.
+    """
+    value = scope.value(piece)
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, (int, float, np.integer))
+        or not least <= value < np.inf
+        or value % 1
+    ):
+        raise scope.formula.error(
+            f"period={piece.text} is not a period.",
+            piece.span,
+            f"the number of times in one period, a whole number of at least {least}, such as 12 for months.",
+        )
+    return int(value)

@@ -1,4 +1,4 @@
-"""Random walks over time or another ordered variable: ``rw1(t)`` and ``rw2(t)``."""
+"""Random walks over time or another ordered variable: ``rw1(t)`` and ``rw2(t)``, on a line or on a circle."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ from lgm.formula.sides import Call
 from lgm.parameter import standard_deviation
 from lgm.precision import continuation, rw
 from lgm.precision.intrinsic import Structure, require_apart
+from lgm.terms import circular
 from lgm.terms.block import Block
 from lgm.terms.term import Draw, Encoded, Signature, Term, Variable, arguments, one_hot
 from lgm.terms.timeline import Timeline, novel, require_ordinary
 from lgm.terms.view import Curve, View
 
-SIGNATURE = Signature(("t",))
+SIGNATURE = Signature(("t",), options=("cyclic", "period"))
 _STRUCTURES: dict[str, Callable[[npt.ArrayLike], Structure]] = {"rw1": rw.rw1, "rw2": rw.rw2}
 _FEWEST = {"rw1": 2, "rw2": 3}
 
@@ -94,9 +95,12 @@ class WalkTerm(Term):
         return draw
 
 
-def build(call: Call, scope: Scope, label: str, yardstick: float) -> WalkTerm:
-    """Read ``rw1(t)`` or ``rw2(t)`` against the data."""
-    piece = arguments(call, scope, SIGNATURE)["t"]
+def build(call: Call, scope: Scope, label: str, yardstick: float) -> WalkTerm | circular.CircularTerm:
+    """Read ``rw1(t)`` or ``rw2(t)``, or either with ``cyclic=True``, against the data."""
+    given = arguments(call, scope, SIGNATURE)
+    piece = given["t"]
+    if _closed(call, scope, given):
+        return circular.build(scope, piece, given.get("period"), int(call.name[-1]), label, yardstick)
     values = scope.numbers(piece, f"the variable of {label}")
     timeline = Timeline.of(values)
     if timeline.n < _FEWEST[call.name]:
@@ -111,3 +115,16 @@ def build(call: Call, scope: Scope, label: str, yardstick: float) -> WalkTerm:
     lines = {f"{label}[linear]": values} if call.name == "rw2" else {}
     codes, _, _ = timeline.locate(values)
     return WalkTerm(label, call.name, piece, timeline, one_hot(codes, timeline.n), block, lines)
+
+
+def _closed(call: Call, scope: Scope, given: Mapping[str, Expression]) -> bool:
+    """Whether the walk is on a circle."""
+    accepted = f"{call.name}(t, cyclic=True), or {call.name}(t, cyclic=True, period=12) where one turn has 12 times."
+    value = scope.value(given["cyclic"]) if "cyclic" in given else False
+    if not isinstance(value, (bool, np.bool_)):
+        raise scope.formula.error(
+            f"cyclic={given['cyclic'].text} is neither True nor False.", given["cyclic"].span, accepted
+        )
+    if "period" in given and not value:
+        raise scope.formula.error("period= is for walks on a circle.", given["period"].span, accepted)
+    return bool(value)

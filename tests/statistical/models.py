@@ -24,6 +24,8 @@ DISTRIBUTIONS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "normal": lambda d: priors.normal(d["mean"], d["sd"]),
     "exponential": lambda d: priors.exponential(d["rate"]),
     "uniform": lambda d: priors.uniform(d["lower"], d["upper"]),
+    "gamma": lambda d: priors.gamma(d["shape"], d["rate"]),
+    "beta": lambda d: priors.beta(d["a"], d["b"]),
 }
 
 

@@ -110,3 +110,30 @@ def ar1_and_noise(y: np.ndarray, x: np.ndarray, fixed_sds: np.ndarray, rates: tu
         evidence = log_evidence(y, x, np.diag(fixed_sds**-2.0), basis, variances)
         density[i] = evidence + prior + np.log1p(-(rho**2))
     return integrated(density, (atanh_rho, log_sd, log_sigma), ("rho", "sd", "sigma"), (np.tanh, np.exp, np.exp))
+
+
+def binary_groups(
+    successes: np.ndarray,
+    size: int,
+    intercept_sd: float,
+    rate: float,
+    intercepts: tuple[float, float],
+    log_sds: tuple[float, float],
+    points: int = 81,
+) -> Result:
+    """``y ~ 1 + (1|g)`` for binary y with ``size`` rows in each group: intercept normal, sd exponential(rate).
+
+    The effect of a group is integrated by the trapezoid rule over a standard normal, cut off at ten sds.
+    """
+    b, x = np.linspace(*intercepts, points), np.linspace(*log_sds, points)
+    z = np.linspace(-10.0, 10.0, 801)
+    log_normal = -0.5 * z**2 - 0.5 * np.log(2.0 * np.pi) + np.log(z[1] - z[0])
+    density = np.empty((points, points))
+    counts = np.bincount(successes, minlength=size + 1)
+    for j, sd in enumerate(np.exp(x)):
+        eta = b[:, None] + sd * z
+        yes, no = -np.logaddexp(0.0, -eta), -np.logaddexp(0.0, eta)
+        logs = [logsumexp(k * yes + (size - k) * no + log_normal, axis=1) for k in range(size + 1)]
+        prior = x[j] + np.log(rate) - rate * sd - 0.5 * (b / intercept_sd) ** 2
+        density[:, j] = counts @ np.array(logs) + prior - 0.5 * np.log(2.0 * np.pi * intercept_sd**2)
+    return integrated(density, (b, x), ("Intercept", "sd(Intercept|g)"), (lambda value: value, np.exp))

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 import lgm
 from lgm.formula.python import Expression
-from lgm.terms.timeline import MOST_PARTS, Timeline, require_ordinary
+from lgm.terms.timeline import MOST_PARTS, MOST_TIMES, Timeline, every, require_few, require_ordinary
 
 VALUES = st.lists(st.integers(-20, 20).map(float), min_size=1, max_size=12)
 
@@ -60,3 +60,11 @@ def test_ranges_that_double_precision_does_not_have(values: list[float], what: s
     ):
         require_ordinary(np.array(values), piece, "rw1(t)")
     require_ordinary(np.array([1e60, -1e60]), piece, "rw1(t)")
+
+
+def test_every_whole_value_of_a_range_but_not_of_any() -> None:
+    piece = Expression.column("t")
+    assert every(-2.0, 3.0, piece, "rw1(t)").tolist() == [-2, -1, 0, 1, 2, 3]
+    with pytest.raises(lgm.DataError, match=f"0 to 1e\\+06; accepted are up to {MOST_TIMES} of them"):
+        every(0.0, float(MOST_TIMES), piece, "rw1(t)")
+    require_few(MOST_TIMES, "it")
