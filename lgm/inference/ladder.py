@@ -18,7 +18,7 @@ from lgm.inference import pareto
 from lgm.inference.compile import jit
 from lgm.inference.keys import key
 from lgm.inference.mode import Mode, find_mode
-from lgm.posterior.density import Marginal
+from lgm.posterior.density import Marginal, started
 from lgm.posterior.laplace import Accuracy, LaplaceData
 
 MEASURED = 64  # pairs at the mode
@@ -102,13 +102,13 @@ class Rung:
         """The approximation in words, and what the plain one would miss."""
         spread = f"log-weight variance {self.variance:.2g}, k {self.k:.2f}"
         how = {
-            "weighted": f"none left: effects are weighted, {self.pairs} pairs at each theta ({spread})",
-            "quadrature": f"none left: groups by quadrature, the other effects weighted, {self.pairs} pairs ({spread})",
+            "weighted": f"exact up to Monte Carlo error: effects weighted, {self.pairs} pairs at each theta ({spread})",
+            "quadrature": f"exact up to Monte Carlo error: groups by quadrature, {self.pairs} pairs of others ({spread})",
             "second-order": f"second order, not exact: mean and density corrected, not weighted ({spread})",
             "laplace": f"Laplace, not corrected ({spread})",
         }[self.name]
         if held and self.exact:
-            how = f"of hyperparameters Laplace's mode; of effects given it {how}"
+            how = f"hyperparameters at Laplace's mode; effects given them {how}"
         word = "is" if self.name == "laplace" else "alone would be"
         off = f"{self.shift:.2f} sd in fixed effects, {self.sd_second:.2f} sd in hyperparameters"
         return [("Approximation", how), ("Laplace", f"{word} off by about {off}")]
@@ -138,19 +138,22 @@ def settle(
     functionals[:p] = np.hstack([basis.T, np.eye(p)])  # those of the centred basis too: the level at the means
     with jax.enable_x64(True):
         theta = np.asarray(_natural(plain, found.x))
+        post = started(post, theta)
+        data = post.data
+        assert isinstance(data, LaplaceData)
         measured = _measured(with_rung(post, "weighted", FEWEST), found.x, functionals, seed)
         sd_second = _spread_of_second(with_rung(post, "weighted", FEWEST), found, functionals, seed)
         name = approximation
         if approximation == "auto":
             name = "weighted"
-            if not measured.serves and post.data.by_quadrature:
+            if not measured.serves and data.by_quadrature:
                 leaves = _measured(with_rung(post, "leaves", FEWEST), found.x, functionals, seed)
                 if leaves.variance < measured.variance:
                     name, measured = "quadrature", leaves
             if not measured.serves and sd_second <= SMALL_SECOND:
                 name = "second-order"
         elif name == "quadrature":
-            if not post.data.by_quadrature:
+            if not data.by_quadrature:
                 raise LgmError(
                     'approximation="quadrature" is for a group of independent effects, such as (1|g), and a family '
                     'whose likelihood is log-concave. Accepted here: "auto", "weighted", "second-order", "laplace".'

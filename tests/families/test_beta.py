@@ -56,7 +56,9 @@ def test_new_responses():
     assert known.var() == pytest.approx(mean * (1 - mean) / (1 + kappa))
     assert abs(drawn.mean() - mean) < 4 * known.std() / np.sqrt(n)
     assert abs(drawn.var() / known.var() - 1) < 4 * np.sqrt((known.stats("k") + 2) / n)
-    far = FAMILY.simulate(np.random.default_rng(2), np.array([[-900.0, 900.0]]), {"kappa": 1.0}, np.ones(1), np.ones(1))
+    far = FAMILY.simulate(
+        np.random.default_rng(2), np.array([[-900.0, 900.0]]), {"kappa": np.ones(1)}, np.ones(1), np.ones(1)
+    )
     assert far.tolist() == [[0.0, 1.0]]
 
 

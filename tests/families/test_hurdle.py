@@ -97,7 +97,7 @@ def test_new_counts(family, eta):
 def test_means_without_an_end():
     eta = np.array([-1e4, -800.0, -40.0])
     for family in FAMILIES:
-        np.testing.assert_allclose(family.mean(eta, {"shape": 2.0, "zi": 0.25}), 0.75, rtol=1e-12)
+        np.testing.assert_allclose(family.mean(eta, {"shape": np.array(2.0), "zi": np.array(0.25)}), 0.75, rtol=1e-12)
 
 
 def test_default_priors_and_level():

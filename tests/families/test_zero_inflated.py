@@ -1,5 +1,7 @@
 """Zero-inflated responses by their definition."""
 
+from typing import Any
+
 import jax
 import numpy as np
 import pytest
@@ -39,7 +41,7 @@ def binomial(eta, y, trials, zi):
     return mixed(y, zi, ways + y * special.log_expit(eta) + (trials - y) * special.log_expit(-eta))
 
 
-CASES = {
+CASES: dict[str, Any] = {
     "poisson": (ZeroInflatedPoisson(), poisson, {}),
     "negativebinomial": (ZeroInflatedNegativeBinomial(), negativebinomial, {"shape": 1.4}),
     "binomial": (ZeroInflatedBinomial(), binomial, {"trials": 7.0}),
@@ -111,7 +113,7 @@ def test_new_responses(case):
     variance = (1 - zi) * (other.var() + zi * other.mean() ** 2)
     assert abs(drawn.mean() - mean) < 4 * np.sqrt(variance / n)
     assert abs(np.mean(drawn == 0) - zero) < 4 * np.sqrt(zero * (1 - zero) / n)
-    assert family.mean(np.array([0.6]), {"zi": zi}) * trials == pytest.approx(mean)
+    assert family.mean(np.array([0.6]), {"zi": np.array(zi)}) * trials == pytest.approx(mean)
 
 
 def test_default_priors():

@@ -8,6 +8,7 @@ from scipy.linalg import null_space
 
 import lgm
 from lgm.posterior.functionals import Sums
+from lgm.posterior.gaussian import GaussianData
 from lgm.posterior.variances import normal_variances
 
 
@@ -22,6 +23,7 @@ def test_against_dense_algebra():
     index = np.array([[2, 3], [4, 5]])  # neighbours in time
     pairs = pattern.positions(*np.broadcast_arrays(index[:, :, None], index[:, None, :]))
     sums = Sums(index, np.array([[1.0, 2.0], [0.5, -1.0]]), pairs, np.arange(2))
+    assert isinstance(post.data, GaussianData)
     with jax.enable_x64(True):
         system = post.data._system(post.prior, post.analysis, jnp.asarray(theta))
         values, scale = np.asarray(system.values), np.asarray(system.scale)
