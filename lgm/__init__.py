@@ -7,7 +7,7 @@ import importlib as _importlib
 from importlib.metadata import version as _version
 from typing import TYPE_CHECKING
 
-from lgm import errors, linalg, priors
+from lgm import errors, families, linalg, priors
 from lgm.data.graph import Graph, graph
 from lgm.datasets import load_dataset
 from lgm.errors import (
@@ -59,6 +59,7 @@ __all__ = [
     "compare",
     "distributions",
     "errors",
+    "families",
     "fit",
     "graph",
     "linalg",

@@ -20,6 +20,7 @@ from lgm.data.table import Table
 from lgm.design import design
 from lgm.design.design import Design
 from lgm.errors import ConvergenceWarning, LgmError, PriorError
+from lgm.families.family import Family
 from lgm.formula.parse import parse
 from lgm.formula.plain import require_plain
 from lgm.inference import forked
@@ -34,6 +35,7 @@ from lgm.posterior.density import Marginal
 from lgm.posterior.hyperparameters import Hyperparameters
 from lgm.posterior.priors import Priors, sample_prior, starts
 from lgm.posterior.priors import settle as settle_priors
+from lgm.posterior.separation import check_separation
 from lgm.priors import Flat
 from lgm.results import effects, tables, text
 from lgm.results.fit import Fit
@@ -44,8 +46,9 @@ from lgm.words import in_composed_form
 def fit(
     formula: str,
     data: Any,
-    family: str = "gaussian",
+    family: str | Family = "gaussian",
     *,
+    link: str | None = None,
     priors: Mapping[str, Any] | None = None,
     weights: Any = None,
     env: Mapping[str, Any] | None = None,
@@ -73,14 +76,22 @@ def fit(
         Such as ``"y ~ x + (1|group) + s(t) + icar(region, graph)"``. Fixed effects: formulaic's whole grammar, with
         ``offset(...)``. Group effects: ``(1|g)``, ``(x|g)`` correlated, ``(x||g)`` not, ``a/b`` nested, ``a:b``. Terms:
         ``s(x, bs="tp"|"cr"|"ps", k=10)``, ``rw1(t)``, ``rw2(t)``, ``rw2(t, cyclic=True)``, ``ar1(t)``,
-        ``icar(region, graph)``.
+        ``icar(region, graph)``. Before ``~``: a column or an expression, ``cbind(successes, failures)``,
+        ``y | trials(n)``, or ``y | cens(code, upper)``, whose codes are ``"none"`` (0, False), ``"right"`` (1, True),
+        ``"left"`` (-1) and ``"interval"`` (2, from ``y`` to ``upper``).
     data : pandas, polars or Arrow table, dict of columns, or list of records
-    family : {"gaussian"}
+    family : str or Family
+        The distribution of the response: ``"gaussian"``, ``"bernoulli"``, ``"binomial"``, ``"poisson"`` or another one
+        of `lgm.families`, whose classes say what each is. Of a response of two categories the second is the event.
+    link : str, optional
+        From the mean to the linear predictor, such as ``"probit"``; by default the usual one of the family.
     priors : mapping, optional
         Prior by variable (``"sd(Days|Subject)"``, ``"sigma"``, ``"Days"``) or by class (``"sd"``, ``"corr"``,
         ``"fixed"``, ``"rho"``); see `lgm.priors`. The others keep their defaults; ``fit.priors`` shows all.
     weights : column name or array (n,), optional
-        Known positive weights: the residual variance of a row is ``sigma^2 / weight``.
+        Known positive weights. Where rows have errors with the sd sigma, their variance is ``sigma^2 / weight``; else
+        the log-likelihood of a row is multiplied by its weight, as in R's ``glm``. For a binomial response that is a
+        share of successes they are the numbers of trials.
     env : mapping, optional
         Names that the formula may use besides the columns; the caller's own names come last.
     missing : {"drop", "error"}
@@ -134,7 +145,7 @@ def fit(
     >>> list(fit.summary().index)
     ['Intercept', 'sd(Intercept|Batch)', 'sigma']
     """
-    built = build(formula, data, family, priors, weights, env, missing, capture_context(1), python)
+    built = build(formula, data, family, link, priors, weights, env, missing, capture_context(1), python)
     return built.fit(
         method=method,
         approximation=approximation,
@@ -151,8 +162,9 @@ def fit(
 def model(
     formula: str,
     data: Any,
-    family: str = "gaussian",
+    family: str | Family = "gaussian",
     *,
+    link: str | None = None,
     priors: Mapping[str, Any] | None = None,
     weights: Any = None,
     env: Mapping[str, Any] | None = None,
@@ -168,13 +180,14 @@ def model(
     >>> round(model.log_likelihood({"sd(Intercept|Batch)": 40.0, "sigma": 50.0}), 3)
     -165.805
     """
-    return build(formula, data, family, priors, weights, env, missing, capture_context(1), python)
+    return build(formula, data, family, link, priors, weights, env, missing, capture_context(1), python)
 
 
 def build(
     source: str,
     data: Any,
-    family: str,
+    family: str | Family,
+    link: str | None,
     priors: Mapping[str, Any] | None,
     weights: Any,
     env: Mapping[str, Any] | None,
@@ -184,7 +197,7 @@ def build(
 ) -> Model:
     """Build a model; see `model`. ``caller`` are the names that come after ``env``, if any."""
     forked.refuse()
-    likelihood = families.find(family)
+    likelihood = families.find(family, link)
     _require(missing in ("drop", "error"), f'missing={missing!r}; accepted: "drop" or "error".')
     _require(isinstance(python, bool), f"python={python!r}; accepted: True or False.")
     parsed = parse(source, tuple(TERMS))
@@ -202,8 +215,9 @@ def build(
     report_terms(built)
     analysed = analyse(built, resolved.fixed, resolved.theta, centred_intercept=resolved.centred_intercept)
     check_identifiability(built, resolved, analysed)
+    check_separation(built, resolved)
     own = weights if weights is None or isinstance(weights, str) else built.all_weights
-    inputs = Inputs(source, family, dict(priors or {}), own, built.scope.env, missing)
+    inputs = Inputs(source, likelihood, dict(priors or {}), own, built.scope.env, missing)
     return Model(built, resolved, analysed, inputs)
 
 
@@ -215,7 +229,7 @@ class Inputs:
     """
 
     formula: str
-    family: str
+    family: Family
     priors: dict[str, Any]
     weights: Any
     env: Mapping[str, Any]
@@ -369,6 +383,7 @@ class Model:
         env, priors = self.inputs.env, self.inputs.priors
         given = {f"`{name}` of the formula": value for name, value in env.items()}
         given |= {f"the prior of `{name}`": value for name, value in priors.items()}
+        given |= {f"the family {self.design.family.name}": self.design.family}
         for what, value in given.items():
             try:
                 pickling.dumps(value)

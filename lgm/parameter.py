@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from lgm.errors import PriorError
 from lgm.pc_priors import Distance
 from lgm.priors import Flat, Lkj, ThetaPrior, lkj, pc_sd, uniform
 
@@ -48,13 +49,18 @@ class Domain:
         """Flat on the natural scale: improper on a half line, hence proper on a bounded interval."""
         if self.correlations:
             return lkj(1.0)
-        return uniform(self.low, self.high) if math.isfinite(self.high - self.low) else Flat()
+        if math.isfinite(self.high - self.low):
+            return uniform(self.low, self.high)
+        if self.low != 0.0:
+            raise PriorError("a flat prior is for what is positive or bounded; give a proper one.")
+        return Flat()
 
 
 STANDARD_DEVIATION = Domain(0.0, math.inf, "positive", "half_normal(1)", held_at_low=True)
 POSITIVE = Domain(0.0, math.inf, "positive", "half_normal(1)")
 CORRELATION = Domain(-1.0, 1.0, "in (-1, 1)", "lkj(2)", correlations=True)
 AUTOCORRELATION = Domain(-1.0, 1.0, "in (-1, 1)", "uniform(-1, 1)")
+REAL = Domain(-math.inf, math.inf, "a finite number", "normal(0, 1)")
 PROPORTION = Domain(0.0, 1.0, "in (0, 1)", "beta(1, 1)")
 
 WIDE = 2.5  # times its yardstick: an sd above this has probability 5% by default

@@ -52,6 +52,26 @@ class PcCorrelation(dist.Distribution):
         return jax.random.rademacher(key_sign, shape) * jnp.sqrt(-jnp.expm1(-mu * mu))
 
 
+class PcPrecision(dist.Distribution):
+    """Density ``(rate / 2) x^(-3/2) exp(-rate / sqrt(x))``: ``1 / sqrt(x)`` is exponential."""
+
+    arg_constraints = {"rate": constraints.positive}
+    support = constraints.positive
+    pytree_data_fields = ("rate",)
+
+    def __init__(self, rate: Any, *, validate_args: bool | None = None) -> None:
+        self.rate = rate
+        super().__init__(batch_shape=jnp.shape(rate), validate_args=validate_args)
+
+    def log_prob(self, value: Any) -> jax.Array:
+        """Log density."""
+        return jnp.log(0.5 * self.rate) - 1.5 * jnp.log(value) - self.rate / jnp.sqrt(value)
+
+    def sample(self, key: jax.Array, sample_shape: tuple[int, ...] = ()) -> jax.Array:
+        """Draws."""
+        return jnp.square(self.rate / jax.random.exponential(key, sample_shape + self.batch_shape))
+
+
 @dataclass(frozen=True)
 class Distance:
     """Distance d of a model with share x in (0, 1) from that with share zero, tabulated over ``t = logit x``.

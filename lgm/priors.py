@@ -15,7 +15,7 @@ import numpyro.distributions as dist
 
 from lgm import pickling
 from lgm.errors import PriorError
-from lgm.pc_priors import Distance, PcCorrelation, PcDistance
+from lgm.pc_priors import Distance, PcCorrelation, PcDistance, PcPrecision
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,11 @@ class Normal:
     mean: float
     sd: float
     at_means: bool = False
+
+    @property
+    def of_theta(self) -> Prior:
+        """The same for a hyperparameter that may be any number."""
+        return _prior(repr(self), dist.Normal, self.mean, self.sd)
 
     def __repr__(self) -> str:
         return f"normal({self.mean:.6g}, {self.sd:.6g})"
@@ -128,7 +133,7 @@ def _prior(label: str, make: type[dist.Distribution], *args: float) -> Prior:
 
 
 def normal(mean: float = 0.0, sd: float = 1.0) -> Normal:
-    """Normal prior of a fixed effect, on the scale of the printed coefficient.
+    """Normal prior of a fixed effect, on the scale of the printed coefficient, or of what else may be any number.
 
     Examples
     --------
@@ -181,6 +186,21 @@ def pc_sd(U: float, alpha: float = 0.05) -> Prior:
     return _prior(f"pc_sd({U:.6g}, {alpha:.6g})", dist.Exponential, -math.log(alpha) / U)
 
 
+def pc_prec(U: float, alpha: float = 0.05) -> Prior:
+    """Penalised-complexity prior of a precision: ``1 / sqrt(precision)`` is exponential, ``P(1 / sqrt > U) = alpha``.
+
+    As `pc_sd`, for a quantity whose simpler model is at infinity: the ``shape`` of a negative binomial or the ``kappa``
+    of a beta-binomial response. Its mean is infinite (Simpson et al. 2017, sec. 3.3; INLA's ``pc.prec``).
+
+    Examples
+    --------
+    >>> pc_prec(3.0, 0.05)
+    pc_prec(3, 0.05)
+    """
+    (U,), (alpha,) = _positive(U=U), _probability(alpha=alpha)
+    return _prior(f"pc_prec({U:.6g}, {alpha:.6g})", PcPrecision, -math.log(alpha) / U)
+
+
 def half_normal(sd: float) -> Prior:
     """Half-normal prior; ``sd`` is that of the normal which is folded."""
     (sd,) = _positive(sd=sd)
@@ -199,6 +219,21 @@ def gamma(shape: float, rate: float) -> Prior:
     """Gamma prior with mean ``shape / rate``."""
     shape, rate = _positive(shape=shape, rate=rate)
     return _prior(f"gamma({shape:.6g}, {rate:.6g})", dist.Gamma, shape, rate)
+
+
+def shifted_gamma(low: float, shape: float, rate: float) -> Prior:
+    """Gamma prior of what a parameter exceeds ``low`` by.
+
+    Examples
+    --------
+    >>> shifted_gamma(2, 2, 0.1)
+    shifted_gamma(2, 2, 0.1)
+    """
+    (low,), (shape, rate) = _numbers(low=low), _positive(shape=shape, rate=rate)
+    with jax.enable_x64(True):
+        shift = dist.transforms.AffineTransform(low, 1.0, domain=dist.constraints.positive)
+        found = dist.TransformedDistribution(dist.Gamma(shape, rate), shift)
+    return Prior(found, f"shifted_gamma({low:.6g}, {shape:.6g}, {rate:.6g})")
 
 
 def beta(a: float, b: float) -> Prior:

@@ -1,9 +1,12 @@
 """Fits from draws that a test chooses: everything after sampling, without sampling."""
 
 from collections.abc import Mapping
+from functools import cache
 
 import numpy as np
+import pandas as pd
 
+import lgm
 from lgm.inference.chains import Chains
 from lgm.inference.draws import Run
 from lgm.inference.mode import Mode
@@ -32,3 +35,23 @@ def around(model: Model, centre: Mapping[str, float], *, spread: float = 0.1, ch
     assert set(names) == set(centre)
     noise = np.random.default_rng(0).standard_normal((chains, draws, len(names)))
     return fit_of(model, np.array([centre[name] for name in names]) * (1.0 + spread * np.clip(noise, -4, 4)))
+
+
+@cache
+def counts() -> Fit:
+    """Counts of groups, with an exposure and two rows that lack a response."""
+    rng = np.random.default_rng(6)
+    data = pd.DataFrame({"g": np.repeat(list("abcd"), 8), "x": rng.normal(size=32), "e": rng.uniform(1, 4, 32)})
+    data["y"] = rng.poisson(data.e * np.exp(0.3 + 0.4 * data.x + np.repeat([-0.8, 0.0, 0.2, 0.9], 8))).astype(float)
+    data["t"] = np.arange(32) % 8
+    data.loc[[5, 11], "y"] = np.nan
+    model = lgm.model("y ~ x + offset(np.log(e)) + (1|g) + rw1(t)", data, family="poisson")
+    return around(model, {"sd(Intercept|g)": 0.7, "sd(rw1(t))": 0.2}, draws=250)
+
+
+@cache
+def successes() -> Fit:
+    """Few of them in two groups, with the sd of the groups held at three."""
+    data = pd.DataFrame({"y": np.array([1, 1, 1, 1, 0, 0, 1, 0, 0, 0.0]), "g": list("aaaaabbbbb")})
+    model = lgm.model("y ~ 1 + (1|g)", data, family="binomial")
+    return around(model, {"sd(Intercept|g)": 3.0}, spread=0.0, draws=1000)

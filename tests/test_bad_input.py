@@ -264,8 +264,10 @@ def test_keywords_that_do_not_exist() -> None:
         lgm.model("y ~ x", DATA, prior={})  # type: ignore[call-arg]
     with pytest.raises(TypeError, match="unexpected keyword argument 'iter'"):
         lgm.fit("y ~ x", DATA, iter=100)  # type: ignore[call-arg]
-    with pytest.raises(LgmError, match=r"family='poisson' is not available; accepted: \"gaussian\""):
-        lgm.model("y ~ x", DATA, "poisson")
+    with pytest.raises(
+        LgmError, match=r"family='poison' is not available; Did you mean `poisson`\? accepted: \"gaussian\""
+    ):
+        lgm.model("y ~ x", DATA, "poison")
     with pytest.raises(LgmError, match=r"missing='ignore'; accepted: \"drop\" or \"error\""):
         lgm.model("y ~ x", DATA, missing="ignore")
 

@@ -11,7 +11,7 @@ from scipy.integrate import quad
 
 from lgm import priors
 from lgm.errors import PriorError
-from lgm.priors import constant, lkj, pc_corr, pc_sd
+from lgm.priors import constant, lkj, pc_corr, pc_prec, pc_sd
 
 
 @pytest.mark.parametrize(("U", "alpha"), [(2.0, 0.05), (0.3, 0.5)])
@@ -20,6 +20,18 @@ def test_pc_sd_puts_alpha_above_U(U, alpha):
     with jax.enable_x64(True):
         log_p = pc_sd(U, alpha).distribution.log_prob(U)
     assert float(log_p) == pytest.approx(stats.expon(scale=-U / np.log(alpha)).logpdf(U), rel=1e-12)
+
+
+@pytest.mark.parametrize(("U", "alpha"), [(3.0, 0.05), (0.3, 0.5)])
+def test_pc_prec_is_exponential_in_one_over_the_root(U, alpha):
+    """The density of a transformed exponential variable, and its draws."""
+    prior, x = pc_prec(U, alpha).distribution, np.geomspace(1e-3, 1e9, 7)
+    exponential = stats.expon(scale=-U / np.log(alpha))
+    with jax.enable_x64(True):
+        log_p = np.asarray(prior.log_prob(x))
+        drawn = np.asarray(prior.sample(jax.random.key(1), (2000,)))
+    np.testing.assert_allclose(log_p, exponential.logpdf(x**-0.5) - np.log(2.0) - 1.5 * np.log(x), rtol=1e-12)
+    assert stats.kstest(drawn**-0.5, exponential.cdf).pvalue > 1e-3
 
 
 @pytest.mark.parametrize(("U", "alpha"), [(0.5, 0.5), (0.9, 0.05), (0.1, 0.7), (0.999, 1e-6)])
@@ -60,6 +72,7 @@ def test_pc_corr_near_zero():
         (lambda: priors.exponential(np.inf), "rate=inf must be a finite number"),
         (lambda: pc_sd(-1.0), "U=-1.0 must be a positive number"),
         (lambda: pc_sd(1.0, 1.0), "alpha=1.0 must lie between 0 and 1"),
+        (lambda: pc_prec(0.0), "U=0.0 must be a positive number"),
         (lambda: pc_corr(1.0), "U=1.0 must lie between 0 and 1"),
         (lambda: priors.half_normal(np.nan), "sd=nan must be a finite number"),
         (lambda: priors.half_student_t(3.0, 0.0), "scale=0.0 must be"),
@@ -86,6 +99,7 @@ def test_errors(make, message):
     ("prior", "words"),
     [
         (pc_sd(2.0, 0.05), "pc_sd(2, 0.05)"),
+        (pc_prec(3.0, 0.05), "pc_prec(3, 0.05)"),
         (pc_corr(0.5, 0.5), "pc_corr(0.5, 0.5)"),
         (priors.exponential(0.5), "exponential(0.5)"),
         (priors.half_normal(3.0), "half_normal(3)"),

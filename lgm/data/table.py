@@ -237,7 +237,8 @@ def _of_narwhals(series: nw.Series[Any]) -> pd.Series:
         categories = series.cat.get_categories().to_list()
         if series.implementation.is_polars() and not isinstance(series.dtype, nw.Enum):
             categories.sort()  # a Categorical of polars has no order but that in which the session met its values
-        return pd.Series(pd.Categorical(series.to_list(), categories=categories))
+        ordered = isinstance(series.dtype, nw.Enum)
+        return pd.Series(pd.Categorical(series.to_list(), categories=categories, ordered=ordered))
     if series.dtype.is_numeric() and not isinstance(series.dtype, nw.Decimal) and series.null_count() == 0:
         return _of_64_bits(pd.Series(series.to_numpy()))
     if series.dtype.is_float():
@@ -292,7 +293,9 @@ def usable_rows(frame: pd.DataFrame, predictors: Sequence[str], response: Sequen
         counts = "; ".join(f"`{name}` ({n}: row {_first(frame, absent[name])})" for name, n in missing_in.items())
         raise DataError(f"values are missing in {counts}. Accepted: complete predictors, or missing='drop'.")
     kept, index = np.flatnonzero(~bad), frame.index
-    frame = pd.DataFrame({name: _settled(frame[name].iloc[kept]) for name in frame}, index=frame.index[kept])
+    answers = set(response).difference(predictors)  # of which a category without rows may be an answer too
+    columns = {name: _settled(frame[name].iloc[kept], keep=name in answers) for name in frame}
+    frame = pd.DataFrame(columns, index=frame.index[kept])
     observed = ~np.logical_or.reduce([np.zeros(kept.size, dtype=bool), *(frame[c].isna().to_numpy() for c in response)])
     if not observed.any():
         counts = ", ".join(f"`{name}` ({count})" for name, count in missing_in.items())
@@ -301,10 +304,10 @@ def usable_rows(frame: pd.DataFrame, predictors: Sequence[str], response: Sequen
     return Rows(frame, kept, observed, index, missing_in)
 
 
-def _settled(column: pd.Series) -> pd.Series:
+def _settled(column: pd.Series, *, keep: bool = False) -> pd.Series:
     """Nullable numbers and booleans without a missing value as NumPy's; a category that no row has is dropped."""
     if isinstance(column.dtype, pd.CategoricalDtype):
-        return column.cat.remove_unused_categories()
+        return column if keep else column.cat.remove_unused_categories()
     if not isinstance(column.dtype, pd.api.extensions.ExtensionDtype) or not hasattr(column.dtype, "numpy_dtype"):
         return column
     if not column.isna().any():

@@ -17,7 +17,9 @@ from lgm.data.expression import Names, names_of
 from lgm.data.rowwise import is_rowwise
 from lgm.data.scope import Scope, taken
 from lgm.data.table import Rows, Table, is_number, kind_of, per_row, read_weights, settled, usable_rows
+from lgm.design import answer as answers
 from lgm.design import predictor as predictors
+from lgm.design.answer import Answer
 from lgm.design.predictor import NewRows, Parts, Predictor
 from lgm.errors import DataError, IdentifiabilityError
 from lgm.families.family import Family
@@ -48,10 +50,10 @@ class Design:
         All rows in use, those without a response included.
     rows : Rows
         Which rows of the data these are.
-    response : Response
-        At the rows that have one.
+    answer : Answer
+        The response, and what it stands for.
     all_weights : float array
-        Of all rows in use, observed or not.
+        As given, of all rows in use, observed or not.
     predictor : Predictor
     family_parameters : tuple of Parameter
         Hyperparameters of the family.
@@ -63,16 +65,27 @@ class Design:
     family: Family
     scope: Scope
     rows: Rows
-    response: Response
+    answer: Answer
     all_weights: FloatArray
     predictor: Predictor
     family_parameters: tuple[Parameter, ...]
     entangled: tuple[Expression, ...] = ()
 
     @property
+    def response(self) -> Response:
+        """At the rows that have one."""
+        return self.answer.response
+
+    @property
     def y(self) -> FloatArray:
         """The numbers of the response (n,)."""
         return self.response.value
+
+    @property
+    def as_given(self) -> FloatArray:
+        """The same (n,), as shares of the trials where the response is given so."""
+        trials = self.response.trials if self.answer.share else None
+        return self.y if trials is None else self.y / trials
 
     @property
     def n(self) -> int:
@@ -86,8 +99,8 @@ class Design:
 
     @property
     def weights(self) -> FloatArray:
-        """Known weights of the observed rows, shape (n,)."""
-        return self.all_weights[self.rows.observed]
+        """Known weights of the observed rows in the likelihood, shape (n,); ones where they are numbers of trials."""
+        return np.ones(self.n) if self.answer.share else self.all_weights[self.rows.observed]
 
     @property
     def weighted(self) -> bool:
@@ -161,7 +174,9 @@ def build(formula: Formula, data: Any, family: Family, env: Mapping[str, Any], w
     side = formula.sides[family.predictors[0]]
     scope, rows, w = _rows(formula, Table.of(data), env, weights, missing)
     seen = _seen(scope, rows)
-    y, offset = _response(seen), predictors.offset_of(side, seen)
+    answer = answers.read(scope, rows.observed, family, w, weighted=weights is not None)
+    family = family.of_categories(answer.categories, answer.first)
+    y, offset = answer.response, predictors.offset_of(side, seen)
     response = f"`{formula.response.text}`"
     if family.conjugate:
         family.check(y.less(offset), response + (" less its offset" if side.offsets else ""))
@@ -174,8 +189,9 @@ def build(formula: Formula, data: Any, family: Family, env: Mapping[str, Any], w
     if not rows.observed.all():  # what cannot be predicted is said at once
         _refuse_entangled(formula, entangled, "the rows without a response cannot be predicted")
         predictors.encode(predictor, scope, Parts.all(predictor))
-    own = family.parameters(y, yardstick, w[rows.observed])
-    built = Design(formula, family, scope, rows, y, w, predictor, own, entangled)
+    likelihood_weights = np.ones(y.size) if answer.share else w[rows.observed]
+    own = family.parameters(y, yardstick, likelihood_weights)
+    built = Design(formula, family, scope, rows, answer, w, predictor, own, entangled)
     _require_distinct_names(built)
     return built
 
@@ -248,12 +264,13 @@ def _rows(
     formula: Formula, table: Table, env: Mapping[str, Any], weights: Any, missing: str
 ) -> tuple[Scope, Rows, FloatArray]:
     """The rows in use, with the columns that the formula names, and their weights."""
-    predictors = _names(formula.mu.expressions, table.names, env)
-    response = _names([formula.response], table.names, env)
-    wanted = {*predictors.columns, *response.columns}
+    predictors, side = _names(formula.mu.expressions, table.names, env), formula.response
+    response = _names([each for each in side.expressions if each is not side.upper], table.names, env)
+    upper = _names([] if side.upper is None else [side.upper], table.names, env)  # of intervals alone
+    wanted = {*predictors.columns, *response.columns, *upper.columns}
     frame = table.select({*wanted, weights} if isinstance(weights, str) else wanted)
     outside = {}
-    for name in dict.fromkeys([*predictors.others, *response.others]):
+    for name in dict.fromkeys([*predictors.others, *response.others, *upper.others]):
         column = per_row(env[name], frame, name) if name in env else None
         if column is not None:
             outside[name] = column
@@ -262,15 +279,37 @@ def _rows(
     answer = [name for name in used if name in response.columns or name in response.others]
     rows = replace(usable_rows(used, needed, answer, missing), library=table.library)
     w = read_weights(weights, frame, table.names, rows.kept)
-    around = {name: value for name, value in taken(_joined([predictors, response]), env).items() if name not in outside}
-    return Scope(formula, rows.frame, around, table.names, term_names=tuple(TERMS)), rows, w
+    every = taken(_joined([predictors, response, upper]), env)
+    around = {name: value for name, value in every.items() if name not in outside}
+    scope = Scope(formula, rows.frame, around, table.names, term_names=tuple(TERMS))
+    return scope, replace(rows, observed=answers.without_open_intervals(scope, rows.observed)), w
 
 
-def complete_rows(design: Design, table: Table, parts: Parts) -> tuple[npt.NDArray[np.bool_], dict[str, int]]:
-    """Which rows have all predictors that these parts need, and how many values each column lacks."""
-    gaps = table.select(_needed(design, table, parts)).isna()
+def complete_rows(
+    design: Design, table: Table, parts: Parts, of_trials: Sequence[Expression] = ()
+) -> tuple[npt.NDArray[np.bool_], dict[str, int]]:
+    """Which rows have all that these parts, and the number of trials, need; how many values each column lacks."""
+    needed = {*_needed(design, table, parts), *_needed_for_trials(design, table, of_trials)}
+    gaps = table.select(needed).isna()
     missing = {str(name): int(gaps[name].sum()) for name in gaps}
     return ~gaps.to_numpy(dtype=bool).any(axis=1), {name: count for name, count in missing.items() if count}
+
+
+def scope_of_trials(design: Design, table: Table) -> Scope:
+    """New rows, with the columns of which the number of trials is computed."""
+    frame = table.select(_needed_for_trials(design, table, design.formula.response.of_trials))
+    return replace(design.scope.on(settled(frame)), columns=table.names)
+
+
+def _needed_for_trials(design: Design, table: Table, of_trials: Sequence[Expression]) -> tuple[str, ...]:
+    needed = _names(of_trials, design.scope.frame.columns, design.scope.env).columns
+    absent = [name for name in needed if name not in table.names]
+    if absent:
+        raise DataError(
+            f"new_data lacks the column(s) {listed(absent)}, of which the number of trials is computed. Accepted: "
+            'new_data with them, trials=, or kind="mean" for the share of successes.'
+        )
+    return needed
 
 
 def _needed(design: Design, table: Table, parts: Parts) -> tuple[str, ...]:
@@ -318,13 +357,6 @@ def _joined(found: Sequence[Names]) -> Names:
 def _seen(scope: Scope, rows: Rows) -> Scope:
     """The rows with a response, without the levels that only other rows have."""
     return scope if rows.observed.all() else scope.on(settled(scope.frame.loc[rows.observed]))
-
-
-def _response(seen: Scope) -> Response:
-    y = replace(seen, memory={}).numbers(seen.formula.response, "the response")
-    if y.size == 1:
-        raise DataError(f"only one row has a response `{seen.formula.response.text}`; there is nothing to model.")
-    return Response(y)
 
 
 def _require_observed_levels(side: RightHandSide, scope: Scope, observed: npt.NDArray[np.bool_]) -> None:

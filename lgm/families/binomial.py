@@ -4,31 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import gammaln, log_ndtr
 
-from lgm.arrays import FloatArray
+from lgm.arrays import FloatArray, IntArray
 from lgm.errors import DataError
 from lgm.families.family import Family
 from lgm.families.response import Response
+from lgm.families.stable import log_one_minus_exp, softplus
 
 
 @dataclass(frozen=True)
 class Binomial(Family):
     r"""``y_i ~ Binomial(n_i, mu_i)`` with a logit, probit or cloglog link.
 
-    A weight multiplies the log-likelihood of its row, as in R's ``glm``: a row of weight 2 counts as two.
+    The response is ``cbind(successes, failures)`` or ``y | trials(n)``, and a weight then multiplies the log-likelihood
+    of its row: a row of weight 2 counts as two. Or it is the share of successes, with the numbers of trials as weights,
+    as in R's ``glm``; or single trials as for `Bernoulli`.
     """
 
     link: str = "logit"
 
     name = "binomial"
     links = ("logit", "probit", "cloglog")
-    forms = ("trials",)
+    forms: ClassVar[tuple[str, ...]] = ("trials", "event")
 
     @property
     def kernel(self) -> str | None:
@@ -36,27 +38,32 @@ class Binomial(Family):
         return f"binomial_{self.link}"
 
     def check(self, y: Response, name: str) -> None:
-        """Whole numbers of successes, none above its number of trials."""
-        value, trials = np.asarray(y.value), np.asarray(_trials(y))
-        wrong = np.flatnonzero(~((value >= 0.0) & (value <= trials) & (value == np.floor(value))))
+        """Whole numbers of successes, none above its number of trials, which is not zero."""
+        value, trials = np.asarray(y.value), np.asarray(trials_of(y))
+        fine = (trials >= 1.0) & (trials == np.floor(trials)) & np.isfinite(trials)
+        wrong = np.flatnonzero(~(fine & (value >= 0.0) & (value <= trials) & (value == np.floor(value))))
         if wrong.size:
             i = wrong[0]
             raise DataError(
                 f"the response {name} has {value[i]:g} successes of {trials[i]:g} trials in row {i + 1} of those with "
-                "a response; accepted: whole numbers from 0 to the number of trials."
+                "a response; accepted: whole numbers from 0 to the number of trials, and at least one trial."
             )
 
     def level_of(self, y: Response, offset: FloatArray, weights: FloatArray) -> float:
         """Link of the share of successes, with one trial more than there are, half of it successful."""
-        share = (np.sum(weights * y.value) + 0.5) / (np.sum(weights * _trials(y)) + 1.0)
+        share = (np.sum(weights * y.value) + 0.5) / (np.sum(weights * trials_of(y)) + 1.0)
         return float(self.linked.forward(share) - np.mean(offset))
 
     def loglik(self, y: Response, eta: Any, theta: Mapping[str, Any], weights: Any) -> Any:
         """``w (log C(n, y) + y log mu + (n - y) log(1 - mu))``."""
-        trials = _trials(y)
+        trials = trials_of(y)
         ways = gammaln(trials + 1.0) - gammaln(y.value + 1.0) - gammaln(trials - y.value + 1.0)
         success, failure = log_probabilities(self.link, eta)
         return weights * (ways + y.value * success + (trials - y.value) * failure)
+
+    def one_sided(self, y: Response) -> IntArray:
+        """No success, and nothing but successes."""
+        return np.where(y.value == 0, -1, np.where(y.value == trials_of(y), 1, 0))
 
     def simulate(
         self,
@@ -72,21 +79,38 @@ class Binomial(Family):
 
 @dataclass(frozen=True)
 class Bernoulli(Binomial):
-    r"""``y_i ~ Bernoulli(mu_i)`` with a logit, probit or cloglog link: `Binomial` with single trials."""
+    r"""``y_i ~ Bernoulli(mu_i)`` with a logit, probit or cloglog link: `Binomial` with single trials.
+
+    The response is zeros and ones, booleans, or two categories, of which the second is the event (of text the second in
+    alphabetical order). A weight w, a whole number, stands for w rows that are alike.
+    """
 
     name = "bernoulli"
     forms = ("event",)
+
+    def check(self, y: Response, name: str) -> None:
+        """Zeros and ones."""
+        value = np.asarray(y.value)
+        wrong = np.flatnonzero((value != 0.0) & (value != 1.0))
+        if wrong.size:
+            found = np.unique(value)
+            two = f"; {{{name.strip('`')} == {found[1]:g}}} makes {found[1]:g} the event" if found.size == 2 else ""
+            raise DataError(
+                f"the response {name} has {value[wrong[0]]:g} in row {wrong[0] + 1} of those with a response, but "
+                f"{self.name} is for zeros and ones, booleans, or two categories{two}. Numbers of successes are for "
+                'family="binomial": y | trials(n).'
+            )
 
 
 def log_probabilities(link: str, eta: Any) -> tuple[Any, Any]:
     """``log mu`` and ``log(1 - mu)``, without loss far out."""
     if link == "logit":
-        return -jax.nn.softplus(-eta), -jax.nn.softplus(eta)
+        return -softplus(-eta), -softplus(eta)
     if link == "probit":
         return log_ndtr(eta), log_ndtr(-eta)
-    rate = jnp.exp(eta)
-    return jnp.where(rate < 1e-5, eta - 0.5 * rate, jnp.log(-jnp.expm1(-jnp.maximum(rate, 1e-5)))), -rate
+    return log_one_minus_exp(eta), -jnp.exp(eta)
 
 
-def _trials(y: Response) -> Any:
+def trials_of(y: Response) -> Any:
+    """Numbers of trials (n,), single ones where nothing is said."""
     return np.ones(np.shape(y.value)) if y.trials is None else y.trials

@@ -2,11 +2,51 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 import numpy as np
 
-from lgm.arrays import FloatArray
+from lgm.arrays import FloatArray, IntArray
 from lgm.errors import DataError
+from lgm.families.family import Family
 from lgm.families.response import Response
+
+_MOST = 1e15  # mean of a Poisson count from which its normal approximation is closer than doubles are to each other
+
+
+@dataclass(frozen=True)
+class Counts(Family):
+    """Whole numbers from zero, whose mean is ``exp(eta)``."""
+
+    link: str = "log"
+
+    links = ("log",)
+
+    def check(self, y: Response, name: str) -> None:
+        """Whole numbers from zero."""
+        require_counts(y, name, self.name)
+
+    def level_of(self, y: Response, offset: FloatArray, weights: FloatArray) -> float:
+        """Log of the mean count for each unit of exposure."""
+        return log_level(y, offset, weights)
+
+    def one_sided(self, y: Response) -> IntArray | None:
+        """Zeros."""
+        return -(np.asarray(y.value) == 0).astype(np.int64)
+
+
+class Truncatable(Counts):
+    """Counts of which those above zero can be drawn and averaged by themselves, without waiting for one."""
+
+    @abstractmethod
+    def nonzero(self, eta: FloatArray, theta: Mapping[str, FloatArray]) -> FloatArray:
+        """``-log P(y = 0)``, without loss where that is small."""
+
+    @abstractmethod
+    def positive(self, rng: np.random.Generator, eta: FloatArray, theta: Mapping[str, FloatArray]) -> FloatArray:
+        """Counts given that they are above zero."""
 
 
 def require_counts(y: Response, name: str, family: str) -> None:
@@ -25,3 +65,20 @@ def log_level(y: Response, offset: FloatArray, weights: FloatArray) -> float:
     events = float(np.sum(weights * y.value)) + 0.5
     highest = float(np.max(offset))
     return float(np.log(events) - np.log(np.sum(weights * np.exp(offset - highest))) - highest)
+
+
+def poisson_draws(rng: np.random.Generator, mean: FloatArray) -> FloatArray:
+    """Poisson counts of any mean; NumPy has none above 2^63."""
+    large = mean > _MOST
+    drawn = rng.poisson(np.where(large, 0.0, mean)).astype(float)
+    if large.any():
+        drawn[large] = np.round(mean[large] + np.sqrt(mean[large]) * rng.standard_normal(np.count_nonzero(large)))
+    return drawn
+
+
+def first_event(rng: np.random.Generator, events: FloatArray) -> FloatArray:
+    """When the first event of a Poisson process of rate one comes, given that it comes before time ``events``.
+
+    So many are expected; those after the first are a Poisson number, expected ``events`` less its time.
+    """
+    return -np.log1p(rng.random(events.shape) * np.expm1(-events))

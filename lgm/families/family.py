@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from lgm.arrays import FloatArray
+from lgm.arrays import FloatArray, IntArray
 from lgm.errors import LgmError
 from lgm.families.links import LINKS, Link
 from lgm.families.response import Response
@@ -39,8 +39,9 @@ class Family(ABC):
     aliases: ClassVar[tuple[str, ...]] = ()
     predictors: ClassVar[tuple[str, ...]] = ("mu",)  # names of its linear predictors
     residual: ClassVar[str | None] = None  # its parameter that is the sd of independent errors of rows
+    dispersion: ClassVar[str | None] = None  # its parameter that says how much rows vary beyond the rest of the model
     log_concave: ClassVar[bool] = True  # in eta, whatever theta
-    forms: ClassVar[tuple[str, ...]] = ()  # of a response beside a plain one: "trials", "cens", "categories"
+    forms: ClassVar[tuple[str, ...]] = ()  # of a response beside numbers: "trials", "event", "categories", "cens"
     intercept: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
@@ -62,6 +63,10 @@ class Family(ABC):
     def kernel(self) -> str | None:
         """By which the sparse kernel knows it, if it does."""
         return None
+
+    def of_categories(self, categories: tuple[str, ...], first: int) -> Family:
+        """The family of a response of these categories, of which the first is this number."""
+        return self
 
     @abstractmethod
     def check(self, y: Response, name: str) -> None:
@@ -89,6 +94,10 @@ class Family(ABC):
     def information(self, y: Response, eta: Any, theta: Mapping[str, Any], weights: Any) -> Any:
         """Expected (Fisher) information of eta (n,), positive; where `log_concave` is False."""
         raise NotImplementedError
+
+    def one_sided(self, y: Response) -> IntArray | None:
+        """Rows (n,) whose likelihood grows as long as eta falls (-1) or rises (1), and others (0); None if all are."""
+        return None
 
     def mean(self, eta: FloatArray, theta: Mapping[str, FloatArray]) -> FloatArray:
         """The expected response; of successes, as a share of the trials."""

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from lgm.arrays import FloatArray
-from lgm.errors import DataError
+from lgm.families.checks import require_varied
 from lgm.families.family import Family
 from lgm.families.response import Response
 from lgm.parameter import POSITIVE, Parameter
@@ -39,11 +39,7 @@ class Gaussian(Family):
 
     def check(self, y: Response, name: str) -> None:
         """Not all values are the same."""
-        values = np.asarray(y.value)
-        if float(np.std(values)) <= 1e-13 * float(np.max(np.abs(values))):
-            raise DataError(
-                f"the response {name} is {values[0]:g} in all {y.size} rows that have one; there is nothing to model."
-            )
+        require_varied(y, name)
 
     def level_of(self, y: Response, offset: FloatArray, weights: FloatArray) -> float:
         """Mean of the response."""

@@ -12,6 +12,8 @@ import numpy as np
 from jax.scipy.special import ndtr as traced_ndtr
 from scipy.special import expit, ndtr, ndtri
 
+from lgm.families.stable import logistic
+
 
 @dataclass(frozen=True)
 class Link:
@@ -40,7 +42,7 @@ LINKS: dict[str, Link] = {
     "logit": Link(
         lambda mu: np.log(mu) - np.log1p(-mu),
         expit,
-        lambda eta: 1.0 / (1.0 + jnp.exp(-eta)),
+        logistic,
         math.pi / math.sqrt(3.0),
     ),
     "probit": Link(ndtri, ndtr, traced_ndtr, 1.0),

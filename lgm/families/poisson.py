@@ -8,42 +8,30 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
-from jax.scipy.special import gammaln
 
 from lgm.arrays import FloatArray
-from lgm.families.counts import log_level, require_counts
-from lgm.families.family import Family
+from lgm.families.counts import Truncatable, first_event, poisson_draws
 from lgm.families.response import Response
+from lgm.families.stable import log_factorial
 
 
 @dataclass(frozen=True)
-class Poisson(Family):
+class Poisson(Truncatable):
     r"""``y_i ~ Poisson(mu_i)``, ``log mu_i = eta_i``.
 
     A weight multiplies the log-likelihood of its row, as in R's ``glm``: a row of weight 2 counts as two.
     """
 
-    link: str = "log"
-
     name = "poisson"
-    links = ("log",)
 
     @property
     def kernel(self) -> str | None:
         """With the logarithm."""
         return "poisson_log"
 
-    def check(self, y: Response, name: str) -> None:
-        """Whole numbers from zero."""
-        require_counts(y, name, self.name)
-
-    def level_of(self, y: Response, offset: FloatArray, weights: FloatArray) -> float:
-        """Log of the mean count for each unit of exposure."""
-        return log_level(y, offset, weights)
-
     def loglik(self, y: Response, eta: Any, theta: Mapping[str, Any], weights: Any) -> Any:
         """``w (y eta - exp(eta) - log y!)``."""
-        return weights * (y.value * eta - jnp.exp(eta) - gammaln(y.value + 1.0))
+        return weights * (y.value * eta - jnp.exp(eta) - log_factorial(y.value))
 
     def simulate(
         self,
@@ -54,4 +42,13 @@ class Poisson(Family):
         trials: FloatArray,
     ) -> FloatArray:
         """Counts."""
-        return rng.poisson(self.mean(eta, theta)).astype(float)
+        return poisson_draws(rng, self.mean(eta, theta))
+
+    def nonzero(self, eta: FloatArray, theta: Mapping[str, FloatArray]) -> FloatArray:
+        """The mean."""
+        return np.exp(eta)
+
+    def positive(self, rng: np.random.Generator, eta: FloatArray, theta: Mapping[str, FloatArray]) -> FloatArray:
+        """The first event and those after it."""
+        mean = np.exp(eta)
+        return 1.0 + poisson_draws(rng, mean - first_event(rng, mean))

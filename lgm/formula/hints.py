@@ -31,7 +31,9 @@ _ELSEWHERE = {
     "factor": " A factor is written `C(x)`.",
     "relevel": " Another reference level is written `C(x, contr.treatment('level'))`.",
     "ifelse": " It is written `np.where(condition, a, b)`.",
-    "cbind": " The response is one column.",
+    "cbind": " It stands before `~`: `cbind(successes, failures) ~ x`.",
+    "trials": " It stands before `~`: `y | trials(n) ~ x`.",
+    "cens": " It stands before `~`: `y | cens(code) ~ x`.",
 }
 
 

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 
 from lgm.errors import FormulaError
 from lgm.formula.grammar import formulaic_terms
+from lgm.formula.left import RESPONSE, left_hand_side
 from lgm.formula.python import Expression
 from lgm.formula.sides import Bar, Call, Effects, Formula, Keyword, RightHandSide, joined
 from lgm.formula.tokens import (
@@ -33,7 +33,6 @@ from lgm.formula.tokens import (
 from lgm.words import in_composed_form
 
 _FORMULA = "a response, one `~` and terms, such as `y ~ x + (1 | g) + s(t)`."
-_RESPONSE = "one column or one Python expression, such as `y`, `log(y)` or `{y / n}`, before `~`."
 _BAR = "effects, one bar, and a group, in parentheses: `(1 | g)`, `(1 + x | g)`, or `(x || g)` without correlations."
 _GROUP = "columns or Python calls joined by `:` or `/`, such as `g`, `a:b` or `a/b`; one bar for each grouping."
 _ADDED = "group effects, term calls and offsets may only be added, as in `y ~ x + (1 | g) + s(t) + offset(log(e))`."
@@ -76,7 +75,7 @@ def parse(source: str, term_names: Collection[str]) -> Formula:
 def _parse(source: str, names: frozenset[str]) -> Formula:
     left, right = _sides(tokenize(source))
     operands = {token: Expression.of(token) for token in right if token.kind in (Kind.NAME, Kind.PYTHON)}
-    response = _response(left, names)
+    response = left_hand_side(left, names)
     fixed: list[Token] = []
     lifted: list[Bar | Call] = []
     for signs, tokens in _summands(right):
@@ -109,33 +108,10 @@ def _sides(tokens: Sequence[Token]) -> tuple[Sequence[Token], Sequence[Token]]:
     if tilde.depth:
         raise Problem("This `~` stands inside brackets.", tilde.span, _FORMULA)
     if not left:
-        raise Problem("Nothing stands before `~`.", tilde.span, _RESPONSE)
+        raise Problem("Nothing stands before `~`.", tilde.span, RESPONSE)
     if not right:
         raise Problem("Nothing stands after `~`.", tilde.span, "terms after `~`; `y ~ 1` has an intercept alone.")
     return left, right
-
-
-def _response(tokens: Sequence[Token], names: frozenset[str]) -> Expression:
-    while len(tokens) > 2 and in_parentheses(tokens):
-        tokens = tokens[1:-1]
-    if len(tokens) > 1:
-        raise Problem("The response has several parts, and lgm reads one.", hull(tokens), _RESPONSE)
-    (token,) = tokens
-    if token.kind not in (Kind.NAME, Kind.PYTHON):
-        raise Problem("The response is neither a column nor a Python expression.", token.span, _RESPONSE)
-    response = _dotted(token) or Expression.of(token)
-    for call in response.calls(names):
-        message = f"`{response.text_of(call.func)}()` belongs to the right-hand side, not to the response."
-        raise Problem(message, response.span_of(call), _RESPONSE)
-    return replace(response, text=token.text)
-
-
-def _dotted(token: Token) -> Expression | None:
-    """What a name with dots, such as ``table.y``, says in Python, if anything."""
-    if token.kind is Kind.NAME and not token.quoted and not token.text.isidentifier():
-        with suppress(Problem):
-            return Expression.python(token)
-    return None
 
 
 def _summands(tokens: Sequence[Token]) -> Iterator[tuple[list[Token], list[Token]]]:

@@ -97,7 +97,7 @@ def require_plain(formula: Formula, columns: Collection[str] = ()) -> None:
         The place is marked.
     """
     for side in formula.sides.values():
-        for expression in (formula.response, *side.expressions):
+        for expression in (*formula.response.expressions, *side.expressions):
             part = python_in(expression, columns)
             if part is not None:
                 message = f"`{expression.text_of(part)}` is Python, which this formula may not use."

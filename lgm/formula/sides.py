@@ -1,4 +1,7 @@
-"""What a formula says: a response, and for each linear predictor fixed effects, bars, term calls and offsets."""
+"""What a formula says: a response with what belongs to it, and linear predictors.
+
+Each of these has fixed effects, bars, term calls and offsets.
+"""
 
 from __future__ import annotations
 
@@ -126,18 +129,62 @@ class RightHandSide:
 
 
 @dataclass(frozen=True, slots=True)
+class LeftHandSide:
+    """What a formula says of its response.
+
+    Attributes
+    ----------
+    value : the response itself, as typed; the successes, where it counts them.
+    span : the whole side.
+    trials : of which there are so many successes, as in ``y | trials(n)`` and ``cbind(y, n - y)``.
+    failures : in ``cbind(successes, failures)`` with any other failures.
+    censored, upper : the code of each row, and the upper end of an interval, in ``y | cens(code, upper)``.
+    """
+
+    value: Expression
+    span: Span
+    trials: Expression | None = None
+    failures: Expression | None = None
+    censored: Expression | None = None
+    upper: Expression | None = None
+
+    @property
+    def text(self) -> str:
+        """What the response is called."""
+        return self.value.text
+
+    @property
+    def counts_trials(self) -> bool:
+        """Whether it says of how many trials."""
+        return self.trials is not None or self.failures is not None
+
+    @property
+    def of_trials(self) -> tuple[Expression, ...]:
+        """What has to be evaluated for the number of trials."""
+        if self.failures is not None:
+            return (self.value, self.failures)
+        return () if self.trials is None else (self.trials,)
+
+    @property
+    def expressions(self) -> tuple[Expression, ...]:
+        """All of its expressions."""
+        parts = (self.value, self.trials, self.failures, self.censored, self.upper)
+        return tuple(part for part in parts if part is not None)
+
+
+@dataclass(frozen=True, slots=True)
 class Formula:
     """What a formula says, before it meets data; made by `parse`.
 
     Attributes
     ----------
     source : the formula as typed.
-    response : the left-hand side, as typed.
+    response : the left-hand side.
     sides : the right-hand side of each linear predictor; ``"mu"``, that of the mean, is always there.
     """
 
     source: str
-    response: Expression
+    response: LeftHandSide
     sides: Mapping[str, RightHandSide] = field(hash=False)
 
     @property

@@ -117,3 +117,46 @@ def selected_inverse_tangent(sym: SparseAnalysis, values: jax.Array, direction: 
 
     refusal = "the third derivative of a sparse log-determinant (second of a selected inverse)"
     return symmetric_map(tangent, values, jnp.multiply(weights, direction), refusal)
+
+
+def shared(
+    target: str,
+    common: Any,
+    results: Callable[[tuple[int, ...]], Sequence[tuple[tuple[int, ...], Any]]],
+    **attributes: Any,
+) -> Callable[..., tuple[jax.Array, ...]]:
+    """A native target which takes some arguments, and others that all elements of a batch have in common.
+
+    Parameters
+    ----------
+    target : str
+    common : pytree of arrays
+        Come last. Where a batch differs in these, its elements are done one by one.
+    results : callable
+        From the batch dimensions to the shapes and types of the results.
+    attributes
+        Static arguments.
+    """
+
+    def run(*own: jax.Array) -> tuple[jax.Array, ...]:
+        rank = jnp.ndim(own[0])
+
+        @custom_vmap
+        def call(own: tuple[jax.Array, ...], common: Any) -> tuple[jax.Array, ...]:
+            batch = own[0].shape[: own[0].ndim - rank]
+            shapes = [jax.ShapeDtypeStruct(shape, dtype) for shape, dtype in results(batch)]
+            return tuple(jax.ffi.ffi_call(target, shapes)(*own, *jax.tree.leaves(common), **attributes))
+
+        @call.def_vmap
+        def rule(size: int, batched: Any, own: tuple[jax.Array, ...], common: Any) -> Any:
+            wide = tuple(_batch(array, is_batched, size) for array, is_batched in zip(own, batched[0], strict=True))
+            if any(jax.tree.leaves(batched[1])):
+                each = jax.tree.map(lambda array, is_batched: _batch(array, is_batched, size), common, batched[1])
+                out = jax.lax.map(lambda one: call(*one), (wide, each))
+            else:
+                out = call(wide, common)
+            return out, (True,) * len(out)
+
+        return tuple(call(tuple(map(jnp.asarray, own)), jax.tree.map(jnp.asarray, common)))
+
+    return run

@@ -2,19 +2,21 @@
 
 `custom_vmap` says what a batch of calls is: one matrix with many right-hand sides is factored once; `sequential_vmap`,
 that it is done one by one. `SymbolicZero` marks, in a derivative rule, an argument that is not differentiated.
-`symmetric_map` stands in for something that JAX lacks: its primitives are private, and
+`symmetric_map` and `linear_map` stand in for something that JAX lacks: its primitives are private, and
 `jax.custom_derivatives.linear_call` does not batch.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import jax
+import jax.numpy as jnp
 from jax.custom_batching import custom_vmap, sequential_vmap
 from jax.custom_derivatives import SymbolicZero
 
-__all__ = ["SymbolicZero", "custom_vmap", "sequential_vmap", "symmetric_map"]
+__all__ = ["SymbolicZero", "custom_vmap", "linear_map", "sequential_vmap", "symmetric_map"]
 
 
 def symmetric_map(
@@ -44,3 +46,28 @@ def symmetric_map(
 
     out: jax.Array = jax.lax.custom_linear_solve(lambda x: undo(values, x), direction, solve, symmetric=True)
     return out
+
+
+def linear_map(
+    there: Callable[[jax.Array], jax.Array],
+    back: Callable[[jax.Array], jax.Array],
+    x: jax.Array,
+    result: tuple[int, ...],
+) -> jax.Array:
+    """``there(x)`` of shape `result`, for a linear map whose transpose is `back`; it batches.
+
+    Notes
+    -----
+    With a pair (x, y) the map to (back(y), there(x)) is symmetric, so that JAX can be told that it solves a system, as
+    in `symmetric_map`. What is not wanted of a pair is never computed: the compiler takes it out.
+    """
+    size = math.prod(result)
+
+    def swap(_: object, both: jax.Array) -> jax.Array:
+        there_from, back_from = both[: x.size].reshape(x.shape), both[x.size :].reshape(result)
+        return jnp.concatenate([back(back_from).ravel(), there(there_from).ravel()])
+
+    # in one piece, for JAX differentiates all of a solve or nothing
+    both = jnp.concatenate([x.ravel(), jnp.zeros(size, x.dtype)])
+    out: jax.Array = jax.lax.custom_linear_solve(lambda both: both, both, swap, symmetric=True)
+    return out[x.size :].reshape(result)

@@ -1,19 +1,22 @@
 """Sparse rows in JAX: products with them, and ``A'WA`` in the pattern of a symmetric matrix.
 
-What a likelihood that is not Gaussian needs of its columns A (n, d) at every step, where W changes each time.
+What a likelihood that is not Gaussian needs of its columns A (n, d) at every step, where W changes each time. All are
+native calls, linear in what A is applied to, with derivatives of any order by that and none by A.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from functools import partial
+from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import scipy.sparse as sp
 
 from lgm.arrays import Numbers
+from lgm.linalg import _calls
+from lgm.linalg._jax import linear_map
 from lgm.pattern import Pattern
 
 
@@ -44,12 +47,13 @@ class Rows:
         """Of a sparse matrix whose ``A'A`` has its place in the pattern."""
         a = sp.csr_array(a)
         a.sum_duplicates()
-        found = cls(np.asarray(a.data, dtype=float), a.indices.astype(np.int32), a.indptr.astype(np.int32), np.zeros(0))
-        counts = np.diff(a.indptr)
-        m = int(np.sum(counts * (counts + 1) // 2))
-        one, other, _ = (np.asarray(part) for part in found._products(m))
-        where = pattern.positions(a.indices[one], a.indices[other]).astype(np.int32)
-        return cls(found.data, found.columns, found.starts, where)
+        entries = np.arange(a.indices.size)
+        first = np.repeat(a.indptr[:-1].astype(np.int64), np.diff(a.indptr))  # of the row of each
+        counts = entries - first + 1
+        one = np.repeat(entries, counts)
+        other = np.arange(one.size) - np.repeat(np.cumsum(counts) - counts - first, counts)
+        where = pattern.positions(a.indices[one], a.indices[other])
+        return cls(np.asarray(a.data, dtype=float), *(x.astype(np.int32) for x in (a.indices, a.indptr, where)))
 
     @property
     def n(self) -> int:
@@ -58,43 +62,41 @@ class Rows:
 
     def times(self, x: jax.Array) -> jax.Array:
         """``A x`` (n, m) for x (d, m)."""
-        terms = jnp.asarray(self.data)[:, None] * x[self.columns]
-        return jax.ops.segment_sum(terms, self._row(), self.n, indices_are_sorted=True)
+        d, m = x.shape
+        return linear_map(self._times, partial(self._transposed_times, d), x, (self.n, m))
 
     def transposed_times(self, g: jax.Array, d: int) -> jax.Array:
         """``A'g`` (d, m) for g (n, m)."""
-        terms = jnp.asarray(self.data)[:, None] * g[self._row()]
-        return jnp.zeros((d, g.shape[1])).at[self.columns].add(terms)
+        return linear_map(partial(self._transposed_times, d), self._times, g, (d, g.shape[1]))
 
     def gram(self, w: jax.Array, nnz: int) -> jax.Array:
         """``A' diag(w) A`` (nnz,) in pattern order, for w (n,)."""
-        one, other, row = self._products(self.pairs.shape[0])
-        data = jnp.asarray(self.data)
-        return jnp.zeros(nnz).at[self.pairs].add(data[one] * data[other] * w[row])
+        return linear_map(partial(self._gram, 1.0, nnz), partial(self._quadratic, 1.0), w, (nnz,))
 
     def quadratic(self, z: jax.Array) -> jax.Array:
         """``a_i' Z a_i`` (n,) for a symmetric Z given in pattern order (nnz,)."""
-        one, other, row = self._products(self.pairs.shape[0])
-        data = jnp.asarray(self.data)
-        terms = jnp.where(one == other, 1.0, 2.0) * data[one] * data[other] * z[self.pairs]
-        return jax.ops.segment_sum(terms, row, self.n, indices_are_sorted=True)
+        return linear_map(partial(self._quadratic, 2.0), partial(self._gram, 2.0, z.shape[0]), z, (self.n,))
 
-    def _row(self) -> jax.Array:
-        """The row of each entry."""
-        return jnp.searchsorted(self.starts, jnp.arange(self.columns.shape[0]), side="right") - 1
+    # The kernel's. An entry of the pattern off its diagonal stands for two of the matrix: the product there counts once
+    # in A'WA and twice in a quadratic form, and `factor` says so.
 
-    def _products(self, m: int) -> _Products:
-        row = self._row()
-        starts = jnp.asarray(self.starts)
-        ends = jnp.cumsum(jnp.arange(row.shape[0]) - starts[row] + 1)
-        one = jnp.searchsorted(ends, jnp.arange(m), side="right")
-        other = one - (ends[one] - 1 - jnp.arange(m))
-        return _Products(one, other, row[one])
+    def _times(self, x: jax.Array) -> jax.Array:
+        return self._call("lgm_rows_times", self._entries, x, (self.n, x.shape[-1]))
 
+    def _transposed_times(self, d: int, g: jax.Array) -> jax.Array:
+        return self._call("lgm_rows_transposed_times", self._entries, g, (d, g.shape[-1]))
 
-class _Products(NamedTuple):
-    """Which entries are multiplied, and in which row."""
+    def _gram(self, factor: float, nnz: int, w: jax.Array) -> jax.Array:
+        return self._call("lgm_rows_gram", (*self._entries, self.pairs), w, (nnz,), factor=np.float64(factor))
 
-    one: jax.Array
-    other: jax.Array
-    row: jax.Array
+    def _quadratic(self, factor: float, z: jax.Array) -> jax.Array:
+        return self._call("lgm_rows_quadratic", (*self._entries, self.pairs), z, (self.n,), factor=np.float64(factor))
+
+    @staticmethod
+    def _call(target: str, arrays: Any, x: jax.Array, shape: tuple[int, ...], **attributes: Any) -> jax.Array:
+        call = _calls.shared(target, arrays, lambda batch: [((*batch, *shape), np.float64)], **attributes)
+        return call(x)[0]
+
+    @property
+    def _entries(self) -> tuple[Any, ...]:
+        return self.data, self.columns, self.starts

@@ -35,8 +35,9 @@ _WIDTH = 9.0  # inches
 class _Wishes:
     """What a user may ask of the picture of a term."""
 
+    kind: str
     geometry: Any
-    residuals: bool
+    residuals: bool | None
     ax: Any
     figsize: Any
 
@@ -90,7 +91,14 @@ def plot(
 
 
 def plot_term(
-    fit: Fit, term: str, *, geometry: Any = None, residuals: bool = True, ax: Any = None, figsize: Any = None
+    fit: Fit,
+    term: str,
+    kind: str = "linear",
+    *,
+    geometry: Any = None,
+    residuals: bool | None = None,
+    ax: Any = None,
+    figsize: Any = None,
 ) -> Figure | SubFigure:
     """The effects of one term, or of fixed effects.
 
@@ -99,10 +107,15 @@ def plot_term(
     fit : Fit
     term : str
         A term, one of its effects or a group, as in ``fit.ranef()``; or a fixed effect, or a factor of the fixed part.
+    kind : {"linear", "mean"}
+        What is shown, as in ``fit.predict``: effects in the linear predictor, on the scale of the link, or the expected
+        response while the rest of the linear predictor has its average over the data.
     geometry : GeoSeries or mapping, optional
         For areal terms: a shape, or a point ``(x, y)``, for every region, by its label. Draws a map.
-    residuals : bool
-        Whether curves come with partial residuals.
+    residuals : bool, optional
+        Whether curves come with partial residuals, by default for Gaussian responses with the identity link. Those of
+        others are working residuals, sized by their weights, with ``kind="linear"`` only: for counts and binary
+        responses they show more of the family than of the fit.
     ax : matplotlib axes, or an array of them, optional
         One for each panel, to draw on instead of a new figure.
     figsize : (width, height), optional
@@ -111,13 +124,15 @@ def plot_term(
     Returns
     -------
     matplotlib.figure.Figure
-        Smooths and walks: the curve, its straight line included, with mean zero over the data. Groups and areas:
-        effects from the smallest to the largest, one panel per varying effect, in the order of the first. Bars and
-        bands are 50% and ``fit.interval`` intervals.
+        Smooths and walks: the curve, its straight line included; in the linear predictor it has mean zero over the
+        data. Groups and areas: effects from the smallest to the largest, one panel per varying effect, in the order of
+        the first. Bars and bands are 50% and ``fit.interval`` intervals.
     """
     found = [printed for printed in fit.design.predictor.printed() if tables.is_named(term, printed)]
     owners = list(dict.fromkeys(printed.term.label for printed in found))
-    wishes = _Wishes(geometry, residuals, ax, figsize)
+    if kind not in ("linear", "mean"):
+        raise LgmError(f"kind={kind!r}; accepted: 'linear', 'mean'.")
+    wishes = _Wishes(kind, geometry, residuals, ax, figsize)
     if not found:
         return _fixed(fit, term, wishes)
     if len(owners) > 1:
@@ -134,9 +149,11 @@ def _draw(view: Any, fit: Fit, found: list[Printed], wishes: _Wishes) -> Figure 
 @_draw.register(Curve)
 def _curve(view: Curve, fit: Fit, found: list[Printed], wishes: _Wishes) -> Figure | SubFigure:
     _refuse_geometry(wishes, found)
-    curve = contributions.of(fit, found[0].term, view)
+    if wishes.residuals and wishes.kind == "mean" and not fit.design.family.conjugate:
+        raise LgmError("residuals=True: working residuals belong to the linear predictor; accepted: kind='linear'.")
+    curve = contributions.of(fit, found[0].term, view, wishes.kind, residuals=wishes.residuals)
     with canvas(6.5, 4.0, ax=wishes.ax, figsize=wishes.figsize) as on:
-        on.legend(panels.curve(on.axes[0, 0], curve, fit.interval, wishes.residuals), "right")
+        on.legend(panels.curve(on.axes[0, 0], curve, fit.interval), "right")
         on.doubt(text.doubt(fit))
     return on.figure
 
@@ -159,39 +176,72 @@ def _refuse_geometry(wishes: _Wishes, found: list[Printed]) -> None:
 
 def _levels(fit: Fit, printed: list[Printed], graph: Graph | None, wishes: _Wishes) -> Figure | SubFigure:
     """Effects of levels, all panels in the order of the first, and a map of the first if there is a geometry."""
-    response = fit.design.formula.response.text
     mapped = wishes.geometry is not None
     count, n = len(printed), max(each.variable.labels.size for each in printed)
     height = MARGINS + panels.tall(n)
     height = float(np.clip(height, 4.5, 6.5)) if mapped else height
     ratios = [1.0] * count + [1.8] * mapped
     width = 1.0 + 4.0 * len(ratios)
+    shown = _expected_of_levels(fit, printed) if wishes.kind == "mean" else _effects_of_levels(fit, printed)
     with canvas(width, height, 1, len(ratios), ax=wishes.ax, figsize=wishes.figsize, width_ratios=ratios) as on:
         axes = on.axes[0]
-        first = np.argsort(printed[0].of(fit.effects.mean), kind="stable")
-        for ax, each in zip(axes, printed, strict=False):
-            variable, mean, [draws] = (
-                each.variable,
-                each.of(fit.effects.mean),
-                fit.effects.printed([(each, slice(None))]),
-            )
-            same = np.array_equal(variable.labels, printed[0].variable.labels)
-            order = first if same else np.argsort(mean, kind="stable")
-            labels, drawn = variable.labels[order], draws[:, order]
-            panels.caterpillar(ax, labels, mean[order], drawn, fit.interval, variable.dim, on.room)
+        first = np.argsort(shown[0].mean, kind="stable")
+        for ax, each in zip(axes, shown, strict=False):
+            labels, variable = each.variable.labels, each.variable
+            same = np.array_equal(labels, shown[0].variable.labels)
+            order = first if same else np.argsort(each.mean, kind="stable")
+            mean, draws = each.mean[order], each.draws[:, order]
+            panels.caterpillar(ax, labels[order], mean, draws, fit.interval, variable.dim, on.room, each.average)
             ax.set_title(variable.name)
-            ax.set_xlabel(_unit(variable, response))
+            ax.set_xlabel(each.unit)
         if mapped:
-            mean, labels = printed[0].of(fit.effects.mean), printed[0].variable.labels
-            panels.region_map(on.figure, axes[-1], wishes.geometry, labels, mean, graph, f"effect on {response}")
+            top = shown[0]
+            where, labels = (on.figure, axes[-1], wishes.geometry), top.variable.labels
+            title = top.unit if wishes.kind == "mean" else f"mean {top.unit}"
+            panels.region_map(*where, labels, top.mean, graph, title, top.average)
         on.legend(panels.bars(fit.interval), "right")
         on.doubt(text.doubt(fit))
     return on.figure
 
 
-def _unit(variable: Variable, response: str) -> str:
-    x = variable.slope_of
-    return f"effect on {response}" if x is None else f"deviation of the {x} coefficient"
+@dataclass(frozen=True)
+class _Shown:
+    """What is shown of one variable: of its levels the mean (m,) and draws (S, m), and what they are compared with."""
+
+    variable: Variable
+    mean: FloatArray
+    draws: FloatArray
+    average: float
+    unit: str
+
+
+def _effects_of_levels(fit: Fit, printed: list[Printed]) -> list[_Shown]:
+    unit, shown = contributions.unit(fit.design, "linear"), []
+    for each in printed:
+        [draws] = fit.effects.printed([(each, slice(None))])
+        x = each.variable.slope_of
+        measured = unit if x is None else f"deviation of the {x} coefficient"
+        shown.append(_Shown(each.variable, each.of(fit.effects.mean), draws, 0.0, measured))
+    return shown
+
+
+def _expected_of_levels(fit: Fit, printed: list[Printed]) -> list[_Shown]:
+    """The expected response at each level, the rest of the linear predictor on average over the data."""
+    term = printed[0].term
+    if any(variable.slope_of is not None for variable in term.variables):
+        raise LgmError(
+            f"{term.label} has slopes, so that levels differ by more than one number. Accepted: kind='linear', or "
+            "fit.predict at the values that you mean."
+        )
+    j = next(i for i, other in enumerate(fit.design.terms) if other is term)
+    rest = contributions.rest_of(fit, j)
+    [average], _ = contributions.expected(fit, rest.mean(), rest.draws())
+    shown = []
+    for effects in _effects_of_levels(fit, printed):
+        eta, draws = rest.mean() + effects.mean, rest.draws() + effects.draws.T
+        mean, expected = contributions.expected(fit, eta, draws)
+        shown.append(_Shown(effects.variable, mean, expected, float(average), contributions.unit(fit.design, "mean")))
+    return shown
 
 
 def _fixed(fit: Fit, name: str, wishes: _Wishes) -> Figure | SubFigure:
@@ -204,12 +254,18 @@ def _fixed(fit: Fit, name: str, wishes: _Wishes) -> Figure | SubFigure:
     if not names:
         error = tables.unknown_term(name, fit.design)
         raise LgmError(f"{error} Fixed effects: {', '.join(known)}.")
+    if wishes.kind != "linear":
+        raise LgmError(
+            f"{name} is a coefficient, of the linear predictor. Accepted: kind='linear', or fit.predict at the values "
+            "that you mean."
+        )
     draws = np.column_stack([fit.effects.fixed[:, known.index(n)] for n in names])
     means = np.array([fit.effects.mean[known.index(n)] for n in names])
     with canvas(6.5, 1.5 + 0.45 * len(names), ax=wishes.ax, figsize=wishes.figsize) as on:
         ax = on.axes[0, 0]
         panels.intervals(ax, names, means, draws, fit.interval)
-        ax.set_xlabel(f"coefficient, on the scale of {fit.design.formula.response.text}")
+        link = "" if fit.design.family.link == "identity" else f"{fit.design.family.link} "
+        ax.set_xlabel(f"coefficient, on the {link}scale of {fit.design.formula.response.text}")
         on.legend(panels.bars(fit.interval), "right")
         on.doubt(text.doubt(fit))
     return on.figure

@@ -128,16 +128,23 @@ def tall(n: int) -> float:
 
 
 def caterpillar(
-    ax: Axes, labels: np.ndarray, mean: FloatArray, draws: FloatArray, interval: float, group: str, room: float
+    ax: Axes,
+    labels: np.ndarray,
+    mean: FloatArray,
+    draws: FloatArray,
+    interval: float,
+    group: str,
+    room: float,
+    average: float = 0.0,
 ) -> None:
-    """Effects of levels from below, with 50% and wide intervals; zero is marked.
+    """Effects of levels from below, with 50% and wide intervals; what is average is marked.
 
     ``room`` (inches) is the height of the axes: as many levels are labelled as fit in.
     """
     y = np.arange(mean.size)
     wide, half = _ends(draws, interval), _ends(draws, 0.5)
     step = -(-mean.size // round(LABELS_PER_INCH * room))
-    ax.axvline(0.0, color=PALE, lw=1.0, zorder=0)
+    ax.axvline(average, color=PALE, lw=1.0, zorder=0)
     ax.set_ylim(-0.8, mean.size - 0.2)
     if step > 9:  # too many for bars: bands
         for (low, high), alpha in ((wide, 0.25), (half, 0.5)):
@@ -178,22 +185,22 @@ def intervals(ax: Axes, names: Sequence[str], mean: FloatArray, draws: FloatArra
     ax.set_ylim(-0.7, len(names) - 0.3)
 
 
-def curve(ax: Axes, c: Curve, interval: float, residuals: bool) -> list[Any]:
+def curve(ax: Axes, c: Curve, interval: float) -> list[Any]:
     """Mean curve with 50% and wide bands, over partial residuals (in the size of their weights) or a rug."""
     handles: list[Any] = []
-    if residuals and c.at.size <= MOST_RESIDUALS:
+    if c.residual is not None and c.at.size <= MOST_RESIDUALS:
         alpha = float(np.clip(60 / c.at.size, 0.25, 0.7))
         size = 9.0 * np.clip(c.weights / np.mean(c.weights), 0.2, 9.0)
         ax.scatter(c.at, c.residual, s=size, color=GREY, linewidths=0, alpha=alpha, zorder=1)
         handles.append(Line2D([], [], ls="", marker="o", color=GREY, ms=3.5, mew=0, label="partial residuals"))
     else:
         ax.plot(c.at, np.zeros(c.at.size), "|", color=GREY, ms=7, mew=0.5, transform=ax.get_xaxis_transform())
-    ax.axhline(0.0, color=PALE, lw=1.0, zorder=0)
+    ax.axhline(c.average, color=PALE, lw=1.0, zorder=0)
     for probability, alpha in ((interval, 0.2), (0.5, 0.35)):
         ax.fill_between(c.x, *_ends(c.draws, probability), color=BLUE, alpha=alpha, lw=0, zorder=2)
     ax.plot(c.x, c.mean, color=BLUE, lw=1.6, zorder=3, marker="o" if c.x.size <= 30 else "", ms=3.0)
     ax.set_xlabel(c.variable)
-    ax.set_ylabel(f"effect on {c.response}")
+    ax.set_ylabel(c.unit)
     ax.set_title(c.label + (" without what is in the fixed part" if c.without else ""))
     ax.margins(x=0.02)
     if np.all(c.at == np.round(c.at)):
@@ -207,13 +214,19 @@ def curve(ax: Axes, c: Curve, interval: float, residuals: bool) -> list[Any]:
 
 
 def region_map(
-    figure: Figure | SubFigure, ax: Axes, geometry: Any, labels: np.ndarray, mean: FloatArray, graph: Any, title: str
+    figure: Figure | SubFigure,
+    ax: Axes,
+    geometry: Any,
+    labels: np.ndarray,
+    mean: FloatArray,
+    graph: Any,
+    title: str,
+    average: float = 0.0,
 ) -> None:
-    """Regions as shapes, or as dots joined to their neighbours, coloured by their effect."""
+    """Regions as shapes, or as dots joined to their neighbours, coloured by their effect; what is average is white."""
     geometry = _by_label(geometry)
     places = _places(geometry, labels)
-    limit = float(np.max(np.abs(mean))) or 1.0
-    norm, colour_map = colors.Normalize(-limit, limit), colormaps["RdBu_r"]
+    norm, colour_map = _around(average, mean), colormaps["RdBu_r"]
     if all(isinstance(place, tuple) for place in places):
         points = np.array(places, dtype=float)
         if graph is not None:
@@ -232,8 +245,19 @@ def region_map(
     ax.set_aspect(_aspect(geometry))
     ax.margins(0.04)
     ax.set_axis_off()
-    figure.colorbar(drawn, ax=ax, location="bottom", shrink=0.7, aspect=35, pad=0.02).set_label(f"mean {title}")
+    figure.colorbar(drawn, ax=ax, location="bottom", shrink=0.7, aspect=35, pad=0.02).set_label(title)
     ax.set_anchor("C")
+
+
+def _around(average: float, values: FloatArray) -> colors.Normalize:
+    """As far to both sides of zero; elsewhere, where sides may differ by nature, to the ends of the values."""
+    if average == 0.0:
+        limit = float(np.max(np.abs(values))) or 1.0
+        return colors.Normalize(-limit, limit)
+    margin = 1e-9 * abs(average)
+    return colors.TwoSlopeNorm(
+        average, min(float(values.min()), average - margin), max(float(values.max()), average + margin)
+    )
 
 
 def _by_label(geometry: Any) -> Any:

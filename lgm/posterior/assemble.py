@@ -27,6 +27,7 @@ from lgm.posterior.hyperparameters import Hyperparameters, Reprinted, slot
 from lgm.posterior.laplace import LaplaceData
 from lgm.posterior.latent_prior import LatentPrior, Places, needs_factor, places_of
 from lgm.posterior.leaves import Leaves
+from lgm.posterior.linear_start import Start
 from lgm.priors import FixedEffectPrior, Normal, ThetaPrior
 from lgm.terms.block import Block
 
@@ -133,7 +134,9 @@ def _data_side(
         return GaussianData.of(a, w, design.y - known, weighted, places)
     by_row = sp.csr_array(a)
     leaves = Leaves.of(by_row, predictor.blocks, predictor.p, pattern.indptr[:-1])
-    return LaplaceData(Rows.of(by_row, pattern), design.response, w, known, leaves, design.family, places)
+    start = Start.nowhere(a.shape[1], design.parameters)
+    rows = Rows.of(by_row, pattern)
+    return LaplaceData(rows, design.response, w, known, start, leaves, design.family, places)
 
 
 def _least_squares(x: sp.csc_array, w: FloatArray, y: FloatArray) -> FloatArray:

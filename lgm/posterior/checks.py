@@ -170,7 +170,7 @@ def report_terms(design: Design) -> None:
     """Terms that may not mean what their author thinks."""
     for text in (*_without_level(design), *_shared_series(design)):
         warnings.warn(text, DataWarning, stacklevel=4)
-    for text in _unknown_directions(design):
+    for text in (*_unknown_directions(design), *_single_rows(design), *_categories_without_rows(design)):
         warnings.warn(text, IdentifiabilityWarning, stacklevel=4)
 
 
@@ -220,6 +220,40 @@ def _unknown_directions(design: Design) -> Iterator[str]:
                     f"nothing is known about `{name}`, as it is zero in every row with a response; predictions take it "
                     "for zero."
                 )
+
+
+def _single_rows(design: Design) -> Iterator[str]:
+    """Levels of one row each beside a parameter of the family that says how much rows vary, or with single trials."""
+    family, trials = design.family, design.response.trials
+    once = "event" in family.forms and not design.weighted and (trials is None or bool(np.all(trials == 1)))
+    if family.dispersion is None and not once:
+        return
+    for term, where in zip(design.terms, design.predictor.term_slices(), strict=True):
+        if term.group and np.diff(design.predictor.Z[:, where].indptr).max(initial=0) <= 1:
+            names = listed([name for parameter in term.block.parameters for name in parameter.names], MOST_NAMED)
+            text = f"each level of `{term.group}` has one row"
+            if once:
+                yield f"{text}, and one trial says nothing of how levels vary: {names} is as its prior has it."
+            else:
+                yield (
+                    f"{text}, so {names} and {family.dispersion} both say how much single rows vary, and only the "
+                    f"shape of the distribution tells them apart. Remove {term.label}, or take a family without "
+                    f"{family.dispersion}."
+                )
+
+
+def _categories_without_rows(design: Design) -> Iterator[str]:
+    """Ordered categories that no row has."""
+    categories, first = design.answer.categories, design.answer.first
+    if len(categories) > 2:
+        counts = np.bincount((design.y - first).astype(np.int64), minlength=len(categories))
+        unseen = [name for name, count in zip(categories, counts, strict=True) if not count]
+        if unseen:
+            yield (
+                f"no row has the response {listed(unseen, MOST_NAMED)}, so only priors say how likely it is. To take "
+                f"it out, use `{design.formula.response.text}.cat.remove_unused_categories()`, or number the "
+                "categories without gaps."
+            )
 
 
 def report_data(design: Design) -> None:

@@ -21,21 +21,25 @@ and points drawn in proportion to them are draws of the effects.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from lgm import linalg
 from lgm.arrays import FloatArray, Numbers
 from lgm.families.family import Family
 from lgm.families.response import Response
-from lgm.linalg import constrained
+from lgm.linalg import constrained, newton
+from lgm.linalg._jax import sequential_vmap
 from lgm.linalg.rows import Rows
 from lgm.posterior.functionals import Effects, Sums
 from lgm.posterior.latent_prior import LatentPrior, Places, by_kind
 from lgm.posterior.leaves import NODES, Given, Leaves, Nodes, averaged, ends, nodes
+from lgm.posterior.linear_start import Start
 from lgm.posterior.variances import normal_variances
 
 LOG_2PI = 1.8378770664093453
@@ -84,6 +88,8 @@ class LaplaceData:
     weights : float array (n,)
     offset : float array (n,)
         That of the formula, and what the reference adds.
+    start : Start
+        Of the search for the mode.
     family : Family
     places : Places
         Of the family's parameters in theta.
@@ -101,6 +107,7 @@ class LaplaceData:
     y: Response
     weights: Numbers
     offset: Numbers
+    start: Start
     leaves: Leaves | None
     family: Family = field(metadata={"static": True})
     places: Places = field(metadata={"static": True})
@@ -144,9 +151,21 @@ class LaplaceData:
         return self._found(prior, analysis, theta).value
 
     def _found(self, prior: LatentPrior, analysis: linalg.Analysis, theta: jax.Array) -> Found:
-        """The mode, differentiable in theta: after the search, one step with a system that is held."""
+        """The mode and the value there, differentiable in theta."""
         at = Prior(*_ordered(prior.whiten(theta)))
-        v = self._mode(prior, analysis, jax.lax.stop_gradient(at), jax.lax.stop_gradient(theta))
+        if self.family.kernel is not None and isinstance(analysis, linalg.SparseAnalysis):
+            v, value = _approximate(analysis, self, prior, at, theta)
+        else:
+            v, value = self._polished(prior, analysis, at, theta)
+        point = self._point(prior, analysis, at, theta, v)
+        return Found(v, value, point.eta, point.values)
+
+    def _polished(
+        self, prior: LatentPrior, analysis: linalg.Analysis, at: Prior, theta: jax.Array
+    ) -> tuple[jax.Array, jax.Array]:
+        """The mode and the value there: after the search, one step with a system that is held."""
+        start = self.start.at(theta)
+        v = _search(analysis, *jax.lax.stop_gradient((self, prior, at, theta, start)))
         point = self._point(prior, analysis, at, theta, v)
         v = v + self._step(prior, analysis, point._replace(values=jax.lax.stop_gradient(point.values)))
         final = self._point(prior, analysis, at, theta, v)
@@ -154,16 +173,16 @@ class LaplaceData:
         gram = jnp.pad(gram, ((1, 0), (1, 0)))
         logdet_h = constrained.condition(logdet, gram, prior.kappa, prior.logdet_cct).logdet
         value = self._joint(prior, analysis, at, theta, v[:, None])[0]
-        return Found(v, value + 0.5 * (at.logdet - logdet_h), final.eta, final.values)
+        return v, value + 0.5 * (at.logdet - logdet_h)
 
-    def _mode(self, prior: LatentPrior, analysis: linalg.Analysis, at: Prior, theta: jax.Array) -> jax.Array:
-        """Newton's method with halved steps, from no effects at all but the reference."""
+    def mode(
+        self, prior: LatentPrior, analysis: linalg.Analysis, at: Prior, theta: jax.Array, start: jax.Array
+    ) -> jax.Array:
+        """Newton's method with halved steps, from a start or, where there is no density there, from the reference."""
 
         def climb(state: Any) -> Any:
             v, value, _, count = state
-            point = self._point(prior, analysis, at, theta, v, fisher=not self.family.log_concave)
-            step = self._step(prior, analysis, point)
-            gain = jnp.vdot(step, point.slope)
+            step, gain = self._direction(prior, analysis, at, theta, v)
 
             def halve(tried: Any) -> Any:
                 size, _, count = tried
@@ -184,10 +203,27 @@ class LaplaceData:
             _, _, gain, count = state
             return (gain > CLOSE) & (count < MOST_STEPS)  # NaN ends it
 
-        v = jnp.zeros(prior.dim)
-        value = self._joint(prior, analysis, at, theta, v[:, None])[0]
+        both = jnp.stack([start, jnp.zeros_like(start)], axis=1)
+        values = self._joint(prior, analysis, at, theta, both)
+        fine = jnp.isfinite(values[0])
+        v, value = jnp.where(fine, start, 0.0), jnp.where(fine, values[0], values[1])
         v, _, gain, _ = jax.lax.while_loop(on, climb, (v, value, jnp.array(jnp.inf), jnp.zeros((), int)))
         return jnp.where(gain < 1e-6, v, jnp.nan)
+
+    def _direction(
+        self, prior: LatentPrior, analysis: linalg.Analysis, at: Prior, theta: jax.Array, v: jax.Array
+    ) -> tuple[jax.Array, jax.Array]:
+        """A step of ascent and what it gains, twice: Newton's; where that is none, with the Fisher information."""
+
+        def along(*, fisher: bool) -> tuple[jax.Array, jax.Array]:
+            point = self._point(prior, analysis, at, theta, v, fisher=fisher)
+            step = self._step(prior, analysis, point)
+            return step, jnp.vdot(step, point.slope)
+
+        step, gain = along(fisher=False)
+        if self.family.log_concave:
+            return step, gain
+        return jax.lax.cond(gain > 0.0, lambda: (step, gain), lambda: along(fisher=True))
 
     def _point(
         self,
@@ -230,6 +266,35 @@ class LaplaceData:
 
     def _eta(self, at: Prior, v: jax.Array) -> jax.Array:
         return jnp.asarray(self.offset)[:, None] + self.a.times(at.scale[:, None] * v)
+
+    def started(self, prior: LatentPrior, analysis: linalg.Analysis, theta: jax.Array) -> LaplaceData:
+        """The same with searches that start from a line through the mode at a theta."""
+
+        def mode(at: jax.Array) -> jax.Array:
+            return self._found(prior, analysis, at).v
+
+        return replace(self, start=Start.through(self.start, theta, mode(theta), jax.jacfwd(mode)(theta)))
+
+    # For the kernel
+
+    def kernel_arguments(self, prior: LatentPrior, at: Prior, theta: jax.Array) -> tuple[Any, ...]:
+        """Those of `newton.find_mode` after the analysis."""
+        trials = newton.no_trials() if self.y.trials is None else self.y.trials
+        pulls = prior.pull, prior.krige, prior.kappa
+        problem = newton.Problem(self.a, self.offset, self.y.value, trials, self.weights, *pulls)
+        own = theta[np.array([place for _, where in self.places for place in where], dtype=int)]
+        return self.family.kernel, problem, at.values, at.scale, own, self.start.at(theta)
+
+    def value(self, prior: LatentPrior, at: Prior, found: newton.Mode) -> jax.Array:
+        """``log p_L(y | theta)`` with the constants that the kernel leaves out."""
+        joint = found.joint - 0.5 * prior.constant + 0.5 * prior.flat * LOG_2PI
+        return joint + 0.5 * (at.logdet - found.logdet + prior.logdet_cct)
+
+    def leaning(self, theta: jax.Array, slopes: newton.Slopes) -> jax.Array:
+        """What has the derivatives of the value by the family's own parameters."""
+        g, w = self._derivatives(slopes.eta, theta, 2)
+        found = self.family.loglik(self.y, slopes.eta, self._own(theta), self.weights)
+        return jnp.sum(found - 0.5 * slopes.spread * w + slopes.lean * g)
 
     def _own(self, theta: jax.Array) -> dict[str, jax.Array]:
         """The family's parameters: a number for each kind, or a vector for a kind of several."""
@@ -461,6 +526,46 @@ class LaplaceData:
         quad = quad + around.w @ jnp.square(around.spread)
         mode = self._joint(prior, analysis, around.at, theta, around.found.v[:, None])[0]
         return self._joint(prior, analysis, around.at, theta, points) - mode + 0.5 * jnp.tile(quad, 2)
+
+
+# The search, and the approximation at its end. Arrays are arguments, so that a batch is seen as one.
+
+
+def _search(analysis: linalg.Analysis, *args: Any) -> jax.Array:
+    """`LaplaceData.mode`, each element of a batch by itself: none waits for the slowest."""
+
+    @sequential_vmap
+    def one(data: LaplaceData, *rest: Any) -> jax.Array:
+        prior, *others = rest
+        return data.mode(prior, analysis, *others)
+
+    return jnp.asarray(one(*args))
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(0,))
+def _approximate(
+    analysis: linalg.SparseAnalysis, data: LaplaceData, prior: LatentPrior, at: Prior, theta: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """The mode and ``log p_L(y | theta)`` by the kernel."""
+    found = newton.find_mode(analysis, *data.kernel_arguments(prior, at, theta))
+    return found.v, data.value(prior, at, found)
+
+
+@_approximate.defjvp
+def _approximate_jvp(analysis: linalg.SparseAnalysis, primals: Any, tangents: Any) -> Any:
+    data, prior, at, theta = primals
+    d_at, d_theta = tangents[2:]
+    found, slopes = newton.find_mode_and_slopes(analysis, *data.kernel_arguments(prior, at, theta))
+    d_value = jnp.vdot(slopes.values, d_at.values) + jnp.vdot(slopes.scale, d_at.scale) + 0.5 * d_at.logdet
+    if data.places:
+        d_value = d_value + jax.jvp(lambda t: data.leaning(t, slopes), (theta,), (d_theta,))[1]
+
+    def point(at: Prior, theta: jax.Array) -> Point:
+        return data._point(prior, analysis, at, theta, found.v)
+
+    here, change = jax.jvp(point, (at, theta), (d_at, d_theta))
+    d_v = data._step(prior, analysis, here._replace(slope=change.slope))
+    return (found.v, data.value(prior, at, found)), (d_v, d_value)
 
 
 class Integrated(NamedTuple):

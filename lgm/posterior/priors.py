@@ -17,7 +17,7 @@ from lgm.arrays import FloatArray
 from lgm.design.design import Design
 from lgm.design.fixed_effects import COLLINEAR, Interactions, prior_functionals
 from lgm.errors import PriorError
-from lgm.parameter import Domain, Parameter
+from lgm.parameter import REAL, Domain, Parameter
 from lgm.posterior.hyperparameters import Hyperparameters
 from lgm.priors import Constant, FixedEffectPrior, Flat, Lkj, Normal, PcShare, Prior, ThetaPrior
 from lgm.words import in_composed_form, suggest
@@ -207,6 +207,8 @@ def _theta_prior(key: str, prior: Any, parameter: Parameter) -> ThetaPrior:
                 f"{what} is {prior!r}, which is for the share of a structured effect, such as that of bym2()."
             )
         return prior.on(parameter.distance)
+    if isinstance(prior, Normal) and domain is REAL:
+        return prior.of_theta
     if isinstance(prior, dist.Distribution):
         prior = Prior(prior, type(prior).__name__)
     if not isinstance(prior, Prior):
@@ -251,7 +253,9 @@ def _refuse_unused(unused: set[Any], design: Design) -> None:
     classes = [*(c for c in _CLASSES if c in kinds), *sorted(kinds.difference(_CLASSES))]
     names = [*design.fixed_names, *design.theta_names, *extra]
     found = f"priors has the key {key!r}, which matches nothing in this model.{suggest(str(key), [*names, *classes])}"
-    raise PriorError(f"{found}\nVariables: {', '.join(names)}.\nClasses: {', '.join(classes)}.")
+    own = ", ".join(name for parameter in design.family_parameters for name in parameter.names)
+    family = f"Parameters of the family {design.family.name}: {own or 'none'}."
+    raise PriorError(f"{found}\n{family}\nVariables: {', '.join(names)}.\nClasses: {', '.join(classes)}.")
 
 
 def starts(design: Design, priors: Sequence[ThetaPrior]) -> FloatArray:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from lgm.errors import ConvergenceWarning, DataError, LgmError, PriorError
+from lgm.families.response import Response
 from lgm.inference.draws import Points
 from lgm.inference.importance import weighted_points
 from lgm.inference.mode import find_folded_mode
@@ -80,7 +82,7 @@ def compare(*fits: Fit) -> pd.DataFrame:
         got = f"a {odd[0]} among them" if odd else str(len(fits))
         raise LgmError(f"compare() takes two or more fits one by one, as in compare(one, other); got {got}.")
     for other in fits[1:]:
-        if not np.array_equal(other.design.y, fits[0].design.y):
+        if not _same(other.design.response, fits[0].design.response):
             raise DataError(
                 f"{other.design.formula.source} and {fits[0].design.formula.source} are not fits of the same data: "
                 f"their responses ({other.design.n} and {fits[0].design.n} rows) differ. Accepted: fits of the same "
@@ -100,6 +102,13 @@ def compare(*fits: Fit) -> pd.DataFrame:
     table["difference"] = table["log_evidence"] - table["log_evidence"].max()
     table["probability"] = np.exp(table["difference"]) / np.exp(table["difference"]).sum()
     return table.sort_values("log_evidence", ascending=False)
+
+
+def _same(one: Response, other: Response) -> bool:
+    """Whether two responses are the same; a single trial need not be said."""
+    mine, others = (replace(y, trials=np.ones(y.size) if y.trials is None else y.trials) for y in (one, other))
+    pairs = zip(vars(mine).values(), vars(others).values(), strict=True)
+    return all((a is None) == (b is None) and (a is None or np.array_equal(a, b)) for a, b in pairs)
 
 
 def _labels(formulas: list[str]) -> list[str]:

@@ -1,7 +1,7 @@
 """Draws of the effects given theta, block by block.
 
-Draw k has random numbers of its own, so it is the same, up to rounding, however the draws are divided: what is too
-large to be kept is made again.
+Draw k has random numbers of its own, so that what is too large to be kept is made again, the same up to rounding.
+Where draws are chosen among weighted points, those of one theta in one call are chosen among the points of all of them.
 """
 
 from __future__ import annotations
@@ -67,10 +67,15 @@ def _shape(post: Marginal, thetas: int, draws: int) -> tuple[int, int]:
     return min(room // each, MANY if thetas >= MANY else FEW), each
 
 
+def draws_at_once(post: Marginal) -> int:
+    """How many draws of one theta are made in one call."""
+    return _shape(post, 1, MOST + 1)[1]
+
+
 def programs(post: Marginal, expected: Expected) -> list[Plan]:
     """What will be called for the draws of a run."""
-    if expected.thetas == 1:
-        return [Plan(_draw_chunk, _MEAN_ONLY)] if post.data.normal else []
+    if expected.thetas == 1:  # tables need draws unless the effects are normal
+        return [Plan(_draw_chunk, _MEAN_ONLY if post.data.normal else _shape(post, 1, MOST + 1))]
     return [Plan(_draw_chunk, _shape(post, expected.draws, expected.draws))] if expected.draws else []
 
 
@@ -126,7 +131,9 @@ class Drawing:
                 at = np.minimum(np.arange(start, start + size), len(theta) - 1)  # every call has the same shapes
                 wanted = number[at]
                 wanted[len(theta) - start :] = -1
-                z = normals(self.seed, 1, numbers=numbers[wanted.ravel()], size=post.n_normals * post.data.pairs)
+                idle = self.size + start * each + np.arange(wanted.size).reshape(wanted.shape)
+                own = np.where(wanted >= 0, numbers[wanted], idle)  # points of their own where there is no draw
+                z = normals(self.seed, 1, numbers=own.ravel(), size=post.n_normals * post.data.pairs)
                 with jax.enable_x64(True):
                     means, draws = _draw_chunk(
                         (size, each), post, distinct[theta[at]], z.reshape(_normals_shape(post, (size, each)))

@@ -18,7 +18,7 @@ from lgm.inference.draws import Draws, Expected, Mixture
 from lgm.inference.keys import normals
 from lgm.posterior.assemble import Analysed
 from lgm.posterior.density import Marginal, variances
-from lgm.results.drawing import Drawing
+from lgm.results.drawing import Drawing, draws_at_once
 from lgm.results.drawing import programs as drawing_programs
 from lgm.results.progress import bar
 from lgm.results.quantiles import Tails, ends
@@ -27,6 +27,7 @@ from lgm.words import amount
 KEPT_BYTES = 1e9  # most that draws of effects may take in memory
 CHUNK_BYTES = 64e6  # of intermediate results held at once
 VARIANCE_DRAWS = 200  # most thetas over which conditional variances are averaged
+REPEATS = 4  # estimates of a conditional variance at once, where all are at one theta
 SD_ERROR = 0.005  # relative Monte Carlo error of every sd at which the average is good enough
 
 
@@ -37,14 +38,16 @@ class Kept:
     Parameters
     ----------
     mean : float array (p + q,)
-        ``E[u | y]``: the average of the exact conditional means over all S thetas (Rao-Blackwell).
+        ``E[u | y]``: the average of the conditional means over all S thetas (Rao-Blackwell). These are exact where the
+        effects given theta are normal, else those of weighted points.
     sd : float array (p + m,)
         Of what tables show: the fixed effects, then the m variables of the terms (`Predictor.printed`).
         From the law of total variance: the variance of the conditional means over all thetas plus the average
         conditional variance over some of them, as many as bring its Monte Carlo error below half a percent of every
         sd, but at most 200.
     ends : float array (2, p + m)
-        Of the intervals of the same: quantiles of all draws, or exact where all draws have the same theta.
+        Of the intervals of the same: quantiles of all draws, or exact where all draws have the same theta and the
+        effects are normal given it.
     fixed : float array (S, p)
         Draws of the fixed effects; (0, p) where they are yet to be made: with one theta no table needs them.
     draws : float array (S, p + q)
@@ -294,27 +297,30 @@ def _occurrences(index: IntArray) -> IntArray:
 
 
 @compiled(
-    shapes=lambda post, size: (
+    shapes=lambda post, how: (
         post,
-        floats(size, post.hyper.size),
+        floats(how[0], post.hyper.size),
         floats(post.dim, post.dim - post.prior.q),
-        floats(size, post.n_normals, post.data.pairs),
+        floats(how[0], post.n_normals, how[1] * post.data.pairs),
     )
 )
 def _variance_chunk(
-    size: int, post: Marginal, thetas: jax.Array, functionals: jax.Array, z: jax.Array
+    how: tuple[int, int], post: Marginal, thetas: jax.Array, functionals: jax.Array, z: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
     return jax.vmap(lambda theta, z: variances(post, theta, functionals, z=z))(thetas, z)
 
 
-def _variance_size(post: Marginal, thetas: int) -> int:
-    return int(np.clip(CHUNK_BYTES // (8 * 8 * post.dim), 1, min(50, thetas)))
+def _variance_shape(post: Marginal, thetas: int) -> tuple[int, int]:
+    """Evaluations in one call, and for how many draws each has points."""
+    if thetas == 1 and not post.data.normal:
+        return REPEATS, max(draws_at_once(post) // REPEATS, 1)
+    return int(np.clip(CHUNK_BYTES // (8 * 8 * post.dim), 1, min(50, thetas))), 1
 
 
 def programs(post: Marginal, expected: Expected) -> list[Plan]:
     """What the tables will call for the draws of a run."""
-    size = _variance_size(post, expected.thetas)
-    return [*drawing_programs(post, expected), Plan(_variance_chunk, size)]
+    how = _variance_shape(post, expected.thetas)
+    return [*drawing_programs(post, expected), Plan(_variance_chunk, how)]
 
 
 def _mean_variances(drawing: Drawing, spread: FloatArray) -> FloatArray:
@@ -325,9 +331,10 @@ def _mean_variances(drawing: Drawing, spread: FloatArray) -> FloatArray:
     analysed, thetas, post, p = drawing.analysed, drawing.thetas, drawing.analysed.marginal, drawing.p
     functionals = np.zeros((post.dim, p))
     functionals[:p] = analysed.basis.T
-    if drawing.alike:
+    how = _variance_shape(post, 1 if drawing.alike else len(thetas))
+    if drawing.normal:
         thetas = thetas[:1]
-    chunk = _variance_size(post, len(thetas))
+    chunk = min(how[0], len(thetas))
     parts = min(VARIANCE_DRAWS, len(thetas)) // chunk
     chosen = np.linspace(0, len(thetas) - 1, parts * chunk).astype(int)
     controls = _controls(thetas)
@@ -335,10 +342,10 @@ def _mean_variances(drawing: Drawing, spread: FloatArray) -> FloatArray:
     with bar(parts * chunk, "standard deviations", progress=drawing.progress) as shown:
         for part in range(parts):
             at = chosen[part::parts]  # every chunk is spread over all draws
-            z = normals(drawing.seed, 4, numbers=at, size=post.n_normals * post.data.pairs)
+            z = normals(drawing.seed, 4, numbers=at, size=post.n_normals * post.data.pairs * how[1])
             with jax.enable_x64(True):
                 z = z.reshape(chunk, post.n_normals, -1)
-                printed, fixed = _variance_chunk(chunk, post, thetas[at], functionals, z)
+                printed, fixed = _variance_chunk(how, post, thetas[at], functionals, z)
             rows.append(np.concatenate([np.asarray(fixed), np.asarray(printed)], axis=1))
             used = np.concatenate([chosen[done::parts] for done in range(part + 1)])
             average, error = _controlled_mean(np.concatenate(rows), controls[used])

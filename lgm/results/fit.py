@@ -39,8 +39,9 @@ class Fit:
     """The posterior of a model.
 
     Tables hold posterior means, standard deviations and equal-tailed intervals of probability ``interval``. Means and
-    standard deviations of effects are exact mixtures over the draws of theta; intervals are quantiles of draws, exact
-    ones where theta is held.
+    standard deviations of effects are mixtures over the draws of theta, exact ones for a Gaussian response with the
+    identity link, else from weighted points; intervals are quantiles of draws, exact for such a response where theta is
+    held.
 
     Of the draws of effects at most 1 GB is kept. More than that are made again where they are needed, the same ones.
 
@@ -231,7 +232,7 @@ class Fit:
         return container(
             posterior=self.posterior,
             sample_stats=xr.Dataset(stats),
-            observed_data=xr.Dataset({response: ("row", self.design.y)}, {"row": plain_labels(rows)}),
+            observed_data=xr.Dataset({response: ("row", self.design.as_given)}, {"row": plain_labels(rows)}),
         )
 
     def _at(self, interval: float | None) -> Fit:
@@ -290,12 +291,28 @@ class Fit:
         return fit._summary.iloc[: self.design.p][fit._columns].copy()
 
     def varcorr(self, *, interval: float | None = None) -> pd.DataFrame:
-        """Standard deviations and correlations by group or term, and the residual's: mean, sd, interval."""
+        """Standard deviations and correlations by group or term: mean, sd, interval.
+
+        The sd of errors is that of the group ``Residual``; other parameters of the family are under its name.
+        """
         fit = self._at(interval)
         table = fit._summary.iloc[self.design.p :][fit._columns].copy()
-        index = [place for parameter in self.design.parameters for place in parameter.places]
-        table.index = pd.MultiIndex.from_tuples(index, names=["group", "parameter"])
+        table.index = pd.MultiIndex.from_tuples(tables.places_of_theta(self.design), names=["group", "parameter"])
         return table
+
+    def thresholds(self, *, interval: float | None = None) -> pd.DataFrame:
+        """Thresholds between ordered categories, on the scale of the linear predictor: mean, sd, interval.
+
+        Raises
+        ------
+        LgmError
+            If the response has no ordered categories.
+
+        Notes
+        -----
+        From the draws of intercept and gaps. With ``method="mode"`` the gaps are held, and sds leave that out.
+        """
+        return tables.thresholds(self._at(interval))
 
     def ranef(self, term: str | None = None, *, interval: float | None = None) -> pd.DataFrame:
         """Latent effects by term and level: mean, sd, interval.
@@ -312,24 +329,29 @@ class Fit:
     def predict(
         self,
         new_data: Any = None,
-        kind: Literal["mean", "response", "draws"] = "mean",
+        kind: Literal["linear", "mean", "response", "draws"] = "mean",
         *,
+        of: Literal["linear", "mean", "response"] | None = None,
         terms: Sequence[str] | str | None = None,
         exclude: Sequence[str] | str | None = None,
         new_levels: Literal["sample", "zero", "error"] = "sample",
         include_group_specific: bool | Sequence[str] = True,
         weights: Any = None,
+        trials: Any = None,
         interval: float | None = None,
         seed: int | None = None,
     ) -> Any:
-        """Posterior of the response's mean, or of new responses, at rows of data.
+        """Posterior of the linear predictor, of the response's mean, or of new responses, at rows of data.
 
         Parameters
         ----------
         new_data : table, optional
             By default the data of the fit, rows with a missing response included.
-        kind : {"mean", "response", "draws"}
-            The expected response, a new observation with its residual noise, or the draws of the expected response.
+        kind : {"linear", "mean", "response", "draws"}
+            The linear predictor, on the scale of the link; the expected response (of successes, as a share of the
+            trials); a new response, with its own variation; or draws instead of a table.
+        of : {"linear", "mean", "response"}, optional
+            With ``kind="draws"``: of what, by default of the expected response.
         terms, exclude : list of str, optional
             The only parts of the linear predictor that count, or those that do not: fixed effects (``"Intercept"``,
             ``"Days"``), latent terms with their straight lines (``"s(x)"``, ``"(Days|Subject)"``), groups
@@ -340,8 +362,12 @@ class Fit:
             False gives the population level: all group effects are zero, and grouping columns are not needed. A list
             names the groups whose effects count.
         weights : column name or array, optional
-            For ``kind="response"``. By default those of the fit for its own rows, and for others the column that gave
+            For new responses. By default those of the fit for its own rows, and for others the column that gave
             the weights of the fit, if there is one, else one. An array has one for each row, dropped ones included.
+        trials : column name, number or array, optional
+            For new responses that are successes out of trials. By default what the formula says of the rows,
+            ``trials(n)`` or ``cbind(y, n - y)``, or else one; an array as for the weights. Where the response is a
+            share, so are new responses, and the weights are the numbers of trials.
         interval : float, optional
             Probability of the intervals; by default that of the fit.
         seed : int, optional
@@ -352,9 +378,12 @@ class Fit:
         pandas.DataFrame or xarray.DataArray
             Columns mean, sd and the interval's ends, with the index of the data; a polars or Arrow table for such data.
             Rows that miss a predictor are NaN, and a warning says so: in new_data where one is missing that counts, in
-            the data of the fit all that it dropped. The mean has neither noise nor draws of new effects in it: it is
-            an exact mixture over theta (at new times of an ar1, an average over draws). Where theta is held, sd and
-            interval of the mean are exact as well, for known levels and times; elsewhere they are those of draws.
+            the data of the fit all that it dropped. The mean of the linear predictor has neither noise nor draws of new
+            effects in it: it is a mixture over theta (at new times of an ar1, an average over draws). So is the mean of
+            a Gaussian response with the identity link; that of others is an average over draws, whose noise the mean of
+            the linear predictor lowers. New responses have the mean of the expected ones. For a Gaussian response with
+            theta held, sd and interval of the mean are exact, for known levels and times; elsewhere they are those of
+            draws.
             With ``kind="draws"``, an array with the dimensions chain, draw and row.
 
         Examples
@@ -371,11 +400,13 @@ class Fit:
             self._at(interval),
             new_data,
             kind,
+            of=of,
             terms=terms,
             exclude=exclude,
             new_levels=new_levels,
             include_group_specific=include_group_specific,
             weights=weights,
+            trials=trials,
             seed=self.seed if seed is None else seed,
         )
 
@@ -390,16 +421,21 @@ class Fit:
     def plot_term(
         self,
         term: str,
+        kind: Literal["linear", "mean"] = "linear",
         *,
         geometry: Any = None,
-        residuals: bool = True,
+        residuals: bool | None = None,
         ax: Any = None,
         figsize: tuple[float, float] | None = None,
     ) -> Figure | SubFigure:
-        """The estimated effects of a term, such as ``"s(t)"`` or ``"(Days|Subject)"``; see `lgm.plots`."""
+        """The estimated effects of a term, such as ``"s(t)"`` or ``"(Days|Subject)"``; see `lgm.plots`.
+
+        As in `predict`, ``kind`` says whether they are shown on the scale of the linear predictor or of the expected
+        response.
+        """
         from lgm import plots
 
-        return plots.plot_term(self, term, geometry=geometry, residuals=residuals, ax=ax, figsize=figsize)
+        return plots.plot_term(self, term, kind, geometry=geometry, residuals=residuals, ax=ax, figsize=figsize)
 
     def save(self, path: Any) -> None:
         """Write the whole fit to one file, for `lgm.load`; an error says what in the formula a file cannot hold.

@@ -6,7 +6,7 @@ import os
 import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -14,19 +14,29 @@ import xarray as xr
 from scipy.special import ndtri
 
 from lgm.arrays import BoolArray, FloatArray, IntArray
-from lgm.data.table import Rows, Table, of_library, read_weights
-from lgm.design import design
+from lgm.data.table import Rows, Table, of_library, per_row, read_weights
+from lgm.design import answer, design
 from lgm.design.predictor import NewRows, Parts
 from lgm.errors import DataError, LgmError, PredictionWarning
+from lgm.results.averages import Average
 from lgm.results.linear_predictor import LinearPredictor, linear_predictor, parts_of
 from lgm.results.progress import bar
 from lgm.results.quantiles import Tails, spread
+from lgm.results.tables import theta_of_family
 from lgm.words import counted
 
 if TYPE_CHECKING:
     from lgm.results.fit import Fit
 
-KINDS = ("mean", "response", "draws")
+SCALES = ("linear", "mean", "response")
+KINDS = (*SCALES, "draws")
+
+
+class Known(NamedTuple):
+    """What is known of rows whose responses are drawn (n,)."""
+
+    weights: FloatArray
+    trials: FloatArray
 
 
 def predict(
@@ -34,30 +44,46 @@ def predict(
     new_data: Any,
     kind: str,
     *,
+    of: str | None,
     terms: Any,
     exclude: Any,
     new_levels: str,
     include_group_specific: Any,
     weights: Any,
+    trials: Any,
     seed: int,
 ) -> pd.DataFrame | xr.DataArray:
     """See `Fit.predict`."""
-    _require(kind in KINDS, f'kind={kind!r}; accepted: "mean", "response" or "draws".')
+    _require(kind in KINDS, f"kind={kind!r}; accepted: {', '.join(map(repr, KINDS))}.")
+    _require(of is None or kind == "draws", f'of={of!r} goes with kind="draws"; with kind={kind!r} leave it out.')
+    _require(of in (None, *SCALES), f"of={of!r}; accepted: {', '.join(map(repr, SCALES))}.")
     _require(
         new_levels in ("sample", "zero", "error"), f'new_levels={new_levels!r}; accepted: "sample", "zero", "error".'
     )
+    scale = (of or "mean") if kind == "draws" else kind
+    _refuse_trials(fit, trials)
     parts = parts_of(fit, terms, exclude, include_group_specific)
-    noise, given = None, fit.design.rows if new_data is None else Table.of(new_data, "new_data")
+    wanted = _Wanted(scale, kind == "draws", new_levels, seed)
+    known, given = None, fit.design.rows if new_data is None else Table.of(new_data, "new_data")
     if isinstance(given, Rows):
         what, table, complete, missing = "the data have", None, given.complete, given.missing_in
-        if kind == "response":
-            noise = _own_weights(fit, weights)
+        if scale == "response":
+            own = _own_weights(fit, weights)
+            known = Known(own, _own_trials(fit, trials, own))
     else:
-        what, (complete, missing) = "new_data has", design.complete_rows(fit.design, given, parts)
+        of_trials = fit.design.formula.response.of_trials if scale == "response" and trials is None else ()
+        what, (complete, missing) = "new_data has", design.complete_rows(fit.design, given, parts, of_trials)
         table = given.rows(complete)
-        if kind == "response":
-            noise = _weights(fit, given, weights, np.flatnonzero(complete))
-    found = _predicted(fit, table, parts, kind, new_levels, noise, seed) if complete.any() else _nothing(fit, kind)
+        kept = np.flatnonzero(complete)
+        if scale == "response":
+            new = _weights(fit, given, weights, kept)
+            known = Known(new, _trials(fit, given, trials, new, kept))
+    if not complete.any():
+        found = _nothing(fit, kind)
+    elif table is None and known is not None:
+        found = _with_unknown_trials(fit, known, parts, wanted)
+    else:
+        found = _predicted(fit, table, parts, wanted, known)
     if missing:
         columns = ", ".join(f"{name} ({count})" for name, count in missing.items())
         rows = counted(int(np.count_nonzero(~complete)), "row")
@@ -67,20 +93,61 @@ def predict(
     return of_library(found, given.library) if isinstance(found, pd.DataFrame) else found
 
 
+def _with_unknown_trials(fit: Fit, known: Known, parts: Parts, wanted: _Wanted) -> pd.DataFrame | xr.DataArray:
+    """New responses of the rows of the fit; those of which the number of trials is missing are NaN."""
+    unknown = np.isnan(known.trials)
+    found = _predicted(fit, None, parts, wanted, known._replace(trials=np.where(unknown, 1.0, known.trials)))
+    if not unknown.any():
+        return found
+    rows = counted(int(np.count_nonzero(unknown)), "row")
+    text = f"the number of trials of {rows} is missing, and so are the predictions of new responses there"
+    warnings.warn(text, PredictionWarning, stacklevel=4)
+    return found.where(~xr.DataArray(unknown, dims="row")) if wanted.draws else found.mask(unknown)
+
+
+class _Wanted(NamedTuple):
+    """What a user wants to know of complete rows."""
+
+    scale: str
+    draws: bool
+    new_levels: str
+    seed: int
+
+
 def _predicted(
-    fit: Fit, table: Table | None, parts: Parts, kind: str, new_levels: str, noise: FloatArray | None, seed: int
+    fit: Fit, table: Table | None, parts: Parts, wanted: _Wanted, known: Known | None
 ) -> pd.DataFrame | xr.DataArray:
-    """Complete rows; new responses have these weights."""
+    """Complete rows, of whose new responses this is known."""
     rows = design.encode(fit.design, table, parts)
-    _announce(rows, new_levels)
-    eta = linear_predictor(fit, rows, new_levels=new_levels, seed=seed)
-    if kind == "draws":
-        return _labelled(fit, fit.design.family.mean(eta.draws(), _family_theta(fit)), eta.rows.index)
-    if kind == "mean" and fit.design.family.link == "identity":
+    _announce(rows, wanted.new_levels)
+    eta = linear_predictor(fit, rows, new_levels=wanted.new_levels, seed=wanted.seed)
+    rng = np.random.default_rng([wanted.seed, 3])
+    if wanted.draws:
+        drawn = _on(wanted.scale, fit, eta.draws(), theta_of_family(fit), known, rng)
+        return _labelled(fit, drawn, eta.rows.index)
+    if _mean_is_linear(fit, wanted.scale) and known is None:
         sd = eta.exact_sd()
         if sd is not None:
             return _normal(fit, eta, sd)
-    return _summarised(fit, eta, noise, np.random.default_rng([seed, 3]))
+    return _summarised(fit, eta, wanted.scale, known, rng)
+
+
+def _mean_is_linear(fit: Fit, scale: str) -> bool:
+    """Whether the mean on this scale is that of the linear predictor."""
+    return scale == "linear" or fit.design.family.conjugate
+
+
+def _on(
+    scale: str, fit: Fit, eta: FloatArray, theta: dict[str, FloatArray], known: Known | None, rng: np.random.Generator
+) -> FloatArray:
+    """Draws (rows, B) of the linear predictor, on another scale."""
+    family = fit.design.family
+    if scale == "linear":
+        return eta
+    if known is None:
+        return family.mean(eta, theta)
+    drawn = family.simulate(rng, eta, theta, *known)
+    return drawn / known.trials[:, None] if fit.design.answer.share else drawn
 
 
 def _in_place(fit: Fit, found: Any, index: pd.Index, complete: BoolArray) -> Any:
@@ -108,28 +175,34 @@ def _normal(fit: Fit, eta: LinearPredictor, sd: FloatArray) -> pd.DataFrame:
     return pd.DataFrame(values, index=eta.rows.index, columns=["mean", "sd", *fit.interval_names])
 
 
-def _summarised(fit: Fit, eta: LinearPredictor, noise: FloatArray | None, rng: np.random.Generator) -> pd.DataFrame:
-    """Mean, sd and interval of the expected response, or of new responses with these weights."""
-    theta, family, size = _family_theta(fit), fit.design.family, fit.effects.size
+def _summarised(
+    fit: Fit, eta: LinearPredictor, scale: str, known: Known | None, rng: np.random.Generator
+) -> pd.DataFrame:
+    """Mean, sd and interval of the linear predictor, of the expected response, or of new responses."""
+    theta, family, size = theta_of_family(fit), fit.design.family, fit.effects.size
 
-    def values(part: IntArray) -> Iterator[FloatArray]:
+    def values(part: IntArray, average: Average | None) -> Iterator[FloatArray]:
+        of_part = None if known is None else Known(*(each[part] for each in known))
         for numbers, drawn in eta.blocks(part):
-            own = {name: draws[numbers] for name, draws in theta.items()}
-            yield (
-                family.mean(drawn, own)
-                if noise is None
-                else family.simulate(rng, drawn, own, noise[part], np.ones(part.size))
-            )
+            own = {kind: draws[numbers] for kind, draws in theta.items()}
+            if average is not None:
+                expected = family.mean(drawn, own)
+                if of_part is not None and not fit.design.answer.share:
+                    expected = of_part.trials[:, None] * expected
+                average.add(expected, drawn)
+            yield _on(scale, fit, drawn, own, of_part, rng)
 
     def fill(part: IntArray) -> None:
-        out[part, 0] = eta.mean(part)
-        out[part, 1], ends = spread(values(part), part.size, size, fit.interval)
+        mean = eta.mean(part)
+        average = None if _mean_is_linear(fit, scale) else Average(mean)
+        out[part, 1], ends = spread(values(part, average), part.size, size, fit.interval)
+        out[part, 0] = mean if average is None else average.value()
         out[part, 2:] = ends.T
         shown.update(part.size)
 
     out = np.empty((eta.n, 4))
     parts = list(eta.pieces(Tails.bytes(size, fit.interval)))
-    workers = os.cpu_count() if eta.in_one and noise is None else 1  # noise is drawn in the order of the rows
+    workers = os.cpu_count() if eta.in_one and known is None else 1  # noise is drawn in the order of the rows
     with bar(eta.n, "predictions", progress=fit.progress) as shown, ThreadPoolExecutor(workers) as pool:
         for part in parts[:1]:  # makes what all share
             fill(part)
@@ -151,13 +224,6 @@ def _row_labels(index: pd.Index) -> np.ndarray[Any, Any]:
     labels = np.empty(len(index), dtype=object)
     labels[:] = list(index)  # a row of several labels is a tuple of them
     return labels
-
-
-def _family_theta(fit: Fit) -> dict[str, FloatArray]:
-    """Draws of the family's own hyperparameters."""
-    d = fit.design
-    theta = dict(zip(d.theta_names, fit.draws.theta.reshape(-1, len(d.theta_names)).T, strict=True))
-    return {name: theta[name] for parameter in d.family_parameters for name in parameter.names}
 
 
 def _require(fine: bool, message: str) -> None:
@@ -199,8 +265,62 @@ def _weights(fit: Fit, table: Table, weights: Any, kept: IntArray) -> FloatArray
     given = fit.inputs.weights
     if weights is None and isinstance(given, str) and given in table.names:
         weights = given
-    if weights is None and fit.design.weighted:
+    if weights is None and (fit.design.weighted or fit.design.answer.share):
         text = "the fit has weights, but none are given for new_data: each of its rows counts with weight 1"
         warnings.warn(text, PredictionWarning, stacklevel=4)
     frame = table.select({weights} if isinstance(weights, str) else ())
     return read_weights(weights, frame, table.names, kept)
+
+
+def _refuse_trials(fit: Fit, trials: Any) -> None:
+    family = fit.design.family
+    if trials is not None and "trials" not in family.forms:
+        raise LgmError(f"trials= is for families of successes out of trials; {family.name} is none.")
+
+
+def _own_trials(fit: Fit, trials: Any, weights: FloatArray) -> FloatArray:
+    """The trials of the rows of the fit: their own, NaN where the data do not say, or others."""
+    d = fit.design
+    if isinstance(trials, str):
+        return _read_trials(trials, d.scope.frame, np.arange(len(d.scope.frame)))
+    if trials is not None:
+        return _read_trials(trials, pd.DataFrame(index=d.rows.index), d.rows.kept)
+    if d.answer.share:
+        return _whole(weights, "weights=")
+    return np.ones(len(d.scope.frame)) if d.answer.trials is None else d.answer.trials
+
+
+def _trials(fit: Fit, table: Table, trials: Any, weights: FloatArray, kept: IntArray) -> FloatArray:
+    """The trials of new rows: as given, or what the formula says of them, or one."""
+    if trials is not None:
+        return _read_trials(trials, table.select({trials} if isinstance(trials, str) else ()), kept)
+    if fit.design.answer.share:
+        return _whole(weights, "weights=")
+    if not fit.design.formula.response.counts_trials or not kept.size:
+        return np.ones(kept.size)
+    rows = np.isin(np.arange(len(table)), kept)
+    return _whole(answer.trials_of(design.scope_of_trials(fit.design, table.rows(rows))), "the number of trials")
+
+
+def _whole(values: FloatArray, what: str) -> FloatArray:
+    """Numbers of trials, if they can be such; NaN is nothing known."""
+    wrong = values[~(((values >= 0) & (values == np.floor(values))) | np.isnan(values))]
+    if wrong.size:
+        raise DataError(f"{what} has {wrong[0]:g}, but trials are counted; accepted: whole numbers from 0.")
+    return values
+
+
+def _read_trials(trials: Any, frame: pd.DataFrame, kept: IntArray) -> FloatArray:
+    if isinstance(trials, str) and trials not in frame:
+        raise DataError(f"trials={trials!r} is not a column of the data.")
+    values = frame[trials] if isinstance(trials, str) else trials
+    values = np.full(len(frame), values) if np.ndim(values) == 0 else values
+    column = per_row(np.asarray(values) if isinstance(values, (list, tuple)) else values, frame, "trials")
+    accepted = f"a whole number from 0, or one for each of the {len(frame)} rows"
+    if column is None or not pd.api.types.is_numeric_dtype(column.dtype):
+        raise DataError(f"trials= must be {accepted}.")
+    found = column.to_numpy(dtype=float, na_value=np.nan)[kept]
+    wrong = found[~((found >= 0) & (found == np.floor(found)) & np.isfinite(found))]
+    if wrong.size:
+        raise DataError(f"trials= has {wrong[0]:g}; accepted: {accepted}.")
+    return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
@@ -9,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from lgm.arrays import IntArray
+from lgm.arrays import FloatArray, IntArray
 from lgm.design.design import Design
 from lgm.design.predictor import Printed
 from lgm.errors import LgmError
+from lgm.families.cumulative import Cumulative
+from lgm.posterior.latent_prior import by_kind
 from lgm.results.effects import KEPT_BYTES, fits
 from lgm.words import amount, some, suggest
 
@@ -28,6 +31,26 @@ def effects(fit: Fit, wanted: str | None) -> pd.DataFrame:
     return pd.concat(tables)
 
 
+def thresholds(fit: Fit) -> pd.DataFrame:
+    """See `Fit.thresholds`."""
+    family, d = fit.design.family, fit.design
+    if not isinstance(family, Cumulative):
+        raise LgmError(f"{family.name} has no thresholds; families of ordered categories have.")
+    j = d.predictor.intercept
+    level = 0.0 if j is None else fit.effects.fixed[:, j]
+    values = np.stack([np.broadcast_to(c - level, fit.effects.size) for c in family.thresholds(theta_of_family(fit))])
+    ends = np.quantile(values, [(1 - fit.interval) / 2, (1 + fit.interval) / 2], axis=1)
+    names = [f"{a}|{b}" for a, b in itertools.pairwise(family.categories)]
+    table = np.column_stack([values.mean(axis=1), values.std(axis=1, ddof=1), *ends])
+    return pd.DataFrame(table, pd.Index(names, name="threshold"), ["mean", "sd", *fit.interval_names])
+
+
+def theta_of_family(fit: Fit) -> dict[str, FloatArray]:
+    """Draws of the family's own hyperparameters by kind: (S,), or (S, m) for a kind of m values."""
+    found = by_kind(fit.draws.theta.reshape(fit.effects.size, -1), fit.analysed.marginal.data.places)
+    return {kind: values[:, 0] if values.shape[1] == 1 else values for kind, values in found.items()}
+
+
 def require_interval(interval: Any) -> None:
     """Raise unless it is a probability."""
     if not (isinstance(interval, (float, np.floating)) and 0 < interval < 1):
@@ -41,6 +64,16 @@ def _table(fit: Fit, printed: Printed) -> pd.DataFrame:
     name, labels = printed.variable.name, printed.variable.labels
     index = pd.MultiIndex.from_arrays([[name] * labels.size, labels], names=["effect", "level"])
     return pd.DataFrame(values, index, columns=["mean", "sd", *fit.interval_names])
+
+
+def places_of_theta(design: Design) -> list[tuple[str, str]]:
+    """Where each hyperparameter stands in the table of variances: its group, and its name within."""
+    family = design.family
+    own = [place for block in design.predictor.blocks for parameter in block.parameters for place in parameter.places]
+    for parameter in design.family_parameters:
+        group = "Residual" if parameter.kind == family.residual else family.name
+        own += [(group, within) for _, within in parameter.places]
+    return own
 
 
 def few_enough(fit: Fit) -> tuple[list[Printed], str]:

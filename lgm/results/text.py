@@ -27,6 +27,7 @@ def _model(d: Design) -> list[tuple[str, str]]:
     return [
         ("Formula", d.formula.source),
         ("Family", f"{d.family.name} ({d.family.link} link)" + (", weighted" if d.weighted else "")),
+        *([("Response", d.answer.meaning)] if d.answer.meaning else []),
         ("Rows", _rows(d)),
         *((term.label, term.size) for term in d.terms),
     ]

@@ -41,7 +41,7 @@ def require_harmless(source: str, data: pd.DataFrame, env: Mapping[str, Any]) ->
     formula = parse(source, tuple(TERMS))
     try:
         require_plain(formula, list(data.columns))
-        for expression in (formula.response, *(e for side in formula.sides.values() for e in side.expressions)):
+        for expression in (*formula.response.expressions, *(e for s in formula.sides.values() for e in s.expressions)):
             _require_moderate(expression, formula, data, env)
     except FormulaError as error:
         raise LgmError(f"the formula of the file may do more than is on the list. {TRUST}\n{error}") from None

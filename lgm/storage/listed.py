@@ -32,4 +32,5 @@ DISTRIBUTIONS: dict[str, Any] = {
         )
     },
     "PcCorrelation": pc_priors.PcCorrelation,
+    "PcPrecision": pc_priors.PcPrecision,
 }

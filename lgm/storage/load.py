@@ -83,6 +83,7 @@ def _rebuilt(kept: Record) -> Model:
             given["formula"],
             given["data"],
             given["family"],
+            given["link"],
             given["priors"],
             given["weights"],
             given["env"],

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from lgm import families
 from lgm.errors import LgmError
 from lgm.inference.draws import Draws
 from lgm.inference.engine import AnyDraws
@@ -69,6 +70,7 @@ class Record:
             "inputs": {
                 "formula": self.inputs["formula"],
                 "family": self.inputs["family"],
+                "link": self.inputs["link"],
                 "missing": self.inputs["missing"],
                 "data": box.pack(self.inputs["data"], "the data"),
                 "weights": box.pack(self.inputs["weights"], "the weights"),
@@ -90,12 +92,18 @@ class Record:
 def of(fit: Fit) -> Record:
     """The record of a fit."""
     d, given = fit.design, fit.inputs
-    rows = d.rows
+    rows, family = d.rows, given.family
+    if not families.is_listed(family):
+        raise LgmError(
+            f"the family {family.name!r} is one of your own, and a file holds families by name and link: keep "
+            "`fit.posterior` and `fit.summary()`, or pickle the fit."
+        )
     return Record(
         inputs={
             "formula": given.formula,
             "data": d.scope.frame,
-            "family": given.family,
+            "family": family.name,
+            "link": family.link,
             "priors": given.priors,
             "weights": None if given.weights is None else d.all_weights,
             "env": given.env,

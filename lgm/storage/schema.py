@@ -45,7 +45,8 @@ _NUMBERS: dict[Any, tuple[type, ...]] = {
 }
 LIBRARIES = ("polars", "pyarrow", "modin", "cudf")  # beside pandas; narwhals makes tables of them
 _SECTIONS = {"inputs", "rows", "settings", "names", "mode", "draws", "effects", "rung"}
-_INPUTS = {"formula": str, "family": str, "missing": str, "data": pd.DataFrame, "env": dict, "priors": dict}
+_TEXTS = {"formula": str, "family": str, "link": str, "missing": str}
+_INPUTS = {**_TEXTS, "data": pd.DataFrame, "env": dict, "priors": dict}
 
 
 def require_sections(header: Mapping[str, Any]) -> None:

@@ -3,6 +3,8 @@
 import jax
 import numpy as np
 import pytest
+from oracles.elementwise import orders, slope_errors
+from oracles.grouped import agrees, by_rows
 from scipy import stats
 
 from lgm.errors import DataError, LgmError
@@ -49,3 +51,32 @@ def test_a_constant_response():
 def test_an_unknown_family(name):
     with pytest.raises(LgmError, match=r'is not available;.* accepted: "gaussian"'):
         find(name)
+
+
+LOG = Gaussian("log")
+
+
+def test_log_link():
+    rng = np.random.default_rng(4)
+    y, eta, w = rng.standard_normal(6), rng.standard_normal(6), rng.uniform(0.3, 3.0, 6)
+    found = orders(LOG, Response(y), eta, {"sigma": 1.7}, w)
+    np.testing.assert_allclose(found[0], stats.norm(np.exp(eta), 1.7 / np.sqrt(w)).logpdf(y), rtol=1e-12)
+    assert np.max(slope_errors(LOG, Response(y), eta, {"sigma": 1.7})) < 1e-7
+    with jax.enable_x64(True):
+        known = np.asarray(LOG.information(Response(y), eta, {"sigma": 1.7}, w))
+    at_mean = orders(LOG, Response(np.exp(eta)), eta, {"sigma": 1.7}, w)[2]  # linear in y
+    np.testing.assert_allclose(known, -at_mean, rtol=1e-12)
+
+
+def test_log_link_has_the_unit_of_the_response_in_sigma_only():
+    y = Response(np.array([100.0, 200.0, 600.0]))
+    assert LOG.level_of(y, np.zeros(3), np.ones(3)) == pytest.approx(np.log(300.0))
+    assert LOG.scale_of(y, np.zeros(3)) == 1.0
+    (sigma,) = LOG.parameters(y, 1.0, np.ones(3))
+    assert sigma.start == pytest.approx(np.std(y.value) / 2)
+
+
+def test_laplace_with_the_log_link_is_that_of_dense_algebra():
+    y = np.array([1.2, 0.3, 0.8, 2.1, 4.0, 0.4, 1.1, -0.2])
+    at = by_rows(y)
+    agrees(LOG, y, {"sigma": 0.5}, lambda eta: stats.norm(np.exp(eta), 0.5).logpdf(at(eta)))

@@ -158,7 +158,7 @@ def test_accents_of_their_own_are_part_of_their_letters() -> None:
 @pytest.mark.parametrize("name", ["yield", "class", "None", "True"])
 def test_columns_may_be_called_like_words_of_python(name: str) -> None:
     formula = parse(f"{name} ~ x + `{name}`:z", TERMS)
-    assert formula.response.is_name and list(formula.response.quoted.values()) == [name]
+    assert formula.response.value.is_name and list(formula.response.value.quoted.values()) == [name]
 
 
 # name -> the part of the source that the first expression which has it marks, between two arrows
@@ -212,7 +212,6 @@ ERRORS = [
     (">~< x", "Nothing stands before `~`.", "one column or"),
     ("y >~<", "Nothing stands after `~`.", "terms after `~`; `y ~ 1`"),
     (">y1 + y2< ~ x", "The response has several parts, and lgm reads one.", "one column or"),
-    (">y | trials(n)< ~ x", "The response has several parts, and lgm reads one.", "one column or"),
     (">3< ~ x", "The response is neither a column nor a Python expression.", "one column or"),
     ("log(>s(y)<) ~ x", "`s()` belongs to the right-hand side, not to the response.", "one column or"),
     ("y ~ x + >(<1|g", "This bracket is never closed.", "quotes and brackets"),
@@ -393,7 +392,7 @@ def _has_intercept(formula: Formula) -> bool:
 
 
 def _find(formula: Formula, name: str) -> Span | None:
-    expressions = sorted([formula.response, *formula.mu.expressions], key=lambda each: each.span.start)
+    expressions = sorted([*formula.response.expressions, *formula.mu.expressions], key=lambda each: each.span.start)
     return next((span for each in expressions if (span := each.find(name)) is not None), None)
 
 

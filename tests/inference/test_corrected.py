@@ -12,7 +12,6 @@ from lgm.inference.corrected import _in_order, corrected
 from lgm.inference.ladder import with_rung
 from lgm.posterior import density
 
-
 _gains = jit(jax.vmap(lambda post, theta, z: density.effects(post, theta, z).gain, (None, 0, 0)))
 
 

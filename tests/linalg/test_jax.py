@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import lgm.linalg
-from lgm.linalg._jax import SymbolicZero, custom_vmap, symmetric_map
+from lgm.linalg._jax import SymbolicZero, custom_vmap, linear_map, symmetric_map
 
 EVERYDAY = {"jax", "jax.ffi", "jax.lax", "jax.numpy", "jax.random", "jax.scipy.linalg", "jax.typing"}
 MATRIX = np.array([[2.0, 1.0, 0.0], [1.0, 3.0, -1.0], [0.0, -1.0, 4.0]])
@@ -105,3 +105,16 @@ def test_a_symmetric_map_refuses_derivatives_by_its_values(transform) -> None:
         derivative(jnp.asarray(MATRIX))
     with pytest.raises(NotImplementedError, match="not by the values"):
         jax.jit(jax.vmap(derivative))(jnp.stack([MATRIX, MATRIX]))
+
+
+def test_a_linear_map_has_its_transpose() -> None:
+    wide = np.arange(6.0).reshape(2, 3)
+
+    def native(x: jax.Array) -> jax.Array:
+        return linear_map(lambda x: jnp.asarray(wide) @ x, lambda y: jnp.asarray(wide.T) @ y, x, (2,))
+
+    x = jnp.array([1.0, -1.0, 2.0])
+    np.testing.assert_array_equal(native(x), wide @ x)
+    np.testing.assert_array_equal(jax.jacrev(native)(x), wide)
+    np.testing.assert_array_equal(jax.jacfwd(native)(x), wide)
+    np.testing.assert_array_equal(jax.vmap(native)(jnp.stack([x, 2.0 * x])), jnp.stack([wide @ x, 2.0 * wide @ x]))

@@ -14,6 +14,7 @@ import pandas as pd
 from scipy import optimize
 
 import lgm
+from lgm.design.answer import Answer
 from lgm.families import find
 from lgm.posterior import density
 from lgm.posterior.assemble import analyse
@@ -134,7 +135,7 @@ def tiny(family, y, logp, step=0.05):
     data = pd.DataFrame({"y": np.arange(6.0), "x": x, "g": g.astype(str)})
     model = lgm.model("y ~ x + (1|g)", data, priors={"Intercept": normal(0.3, 2.0), "x": normal(0.0, 1.5)})
     own = family.parameters(y, 1.0, np.ones(6))
-    design = replace(model.design, family=family, response=y, family_parameters=own)
+    design = replace(model.design, family=family, answer=Answer(y), family_parameters=own)
     priors = [model.chosen_priors.theta[0], *(parameter.default for parameter in own)]
     made = analyse(design, model.chosen_priors.fixed, priors, centred_intercept=False)
 
@@ -169,7 +170,7 @@ def marginal_likelihood(marginal, theta):
     return float(value), np.asarray(slopes)
 
 
-def differences(marginal, theta, step=2e-3):
+def differences(marginal, theta, step=3e-4):
     """The gradient of ``log p(y | theta)`` by central differences of five points, with steps relative to theta."""
     theta = np.asarray(theta, dtype=float)
     found = []

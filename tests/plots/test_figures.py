@@ -12,7 +12,7 @@ import pytest
 from helpers import run_fresh
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
-from synthetic import around, fit_of
+from synthetic import around, counts, fit_of
 
 import lgm
 from lgm.plots.canvas import Picture
@@ -306,3 +306,43 @@ def test_a_figure_is_saved_and_shows_itself(sleep: lgm.Fit, tmp_path: Path) -> N
     assert (tmp_path / "days.svg").stat().st_size > 1000
     assert isinstance(figure, Picture)
     assert figure._repr_png_().startswith(b"\x89PNG")
+
+
+def test_effects_and_expected_counts() -> None:
+    fit = counts()
+    linear, mean = fit.plot_term("g"), fit.plot_term("g", "mean")
+    assert "effect on y (log scale)" in _texts(linear) and "expected y" in _texts(mean)
+    shown = [np.sort(np.asarray(figure.axes[0].lines[-1].get_xdata())) for figure in (linear, mean)]
+    average = [np.asarray(figure.axes[0].lines[0].get_xdata())[0] for figure in (linear, mean)]
+    assert average[0] == 0.0
+    np.testing.assert_allclose(shown[1] / average[1], np.exp(shown[0]), rtol=0.2)
+    assert "coefficient, on the log scale of y" in _texts(fit.plot_term("x"))
+    assert "partial residuals" not in _texts(fit.plot_term("rw1(t)"))
+    assert "partial residuals" in _texts(fit.plot_term("rw1(t)", residuals=True))
+
+
+@pytest.mark.parametrize(
+    ("term", "choice", "message"),
+    [
+        ("g", {"kind": "response"}, "kind='response'; accepted: 'linear', 'mean'"),
+        ("x", {"kind": "mean"}, "x is a coefficient, of the linear predictor"),
+        ("rw1(t)", {"kind": "mean", "residuals": True}, "working residuals belong to the linear predictor"),
+    ],
+)
+def test_what_has_no_picture_on_a_scale(term: str, choice: Any, message: str) -> None:
+    with pytest.raises(lgm.LgmError, match=message):
+        counts().plot_term(term, **choice)
+
+
+def test_levels_that_differ_by_slopes_have_no_single_response(sleep: lgm.Fit) -> None:
+    with pytest.raises(lgm.LgmError, match=r"\(Days \| Subject\) has slopes, .* fit.predict at the values"):
+        sleep.plot_term("Subject", "mean")
+
+
+def test_expected_responses_of_a_gaussian_fit(structured: lgm.Fit) -> None:
+    linear, mean = structured.plot_term("g"), structured.plot_term("g", "mean")
+    shown = [np.asarray(figure.axes[0].lines[-1].get_xdata()) for figure in (linear, mean)]
+    average = np.asarray(mean.axes[0].lines[0].get_xdata())[0]
+    np.testing.assert_allclose(shown[1], shown[0] + average, rtol=1e-9)
+    places = {i: (i % 3, i // 3) for i in range(9)}
+    assert "expected y" in _texts(structured.plot_term("icar(id)", "mean", geometry=places))

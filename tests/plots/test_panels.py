@@ -201,13 +201,15 @@ def _curve(rows: int, points: int = 50) -> Curve:
     x = np.linspace(0, 1, points)
     draws = np.sin(6 * x) + 0.1 * rng.standard_normal((300, points))
     at, residual, weights = rng.uniform(size=rows), rng.normal(size=rows), rng.uniform(0.5, 2, rows)
-    return Curve("s(x)", "x", "y", x, np.sin(6 * x), draws, at=at, residual=residual, weights=weights, without="")
+    given = {"at": at, "residual": residual, "weights": weights, "without": ""}
+    return Curve("s(x)", "x", "effect on y", x, np.sin(6 * x), draws, average=0.0, **given)
 
 
 def test_a_curve_over_its_bands_and_partial_residuals(ax: Axes) -> None:
     c = _curve(200)
-    legend = panels.curve(ax, c, 0.9, True)
+    legend = panels.curve(ax, c, 0.9)
     dots, wide, half = ax.collections
+    assert c.residual is not None
     np.testing.assert_array_equal(np.asarray(dots.get_offsets()), np.column_stack([c.at, c.residual]))
     for band, probability in ((wide, 0.9), (half, 0.5)):
         low, high = np.quantile(c.draws, [(1 - probability) / 2, (1 + probability) / 2], axis=0)
@@ -221,18 +223,18 @@ def test_a_curve_over_its_bands_and_partial_residuals(ax: Axes) -> None:
 
 def test_whole_times_have_whole_ticks(ax: Axes) -> None:
     c = _curve(5, points=4)
-    panels.curve(ax, replace(c, at=np.array([1.0, 2.0, 2.0, 3.0, 4.0]), x=np.arange(1.0, 5.0)), 0.95, True)
+    panels.curve(ax, replace(c, at=np.array([1.0, 2.0, 2.0, 3.0, 4.0]), x=np.arange(1.0, 5.0)), 0.95)
     assert all(tick == round(tick) for tick in ax.get_xticks())
 
 
 def test_a_curve_says_what_it_lacks(ax: Axes) -> None:
-    panels.curve(ax, replace(_curve(5), without="x"), 0.95, True)
+    panels.curve(ax, replace(_curve(5), without="x"), 0.95)
     assert ax.get_title(loc="left") == "s(x) without what is in the fixed part"
 
 
 def test_heavier_rows_are_larger_dots(ax: Axes) -> None:
     c = _curve(50)
-    panels.curve(ax, c, 0.95, True)
+    panels.curve(ax, c, 0.95)
     dots = ax.collections[0]
     assert isinstance(dots, PathCollection)
     np.testing.assert_allclose(dots.get_sizes(), 9.0 * c.weights / c.weights.mean())
@@ -240,8 +242,8 @@ def test_heavier_rows_are_larger_dots(ax: Axes) -> None:
 
 @pytest.mark.parametrize(("rows", "residuals"), [(panels.MOST_RESIDUALS + 1, True), (100, False)])
 def test_a_rug_instead_of_too_many_or_unwanted_residuals(ax: Axes, rows: int, residuals: bool) -> None:
-    c = _curve(rows)
-    panels.curve(ax, c, 0.95, residuals)
+    c = _curve(rows) if residuals else replace(_curve(rows), residual=None)
+    panels.curve(ax, c, 0.95)
     assert len(ax.collections) == 2  # the bands
     np.testing.assert_array_equal(np.asarray(ax.lines[0].get_xdata()), c.at)
     assert ax.lines[0].get_transform() is ax.get_xaxis_transform() or ax.lines[0].get_marker() == "|"
@@ -264,7 +266,7 @@ def test_a_map_of_points_joined_to_their_neighbours(ax: Axes) -> None:
     assert np.asarray(dots.get_array()).tolist() == MEAN.tolist()
     assert dots.get_clim() == (-2.0, 2.0)  # zero has the colour in the middle
     assert ax.get_aspect() == 1.0
-    assert _figure(ax).axes[1].get_xlabel() == "mean icar(id)"
+    assert _figure(ax).axes[1].get_xlabel() == "icar(id)"
 
 
 def _square(x: float, y: float, hole: bool = False) -> Any:

@@ -185,3 +185,20 @@ def test_a_series_with_repeated_measurements_is_fine() -> None:
         _plain("y ~ ar1(i)", i=np.arange(12) // 2)
         _plain("y ~ ar1(i) + (1|g)", i=np.arange(12) // 2, g=np.arange(12) % 4 // 2)
         _plain("y ~ ar1(i)", i=np.arange(12))
+
+
+def test_levels_of_one_row_beside_a_parameter_that_says_how_rows_vary() -> None:
+    counts = DATA.assign(y=ROW % 4, flag=ROW % 3 == 1)
+    (text,) = _said("y ~ x + (1|row)", counts, family="negativebinomial")
+    assert text.startswith("each level of `row` has one row, so sd(Intercept|row) and shape both say how much single")
+    (text,) = _said("flag ~ x + (1|row)", counts, family="bernoulli")
+    assert text.startswith("each level of `row` has one row, and one trial says nothing of how levels vary: sd(Inter")
+    assert _said("y ~ x + (1|row)", counts, family="poisson") == []
+    assert _said("y | trials(5) ~ x + (1|row)", counts, family="binomial") == []
+    assert _said("y ~ x + (1|g)", counts, family="negativebinomial") == []
+
+
+def test_ordered_categories_without_rows() -> None:
+    data = DATA.assign(y=pd.Categorical(np.tile(list("abd"), 8), categories=list("abcde"), ordered=True))
+    (text,) = _said("y ~ x", data, family="cumulative")
+    assert text.startswith("no row has the response c, e, so only priors say how likely it is.")

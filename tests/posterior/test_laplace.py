@@ -1,5 +1,7 @@
 """Laplace's approximation and its weights against dense algebra, with constraints and without."""
 
+from dataclasses import dataclass, replace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,6 +12,7 @@ from scipy import stats
 from scipy.linalg import block_diag, null_space
 
 import lgm
+from lgm.families.poisson import Poisson
 from lgm.inference.compile import jit
 from lgm.inference.ladder import with_rung
 from lgm.posterior import density
@@ -186,3 +189,56 @@ def test_a_batch_is_its_elements(constrained):
         together = np.asarray(jax.jit(jax.vmap(density.log_likelihood, (None, 0)))(post, sds))
     alone = [model.log_likelihood({"sd(rw1(t))": float(sd[0])}) for sd in sds]
     np.testing.assert_allclose(together, alone, rtol=1e-12)
+
+
+@pytest.fixture
+def x64():
+    with jax.enable_x64(True):
+        yield
+
+
+@dataclass(frozen=True)
+class Slow(Poisson):
+    """The same, unknown to the kernel."""
+
+    kernel = None
+
+
+@pytest.fixture(scope="module")
+def post():
+    rng = np.random.default_rng(0)
+    g = np.repeat(np.arange(6), 5)
+    frame = pd.DataFrame({"g": g.astype(str), "y": rng.poisson(np.exp(0.3 + rng.normal(size=6)[g]))})
+    return lgm.model("y ~ (1|g)", frame, family="poisson").analysed.marginal
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("x64")
+def test_the_kernel_finds_what_jax_finds(post):
+    thetas = np.array([[0.7], [1.5], [0.0]])
+    slow = replace(post, data=replace(post.data, family=Slow()))
+    both = jax.jit(jax.vmap(jax.value_and_grad(density.log_likelihood, 1), (None, 0)))
+    values, slopes = both(post, thetas)
+    wanted, wanted_slopes = both(slow, thetas)
+    np.testing.assert_allclose(values, wanted, rtol=1e-12)
+    np.testing.assert_allclose(slopes, wanted_slopes, rtol=1e-7, atol=1e-9)
+
+
+@pytest.mark.usefixtures("x64")
+def test_a_start_changes_the_effort_and_not_the_result(post):
+    theta = np.array([0.7])
+    near = density.started(post, theta)
+    value = jax.jit(density.log_likelihood)
+    for other in (theta, theta * 1.3, theta * 20.0):
+        np.testing.assert_allclose(value(near, other), value(post, other), rtol=1e-12)
+
+    find = jax.jit(lambda post, theta: post.data._found(post.prior, post.analysis, theta).v)
+
+    def mode(at):
+        return np.asarray(find(post, theta * np.exp(at)))
+
+    h, start = 1e-4, near.data.start  # type: ignore[attr-defined]
+    np.testing.assert_allclose(start.v, mode(0.0), atol=1e-9)
+    np.testing.assert_allclose(start.slopes[:, 0], (mode(h) - mode(-h)) / (2.0 * h), atol=1e-6)
+    shapes = [[np.shape(leaf) for leaf in jax.tree.leaves(one)] for one in (near, post)]
+    assert shapes[0] == shapes[1]  # so that compiled functions serve both

@@ -3,9 +3,12 @@
 import re
 from typing import Any
 
+import numpy as np
 import pytest
 
 import lgm
+from lgm.families.response import Response
+from lgm.results.comparison import _same
 
 DATA = lgm.load_dataset("Dyestuff")
 FIT = lgm.fit("Yield ~ 1", DATA, method="mode", draws=4, seed=1, progress=False)
@@ -31,3 +34,10 @@ def test_other_rows_in_another_order() -> None:
     again = lgm.fit("Yield ~ 1", DATA[::-1], method="mode", draws=4, seed=1, progress=False)
     with pytest.raises(lgm.DataError, match=r"responses \(30 and 30 rows\) differ.*in the same order"):
         lgm.compare(FIT, again)
+
+
+def test_the_same_successes_of_other_trials_are_other_data() -> None:
+    y = np.array([1.0, 0.0, 3.0])
+    assert _same(Response(y), Response(y.copy(), np.ones(3)))
+    assert not _same(Response(y, np.full(3, 4.0)), Response(y, np.full(3, 5.0)))
+    assert not _same(Response(y), Response(y, censored=np.zeros(3)))

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from synthetic import around
+from synthetic import around, counts
 
 import lgm
 from lgm.results import contributions
@@ -38,3 +38,40 @@ def test_partial_residuals_leave_out_all_other_terms(fit):
     own = fit.predict(DATA, terms=[term.label])["mean"].to_numpy()
     np.testing.assert_allclose(curve.residual, DATA["y"] - others - own.mean(), rtol=0, atol=1e-10)
     np.testing.assert_array_equal(curve.at, DATA["t"])
+
+
+def test_on_the_scale_of_the_response_the_rest_is_on_average(fit):
+    term = fit.design.terms[1]
+    linear, mean = (contributions.of(fit, term, term.view, kind) for kind in ("linear", "mean"))
+    level = fit.predict()["mean"].mean()
+    np.testing.assert_allclose(mean.mean, linear.mean + level, rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(mean.residual, linear.residual + level, rtol=1e-9, atol=1e-9)
+    assert (linear.average, linear.unit, mean.unit) == (0.0, "effect on y", "expected y")
+    assert mean.average == pytest.approx(level)
+
+
+def _walk():
+    fit = counts()
+    return fit, fit.design.terms[1], fit.design.rows.observed
+
+
+def test_the_expected_response_along_a_term():
+    fit, term, observed = _walk()
+    linear, mean = (contributions.of(fit, term, term.view, kind) for kind in ("linear", "mean"))
+    eta = fit.predict(kind="draws", of="linear").to_numpy().reshape(-1, 32)[:, observed].mean(axis=1)
+    np.testing.assert_allclose(mean.draws, np.exp(linear.draws + eta[:, None]), rtol=1e-9)
+    error = mean.draws.std(axis=0) / np.sqrt(len(eta))
+    assert np.all(np.abs(mean.mean - mean.draws.mean(axis=0)) < 5 * error)
+    assert mean.average == pytest.approx(np.exp(eta).mean(), rel=0.01)
+    assert linear.residual is None and mean.residual is None
+    assert (linear.unit, mean.unit) == ("effect on y (log scale)", "expected y")
+
+
+def test_working_residuals_of_counts():
+    fit, term, observed = _walk()
+    curve = contributions.of(fit, term, term.view, residuals=True)
+    eta = fit.predict(kind="linear")["mean"].to_numpy()[observed]
+    own = fit.predict(kind="linear", terms=[term.label])["mean"].to_numpy()[observed]
+    np.testing.assert_allclose(curve.weights, np.exp(eta), rtol=1e-9)
+    expected = fit.design.y / np.exp(eta) - 1 + own - own.mean()
+    np.testing.assert_allclose(curve.residual, expected, rtol=1e-9, atol=1e-9)

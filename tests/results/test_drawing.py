@@ -1,10 +1,13 @@
 """Draws given theta in blocks: every draw once, the same however they are divided."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
 
 import lgm
+from lgm.posterior.density import Marginal
 from lgm.results import drawing
 from lgm.results.drawing import Drawing, _slots
 
@@ -58,3 +61,18 @@ def test_a_draw_is_the_same_by_itself(kind: str, monkeypatch: pytest.MonkeyPatch
     [other] = of(THETAS[kind], seed=2).blocks(np.array([7]))
     assert np.all(other.draws != whole[7])
     assert np.unique(whole[:, 0]).size == made.size
+
+
+def test_no_two_columns_of_normals_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of weighted points, those of columns without a draw count too."""
+    thetas = np.repeat(np.linspace([0.5, 1.0], [1.5, 2.0], 12), [1, 3, 5, 7, 9, 10, 11, 13, 14, 15, 17, 18], axis=0)
+    made, plain, seen = of(thetas), drawing._draw_chunk, []
+
+    def noted(how: tuple[int, int], post: Marginal, thetas: np.ndarray, z: np.ndarray) -> Any:
+        seen.append(z.reshape(-1, z.shape[-1]))
+        return plain(how, post, thetas, z)
+
+    monkeypatch.setattr(drawing, "_draw_chunk", noted)
+    assert sorted(k for block in made.blocks(np.arange(made.size)) for k in block.numbers) == list(range(made.size))
+    columns = np.concatenate(seen)
+    assert len(columns) > made.size and len(np.unique(columns, axis=0)) == len(columns)

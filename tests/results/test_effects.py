@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from dense_model import EPS, condition, correlation, icar_structure, rounding, rw_structure, scaled_covariance
+from synthetic import successes
 
 import lgm
 from lgm.inference.chains import Chains
@@ -318,3 +319,21 @@ def test_what_a_file_keeps():
     size = kept.draws.nbytes
     assert kept.within(size) is kept
     assert kept.within(size - 1).draws.shape == (0, 26)
+
+
+def test_few_binary_effects_against_quadrature():
+    """Means and sds of effects that are far from normal, given one theta; half a Monte Carlo error of draws is 1%."""
+    fit = successes()
+    b0, b, sd = np.linspace(-15, 15, 301)[:, None], np.linspace(-20, 20, 401), fit.chosen_priors.fixed[0].sd
+    share = 1 / (1 + np.exp(-(b0 + b)))
+    four, one = (share**k * (1 - share) ** (5 - k) * np.exp(-(b**2) / 18) for k in (4, 1))
+    beside = np.exp(-(b0**2) / (2 * sd**2)) * one.sum(axis=1, keepdims=True)
+    first, second = ((beside * four * value).sum() / (beside * four).sum() for value in (b, b**2))
+    spread = np.sqrt(second - first**2)
+    found = fit.ranef().loc[("Intercept|g", "a")]
+    assert abs(found["mean"] - first) < 0.05 * spread
+    assert abs(found["sd"] / spread - 1) < 0.015
+    intercept = fit.fixef().loc["Intercept"]
+    weight = (beside * four).sum(axis=1) / (beside * four).sum()
+    assert abs(intercept["mean"]) < 0.05 * intercept["sd"]
+    assert abs(intercept["sd"] / np.sqrt(weight @ b0[:, 0] ** 2) - 1) < 0.015

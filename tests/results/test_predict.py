@@ -9,7 +9,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
-from synthetic import around, fit_of
+from synthetic import around, counts, fit_of, successes
 
 import lgm
 
@@ -256,7 +256,7 @@ def test_columns_that_the_formula_does_not_name_are_not_read(groups: lgm.Fit, ne
 
 
 def test_an_unknown_kind(groups: lgm.Fit) -> None:
-    with pytest.raises(lgm.LgmError, match="accepted: .mean., .response. or .draws."):
+    with pytest.raises(lgm.LgmError, match="accepted: .linear., .mean., .response., .draws."):
         groups.predict(kind="median")
 
 
@@ -333,3 +333,150 @@ def test_one_chain_of_few_draws() -> None:
     data = pd.DataFrame({"y": [1.0, 2.0, 4.0, 3.0], "g": list("aabb")})
     fit = fit_of(lgm.model("y ~ 1 + (1|g)", data), np.full((1, 4, 2), 1.0))
     assert fit.predict().shape == (4, 4)
+
+
+# Responses that are not Gaussian --------------------------------------------------------------------------------------
+
+FRESH = pd.DataFrame({"x": [0.0, 2.0], "e": [1.0, 10.0], "g": ["a", "d"], "t": [3, 5]})
+
+
+def test_the_linear_predictor_is_on_the_scale_of_the_link() -> None:
+    fit = counts()
+    found = fit.predict(kind="linear")
+    d = fit.design
+    expected = d.predictor.A @ fit.effects.mean + d.predictor.offset
+    np.testing.assert_allclose(found["mean"][d.rows.observed], expected, rtol=1e-12)
+    assert len(found) == 32 and np.isfinite(found.to_numpy()).all()
+
+
+def test_the_mean_is_that_of_the_response_not_the_inverse_of_a_mean() -> None:
+    fit = counts()
+    eta = fit.predict(FRESH, "draws", of="linear").to_numpy().reshape(-1, 2)
+    found = fit.predict(FRESH)
+    error = np.exp(eta).std(axis=0) / np.sqrt(len(eta))
+    assert np.all(np.abs(found["mean"] - np.exp(eta).mean(axis=0)) < 5 * error)
+    assert np.all(found["mean"] > np.exp(eta.mean(axis=0)) * (1 + 0.3 * eta.var(axis=0)))  # Jensen
+    np.testing.assert_allclose(found["sd"], np.exp(eta).std(axis=0, ddof=1), rtol=1e-9)
+    np.testing.assert_allclose(found[["2.5%", "97.5%"]], np.exp(fit.predict(FRESH, "linear").iloc[:, 2:]), rtol=1e-3)
+
+
+def test_shares_against_quadrature() -> None:
+    fit = successes()
+    prior = fit.chosen_priors.fixed[0]
+    b0, b = np.linspace(-15, 15, 301)[:, None], np.linspace(-20, 20, 401)
+    share = 1 / (1 + np.exp(-(b0 + b)))
+    four, one = (share**k * (1 - share) ** (5 - k) * np.exp(-(b**2) / 18) for k in (4, 1))
+    weight = np.exp(-(b0**2) / (2 * prior.sd**2)) * one.sum(axis=1, keepdims=True) * four
+    expected = np.sum(weight * share) / np.sum(weight)
+    sd = np.sqrt(np.sum(weight * share**2) / np.sum(weight) - expected**2)
+    found = fit.predict({"g": ["a"]})
+    assert abs(found["mean"][0] - expected) < 4 * sd / np.sqrt(4000)
+    assert found["sd"][0] == pytest.approx(sd, rel=0.05)
+
+
+def test_new_counts_have_the_mean_of_the_expected_and_their_own_variation() -> None:
+    fit = counts()
+    mean, response = fit.predict(FRESH), fit.predict(FRESH, "response")
+    np.testing.assert_allclose(response["mean"], mean["mean"], rtol=1e-12)
+    np.testing.assert_allclose(response["sd"], np.sqrt(mean["mean"] + mean["sd"] ** 2), rtol=0.12)
+    ends = response[["2.5%", "97.5%"]].to_numpy()
+    assert np.all(ends >= 0)
+
+
+def test_new_successes_are_out_of_trials() -> None:
+    fit = successes()
+    share = fit.predict({"g": ["a", "b"]})["mean"]
+    np.testing.assert_allclose(fit.predict({"g": ["a", "b"]}, "response", trials=[10, 2])["mean"], share * [10, 2])
+    drawn = fit.predict({"g": ["a", "b"], "n": [10, 2]}, "draws", of="response", trials="n")
+    assert drawn.max("row").max() == 10 and set(np.unique(drawn.sel(row=1))) == {0.0, 1.0, 2.0}
+    assert fit.predict(kind="draws", of="response").max() == 1
+
+
+@pytest.mark.parametrize(
+    ("trials", "message"),
+    [
+        ("m", "trials='m' is not a column"),
+        ([1.5, 2.0], "trials= has 1.5; accepted: a whole number from 0, or one for each of the 2 rows"),
+        ([1, 2, 3], "trials= must be a whole number from 0, or one for each of the 2 rows"),
+    ],
+)
+def test_trials_that_are_none(trials: Any, message: str) -> None:
+    with pytest.raises(lgm.DataError, match=message):
+        successes().predict({"g": ["a", "b"]}, "response", trials=trials)
+
+
+def test_trials_of_a_family_without_any() -> None:
+    with pytest.raises(lgm.LgmError, match="trials= is for families of successes out of trials; poisson is none"):
+        counts().predict(FRESH, "response", trials=3)
+
+
+@pytest.mark.parametrize("of", ["linear", "mean", "response"])
+def test_draws_of_each_kind_are_those_behind_its_table(of: Any) -> None:
+    fit = counts()
+    drawn = fit.predict(FRESH, "draws", of=of, seed=3).to_numpy().reshape(-1, 2)
+    table = fit.predict(FRESH, of, seed=3)
+    np.testing.assert_allclose(table["sd"], drawn.std(axis=0, ddof=1), rtol=1e-9)
+    np.testing.assert_allclose(table["97.5%"], np.quantile(drawn, 0.975, axis=0), rtol=1e-9)
+
+
+def test_draws_are_of_the_expected_response_unless_said_otherwise() -> None:
+    fit = counts()
+    np.testing.assert_array_equal(fit.predict(FRESH, "draws"), fit.predict(FRESH, "draws", of="mean"))
+    with pytest.raises(lgm.LgmError, match="of='linear' goes with kind="):
+        fit.predict(FRESH, "mean", of="linear")
+    with pytest.raises(lgm.LgmError, match="accepted: 'linear', 'mean', 'response'"):
+        fit.predict(FRESH, "draws", of="eta")
+
+
+def test_a_new_level_of_counts() -> None:
+    fit = counts()
+    with pytest.warns(lgm.errors.PredictionWarning, match="drawn from the population"):
+        found = fit.predict({"x": [0.0], "e": [1.0], "g": ["new"]}, exclude=["rw1(t)"])
+    eta = fit.fixef()["mean"]["Intercept"]
+    tau = fit.posterior["sd(Intercept|g)"].to_numpy()
+    usual = np.exp(eta + fit.fixef()["sd"]["Intercept"] ** 2 / 2) * np.exp(tau**2 / 2).mean()
+    assert found["mean"][0] == pytest.approx(usual, rel=0.1)
+
+
+def test_counts_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    fit = counts()
+    whole = [fit.predict(FRESH, kind) for kind in ("mean", "response")]
+    monkeypatch.setattr("lgm.results.linear_predictor._HELD", 1000)
+    for found, kind in zip(whole, ("mean", "response"), strict=True):
+        pd.testing.assert_frame_equal(fit.predict(FRESH, kind), found, rtol=1e-12)
+
+
+def of_sizes(formula: str, data: pd.DataFrame, weights: str | None = None) -> lgm.Fit:
+    model = lgm.model(formula, data, "binomial", weights=weights)
+    return around(model, {"sd(Intercept|g)": 0.5}, spread=0.0, draws=250)
+
+
+def test_trials_come_from_the_formula() -> None:
+    """Of the rows of the fit, without a response too, and of new ones; a share of successes stays one."""
+    data = pd.DataFrame(
+        {"y": [1.0, 3, 2, 5, 4, 9, np.nan, np.nan], "n": [4.0, 6, 3, 9, 8, 12, 50, np.nan], "g": [*"aabbccab"]}
+    )
+    fit = of_sizes("cbind(y, n - y) ~ 1 + (1|g)", data)
+    share = fit.predict(kind="mean")["mean"]
+    with pytest.warns(lgm.PredictionWarning, match="the number of trials of 1 row is missing"):
+        drawn = fit.predict(kind="response")
+    np.testing.assert_allclose(drawn["mean"].iloc[:7], (share * data.n).iloc[:7], rtol=1e-12)
+    assert drawn.iloc[7].isna().all() and drawn["sd"].iloc[6] > drawn["sd"].iloc[0]
+    new = pd.DataFrame({"g": ["a", "b"], "n": [100, 10]})
+    np.testing.assert_allclose(fit.predict(new, "response")["mean"], share.iloc[[0, 2]] * new.n, rtol=1e-12)
+    with pytest.warns(lgm.PredictionWarning, match=r"missing values in n \(1\)"):
+        assert fit.predict(new.assign(n=[np.nan, 10]), "response")["mean"].isna().tolist() == [True, False]
+    with pytest.raises(
+        lgm.DataError, match=r"new_data lacks the column\(s\) n, of which the number of trials is computed"
+    ):
+        fit.predict(new[["g"]], "response")
+    np.testing.assert_allclose(fit.predict(new[["g"]])["mean"], share.iloc[[0, 2]])
+    with pytest.raises(lgm.DataError, match=r"the number of trials has 2.5, but trials are counted"):
+        fit.predict(new.assign(n=2.5), "response")
+
+    shares = of_sizes("{y / n} ~ 1 + (1|g)", data.iloc[:7], "n")
+    np.testing.assert_allclose(shares.predict(kind="mean")["mean"], share.iloc[:7], rtol=1e-10)
+    drawn = shares.predict(new, "draws", of="response")
+    assert 0.0 <= float(drawn.min()) and float(drawn.max()) <= 1.0
+    np.testing.assert_allclose(drawn.values * [100, 10], np.round(drawn.values * [100, 10]), atol=1e-9)
+    np.testing.assert_allclose(shares.design.as_given, (data.y / data.n).iloc[:6])

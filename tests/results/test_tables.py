@@ -1,11 +1,14 @@
 """Tables of effects, and the names by which users ask for them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 from synthetic import around
 
 import lgm
+from lgm.results import tables
 
 
 @pytest.fixture(scope="module")
@@ -49,3 +52,24 @@ def test_a_term_that_is_not_there(fit):
 def test_the_variable_of_a_term_leads_to_the_term(fit):
     with pytest.raises(lgm.LgmError, match=r"there is no term 't'\. Did you mean `rw1\(t\)`\?"):
         fit.ranef("t")
+
+
+def test_parameters_of_a_family_stand_under_its_name(fit):
+    """But for the sd of its errors."""
+    d = fit.design
+    shape = replace(d.family_parameters[0], names=("shape",), kind="shape", places=(("elsewhere", "shape"),))
+    found = tables.places_of_theta(replace(d, family_parameters=(*d.family_parameters, shape)))
+    assert found[-3:] == [("rw1(t)", "sd"), ("Residual", "sigma"), ("gaussian", "shape")]
+
+
+def test_thresholds(fit):
+    """Minus the intercept, and the gaps after it; theta is held, so that only the intercept varies."""
+    data = pd.DataFrame({"y": [1, 2, 3, 4] * 6, "g": np.arange(24) // 4})
+    model = lgm.model("y ~ 1 + (1|g)", data, "cumulative")
+    ordered = around(model, {"sd(Intercept|g)": 0.5, "gap[2]": 1.0, "gap[3]": 2.0}, spread=0.0, draws=50)
+    found = ordered.thresholds(interval=0.5)
+    assert found.index.tolist() == ["1|2", "2|3", "3|4"] and found.columns.tolist() == ["mean", "sd", "25%", "75%"]
+    np.testing.assert_allclose(found["mean"], -ordered.effects.fixed[:, 0].mean() + np.array([0.0, 1.0, 3.0]))
+    np.testing.assert_allclose(found["sd"], ordered.effects.fixed[:, 0].std(ddof=1))
+    with pytest.raises(lgm.LgmError, match="gaussian has no thresholds"):
+        fit.thresholds()

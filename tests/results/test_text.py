@@ -5,7 +5,7 @@ import html.parser
 import numpy as np
 import pandas as pd
 import pytest
-from synthetic import around
+from synthetic import around, counts
 
 import lgm
 from lgm.results import text
@@ -102,3 +102,7 @@ def test_numbers_that_are_not_finite_are_printed(sd: float) -> None:
     assert text.in_step([1.5, np.inf, np.nan], sd) == ["1.50", "inf", "-"]
     assert text.in_step([np.inf, -np.inf], sd) == ["inf", "-inf"]
     assert text.in_step([np.nan], sd) == ["-"]
+
+
+def test_family_and_link() -> None:
+    assert repr(counts()).splitlines()[1] == "Family   poisson (log link)"

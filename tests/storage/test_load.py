@@ -16,7 +16,7 @@ import numpy as np
 import numpyro.distributions as dist
 import pandas as pd
 import pytest
-from synthetic import around
+from synthetic import around, counts
 
 import lgm
 from lgm.storage import archive, record
@@ -430,3 +430,14 @@ def test_damaged_files_are_refused(flips: int, small: Any, tmp_path: Path) -> No
         (tmp_path / "f").write_bytes(damaged)
         with pytest.raises(lgm.LgmError, match="or it is damaged"):
             lgm.load(tmp_path / "f")
+
+
+def test_a_fit_of_counts(tmp_path: Path) -> None:
+    fit = counts()
+    fit.save(tmp_path / "counts.lgm")
+    again = lgm.load(tmp_path / "counts.lgm")
+    for table in ("summary", "ranef", "varcorr"):
+        pd.testing.assert_frame_equal(getattr(again, table)(), getattr(fit, table)())
+    for kind in ("linear", "mean", "response"):
+        pd.testing.assert_frame_equal(again.predict(kind=kind), fit.predict(kind=kind))
+    assert repr(again) == repr(fit)

@@ -99,7 +99,13 @@ def test_no_result(plain: Any) -> None:
 ROWS: dict[str, Any] = {"kept": np.array([0, 2, 3]), "index": pd.Index(list("abcd")), "library": "polars"}
 ROWS |= {"missing_in": {"x": 1}, "columns": ["x", "y"]}
 SETTINGS: dict[str, Any] = {"interval": 0.9, "seed": 3, "method": "nuts", "weights": None}
-INPUTS: dict[str, Any] = {"formula": "y ~ x", "family": "gaussian", "missing": "drop", "data": pd.DataFrame()}
+INPUTS: dict[str, Any] = {
+    "formula": "y ~ x",
+    "family": "gaussian",
+    "link": "identity",
+    "missing": "drop",
+    "data": pd.DataFrame(),
+}
 INPUTS |= {"env": {}, "priors": {}, "weights": None}
 
 

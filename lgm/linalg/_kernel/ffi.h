@@ -9,6 +9,12 @@ namespace lgm {
 void* factor_solve_handler();
 void* factor_solve_invert_handler();
 void* selected_inverse_tangent_handler();
+void* rows_times_handler();
+void* rows_transposed_times_handler();
+void* rows_gram_handler();
+void* rows_quadratic_handler();
+void* find_mode_handler();
+void* find_mode_and_slopes_handler();
 
 // Upper limit on the threads that share one batch; 0 for as many as XLA's pool has. Results do not depend on it.
 void set_max_threads(int64_t threads);

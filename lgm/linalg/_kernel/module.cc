@@ -9,6 +9,7 @@
 
 #include "blas.h"
 #include "ffi.h"
+#include "likelihoods.h"
 #include "ordering.h"
 #include "registry.h"
 
@@ -18,6 +19,7 @@ namespace lgm {
 namespace {
 
 using Int64s = nb::ndarray<const int64_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+using Doubles = nb::ndarray<const double, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 using Int32s = nb::ndarray<const int32_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 
 LowerPattern pattern_of(const Int64s& indptr, const Int64s& indices) {
@@ -131,6 +133,33 @@ nb::dict handlers() {
   out["lgm_factor_solve"] = nb::capsule(factor_solve_handler(), "xla._CUSTOM_CALL_TARGET");
   out["lgm_factor_solve_invert"] = nb::capsule(factor_solve_invert_handler(), "xla._CUSTOM_CALL_TARGET");
   out["lgm_selected_inverse_tangent"] = nb::capsule(selected_inverse_tangent_handler(), "xla._CUSTOM_CALL_TARGET");
+  out["lgm_rows_times"] = nb::capsule(rows_times_handler(), "xla._CUSTOM_CALL_TARGET");
+  out["lgm_rows_transposed_times"] = nb::capsule(rows_transposed_times_handler(), "xla._CUSTOM_CALL_TARGET");
+  out["lgm_rows_gram"] = nb::capsule(rows_gram_handler(), "xla._CUSTOM_CALL_TARGET");
+  out["lgm_rows_quadratic"] = nb::capsule(rows_quadratic_handler(), "xla._CUSTOM_CALL_TARGET");
+  out["lgm_find_mode"] = nb::capsule(find_mode_handler(), "xla._CUSTOM_CALL_TARGET");
+  out["lgm_find_mode_and_slopes"] = nb::capsule(find_mode_and_slopes_handler(), "xla._CUSTOM_CALL_TARGET");
+  return out;
+}
+
+// Of each row: log-likelihood with its constants, and its derivatives of order one to three in eta.
+nb::list likelihood(const std::string& name, const Doubles& eta, const Doubles& value, const Doubles& trials,
+                    const Doubles& weights, const Doubles& own) {
+  const Likelihood which = likelihood_named(name);
+  if (which == Likelihood::kUnknown || static_cast<int32_t>(own.size()) != parameters_of(which)) {
+    throw std::invalid_argument("not a likelihood of the kernel, or not its parameters: " + name);
+  }
+  for (const size_t size : {value.size(), trials.size(), weights.size()}) {
+    if (size != eta.size()) throw std::invalid_argument("all arrays have one number per row");
+  }
+  nb::list out;
+  for (size_t i = 0; i < eta.size(); ++i) {
+    const Responses row{which, 1, value.data() + i, trials.data() + i, weights.data() + i, own.data()};
+    double slope = 0.0, curvature = 0.0, third = 0.0;
+    const double sum = log_likelihood(row, eta.data() + i, &slope, &curvature) + constants(row);
+    third_derivatives(row, eta.data() + i, &third);
+    out.append(nb::make_tuple(sum, slope, -curvature, third));
+  }
   return out;
 }
 
@@ -145,6 +174,8 @@ NB_MODULE(_kernel_ext, module) {
   module.def("use_blas", &lgm::use_blas, nb::arg("blas"), nb::arg("lapack"), nb::arg("get_threads"),
              nb::arg("set_threads"));
   module.def("handlers", &lgm::handlers);
+  module.def("likelihood", &lgm::likelihood, nb::arg("name"), nb::arg("eta"), nb::arg("value"), nb::arg("trials"),
+             nb::arg("weights"), nb::arg("own"));
   module.def("set_max_threads", &lgm::set_max_threads, nb::arg("threads"));
   module.def("max_threads", &lgm::max_threads);
 }

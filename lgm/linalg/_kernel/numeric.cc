@@ -5,31 +5,10 @@
 #include <limits>
 
 #include "fronts.h"
+#include "log_product.h"
 
 namespace lgm {
 namespace {
-
-// log of a product of many positive numbers with few calls of log: the product is kept within a range in which the
-// next factor, a square root of a finite double, can neither overflow nor lose digits.
-class LogProduct {
- public:
-  void multiply(double factor) {
-    product_ *= factor;
-    if (product_ > 1e140 || product_ < 1e-140) flush();
-  }
-  double log() {
-    flush();
-    return sum_;
-  }
-
- private:
-  void flush() {
-    sum_ += std::log(product_);
-    product_ = 1.0;
-  }
-  double product_ = 1.0;
-  double sum_ = 0.0;
-};
 
 // Visit listed rows of vectors with k columns: body(row, column, position in a list of those rows). One column has a
 // loop of its own, as an inner loop of length one would cost more than the work in it.
@@ -308,6 +287,19 @@ Outcome factor_solve(const Symbolic& symbolic, Workspace<double>& workspace, con
   });
   shuttle.all(normals, draws, 0, [&](double* z, int32_t k) { factorisation.solve_upper(z, k); });
   return outcome;
+}
+
+void solve_again(const Symbolic& symbolic, Workspace<double>& workspace, ConstVectors rhs, double* x) {
+  Factorisation<double> factorisation(symbolic, workspace);
+  Shuttle(symbolic, workspace).all(rhs, x, 0, [&](double* z, int32_t k) {
+    factorisation.solve_lower(z, k);
+    factorisation.solve_upper(z, k);
+  });
+}
+
+void invert_again(const Symbolic& symbolic, Workspace<double>& workspace, double* selected) {
+  Factorisation<double> factorisation(symbolic, workspace);
+  factorisation.invert([=](int32_t e, double z) { selected[e] = z; }, nullptr, 0);
 }
 
 Outcome factor_solve_invert(const Symbolic& symbolic, Workspace<double>& workspace, const double* values,

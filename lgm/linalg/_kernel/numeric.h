@@ -27,6 +27,12 @@ struct ConstVectors {
 Outcome factor_solve(const Symbolic& symbolic, Workspace<double>& workspace, const double* values, ConstVectors rhs,
                      double* x, ConstVectors normals, double* draws);
 
+// More right-hand sides for the factor that `factor_solve` has left in the workspace.
+void solve_again(const Symbolic& symbolic, Workspace<double>& workspace, ConstVectors rhs, double* x);
+
+// The inverse at the stored entries from that factor, which is overwritten.
+void invert_again(const Symbolic& symbolic, Workspace<double>& workspace, double* selected);
+
 // The same solve, and the inverse of Q at the stored entries of Q, in pattern order.
 Outcome factor_solve_invert(const Symbolic& symbolic, Workspace<double>& workspace, const double* values,
                             ConstVectors rhs, double* x, double* selected);

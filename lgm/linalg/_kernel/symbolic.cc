@@ -229,6 +229,8 @@ Symbolic analyse(const LowerPattern& a, const std::vector<int32_t>& order) {
   }
   Symbolic out = Builder(a, supernodes).build();
   out.cost = predicted;
+  out.pattern_ptr.assign(a.ptr, a.ptr + a.n + 1);
+  out.pattern_row.assign(a.row, a.row + a.nnz());
   return out;
 }
 

@@ -30,6 +30,8 @@ struct Front {
 struct Symbolic {
   int32_t n = 0;
   int64_t nnz = 0;
+  std::vector<int64_t> pattern_ptr;  // the pattern itself, in the caller's order: lower triangle by columns
+  std::vector<int32_t> pattern_row;
   std::vector<int32_t> order;     // order[new] = old
   std::vector<Front> fronts;      // in the order of factorisation
   std::vector<int32_t> children;

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "../blas.h"
+#include "../newton.h"
 #include "../numeric.h"
 #include "../ordering.h"
 #include "../parallel.h"
@@ -312,6 +313,98 @@ void check_threads(const Matrix& a, const std::vector<int32_t>& order) {
   for (const auto& one : selected) require(one == selected[0], "threads change no bit");
 }
 
+// A small model: rows with up to three effects each, all pairs of them in the pattern of `a`.
+struct Model {
+  std::vector<double> data, value, trials, weights, offset, pull, krige, kappa, scale, start;
+  std::vector<int32_t> columns, starts, pairs;
+};
+
+Model make_model(const Matrix& a, bool constrained) {
+  Model m;
+  m.starts.push_back(0);
+  for (int32_t row = 0; row < 2 * a.n; ++row) {
+    const int32_t j = row % a.n;
+    std::vector<int64_t> entries{a.ptr[j]};
+    if (a.ptr[j + 1] - a.ptr[j] > 1 && row % 3) entries.push_back(a.ptr[j] + 1);
+    const int64_t i = entries.size() > 1 ? a.row[entries[1]] : j;
+    m.columns.push_back(j), m.data.push_back(1.0 + 0.1 * (row % 5)), m.pairs.push_back(static_cast<int32_t>(a.ptr[j]));
+    if (i != j) {
+      m.columns.push_back(static_cast<int32_t>(i)), m.data.push_back(0.5 - 0.2 * (row % 4));
+      m.pairs.push_back(static_cast<int32_t>(entries[1])), m.pairs.push_back(static_cast<int32_t>(a.ptr[i]));
+    }
+    m.starts.push_back(static_cast<int32_t>(m.columns.size()));
+    m.value.push_back(row % 3), m.trials.push_back(3.0), m.weights.push_back(1.0 + 0.5 * (row % 2));
+    m.offset.push_back(0.1 * (row % 7) - 0.3);
+  }
+  for (int32_t j = 0; j < a.n; ++j) {
+    m.pull.push_back(0.1), m.scale.push_back(0.4 + 0.1 * (j % 4)), m.start.push_back(0.0);
+    if (constrained) m.krige.push_back(j == 0), m.krige.push_back(1.0);
+  }
+  if (constrained) m.kappa.push_back(2.0);
+  return m;
+}
+
+// The search ends where no direction gains, and its derivatives are those of its value.
+void check_search(const Matrix& a, const std::vector<int32_t>& order, const char* name, bool constrained) {
+  lgm::Analysis analysis(lgm::analyse(a.pattern(), order));
+  const lgm::Symbolic& symbolic = analysis.symbolic;
+  Model m = make_model(a, constrained);
+  const auto n = static_cast<int64_t>(m.value.size());
+  const double own = 1.7;
+  std::vector<double> values = a.values, v(a.n), by_values(values.size()), by_scale(a.n), shift(a.n);
+  if (constrained) values[0] += m.kappa[0];
+  std::vector<double> eta(n), spread(n), lean(n);
+  lgm::WorkspacePool<double>::Lease lease(analysis.workspaces, symbolic);
+  const auto problem = [&] {
+    lgm::LatentProblem p;
+    p.rows = {n, m.data.data(), m.columns.data(), m.starts.data(), m.pairs.data()};
+    p.responses = {lgm::likelihood_named(name), n, m.value.data(), m.trials.data(), m.weights.data(), &own};
+    p.offset = m.offset.data(), p.pull = m.pull.data(), p.krige = m.krige.data(), p.kappa = m.kappa.data();
+    p.constraints = constrained ? 1 : 0;
+    p.values = values.data(), p.scale = m.scale.data();
+    return p;
+  };
+  const auto value = [&] {
+    v = m.start;
+    const lgm::Mode mode = lgm::find_mode(symbolic, *lease, problem(), v.data());
+    return mode.joint - 0.5 * mode.logdet;
+  };
+  v = m.start;
+  const lgm::Mode mode = lgm::find_mode_and_slopes(
+      symbolic, *lease, problem(), v.data(),
+      {by_values.data(), by_scale.data(), eta.data(), spread.data(), shift.data(), lean.data()});
+  require(mode.gain < 1e-15 && mode.joint - 0.5 * mode.logdet == value(), "search");
+  if (constrained) require(std::abs(std::accumulate(v.begin(), v.end(), 0.0)) < 1e-9, "constraint");
+  const auto slope = [&](double& x) {
+    const double h = 1e-4, at = x;
+    x = at + h;
+    const double above = value();
+    x = at - h;
+    const double below = value();
+    x = at;
+    return (above - below) / (2.0 * h);
+  };
+  const auto close = [](double x, double y) { return std::abs(x - y) < 1e-5 * (1.0 + std::abs(y)); };
+  for (size_t e = 0; e < values.size(); e += 1 + values.size() / 7) {
+    require(close(by_values[e], slope(values[e])), "slope by the prior's precision");
+  }
+  for (int32_t j = 0; j < a.n; j += 1 + a.n / 7) require(close(by_scale[j], slope(m.scale[j])), "slope by the scale");
+  m.offset[0] = std::numeric_limits<double>::quiet_NaN();
+  require(std::isnan(value()) && std::isnan(v[0]), "a search that fails");
+}
+
+void check_searches(std::mt19937& random) {
+  for (const int32_t n : {1, 2, 13, 40}) {
+    const Matrix a = make(n, [](int32_t i, int32_t j) { return i == j + 1 || i == j + 5; }, random);
+    const std::vector<int32_t> order = minimum_degree_of(a);
+    for (const char* name : {"poisson_log", "binomial_logit", "binomial_probit", "binomial_cloglog",
+                             "negativebinomial_log", "gaussian_identity"}) {
+      check_search(a, order, name, false);
+      if (n > 1) check_search(a, order, name, true);
+    }
+  }
+}
+
 void check_all(const Matrix& a, std::mt19937& random) {
   std::vector<int32_t> natural(a.n);
   std::iota(natural.begin(), natural.end(), 0);
@@ -350,6 +443,8 @@ void check_shapes(int32_t trials) {
 
 int main() {
   use_plain_blas<int32_t>();
+  std::mt19937 random(2);
+  check_searches(random);
   check_shapes(40);
   use_plain_blas<int64_t>();
   check_shapes(1);

@@ -1,0 +1,54 @@
+// Newton's method for the mode of effects given their prior and a likelihood, and Laplace's approximation there.
+#pragma once
+
+#include <cstdint>
+
+#include "likelihoods.h"
+#include "rows.h"
+#include "symbolic.h"
+#include "workspace.h"
+
+namespace lgm {
+
+// The density of v, up to what does not depend on it,
+//     J(v) = sum of log-likelihoods at eta = offset + A D v  - 1/2 v'Rv + pull'v,   C v = 0,
+// whose Hessian is -H, H = R + D A'WA D. Constraints go by anchored kriging (see lgm/linalg/constrained.py): `values` has
+// R with the anchors E diag(kappa) E' added, and K = [E C'].
+struct LatentProblem {
+  Rows rows;
+  Responses responses;
+  const double* offset = nullptr;
+  const double* pull = nullptr;
+  const double* krige = nullptr;  // K (d x 2k)
+  const double* kappa = nullptr;
+  int32_t constraints = 0;        // k
+  const double* values = nullptr; // in pattern order
+  const double* scale = nullptr;  // D
+};
+
+struct Mode {
+  double joint = 0.0;   // J with the constants of the likelihood
+  double logdet = 0.0;  // log|H| on the constrained space, up to log|CC'|
+  double gain = 0.0;    // twice what one more step would promise
+  int32_t factorisations = 0;
+  int32_t steps = 0;
+};
+
+// From `v` (d), or from zero where that leads nowhere; the mode overwrites it. NaN in all results where there is none to be found.
+Mode find_mode(const Symbolic& symbolic, Workspace<double>& workspace, const LatentProblem& problem, double* v);
+
+// Derivatives of J - 1/2 log|H| at the mode, that of the mode included, by everything the prior gives; those by the
+// likelihood's own parameters are those of  sum of l - 1/2 s W + lean l'  at fixed eta.
+struct Slopes {
+  double* values = nullptr;  // (nnz), a stored off-diagonal standing for two
+  double* scale = nullptr;   // (d)
+  double* eta = nullptr;     // (n)
+  double* spread = nullptr;  // s (n), the variances of eta under H^-1
+  double* shift = nullptr;   // (d), H^-1 D A'(s l''') / 2, from the mode to the mean in first order
+  double* lean = nullptr;    // (n), A D times that
+};
+
+Mode find_mode_and_slopes(const Symbolic& symbolic, Workspace<double>& workspace, const LatentProblem& problem,
+                          double* v, const Slopes& out);
+
+}  // namespace lgm

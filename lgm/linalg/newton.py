@@ -1,0 +1,140 @@
+r"""The mode of effects given their prior and a likelihood that the kernel knows, and Laplace's approximation there.
+
+The density of v, with the prior's precision R, its pull b and scales D, and without its constants, is
+
+    J(v) = sum_i l_i(eta_i) - 1/2 v'Rv + b'v,    eta = A D v + offset,  under C v = 0;
+
+its maximum is found by Newton's method in one native call for each element of a batch, which runs as long as that
+element needs.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from lgm.arrays import Numbers
+from lgm.linalg import _calls
+from lgm.linalg.analysis import SparseAnalysis
+from lgm.linalg.rows import Rows
+
+
+class Problem(NamedTuple):
+    """What searches at all hyperparameters have in common.
+
+    Parameters
+    ----------
+    rows : Rows
+        A.
+    offset, value, weights : float arrays (n,)
+        Of the rows, with their response.
+    trials : float array (n,) or (0,)
+        Empty for single trials, and where there are none.
+    pull : float array (d,)
+    krige : float array (d, 2k)
+        As in `lgm.linalg.constrained`.
+    kappa : float array (k,)
+        The anchors.
+    """
+
+    rows: Rows
+    offset: Numbers
+    value: Numbers
+    trials: Numbers
+    weights: Numbers
+    pull: Numbers
+    krige: Numbers
+    kappa: Numbers
+
+
+class Mode(NamedTuple):
+    """Where the density is highest; NaN where no mode was found."""
+
+    v: jax.Array  # (d,)
+    joint: jax.Array  # J there, with the constants of the likelihood
+    logdet: jax.Array  # of H = R + D A'WA D on the constrained space, up to log|CC'|
+    gain: jax.Array  # twice what one more step would promise
+    counts: jax.Array  # factorisations, and steps (2,)
+
+
+class Slopes(NamedTuple):
+    """Derivatives of ``J - 1/2 log|H|`` at the mode, and of what they are made.
+
+    By the likelihood's parameters they are those of ``sum l - 1/2 sum s W + sum lean l'`` at fixed eta.
+    """
+
+    values: jax.Array  # by R (nnz,), a stored off-diagonal standing for two
+    scale: jax.Array  # (d,)
+    eta: jax.Array  # (n,)
+    spread: jax.Array  # s, the variances of eta under H^-1 (n,)
+    shift: jax.Array  # H^-1 D A'(s l''') / 2, from the mode to the mean in first order (d,)
+    lean: jax.Array  # A D times that (n,)
+
+
+def find_mode(
+    sym: SparseAnalysis,
+    likelihood: str,
+    problem: Problem,
+    values: jax.Array,
+    scale: jax.Array,
+    own: jax.Array,
+    start: jax.Array,
+) -> Mode:
+    """Search from a start (d,) that meets the constraints, or from zero if the density is not finite there.
+
+    Parameters
+    ----------
+    sym : SparseAnalysis
+        Of the pattern of H.
+    likelihood : str
+        As the kernel calls it.
+    problem : Problem
+    values : float array (nnz,)
+        R with its anchors, in pattern order.
+    scale : float array (d,)
+        D.
+    own : float array (p,)
+        The likelihood's parameters.
+    start : float array (d,)
+    """
+    d = sym.n
+
+    def shapes(batch: tuple[int, ...]) -> Any:
+        return _mode_shapes(batch, d)
+
+    call = _calls.shared("lgm_find_mode", problem, shapes, analysis=sym.key, family=likelihood)
+    return Mode(*call(values, scale, own, start))
+
+
+def find_mode_and_slopes(
+    sym: SparseAnalysis,
+    likelihood: str,
+    problem: Problem,
+    values: jax.Array,
+    scale: jax.Array,
+    own: jax.Array,
+    start: jax.Array,
+) -> tuple[Mode, Slopes]:
+    """The same, and the derivatives there; arguments as for `find_mode`."""
+    d, n, nnz = sym.n, problem.rows.n, sym.nnz
+
+    def shapes(batch: tuple[int, ...]) -> Any:
+        more = [(*batch, size) for size in (nnz, d, n, n, d, n)]
+        return _mode_shapes(batch, d) + [(shape, np.float64) for shape in more]
+
+    call = _calls.shared("lgm_find_mode_and_slopes", problem, shapes, analysis=sym.key, family=likelihood)
+    out = call(values, scale, own, start)
+    return Mode(*out[:5]), Slopes(*out[5:])
+
+
+def _mode_shapes(batch: tuple[int, ...], d: int) -> list[tuple[tuple[int, ...], Any]]:
+    numbers = [(batch, np.float64)] * 3
+    return [((*batch, d), np.float64), *numbers, ((*batch, 2), np.int32)]
+
+
+def no_trials() -> jax.Array:
+    """Of a response without them."""
+    return jnp.zeros(0)

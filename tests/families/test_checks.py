@@ -1,0 +1,21 @@
+"""What several families ask of a response."""
+
+import numpy as np
+import pytest
+
+from lgm.errors import DataError
+from lgm.families.checks import require_positive, require_varied
+from lgm.families.response import Response
+
+
+def test_positive_numbers():
+    require_positive(Response(np.array([1e-300, 2.0])), "`y`", "gamma")
+    for value in (0.0, -1.0, np.inf, np.nan):
+        with pytest.raises(DataError, match=f"`y` has {value:g} in row 2 .*gamma is for numbers above 0"):
+            require_positive(Response(np.array([1.0, value])), "`y`", "gamma")
+
+
+def test_numbers_that_vary():
+    require_varied(Response(np.array([1.0, 1.0 + 1e-9])), "`y`")
+    with pytest.raises(DataError, match="`y` is 1 in all 2 rows"):
+        require_varied(Response(np.ones(2)), "`y`")
