@@ -177,7 +177,7 @@ def test_laplace_of_lme4(name: str) -> None:
     exact, missed = _stopped_early(model, theta)
     found = model.log_likelihood(theta)
     assert found == pytest.approx(exact, abs=1e-8)
-    assert missed < 0.02
+    assert missed < 0.1  # or it would say nothing
     assert found == pytest.approx(fit["logLik"], abs=missed + 1e-6)
 
 
@@ -198,8 +198,9 @@ def test_quadrature(name: str) -> None:
             logs.append(float(_estimate(post, theta, z)))
     shares = np.exp(np.array(logs) - fit["logLik_full"])
     error = shares.std(ddof=1) / np.sqrt(REPEATS)
-    assert error < 2e-3
     assert abs(shares.mean() - 1.0) < 4.0 * error
+    plain = model.log_likelihood(theta_of(fit)) - fit["logLik_full"]
+    assert abs(np.expm1(plain)) > 8.0 * error, "the check could not tell it from Laplace's approximation"
 
 
 PAIRS, REPEATS = 256, 40
