@@ -103,7 +103,7 @@ class Rung:
         spread = f"log-weight variance {self.variance:.2g}, k {self.k:.2f}"
         how = {
             "weighted": f"exact up to Monte Carlo error: effects weighted, {self.pairs} pairs at each theta ({spread})",
-            "quadrature": f"exact up to Monte Carlo error: a group by quadrature, {self.pairs} pairs of the rest ({spread})",
+            "quadrature": f"exact up to Monte Carlo error: a group integrated out, {self.pairs} pairs ({spread})",
             "second-order": f"second order, not exact: mean and density corrected, not weighted ({spread})",
             "laplace": f"Laplace, not corrected ({spread})",
         }[self.name]

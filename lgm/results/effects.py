@@ -230,7 +230,21 @@ def _kept(drawing: Drawing, known: tuple[Mixture, IntArray] | None, interval: fl
     if drawing.normal:
         return _at_one_theta(drawing, interval)
     found, spread = _from_draws(drawing, interval) if known is None else _from_points(drawing, *known, interval)
+    if known is not None and not drawing.analysed.marginal.data.normal:
+        return replace(found, sd=_sd_of_points(drawing, known[0], found.mean))
     return replace(found, sd=np.sqrt(spread + _mean_variances(drawing, spread)))
+
+
+def _sd_of_points(drawing: Drawing, points: Mixture, mean: FloatArray) -> FloatArray:
+    """Standard deviations of the printed effects, by the draws at all weighted points.
+
+    Draws and weights come from the same pairs, and are exact together only: means of few pairs scatter, and what
+    others say of the variance around them does not know by how much.
+    """
+    analysed, weights = drawing.analysed, np.exp(points.log_weights)
+    m = points.draws.shape[1]
+    each = (analysed.printed(analysed.natural(points.draws[:, k]) - mean) for k in range(m))
+    return np.sqrt(sum(weights @ away**2 for away in each) / m)
 
 
 def _at_one_theta(drawing: Drawing, interval: float) -> Kept:
