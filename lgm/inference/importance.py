@@ -37,6 +37,8 @@ from lgm.posterior.density import Marginal
 EVALUATIONS = 1024  # per round; a power of two, as Sobol points want it
 ROUNDS = 4  # the first and three refits
 GOOD_K = 0.5  # no refit if k is below this, where the variance of the weights is finite, and points are enough
+# Where the density is estimated, its mode by the approximation may be far from the posterior's: no refit above this.
+GOOD_SHARE = 0.5  # of the points are effective
 BATCH = 64  # thetas in one vectorised call
 STORED_BYTES = 1e8  # effects drawn along with the values are kept up to this size, else drawn in a second pass
 
@@ -136,7 +138,8 @@ def weighted_points(
             pooled = rounds[0] if r == 0 else _Round(*map(np.concatenate, zip(*rounds, strict=True)))
             raw = pooled.log_density - _log_mixture(proposals, [len(one.x) for one in rounds], pooled.x)
             smoothed = pareto.smooth(raw)
-            if stopped or (smoothed.k < GOOD_K and smoothed.ess > ENOUGH) or r == ROUNDS - 1:
+            enough = ENOUGH if post.data.exact else max(ENOUGH, GOOD_SHARE * raw.size)
+            if stopped or (smoothed.k < GOOD_K and smoothed.ess > enough) or r == ROUNDS - 1:
                 break
             proposals.append(faces.refitted(proposals[-1], pooled.x, np.exp(smoothed.log_weights)))
             bar.total += EVALUATIONS
