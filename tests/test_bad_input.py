@@ -265,7 +265,8 @@ def test_keywords_that_do_not_exist() -> None:
     with pytest.raises(TypeError, match="unexpected keyword argument 'iter'"):
         lgm.fit("y ~ x", DATA, iter=100)  # type: ignore[call-arg]
     with pytest.raises(
-        LgmError, match=r"family='poison' is not available; Did you mean `poisson`\? accepted: \"gaussian\""
+        LgmError,
+        match=r"family='poison' is not available; Did you mean `poisson` or `hurdle_poisson`\? accepted: \"gaussian\"",
     ):
         lgm.model("y ~ x", DATA, "poison")
     with pytest.raises(LgmError, match=r"missing='ignore'; accepted: \"drop\" or \"error\""):

@@ -131,4 +131,4 @@ class Cumulative(Family):
 
 def _logistic_between(lower: Any, width: Any) -> Any:
     """``log(F(lower + width) - F(lower))``, of which the difference is ``F(upper) (1 - F(lower)) (1 - e^-width)``."""
-    return log_one_minus_exp(width) - softplus(-lower - width) - softplus(lower)
+    return log_one_minus_exp(jnp.log(width)) - softplus(-lower - width) - softplus(lower)

@@ -66,7 +66,7 @@ class Student(Family):
     def loglik(self, y: Response, eta: Any, theta: Mapping[str, Any], weights: Any) -> Any:
         """``-(nu + 1) / 2 log(1 + r^2 / nu) - log(sigma / sqrt(w))`` and a constant, r the standardised residual."""
         nu, precision = theta["nu"], weights / jnp.square(theta["sigma"])
-        constant = log_rising(0.5 * nu, 0.5) + 0.5 * jnp.log(precision / nu / math.pi)
+        constant = log_rising(jnp.log(0.5 * nu), jnp.asarray(0.5)) + 0.5 * jnp.log(precision / nu / math.pi)
         return constant - 0.5 * (nu + 1.0) * jnp.log1p(precision * jnp.square(y.value - eta) / nu)
 
     def information(self, y: Response, eta: Any, theta: Mapping[str, Any], weights: Any) -> Any:

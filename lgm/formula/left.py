@@ -80,6 +80,8 @@ def _pair(tokens: Sequence[Token], names: Collection[str]) -> LeftHandSide | Non
     """``cbind(successes, failures)``; ``cbind(y, n - y)`` is the same as ``y | trials(n)``."""
     if len(tokens) != 1 or tokens[0].kind is not Kind.PYTHON or tokens[0].quoted:
         return None
+    if "cbind" not in tokens[0].text:  # so that others are parsed once
+        return None
     expression = Expression.of(tokens[0])
     call = next(expression.calls({"cbind"}), None)
     if call is None:

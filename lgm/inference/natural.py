@@ -166,7 +166,9 @@ class _Top(NamedTuple):
     @property
     def rests(self) -> bool:
         """Whether another step would gain no more than rounding."""
-        return bool(np.sum(self.grad**2 / np.maximum(np.abs(self.curvature), _FLAT)) < 2.0 * _SLACK)
+        unit = np.sqrt(np.maximum(np.abs(self.curvature), _FLAT))
+        away = np.abs(self.grad / unit)
+        return bool(np.all(away < 1.0) and np.sum(away**2) < 2.0 * _SLACK)  # a slope may have no square
 
 
 def _top(search: Search, soft: Factors, target: Factors, z: FloatArray, units: FloatArray, most: int) -> _Top:

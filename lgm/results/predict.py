@@ -102,7 +102,10 @@ def _with_unknown_trials(fit: Fit, known: Known, parts: Parts, wanted: _Wanted) 
     rows = counted(int(np.count_nonzero(unknown)), "row")
     text = f"the number of trials of {rows} is missing, and so are the predictions of new responses there"
     warnings.warn(text, PredictionWarning, stacklevel=4)
-    return found.where(~xr.DataArray(unknown, dims="row")) if wanted.draws else found.mask(unknown)
+    if isinstance(found, xr.DataArray):
+        return found.where(~xr.DataArray(unknown, dims="row"))
+    found[unknown] = np.nan
+    return found
 
 
 class _Wanted(NamedTuple):

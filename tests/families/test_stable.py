@@ -1,16 +1,24 @@
 """Functions that keep their digits, against many."""
 
-from decimal import Decimal, getcontext
+from decimal import Decimal, localcontext
 from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from lgm.families.stable import log_one_minus_exp, log_rising, logistic, softplus
 
-getcontext().prec = 350
 FAR = np.array([-700.0, -36.0, -8.0, -0.3, 0.0, 1e-9, 2.0, 20.0, 36.0, 700.0])
+
+
+@pytest.fixture(autouse=True)
+def digits():
+    """Decimals have a context for each thread."""
+    with localcontext() as context:
+        context.prec = 350
+        yield
 
 
 @partial(jax.jit, static_argnums=0)

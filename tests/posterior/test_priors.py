@@ -184,7 +184,7 @@ def test_table():
     [
         ({"sd(Day|g)": lkj(1)}, r"the key 'sd\(Day\|g\)', which matches nothing.*Variables: Intercept, x"),
         ({"phi": priors.beta(1, 1)}, "the key 'phi', which matches nothing.*Classes: sd, corr, fixed, rho"),
-        ({"z": normal()}, r"the key 'z', which matches nothing in this model\.\nVariables"),
+        ({"z": normal()}, r"the key 'z', which matches nothing in this model\..*\nVariables"),
         ({"sdd": priors.exponential(1)}, "the key 'sdd', which matches nothing in this model. Did you mean `sd`"),
         ({1: normal()}, "the key 1, which matches nothing"),
         ([normal()], "priors is of the type list; accepted: a dict of priors by name or class"),
