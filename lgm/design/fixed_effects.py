@@ -148,8 +148,13 @@ def _residuals(gram: FloatArray) -> FloatArray:
     return out
 
 
-def require_full_rank(x: sp.csc_array, names: Sequence[str], intercept: int | None) -> None:
+def require_full_rank(x: sp.csc_array, names: Sequence[str], intercept: int | None) -> FloatArray:
     """Check the fixed effects at the rows with a response.
+
+    Returns
+    -------
+    float array (p, p)
+        ``X_int' X_int`` of the standardised columns.
 
     Raises
     ------
@@ -193,6 +198,7 @@ def require_full_rank(x: sp.csc_array, names: Sequence[str], intercept: int | No
             f"the column `{names[j]}` is {what} of {others}{constant if len(partners) > 1 else ''}, so the data cannot "
             "tell them apart. Remove one of them."
         )
+    return gram
 
 
 def require_difference(values: FloatArray, name: str) -> None:
