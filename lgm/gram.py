@@ -30,6 +30,7 @@ def gram(a: sp.csc_array, weights: FloatArray | None = None, known: FloatArray |
     [[4.0, 0.0], [8.0, 22.0]]
     """
     full, columns, rest = _split(a, weights)
+    stored = _stored(rest)
     rows, cols = _dense_entries(full, rest)
     within = sp.coo_array(sp.tril(rest.T @ rest))
     others = np.setdiff1d(np.arange(a.shape[1]), full)
@@ -37,7 +38,11 @@ def gram(a: sp.csc_array, weights: FloatArray | None = None, known: FloatArray |
         product = known if full.size == len(known) else known[np.ix_(full, full)]
     else:
         product = columns.T @ columns
-    data = [by_column(product), (rest.T @ columns)[_stored(rest)].ravel() if rest.nnz else np.zeros(0), within.data]
+    across = np.empty((stored.size, full.size))
+    transposed = sp.csr_array(rest.T)
+    for k in range(full.size if stored.size else 0):  # all at once, scipy would copy the columns into rows
+        across[:, k] = (transposed @ columns[:, k])[stored]
+    data = [by_column(product), across.ravel(), within.data]
     rows, cols = np.concatenate([rows, others[within.row]]), np.concatenate([cols, others[within.col]])
     return sp.coo_array((np.concatenate(data), (rows, cols)), shape=(a.shape[1], a.shape[1]))
 

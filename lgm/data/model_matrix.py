@@ -91,7 +91,7 @@ def materialise(
 def full_column(values: FloatArray) -> sp.csc_matrix:
     """A column that stores all of its entries, zeros too."""
     n = values.size
-    return sp.csc_matrix((values, np.arange(n), np.array([0, n])), shape=(n, 1))
+    return sp.csc_matrix((values, np.arange(n, dtype=np.int32), np.array([0, n], dtype=np.int32)), shape=(n, 1))
 
 
 class _Columns(PandasMaterializer):

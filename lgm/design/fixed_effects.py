@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -124,9 +125,14 @@ def prior_functionals(
         others = np.flatnonzero(np.arange(p) != intercept)
         rows.append(np.full(others.size, intercept))
         cols.append(others)
-        data.append(np.asarray(x.mean(axis=0)).ravel()[others])
+        data.append(column_means(x)[others])
     where = (np.concatenate(rows), np.concatenate(cols))
     return sp.csr_array((np.concatenate(data), where), shape=(p, p))
+
+
+def column_means(x: sp.csc_array) -> FloatArray:
+    """Mean of each column."""
+    return np.array([np.sum(x.data[a:b]) for a, b in itertools.pairwise(x.indptr)], dtype=float) / x.shape[0]
 
 
 def _residuals(gram: FloatArray) -> FloatArray:

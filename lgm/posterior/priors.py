@@ -15,7 +15,7 @@ from numpyro.distributions import biject_to
 
 from lgm.arrays import FloatArray
 from lgm.design.design import Design
-from lgm.design.fixed_effects import COLLINEAR, Interactions, prior_functionals
+from lgm.design.fixed_effects import COLLINEAR, Interactions, column_means, prior_functionals
 from lgm.errors import PriorError
 from lgm.parameter import REAL, Domain, Parameter
 from lgm.posterior.hyperparameters import Hyperparameters
@@ -161,7 +161,7 @@ def _fixed_defaults(design: Design) -> list[Normal]:
 def column_sds(design: Design) -> FloatArray:
     """Standard deviation of each fixed column; its root mean square where it does not vary."""
     n, x = design.n, design.predictor.X
-    mean = np.asarray(x.mean(axis=0)).ravel()
+    mean = column_means(x)
     out = np.empty(design.p)
     for j in range(design.p):
         values = x.data[x.indptr[j] : x.indptr[j + 1]]
