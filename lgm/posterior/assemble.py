@@ -145,7 +145,7 @@ def _least_squares(left: FloatArray, right: FloatArray) -> FloatArray:
     try:
         return np.asarray(cho_solve(cho_factor(left), right)) if left.size else np.zeros(0)
     except np.linalg.LinAlgError:
-        return np.linalg.lstsq(left, right, rcond=None)[0]
+        return np.asarray(np.linalg.lstsq(left, right, rcond=None)[0], dtype=float)
 
 
 class _FixedPrior(NamedTuple):
