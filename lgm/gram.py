@@ -11,10 +11,17 @@ import scipy.sparse as sp
 from lgm.arrays import FloatArray, IntArray
 
 
-def gram(a: sp.csc_array, weights: FloatArray | None = None) -> sp.coo_array:
-    """Lower triangle of ``A' diag(weights) A``.
+def gram(a: sp.csc_array, weights: FloatArray | None = None, known: FloatArray | None = None) -> sp.coo_array:
+    """Lower triangle of ``A' diag(weights) A``, its entries in the order of `entries` but for those of scipy.
 
     An entry is stored wherever some row stores both columns; scipy leaves out some that are exactly zero.
+
+    Parameters
+    ----------
+    a : sparse array (n, p)
+    weights : float array (n,), optional
+    known : float array (k, k), optional
+        All of the product of the first k columns, if that is known.
 
     Examples
     --------
@@ -22,32 +29,89 @@ def gram(a: sp.csc_array, weights: FloatArray | None = None) -> sp.coo_array:
     >>> gram(a, np.array([1.0, 1.0, 2.0])).toarray().tolist()
     [[4.0, 0.0], [8.0, 22.0]]
     """
-    root = np.ones(a.shape[0]) if weights is None else np.sqrt(weights)
-    full, columns, rest = _split(a)
-    others = np.setdiff1d(np.arange(a.shape[1]), full)
-    columns = columns * root[:, None]
-    rest = sp.csc_array((rest.data * root[rest.indices], rest.indices, rest.indptr), shape=rest.shape)
-    i, j = np.tril_indices(full.size)
-    stored = np.flatnonzero(np.diff(rest.indptr))
-    one, other = np.repeat(others[stored], full.size), np.tile(full, stored.size)
+    full, columns, rest = _split(a, weights)
+    stored = _stored(rest)
+    rows, cols = _dense_entries(full, rest)
     within = sp.coo_array(sp.tril(rest.T @ rest))
-    rows = np.concatenate([full[i], np.maximum(one, other), others[within.row]])
-    cols = np.concatenate([full[j], np.minimum(one, other), others[within.col]])
-    data = [(columns.T @ columns)[i, j], (rest.T @ columns)[stored].ravel(), within.data]
+    others = np.setdiff1d(np.arange(a.shape[1]), full)
+    if known is not None and np.all(full < len(known)):
+        product = known if full.size == len(known) else known[np.ix_(full, full)]
+    else:
+        product = columns.T @ columns
+    across = np.empty((stored.size, full.size))
+    transposed = sp.csr_array(rest.T)
+    for k in range(full.size if stored.size else 0):  # all at once, scipy would copy the columns into rows
+        across[:, k] = (transposed @ columns[:, k])[stored]
+    data = [by_column(product), across.ravel(), within.data]
+    rows, cols = np.concatenate([rows, others[within.row]]), np.concatenate([cols, others[within.col]])
     return sp.coo_array((np.concatenate(data), (rows, cols)), shape=(a.shape[1], a.shape[1]))
+
+
+def entries(a: sp.csc_array) -> tuple[IntArray, IntArray]:
+    """Rows and columns of the lower triangle of ``A'A`` that are stored for some values of what A stores.
+
+    Examples
+    --------
+    >>> rows, cols = entries(sp.csc_array([[1.0, 2.0], [1.0, 0.0], [1.0, 3.0]]))
+    >>> rows.tolist(), cols.tolist()
+    ([0, 1, 1], [0, 0, 1])
+    """
+    full, _, rest = _split(a)
+    others = np.setdiff1d(np.arange(a.shape[1]), full)
+    ones = sp.csc_array((np.ones(rest.nnz), rest.indices, rest.indptr), shape=rest.shape)
+    within = sp.coo_array(sp.tril(ones.T @ ones))  # sums of ones never cancel
+    rows, cols = _dense_entries(full, rest)
+    return np.concatenate([rows, others[within.row]]), np.concatenate([cols, others[within.col]])
 
 
 def dense_gram(x: sp.csc_array, weights: FloatArray | None = None) -> FloatArray:
     """All of ``X' diag(weights) X``, for few columns."""
+    full, columns, _ = _split(x, weights)
+    if full.size == x.shape[1]:
+        return np.asarray(columns.T @ columns)
     lower = gram(x, weights).toarray()
     return np.asarray(lower + np.tril(lower, -1).T)
 
 
-def _split(a: sp.csc_array) -> tuple[IntArray, FloatArray, sp.csc_array]:
-    """Numbers and values of the columns that store every row, and the other columns."""
+def _dense_entries(full: IntArray, rest: sp.csc_array) -> tuple[IntArray, IntArray]:
+    """Rows and columns of the products of full columns, column by column, and then with the others."""
+    others = np.setdiff1d(np.arange(full.size + rest.shape[1]), full)
+    j, i = np.triu_indices(full.size)
+    stored = _stored(rest)
+    one, other = np.repeat(others[stored], full.size), np.tile(full, stored.size)
+    rows = np.concatenate([full[i], np.maximum(one, other)])
+    return rows, np.concatenate([full[j], np.minimum(one, other)])
+
+
+def by_column(square: FloatArray) -> FloatArray:
+    """Lower triangle of a matrix, column by column."""
+    return np.asarray(square.T[np.triu(np.ones(square.shape, dtype=bool))])
+
+
+def from_columns(lower: FloatArray, n: int) -> FloatArray:
+    """The symmetric matrix whose lower triangle this is, column by column."""
+    upper = np.zeros((n, n))
+    upper[np.triu(np.ones((n, n), dtype=bool))] = lower
+    return upper + np.triu(upper, 1).T
+
+
+def _stored(rest: sp.csc_array) -> IntArray:
+    return np.flatnonzero(np.diff(rest.indptr))
+
+
+def _split(a: sp.csc_array, weights: FloatArray | None = None) -> tuple[IntArray, FloatArray, sp.csc_array]:
+    """Numbers and values of the columns that store every row, and the other columns, by the roots of the weights."""
     a = a if a.has_sorted_indices else a.sorted_indices()
-    is_full = np.diff(a.indptr) == a.shape[0]
+    n = a.shape[0]
+    is_full = np.diff(a.indptr) == n
     full = np.flatnonzero(is_full)
-    data = [a.data[a.indptr[j] : a.indptr[j + 1]] for j in full]
-    columns = np.array(data, dtype=float).reshape(full.size, a.shape[0]).T
-    return full, columns, sp.csc_array(a[:, np.flatnonzero(~is_full)])
+    if full.size and full[-1] - full[0] == full.size - 1:  # side by side
+        values = np.asarray(a.data[a.indptr[full[0]] : a.indptr[full[-1] + 1]], dtype=float)
+    else:
+        values = np.array([a.data[a.indptr[j] : a.indptr[j + 1]] for j in full], dtype=float)
+    columns, rest = values.reshape(full.size, n).T, sp.csc_array(a[:, np.flatnonzero(~is_full)])
+    if weights is not None and np.any(weights != 1.0):
+        root = np.sqrt(weights)
+        columns = columns * root[:, None]
+        rest = sp.csc_array((rest.data * root[rest.indices], rest.indices, rest.indptr), shape=rest.shape)
+    return full, columns, rest

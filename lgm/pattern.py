@@ -80,12 +80,11 @@ class Pattern:
     def from_entries(cls, n: int, rows: npt.ArrayLike, cols: npt.ArrayLike) -> Pattern:
         """Pattern of entries ``(rows, cols)`` of either triangle; repeats are merged, the diagonal is added."""
         i, j = np.asarray(rows, dtype=np.int64).ravel(), np.asarray(cols, dtype=np.int64).ravel()
-        diagonal = np.arange(n, dtype=np.int64)
-        low = np.concatenate([diagonal, np.maximum(i, j)])
-        high = np.concatenate([diagonal, np.minimum(i, j)])
-        keys = np.unique(high * n + low)
-        counts = np.bincount(keys // max(n, 1), minlength=n)
-        return cls(n, np.concatenate([[0], np.cumsum(counts)]), keys % max(n, 1))
+        keys = np.concatenate([np.arange(n, dtype=np.int64) * (n + 1), np.minimum(i, j) * n + np.maximum(i, j)])
+        keys.sort(kind="stable")  # merges runs: entries mostly come in pieces that are sorted
+        keys = keys[np.diff(keys, prepend=-1) > 0]
+        indptr = np.searchsorted(keys, np.arange(n + 1) * n)
+        return cls(n, indptr, keys - np.repeat(np.arange(n) * n, np.diff(indptr)))
 
     @classmethod
     def of(cls, matrix: sp.sparray | sp.spmatrix) -> Pattern:
@@ -148,12 +147,16 @@ class Pattern:
 
     def find(self, rows: IntArray, cols: IntArray) -> IntArray:
         """The same, with -1 for entries that have no place."""
-        wanted = np.minimum(rows, cols) * self.n + np.maximum(rows, cols)
-        have = self.cols * self.n + self.indices
-        if not have.size:
-            return np.full(wanted.shape, -1)
-        at = np.minimum(np.searchsorted(have, wanted), have.size - 1)
-        return np.where(have[at] == wanted, at, -1)
+        low, high = np.maximum(rows, cols), np.minimum(rows, cols)
+        if not self.nnz:
+            return np.full(low.shape, -1)
+        full = np.diff(self.indptr) == self.n - np.arange(self.n)  # columns with every row, such as fixed effects
+        out, others = np.asarray(self.indptr[high] + low - high), ~full[high]
+        if np.any(others):
+            wanted, have = high[others] * self.n + low[others], self.cols * self.n + self.indices
+            at = np.minimum(np.searchsorted(have, wanted), have.size - 1)
+            out[others] = np.where(have[at] == wanted, at, -1)
+        return out
 
     def values(self, matrix: sp.sparray | sp.spmatrix) -> FloatArray:
         """Values of a symmetric sparse matrix in pattern order; places that it does not store are zero.

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from lgm.gram import dense_gram, gram
+from lgm.gram import by_column, dense_gram, entries, from_columns, gram
 
 
 def _columns(full: list[int], seed: int = 0) -> sp.csc_array:
@@ -34,6 +34,23 @@ def test_against_dense_algebra(full: list[int], weighted: bool) -> None:
     stored, found = sp.coo_array(sp.tril(ones.T @ ones)), gram(ones)
     assert set(zip(found.row, found.col, strict=True)) == set(zip(stored.row, stored.col, strict=True))
     assert len(found.data) == len(stored.data)
+    assert set(zip(*entries(a), strict=True)) == set(zip(stored.row, stored.col, strict=True))
+    assert len(entries(a)[0]) == len(stored.data)
+
+
+@pytest.mark.parametrize("full", [[], [0], [0, 2, 5], [0, 1, 2], [0, 1, 2, 3, 4, 5]], ids=str)
+def test_what_is_known_of_the_first_columns_is_not_computed_again(full: list[int]) -> None:
+    a = _columns(full)
+    expected = gram(a).toarray()
+    np.testing.assert_array_equal(gram(a, known=dense_gram(a[:, :3])).toarray(), expected)
+    marked = gram(a, known=np.full((6, 6), 7.0)).toarray()
+    np.testing.assert_array_equal(marked[np.ix_(full, full)], np.tril(np.full((len(full), len(full)), 7.0)))
+
+
+def test_triangles() -> None:
+    square = np.array([[1.0, 2.0, 4.0], [2.0, 3.0, 5.0], [4.0, 5.0, 6.0]])
+    assert by_column(np.tril(square)).tolist() == [1.0, 2.0, 4.0, 3.0, 5.0, 6.0]
+    np.testing.assert_array_equal(from_columns(by_column(square), 3), square)
 
 
 def test_rows_in_any_order() -> None:

@@ -53,6 +53,12 @@ def test_positions_find_both_triangles(entries):
     np.testing.assert_array_equal(pattern.positions(pattern.cols, pattern.rows), np.arange(pattern.nnz))
 
 
+def test_entries_without_a_place_beside_columns_with_every_row():
+    pattern = Pattern.from_entries(4, [0, 1, 2, 3, 3], [0, 0, 0, 0, 1])
+    rows, cols = np.array([[0, 1], [3, 2], [3, 3]]), np.array([[3, 1], [1, 1], [2, 3]])
+    assert pattern.find(rows, cols).tolist() == [[3, 4], [5, -1], [-1, 7]]
+
+
 @given(ENTRIES, st.data())
 def test_blocks_follow_the_matrices(entries, data):
     n, rows, cols = split(entries)

@@ -74,6 +74,8 @@ def evaluate(
         used for other rows, which so are transformed as those of the fit were.
     """
     tree, reader = _read(expression, columns, outside)
+    if isinstance(tree, ast.Name) and tree.id in reader.aliases:
+        return columns[reader.aliases[tree.id]]
     around = {**FUNCTIONS, **outside}
     names = {name: around[name] for name in reader.others if name in around}
     names |= {alias: outside[name] for alias, name in reader.quoted_others.items() if name in outside}
@@ -111,7 +113,8 @@ _COMPUTE, _FUNCTION, _VALUE, _OPERATOR = "compute()", "function()", "value()", "
 
 def _read(expression: Expression, columns: Collection[str], outside: Mapping[str, Any]) -> tuple[ast.expr, _Reader]:
     reader = _Reader(expression, columns, outside)
-    return reader.visit(copy.deepcopy(expression.tree)), reader
+    tree = expression.tree
+    return reader.visit(tree if isinstance(tree, ast.Name) else copy.deepcopy(tree)), reader  # a name is not changed
 
 
 class _Reader(ast.NodeTransformer):

@@ -91,7 +91,7 @@ def materialise(
 def full_column(values: FloatArray) -> sp.csc_matrix:
     """A column that stores all of its entries, zeros too."""
     n = values.size
-    return sp.csc_matrix((values, np.arange(n), np.array([0, n])), shape=(n, 1))
+    return sp.csc_matrix((values, np.arange(n, dtype=np.int32), np.array([0, n], dtype=np.int32)), shape=(n, 1))
 
 
 class _Columns(PandasMaterializer):
@@ -146,15 +146,15 @@ class _Columns(PandasMaterializer):
         return value if isinstance(value, FactorValues) else column
 
     def _require_usable(self, column: pd.Series, expr: str, *, is_factor: bool) -> None:
-        kind = kind_of(column)
+        numeric = pd.api.types.is_numeric_dtype(column.dtype)
+        if numeric and not is_factor and column.dtype.kind != "c":
+            return
         gaps = column.isna()
-        if gaps.any() and (is_factor or not pd.api.types.is_numeric_dtype(column.dtype)):
+        if gaps.any() and (is_factor or not numeric):
             rows = listed(column.index[gaps], 5)
             raise DataError(f"`{expr}` is missing in {gaps.sum()} of {gaps.size} rows (rows {rows}).")
-        if is_factor:
-            return
-        fine = pd.api.types.is_numeric_dtype(column.dtype) and column.dtype.kind != "c"
-        if fine or kind in ("text", "categories"):
+        kind = kind_of(column)
+        if is_factor or kind in ("text", "categories"):
             return
         hint = (
             f" Write `C({expr})` for a factor, or make a column of numbers of it."

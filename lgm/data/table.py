@@ -286,16 +286,18 @@ def usable_rows(frame: pd.DataFrame, predictors: Sequence[str], response: Sequen
     DataError
         If predictors are missing and ``missing="error"``, or no row with a response is left.
     """
-    absent = {name: frame[name].isna().to_numpy(dtype=bool) for name in predictors}
-    missing_in = {name: int(gaps.sum()) for name, gaps in absent.items() if gaps.any()}
-    bad = np.logical_or.reduce([np.zeros(len(frame), dtype=bool), *absent.values()])
+    absent = frame[list(predictors)].isna().to_numpy(dtype=bool)
+    missing_in = {name: int(n) for name, n in zip(predictors, absent.sum(axis=0), strict=True) if n}
+    bad = absent.any(axis=1)
     if bad.any() and missing == "error":
-        counts = "; ".join(f"`{name}` ({n}: row {_first(frame, absent[name])})" for name, n in missing_in.items())
+        gaps = dict(zip(predictors, absent.T, strict=True))
+        counts = "; ".join(f"`{name}` ({n}: row {_first(frame, gaps[name])})" for name, n in missing_in.items())
         raise DataError(f"values are missing in {counts}. Accepted: complete predictors, or missing='drop'.")
     kept, index = np.flatnonzero(~bad), frame.index
     answers = set(response).difference(predictors)  # of which a category without rows may be an answer too
-    columns = {name: _settled(frame[name].iloc[kept], keep=name in answers) for name in frame}
-    frame = pd.DataFrame(columns, index=frame.index[kept])
+    frame = frame.iloc[kept] if bad.any() else frame
+    columns = {name: _settled(frame[name], keep=name in answers) for name in frame}
+    frame = pd.DataFrame(columns, index=frame.index, copy=False)
     observed = ~np.logical_or.reduce([np.zeros(kept.size, dtype=bool), *(frame[c].isna().to_numpy() for c in response)])
     if not observed.any():
         counts = ", ".join(f"`{name}` ({count})" for name, count in missing_in.items())

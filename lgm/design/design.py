@@ -103,6 +103,11 @@ class Design:
         return np.ones(self.n) if self.answer.share else self.all_weights[self.rows.observed]
 
     @property
+    def weighs(self) -> bool:
+        """Whether some weight is not one."""
+        return bool(np.any(self.weights != 1.0))
+
+    @property
     def weighted(self) -> bool:
         """Whether the weights differ."""
         return bool(np.ptp(self.weights) > 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -124,9 +125,14 @@ def prior_functionals(
         others = np.flatnonzero(np.arange(p) != intercept)
         rows.append(np.full(others.size, intercept))
         cols.append(others)
-        data.append(np.asarray(x.mean(axis=0)).ravel()[others])
+        data.append(column_means(x)[others])
     where = (np.concatenate(rows), np.concatenate(cols))
     return sp.csr_array((np.concatenate(data), where), shape=(p, p))
+
+
+def column_means(x: sp.csc_array) -> FloatArray:
+    """Mean of each column."""
+    return np.array([np.sum(x.data[a:b]) for a, b in itertools.pairwise(x.indptr)], dtype=float) / x.shape[0]
 
 
 def _residuals(gram: FloatArray) -> FloatArray:
@@ -148,8 +154,13 @@ def _residuals(gram: FloatArray) -> FloatArray:
     return out
 
 
-def require_full_rank(x: sp.csc_array, names: Sequence[str], intercept: int | None) -> None:
+def require_full_rank(x: sp.csc_array, names: Sequence[str], intercept: int | None) -> FloatArray:
     """Check the fixed effects at the rows with a response.
+
+    Returns
+    -------
+    float array (p, p)
+        ``X_int' X_int`` of the standardised columns.
 
     Raises
     ------
@@ -193,6 +204,7 @@ def require_full_rank(x: sp.csc_array, names: Sequence[str], intercept: int | No
             f"the column `{names[j]}` is {what} of {others}{constant if len(partners) > 1 else ''}, so the data cannot "
             "tell them apart. Remove one of them."
         )
+    return gram
 
 
 def require_difference(values: FloatArray, name: str) -> None:

@@ -45,6 +45,8 @@ class Predictor:
         What each term was read from.
     null_names : tuple of str
         Fixed columns that come from the null spaces of terms (the last ones of X).
+    gram : float array (k, k)
+        ``X_int' X_int`` of the other fixed columns, standardised (`lgm.design.fixed_effects.standardise`).
     """
 
     side: RightHandSide
@@ -57,6 +59,7 @@ class Predictor:
     terms: tuple[Term, ...]
     sources: tuple[Bar | Call, ...]
     null_names: tuple[str, ...]
+    gram: FloatArray
 
     @property
     def p(self) -> int:
@@ -204,7 +207,7 @@ def build(side: RightHandSide, scope: Scope, offset: FloatArray, yardstick: floa
         accepted = "an intercept, `y ~ 1`, a predictor, or a term such as `(1 | g)`."
         raise scope.formula.error("Without an intercept nothing is left to estimate.", side.fixed.span, accepted)
     intercept = names.index("Intercept") if "Intercept" in names else None
-    require_full_rank(x, names, intercept)
+    gram = require_full_rank(x, names, intercept)
     terms = _terms(side, scope, yardstick)
     x, null_names = _with_null_columns(x, [term for _, term in terms], intercept)
     z = sp.hstack([sp.csc_array((scope.n, 0)), *(term.z for _, term in terms)], format="csc")
@@ -219,6 +222,7 @@ def build(side: RightHandSide, scope: Scope, offset: FloatArray, yardstick: floa
         terms=tuple(term for _, term in terms),
         sources=tuple(source for source, _ in terms),
         null_names=tuple(null_names),
+        gram=gram,
     )
 
 

@@ -16,7 +16,7 @@ from lgm.arrays import FloatArray, IntArray
 from lgm.design.design import Design
 from lgm.design.fixed_effects import prior_functionals, standardise
 from lgm.design.predictor import Predictor
-from lgm.gram import dense_gram, gram
+from lgm.gram import by_column, entries, from_columns, gram
 from lgm.linalg import constrained
 from lgm.linalg.rows import Rows
 from lgm.pattern import Pattern
@@ -93,20 +93,21 @@ def analyse(
     predictor, w = design.predictor, design.weights
     with jax.enable_x64(True):
         x, basis = standardise(predictor.X, predictor.intercept)
-        a = sp.csc_array(sp.hstack([x, predictor.Z], format="csc"))
-        beta_ref = basis @ _least_squares(x, w, _target(design))
+        a = sp.csc_array(sp.hstack([x, predictor.Z], format="csc")) if predictor.q else x
+        pattern, own_entries = _pattern(a, predictor.p, predictor.blocks)
+        weighted = pattern.values(gram(a, w, None if design.weighs else predictor.gram))
+        normal = from_columns(weighted[pattern.rows < predictor.p], predictor.p)
+        beta_ref = basis @ _least_squares(normal, x.T @ (w * _target(design)))
         beta = _fixed_prior(predictor, fixed_priors, basis, beta_ref, centred_intercept)
-        pattern, entries = _pattern(a, predictor.p, predictor.blocks)
         k = sum(len(parameter.names) for block in predictor.blocks for parameter in block.parameters)
         own = places_of(design.family_parameters, k)
         slots = (slot(prior, owner) for prior, owner in zip(theta_priors, design.parameters, strict=True))
-        prior = _latent_prior(predictor, beta, pattern, entries)
+        prior = _latent_prior(predictor, beta, pattern, own_entries)
         reprinted = (
             Reprinted(block.printing, places)
             for block, places in zip(predictor.blocks, prior.places, strict=True)
             if block.printing is not None
         )
-        weighted = pattern.values(gram(a, w))
         marginal = Marginal(
             hyper=Hyperparameters(tuple(slots), tuple(reprinted)),
             prior=prior,
@@ -139,13 +140,12 @@ def _data_side(
     return LaplaceData(rows, design.response, w, known, start, leaves, design.family, places)
 
 
-def _least_squares(x: sp.csc_array, w: FloatArray, y: FloatArray) -> FloatArray:
+def _least_squares(left: FloatArray, right: FloatArray) -> FloatArray:
     """Coefficients; only a reference, so where weights make them hard to tell apart the shortest will do."""
-    left, right = dense_gram(x, w), x.T @ (w * y)
     try:
         return np.asarray(cho_solve(cho_factor(left), right)) if left.size else np.zeros(0)
     except np.linalg.LinAlgError:
-        return np.linalg.lstsq(left, right, rcond=None)[0]
+        return np.asarray(np.linalg.lstsq(left, right, rcond=None)[0], dtype=float)
 
 
 class _FixedPrior(NamedTuple):
@@ -180,8 +180,7 @@ def _latent_prior(predictor: Predictor, beta: _FixedPrior, pattern: Pattern, ent
     blocks, p = predictor.blocks, predictor.p
     null_space, anchors, kappa = _constraints(blocks, p)
     base = np.zeros(pattern.nnz)
-    rows, cols = np.tril_indices(p)
-    base[pattern.positions(rows, cols)] = beta.precision[rows, cols]
+    base[pattern.rows < p] = by_column(beta.precision)
     base[pattern.positions(anchors, anchors)] += kappa
     ends = np.cumsum([0, *(sum(len(q.names) for q in block.parameters) for block in blocks)])
     places = tuple(places_of(block.parameters, int(start)) for block, start in zip(blocks, ends[:-1], strict=True))
@@ -228,14 +227,14 @@ def _typical_diagonal(block: Block) -> float:
 
 def _pattern(a: sp.csc_array, p: int, blocks: Sequence[Block]) -> tuple[Pattern, IntArray]:
     """Pattern of H from structure alone, and the places of the templates' entries in it."""
-    ones = sp.csc_array((np.ones(a.indices.size), a.indices, a.indptr), shape=a.shape)
-    data = Pattern.of(gram(ones))  # sums of ones never cancel
+    rows, cols = entries(a)
+    latent = rows >= p
     own = Pattern.block_diagonal([block.template.pattern for block in blocks])
-    rows, cols = np.tril_indices(p)
+    j, i = np.triu_indices(p)  # fixed effects: all of them
     whole = Pattern.from_entries(
         a.shape[1],
-        np.concatenate([data.rows, own.rows + p, rows]),
-        np.concatenate([data.cols, own.cols + p, cols]),
+        np.concatenate([i, rows[latent], own.rows + p]),
+        np.concatenate([j, cols[latent], own.cols + p]),
     )
     return whole, whole.positions(own.rows + p, own.cols + p)
 

@@ -46,6 +46,8 @@ def check_identifiability(design: Design, priors: Priors, analysed: Analysed) ->
         accepted, otherwise = "Accepted: fewer predictors, or proper priors.", "Only its prior and theirs speak of it."
         _say(text, accepted, otherwise, proper=priors.proper)
         return
+    if not design.terms:
+        return
     gram = analysed.marginal.analysis.pattern.matrix(analysed.gram)
     rows = _Rows(design, gram, Remainder.of(gram, np.arange(design.p), design.p), flat)
     free = list(_free(rows, known))

@@ -15,7 +15,7 @@ from numpyro.distributions import biject_to
 
 from lgm.arrays import FloatArray
 from lgm.design.design import Design
-from lgm.design.fixed_effects import COLLINEAR, Interactions, prior_functionals
+from lgm.design.fixed_effects import COLLINEAR, Interactions, column_means, prior_functionals
 from lgm.errors import PriorError
 from lgm.parameter import REAL, Domain, Parameter
 from lgm.posterior.hyperparameters import Hyperparameters
@@ -160,15 +160,15 @@ def _fixed_defaults(design: Design) -> list[Normal]:
 
 def column_sds(design: Design) -> FloatArray:
     """Standard deviation of each fixed column; its root mean square where it does not vary."""
-    n = design.n
-    mean = np.asarray(design.predictor.X.mean(axis=0)).ravel()
-    square = np.asarray(design.predictor.X.multiply(design.predictor.X).mean(axis=0)).ravel()
+    n, x = design.n, design.predictor.X
+    mean = column_means(x)
     out = np.empty(design.p)
     for j in range(design.p):
-        values = design.predictor.X[:, [j]].data
-        spread = np.sum((values - mean[j]) ** 2) / n + (1 - values.size / n) * mean[j] ** 2
+        values = x.data[x.indptr[j] : x.indptr[j + 1]]
         varies = values.size < n or np.ptp(values) > COLLINEAR * np.max(np.abs(values))
-        out[j] = np.sqrt(spread if varies else square[j])
+        about = values - mean[j] if varies else values
+        spread = np.sum(about**2) / n
+        out[j] = np.sqrt(spread + (1 - values.size / n) * mean[j] ** 2)
     return out
 
 
