@@ -463,7 +463,8 @@ def test_trials_come_from_the_formula() -> None:
     np.testing.assert_allclose(drawn["mean"].iloc[:7], (share * data.n).iloc[:7], rtol=1e-12)
     assert drawn.iloc[7].isna().all() and drawn["sd"].iloc[6] > drawn["sd"].iloc[0]
     new = pd.DataFrame({"g": ["a", "b"], "n": [100, 10]})
-    np.testing.assert_allclose(fit.predict(new, "response")["mean"], share.iloc[[0, 2]] * new.n, rtol=1e-12)
+    expected = share.iloc[[0, 2]].to_numpy() * new.n
+    np.testing.assert_allclose(fit.predict(new, "response")["mean"], expected, rtol=1e-12)
     with pytest.warns(lgm.PredictionWarning, match=r"missing values in n \(1\)"):
         assert fit.predict(new.assign(n=[np.nan, 10]), "response")["mean"].isna().tolist() == [True, False]
     with pytest.raises(
