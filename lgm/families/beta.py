@@ -15,7 +15,7 @@ from lgm.arrays import FloatArray
 from lgm.errors import DataError
 from lgm.families.binomial import log_probabilities
 from lgm.families.checks import require_varied
-from lgm.families.family import Family
+from lgm.families.family import Family, Rng, Theta
 from lgm.families.response import Response
 from lgm.parameter import POSITIVE, Parameter
 from lgm.priors import pc_prec
@@ -80,14 +80,7 @@ class Beta(Family):
             for part, slope in zip((theta["kappa"] * jnp.exp(log) for log in logs), slopes, strict=True)
         )
 
-    def simulate(
-        self,
-        rng: np.random.Generator,
-        eta: FloatArray,
-        theta: Mapping[str, FloatArray],
-        weights: FloatArray,
-        trials: FloatArray,
-    ) -> FloatArray:
+    def simulate(self, rng: Rng, eta: FloatArray, theta: Theta, weights: FloatArray, trials: FloatArray) -> FloatArray:
         """Proportions; what is closer to an end than a double can be is that end."""
         mu, kappa = self.mean(eta, theta), theta["kappa"]
         least = np.finfo(float).tiny

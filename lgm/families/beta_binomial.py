@@ -14,6 +14,7 @@ from jax.scipy.special import gammaln
 from lgm.arrays import FloatArray
 from lgm.errors import DataError
 from lgm.families.binomial import Binomial, log_probabilities, trials_of
+from lgm.families.family import Rng, Theta
 from lgm.families.response import Response
 from lgm.families.stable import log_rising
 from lgm.parameter import POSITIVE, Parameter
@@ -77,14 +78,7 @@ class BetaBinomial(Binomial):
         inflation = 1.0 + (trials - 1.0) / (theta["kappa"] + 1.0)
         return weights * trials * jnp.square(slope) * jnp.exp(success - failure) / inflation
 
-    def simulate(
-        self,
-        rng: np.random.Generator,
-        eta: FloatArray,
-        theta: Mapping[str, FloatArray],
-        weights: FloatArray,
-        trials: FloatArray,
-    ) -> FloatArray:
+    def simulate(self, rng: Rng, eta: FloatArray, theta: Theta, weights: FloatArray, trials: FloatArray) -> FloatArray:
         """Numbers of successes with shares that are beta variables."""
         mean = self.mean(eta, theta)
         least = np.finfo(float).tiny

@@ -12,7 +12,7 @@ from jax.scipy.special import gammaln, log_ndtr
 
 from lgm.arrays import FloatArray, IntArray
 from lgm.errors import DataError
-from lgm.families.family import Family
+from lgm.families.family import Family, Rng, Theta
 from lgm.families.response import Response
 from lgm.families.stable import log_one_minus_exp, softplus
 
@@ -65,14 +65,7 @@ class Binomial(Family):
         """No success, and nothing but successes."""
         return np.where(y.value == 0, -1, np.where(y.value == trials_of(y), 1, 0))
 
-    def simulate(
-        self,
-        rng: np.random.Generator,
-        eta: FloatArray,
-        theta: Mapping[str, FloatArray],
-        weights: FloatArray,
-        trials: FloatArray,
-    ) -> FloatArray:
+    def simulate(self, rng: Rng, eta: FloatArray, theta: Theta, weights: FloatArray, trials: FloatArray) -> FloatArray:
         """Numbers of successes."""
         return rng.binomial(trials.astype(np.int64)[:, None], self.mean(eta, theta)).astype(float)
 

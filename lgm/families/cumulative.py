@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from lgm.arrays import FloatArray, IntArray
-from lgm.families.family import Family
+from lgm.families.family import Family, Rng, Theta
 from lgm.families.response import Response
 from lgm.families.stable import log_one_minus_exp, softplus
 from lgm.families.standard import NORMAL
@@ -94,26 +94,19 @@ class Cumulative(Family):
         place = np.asarray(y.value - self.first)
         return np.where(place == 0, -1, np.where(place == len(self.categories) - 1, 1, 0))
 
-    def mean(self, eta: FloatArray, theta: Mapping[str, FloatArray]) -> FloatArray:
+    def mean(self, eta: FloatArray, theta: Theta) -> FloatArray:
         """The expected response, in its own numbers."""
         above = sum(self.linked.inverse(eta - threshold) for threshold in self.thresholds(theta))
         return np.asarray(self.first + above)
 
-    def thresholds(self, theta: Mapping[str, FloatArray]) -> list[FloatArray]:
+    def thresholds(self, theta: Theta) -> list[FloatArray]:
         """All thresholds less the first one, a number or an array (S,) each."""
         gaps = np.asarray(theta["gap"])
         gaps = gaps[..., None] if len(self.categories) == 3 else gaps
         sums = np.cumsum(gaps, axis=-1)
         return [np.zeros(sums.shape[:-1]), *np.moveaxis(sums, -1, 0)]
 
-    def simulate(
-        self,
-        rng: np.random.Generator,
-        eta: FloatArray,
-        theta: Mapping[str, FloatArray],
-        weights: FloatArray,
-        trials: FloatArray,
-    ) -> FloatArray:
+    def simulate(self, rng: Rng, eta: FloatArray, theta: Theta, weights: FloatArray, trials: FloatArray) -> FloatArray:
         """The numbers of categories."""
         latent = eta + (rng.logistic(size=eta.shape) if self.link == "logit" else rng.standard_normal(eta.shape))
         above = sum((latent > threshold).astype(float) for threshold in self.thresholds(theta))

@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from lgm.arrays import FloatArray
+from lgm.families.family import Rng, Theta
 from lgm.families.response import Response
 from lgm.families.standard import EXTREME
 from lgm.families.times import Times, log_likelihood
@@ -35,13 +34,6 @@ class Exponential(Times):
         """``w (-eta - y exp(-eta))``, or of censored times ``w log P``."""
         return weights * log_likelihood(y, EXTREME, eta, 1.0)
 
-    def simulate(
-        self,
-        rng: np.random.Generator,
-        eta: FloatArray,
-        theta: Mapping[str, FloatArray],
-        weights: FloatArray,
-        trials: FloatArray,
-    ) -> FloatArray:
+    def simulate(self, rng: Rng, eta: FloatArray, theta: Theta, weights: FloatArray, trials: FloatArray) -> FloatArray:
         """Times, none of them censored."""
         return rng.exponential(self.mean(eta, theta))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
@@ -15,6 +15,9 @@ from lgm.families.links import LINKS, Link
 from lgm.families.response import Response
 from lgm.parameter import Parameter
 from lgm.words import suggest
+
+Theta: TypeAlias = Mapping[str, FloatArray]  # draws of the family's parameters by kind
+Rng: TypeAlias = np.random.Generator
 
 
 @dataclass(frozen=True)
@@ -99,17 +102,10 @@ class Family(ABC):
         """Rows (n,) whose likelihood grows as long as eta falls (-1) or rises (1), and others (0); None if all are."""
         return None
 
-    def mean(self, eta: FloatArray, theta: Mapping[str, FloatArray]) -> FloatArray:
+    def mean(self, eta: FloatArray, theta: Theta) -> FloatArray:
         """The expected response; of successes, as a share of the trials."""
         return np.asarray(self.linked.inverse(eta))
 
     @abstractmethod
-    def simulate(
-        self,
-        rng: np.random.Generator,
-        eta: FloatArray,
-        theta: Mapping[str, FloatArray],
-        weights: FloatArray,
-        trials: FloatArray,
-    ) -> FloatArray:
+    def simulate(self, rng: Rng, eta: FloatArray, theta: Theta, weights: FloatArray, trials: FloatArray) -> FloatArray:
         """New responses (rows, S): eta (rows, S), known weights and trials (rows,)."""

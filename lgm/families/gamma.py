@@ -11,6 +11,7 @@ import numpy as np
 from jax.scipy.special import gammaln
 
 from lgm.arrays import FloatArray
+from lgm.families.family import Rng, Theta
 from lgm.families.positive import Positive
 from lgm.families.response import Response
 from lgm.parameter import POSITIVE, Parameter
@@ -46,14 +47,7 @@ class Gamma(Positive):
         a = theta["shape"] * weights
         return a * (jnp.log(a * y.value) - eta - y.value * jnp.exp(-eta)) - jnp.log(y.value) - gammaln(a)
 
-    def simulate(
-        self,
-        rng: np.random.Generator,
-        eta: FloatArray,
-        theta: Mapping[str, FloatArray],
-        weights: FloatArray,
-        trials: FloatArray,
-    ) -> FloatArray:
+    def simulate(self, rng: Rng, eta: FloatArray, theta: Theta, weights: FloatArray, trials: FloatArray) -> FloatArray:
         """Measurements."""
         a = theta["shape"] * weights[:, None]
         return self.mean(eta, theta) / a * rng.gamma(a)

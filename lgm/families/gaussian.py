@@ -11,7 +11,7 @@ import numpy as np
 
 from lgm.arrays import FloatArray
 from lgm.families.checks import require_varied
-from lgm.families.family import Family
+from lgm.families.family import Family, Rng, Theta
 from lgm.families.response import Response
 from lgm.parameter import POSITIVE, Parameter
 from lgm.priors import exponential
@@ -71,14 +71,7 @@ class Gaussian(Family):
         slope = 1.0 if self.link == "identity" else self.linked.traced(eta)
         return weights * jnp.square(slope / theta["sigma"])
 
-    def simulate(
-        self,
-        rng: np.random.Generator,
-        eta: FloatArray,
-        theta: Mapping[str, FloatArray],
-        weights: FloatArray,
-        trials: FloatArray,
-    ) -> FloatArray:
+    def simulate(self, rng: Rng, eta: FloatArray, theta: Theta, weights: FloatArray, trials: FloatArray) -> FloatArray:
         """The mean with independent errors added."""
         errors = (1.0 / np.sqrt(weights))[:, None] * theta["sigma"] * rng.standard_normal(eta.shape)
         return self.mean(eta, theta) + errors

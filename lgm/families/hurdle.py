@@ -12,6 +12,7 @@ import numpy as np
 from lgm.arrays import FloatArray
 from lgm.errors import DataError
 from lgm.families.counts import Counts
+from lgm.families.family import Rng, Theta
 from lgm.families.negativebinomial import NegativeBinomial
 from lgm.families.poisson import Poisson
 from lgm.families.response import Response
@@ -65,19 +66,12 @@ class Hurdle(Counts):
         """
         return weights * jnp.where(y.value == 0.0, 0.0, curvature(self.other, y, eta, theta))
 
-    def mean(self, eta: FloatArray, theta: Mapping[str, FloatArray]) -> FloatArray:
+    def mean(self, eta: FloatArray, theta: Theta) -> FloatArray:
         """``(1 - zi) mu / (1 - f(0))``."""
         eta = np.maximum(eta, -700.0)  # the mean of the counts above zero is then one to rounding
         return (1.0 - theta["zi"]) * np.exp(eta) / -np.expm1(-self.other.nonzero(eta, theta))
 
-    def simulate(
-        self,
-        rng: np.random.Generator,
-        eta: FloatArray,
-        theta: Mapping[str, FloatArray],
-        weights: FloatArray,
-        trials: FloatArray,
-    ) -> FloatArray:
+    def simulate(self, rng: Rng, eta: FloatArray, theta: Theta, weights: FloatArray, trials: FloatArray) -> FloatArray:
         """Counts above zero, some of them made zero."""
         drawn = self.other.positive(rng, np.maximum(eta, -700.0), theta)
         return np.where(rng.random(eta.shape) < theta["zi"], 0.0, drawn)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from lgm.arrays import FloatArray
+from lgm.families.family import Rng, Theta
 from lgm.families.response import Response
 from lgm.families.standard import NORMAL
 from lgm.families.times import Times, log_likelihood
@@ -46,17 +47,10 @@ class Lognormal(Times):
         """``-w ((log y - eta)^2 / (2 sigma^2) + log(y sigma sqrt(2 pi)))``, or of censored values ``w log P``."""
         return weights * log_likelihood(y, NORMAL, eta, theta["sigma"])
 
-    def mean(self, eta: FloatArray, theta: Mapping[str, FloatArray]) -> FloatArray:
+    def mean(self, eta: FloatArray, theta: Theta) -> FloatArray:
         """``exp(eta + sigma^2 / 2)``."""
         return np.exp(eta + 0.5 * np.square(theta["sigma"]))
 
-    def simulate(
-        self,
-        rng: np.random.Generator,
-        eta: FloatArray,
-        theta: Mapping[str, FloatArray],
-        weights: FloatArray,
-        trials: FloatArray,
-    ) -> FloatArray:
+    def simulate(self, rng: Rng, eta: FloatArray, theta: Theta, weights: FloatArray, trials: FloatArray) -> FloatArray:
         """Values, none of them censored."""
         return np.exp(eta + theta["sigma"] * rng.standard_normal(eta.shape))

@@ -11,6 +11,7 @@ import numpy as np
 
 from lgm.arrays import FloatArray
 from lgm.families.counts import Counts, poisson_draws
+from lgm.families.family import Rng, Theta
 from lgm.families.response import Response
 from lgm.families.stable import log_factorial, log_rising
 from lgm.parameter import POSITIVE, Parameter
@@ -56,13 +57,6 @@ class NegativeBinomial1(Counts):
         """``w mu'^2 / var(y) = w mu / (1 + d)``, at most Fisher's: that of the best score that is linear in y."""
         return weights * jnp.exp(eta) / (1.0 + theta["dispersion"])
 
-    def simulate(
-        self,
-        rng: np.random.Generator,
-        eta: FloatArray,
-        theta: Mapping[str, FloatArray],
-        weights: FloatArray,
-        trials: FloatArray,
-    ) -> FloatArray:
+    def simulate(self, rng: Rng, eta: FloatArray, theta: Theta, weights: FloatArray, trials: FloatArray) -> FloatArray:
         """Poisson counts whose means are gamma variables."""
         return poisson_draws(rng, theta["dispersion"] * rng.gamma(self.mean(eta, theta) / theta["dispersion"]))

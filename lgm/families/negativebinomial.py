@@ -11,6 +11,7 @@ from jax.numpy import log
 
 from lgm.arrays import FloatArray
 from lgm.families.counts import Truncatable, first_event, poisson_draws
+from lgm.families.family import Rng, Theta
 from lgm.families.response import Response
 from lgm.families.stable import log_factorial, log_rising, softplus
 from lgm.parameter import POSITIVE, Parameter
@@ -55,22 +56,15 @@ class NegativeBinomial(Truncatable):
         ways = log_rising(log_shape, y.value) - y.value * log_shape - log_factorial(y.value)
         return weights * (ways + y.value * (eta - rate) - shape * rate)
 
-    def simulate(
-        self,
-        rng: np.random.Generator,
-        eta: FloatArray,
-        theta: Mapping[str, FloatArray],
-        weights: FloatArray,
-        trials: FloatArray,
-    ) -> FloatArray:
+    def simulate(self, rng: Rng, eta: FloatArray, theta: Theta, weights: FloatArray, trials: FloatArray) -> FloatArray:
         """Poisson counts with gamma factors."""
         return poisson_draws(rng, self.mean(eta, theta) * rng.gamma(theta["shape"], size=eta.shape) / theta["shape"])
 
-    def nonzero(self, eta: FloatArray, theta: Mapping[str, FloatArray]) -> FloatArray:
+    def nonzero(self, eta: FloatArray, theta: Theta) -> FloatArray:
         """``shape log(1 + mu / shape)``."""
         return theta["shape"] * _log_ratio(eta, theta)
 
-    def positive(self, rng: np.random.Generator, eta: FloatArray, theta: Mapping[str, FloatArray]) -> FloatArray:
+    def positive(self, rng: np.random.Generator, eta: FloatArray, theta: Theta) -> FloatArray:
         """The count is that of members of a Poisson number of clusters, of logarithmic sizes; the first is certain."""
         shape, ratio = theta["shape"], _log_ratio(eta, theta)
         clusters = shape * ratio
@@ -79,6 +73,6 @@ class NegativeBinomial(Truncatable):
         return first + poisson_draws(rng, np.exp(eta) / shape * rng.gamma(np.maximum(rest, 0.0)))
 
 
-def _log_ratio(eta: FloatArray, theta: Mapping[str, FloatArray]) -> FloatArray:
+def _log_ratio(eta: FloatArray, theta: Theta) -> FloatArray:
     """``log(1 + mu / shape)``."""
     return np.logaddexp(0.0, eta - np.log(theta["shape"]))

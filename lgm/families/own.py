@@ -16,7 +16,7 @@ from numpyro.distributions import biject_to
 from lgm.arrays import FloatArray
 from lgm.errors import LgmError
 from lgm.families.checks import require_varied
-from lgm.families.family import Family
+from lgm.families.family import Family, Rng, Theta
 from lgm.families.links import LINKS
 from lgm.families.response import Response
 from lgm.parameter import CORRELATION, POSITIVE, PROPORTION, REAL, Domain, Parameter
@@ -81,18 +81,11 @@ class Own(Family):
         slope, curvature = _derivatives(lambda e: self.function(jnp.asarray(y.value), e, dict(theta)), eta)[1:]
         return weights * jnp.where(curvature < 0.0, -curvature, jnp.maximum(curvature, jnp.square(slope)))
 
-    def mean(self, eta: FloatArray, theta: Mapping[str, FloatArray]) -> FloatArray:
+    def mean(self, eta: FloatArray, theta: Theta) -> FloatArray:
         """As given, else by the link."""
         return super().mean(eta, theta) if self.expected is None else np.asarray(self.expected(eta, dict(theta)))
 
-    def simulate(
-        self,
-        rng: np.random.Generator,
-        eta: FloatArray,
-        theta: Mapping[str, FloatArray],
-        weights: FloatArray,
-        trials: FloatArray,
-    ) -> FloatArray:
+    def simulate(self, rng: Rng, eta: FloatArray, theta: Theta, weights: FloatArray, trials: FloatArray) -> FloatArray:
         """As given."""
         if self.drawn is None:
             raise LgmError(f"the family {self.name} cannot draw responses; give simulate= to lgm.families.custom.")

@@ -11,6 +11,7 @@ import numpy as np
 
 from lgm.arrays import FloatArray
 from lgm.families.counts import Truncatable, first_event, poisson_draws
+from lgm.families.family import Rng, Theta
 from lgm.families.response import Response
 from lgm.families.stable import log_factorial
 
@@ -33,22 +34,15 @@ class Poisson(Truncatable):
         """``w (y eta - exp(eta) - log y!)``."""
         return weights * (y.value * eta - jnp.exp(eta) - log_factorial(y.value))
 
-    def simulate(
-        self,
-        rng: np.random.Generator,
-        eta: FloatArray,
-        theta: Mapping[str, FloatArray],
-        weights: FloatArray,
-        trials: FloatArray,
-    ) -> FloatArray:
+    def simulate(self, rng: Rng, eta: FloatArray, theta: Theta, weights: FloatArray, trials: FloatArray) -> FloatArray:
         """Counts."""
         return poisson_draws(rng, self.mean(eta, theta))
 
-    def nonzero(self, eta: FloatArray, theta: Mapping[str, FloatArray]) -> FloatArray:
+    def nonzero(self, eta: FloatArray, theta: Theta) -> FloatArray:
         """The mean."""
         return np.exp(eta)
 
-    def positive(self, rng: np.random.Generator, eta: FloatArray, theta: Mapping[str, FloatArray]) -> FloatArray:
+    def positive(self, rng: np.random.Generator, eta: FloatArray, theta: Theta) -> FloatArray:
         """The first event and those after it."""
         mean = np.exp(eta)
         return 1.0 + poisson_draws(rng, mean - first_event(rng, mean))

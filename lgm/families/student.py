@@ -12,7 +12,7 @@ import numpy as np
 
 from lgm.arrays import FloatArray
 from lgm.families.checks import require_varied
-from lgm.families.family import Family
+from lgm.families.family import Family, Rng, Theta
 from lgm.families.response import Response
 from lgm.families.stable import log_rising
 from lgm.parameter import POSITIVE, Parameter
@@ -78,14 +78,7 @@ class Student(Family):
         nu, precision = theta["nu"], weights / jnp.square(theta["sigma"])
         return (nu + 1.0) * precision / (nu + precision * jnp.square(y.value - eta))
 
-    def simulate(
-        self,
-        rng: np.random.Generator,
-        eta: FloatArray,
-        theta: Mapping[str, FloatArray],
-        weights: FloatArray,
-        trials: FloatArray,
-    ) -> FloatArray:
+    def simulate(self, rng: Rng, eta: FloatArray, theta: Theta, weights: FloatArray, trials: FloatArray) -> FloatArray:
         """The location with independent errors added."""
         nu = np.broadcast_to(theta["nu"], eta.shape)
         return eta + (1.0 / np.sqrt(weights))[:, None] * theta["sigma"] * rng.standard_t(nu)

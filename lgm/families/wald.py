@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from lgm.arrays import FloatArray
+from lgm.families.family import Rng, Theta
 from lgm.families.positive import Positive
 from lgm.families.response import Response
 from lgm.parameter import POSITIVE, Parameter
@@ -52,13 +53,6 @@ class Wald(Positive):
         """``shape w / mu``."""
         return theta["shape"] * weights * jnp.exp(-eta)
 
-    def simulate(
-        self,
-        rng: np.random.Generator,
-        eta: FloatArray,
-        theta: Mapping[str, FloatArray],
-        weights: FloatArray,
-        trials: FloatArray,
-    ) -> FloatArray:
+    def simulate(self, rng: Rng, eta: FloatArray, theta: Theta, weights: FloatArray, trials: FloatArray) -> FloatArray:
         """Measurements."""
         return rng.wald(self.mean(eta, theta), theta["shape"] * weights[:, None])

@@ -11,6 +11,7 @@ from jax.scipy.special import gammaln as traced_gammaln
 from scipy.special import gammaln
 
 from lgm.arrays import FloatArray
+from lgm.families.family import Rng, Theta
 from lgm.families.response import Response
 from lgm.families.standard import EXTREME
 from lgm.families.times import Times, log_likelihood
@@ -45,14 +46,7 @@ class Weibull(Times):
         scale = 1.0 / theta["shape"]
         return weights * log_likelihood(y, EXTREME, eta - traced_gammaln(1.0 + scale), scale)
 
-    def simulate(
-        self,
-        rng: np.random.Generator,
-        eta: FloatArray,
-        theta: Mapping[str, FloatArray],
-        weights: FloatArray,
-        trials: FloatArray,
-    ) -> FloatArray:
+    def simulate(self, rng: Rng, eta: FloatArray, theta: Theta, weights: FloatArray, trials: FloatArray) -> FloatArray:
         """Times, none of them censored."""
         shape = theta["shape"]
         return np.exp(eta - gammaln(1.0 + 1.0 / shape)) * rng.weibull(shape, eta.shape)

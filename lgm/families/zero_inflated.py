@@ -13,7 +13,7 @@ import numpy as np
 from lgm.arrays import FloatArray, IntArray
 from lgm.errors import DataError
 from lgm.families.binomial import Binomial
-from lgm.families.family import Family
+from lgm.families.family import Family, Rng, Theta
 from lgm.families.negativebinomial import NegativeBinomial
 from lgm.families.poisson import Poisson
 from lgm.families.response import Response
@@ -67,18 +67,11 @@ class ZeroInflated(Family):
         own = jax.nn.sigmoid(jnp.log1p(-theta["zi"]) - jnp.log(theta["zi"]) + log_f)
         return weights * jnp.where(y.value == 0.0, own, 1.0) * curvature(self.other, y, eta, theta)
 
-    def mean(self, eta: FloatArray, theta: Mapping[str, FloatArray]) -> FloatArray:
+    def mean(self, eta: FloatArray, theta: Theta) -> FloatArray:
         """``(1 - zi) mu``."""
         return (1.0 - theta["zi"]) * self.other.mean(eta, theta)
 
-    def simulate(
-        self,
-        rng: np.random.Generator,
-        eta: FloatArray,
-        theta: Mapping[str, FloatArray],
-        weights: FloatArray,
-        trials: FloatArray,
-    ) -> FloatArray:
+    def simulate(self, rng: Rng, eta: FloatArray, theta: Theta, weights: FloatArray, trials: FloatArray) -> FloatArray:
         """Those of the other family, some of them made zero."""
         drawn = self.other.simulate(rng, eta, theta, weights, trials)
         return np.where(rng.random(eta.shape) < theta["zi"], 0.0, drawn)
