@@ -11,6 +11,7 @@ import numpy as np
 from lgm.arrays import FloatArray, IntArray
 from lgm.errors import DataError
 from lgm.families.family import Family
+from lgm.families.links import log_rate
 from lgm.families.response import Response
 
 _MOST = 1e15  # mean of a Poisson count from which its normal approximation is closer than doubles are to each other
@@ -62,9 +63,7 @@ def require_counts(y: Response, name: str, family: str) -> None:
 
 def log_level(y: Response, offset: FloatArray, weights: FloatArray) -> float:
     """``log(sum w y / sum w exp(offset))``, with half an event more than were seen, so that none is no infinity."""
-    events = float(np.sum(weights * y.value)) + 0.5
-    highest = float(np.max(offset))
-    return float(np.log(events) - np.log(np.sum(weights * np.exp(offset - highest))) - highest)
+    return log_rate(float(np.sum(weights * y.value)) + 0.5, offset, weights)
 
 
 def poisson_draws(rng: np.random.Generator, mean: FloatArray) -> FloatArray:

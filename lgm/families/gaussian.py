@@ -51,8 +51,7 @@ class Gaussian(Family):
         """Standard deviation of the response; without an intercept, its root mean square."""
         if self.link != "identity":
             return super().scale_of(y, offset)
-        free = y.value - offset
-        return float(np.sqrt(np.mean(free**2))) if about_zero else float(np.std(free))
+        return y.spread(offset, about_zero=about_zero)
 
     def parameters(self, y: Response, yardstick: float, weights: FloatArray) -> tuple[Parameter, ...]:
         """The residual sd of a row of weight one, while the yardstick is that of rows of typical weight."""

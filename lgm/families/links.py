@@ -12,6 +12,7 @@ import numpy as np
 from jax.scipy.special import ndtr as traced_ndtr
 from scipy.special import expit, ndtr, ndtri
 
+from lgm.arrays import FloatArray
 from lgm.families.stable import logistic
 
 
@@ -53,3 +54,15 @@ LINKS: dict[str, Link] = {
         math.pi / math.sqrt(6.0),
     ),
 }
+
+
+def log_rate(total: float, offset: FloatArray, weights: FloatArray) -> float:
+    """``log(total / sum w exp(offset))``, whatever the size of the offset (n,).
+
+    Examples
+    --------
+    >>> round(log_rate(6.0, np.log([1.0, 2.0]), np.ones(2)), 6)  # six in three units of exposure
+    0.693147
+    """
+    highest = float(np.max(offset))
+    return float(np.log(total) - np.log(np.sum(weights * np.exp(offset - highest))) - highest)

@@ -63,8 +63,7 @@ class Own(Family):
         """With the identity link sd of the response, without an intercept its root mean square; else the link's."""
         if self.link != "identity":
             return super().scale_of(y, offset)
-        free = y.value - offset
-        return float(np.sqrt(np.mean(free**2))) if about_zero else float(np.std(free))
+        return y.spread(offset, about_zero=about_zero)
 
     def parameters(self, y: Response, yardstick: float, weights: FloatArray) -> tuple[Parameter, ...]:
         """Those that were named."""
@@ -143,10 +142,10 @@ def custom(
     -----
     A weight multiplies the log-likelihood of its row.
 
-    The search for the mode of the effects steps by Newton's method with a positive curvature of each row. Where the
-    second derivative is positive and no information is given, this is its size, or the squared slope where that is
-    larger (Berndt, Hall, Hall & Hausman 1974): the direction is one of ascent, and steps are halved until the density
-    grows, so the search ends in a maximum. Around it the true second derivatives count.
+    The search for the mode of the effects takes Newton's steps. Where one would not ascend, each row gets a positive
+    curvature instead: the information if that is given, else minus the second derivative or, where that is not
+    positive, its size or the squared slope, whichever is larger (Berndt, Hall, Hall & Hausman 1974). That direction
+    ascends, and steps are halved until the density grows. Around the mode the true second derivatives count.
 
     Examples
     --------

@@ -9,6 +9,7 @@ import numpy as np
 from lgm.arrays import FloatArray
 from lgm.families.checks import require_positive, require_varied
 from lgm.families.family import Family
+from lgm.families.links import log_rate
 from lgm.families.response import Response
 
 
@@ -31,9 +32,7 @@ class Positive(Family):
 
     def level_of(self, y: Response, offset: FloatArray, weights: FloatArray) -> float:
         """Log of the mean, for an offset of zero."""
-        highest = float(np.max(offset))
-        total = np.log(np.sum(weights * y.value))
-        return float(total - np.log(np.sum(weights * np.exp(offset - highest))) - highest)
+        return log_rate(float(np.sum(weights * y.value)), offset, weights)
 
     def scale_of(self, y: Response, offset: FloatArray, *, about_zero: bool = False) -> float:
         """One; without an intercept, the root mean square of what spreads by one around the level."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
+import numpy as np
 
 from lgm.arrays import Numbers
 
@@ -41,6 +42,11 @@ class Response:
     def rows(self, take: Any) -> Response:
         """Some of the rows, by numbers or a mask."""
         return jax.tree.map(lambda column: column[take], self)
+
+    def spread(self, offset: Any, *, about_zero: bool) -> float:
+        """Sd of the values less their offset, or root mean square of these."""
+        free = self.value - offset
+        return float(np.sqrt(np.mean(free**2))) if about_zero else float(np.std(free))
 
     def less(self, offset: Any) -> Response:
         """The same with a number taken from each value."""

@@ -52,8 +52,7 @@ class Student(Family):
 
     def scale_of(self, y: Response, offset: FloatArray, *, about_zero: bool = False) -> float:
         """Standard deviation of the response; without an intercept, its root mean square."""
-        free = y.value - offset
-        return float(np.sqrt(np.mean(free**2))) if about_zero else float(np.std(free))
+        return y.spread(offset, about_zero=about_zero)
 
     def parameters(self, y: Response, yardstick: float, weights: FloatArray) -> tuple[Parameter, ...]:
         """The scale of a row of weight one, while the yardstick is that of rows of typical weight; and nu."""

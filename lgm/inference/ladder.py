@@ -86,7 +86,7 @@ class Rung:
                 f'{self.sd_second:.1g} posterior sds: use method="importance" or "nuts"'
             )
         if self.exact:
-            if self.variance > SMALL_VARIANCE or self.k > SMALL_K:
+            if not trusted(self.variance, self.k):
                 return f"the weights of effects spread too far (variance {self.variance:.2g}, k {self.k:.2f})"
             return None
         if self.name == "laplace" and max(self.sd_second, self.shift) > SMALL_MOVE:
@@ -131,18 +131,18 @@ def settle(
     """
     if not isinstance(post.data, LaplaceData):
         return post, start, None
-    plain = with_rung(post, "laplace", 1)
-    found = find_mode(plain, start)
+    post = with_rung(post, "weighted", FEWEST)  # which most models keep, and their programs with it
+    found = find_mode(post, start)
     p = len(basis)
     functionals = np.zeros((post.dim, 2 * p))
     functionals[:p] = np.hstack([basis.T, np.eye(p)])  # those of the centred basis too: the level at the means
     with jax.enable_x64(True):
-        theta = np.asarray(_natural(plain, found.x))
+        theta = np.asarray(_natural(post, found.x))
         post = started(post, theta)
         data = post.data
         assert isinstance(data, LaplaceData)
-        measured = _measured(with_rung(post, "weighted", FEWEST), found.x, functionals, seed)
-        sd_second = _spread_of_second(with_rung(post, "weighted", FEWEST), found, functionals, seed)
+        measured = _measured(post, found.x, functionals, seed)
+        sd_second = _spread_of_second(post, found, functionals, seed)
         name = approximation
         if approximation == "auto":
             name = "weighted"
@@ -180,7 +180,16 @@ class _Measured(NamedTuple):
 
     @property
     def serves(self) -> bool:
-        return self.variance <= SMALL_VARIANCE and self.k < SMALL_K
+        return trusted(self.variance, self.k)
+
+
+def trusted(variance: float, k: float) -> bool:
+    """Whether log weights of pairs with this variance, and weights with this Pareto k, may be averaged.
+
+    k has no scale: weights that are all alike have one too, and of 64 it is a guess. It counts where the weights differ
+    enough to matter.
+    """
+    return variance <= PER_VARIANCE or (variance <= SMALL_VARIANCE and k < SMALL_K)
 
 
 def _measured(post: Marginal, x: FloatArray, functionals: FloatArray, seed: int) -> _Measured:

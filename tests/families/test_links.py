@@ -7,7 +7,7 @@ from scipy import stats
 
 from lgm.errors import LgmError
 from lgm.families.binomial import Binomial
-from lgm.families.links import LINKS
+from lgm.families.links import LINKS, log_rate
 
 ETA = np.array([-6.0, -1.0, 0.0, 0.3, 2.5])
 DISTRIBUTIONS = {"logit": stats.logistic, "probit": stats.norm, "cloglog": stats.gumbel_l}
@@ -35,3 +35,11 @@ def test_an_unknown_link():
         LgmError, match="link='logti' of binomial: Did you mean `logit`. accepted: 'logit', 'probit', 'cloglog'"
     ):
         Binomial(link="logti")
+
+
+def test_the_rate_of_events_for_each_unit_of_exposure():
+    """A far offset has no exponential."""
+    exposure, weights = np.array([0.5, 2.0, 4.0]), np.array([1.0, 2.0, 1.0])
+    expected = np.log(6.0 / (weights @ exposure))
+    assert log_rate(6.0, np.log(exposure), weights) == pytest.approx(expected, rel=1e-14)
+    assert log_rate(6.0, np.log(exposure) + 2000.0, weights) == pytest.approx(expected - 2000.0, rel=1e-14)

@@ -15,6 +15,12 @@ def test_rows_of_all_that_is_there():
     np.testing.assert_array_equal(y.rows(np.array([3, 3])).value, [3.0, 3.0])
 
 
+def test_spread():
+    y, offset = Response(np.array([3.0, 5.0, 4.0])), np.array([1.0, 1.0, 3.0])
+    assert y.spread(offset, about_zero=False) == np.std([2.0, 4.0, 1.0])
+    assert y.spread(offset, about_zero=True) == np.sqrt(7.0)
+
+
 def test_less_an_offset():
     y = Response(np.arange(3.0), censored=np.array([0, 1, 0]))
     less = y.less(np.array([1.0, 1.0, 0.5]))

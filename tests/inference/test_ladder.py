@@ -67,6 +67,8 @@ def test_gaussian_responses_need_none():
     [
         (Rung("weighted", 8, 0.02, 0.2, 0.3, 0.4), False, None),
         (Rung("weighted", 8, 0.02, 0.2, 0.3, 0.4), True, None),
+        (Rung("weighted", 8, 0.02, 0.2, 0.3, 0.8), False, "spread too far"),
+        (Rung("weighted", 8, 0.02, 0.2, 0.01, 0.8), False, None),  # weights that are all alike
         (Rung("weighted", 8, 0.3, 0.2, 0.3, 0.4), True, "the mode of the hyperparameters is that of Laplace"),
         (Rung("weighted", 32, 0.3, 0.2, 4.0, 0.9), False, "spread too far"),
         (Rung("second-order", 1, 0.3, 0.2, 4.0, 0.9), False, None),
