@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ import pandas as pd
 import scipy.sparse as sp
 
 from lgm.arrays import FloatArray, IntArray
-from lgm.data.expression import FUNCTIONS, function
+from lgm.data.expression import FUNCTIONS, function, names_of
 from lgm.data.scope import Scope
 from lgm.errors import LgmError
 from lgm.formula.python import Expression
@@ -112,3 +112,11 @@ def _same(few: Any, wanted: Any, rounding: FloatArray) -> bool:
         same = (few == wanted) | (np.isnan(few) & np.isnan(wanted)) | (np.abs(few - wanted) <= rounding)
         return bool(np.all(same))
     return pd.Series(few.ravel(), dtype=object).equals(pd.Series(wanted.ravel(), dtype=object))
+
+
+def entangled(expression: Expression, env: Mapping[str, Any]) -> str:
+    """The beginning of a message on an expression that is not rowwise."""
+    names = names_of(expression, (), {}).functions
+    own = [name for name in names if name in FUNCTIONS and function(name, env) is not FUNCTIONS[name]]
+    hidden = f" (`{own[0]}` is a function of your own here, which hides that of formulas)" if own else ""
+    return f"`{expression.text}` is computed from all rows at once{hidden}"

@@ -14,7 +14,7 @@ import scipy.sparse as sp
 
 from lgm.arrays import FloatArray
 from lgm.data.expression import Names, names_of
-from lgm.data.rowwise import is_rowwise
+from lgm.data.rowwise import entangled, is_rowwise
 from lgm.data.scope import Scope, taken
 from lgm.data.table import Rows, Table, is_number, kind_of, per_row, read_weights, settled, usable_rows
 from lgm.design import answer as answers
@@ -190,13 +190,13 @@ def build(formula: Formula, data: Any, family: Family, env: Mapping[str, Any], w
     yardstick = family.scale_of(y, offset)
     _require_observed_levels(side, scope, rows.observed)
     predictor = predictors.build(side, seen, offset, yardstick)
-    entangled = tuple(each for each in side.expressions if not is_rowwise(each, seen))
+    from_all = tuple(each for each in side.expressions if not is_rowwise(each, seen))
     if not rows.observed.all():  # what cannot be predicted is said at once
-        _refuse_entangled(formula, entangled, "the rows without a response cannot be predicted")
+        _refuse_entangled(scope, from_all, "the rows without a response cannot be predicted")
         predictors.encode(predictor, scope, Parts.all(predictor))
     likelihood_weights = np.ones(y.size) if answer.share else w[rows.observed]
     own = family.parameters(y, yardstick, likelihood_weights)
-    built = Design(formula, family, scope, rows, answer, w, predictor, own, entangled)
+    built = Design(formula, family, scope, rows, answer, w, predictor, own, from_all)
     _require_distinct_names(built)
     return built
 
@@ -321,9 +321,7 @@ def _needed(design: Design, table: Table, parts: Parts) -> tuple[str, ...]:
     """Columns that new rows need."""
     scope = design.scope
     used = list(parts.expressions(design.predictor))
-    _refuse_entangled(
-        design.formula, [each for each in used if each in design.entangled], "new_data cannot be predicted"
-    )
+    _refuse_entangled(scope, [each for each in used if each in design.entangled], "new_data cannot be predicted")
     needed = _names(used, scope.frame.columns, scope.env).columns
     absent = [name for name in needed if name not in table.names]
     if absent:
@@ -340,10 +338,10 @@ def _new_scope(design: Design, table: Table, parts: Parts) -> Scope:
     return replace(design.scope.on(settled(frame)), columns=table.names)
 
 
-def _refuse_entangled(formula: Formula, entangled: Sequence[Expression], what: str) -> None:
-    if entangled:
-        message = f"`{entangled[0].text}` is computed from all rows at once, so {what}."
-        raise formula.error(message, entangled[0].span, ROWWISE, DataError)
+def _refuse_entangled(scope: Scope, found: Sequence[Expression], what: str) -> None:
+    if found:
+        message = f"{entangled(found[0], scope.env)}, so {what}."
+        raise scope.formula.error(message, found[0].span, ROWWISE, DataError)
 
 
 def _names(expressions: Iterable[Expression], columns: Collection[str], env: Mapping[str, Any]) -> Names:

@@ -11,7 +11,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from lgm.arrays import IntArray
-from lgm.data.expression import FUNCTIONS, function, names_of
+from lgm.data.rowwise import entangled
 from lgm.design.design import ROWWISE, Design, numbers_as_text
 from lgm.design.fixed_effects import adds
 from lgm.errors import DataWarning, IdentifiabilityError, IdentifiabilityWarning
@@ -269,12 +269,8 @@ def report_data(design: Design) -> None:
             stacklevel=4,
         )
     for expression in design.entangled:
-        names = names_of(expression, (), {}).functions
-        own = [name for name in names if name in FUNCTIONS and function(name, design.scope.env) is not FUNCTIONS[name]]
-        hidden = f" (`{own[0]}` is a function of your own here, which hides that of formulas)" if own else ""
         warnings.warn(
-            f"`{expression.text}` is computed from all rows at once{hidden}, so the fit cannot predict other rows. "
-            f"Accepted: {ROWWISE}",
+            f"{entangled(expression, design.scope.env)}, so the fit cannot predict other rows. Accepted: {ROWWISE}",
             DataWarning,
             stacklevel=4,
         )

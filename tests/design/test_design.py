@@ -349,7 +349,9 @@ def test_a_function_that_hides_a_stateful_one_is_named() -> None:
         return (values - values.mean()) / values.std()
 
     with pytest.warns(lgm.DataWarning, match="`scale` is a function of your own here, which hides that of"):
-        lgm.model("y ~ scale(x)", DATA)
+        design = lgm.model("y ~ scale(x)", DATA).design
+    with pytest.raises(DataError, match="`scale` is a function of your own here, which .* so new_data cannot"):
+        encode(design, DATA)
     assert scale is not None
 
 
