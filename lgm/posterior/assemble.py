@@ -24,6 +24,7 @@ from lgm.posterior.density import Marginal
 from lgm.posterior.functionals import Sums
 from lgm.posterior.gaussian import GaussianData
 from lgm.posterior.hyperparameters import Hyperparameters, Reprinted, slot
+from lgm.posterior.inner import Observed
 from lgm.posterior.laplace import LaplaceData
 from lgm.posterior.latent_prior import LatentPrior, Places, needs_factor, places_of
 from lgm.posterior.leaves import Leaves
@@ -135,9 +136,8 @@ def _data_side(
         return GaussianData.of(a, w, design.y - known, weighted, places)
     by_row = sp.csr_array(a)
     leaves = Leaves.of(by_row, predictor.blocks, predictor.p, pattern.indptr[:-1])
-    start = Start.nowhere(a.shape[1], design.parameters)
-    rows = Rows.of(by_row, pattern)
-    return LaplaceData(rows, design.response, w, known, start, leaves, design.family, places)
+    observed = Observed(Rows.of(by_row, pattern), design.response, w, known, design.family, places)
+    return LaplaceData(observed, Start.nowhere(a.shape[1], design.parameters), leaves)
 
 
 def _least_squares(left: FloatArray, right: FloatArray) -> FloatArray:

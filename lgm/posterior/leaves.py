@@ -24,6 +24,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from lgm.arrays import Numbers
+from lgm.posterior.inner import slope_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -187,8 +188,8 @@ def averaged(
     leaves: Leaves, loglik: Callable[[jax.Array], jax.Array], given: Given, found: Nodes
 ) -> tuple[jax.Array, jax.Array]:
     """Means over the leaves of ``l'`` and ``-l''`` of each row (n,), for one column ``given``."""
-    slope = _derivative(loglik)
-    curvature = _derivative(slope)
+    slope = slope_of(loglik)
+    curvature = slope_of(slope)
     eta, alone = given.eta[:, 0], leaves.row == leaves.size
 
     def one(sums: tuple[jax.Array, jax.Array], node: tuple[jax.Array, jax.Array]) -> tuple[Any, None]:
@@ -208,8 +209,8 @@ def ends(
     The density is concave, and at least as much as the prior's: it has fallen by ``f`` within ``sqrt(2 f / r)``.
     """
     eta, push, r = given.eta[:, 0], given.push, given.precision
-    slope = _derivative(loglik)
-    curvature = _derivative(slope)
+    slope = slope_of(loglik)
+    curvature = slope_of(slope)
 
     def height(t: jax.Array) -> jax.Array:
         return leaves.by_leaf(loglik(eta + push * leaves.by_row(t))) - 0.5 * r * jnp.square(t)
@@ -234,11 +235,6 @@ def ends(
         return jax.lax.scan(halve, (jnp.zeros_like(top), widest), None, length=BISECTIONS)[0][1]
 
     return top - side(-1.0), top + side(1.0)
-
-
-def _derivative(function: Callable[[jax.Array], jax.Array]) -> Callable[[jax.Array], jax.Array]:
-    """Of an elementwise function."""
-    return lambda x: jax.jvp(function, (x,), (jnp.ones_like(x),))[1]
 
 
 def _inside(around: Sequence[jax.Array], share: jax.Array) -> jax.Array:

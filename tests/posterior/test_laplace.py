@@ -16,6 +16,7 @@ from lgm.families.poisson import Poisson
 from lgm.inference.compile import jit
 from lgm.inference.ladder import with_rung
 from lgm.posterior import density
+from lgm.posterior.approximation import approximate
 
 PRIORS = {"Intercept": lgm.priors.normal(0.5, 2.0), "x": lgm.priors.normal(0.0, 1.0)}
 
@@ -232,7 +233,7 @@ def test_a_start_changes_the_effort_and_not_the_result(post):
     for other in (theta, theta * 1.3, theta * 20.0):
         np.testing.assert_allclose(value(near, other), value(post, other), rtol=1e-12)
 
-    find = jax.jit(lambda post, theta: post.data._found(post.prior, post.analysis, theta).v)
+    find = jax.jit(lambda post, theta: approximate(*post.data.at(post.prior, post.analysis, theta))[0])
 
     def mode(at):
         return np.asarray(find(post, theta * np.exp(at)))

@@ -57,7 +57,7 @@ def _effects(post, theta, z):
 
 @jit
 def _variances(post, theta, z, functionals):
-    points = post.data._sampled(post.prior, post.analysis, theta, z)
+    points = post.data.points(*post.data.at(post.prior, post.analysis, theta), z)
     return points.log_weights, density.variances(post, theta, functionals, None, z)
 
 

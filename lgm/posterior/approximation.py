@@ -1,0 +1,187 @@
+r"""Laplace's approximation at one theta, differentiable in it.
+
+At the maximum v^ of J (`lgm.posterior.inner`)
+
+    log p_L(y | theta) = J(v^) - 1/2 log|H'|_C + 1/2 log|R|*
+
+approximates ``log p(y | theta)`` (Tierney & Kadane 1986, JASA 81, 82-86), fixed effects inside. For the likelihoods
+that the sparse kernel knows it finds v^, the value and its derivatives in one call; for others the search is JAX's.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from lgm import linalg
+from lgm.linalg import constrained, newton
+from lgm.linalg._jax import sequential_vmap
+from lgm.posterior.inner import LOG_2PI, Inner, Point, derivatives
+
+MOST_STEPS = 30  # of Newton's method
+HALVINGS = 12  # of one step
+CLOSE = 1e-10  # twice the gain in log density that one more step promises, at which the search ends
+
+
+def approximate(inner: Inner, start: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """The mode (d,) and ``log p_L(y | theta)``; NaN where there is none.
+
+    Parameters
+    ----------
+    inner : Inner
+    start : float array (d,)
+        Where the search begins; within the constraints.
+    """
+    return _by_kernel(inner, start) if _known(inner) else _polished(inner, start)
+
+
+class Moments(NamedTuple):
+    """The mode at one theta, and the normal approximation around it."""
+
+    v: jax.Array  # (d,)
+    value: jax.Array  # log p_L(y | theta)
+    eta: jax.Array  # (n,)
+    values: jax.Array  # H' with anchors
+    spread: jax.Array  # s, the variances of eta (n,)
+    shift: jax.Array  # S D A'(s l''') / 2, from the mode to the mean in first order (d,)
+
+
+def moments(inner: Inner, start: jax.Array) -> Moments:
+    """The approximation in full; not differentiable. Arguments as for `approximate`."""
+    if _known(inner):
+        mode, slopes = newton.find_mode_and_slopes(*_kernel_arguments(inner, start))
+        values = inner.curvature(-derivatives(inner.observed.loglik(inner.theta), slopes.eta, 2)[1])
+        return Moments(mode.v, _value(inner, mode), slopes.eta, values, slopes.spread, slopes.shift)
+    v, value = _polished(inner, start)
+    eta, _, values = inner.point(v)
+    krige = inner.prior.krige
+    _, solved, inverse = linalg.solve_and_invert(inner.analysis, values, krige)
+    kriging = constrained.kriging(krige.T @ solved, inner.prior.kappa)
+    spread = inner.observed.a.quadratic(inner.whole(inverse))
+    spread = spread - constrained.variance_correction(inner.spread(solved), kriging)
+    third = derivatives(inner.observed.loglik(inner.theta), eta, 3)[2]
+    push = 0.5 * inner.pull((spread * third)[:, None])[:, 0]
+    return Moments(v, value, eta, values, spread, inner.step(Point(eta, push, values)))
+
+
+def _known(inner: Inner) -> bool:
+    """Whether the kernel knows the likelihood."""
+    return inner.observed.family.kernel is not None and isinstance(inner.analysis, linalg.SparseAnalysis)
+
+
+# In JAX ---------------------------------------------------------------------------------------------------------------
+
+
+def _polished(inner: Inner, start: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """After the search, one step with a system that is held: its derivative is that of the mode."""
+    v = _search(*jax.lax.stop_gradient((inner, start)))
+    point = inner.point(v)
+    v = v + inner.step(point._replace(values=jax.lax.stop_gradient(point.values)))
+    prior = inner.prior
+    logdet, gram, _ = linalg.logdet_quad(inner.analysis, inner.point(v).values, prior.krige)
+    gram = jnp.pad(gram, ((1, 0), (1, 0)))
+    logdet = constrained.condition(logdet, gram, prior.kappa, prior.logdet_cct).logdet
+    return v, inner.joint(v[:, None])[0] + 0.5 * (inner.logdet - logdet)
+
+
+@sequential_vmap
+def _search(inner: Inner, start: jax.Array) -> jax.Array:
+    """Newton's method with halved steps, from a start or, where there is no density there, from the reference.
+
+    Each element of a batch by itself: none waits for the slowest.
+    """
+
+    def joint(v: jax.Array) -> jax.Array:
+        return inner.joint(v[:, None])[0]
+
+    def climb(state: Any) -> Any:
+        v, value, _, count = state
+        step, gain = _direction(inner, v)
+
+        def halve(tried: Any) -> Any:
+            size, _, count = tried
+            return 0.5 * size, joint(v + 0.5 * size * step), count + 1
+
+        def short(tried: Any) -> jax.Array:
+            size, new, count = tried
+            # near the mode differences of the density are rounding
+            enough = (new >= value + 1e-4 * size * gain) | ((gain < 1e-8) & (new >= value - 1e-7 * jnp.abs(value)))
+            return ~enough & (count < HALVINGS)
+
+        size, new, _ = jax.lax.while_loop(short, halve, (jnp.ones(()), joint(v + step), jnp.zeros((), int)))
+        return v + size * step, new, gain, count + 1
+
+    def on(state: Any) -> jax.Array:
+        _, _, gain, count = state
+        return (gain > CLOSE) & (count < MOST_STEPS)  # NaN ends it
+
+    values = inner.joint(jnp.stack([start, jnp.zeros_like(start)], axis=1))
+    fine = jnp.isfinite(values[0])
+    v, value = jnp.where(fine, start, 0.0), jnp.where(fine, values[0], values[1])
+    v, _, gain, _ = jax.lax.while_loop(on, climb, (v, value, jnp.array(jnp.inf), jnp.zeros((), int)))
+    return jnp.where(gain < 1e-6, v, jnp.nan)
+
+
+def _direction(inner: Inner, v: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """A step of ascent and what it gains, twice: Newton's; where that is none, with the Fisher information."""
+
+    def along(*, fisher: bool) -> tuple[jax.Array, jax.Array]:
+        point = inner.point(v, fisher=fisher)
+        step = inner.step(point)
+        return step, jnp.vdot(step, point.slope)
+
+    step, gain = along(fisher=False)
+    if inner.observed.family.log_concave:
+        return step, gain
+    return jax.lax.cond(gain > 0.0, lambda: (step, gain), lambda: along(fisher=True))
+
+
+# By the kernel --------------------------------------------------------------------------------------------------------
+
+
+@jax.custom_jvp
+def _by_kernel(inner: Inner, start: jax.Array) -> tuple[jax.Array, jax.Array]:
+    mode = newton.find_mode(*_kernel_arguments(inner, start))
+    return mode.v, _value(inner, mode)
+
+
+@_by_kernel.defjvp
+def _by_kernel_jvp(primals: Any, tangents: Any) -> Any:
+    inner, start = primals
+    d_inner = tangents[0]
+    mode, slopes = newton.find_mode_and_slopes(*_kernel_arguments(inner, start))
+    d_value = jnp.vdot(slopes.values, d_inner.values) + jnp.vdot(slopes.scale, d_inner.scale) + 0.5 * d_inner.logdet
+    if inner.observed.places:
+        d_value = d_value + jax.jvp(lambda theta: _leaning(inner, theta, slopes), (inner.theta,), (d_inner.theta,))[1]
+
+    def point(theta: jax.Array, values: jax.Array, scale: jax.Array) -> Point:
+        return Inner(inner.observed, inner.prior, theta, values, scale, inner.logdet, inner.analysis).point(mode.v)
+
+    moved = (d_inner.theta, d_inner.values, d_inner.scale)
+    here, change = jax.jvp(point, (inner.theta, inner.values, inner.scale), moved)
+    return (mode.v, _value(inner, mode)), (inner.step(here._replace(slope=change.slope)), d_value)
+
+
+def _kernel_arguments(inner: Inner, start: jax.Array) -> tuple[Any, ...]:
+    o, prior = inner.observed, inner.prior
+    trials = newton.no_trials() if o.y.trials is None else o.y.trials
+    problem = newton.Problem(o.a, o.offset, o.y.value, trials, o.weights, prior.pull, prior.krige, prior.kappa)
+    own = inner.theta[np.array([place for _, where in o.places for place in where], dtype=int)]
+    return inner.analysis, o.family.kernel, problem, inner.values, inner.scale, own, start
+
+
+def _value(inner: Inner, mode: newton.Mode) -> jax.Array:
+    """``log p_L(y | theta)`` with the constants that the kernel leaves out."""
+    prior = inner.prior
+    joint = mode.joint - 0.5 * prior.constant + 0.5 * prior.flat * LOG_2PI
+    return joint + 0.5 * (inner.logdet - mode.logdet + prior.logdet_cct)
+
+
+def _leaning(inner: Inner, theta: jax.Array, slopes: newton.Slopes) -> jax.Array:
+    """What has the derivatives of the value by the family's own parameters."""
+    loglik = inner.observed.loglik(theta)
+    g, second = derivatives(loglik, slopes.eta, 2)
+    return jnp.sum(loglik(slopes.eta) + 0.5 * slopes.spread * second + slopes.lean * g)

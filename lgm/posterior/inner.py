@@ -1,0 +1,180 @@
+r"""The density of the effects at one theta, whatever the likelihood.
+
+In whitened coordinates ``u = D v`` (`lgm.posterior.latent_prior`)
+
+    J(v) = sum_i l_i(eta_i) - 1/2 v'Rv + v'b + constant,    eta = A D v + offset,    under C v = 0,
+
+with R and b the precision and pull of the prior. Minus its second derivative is ``H' = R + D A'WA D``, ``W = -l''``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from lgm import linalg
+from lgm.arrays import Numbers
+from lgm.families.family import Family
+from lgm.families.response import Response
+from lgm.linalg import constrained
+from lgm.linalg.rows import Rows
+from lgm.posterior.latent_prior import LatentPrior, Places, by_kind
+
+LOG_2PI = 1.8378770664093453
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Observed:
+    """Rows with a response, the columns A and the family.
+
+    Parameters
+    ----------
+    a : Rows
+        Columns of all effects, relative to a reference of the fixed effects.
+    y : Response
+    weights : float array (n,)
+    offset : float array (n,)
+        That of the formula, and what the reference adds.
+    family : Family
+    places : Places
+        Of the family's parameters in theta.
+    """
+
+    a: Rows
+    y: Response
+    weights: Numbers
+    offset: Numbers
+    family: Family = field(metadata={"static": True})
+    places: Places = field(metadata={"static": True})
+
+    def own(self, theta: jax.Array) -> dict[str, jax.Array]:
+        """The family's parameters: a number for each kind, or a vector for a kind of several."""
+        found = by_kind(theta, self.places)
+        return {kind: values[0] if values.shape[0] == 1 else values for kind, values in found.items()}
+
+    def loglik(self, theta: jax.Array) -> Callable[[jax.Array], jax.Array]:
+        """The log-likelihoods (n,) as an elementwise function of eta (n,)."""
+        own = self.own(theta)
+        return lambda eta: self.family.loglik(self.y, eta, own, self.weights)
+
+
+class Point(NamedTuple):
+    """Newton's system at some v."""
+
+    eta: jax.Array  # (n,)
+    slope: jax.Array  # gradient of J (d,)
+    values: jax.Array  # H' with anchors, in pattern order
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Inner:
+    """The density at a theta.
+
+    Parameters
+    ----------
+    observed : Observed
+    prior : LatentPrior
+    theta : float array (k,)
+    values : float array (nnz,)
+        R with anchors, in pattern order.
+    scale : float array (d,)
+        D.
+    logdet : float array ()
+        ``log|R|*``.
+    analysis : linalg.Analysis
+        Of the pattern of H'.
+    """
+
+    observed: Observed
+    prior: LatentPrior
+    theta: jax.Array
+    values: jax.Array
+    scale: jax.Array
+    logdet: jax.Array
+    analysis: linalg.Analysis = field(metadata={"static": True})
+
+    @classmethod
+    def at(cls, observed: Observed, prior: LatentPrior, analysis: linalg.Analysis, theta: jax.Array) -> Inner:
+        """That of a theta."""
+        whitened = prior.whiten(theta)
+        return cls(observed, prior, theta, whitened.values, whitened.scale, whitened.logdet, analysis)
+
+    def spread(self, v: jax.Array) -> jax.Array:
+        """What v (d, m) adds to the linear predictors (n, m)."""
+        return self.observed.a.times(self.scale[:, None] * v)
+
+    def eta(self, v: jax.Array) -> jax.Array:
+        """Linear predictors (n, m) at each column of v (d, m)."""
+        return jnp.asarray(self.observed.offset)[:, None] + self.spread(v)
+
+    def pull(self, g: jax.Array) -> jax.Array:
+        """``D A'g`` (d, m) for g (n, m)."""
+        return self.scale[:, None] * self.observed.a.transposed_times(g, self.prior.dim)
+
+    def joint(self, v: jax.Array) -> jax.Array:
+        """``J`` (m,) at each column of v (d, m), with all constants but those of the determinants."""
+        loglik = self.observed.loglik(self.theta)
+        found = jax.vmap(lambda eta: jnp.sum(loglik(eta)), in_axes=1)(self.eta(v))
+        quad = jnp.sum(v * self.times(v), axis=0)
+        prior = self.prior
+        return found - 0.5 * quad + prior.pull @ v - 0.5 * prior.constant + 0.5 * prior.flat * LOG_2PI
+
+    def times(self, v: jax.Array) -> jax.Array:
+        """``R v`` (d, m) without the anchors."""
+        rows, cols = self.analysis.pattern.rows, self.analysis.pattern.cols
+        below = jnp.where(rows == cols, 0.0, self.values)
+        out = jnp.zeros_like(v).at[rows].add(self.values[:, None] * v[cols]).at[cols].add(below[:, None] * v[rows])
+        kappa = self.prior.kappa
+        anchors = self.prior.krige[:, : kappa.shape[0]]
+        return out - anchors @ (kappa[:, None] * (anchors.T @ v))
+
+    def curvature(self, w: jax.Array) -> jax.Array:
+        """``H'`` with anchors, in pattern order, for weights w (n,)."""
+        pattern = self.analysis.pattern
+        return self.values + self.whole(self.observed.a.gram(w, pattern.nnz))
+
+    def whole(self, values: jax.Array) -> jax.Array:
+        """``D M D`` for a symmetric M in pattern order."""
+        pattern = self.analysis.pattern
+        return values * self.scale[pattern.rows] * self.scale[pattern.cols]
+
+    def point(self, v: jax.Array, *, fisher: bool = False) -> Point:
+        """Newton's system at v (d,); ``fisher`` where curvatures are at least the Fisher information's."""
+        eta = self.eta(v[:, None])[:, 0]
+        g, second = derivatives(self.observed.loglik(self.theta), eta, 2)
+        w = -second
+        if fisher:
+            o = self.observed
+            w = jnp.maximum(w, o.family.information(o.y, eta, o.own(self.theta), o.weights))
+        return Point(eta, self.slope(g, v), self.curvature(w))
+
+    def slope(self, g: jax.Array, v: jax.Array) -> jax.Array:
+        """Gradient of J (d,) where the likelihoods have the slopes g (n,)."""
+        return self.pull(g[:, None])[:, 0] + self.prior.pull - self.times(v[:, None])[:, 0]
+
+    def step(self, point: Point) -> jax.Array:
+        """Newton's (d,), within the constraints."""
+        rhs = jnp.concatenate([point.slope[:, None], self.prior.krige], axis=1)
+        logdet, gram, x = linalg.logdet_quad(self.analysis, point.values, rhs)
+        found = constrained.condition(logdet, gram, self.prior.kappa, self.prior.logdet_cct)
+        return x[:, 0] - x[:, 1:] @ found.weights
+
+
+def derivatives(function: Callable[[jax.Array], jax.Array], eta: jax.Array, order: int) -> list[jax.Array]:
+    """Those of an elementwise function, from the first to that of an order."""
+    found: list[jax.Array] = []
+    for _ in range(order):
+        function = slope_of(function)
+        found.append(function(eta))
+    return found
+
+
+def slope_of(function: Callable[[jax.Array], jax.Array]) -> Callable[[jax.Array], Any]:
+    """The derivative of an elementwise function."""
+    return lambda x: jax.jvp(function, (x,), (jnp.ones_like(x),))[1]

@@ -1,0 +1,102 @@
+r"""Weighted points of the effects at one theta: what the normal approximation leaves out is put back.
+
+With S = H'^-1, v^ the mode and delta the first-order change of the mean (`lgm.posterior.approximation`), pairs
+``z ~ N(0, S)`` have the weights
+
+    w(x) = exp( J(v^ + delta + x) - J(v^) + 1/2 x'H'x ),   x = z, -z
+
+whose average is an unbiased estimate of ``p(y | theta) / p_L(y | theta)`` (antithetic importance sampling; Durbin &
+Koopman 1997, Biometrika 84, 669-684), and points drawn in proportion to them are draws of the effects. Without weights
+the second-order term (Shun & McCullagh 1995, JRSS B 57, 749-760)
+
+    eps = 1/8 sum_i l4_i s_i^2 + 1/2 push'delta + 1/12 sum_ij l3_i l3_j s_ij^3,   push = D A'(s l3) / 2
+
+estimates the log of that ratio.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from lgm import linalg
+from lgm.linalg import constrained
+from lgm.posterior.approximation import Moments, moments
+from lgm.posterior.inner import Inner, derivatives
+from lgm.posterior.leaves import Nodes
+
+PROBES = 24  # draws that estimate the second-order term
+
+
+class Points(NamedTuple):
+    """Weighted points of the effects at one theta."""
+
+    value: jax.Array  # log p_L(y | theta)
+    gain: jax.Array  # log of what p(y | theta) is beside it, as the points say
+    values: jax.Array  # the precision H' that they come from, with anchors
+    mean: jax.Array  # (d, c), natural scale; of leaves, their means given the others
+    log_weights: jax.Array  # (c,)
+    nodes: Nodes | None  # of the leaves at each point
+
+
+class Noise(NamedTuple):
+    """Draws of the normal approximation about zero."""
+
+    v: jax.Array  # (d, m)
+    eta: jax.Array  # what they add to the linear predictors (n, m)
+    logdet: jax.Array  # log|H'|_C
+
+
+def noise(inner: Inner, values: jax.Array, z: jax.Array) -> Noise:
+    """One draw with the precision H' (its values, with anchors) for each column of normals z (d + k, m)."""
+    prior, d = inner.prior, inner.prior.dim
+    logdet, solved, free = linalg.solve_and_sample(inner.analysis, values, prior.krige, z[:d])
+    gram = jnp.pad(prior.krige.T @ solved, ((1, 0), (1, 0)))
+    found = constrained.condition(logdet, gram, prior.kappa, prior.logdet_cct)
+    v = constrained.draw(free, solved, prior.krige, found.kriging, z[d:])
+    return Noise(v, inner.spread(v), found.logdet)
+
+
+def weighted(inner: Inner, start: jax.Array, z: jax.Array) -> Points:
+    """Antithetic points and their weights, from columns of normals z (d + k, m)."""
+    found = moments(inner, start)
+    drawn = noise(inner, found.values, z)
+    w = -derivatives(inner.observed.loglik(inner.theta), found.eta, 2)[1]
+    quad = jnp.sum(drawn.v * inner.times(drawn.v), axis=0) + w @ jnp.square(drawn.eta)
+    v = antithetic(found.v + found.shift, drawn.v)
+    log_weights = inner.joint(v) - inner.joint(found.v[:, None])[0] + 0.5 * jnp.tile(quad, 2)
+    return Points(found.value, log_mean(log_weights), found.values, inner.scale[:, None] * v, log_weights, None)
+
+
+def normal(inner: Inner, start: jax.Array, z: jax.Array, *, shifted: bool) -> Points:
+    """Points of the normal approximation, of equal weight: about its mode, or about the shifted mean."""
+    found = moments(inner, start)
+    m = z.shape[1]
+    if shifted:  # the same probes everywhere, so that the density is a function of theta
+        z = jnp.concatenate([z, jax.random.normal(jax.random.key(0), (z.shape[0], PROBES))], axis=1)
+    drawn = noise(inner, found.values, z)
+    gain = second_order(inner, found, drawn.eta[:, m:]) if shifted else jnp.zeros(())
+    v = antithetic(found.v + found.shift if shifted else found.v, drawn.v[:, :m])
+    return Points(found.value, gain, found.values, inner.scale[:, None] * v, jnp.zeros(2 * m), None)
+
+
+def second_order(inner: Inner, found: Moments, eta: jax.Array) -> jax.Array:
+    """The second-order term (); its sum over pairs of rows is an average over draws of eta about zero (n, m)."""
+    _, _, third, fourth = derivatives(inner.observed.loglik(inner.theta), found.eta, 4)
+    m = eta.shape[1] // 3
+    x, y, z = (eta[:, k * m : (k + 1) * m] for k in range(3))  # E (sum_i l3_i x_i y_i z_i)^2
+    cubes = jnp.mean(jnp.square(third @ (x * y * z))) if m else jnp.zeros(())
+    moved = jnp.vdot(found.spread * third, inner.spread(found.shift[:, None])[:, 0])  # 2 push'delta
+    return jnp.vdot(fourth, jnp.square(found.spread)) / 8.0 + moved / 4.0 + cubes / 12.0
+
+
+def log_mean(log_weights: jax.Array) -> jax.Array:
+    """Log of the average of the weights."""
+    return jax.nn.logsumexp(log_weights) - jnp.log(float(log_weights.shape[0]))
+
+
+def antithetic(centre: jax.Array, v: jax.Array) -> jax.Array:
+    """``centre + v`` and ``centre - v`` (d, 2m)."""
+    return centre[:, None] + jnp.concatenate([v, -v], axis=1)
