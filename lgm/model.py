@@ -25,9 +25,9 @@ from lgm.formula.parse import parse
 from lgm.formula.plain import require_plain
 from lgm.inference import forked
 from lgm.inference.compile import begin, jit
-from lgm.inference.engine import ENGINES, Settings, engine
+from lgm.inference.engine import ENGINES, Engine, Settings, engine
 from lgm.inference.interrupt import watched
-from lgm.inference.ladder import APPROXIMATIONS, settle
+from lgm.inference.ladder import APPROXIMATIONS, USUAL, settle
 from lgm.posterior import density
 from lgm.posterior.assemble import Analysed, analyse
 from lgm.posterior.checks import check_identifiability, report_cautions, report_data, report_terms
@@ -340,11 +340,13 @@ class Model:
                 f"the prior of {', '.join(flat)} is flat, so the posterior may be improper. "
                 'Accepted: a proper prior, or method="mode".'
             )
-        start = starts(self.design, self.chosen_priors.theta)
+        post, start = self.analysed.marginal, starts(self.design, self.chosen_priors.theta)
+        chosen = engine(post, Settings(method, chains, draws, warmup, seed, progress, fallback))
         with watched():
-            post, start, rung = settle(self.analysed.marginal, start, self.analysed.basis, approximation, seed)
-            chosen = engine(post, Settings(method, chains, draws, warmup, seed, progress, fallback))
-            begin(post, [*chosen.programs(post), *effects.programs(post, chosen.expected)])
+            if approximation in ("auto", USUAL):  # what most models need is compiled while theirs is chosen
+                _begin(post, chosen)
+            post, start, rung = settle(post, start, self.analysed.basis, approximation, seed)
+            _begin(post, chosen)
             run = chosen.run(post, start)._replace(rung=rung)
         model = replace(self, analysed=replace(self.analysed, marginal=post))
         made = Fit(model, run, interval, seed, progress)
@@ -432,6 +434,11 @@ def _density(about_zero: Marginal, theta: jax.Array, hyper: Hyperparameters) -> 
 
 
 _log_density, _log_likelihood = jit(_density), jit(density.log_likelihood)
+
+
+def _begin(post: Marginal, chosen: Engine) -> None:
+    """Begin to compile what a run and its tables will call, unless that has begun."""
+    begin(post, [*chosen.programs(post), *effects.programs(post, chosen.expected)])
 
 
 def _require(fine: bool, message: str) -> None:

@@ -30,6 +30,7 @@ SMALL_MOVE = 0.1  # posterior sds by which the plain approximation may be off un
 SMALL_SECOND = 0.5  # sd of the second-order term up to which it is a correction
 
 # What users call the rungs, and the data side's names.
+USUAL = "weighted"
 APPROXIMATIONS = {"laplace": "laplace", "second-order": "shifted", "weighted": "weighted", "quadrature": "leaves"}
 
 
