@@ -1,25 +1,19 @@
 """Simulation-based calibration: parameters from the prior, data from the parameters, ranks among posterior draws.
 
-If the draws come from the posterior, the rank of each true value among L independent draws is uniform on 0..L (Talts et
-al. 2018). The empirical distribution function of the ranks must stay in a simultaneous band (Saeilynoja, Buerkner &
-Vehtari 2022).
-
 Both engines are tested. The weighted points of importance sampling are all taken, whatever their Pareto k: a rule that
 left bad fits out would have to be calibrated as well.
 """
 
 import time
 import warnings
-from functools import cache
-from pathlib import Path
 from typing import NamedTuple
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 from compilations import compilations
-from scipy.stats import binom, norm
+from scipy.stats import norm
+from statistical import uniformity
 
 import lgm
 from lgm.inference.weighted import Weighted
@@ -28,9 +22,6 @@ REPLICATIONS = {"nuts": 400, "importance": 500}
 GROUPS, ROWS = 5, 4
 CHAINS, DRAWS, THIN = 4, 250, 10  # one draw in ten: the ESS is about half the number of draws
 RANKS = CHAINS * DRAWS // THIN + 1
-QUANTITIES = 8  # that are ranked
-LEVEL = 0.01  # of the whole test
-SIMULATIONS = 100_000
 FORMULA = "y ~ x + (1|g)"
 PRIORS = {
     "Intercept": lgm.priors.normal(0, 2),
@@ -38,7 +29,6 @@ PRIORS = {
     "sd": lgm.priors.exponential(1),
     "sigma": lgm.priors.exponential(1),
 }
-OUTPUT = Path(__file__).resolve().parents[2] / "output"
 
 
 class Quantities(NamedTuple):
@@ -134,57 +124,12 @@ def rank(truth: Quantities, drawn: Quantities, data: pd.DataFrame) -> dict[str, 
     return {name: int(np.sum(draws[name] < true[name])) for name in true}
 
 
-def worst_tail(counts: np.ndarray) -> np.ndarray:
-    """The smallest two-sided tail probability of an ECDF over its points, per row of rank counts (..., RANKS).
-
-    Under uniform ranks the number of ranks below i is Binomial(N, i / RANKS), for every i.
-    """
-    below = np.cumsum(counts, axis=-1)[..., :-1]
-    n, p = counts.sum(axis=-1, keepdims=True), np.arange(1, RANKS) / RANKS
-    return 2.0 * np.minimum(binom.cdf(below, n, p), binom.sf(below - 1, n, p)).min(axis=-1)
-
-
-@cache
-def critical_tail(replications: int) -> float:
-    """The tail probability gamma at which pointwise bands hold every quantity's whole ECDF with probability 1 - LEVEL.
-
-    Simulated, as in algorithm 1 of Saeilynoja et al. (2022): gamma is the quantile of `worst_tail` under uniform ranks.
-    """
-    rng = np.random.default_rng(1)
-    uniform = np.full(RANKS, 1.0 / RANKS)
-    parts = [worst_tail(rng.multinomial(replications, uniform, size=1000)) for _ in range(SIMULATIONS // 1000)]
-    return float(np.quantile(np.concatenate(parts), LEVEL / QUANTITIES))  # the quantities share the level (Bonferroni)
-
-
-def worst_tails(table: pd.DataFrame) -> pd.Series:
-    counts = np.array([np.bincount(table[name], minlength=RANKS) for name in table])
-    return pd.Series(worst_tail(counts), index=table.columns)
-
-
-def plot(table: pd.DataFrame, gamma: float, name: str) -> None:
-    """ECDF minus the uniform one, with the simultaneous band."""
-    n = len(table)
-    p = np.arange(1, RANKS) / RANKS
-    low, high = (binom.ppf(q, n, p) / n - p for q in (gamma / 2, 1 - gamma / 2))
-    figure, axes = plt.subplots(2, 4, figsize=(12, 5), sharex=True, sharey=True, layout="constrained")
-    for axis, column in zip(axes.flat, table, strict=True):
-        below = np.cumsum(np.bincount(table[column], minlength=RANKS))[:-1] / n
-        axis.fill_between(p, low, high, color="#9ecae1", alpha=0.6, linewidth=0)
-        axis.step(p, below - p, where="mid", color="#08519c")
-        axis.set_title(column)
-    figure.supxlabel("fractional rank of the true value")
-    figure.supylabel("ECDF minus uniform")
-    OUTPUT.mkdir(exist_ok=True)
-    figure.savefig(OUTPUT / f"{name}.png", dpi=120)
-
-
 @pytest.mark.slow
 def test_ranks_are_uniform(ranks, capsys):
-    gamma = critical_tail(len(ranks.right))
-    plot(ranks.right, gamma, f"sbc_{ranks.engine}")
+    uniformity.plot(ranks.right, RANKS, f"sbc_{ranks.engine}")
     with capsys.disabled():
         print(f"\n{summary(ranks)}")
-    found = worst_tails(ranks.right)
+    found, gamma = uniformity.worst_tails(ranks.right, RANKS), uniformity.gamma_of(ranks.right, RANKS)
     assert (found >= gamma).all(), f"outside the band (gamma = {gamma:.2g}):\n{found}"
 
 
@@ -202,9 +147,8 @@ def summary(ranks: Ranks) -> str:
 @pytest.mark.slow
 def test_wrong_draws_are_found(ranks):
     """The same test with sigma 20% too large."""
-    gamma = critical_tail(len(ranks.wrong_sigma))
-    plot(ranks.wrong_sigma, gamma, f"sbc_{ranks.engine}_wrong_sigma")
-    found = worst_tails(ranks.wrong_sigma)
+    uniformity.plot(ranks.wrong_sigma, RANKS, f"sbc_{ranks.engine}_wrong_sigma")
+    found, gamma = uniformity.worst_tails(ranks.wrong_sigma, RANKS), uniformity.gamma_of(ranks.wrong_sigma, RANKS)
     assert found["sigma"] < gamma
     assert found["log p(y | eta)"] < gamma
 
