@@ -36,6 +36,7 @@ import numpy as np
 import numpyro
 import numpyro.distributions as dist
 import pandas as pd
+from numpyro.diagnostics import effective_sample_size
 from numpyro.infer import MCMC, NUTS
 from scipy import optimize, stats
 from scipy.special import expit, logsumexp
@@ -56,7 +57,7 @@ class Simulated(NamedTuple):
     family: str
     link: str | None
     data: pd.DataFrame
-    reference: Callable[[int, int], pd.DataFrame]  # mean and sd by parameter, of a number of points and a seed
+    reference: Callable[[int, int], pd.DataFrame]  # mean, sd and ess by parameter, of a number of points and a seed
     env: dict[str, Any] = {}
 
 
@@ -113,7 +114,8 @@ def _curvature(function: Callable[[np.ndarray], float], at: np.ndarray, step: fl
 
 def _moments(values: np.ndarray, weights: np.ndarray, names: list[str]) -> pd.DataFrame:
     mean = weights @ values
-    return pd.DataFrame({"mean": mean, "sd": np.sqrt(weights @ (values - mean) ** 2)}, names)
+    sd, ess = np.sqrt(weights @ (values - mean) ** 2), 1.0 / np.sum(weights**2)
+    return pd.DataFrame({"mean": mean, "sd": sd, "ess": ess}, names)
 
 
 # Everything else ------------------------------------------------------------------------------------------------------
@@ -126,9 +128,10 @@ def joint(program: Callable[[], None]) -> Callable[[int, int], pd.DataFrame]:
         with jax.enable_x64(True):
             run = MCMC(NUTS(program, target_accept_prob=0.9), num_warmup=1000, num_samples=points, progress_bar=False)
             run.run(jax.random.key(seed))
-            draws = run.get_samples()
+            draws = run.get_samples(group_by_chain=True)
         kept = {name: np.asarray(value) for name, value in draws.items() if not name.startswith("_")}
-        return pd.DataFrame({name: {"mean": value.mean(), "sd": value.std(ddof=1)} for name, value in kept.items()}).T
+        found = {n: {"mean": v.mean(), "sd": v.std(ddof=1), "ess": effective_sample_size(v)} for n, v in kept.items()}
+        return pd.DataFrame(found).T
 
     return reference
 
@@ -315,7 +318,10 @@ def model_of(made: Simulated) -> lgm.Model:
 
 
 def compared(fit: lgm.Fit, reference: pd.DataFrame) -> dict[str, float]:
-    """Distances of means in sds, and of sds in logs: the largest of fixed effects, and of hyperparameters."""
+    """Distances of means in sds, and of sds in logs: the largest of fixed effects, and of hyperparameters.
+
+    Beside them the largest Monte Carlo error of the reference's means.
+    """
     ours = fit.summary().loc[reference.index]
     away = ((ours["mean"] - reference["mean"]) / reference["sd"]).abs()
     fixed = away.index.isin(fit.design.fixed_names)
@@ -323,6 +329,7 @@ def compared(fit: lgm.Fit, reference: pd.DataFrame) -> dict[str, float]:
         "fixed": away[fixed].max(),
         "theta": away[~fixed].max(),
         "log sd": np.log(ours["sd"] / reference["sd"]).abs().max(),
+        "error": 1.0 / np.sqrt(reference["ess"].min()),
     }
 
 

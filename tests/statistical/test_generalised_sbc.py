@@ -159,6 +159,7 @@ class Found(NamedTuple):
     """Of all replications."""
 
     ranks: pd.DataFrame
+    late: list[str]  # compiled by a refit although one before had the same approximation
     said: str
 
 
@@ -207,29 +208,31 @@ def calibrated(name: str, method: str, approximation: str) -> Found:
         rows.append({key: int(np.sum(among[key] < true[key])) for key in true})
     said = (
         f"{name}, {method}, {approximation}: {len(rows)} refits in {sum(seconds):.0f} s, {1e3 * np.median(seconds):.0f}"
-        f" ms each (median); Pareto k above 0.7 in {doubted}; {rungs}; compiled again: {sorted(set(late))}"
+        f" ms each (median); Pareto k above 0.7 in {doubted}; {rungs}"
     )
-    return Found(pd.DataFrame(rows), said)
+    return Found(pd.DataFrame(rows), late, said)
+
+
+def judged(found: Found, picture: str, capsys: pytest.CaptureFixture[str]) -> tuple[pd.Series, float]:
+    """How unlikely each quantity's ranks are, and from where on too unlikely; both are shown."""
+    worst, gamma = uniformity.worst_tails(found.ranks, RANKS), uniformity.gamma_of(found.ranks, RANKS)
+    uniformity.plot(found.ranks, RANKS, picture)
+    with capsys.disabled():
+        print(f"\n{found.said}; gamma {gamma:.2g}\n{worst.to_string(float_format='{:.2g}'.format)}")
+    return worst, gamma
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "method", "approximation"), FITS)
 def test_ranks_are_uniform(name, method, approximation, capsys):
     found = calibrated(name, method, approximation)
-    uniformity.plot(found.ranks, RANKS, f"sbc_{name}_{method}")
-    worst = uniformity.worst_tails(found.ranks, RANKS)
-    with capsys.disabled():
-        print(f"\n{found.said}\n{worst.to_string(float_format='{:.2g}'.format)}")
-    gamma = uniformity.gamma_of(found.ranks, RANKS)
+    worst, gamma = judged(found, f"sbc_{name}_{method}", capsys)
+    assert not found.late
     assert (worst >= gamma).all(), f"outside the band (gamma = {gamma:.2g}):\n{worst}"
 
 
 @pytest.mark.slow
 def test_plain_laplace_is_found(capsys):
-    """On binary outcomes in pairs, by the sd of their groups."""
-    found = calibrated("bernoulli", "importance", "laplace")
-    uniformity.plot(found.ranks, RANKS, "sbc_bernoulli_laplace")
-    worst = uniformity.worst_tails(found.ranks, RANKS)
-    with capsys.disabled():
-        print(f"\n{found.said}\n{worst.to_string(float_format='{:.2g}'.format)}")
-    assert worst["sd(Intercept|g)"] < uniformity.gamma_of(found.ranks, RANKS)
+    """On binary outcomes in pairs: the linear predictors that it draws suit the data too little."""
+    worst, gamma = judged(calibrated("bernoulli", "importance", "laplace"), "sbc_bernoulli_laplace", capsys)
+    assert worst["log p(y | eta)"] < gamma
