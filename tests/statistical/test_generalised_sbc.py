@@ -186,7 +186,8 @@ def thinned(fit: lgm.Fit, case: Case) -> Drawn:
 
 
 def calibrated(name: str, method: str, approximation: str) -> Found:
-    case, rows, seconds, doubted, rungs, late = CASES[name], [], [], 0, {}, []
+    case, rows, seconds, late, doubted = CASES[name], [], [], [], 0
+    rungs: dict[tuple[str, int], int] = {}
     for i, (truth, y) in zip(range(REPLICATIONS), replications(case, np.random.default_rng(20261)), strict=False):
         start = time.perf_counter()
         with compilations() as compiled, warnings.catch_warnings():
