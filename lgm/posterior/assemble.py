@@ -135,7 +135,7 @@ def _data_side(
     if design.family.conjugate:
         return GaussianData.of(a, w, design.y - known, weighted, places)
     by_row = sp.csr_array(a)
-    leaves = Leaves.of(by_row, predictor.blocks, predictor.p, pattern.indptr[:-1])
+    leaves = Leaves.of(by_row, predictor.blocks, predictor.p, pattern)
     observed = Observed(Rows.of(by_row, pattern), design.response, w, known, design.family, places)
     return LaplaceData(observed, Start.nowhere(a.shape[1], design.parameters), leaves)
 

@@ -25,7 +25,7 @@ from lgm import linalg
 from lgm.linalg import constrained
 from lgm.posterior.approximation import Moments, moments
 from lgm.posterior.inner import Inner, derivatives
-from lgm.posterior.leaves import Nodes
+from lgm.posterior.nodes import Nodes
 
 PROBES = 24  # draws that estimate the second-order term
 
@@ -98,5 +98,5 @@ def log_mean(log_weights: jax.Array) -> jax.Array:
 
 
 def antithetic(centre: jax.Array, v: jax.Array) -> jax.Array:
-    """``centre + v`` and ``centre - v`` (d, 2m)."""
-    return centre[:, None] + jnp.concatenate([v, -v], axis=1)
+    """``centre + v`` and ``centre - v`` (..., 2m) for a centre (...) and v (..., m)."""
+    return centre[..., None] + jnp.concatenate([v, -v], axis=-1)
