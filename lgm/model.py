@@ -108,10 +108,11 @@ def fit(
         number of effective points raises a warning.
     approximation : {"auto", "weighted", "quadrature", "second-order", "laplace"}
         What stands for ``p(y | theta)`` of a response that is not Gaussian. ``"weighted"`` is exact up to Monte Carlo
-        error: effects are drawn around their mode and weighted. ``"quadrature"`` is so too, and integrates the effects
-        of the largest group ``(1|g)`` out, for few binary outcomes in each level. ``"second-order"`` corrects means and
-        density without weights, for large smooth fields; ``"laplace"`` is what other packages do. By default what 64
-        pairs of draws at the mode say will serve; the fit prints it with its error.
+        error: effects are drawn around their mode and weighted. ``"quadrature"`` is so too, and integrates out the
+        effects of the largest group with one, two or three in each level, ``(1|g)`` or ``(x|g)``, for few binary
+        outcomes in each. ``"second-order"`` corrects means and density without weights, for large smooth fields;
+        ``"laplace"`` is what other packages do. By default what 64 pairs of draws at the mode say will serve; the fit
+        prints it with its error.
     fallback : {None, "nuts"}
         What to do when the weights of ``method="importance"`` are not to be trusted: only say so, or go on with NUTS
         from its draws.

@@ -156,8 +156,9 @@ def settle(
         elif name == "quadrature":
             if not data.by_quadrature:
                 raise LgmError(
-                    'approximation="quadrature" is for a group of independent effects, such as (1|g), and a family '
-                    'whose likelihood is log-concave. Accepted here: "auto", "weighted", "second-order", "laplace".'
+                    'approximation="quadrature" is for a group with one, two or three effects in each level, such as '
+                    "(1|g), (x|g) or (x + z||g), and a family whose likelihood is log-concave. "
+                    'Accepted here: "auto", "weighted", "second-order", "laplace".'
                 )
             measured = _measured(with_rung(post, "leaves", FEWEST), found.x, functionals, seed)
     pairs = _pairs(measured.variance) if name in ("weighted", "quadrature") else 1

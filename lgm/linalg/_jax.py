@@ -25,6 +25,7 @@ def vmap_in_parts(function: Callable[..., Any], most: int) -> Callable[..., Any]
 
     It has no derivatives.
     """
+    function = jax.jit(function)  # traced once, for one and for parts
 
     @custom_vmap
     def call(*args: Any) -> Any:
@@ -39,9 +40,8 @@ def vmap_in_parts(function: Callable[..., Any], most: int) -> Callable[..., Any]
         def part(own: list[jax.Array]) -> Any:
             def one(own: list[jax.Array]) -> Any:
                 left = iter(own)
-                return function(
-                    *structure.unflatten(next(left) if v else x for v, x in zip(varies, arrays, strict=True))
-                )
+                each = [next(left) if v else x for v, x in zip(varies, arrays, strict=True)]
+                return function(*jax.tree.unflatten(structure, each))
 
             return jax.vmap(one)(own)
 

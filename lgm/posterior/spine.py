@@ -38,8 +38,7 @@ def weighted(inner: Inner, leaves: Leaves, start: jax.Array, z: jax.Array) -> Po
     """Antithetic points of the spine and their weights, from columns of normals z (d + k, m)."""
     mode, value = approximate(inner, start)
     columns = leaves.columns
-    v = jax.lax.scan(lambda v, _: (_climbed(inner, leaves, v), None), mode, None, length=STEPS)[0]
-    centre = _integrated(inner, leaves, v)
+    v, centre = _centred(inner, leaves, mode)
     values = inner.curvature(centre.w)
     drawn = noise(inner, values, z)
     product = inner.times(drawn.v) + inner.pull(centre.w[:, None] * drawn.eta)  # H' z
@@ -66,12 +65,20 @@ def drawn_leaves(inner: Inner, leaves: Leaves, found: Nodes, uniform: jax.Array)
     return inner.scale[leaves.columns][..., None] * draw(leaves, inner.observed.loglik(inner.theta), found, uniform)
 
 
-def _climbed(inner: Inner, leaves: Leaves, v: jax.Array) -> jax.Array:
-    """One step of the spine up the density with the leaves integrated out, and the leaves' means."""
-    here = _integrated(inner, leaves, v)
-    mean = v.at[leaves.columns].set(here.mean)
-    slope = inner.slope(here.slope, mean).at[leaves.columns].set(0.0)
-    return mean + inner.step(Point(here.slope, slope, inner.curvature(here.w)))
+def _centred(inner: Inner, leaves: Leaves, mode: jax.Array) -> tuple[jax.Array, _Centre]:
+    """Some steps from the mode up the density with the leaves integrated out: all effects (d,), and the leaves there.
+
+    The leaves' effects are at their means.
+    """
+
+    def climb(v: jax.Array, _: None) -> tuple[jax.Array, tuple[jax.Array, _Centre]]:
+        here = _integrated(inner, leaves, v)
+        mean = v.at[leaves.columns].set(here.mean)
+        slope = inner.slope(here.slope, mean).at[leaves.columns].set(0.0)
+        return mean + inner.step(Point(here.slope, slope, inner.curvature(here.w))), (v, here)
+
+    passed = jax.lax.scan(climb, mode, None, length=STEPS + 1)[1]
+    return jax.tree.map(lambda x: x[-1], passed)
 
 
 def _integrated(inner: Inner, leaves: Leaves, v: jax.Array) -> _Centre:

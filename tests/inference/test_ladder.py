@@ -50,7 +50,9 @@ def test_few_binary_outcomes_go_to_quadrature_and_alarms_fire(binary):
 
 def test_what_is_not_there():
     data = pd.DataFrame({"y": [0, 3, 1, 2, 4, 1], "t": np.arange(6.0)})
-    with pytest.raises(LgmError, match=r'"quadrature" is for a group of independent effects.*Accepted here: "auto"'):
+    with pytest.raises(
+        LgmError, match=r'"quadrature" is for a group with one, two or three effects.*Accepted here: "auto"'
+    ):
         chosen(lgm.model("y ~ rw1(t)", data, "poisson"), "quadrature")
     with pytest.raises(LgmError, match=r"approximation='exact'; accepted: 'auto', 'laplace', 'second-order'"):
         lgm.fit("y ~ rw1(t)", data, "poisson", approximation="exact")

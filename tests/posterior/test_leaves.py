@@ -63,6 +63,7 @@ def test_their_blocks_of_a_matrix(frame):
     built = lgm.model("y ~ (x|h) + (1|g)", frame, "poisson").analysed.marginal
     values = np.random.default_rng(0).normal(size=built.analysis.pattern.nnz)
     whole = built.analysis.pattern.matrix(values).toarray()
+    assert isinstance(built.data, LaplaceData) and built.data.leaves is not None
     leaves = built.data.leaves
     with jax.enable_x64(True):
         found = np.asarray(leaves.blocks(jnp.asarray(values)))
