@@ -51,6 +51,10 @@ class Lattice(NamedTuple):
         """The same from further along an axis, by so many edges (G, c)."""
         return self._replace(corner=self.corner + self.edges[:, axis, :, None] * by[:, None])
 
+    def halved(self, axis: int) -> Lattice:
+        """The same with edges half as long along an axis."""
+        return self._replace(edges=self.edges.at[:, axis].multiply(0.5))
+
 
 class _Sums(NamedTuple):
     """Of the density over the nodes along some axes: log of the sum, moments in units of edges."""
@@ -82,7 +86,7 @@ class Nodes(NamedTuple):
 def nodes(leaves: Leaves, loglik: Likelihood, given: Given, lattice: Lattice, count: int) -> Nodes:
     """All leaves on lattices with so many nodes along each axis."""
     height = _Heights(leaves, loglik, given, lattice)
-    along = _along(height, 0, (), count)
+    along = _along(height, (), (count,) * leaves.order)
     total = _summed(along)
     edges = lattice.edges
     volume = jnp.sum(jnp.log(jnp.diagonal(edges, axis1=1, axis2=2)), axis=1)
@@ -122,11 +126,13 @@ def draw(leaves: Leaves, loglik: Likelihood, found: Nodes, uniform: jax.Array) -
     The log density along an axis is a cubic between nodes.
     """
     lattice, heights = found.lattice, found.height
+    count = heights.shape[0]
     for axis in range(leaves.order):
-        if axis:
-            before: Index = (0.0,) * axis
+        if axis:  # cheap, so that there may be twice as many nodes
+            lattice = lattice.halved(axis)
             height = _Heights(leaves, loglik, found.given, lattice)
-            heights = _along(height, axis, before, heights.shape[0]).log_mass
+            counts = (2 * count - 1, *(count,) * (leaves.order - axis - 1))
+            heights = _along(height, (0.0,) * axis, counts).log_mass
         lattice = lattice.moved(axis, _inverted(heights, uniform[:, axis]))
     return lattice.corner
 
@@ -139,10 +145,6 @@ class _Heights:
         self._own = jax.vmap(loglik, 1, 1)
         self._start = given.eta + leaves.pushed(given.push, lattice.corner)
         self._edges = [leaves.pushed(given.push, lattice.edges[:, a, :, None]) for a in range(leaves.order)]
-
-    @property
-    def order(self) -> int:
-        return self._leaves.order
 
     def rows(self, index: Index) -> jax.Array:
         """Linear predictors (n, c)."""
@@ -159,17 +161,19 @@ class _Heights:
         return self.of(self.rows(index), index)
 
 
-def _along(height: _Heights, axis: int, index: Index, count: int) -> _Sums:
-    """Sums over all axes after this one, at each node along it: arrays with (K, ...) in front."""
+def _along(height: _Heights, index: Index, counts: tuple[int, ...]) -> _Sums:
+    """Sums at each node along the first of the axes that the index leaves, over the others: (K, ...) in front.
+
+    The axes that are left have so many nodes.
+    """
 
     def one(_: None, i: jax.Array) -> tuple[None, _Sums]:
-        here = (*index, i)
-        if len(here) < height.order:
-            return None, _summed(_along(height, axis + 1, here, count))
-        found = height.at(here)
+        if len(counts) > 1:
+            return None, _summed(_along(height, (*index, i), counts[1:]))
+        found = height.at((*index, i))
         return None, _Sums(found, jnp.zeros((0, *found.shape)), jnp.zeros((0, 0, *found.shape)))
 
-    return jax.lax.scan(one, None, jnp.arange(count, dtype=float))[1]
+    return jax.lax.scan(one, None, jnp.arange(counts[0], dtype=float))[1]
 
 
 def _summed(along: _Sums) -> _Sums:

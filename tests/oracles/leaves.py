@@ -55,7 +55,7 @@ class Hard:
         return height, a.T @ (y - mu) - self.precision @ t, self.precision + (a.T * mu * (1 - mu)) @ a
 
     def on_a_grid(self, g):
-        """Log integral, mean, covariance, means of slopes and curvatures of the rows, nodes and their probabilities."""
+        """Log integral, mean, covariance, means of the rows' slopes and curvatures; a place in each cell, its share."""
         k = self.precision.shape[0]
         root = np.linalg.inv(np.linalg.cholesky(self.precision)).T
         axis = np.linspace(-7.5, 7.5, FINE[k])
@@ -68,7 +68,8 @@ class Hard:
         size = k * np.log(axis[1] - axis[0]) + np.linalg.slogdet(root)[1]
         away = nodes - mean
         moments = (integral + size, mean, (away.T * w) @ away)
-        return *moments, w @ (self.y[g] - mu), w @ (mu * (1 - mu)), nodes, w
+        inside = (axis[1] - axis[0]) * np.random.default_rng(g).uniform(-0.5, 0.5, nodes.shape) @ root.T
+        return *moments, w @ (self.y[g] - mu), w @ (mu * (1 - mu)), nodes + inside, w
 
 
 @cache
