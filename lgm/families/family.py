@@ -61,6 +61,11 @@ class Family(ABC):
         return LINKS[self.link]
 
     @property
+    def outcomes(self) -> tuple[str, ...]:
+        """The categories of a response whose mean is a probability for each of them; else none."""
+        return ()
+
+    @property
     def conjugate(self) -> bool:
         """Whether eta and the response are jointly normal, so that the effects are integrated out exactly."""
         return False
@@ -116,6 +121,10 @@ class Family(ABC):
     def mean(self, eta: FloatArray, theta: Theta) -> FloatArray:
         """The expected response; of successes, as a share of the trials."""
         return np.asarray(self.linked.inverse(eta))
+
+    def probabilities(self, eta: FloatArray, theta: Theta) -> FloatArray:
+        """Of each of the m outcomes (m, rows, S), where there are some."""
+        raise NotImplementedError
 
     @abstractmethod
     def simulate(self, rng: Rng, eta: FloatArray, theta: Theta, weights: FloatArray, trials: FloatArray) -> FloatArray:

@@ -9,6 +9,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
+import scipy.special
 from synthetic import around, counts, fit_of, successes
 
 import lgm
@@ -481,3 +482,58 @@ def test_trials_come_from_the_formula() -> None:
     assert 0.0 <= float(drawn.min()) and float(drawn.max()) <= 1.0
     np.testing.assert_allclose(drawn.values * [100, 10], np.round(drawn.values * [100, 10]), atol=1e-9)
     np.testing.assert_allclose(shares.design.as_given, (data.y / data.n).iloc[:6])
+
+
+@pytest.fixture(scope="module")
+def ordered() -> lgm.Fit:
+    x = np.tile([-1.0, 0.0, 2.0], 10)
+    y = pd.Categorical.from_codes(np.arange(30) % 4, ["low", "mid", "high", "top"], ordered=True)
+    data = pd.DataFrame({"y": y, "x": x}, index=[f"row {i}" for i in range(30)])
+    data.loc["row 1", "x"] = np.nan
+    with pytest.warns(lgm.DataWarning, match="1 of 30 rows"):
+        model = lgm.model("y ~ x", data, "cumulative")
+    return around(model, {"gap[mid]": 1.0, "gap[high]": 0.5}, spread=0.1, draws=50)
+
+
+def probabilities(fit: lgm.Fit, x: list[float]) -> np.ndarray:
+    """Of the four categories (rows, 4, S), by the definition and the draws of all parameters."""
+    flat = fit.posterior.stack(sample=("chain", "draw"))
+    eta = flat["Intercept"].to_numpy() + np.multiply.outer(x, flat["x"].to_numpy())
+    cuts = np.cumsum([np.zeros(eta.shape[1]), flat["gap[mid]"], flat["gap[high]"]], axis=0)
+    below = scipy.special.expit(cuts[None] - eta[:, None])
+    return np.diff(below, axis=1, prepend=0.0, append=1.0)
+
+
+def test_probabilities_of_categories(ordered: lgm.Fit) -> None:
+    expected = probabilities(ordered, [0.3, -5.0])
+    found = ordered.predict(pd.DataFrame({"x": [0.3, -5.0]}, index=["u", "v"]))
+    assert found.columns.tolist() == ["category", "mean", "sd", "2.5%", "97.5%"]
+    assert found.index.tolist() == ["u"] * 4 + ["v"] * 4
+    assert found["category"].tolist() == ["low", "mid", "high", "top"] * 2 and found["category"].cat.ordered
+    np.testing.assert_allclose(found["sd"], expected.std(axis=2, ddof=1).ravel(), rtol=1e-9)
+    ends = np.quantile(expected, [0.025, 0.975], axis=2).reshape(2, -1)
+    np.testing.assert_allclose(found[["2.5%", "97.5%"]].T, ends, rtol=1e-9)
+    error = 5 * expected.std(axis=2).ravel() / np.sqrt(expected.shape[2])  # the mean uses more than the draws
+    assert np.all(np.abs(found["mean"] - expected.mean(axis=2).ravel()) < error)
+    wide = found.pivot(columns="category", values="mean")
+    assert wide.columns.tolist() == ["low", "mid", "high", "top"]
+    np.testing.assert_allclose(wide.sum(axis=1), 1.0, rtol=1e-12)
+    polars = ordered.predict(pl.DataFrame({"x": [0.3, -5.0]}))
+    assert polars["category"].to_list() == found["category"].tolist()
+    assert polars["mean"].to_list() == found["mean"].tolist()
+
+
+def test_draws_of_probabilities_and_missing_rows(ordered: lgm.Fit) -> None:
+    drawn = ordered.predict({"x": [0.3, 1.0]}, "draws")
+    assert drawn.dims == ("chain", "draw", "row", "category")
+    assert drawn["category"].values.tolist() == ["low", "mid", "high", "top"]
+    expected = probabilities(ordered, [0.3, 1.0])
+    np.testing.assert_allclose(drawn.stack(sample=("chain", "draw")).to_numpy(), expected, rtol=1e-9)
+    linear = ordered.predict({"x": [0.3]}, "draws", of="linear")
+    assert linear.dims == ("chain", "draw", "row")
+    with pytest.warns(lgm.PredictionWarning, match="predictions of 1 row are missing"):
+        own = ordered.predict()
+    assert len(own) == 120 and own.loc["row 1", "mean"].isna().all() and own["mean"].isna().sum() == 4
+    assert own.loc["row 1", "category"].tolist() == ["low", "mid", "high", "top"]
+    response = ordered.predict({"x": [0.3]}, "response")
+    assert len(response) == 1 and 1.0 < response["mean"].iloc[0] < 4.0
