@@ -12,7 +12,7 @@ from jax.scipy.special import gammaln, log_ndtr
 from scipy import special
 
 from lgm.arrays import FloatArray, IntArray
-from lgm.errors import DataError
+from lgm.families.checks import RowError
 from lgm.families.family import Family, Rng, Sums, Theta
 from lgm.families.response import Response
 from lgm.families.stable import log_one_minus_exp, softplus
@@ -46,9 +46,10 @@ class Binomial(Family):
         wrong = np.flatnonzero(~(fine & (value >= 0.0) & (value <= trials) & (value == np.floor(value))))
         if wrong.size:
             i = wrong[0]
-            raise DataError(
-                f"the response {name} has {value[i]:g} successes of {trials[i]:g} trials in row {i + 1} of those with "
-                "a response; accepted: whole numbers from 0 to the number of trials, and at least one trial."
+            raise RowError(
+                f"the response {name} has {value[i]:g} successes of {trials[i]:g} trials",
+                wrong,
+                "; accepted: whole numbers from 0 to the number of trials, and at least one trial.",
             )
 
     def level_of(self, y: Response, offset: FloatArray, weights: FloatArray) -> float:
@@ -96,10 +97,11 @@ class Bernoulli(Binomial):
         if wrong.size:
             found = np.unique(value)
             two = f"; {{{name.strip('`')} == {found[1]:g}}} makes {found[1]:g} the event" if found.size == 2 else ""
-            raise DataError(
-                f"the response {name} has {value[wrong[0]]:g} in row {wrong[0] + 1} of those with a response, but "
-                f"{self.name} is for zeros and ones, booleans, or two categories{two}. Numbers of successes are for "
-                'family="binomial": y | trials(n).'
+            raise RowError(
+                f"the response {name} has {value[wrong[0]]:g}",
+                wrong,
+                f", but {self.name} is for zeros and ones, booleans, or two categories{two}. Numbers of successes are "
+                'for family="binomial": y | trials(n).',
             )
 
 

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import warnings
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ import scipy.special
 from synthetic import around, counts, fit_of, successes
 
 import lgm
+from lgm.families.binomial import Bernoulli
 
 DRAWS = 1000  # per chain
 FEW = 25
@@ -484,56 +486,60 @@ def test_trials_come_from_the_formula() -> None:
     np.testing.assert_allclose(shares.design.as_given, (data.y / data.n).iloc[:6])
 
 
-@pytest.fixture(scope="module")
-def ordered() -> lgm.Fit:
-    x = np.tile([-1.0, 0.0, 2.0], 10)
-    y = pd.Categorical.from_codes(np.arange(30) % 4, ["low", "mid", "high", "top"], ordered=True)
-    data = pd.DataFrame({"y": y, "x": x}, index=[f"row {i}" for i in range(30)])
-    data.loc["row 1", "x"] = np.nan
-    with pytest.warns(lgm.DataWarning, match="1 of 30 rows"):
-        model = lgm.model("y ~ x", data, "cumulative")
-    return around(model, {"gap[mid]": 1.0, "gap[high]": 0.5}, spread=0.1, draws=50)
+class Categories(Bernoulli):
+    """The same responses, of which the mean is a probability for each of two categories."""
+
+    outcomes = ("no", "yes")
+
+    def probabilities(self, eta: Any, theta: Any) -> Any:
+        return np.stack([1.0 - self.mean(eta, theta), self.mean(eta, theta)])
 
 
-def probabilities(fit: lgm.Fit, x: list[float]) -> np.ndarray:
-    """Of the four categories (rows, 4, S), by the definition and the draws of all parameters."""
-    flat = fit.posterior.stack(sample=("chain", "draw"))
-    eta = flat["Intercept"].to_numpy() + np.multiply.outer(x, flat["x"].to_numpy())
-    cuts = np.cumsum([np.zeros(eta.shape[1]), flat["gap[mid]"], flat["gap[high]"]], axis=0)
-    below = scipy.special.expit(cuts[None] - eta[:, None])
-    return np.diff(below, axis=1, prepend=0.0, append=1.0)
-
-
-def test_probabilities_of_categories(ordered: lgm.Fit) -> None:
-    expected = probabilities(ordered, [0.3, -5.0])
-    found = ordered.predict(pd.DataFrame({"x": [0.3, -5.0]}, index=["u", "v"]))
+def test_probabilities_of_categories() -> None:
+    """One row for each, of which the second is what is predicted of an event."""
+    data = pd.DataFrame(
+        {"y": [0.0, 1, 1, 0, 1, 0, 1, 1], "x": [-1.0, 0, 2, 1, np.nan, -2, 1, 0], "g": [0, 1] * 4},
+        index=list("abcdefgh"),
+    )
+    with pytest.warns(lgm.DataWarning, match="1 of 8 rows"):
+        model = lgm.model("y ~ x + (1|g)", data, "bernoulli")
+    of_two = replace(model, design=replace(model.design, family=Categories()))
+    plain, fit = (around(each, {"sd(Intercept|g)": 0.7}, draws=25) for each in (model, of_two))
+    with pytest.warns(lgm.PredictionWarning, match="1 row"):
+        found, event = fit.predict(), plain.predict()
     assert found.columns.tolist() == ["category", "mean", "sd", "2.5%", "97.5%"]
-    assert found.index.tolist() == ["u"] * 4 + ["v"] * 4
-    assert found["category"].tolist() == ["low", "mid", "high", "top"] * 2 and found["category"].cat.ordered
+    assert found.index.tolist() == [label for label in "abcdefgh" for _ in range(2)]
+    assert found["category"].tolist() == ["no", "yes"] * 8 and found["category"].cat.ordered
+    yes = found[found["category"] == "yes"].drop(columns="category")
+    pd.testing.assert_frame_equal(yes, event, rtol=1e-12)
+    assert np.isnan(event.loc["e", "mean"]) and event["mean"].notna().sum() == 7
+    wide = found.pivot(columns="category", values="mean").dropna()
+    np.testing.assert_allclose(wide.sum(axis=1), 1.0, rtol=1e-12)
+    new = {"x": [0.3, 1.0], "g": [0, 1]}
+    drawn, of_event = (each.predict(new, "draws") for each in (fit, plain))
+    assert drawn.dims == ("chain", "draw", "row", "category")
+    np.testing.assert_allclose(drawn.sel(category="yes"), of_event, rtol=1e-12)
+    assert fit.predict(new, "draws", of="linear").dims == ("chain", "draw", "row")
+    polars = fit.predict(pl.DataFrame(new))
+    assert polars["category"].to_list() == ["no", "yes"] * 2
+    assert polars.columns == found.columns.tolist()
+
+
+@pytest.mark.slow
+def test_probabilities_of_ordered_categories() -> None:
+    """By their definition and the draws of all parameters."""
+    y = pd.Categorical.from_codes(np.arange(30) % 4, ["low", "mid", "high", "top"], ordered=True)
+    data = pd.DataFrame({"y": y, "x": np.tile([-1.0, 0.0, 2.0], 10)})
+    fit = around(lgm.model("y ~ x", data, "cumulative"), {"gap[mid]": 1.0, "gap[high]": 0.5}, draws=50)
+    flat = fit.posterior.stack(sample=("chain", "draw"))
+    eta = flat["Intercept"].to_numpy() + np.multiply.outer([0.3, -5.0], flat["x"].to_numpy())
+    cuts = np.cumsum([np.zeros(eta.shape[1]), flat["gap[mid]"], flat["gap[high]"]], axis=0)
+    expected = np.diff(scipy.special.expit(cuts[None] - eta[:, None]), axis=1, prepend=0.0, append=1.0)
+    found = fit.predict({"x": [0.3, -5.0]})
+    assert found["category"].tolist() == ["low", "mid", "high", "top"] * 2
     np.testing.assert_allclose(found["sd"], expected.std(axis=2, ddof=1).ravel(), rtol=1e-9)
     ends = np.quantile(expected, [0.025, 0.975], axis=2).reshape(2, -1)
     np.testing.assert_allclose(found[["2.5%", "97.5%"]].T, ends, rtol=1e-9)
     error = 5 * expected.std(axis=2).ravel() / np.sqrt(expected.shape[2])  # the mean uses more than the draws
     assert np.all(np.abs(found["mean"] - expected.mean(axis=2).ravel()) < error)
-    wide = found.pivot(columns="category", values="mean")
-    assert wide.columns.tolist() == ["low", "mid", "high", "top"]
-    np.testing.assert_allclose(wide.sum(axis=1), 1.0, rtol=1e-12)
-    polars = ordered.predict(pl.DataFrame({"x": [0.3, -5.0]}))
-    assert polars["category"].to_list() == found["category"].tolist()
-    assert polars["mean"].to_list() == found["mean"].tolist()
-
-
-def test_draws_of_probabilities_and_missing_rows(ordered: lgm.Fit) -> None:
-    drawn = ordered.predict({"x": [0.3, 1.0]}, "draws")
-    assert drawn.dims == ("chain", "draw", "row", "category")
-    assert drawn["category"].values.tolist() == ["low", "mid", "high", "top"]
-    expected = probabilities(ordered, [0.3, 1.0])
-    np.testing.assert_allclose(drawn.stack(sample=("chain", "draw")).to_numpy(), expected, rtol=1e-9)
-    linear = ordered.predict({"x": [0.3]}, "draws", of="linear")
-    assert linear.dims == ("chain", "draw", "row")
-    with pytest.warns(lgm.PredictionWarning, match="predictions of 1 row are missing"):
-        own = ordered.predict()
-    assert len(own) == 120 and own.loc["row 1", "mean"].isna().all() and own["mean"].isna().sum() == 4
-    assert own.loc["row 1", "category"].tolist() == ["low", "mid", "high", "top"]
-    response = ordered.predict({"x": [0.3]}, "response")
-    assert len(response) == 1 and 1.0 < response["mean"].iloc[0] < 4.0
+    assert 1.0 < fit.predict({"x": [0.3]}, "response")["mean"].iloc[0] < 4.0
