@@ -70,7 +70,7 @@ class Groups(NamedTuple):
 
     def sums(self, values: FloatArray) -> FloatArray:
         """Over the rows of each group (m,) of values (n,)."""
-        return np.bincount(self.of, values, minlength=self.first.size)
+        return np.bincount(self.of, values, minlength=self.first.size).astype(float)
 
 
 def collapse(family: Family, rows: Observations) -> Observations:

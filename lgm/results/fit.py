@@ -253,7 +253,8 @@ class Fit:
         Notes
         -----
         The name over the columns is that of the engine. With ``method="importance"``, ``summary().attrs`` holds
-        ``pareto_k``, ``ess``, ``log_evidence`` (``log p(y)``, if every prior is proper) and ``log_evidence_se``. With
+        ``pareto_k``, ``ess``, ``failed`` (points at which the density could not be evaluated), ``log_evidence``
+        (``log p(y)``, if every prior is proper) and ``log_evidence_se``. With
         ``method="mode"``, sds of hyperparameters are standard errors from the curvature at the mode, and they have no
         intervals.
         """

@@ -665,7 +665,12 @@ def test_columns_that_are_not_used_are_not_copied() -> None:
 )
 def test_a_response_that_does_not_suit_is_named_by_its_row(formula, family, message):
     """By its label, whatever rows before it miss."""
-    wrong = {"poisson": [1, 2, 1, 0.5], "gamma": [1, 2, -1, 3], "beta": [0.1, 2, 3, 0.5], "bernoulli": [1, 2, 3, 5]}
+    wrong: dict[str, list[float]] = {
+        "poisson": [1, 2, 1, 0.5],
+        "gamma": [1, 2, -1, 3],
+        "beta": [0.1, 2, 3, 0.5],
+        "bernoulli": [1, 2, 3, 5],
+    }
     values = [np.nan, *wrong.get(family, [1, 2, 3, 5])]
     data = pd.DataFrame({"y": values}, index=["none", "a", "b", "c", "d"])
     with pytest.raises(DataError) as found:
