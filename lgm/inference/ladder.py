@@ -28,6 +28,7 @@ SMALL_VARIANCE = 1.0  # of the log weight of a pair, up to which weights serve
 SMALL_K = 0.7  # their Pareto k
 PER_VARIANCE = 0.1  # of the log of the average weight
 FEWEST, MOST = 8, 32  # pairs at each theta
+FEWEST_BENT = 2  # where a point costs a factorisation, and weights are nearly alike
 SMALL_MOVE = 0.1  # posterior sds by which the plain approximation may be off unseen
 SMALL_SECOND = 0.5  # sd of the second-order term up to which it is a correction
 
@@ -173,7 +174,8 @@ def settle(
                 ]
                 raise LgmError(f'approximation="{name}" is for {NEEDED[name]}. Accepted here: {listed(there)}.')
             measured = tried(name if name in EXACT else USUAL)
-    pairs = _pairs(measured.variance) if name in EXACT else 1
+    fewest = FEWEST_BENT if name == "transport" else FEWEST
+    pairs = _pairs(measured.variance, fewest) if name in EXACT else 1
     rung = Rung(name, pairs, sd_second, measured.shift, measured.variance, measured.k)
     return approximated(post, rung), theta, rung
 
@@ -236,9 +238,9 @@ def with_rung(post: Marginal, rung: str, pairs: int) -> Marginal:
     return replace(post, data=replace(post.data, rung=rung, pairs=pairs))
 
 
-def _pairs(variance: float) -> int:
+def _pairs(variance: float, fewest: int) -> int:
     """A power of two, so that few programs serve all."""
-    wanted = np.clip(np.ceil(variance / PER_VARIANCE), FEWEST, MOST)
+    wanted = np.clip(np.ceil(variance / PER_VARIANCE), fewest, MOST)
     return int(2 ** np.ceil(np.log2(wanted)))
 
 
