@@ -55,7 +55,7 @@ def fit(
     missing: Literal["drop", "error"] = "drop",
     python: bool = True,
     method: Literal["nuts", "importance", "mode"] = "nuts",
-    approximation: Literal["auto", "weighted", "quadrature", "second-order", "laplace"] = "auto",
+    approximation: Literal["auto", "weighted", "quadrature", "transport", "second-order", "laplace"] = "auto",
     fallback: Literal["nuts"] | None = None,
     chains: int = 4,
     draws: int = 1000,
@@ -106,13 +106,13 @@ def fit(
         exact where its own diagnostic, Pareto k, says so); or theta held at its posterior mode, as lme4 does. Up to
         eight hyperparameters, dimension costs weighted points, not trust: NUTS is the better choice where k or the
         number of effective points raises a warning.
-    approximation : {"auto", "weighted", "quadrature", "second-order", "laplace"}
+    approximation : {"auto", "weighted", "quadrature", "transport", "second-order", "laplace"}
         What stands for ``p(y | theta)`` of a response that is not Gaussian. ``"weighted"`` is exact up to Monte Carlo
         error: effects are drawn around their mode and weighted. ``"quadrature"`` is so too, and integrates out the
         effects of the largest group with one, two or three in each level, ``(1|g)`` or ``(x|g)``, for few binary
-        outcomes in each. ``"second-order"`` corrects means and density without weights, for large smooth fields;
-        ``"laplace"`` is what other packages do. By default what 64 pairs of draws at the mode say will serve; the fit
-        prints it with its error.
+        outcomes in each; so is ``"transport"``, which bends the draws to follow the skewness of their density, for
+        large fields. ``"second-order"`` corrects means and density without weights; ``"laplace"`` is what other
+        packages do. By default what 64 pairs of draws at the mode say will serve; the fit prints it with its error.
     fallback : {None, "nuts"}
         What to do when the weights of ``method="importance"`` are not to be trusted: only say so, or go on with NUTS
         from its draws.
@@ -312,7 +312,7 @@ class Model:
         self,
         *,
         method: Literal["nuts", "importance", "mode"] = "nuts",
-        approximation: Literal["auto", "weighted", "quadrature", "second-order", "laplace"] = "auto",
+        approximation: Literal["auto", "weighted", "quadrature", "transport", "second-order", "laplace"] = "auto",
         fallback: Literal["nuts"] | None = None,
         chains: int = 4,
         draws: int = 1000,

@@ -80,11 +80,7 @@ def _polished(inner: Inner, start: jax.Array) -> tuple[jax.Array, jax.Array]:
     v = _search(*jax.lax.stop_gradient((inner, start)))
     point = inner.point(v)
     v = v + inner.step(point._replace(values=jax.lax.stop_gradient(point.values)))
-    prior = inner.prior
-    logdet, gram, _ = linalg.logdet_quad(inner.analysis, inner.point(v).values, prior.krige)
-    gram = jnp.pad(gram, ((1, 0), (1, 0)))
-    logdet = constrained.condition(logdet, gram, prior.kappa, prior.logdet_cct).logdet
-    return v, inner.joint(v[:, None])[0] + 0.5 * (inner.logdet - logdet)
+    return v, inner.joint(v[:, None])[0] + 0.5 * (inner.logdet - inner.log_determinant(inner.point(v).values))
 
 
 @sequential_vmap
@@ -176,7 +172,7 @@ def _kernel_arguments(inner: Inner, start: jax.Array) -> tuple[Any, ...]:
 def _value(inner: Inner, mode: newton.Mode) -> jax.Array:
     """``log p_L(y | theta)`` with the constants that the kernel leaves out."""
     prior = inner.prior
-    joint = mode.joint - 0.5 * prior.constant + 0.5 * prior.flat * LOG_2PI
+    joint = mode.joint + inner.observed.constant - 0.5 * prior.constant + 0.5 * prior.flat * LOG_2PI
     return joint + 0.5 * (inner.logdet - mode.logdet + prior.logdet_cct)
 
 

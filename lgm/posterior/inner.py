@@ -40,6 +40,8 @@ class Observed:
     weights : float array (n,)
     offset : float array (n,)
         That of the formula, and what the reference adds.
+    constant : float array ()
+        What the log-likelihoods of these rows lack of that of the data (`lgm.posterior.collapse`).
     family : Family
     places : Places
         Of the family's parameters in theta.
@@ -49,6 +51,7 @@ class Observed:
     y: Response
     weights: Numbers
     offset: Numbers
+    constant: Numbers
     family: Family = field(metadata={"static": True})
     places: Places = field(metadata={"static": True})
 
@@ -123,7 +126,14 @@ class Inner:
         found = jax.vmap(lambda eta: jnp.sum(loglik(eta)), in_axes=1)(self.eta(v))
         quad = jnp.sum(v * self.times(v), axis=0)
         prior = self.prior
-        return found - 0.5 * quad + prior.pull @ v - 0.5 * prior.constant + 0.5 * prior.flat * LOG_2PI
+        return (
+            found
+            + self.observed.constant
+            - 0.5 * quad
+            + prior.pull @ v
+            - 0.5 * prior.constant
+            + 0.5 * prior.flat * LOG_2PI
+        )
 
     def times(self, v: jax.Array) -> jax.Array:
         """``R v`` (d, m) without the anchors."""
@@ -157,6 +167,20 @@ class Inner:
     def slope(self, g: jax.Array, v: jax.Array) -> jax.Array:
         """Gradient of J (d,) where the likelihoods have the slopes g (n,)."""
         return self.pull(g[:, None])[:, 0] + self.prior.pull - self.times(v[:, None])[:, 0]
+
+    def log_determinant(self, values: jax.Array) -> jax.Array:
+        """``log|H'|_C`` () of values with anchors, in pattern order."""
+        prior = self.prior
+        logdet, gram, _ = linalg.logdet_quad(self.analysis, values, prior.krige)
+        gram = jnp.pad(gram, ((1, 0), (1, 0)))
+        return constrained.condition(logdet, gram, prior.kappa, prior.logdet_cct).logdet
+
+    def solve(self, values: jax.Array, b: jax.Array) -> jax.Array:
+        """``S b`` (d, m) under the constraints, for values of H' with anchors and b (d, m)."""
+        krige, m = self.prior.krige, b.shape[1]
+        x = linalg.solve(self.analysis, values, jnp.concatenate([b, krige], axis=1))
+        kriging = constrained.kriging(krige.T @ x[:, m:], self.prior.kappa)
+        return x[:, :m] - x[:, m:] @ kriging.weights(krige.T @ x[:, :m])
 
     def step(self, point: Point) -> jax.Array:
         """Newton's (d,), within the constraints."""
