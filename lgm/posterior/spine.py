@@ -56,8 +56,8 @@ def weighted(inner: Inner, leaves: Leaves, start: jax.Array, z: jax.Array) -> Po
     known = 0.5 * (logdet_mode - drawn.logdet + logdet_leaves - columns.size * LOG_2PI) - top
     log_weights = inner.joint(spine.at[columns].set(0.0)) + known + 0.5 * jnp.tile(quad, 2)
     log_weights = log_weights + jnp.sum(each.log_integral, axis=0)
-    points = natural(inner, spine.at[columns].set(each.mean), drawn.v)
-    return Points(value, log_mean(log_weights), values, *points, log_weights, each)
+    mean, draws = natural(inner, spine.at[columns].set(each.mean), drawn.v)
+    return Points(value, log_mean(log_weights), values, mean, draws, log_weights, each)
 
 
 def drawn_leaves(inner: Inner, leaves: Leaves, found: Nodes, uniform: jax.Array) -> jax.Array:
