@@ -68,7 +68,9 @@ class Hard:
         size = k * np.log(axis[1] - axis[0]) + np.linalg.slogdet(root)[1]
         away = nodes - mean
         moments = (integral + size, mean, (away.T * w) @ away)
-        inside = (axis[1] - axis[0]) * np.random.default_rng(g).uniform(-0.5, 0.5, nodes.shape) @ root.T
+        within = 0.5 * (k > 1)  # else many nodes have a coordinate in common; in one dimension the middle serves
+        cells = np.random.default_rng(g).uniform(-within, within, nodes.shape)
+        inside = (axis[1] - axis[0]) * cells @ root.T
         return *moments, w @ (self.y[g] - mu), w @ (mu * (1 - mu)), nodes + inside, w
 
 
