@@ -31,7 +31,11 @@ SMALL_SECOND = 0.5  # sd of the second-order term up to which it is a correction
 
 # What users call the rungs, and the data side's names.
 USUAL = "weighted"
+# Where effects are sampled with theta, what stands for ``p(y | theta)`` elsewhere: as in `lgm.compare`.
+JOINT = "joint"
 APPROXIMATIONS = {"laplace": "laplace", "second-order": "shifted", "weighted": "weighted", "quadrature": "leaves"}
+RUNGS = {**APPROXIMATIONS, JOINT: APPROXIMATIONS[USUAL]}
+OTHERWISE = 'method="joint" samples effects with the hyperparameters, slower but exact up to Monte Carlo error'
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,7 @@ class Rung:
     Parameters
     ----------
     name : str
-        ``"weighted"``, ``"quadrature"``, ``"second-order"`` or ``"laplace"``.
+        ``"weighted"``, ``"quadrature"``, ``"second-order"``, ``"laplace"``, or ``"joint"`` where nothing is approximated.
     pairs : int
         Of points at each theta.
     sd_second : float
@@ -88,7 +92,9 @@ class Rung:
             )
         if self.exact:
             if not trusted(self.variance, self.k):
-                return f"the weights of effects spread too far (variance {self.variance:.2g}, k {self.k:.2f})"
+                return (
+                    f"the weights of effects spread too far (variance {self.variance:.2g}, k {self.k:.2f}); {OTHERWISE}"
+                )
             return None
         if self.name == "laplace" and max(self.sd_second, self.shift) > SMALL_MOVE:
             return (
@@ -96,7 +102,10 @@ class Rung:
                 "nothing corrects it"
             )
         if self.name == "second-order" and self.sd_second > SMALL_SECOND:
-            return f"the second-order term is no small correction (its sd over the posterior is {self.sd_second:.2g})"
+            return (
+                f"the second-order term is no small correction (its sd over the posterior is {self.sd_second:.2g}); "
+                f"{OTHERWISE}"
+            )
         return None
 
     def said(self, *, held: bool) -> list[tuple[str, str]]:
@@ -107,6 +116,7 @@ class Rung:
             "quadrature": f"exact up to Monte Carlo error: a group integrated out, {self.pairs} pairs ({spread})",
             "second-order": f"second order, not exact: mean and density corrected, not weighted ({spread})",
             "laplace": f"Laplace, not corrected ({spread})",
+            JOINT: "exact up to Monte Carlo error: effects sampled with the hyperparameters",
         }[self.name]
         if held and self.exact:
             how = f"hyperparameters at Laplace's mode; effects given them {how}"
@@ -127,7 +137,8 @@ def settle(
         A first guess of theta, natural scale.
     basis : float array (p, p)
         From the internal fixed effects to those that are printed.
-    approximation : {"auto", "weighted", "quadrature", "second-order", "laplace"}
+    approximation : {"auto", "weighted", "quadrature", "second-order", "laplace", "joint"}
+        With the last one it is only measured what Laplace's would miss.
     seed : int
     """
     if not isinstance(post.data, LaplaceData):
@@ -160,7 +171,7 @@ def settle(
                     'whose likelihood is log-concave. Accepted here: "auto", "weighted", "second-order", "laplace".'
                 )
             measured = _measured(with_rung(post, "leaves", FEWEST), found.x, functionals, seed)
-    pairs = _pairs(measured.variance) if name in ("weighted", "quadrature") else 1
+    pairs = {JOINT: FEWEST, "second-order": 1, "laplace": 1}.get(name) or _pairs(measured.variance)
     rung = Rung(name, pairs, sd_second, measured.shift, measured.variance, measured.k)
     return approximated(post, rung), theta, rung
 
@@ -169,7 +180,7 @@ def approximated(post: Marginal, rung: Rung | None) -> Marginal:
     """The posterior by an approximation that was chosen before."""
     if rung is None or not isinstance(post.data, LaplaceData):
         return post
-    return with_rung(post, APPROXIMATIONS[rung.name], rung.pairs)
+    return with_rung(post, RUNGS[rung.name], rung.pairs)
 
 
 class _Measured(NamedTuple):
