@@ -45,7 +45,7 @@ class Rung:
     Parameters
     ----------
     name : str
-        ``"weighted"``, ``"quadrature"``, ``"second-order"``, ``"laplace"``, or ``"joint"`` where nothing is approximated.
+        ``"weighted"``, ``"quadrature"``, ``"second-order"``, ``"laplace"``, or ``"joint"``, which approximates nothing.
     pairs : int
         Of points at each theta.
     sd_second : float

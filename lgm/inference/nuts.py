@@ -97,7 +97,7 @@ class Nuts:
         chains = Chains(made.drawn, made.stats, made.stopped, made.step_size, made.warmup)
         return Run(found, corrected(post, chains, self.seed, progress=self.progress), "nuts")
 
-    def _forecast(self, post: Marginal, found: Mode, how: _Schedule) -> None:
+    def _forecast(self, post: Marginal, found: Mode, how: Schedule) -> None:
         """Say what the run will take, if that is long; the function is the one that found the mode."""
         if not self.progress:
             return

@@ -95,7 +95,6 @@ class LaplaceData:
 
     def started(self, prior: LatentPrior, analysis: linalg.Analysis, theta: jax.Array) -> LaplaceData:
         """The same with searches that start from a line through the mode at a theta."""
-
         mode = partial(self.mode, prior, analysis)
         return replace(self, start=Start.through(self.start, theta, mode(theta), jax.jacfwd(mode)(theta)))
 
