@@ -6,6 +6,7 @@ Thorson & Carpenter 2026).
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +14,7 @@ import jax
 import numpy as np
 
 from lgm.arrays import FloatArray
-from lgm.errors import IdentifiabilityError, NotPositiveDefiniteError
+from lgm.errors import ConvergenceWarning, IdentifiabilityError, NotPositiveDefiniteError
 from lgm.inference import sampler
 from lgm.inference.compile import Plan, floats, jit
 from lgm.inference.draws import Expected, Run
@@ -112,8 +113,10 @@ class JointNuts:
         with jax.enable_x64(True):
             state = self._begun(target)
             made = sampler.run(self._schedule, target, state, self.draws, shown=self.progress)
+        if made.stopped:
+            warnings.warn(made.stopped, ConvergenceWarning, stacklevel=4)
         theta, effects = made.drawn
-        draws = Sampled(theta, made.stats, made.stopped, made.step_size, made.warmup, effects)
+        draws = Sampled(theta, made.stats, bool(made.stopped), made.step_size, made.warmup, effects)
         return Run(found, draws, "joint")
 
     def _begun(self, target: Joint) -> Any:

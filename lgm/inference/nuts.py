@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,7 @@ import jax
 import numpy as np
 
 from lgm.arrays import FloatArray
+from lgm.errors import ConvergenceWarning
 from lgm.inference import progress, sampler
 from lgm.inference.chains import Chains
 from lgm.inference.compile import Plan, floats
@@ -94,7 +96,9 @@ class Nuts:
             points = ParamInfo(begun.z, -begun.value, -begun.grad)
             state = sampler.begin(how, target, points, begun.metric, key(self.seed, shape=(self.chains,)))
             made = sampler.run(how, target, state, self.draws, shown=self.progress)
-        chains = Chains(made.drawn, made.stats, made.stopped, made.step_size, made.warmup)
+        if made.stopped:
+            warnings.warn(made.stopped, ConvergenceWarning, stacklevel=5)
+        chains = Chains(made.drawn, made.stats, bool(made.stopped), made.step_size, made.warmup)
         return Run(found, corrected(post, chains, self.seed, progress=self.progress), "nuts")
 
     def _forecast(self, post: Marginal, found: Mode, how: Schedule) -> None:

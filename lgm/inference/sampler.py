@@ -6,7 +6,6 @@ shown, and Ctrl-C keeps what there is.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
@@ -18,7 +17,6 @@ from numpyro.infer.hmc import hmc
 from numpyro.infer.util import ParamInfo
 
 from lgm.arrays import FloatArray
-from lgm.errors import ConvergenceWarning
 from lgm.inference import progress
 from lgm.inference.compile import LOOPS, compiled
 from lgm.inference.coordinates import log_density
@@ -62,11 +60,14 @@ class _Trace(NamedTuple):
 
 
 class Traced(NamedTuple):
-    """Kept draws (chains, draws, ...), what is known of each, step sizes (chains,), and draws spent on adaptation."""
+    """Kept draws (chains, draws, ...), what is known of each, step sizes (chains,), and draws spent on adaptation.
+
+    ``stopped`` says what there is if somebody stopped it, and is empty otherwise.
+    """
 
     drawn: Any
     stats: dict[str, FloatArray]
-    stopped: bool
+    stopped: str
     step_size: FloatArray
     warmup: int
 
@@ -154,11 +155,9 @@ def run(how: Schedule, target: Target, state: Any, draws: int, *, shown: bool) -
     made = kept.lp.shape[1]
     if made < 4:
         raise KeyboardInterrupt("stopped before a draw could be kept")
-    if made < draws:
-        words = f"stopped after {made} of {draws} draws per chain; these are kept"
-        warnings.warn(words, ConvergenceWarning, stacklevel=6)
+    words = f"stopped after {made} of {draws} draws per chain; these are kept" if made < draws else ""
     stats = {name: value for name, value in kept._asdict().items() if name != "drawn"}
-    return Traced(kept.drawn, stats, made < draws, np.asarray(state.adapt_state.step_size), before)
+    return Traced(kept.drawn, stats, words, np.asarray(state.adapt_state.step_size), before)
 
 
 def _of_one_step(states: Any) -> Any:

@@ -16,7 +16,8 @@ import jax
 import jax.numpy as jnp
 
 from lgm.posterior.approximation import approximate
-from lgm.posterior.inner import LOG_2PI, Inner, Point
+from lgm.posterior.inner import Inner, Point
+from lgm.posterior.latent_prior import LOG_2PI
 from lgm.posterior.leaves import NODES, Given, Leaves, averaged, ends, nodes
 from lgm.posterior.points import Points, antithetic, log_mean, noise
 

@@ -41,7 +41,7 @@ class Fit:
     Tables hold posterior means, standard deviations and equal-tailed intervals of probability ``interval``. Means and
     standard deviations of effects are mixtures over the draws of theta, exact ones for a Gaussian response with the
     identity link, else from weighted points; intervals are quantiles of draws, exact for such a response where theta is
-    held.
+    held. With ``method="joint"`` all are those of the draws.
 
     Of the draws of effects at most 1 GB is kept. More than that are made again where they are needed, the same ones.
 

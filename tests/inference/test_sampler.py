@@ -8,7 +8,7 @@ import pytest
 
 
 def test_numpyro_has_what_we_use_of_it() -> None:
-    """`hmc` and `ParamInfo` are not public: where NumPyro changes them, this says what `lgm.inference.sampler` needs."""
+    """`hmc` and `ParamInfo` are not public: where NumPyro changes them, this says what we need of them."""
     from numpyro.infer.hmc import hmc
     from numpyro.infer.util import ParamInfo
 
