@@ -55,7 +55,7 @@ def fit(
     missing: Literal["drop", "error"] = "drop",
     python: bool = True,
     method: Literal["nuts", "importance", "mode", "joint"] = "nuts",
-    approximation: Literal["auto", "weighted", "quadrature", "second-order", "laplace"] = "auto",
+    approximation: Literal["auto", "weighted", "quadrature", "transport", "second-order", "laplace"] = "auto",
     fallback: Literal["nuts"] | None = None,
     chains: int = 4,
     draws: int = 1000,
@@ -108,12 +108,13 @@ def fit(
         is the better choice where k or the number of effective points raises a warning. ``"joint"`` approximates
         nothing, whatever the family: the last resort where no approximation serves, and what others can be compared
         with. It takes about ten to a hundred gradients for an effective draw, and memory for all draws of all effects.
-    approximation : {"auto", "weighted", "quadrature", "second-order", "laplace"}
+    approximation : {"auto", "weighted", "quadrature", "transport", "second-order", "laplace"}
         What stands for ``p(y | theta)`` of a response that is not Gaussian. ``"weighted"`` is exact up to Monte Carlo
         error: effects are drawn around their mode and weighted. ``"quadrature"`` is so too, and integrates the effects
-        of the largest group ``(1|g)`` out, for few binary outcomes in each level. ``"second-order"`` corrects means and
-        density without weights, for large smooth fields; ``"laplace"`` is what other packages do. By default what 64
-        pairs of draws at the mode say will serve; the fit prints it with its error. ``method="joint"`` has none.
+        of the largest group ``(1|g)`` out, for few binary outcomes in each level; so is ``"transport"``, which bends
+        the draws to follow the skewness of their density, for large fields. ``"second-order"`` corrects means and
+        density without weights; ``"laplace"`` is what other packages do. By default what 64 pairs of draws at the mode
+        say will serve; the fit prints it with its error. ``method="joint"`` has none.
     fallback : {None, "nuts"}
         What to do when the weights of ``method="importance"`` are not to be trusted: only say so, or go on with NUTS
         from its draws.
@@ -313,7 +314,7 @@ class Model:
         self,
         *,
         method: Literal["nuts", "importance", "mode", "joint"] = "nuts",
-        approximation: Literal["auto", "weighted", "quadrature", "second-order", "laplace"] = "auto",
+        approximation: Literal["auto", "weighted", "quadrature", "transport", "second-order", "laplace"] = "auto",
         fallback: Literal["nuts"] | None = None,
         chains: int = 4,
         draws: int = 1000,

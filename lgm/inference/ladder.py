@@ -6,6 +6,7 @@ follows, unless the user made it. For a Gaussian response there is nothing to ch
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -20,22 +21,35 @@ from lgm.inference.keys import key
 from lgm.inference.mode import Mode, find_mode
 from lgm.posterior.density import Marginal, started
 from lgm.posterior.laplace import Accuracy, LaplaceData
+from lgm.words import listed
 
 MEASURED = 64  # pairs at the mode
 SMALL_VARIANCE = 1.0  # of the log weight of a pair, up to which weights serve
 SMALL_K = 0.7  # their Pareto k
 PER_VARIANCE = 0.1  # of the log of the average weight
 FEWEST, MOST = 8, 32  # pairs at each theta
+FEWEST_BENT = 2  # where a point costs a factorisation, and weights are nearly alike
 SMALL_MOVE = 0.1  # posterior sds by which the plain approximation may be off unseen
 SMALL_SECOND = 0.5  # sd of the second-order term up to which it is a correction
 
 # What users call the rungs, and the data side's names.
 USUAL = "weighted"
+APPROXIMATIONS = {
+    "laplace": "laplace",
+    "second-order": "shifted",
+    "weighted": "weighted",
+    "quadrature": "leaves",
+    "transport": "transport",
+}
 # Where effects are sampled with theta, what stands for ``p(y | theta)`` elsewhere: as in `lgm.compare`.
 JOINT = "joint"
-APPROXIMATIONS = {"laplace": "laplace", "second-order": "shifted", "weighted": "weighted", "quadrature": "leaves"}
 RUNGS = {**APPROXIMATIONS, JOINT: APPROXIMATIONS[USUAL]}
 OTHERWISE = 'method="joint" samples effects with the hyperparameters, slower but exact up to Monte Carlo error'
+EXACT = (USUAL, "quadrature", "transport")  # up to Monte Carlo error, in the order of what they cost
+NEEDED = {
+    "quadrature": "a group of independent effects, such as (1|g), and a family whose likelihood is log-concave",
+    "transport": "a family whose likelihood is log-concave",
+}
 
 
 @dataclass(frozen=True)
@@ -45,7 +59,8 @@ class Rung:
     Parameters
     ----------
     name : str
-        ``"weighted"``, ``"quadrature"``, ``"second-order"``, ``"laplace"``, or ``"joint"``, which approximates nothing.
+        ``"weighted"``, ``"quadrature"``, ``"transport"``, ``"second-order"``, ``"laplace"``, or ``"joint"``, which
+        approximates nothing.
     pairs : int
         Of points at each theta.
     sd_second : float
@@ -69,7 +84,7 @@ class Rung:
     @property
     def exact(self) -> bool:
         """Whether what the approximation leaves out is put back by weights."""
-        return self.name in ("weighted", "quadrature")
+        return self.name in EXACT
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -114,6 +129,7 @@ class Rung:
         how = {
             "weighted": f"exact up to Monte Carlo error: effects weighted, {self.pairs} pairs at each theta ({spread})",
             "quadrature": f"exact up to Monte Carlo error: a group integrated out, {self.pairs} pairs ({spread})",
+            "transport": f"exact up to Monte Carlo error: effects bent and weighted, {self.pairs} pairs ({spread})",
             "second-order": f"second order, not exact: mean and density corrected, not weighted ({spread})",
             "laplace": f"Laplace, not corrected ({spread})",
             JOINT: "exact up to Monte Carlo error: effects sampled with the hyperparameters",
@@ -137,7 +153,7 @@ def settle(
         A first guess of theta, natural scale.
     basis : float array (p, p)
         From the internal fixed effects to those that are printed.
-    approximation : {"auto", "weighted", "quadrature", "second-order", "laplace", "joint"}
+    approximation : {"auto", "weighted", "quadrature", "transport", "second-order", "laplace", "joint"}
         With the last one it is only measured what Laplace's would miss.
     seed : int
     """
@@ -153,25 +169,25 @@ def settle(
         post = started(post, theta)
         data = post.data
         assert isinstance(data, LaplaceData)
-        measured = _measured(post, found.x, functionals, seed)
         sd_second = _spread_of_second(post, found, functionals, seed)
-        name = approximation
+
+        def tried(name: str) -> _Measured:
+            return _measured(with_rung(post, APPROXIMATIONS[name], FEWEST), found.x, functionals, seed)
+
         if approximation == "auto":
-            name = "weighted"
-            if not measured.serves and data.by_quadrature:
-                leaves = _measured(with_rung(post, "leaves", FEWEST), found.x, functionals, seed)
-                if leaves.variance < measured.variance:
-                    name, measured = "quadrature", leaves
+            name, measured = _least(data, tried)
             if not measured.serves and sd_second <= SMALL_SECOND:
                 name = "second-order"
-        elif name == "quadrature":
-            if not data.by_quadrature:
-                raise LgmError(
-                    'approximation="quadrature" is for a group of independent effects, such as (1|g), and a family '
-                    'whose likelihood is log-concave. Accepted here: "auto", "weighted", "second-order", "laplace".'
-                )
-            measured = _measured(with_rung(post, "leaves", FEWEST), found.x, functionals, seed)
-    pairs = {JOINT: FEWEST, "second-order": 1, "laplace": 1}.get(name) or _pairs(measured.variance)
+        else:
+            name = approximation
+            if not data.serves(RUNGS[name]):
+                there = [
+                    f'"{each}"' for each in ("auto", *APPROXIMATIONS) if data.serves(APPROXIMATIONS.get(each, each))
+                ]
+                raise LgmError(f'approximation="{name}" is for {NEEDED[name]}. Accepted here: {listed(there)}.')
+            measured = tried(name if name in EXACT else USUAL)
+    fewest = FEWEST_BENT if name == "transport" else FEWEST
+    pairs = _pairs(measured.variance, fewest) if name in EXACT else {JOINT: FEWEST}.get(name, 1)
     rung = Rung(name, pairs, sd_second, measured.shift, measured.variance, measured.k)
     return approximated(post, rung), theta, rung
 
@@ -193,6 +209,18 @@ class _Measured(NamedTuple):
     @property
     def serves(self) -> bool:
         return trusted(self.variance, self.k)
+
+
+def _least(data: LaplaceData, tried: Callable[[str], _Measured]) -> tuple[str, _Measured]:
+    """The first exact approximation whose weights serve, or the one whose weights spread least."""
+    found: dict[str, _Measured] = {}
+    for name in EXACT:
+        if data.serves(APPROXIMATIONS[name]):
+            found[name] = tried(name)
+            if found[name].serves:
+                return name, found[name]
+    name = min(found, key=lambda each: found[each].variance)
+    return name, found[name]
 
 
 def trusted(variance: float, k: float) -> bool:
@@ -222,9 +250,9 @@ def with_rung(post: Marginal, rung: str, pairs: int) -> Marginal:
     return replace(post, data=replace(post.data, rung=rung, pairs=pairs))
 
 
-def _pairs(variance: float) -> int:
+def _pairs(variance: float, fewest: int) -> int:
     """A power of two, so that few programs serve all."""
-    wanted = np.clip(np.ceil(variance / PER_VARIANCE), FEWEST, MOST)
+    wanted = np.clip(np.ceil(variance / PER_VARIANCE), fewest, MOST)
     return int(2 ** np.ceil(np.log2(wanted)))
 
 

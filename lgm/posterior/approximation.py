@@ -81,11 +81,7 @@ def _polished(inner: Inner, start: jax.Array) -> tuple[jax.Array, jax.Array]:
     v = _search(*jax.lax.stop_gradient((inner, start)))
     point = inner.point(v)
     v = v + inner.step(point._replace(values=jax.lax.stop_gradient(point.values)))
-    prior = inner.prior
-    logdet, gram, _ = linalg.logdet_quad(inner.analysis, inner.point(v).values, prior.krige)
-    gram = jnp.pad(gram, ((1, 0), (1, 0)))
-    logdet = constrained.condition(logdet, gram, prior.kappa, prior.logdet_cct).logdet
-    return v, inner.joint(v[:, None])[0] + 0.5 * (inner.logdet - logdet)
+    return v, inner.joint(v[:, None])[0] + 0.5 * (inner.logdet - inner.log_determinant(inner.point(v).values))
 
 
 @sequential_vmap

@@ -160,6 +160,20 @@ class Inner:
         """Gradient of J (d,) where the likelihoods have the slopes g (n,)."""
         return self.pull(g[:, None])[:, 0] + self.prior.pull - self.times(v[:, None])[:, 0]
 
+    def log_determinant(self, values: jax.Array) -> jax.Array:
+        """``log|H'|_C`` () of values with anchors, in pattern order."""
+        prior = self.prior
+        logdet, gram, _ = linalg.logdet_quad(self.analysis, values, prior.krige)
+        gram = jnp.pad(gram, ((1, 0), (1, 0)))
+        return constrained.condition(logdet, gram, prior.kappa, prior.logdet_cct).logdet
+
+    def solve(self, values: jax.Array, b: jax.Array) -> jax.Array:
+        """``S b`` (d, m) under the constraints, for values of H' with anchors and b (d, m)."""
+        krige, m = self.prior.krige, b.shape[1]
+        x = linalg.solve(self.analysis, values, jnp.concatenate([b, krige], axis=1))
+        kriging = constrained.kriging(krige.T @ x[:, m:], self.prior.kappa)
+        return x[:, :m] - x[:, m:] @ kriging.weights(krige.T @ x[:, :m])
+
     def step(self, point: Point) -> jax.Array:
         """Newton's (d,), within the constraints."""
         rhs = jnp.concatenate([point.slope[:, None], self.prior.krige], axis=1)

@@ -1,8 +1,8 @@
 """The data side for any other response: Laplace's approximation of ``p(y | theta)``, with its error put back.
 
 The density of the effects at one theta is in `lgm.posterior.inner`, its mode and Laplace's approximation in
-`lgm.posterior.approximation`, weighted points in `lgm.posterior.points` and, for groups with few outcomes,
-`lgm.posterior.spine`.
+`lgm.posterior.approximation`, weighted points in `lgm.posterior.points` and, for groups with few outcomes and for large
+fields, in `lgm.posterior.spine` and `lgm.posterior.transport`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import jax.numpy as jnp
 
 from lgm import linalg
 from lgm.arrays import FloatArray
-from lgm.posterior import points, spine
+from lgm.posterior import points, spine, transport
 from lgm.posterior.approximation import approximate, moments
 from lgm.posterior.functionals import Effects, Sums
 from lgm.posterior.inner import Inner, Observed, derivatives
@@ -40,10 +40,10 @@ class LaplaceData:
         Of the search for the mode.
     leaves : Leaves, optional
         Effects that can be integrated out given the others.
-    rung : {"laplace", "shifted", "weighted", "leaves"}
+    rung : {"laplace", "shifted", "weighted", "leaves", "transport"}
         What stands for ``p(y | theta)`` and for the effects: the plain approximation; with its second-order term and
-        the effects about their shifted mean; with antithetic pairs of points and their weights; or with such pairs of
-        all but the leaves, which are integrated out.
+        the effects about their shifted mean; with antithetic pairs of points and their weights; with such pairs of
+        all but the leaves, which are integrated out; or with such pairs after a map that bends them.
     pairs : int
         Pairs that estimate the error at one theta, and of which effects are drawn.
     """
@@ -61,10 +61,11 @@ class LaplaceData:
         """Of the family's parameters in theta."""
         return self.observed.places
 
-    @property
-    def by_quadrature(self) -> bool:
-        """Whether there are leaves, and their densities have one top."""
-        return self.leaves is not None and self.observed.family.log_concave
+    def serves(self, rung: str) -> bool:
+        """Whether there is such a rung: some need densities with one top, or leaves."""
+        if rung == "leaves" and self.leaves is None:
+            return False
+        return rung not in ("leaves", "transport") or self.observed.family.log_concave
 
     @property
     def extra_normals(self) -> int:
@@ -142,16 +143,16 @@ class LaplaceData:
         inner, start = self.at(prior, analysis, theta)
         found = self.points(inner, start, z)
         printed, others = normal_variances(prior, analysis, found.values, inner.scale, functionals, sums)
-        if self.rung not in ("weighted", "leaves"):
+        if self.rung not in ("weighted", "leaves", "transport"):
             return printed, others
         weights = jax.nn.softmax(found.log_weights)
 
         def weighted(values: jax.Array) -> jax.Array:
             return jnp.square(values - (values @ weights)[:, None]) @ weights
 
-        def gained(values: jax.Array) -> jax.Array:
-            average = jnp.mean(values, axis=1, keepdims=True)
-            return weighted(values) - jnp.mean(jnp.square(values - average), axis=1)
+        def gained(values: jax.Array, normal: jax.Array) -> jax.Array:
+            """What weights add to the known variance of the draws that points were made from."""
+            return weighted(values) - jnp.mean(jnp.square(normal), axis=1)
 
         inside, own = jnp.zeros(prior.dim, bool), jnp.zeros(prior.dim)
         if found.nodes is not None and self.leaves is not None:
@@ -159,12 +160,12 @@ class LaplaceData:
             inside = inside.at[columns].set(True)
             own = own.at[columns].set(jnp.square(inner.scale[columns]) * (found.nodes.moments()[1] @ weights))
         for some in sums:
-            values = jnp.einsum("ms,msk->mk", some.weights, found.mean[some.index])
+            values, normal = (jnp.einsum("ms,msk->mk", some.weights, v[some.index]) for v in (found.mean, found.drawn))
             within = jnp.sum(jnp.square(some.weights) * own[some.index], axis=1)
             of_leaves = jnp.any(inside[some.index], axis=1)
-            total = jnp.where(of_leaves, weighted(values) + within, printed[some.place] + gained(values))
+            total = jnp.where(of_leaves, weighted(values) + within, printed[some.place] + gained(values, normal))
             printed = printed.at[some.place].set(total)
-        return printed, others + gained(functionals.T @ found.mean)
+        return printed, others + gained(functionals.T @ found.mean, functionals.T @ found.drawn)
 
     def accuracy(
         self, prior: LatentPrior, analysis: linalg.Analysis, theta: jax.Array, functionals: jax.Array, z: jax.Array
@@ -211,6 +212,8 @@ class LaplaceData:
             return spine.weighted(inner, self.leaves, start, z)
         if self.rung == "weighted":
             return points.weighted(inner, start, z)
+        if self.rung == "transport":
+            return transport.weighted(inner, start, z)
         return points.normal(inner, start, z, shifted=self.rung == "shifted")
 
 

@@ -37,6 +37,7 @@ class Points(NamedTuple):
     gain: jax.Array  # log of what p(y | theta) is beside it, as the points say
     values: jax.Array  # the precision H' that they come from, with anchors
     mean: jax.Array  # (d, c), natural scale; of leaves, their means given the others
+    drawn: jax.Array  # (d, m), natural scale: draws about zero with that precision, from which they were made
     log_weights: jax.Array  # (c,)
     nodes: Nodes | None  # of the leaves at each point
 
@@ -59,15 +60,20 @@ def noise(inner: Inner, values: jax.Array, z: jax.Array) -> Noise:
     return Noise(v, inner.spread(v), found.logdet)
 
 
+def quadratic(inner: Inner, w: jax.Array, drawn: Noise) -> jax.Array:
+    """``z'H'z`` (m,) of draws, without the anchors, for curvatures w (n,) of the likelihood."""
+    return jnp.sum(drawn.v * inner.times(drawn.v), axis=0) + w @ jnp.square(drawn.eta)
+
+
 def weighted(inner: Inner, start: jax.Array, z: jax.Array) -> Points:
     """Antithetic points and their weights, from columns of normals z (d + k, m)."""
     found = moments(inner, start)
     drawn = noise(inner, found.values, z)
     w = -derivatives(inner.observed.loglik(inner.theta), found.eta, 2)[1]
-    quad = jnp.sum(drawn.v * inner.times(drawn.v), axis=0) + w @ jnp.square(drawn.eta)
+    quad = quadratic(inner, w, drawn)
     v = antithetic(found.v + found.shift, drawn.v)
     log_weights = inner.joint(v) - inner.joint(found.v[:, None])[0] + 0.5 * jnp.tile(quad, 2)
-    return Points(found.value, log_mean(log_weights), found.values, inner.scale[:, None] * v, log_weights, None)
+    return Points(found.value, log_mean(log_weights), found.values, *natural(inner, v, drawn.v), log_weights, None)
 
 
 def normal(inner: Inner, start: jax.Array, z: jax.Array, *, shifted: bool) -> Points:
@@ -79,7 +85,7 @@ def normal(inner: Inner, start: jax.Array, z: jax.Array, *, shifted: bool) -> Po
     drawn = noise(inner, found.values, z)
     gain = second_order(inner, found, drawn.eta[:, m:]) if shifted else jnp.zeros(())
     v = antithetic(found.v + found.shift if shifted else found.v, drawn.v[:, :m])
-    return Points(found.value, gain, found.values, inner.scale[:, None] * v, jnp.zeros(2 * m), None)
+    return Points(found.value, gain, found.values, *natural(inner, v, drawn.v[:, :m]), jnp.zeros(2 * m), None)
 
 
 def second_order(inner: Inner, found: Moments, eta: jax.Array) -> jax.Array:
@@ -95,6 +101,11 @@ def second_order(inner: Inner, found: Moments, eta: jax.Array) -> jax.Array:
 def log_mean(log_weights: jax.Array) -> jax.Array:
     """Log of the average of the weights."""
     return jax.nn.logsumexp(log_weights) - jnp.log(float(log_weights.shape[0]))
+
+
+def natural(inner: Inner, *whitened: jax.Array) -> list[jax.Array]:
+    """The same points (d, c) on the natural scale."""
+    return [inner.scale[:, None] * v for v in whitened]
 
 
 def antithetic(centre: jax.Array, v: jax.Array) -> jax.Array:
