@@ -28,7 +28,7 @@ from lgm.posterior.density import Marginal
 from lgm.posterior.joint import Expansion, Joint, expansion
 
 WARMUP = 150  # draws that find the step size: coordinates are of one scale already
-TARGET_ACCEPT = 0.9
+TARGET_ACCEPT = 0.8
 MAX_TREE_DEPTH = 10
 ATTEMPTS = 6  # to start where the density is finite, each half as far from the mode
 

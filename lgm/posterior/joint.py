@@ -147,10 +147,6 @@ class Joint:
         """Number of coordinates."""
         return int(self.centre.shape[0]) + self.post.dim
 
-    def natural(self, z: jax.Array) -> jax.Array:
-        """Theta, natural scale."""
-        return self.post.hyper.natural(self._working(z))
-
     def drawn(self, z: jax.Array) -> tuple[jax.Array, jax.Array]:
         """Theta and the effects (d,), natural scale."""
         moved = self._moved(z)
