@@ -111,7 +111,7 @@ def test_shapes_are_checked() -> None:
         LowRankCovarianceNormal(np.zeros(4), np.ones(5), np.ones((5, 2)))
 
 
-@pytest.mark.parametrize("chain_method", ["sequential", "vectorized", "parallel"])
+@pytest.mark.parametrize("chain_method", ["sequential", "vectorized", pytest.param("parallel", marks=pytest.mark.slow)])
 def test_sampling_from_a_model_with_sparse_precision(chain_method: str) -> None:
     n = 30
     sym, values, q = chain(n)
@@ -135,7 +135,7 @@ def test_sampling_from_a_model_with_sparse_precision(chain_method: str) -> None:
     assert abs(draws.mean() - mean) < 5 * sd / np.sqrt(100)  # 500 draws are worth 100 independent ones or more
 
 
-@pytest.mark.parametrize(("n", "rank"), [(1, 1), (9, 1), (9, 2), (9, 3), (9, 12), (60, 5), (1100, 2)])
+@pytest.mark.parametrize(("n", "rank"), [(1, 1), (9, 1), (9, 3), (9, 12), (1100, 2)])
 def test_low_rank_density_is_the_dense_one(n: int, rank: int) -> None:
     loc, diagonal, factor, core, covariance = low_rank(n, rank)
     y = np.random.default_rng(1).normal(size=(3, n))

@@ -28,7 +28,7 @@ SMALL_VARIANCE = 1.0  # of the log weight of a pair, up to which weights serve
 SMALL_K = 0.7  # their Pareto k
 PER_VARIANCE = 0.1  # of the log of the average weight
 FEWEST, MOST = 8, 32  # pairs at each theta
-FEWEST_BENT = 2  # where a point costs a factorisation, and weights are nearly alike
+FEWEST_COSTLY = 2  # where a point costs a factorisation or many integrals, and weights are nearly alike
 SMALL_MOVE = 0.1  # posterior sds by which the plain approximation may be off unseen
 SMALL_SECOND = 0.5  # sd of the second-order term up to which it is a correction
 
@@ -186,7 +186,7 @@ def settle(
                 ]
                 raise LgmError(f'approximation="{name}" is for {NEEDED[name]}. Accepted here: {listed(there)}.')
             measured = tried(name if name in EXACT else USUAL)
-    fewest = FEWEST_BENT if name == "transport" else FEWEST
+    fewest = FEWEST if name == USUAL else FEWEST_COSTLY
     pairs = _pairs(measured.variance, fewest) if name in EXACT else {JOINT: FEWEST}.get(name, 1)
     rung = Rung(name, pairs, sd_second, measured.shift, measured.variance, measured.k)
     return approximated(post, rung), theta, rung

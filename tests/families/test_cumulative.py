@@ -37,7 +37,7 @@ def test_log_likelihood(link):
     np.testing.assert_allclose(three, log_likelihood(link, y[y < 4], eta[y < 4], GAPS[:1]), rtol=1e-10)
 
 
-@pytest.mark.parametrize("link", ["logit", "probit"])
+@pytest.mark.parametrize("link", ["logit", pytest.param("probit", marks=pytest.mark.slow)])
 def test_derivatives(link):
     """By central differences of five points; finite, and concave, also far out.
 

@@ -131,6 +131,7 @@ def ambiguous(seed: int = 1, **how: object) -> lgm.Fit:
     return lgm.fit("y ~ ar1(t) + rw1(t)", data, seed=seed, progress=False, **how)
 
 
+@pytest.mark.slow
 def test_a_bad_case_raises_the_alarm_and_nuts_takes_over(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(faces, "NEAREST", np.inf)  # no parts but the one around the mode,
     monkeypatch.setattr(faces.Surroundings, "widened", lambda self, x, root: root)  # which is as wide as its curvature

@@ -32,6 +32,7 @@ def draws(target: Whitened) -> np.ndarray:
     return np.linalg.solve(target.root, (x - target.centre).T).T
 
 
+@pytest.mark.slow
 def test_metric_is_the_covariance(target: Whitened, draws: np.ndarray) -> None:
     """About 90 effective points know a variance to sqrt(2 / 90) = 15 %; the NUTS draws know it far better."""
     with jax.enable_x64(True):
@@ -41,6 +42,7 @@ def test_metric_is_the_covariance(target: Whitened, draws: np.ndarray) -> None:
     assert np.abs(np.linalg.eigvalsh(relative) - 1.0).max() < 4 * 0.15
 
 
+@pytest.mark.slow
 def test_starts_are_spread_like_the_posterior(target: Whitened, draws: np.ndarray) -> None:
     with jax.enable_x64(True):
         found = start.from_points(target, 100, 1)

@@ -23,7 +23,7 @@ def data() -> pd.DataFrame:
     return pd.DataFrame({**columns, "region": rng.integers(12, size=n), "y": rng.normal(size=n)})
 
 
-@pytest.mark.parametrize("formula", FORMULAS)
+@pytest.mark.parametrize("formula", [*FORMULAS[:2], pytest.param(FORMULAS[2], marks=pytest.mark.slow)])
 def test_a_posterior_runs_on_dense_algebra(formula: str) -> None:
     sparse = lgm.model(formula, data(), env={"graph": lgm.graph(EDGES)}).analysed.marginal
     dense = replace(sparse, analysis=analyse_dense(sparse.analysis.pattern))

@@ -165,7 +165,9 @@ BROKEN = {
 }
 
 
-@pytest.mark.parametrize("case", BROKEN)
+@pytest.mark.parametrize(
+    "case", [name if name == "arviz broken" else pytest.param(name, marks=pytest.mark.slow) for name in BROKEN]
+)
 def test_tables_need_neither_arviz_nor_matplotlib(case: str, tmp_path: Path) -> None:
     package, code, reason = BROKEN[case]
     (tmp_path / package).mkdir()
