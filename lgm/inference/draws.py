@@ -66,12 +66,15 @@ class Points(Mixture):
         Effective number of points, ``1 / sum w^2``.
     log_evidence, log_evidence_se : float
         ``log p(y)``, if every prior is proper, and its Monte Carlo error.
+    failed : int
+        Points at which the density of the data could not be evaluated; they have no weight.
     """
 
     k: float
     ess: float
     log_evidence: float
     log_evidence_se: float
+    failed: int
 
     @property
     def size(self) -> int:
@@ -90,6 +93,11 @@ class Points(Mixture):
         if self.ess < ENOUGH:
             return f"only {self.ess:.0f} effective points of {self.size}"
         return None
+
+
+def without_density(failed: int, size: int) -> str:
+    """A sentence on evaluations that failed, if some did."""
+    return f" {failed} of {size} points had no density." if failed else ""
 
 
 class Verdict(NamedTuple):

@@ -173,7 +173,7 @@ def _kernel_arguments(inner: Inner, start: jax.Array) -> tuple[Any, ...]:
 def _value(inner: Inner, mode: newton.Mode) -> jax.Array:
     """``log p_L(y | theta)`` with the constants that the kernel leaves out."""
     prior = inner.prior
-    joint = mode.joint - 0.5 * prior.constant + 0.5 * prior.flat * LOG_2PI
+    joint = mode.joint + inner.observed.constant - 0.5 * prior.constant + 0.5 * prior.flat * LOG_2PI
     return joint + 0.5 * (inner.logdet - mode.logdet + prior.logdet_cct)
 
 

@@ -38,6 +38,8 @@ class Observed:
     weights : float array (n,)
     offset : float array (n,)
         That of the formula, and what the reference adds.
+    constant : float array ()
+        What the log-likelihoods of these rows lack of that of the data (`lgm.posterior.collapse`).
     family : Family
     places : Places
         Of the family's parameters in theta.
@@ -47,6 +49,7 @@ class Observed:
     y: Response
     weights: Numbers
     offset: Numbers
+    constant: Numbers
     family: Family = field(metadata={"static": True})
     places: Places = field(metadata={"static": True})
 
@@ -125,7 +128,14 @@ class Inner:
         found = jax.vmap(lambda eta: jnp.sum(loglik(eta)), in_axes=1)(self.eta(v))
         quad = jnp.sum(v * self.times(v), axis=0)
         prior = self.prior
-        return found - 0.5 * quad + prior.pull @ v - 0.5 * prior.constant + 0.5 * prior.flat * LOG_2PI
+        return (
+            found
+            + self.observed.constant
+            - 0.5 * quad
+            + prior.pull @ v
+            - 0.5 * prior.constant
+            + 0.5 * prior.flat * LOG_2PI
+        )
 
     def times(self, v: jax.Array) -> jax.Array:
         """``R v`` (d, m) without the anchors."""

@@ -54,8 +54,8 @@ def weighted(inner: Inner, leaves: Leaves, start: jax.Array, z: jax.Array) -> Po
     known = 0.5 * (logdet_mode - drawn.logdet + jnp.sum(jnp.log(precision)) - leaves.size * LOG_2PI) - top
     log_weights = inner.joint(spine.at[columns].set(0.0)) + known + 0.5 * jnp.tile(quad, 2)
     log_weights = log_weights + jnp.sum(each.log_integral, axis=0)
-    points = natural(inner, spine.at[columns].set(each.moments()[0]), drawn.v)
-    return Points(value, log_mean(log_weights), values, *points, log_weights, each)
+    mean, draws = natural(inner, spine.at[columns].set(each.moments()[0]), drawn.v)
+    return Points(value, log_mean(log_weights), values, mean, draws, log_weights, each)
 
 
 def _climbed(inner: Inner, leaves: Leaves, v: jax.Array) -> jax.Array:

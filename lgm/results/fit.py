@@ -253,7 +253,8 @@ class Fit:
         Notes
         -----
         The name over the columns is that of the engine. With ``method="importance"``, ``summary().attrs`` holds
-        ``pareto_k``, ``ess``, ``log_evidence`` (``log p(y)``, if every prior is proper) and ``log_evidence_se``. With
+        ``pareto_k``, ``ess``, ``failed`` (points at which the density could not be evaluated), ``log_evidence``
+        (``log p(y)``, if every prior is proper) and ``log_evidence_se``. With
         ``method="mode"``, sds of hyperparameters are standard errors from the curvature at the mode, and they have no
         intervals.
         """
@@ -349,7 +350,8 @@ class Fit:
             By default the data of the fit, rows with a missing response included.
         kind : {"linear", "mean", "response", "draws"}
             The linear predictor, on the scale of the link; the expected response (of successes, as a share of the
-            trials); a new response, with its own variation; or draws instead of a table.
+            trials; of ordered categories, the probability of each); a new response, with its own variation; or draws
+            instead of a table.
         of : {"linear", "mean", "response"}, optional
             With ``kind="draws"``: of what, by default of the expected response.
         terms, exclude : list of str, optional
@@ -384,7 +386,9 @@ class Fit:
             the linear predictor lowers. New responses have the mean of the expected ones. For a Gaussian response with
             theta held, sd and interval of the mean are exact, for known levels and times; elsewhere they are those of
             draws.
-            With ``kind="draws"``, an array with the dimensions chain, draw and row.
+            Probabilities of categories are one row for each row of the data and each category, which the column
+            ``category`` names: ``table.pivot(columns="category", values="mean")`` has one column for each.
+            With ``kind="draws"``, an array with the dimensions chain, draw and row, and category where there are some.
 
         Examples
         --------
