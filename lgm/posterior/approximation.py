@@ -19,7 +19,8 @@ import numpy as np
 from lgm import linalg
 from lgm.linalg import constrained, newton
 from lgm.linalg._jax import sequential_vmap
-from lgm.posterior.inner import LOG_2PI, Inner, Point, derivatives
+from lgm.posterior.inner import Inner, Point, derivatives
+from lgm.posterior.latent_prior import LOG_2PI
 
 MOST_STEPS = 30  # of Newton's method
 HALVINGS = 12  # of one step

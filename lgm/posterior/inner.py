@@ -22,9 +22,7 @@ from lgm.families.family import Family
 from lgm.families.response import Response
 from lgm.linalg import constrained
 from lgm.linalg.rows import Rows
-from lgm.posterior.latent_prior import LatentPrior, Places, by_kind
-
-LOG_2PI = 1.8378770664093453
+from lgm.posterior.latent_prior import LOG_2PI, LatentPrior, Places, by_kind
 
 
 @jax.tree_util.register_dataclass
@@ -54,6 +52,10 @@ class Observed:
     constant: Numbers
     family: Family = field(metadata={"static": True})
     places: Places = field(metadata={"static": True})
+
+    def eta(self, u: jax.Array) -> jax.Array:
+        """Linear predictors (n,) at effects u (d,)."""
+        return jnp.asarray(self.offset) + self.a.times(u[:, None])[:, 0]
 
     def own(self, theta: jax.Array) -> dict[str, jax.Array]:
         """The family's parameters: a number for each kind, or a vector for a kind of several."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -20,7 +21,7 @@ from lgm.linalg._jax import vmap_in_parts
 from lgm.posterior import points, spine, transport
 from lgm.posterior.approximation import approximate, moments
 from lgm.posterior.functionals import Effects, Sums
-from lgm.posterior.inner import Inner, Observed
+from lgm.posterior.inner import Inner, Observed, derivatives
 from lgm.posterior.latent_prior import LatentPrior, Places
 from lgm.posterior.leaves import Leaves
 from lgm.posterior.linear_start import Start
@@ -98,10 +99,7 @@ class LaplaceData:
 
     def started(self, prior: LatentPrior, analysis: linalg.Analysis, theta: jax.Array) -> LaplaceData:
         """The same with searches that start from a line through the mode at a theta."""
-
-        def mode(at: jax.Array) -> jax.Array:
-            return approximate(*self.at(prior, analysis, at))[0]
-
+        mode = partial(self.mode, prior, analysis)
         return replace(self, start=Start.through(self.start, theta, mode(theta), jax.jacfwd(mode)(theta)))
 
     def conditional(
@@ -213,6 +211,19 @@ class LaplaceData:
         shift = functionals.T @ (inner.scale * found.shift)
         eta = points.noise(inner, found.values, _of_effects(prior, z)).eta
         return Accuracy(pairs, shift / jnp.sqrt(variance), points.second_order(inner, found, eta))
+
+    def given(self, analysis: linalg.Analysis, theta: jax.Array, u: jax.Array) -> jax.Array:
+        """``log p(y | u, theta)`` at effects u (p + q,)."""
+        return jnp.sum(self.observed.loglik(theta)(self.observed.eta(u)))
+
+    def information(self, analysis: linalg.Analysis, theta: jax.Array, u: jax.Array) -> jax.Array:
+        """``A'WA`` in pattern order, at effects u."""
+        loglik = self.observed.loglik(theta)
+        return self.observed.a.gram(-derivatives(loglik, self.observed.eta(u), 2)[1], analysis.pattern.nnz)
+
+    def mode(self, prior: LatentPrior, analysis: linalg.Analysis, theta: jax.Array) -> jax.Array:
+        """The most probable whitened effects given theta."""
+        return approximate(*self.at(prior, analysis, theta))[0]
 
     def _few(self, function: Callable[..., Any], m: int) -> Callable[..., Any]:
         """The function, which takes few thetas of a batch at a time where rows have leaves at all of m pairs."""

@@ -17,7 +17,8 @@ import jax.numpy as jnp
 
 from lgm.linalg.small import roots
 from lgm.posterior.approximation import approximate
-from lgm.posterior.inner import LOG_2PI, Inner, Point
+from lgm.posterior.inner import Inner, Point
+from lgm.posterior.latent_prior import LOG_2PI
 from lgm.posterior.leaves import Given, Leaves, framed
 from lgm.posterior.nodes import RULES, Lattice, Nodes, averaged, draw, nodes
 from lgm.posterior.points import Points, antithetic, log_mean, natural, noise

@@ -41,7 +41,7 @@ class Fit:
     Tables hold posterior means, standard deviations and equal-tailed intervals of probability ``interval``. Means and
     standard deviations of effects are mixtures over the draws of theta, exact ones for a Gaussian response with the
     identity link, else from weighted points; intervals are quantiles of draws, exact for such a response where theta is
-    held.
+    held. With ``method="joint"`` all are those of the draws.
 
     Of the draws of effects at most 1 GB is kept. More than that are made again where they are needed, the same ones.
 
@@ -465,15 +465,30 @@ class Fit:
 
     @property
     def doubt_of_theta(self) -> str | None:
-        """As `doubt`, from the hyperparameters alone: effects given them are independent, and need not be drawn."""
+        """As `doubt`, from what moved: where that is theta alone, effects given it are independent, and not drawn."""
         theta = dict(zip(self._names[self.design.p :], np.moveaxis(self._shown.theta, -1, 0), strict=True))
-        verdict = self.draws.verdict(self._shown.summarised(self._moments_of_theta(), lambda: theta, diagnostics))
+        verdict = self._judged(self._shown.summarised(self._moments_of_theta(), lambda: theta, diagnostics))
         verdict = self._approximated(verdict)
         return verdict.text if verdict.doubted else None
 
     @cached_property
     def _verdict(self) -> Verdict:
-        return self._approximated(self.draws.verdict(self._summary))
+        return self._approximated(self._judged(self._summary))
+
+    def _judged(self, table: pd.DataFrame) -> Verdict:
+        """By a table, and by effects where they move with theta."""
+        return self.draws.verdict(self.draws.judged(table, self._each_effect, diagnostics))
+
+    def _each_effect(self) -> dict[str, FloatArray]:
+        """Draws (chains, draws) of each effect that tables show."""
+        chains, draws, _ = self.draws.theta.shape
+        found = dict(zip(self._names, np.moveaxis(self.effects.fixed.reshape(chains, draws, -1), -1, 0), strict=False))
+        parts = [(printed, slice(None)) for printed in self.design.predictor.printed()]
+        for (printed, _), values in zip(parts, self.effects.printed(parts), strict=True):
+            each = np.moveaxis(values.reshape(chains, draws, -1), -1, 0)
+            names = (f"{printed.variable.name}[{label}]" for label in printed.variable.labels)
+            found.update(zip(names, each, strict=True))
+        return found
 
     def _approximated(self, verdict: Verdict) -> Verdict:
         """The same, after what is wrong with the approximation, if something is."""

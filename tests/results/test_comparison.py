@@ -46,6 +46,6 @@ def test_the_same_successes_of_other_trials_are_other_data() -> None:
 
 def test_models_are_told_apart() -> None:
     """By their numbers, and by their families where these differ."""
-    other = SimpleNamespace(design=lgm.model("Yield ~ 1", DATA, "lognormal").design)
+    other: Any = SimpleNamespace(design=lgm.model("Yield ~ 1", DATA, "lognormal").design)
     assert _labels([FIT, FIT]) == ["Yield ~ 1 [1]", "Yield ~ 1 [2]"]
     assert _labels([FIT, other]) == ["Yield ~ 1, gaussian", "Yield ~ 1, lognormal"]
