@@ -27,7 +27,7 @@ from lgm.inference import forked
 from lgm.inference.compile import begin, jit
 from lgm.inference.engine import ENGINES, Engine, Settings, engine
 from lgm.inference.interrupt import watched
-from lgm.inference.ladder import APPROXIMATIONS, USUAL, settle
+from lgm.inference.ladder import APPROXIMATIONS, JOINT, USUAL, settle
 from lgm.posterior import density
 from lgm.posterior.assemble import Analysed, analyse
 from lgm.posterior.checks import check_identifiability, report_cautions, report_data, report_terms
@@ -54,7 +54,7 @@ def fit(
     env: Mapping[str, Any] | None = None,
     missing: Literal["drop", "error"] = "drop",
     python: bool = True,
-    method: Literal["nuts", "importance", "mode"] = "nuts",
+    method: Literal["nuts", "importance", "mode", "joint"] = "nuts",
     approximation: Literal["auto", "weighted", "quadrature", "transport", "second-order", "laplace"] = "auto",
     fallback: Literal["nuts"] | None = None,
     chains: int = 4,
@@ -101,18 +101,21 @@ def fit(
         in ``env``, numbers, operators, terms and a list of functions (``log``, ``C``, ``poly``, ``np.sqrt``, ...): for
         formulas from strangers, whose use of time and memory is still yours to limit. The caller's own names are then
         out of reach.
-    method : {"nuts", "importance", "mode"}
+    method : {"nuts", "importance", "mode", "joint"}
         NUTS on theta; weighted points around the mode (a thousand values instead of ten thousand gradients, equally
-        exact where its own diagnostic, Pareto k, says so); or theta held at its posterior mode, as lme4 does. Up to
-        eight hyperparameters, dimension costs weighted points, not trust: NUTS is the better choice where k or the
-        number of effective points raises a warning.
+        exact where its own diagnostic, Pareto k, says so); theta held at its posterior mode, as lme4 does; or NUTS on
+        theta and all effects together. Up to eight hyperparameters, dimension costs weighted points, not trust: NUTS
+        is the better choice where k or the number of effective points raises a warning. ``"joint"`` approximates
+        nothing, whatever the family: the last resort where no approximation serves, and what others can be compared
+        with. It takes about ten to a hundred gradients for an effective draw, and memory for all draws of all effects.
     approximation : {"auto", "weighted", "quadrature", "transport", "second-order", "laplace"}
         What stands for ``p(y | theta)`` of a response that is not Gaussian. ``"weighted"`` is exact up to Monte Carlo
-        error: effects are drawn around their mode and weighted. ``"quadrature"`` is so too, and integrates the effects
-        of the largest group ``(1|g)`` out, for few binary outcomes in each level; so is ``"transport"``, which bends
-        the draws to follow the skewness of their density, for large fields. ``"second-order"`` corrects means and
-        density without weights; ``"laplace"`` is what other packages do. By default what 64 pairs of draws at the mode
-        say will serve; the fit prints it with its error.
+        error: effects are drawn around their mode and weighted. ``"quadrature"`` is so too, and integrates out the
+        effects of the largest group with one, two or three in each level, ``(1|g)`` or ``(x|g)``, for few binary
+        outcomes in each; so is ``"transport"``, which bends the draws to follow the skewness of their density, for
+        large fields. ``"second-order"`` corrects means and density without weights; ``"laplace"`` is what other
+        packages do. By default what 64 pairs of draws at the mode say will serve; the fit prints it with its error.
+        ``method="joint"`` has none.
     fallback : {None, "nuts"}
         What to do when the weights of ``method="importance"`` are not to be trusted: only say so, or go on with NUTS
         from its draws.
@@ -311,7 +314,7 @@ class Model:
     def fit(
         self,
         *,
-        method: Literal["nuts", "importance", "mode"] = "nuts",
+        method: Literal["nuts", "importance", "mode", "joint"] = "nuts",
         approximation: Literal["auto", "weighted", "quadrature", "transport", "second-order", "laplace"] = "auto",
         fallback: Literal["nuts"] | None = None,
         chains: int = 4,
@@ -327,6 +330,10 @@ class Model:
         _require(
             approximation in accepted, f"approximation={approximation!r}; accepted: {', '.join(map(repr, accepted))}."
         )
+        _require(
+            method != "joint" or approximation == "auto",
+            f'approximation={approximation!r}: method="joint" approximates nothing. Accepted with it: "auto".',
+        )
         _require(fallback in (None, "nuts"), f'fallback={fallback!r}; accepted: None or "nuts".')
         for name, value, least in (("chains", chains, 1), ("draws", draws, 4), ("warmup", warmup, 1)):
             fine = (name == "warmup" and value is None) or _is_whole(value, least)
@@ -334,6 +341,8 @@ class Model:
         chains, draws, warmup = int(chains), int(draws), None if warmup is None else int(warmup)
         tables.require_interval(interval)
         seed = _seed(seed)
+        if method == "joint":
+            effects.require_memory(chains * draws, self.analysed.marginal.dim)
         if method != "mode" and not self.chosen_priors.proper_theta:
             pairs = zip(self.design.parameters, self.chosen_priors.theta, strict=True)
             flat = [parameter.names[0] for parameter, prior in pairs if isinstance(prior, Flat)]
@@ -344,9 +353,10 @@ class Model:
         post, start = self.analysed.marginal, starts(self.design, self.chosen_priors.theta)
         chosen = engine(post, Settings(method, chains, draws, warmup, seed, progress, fallback))
         with watched():
-            if approximation in ("auto", USUAL):  # what most models need is compiled while theirs is chosen
+            wanted = JOINT if method == "joint" else approximation
+            if wanted in ("auto", USUAL, JOINT):  # what most models need is compiled while theirs is chosen
                 _begin(post, chosen)
-            post, start, rung = settle(post, start, self.analysed.basis, approximation, seed)
+            post, start, rung = settle(post, start, self.analysed.basis, wanted, seed)
             _begin(post, chosen)
             run = chosen.run(post, start)._replace(rung=rung)
         model = replace(self, analysed=replace(self.analysed, marginal=post))

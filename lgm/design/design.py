@@ -22,6 +22,7 @@ from lgm.design import predictor as predictors
 from lgm.design.answer import Answer
 from lgm.design.predictor import NewRows, Parts, Predictor
 from lgm.errors import DataError, IdentifiabilityError
+from lgm.families.checks import RowError
 from lgm.families.family import Family
 from lgm.families.response import Response
 from lgm.formula.python import Expression
@@ -183,10 +184,13 @@ def build(formula: Formula, data: Any, family: Family, env: Mapping[str, Any], w
     family = family.of_categories(answer.categories, answer.first)
     y, offset = answer.response, predictors.offset_of(side, seen)
     response = f"`{formula.response.text}`"
-    if family.conjugate:
-        family.check(y.less(offset), response + (" less its offset" if side.offsets else ""))
-    else:
-        family.check(y, response)
+    try:
+        if family.conjugate:
+            family.check(y.less(offset), response + (" less its offset" if side.offsets else ""))
+        else:
+            family.check(y, response)
+    except RowError as error:
+        raise error.labelled(seen.frame.index) from None
     yardstick = family.scale_of(y, offset)
     _require_observed_levels(side, scope, rows.observed)
     predictor = predictors.build(side, seen, offset, yardstick)

@@ -12,9 +12,8 @@ import numpy as np
 from jax.scipy.special import gammaln, polygamma
 
 from lgm.arrays import FloatArray
-from lgm.errors import DataError
 from lgm.families.binomial import log_probabilities
-from lgm.families.checks import require_varied
+from lgm.families.checks import RowError, require_varied
 from lgm.families.family import Family, Rng, Theta
 from lgm.families.response import Response
 from lgm.parameter import POSITIVE, Parameter
@@ -48,10 +47,8 @@ class Beta(Family):
         values = np.asarray(y.value)
         wrong = np.flatnonzero(~((values > 0.0) & (values < 1.0)))
         if wrong.size:
-            raise DataError(
-                f"the response {name} has {values[wrong[0]]:g} in row {wrong[0] + 1} of those with a response, but "
-                f"beta is for proportions between 0 and 1, neither included. {_instead(values)}"
-            )
+            accepted = f", but beta is for proportions between 0 and 1, neither included. {_instead(values)}"
+            raise RowError(f"the response {name} has {values[wrong[0]]:g}", wrong, accepted)
         require_varied(y, name)
 
     def level_of(self, y: Response, offset: FloatArray, weights: FloatArray) -> float:

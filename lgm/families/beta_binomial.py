@@ -44,6 +44,7 @@ class BetaBinomial(Binomial):
     dispersion = "kappa"
     aliases = ("betabinomial",)
     log_concave = False
+    adds_up = False
 
     @property
     def kernel(self) -> str | None:

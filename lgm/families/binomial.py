@@ -9,10 +9,11 @@ from typing import Any, ClassVar
 import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import gammaln, log_ndtr
+from scipy import special
 
 from lgm.arrays import FloatArray, IntArray
-from lgm.errors import DataError
-from lgm.families.family import Family, Rng, Theta
+from lgm.families.checks import RowError
+from lgm.families.family import Family, Rng, Sums, Theta
 from lgm.families.response import Response
 from lgm.families.stable import log_one_minus_exp, softplus
 
@@ -31,6 +32,7 @@ class Binomial(Family):
     name = "binomial"
     links = ("logit", "probit", "cloglog")
     forms: ClassVar[tuple[str, ...]] = ("trials", "event")
+    adds_up: ClassVar[bool] = True
 
     @property
     def kernel(self) -> str | None:
@@ -44,9 +46,10 @@ class Binomial(Family):
         wrong = np.flatnonzero(~(fine & (value >= 0.0) & (value <= trials) & (value == np.floor(value))))
         if wrong.size:
             i = wrong[0]
-            raise DataError(
-                f"the response {name} has {value[i]:g} successes of {trials[i]:g} trials in row {i + 1} of those with "
-                "a response; accepted: whole numbers from 0 to the number of trials, and at least one trial."
+            raise RowError(
+                f"the response {name} has {value[i]:g} successes of {trials[i]:g} trials",
+                wrong,
+                "; accepted: whole numbers from 0 to the number of trials, and at least one trial.",
             )
 
     def level_of(self, y: Response, offset: FloatArray, weights: FloatArray) -> float:
@@ -60,6 +63,12 @@ class Binomial(Family):
         ways = gammaln(trials + 1.0) - gammaln(y.value + 1.0) - gammaln(trials - y.value + 1.0)
         success, failure = log_probabilities(self.link, eta)
         return weights * (ways + y.value * success + (trials - y.value) * failure)
+
+    def added_up(self, y: Response, sums: Sums) -> tuple[Response, FloatArray, FloatArray]:
+        """All successes of all trials."""
+        trials, value = sums(trials_of(y)), sums(y.value)
+        own = np.zeros(trials.size) if y.trials is None else sums(_log_ways(y.trials, y.value))
+        return Response(value, trials), np.zeros(trials.size), own - _log_ways(trials, value)
 
     def one_sided(self, y: Response) -> IntArray:
         """No success, and nothing but successes."""
@@ -88,10 +97,11 @@ class Bernoulli(Binomial):
         if wrong.size:
             found = np.unique(value)
             two = f"; {{{name.strip('`')} == {found[1]:g}}} makes {found[1]:g} the event" if found.size == 2 else ""
-            raise DataError(
-                f"the response {name} has {value[wrong[0]]:g} in row {wrong[0] + 1} of those with a response, but "
-                f"{self.name} is for zeros and ones, booleans, or two categories{two}. Numbers of successes are for "
-                'family="binomial": y | trials(n).'
+            raise RowError(
+                f"the response {name} has {value[wrong[0]]:g}",
+                wrong,
+                f", but {self.name} is for zeros and ones, booleans, or two categories{two}. Numbers of successes are "
+                'for family="binomial": y | trials(n).',
             )
 
 
@@ -102,6 +112,11 @@ def log_probabilities(link: str, eta: Any) -> tuple[Any, Any]:
     if link == "probit":
         return log_ndtr(eta), log_ndtr(-eta)
     return log_one_minus_exp(eta), -jnp.exp(eta)
+
+
+def _log_ways(trials: FloatArray, successes: FloatArray) -> FloatArray:
+    """``log C(n, y)``."""
+    return special.gammaln(trials + 1.0) - special.gammaln(successes + 1.0) - special.gammaln(trials - successes + 1.0)
 
 
 def trials_of(y: Response) -> Any:

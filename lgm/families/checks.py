@@ -2,10 +2,38 @@
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Sequence
+from typing import Any
 
+import numpy as np
+import pandas as pd
+
+from lgm.arrays import IntArray
 from lgm.errors import DataError
 from lgm.families.response import Response
+
+
+class RowError(DataError):
+    """Some rows are not what a family takes. It knows them by their places; whoever has the data knows their labels.
+
+    Parameters
+    ----------
+    before : str
+        What is wrong with the first of them.
+    rows : int array
+        Their places among the rows with a response.
+    after : str
+        What is accepted.
+    """
+
+    def __init__(self, before: str, rows: IntArray, after: str) -> None:
+        super().__init__(f"{before} in row {rows[0] + 1} of those with a response{after}")
+        self.before, self.rows, self.after = before, rows, after
+
+    def labelled(self, labels: Sequence[Any] | pd.Index) -> DataError:
+        """The same by the label of the row."""
+        others = f" ({self.rows.size} such rows)" if self.rows.size > 1 else ""
+        return DataError(f"{self.before} in row {labels[self.rows[0]]}{others}{self.after}")
 
 
 def require_positive(y: Response, name: str, family: str) -> None:
@@ -20,10 +48,7 @@ def require_positive(y: Response, name: str, family: str) -> None:
         if found == 0.0
         else "Measurements of both signs: gaussian or t."
     )
-    raise DataError(
-        f"the response {name} has {found:g} in row {wrong[0] + 1} of those with a response, but {family} is for "
-        f"numbers above 0. {instead}"
-    )
+    raise RowError(f"the response {name} has {found:g}", wrong, f", but {family} is for numbers above 0. {instead}")
 
 
 def require_varied(y: Response, name: str) -> None:

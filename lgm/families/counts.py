@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lgm.arrays import FloatArray, IntArray
-from lgm.errors import DataError
+from lgm.families.checks import RowError
 from lgm.families.family import Family
 from lgm.families.links import log_rate
 from lgm.families.response import Response
@@ -55,10 +55,8 @@ def require_counts(y: Response, name: str, family: str) -> None:
     values = np.asarray(y.value)
     wrong = np.flatnonzero(~((values >= 0.0) & (values == np.floor(values)) & np.isfinite(values)))
     if wrong.size:
-        raise DataError(
-            f"the response {name} has {values[wrong[0]]:g} in row {wrong[0] + 1} of those with a response, but "
-            f"{family} is for counts: whole numbers from 0."
-        )
+        accepted = f", but {family} is for counts: whole numbers from 0."
+        raise RowError(f"the response {name} has {values[wrong[0]]:g}", wrong, accepted)
 
 
 def log_level(y: Response, offset: FloatArray, weights: FloatArray) -> float:

@@ -30,7 +30,8 @@ class Cumulative(Family):
     A gap has an exponential prior, with mean four sds of F over the number of categories. The prior of the intercept is
     about minus the first threshold of the shares that were seen. A weight multiplies the log-likelihood of its row.
 
-    The expected response is in the numbers of the response; of a categorical the categories count 1, 2, ....
+    What is predicted as the mean is the probability of each category. Where one number is wanted, as in new responses
+    and pictures of terms, it is that of the response; the categories of a categorical count 1, 2, ....
 
     Parameters
     ----------
@@ -53,6 +54,11 @@ class Cumulative(Family):
     links = ("logit", "probit")
     aliases = ("ordinal", "clm")
     forms = ("categories",)
+
+    @property
+    def outcomes(self) -> tuple[str, ...]:
+        """The categories."""
+        return self.categories
 
     def of_categories(self, categories: tuple[str, ...], first: int) -> Cumulative:
         """The same for these categories."""
@@ -98,6 +104,13 @@ class Cumulative(Family):
         """The expected response, in its own numbers."""
         above = sum(self.linked.inverse(eta - threshold) for threshold in self.thresholds(theta))
         return np.asarray(self.first + above)
+
+    def probabilities(self, eta: FloatArray, theta: Theta) -> FloatArray:
+        """Of each category, as differences in the tail where they keep their digits."""
+        cuts = np.stack([threshold - eta for threshold in self.thresholds(theta)])
+        below, above = self.linked.inverse(cuts), self.linked.inverse(-cuts)
+        between = np.where(cuts[:-1] > 0.0, above[:-1] - above[1:], below[1:] - below[:-1])
+        return np.concatenate([below[:1], between, above[-1:]])
 
     def thresholds(self, theta: Theta) -> list[FloatArray]:
         """All thresholds less the first one, a number or an array (S,) each."""

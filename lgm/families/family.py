@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeAlias
 
@@ -18,6 +18,7 @@ from lgm.words import suggest
 
 Theta: TypeAlias = Mapping[str, FloatArray]  # draws of the family's parameters by kind
 Rng: TypeAlias = np.random.Generator
+Sums: TypeAlias = Callable[[FloatArray], FloatArray]
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,8 @@ class Family(ABC):
     residual: ClassVar[str | None] = None  # its parameter that is the sd of independent errors of rows
     dispersion: ClassVar[str | None] = None  # its parameter that says how much rows vary beyond the rest of the model
     log_concave: ClassVar[bool] = True  # in eta, whatever theta
+    weights_count: ClassVar[bool] = True  # a weight multiplies the log-likelihood of its row
+    adds_up: ClassVar[bool] = False  # responses of rows that are alike but for them; then `added_up`, and no parameters
     forms: ClassVar[tuple[str, ...]] = ()  # of a response beside numbers: "trials", "event", "categories", "cens"
     intercept: ClassVar[bool] = True
 
@@ -56,6 +59,11 @@ class Family(ABC):
     def linked(self) -> Link:
         """The link's functions."""
         return LINKS[self.link]
+
+    @property
+    def outcomes(self) -> tuple[str, ...]:
+        """The categories of a response whose mean is a probability for each of them; else none."""
+        return ()
 
     @property
     def conjugate(self) -> bool:
@@ -98,6 +106,14 @@ class Family(ABC):
         """Expected (Fisher) information of eta (n,), positive; where `log_concave` is False."""
         raise NotImplementedError
 
+    def added_up(self, y: Response, sums: Sums) -> tuple[Response, FloatArray, FloatArray]:
+        """For each group of rows with one eta and one weight a response that says the same of eta; where `adds_up`.
+
+        ``sums`` adds up values (n,) over the rows of each group. With the response comes what it adds to eta (m,), and
+        what the log-likelihoods of the rows, their weights aside, have beside its own (m,).
+        """
+        raise NotImplementedError
+
     def one_sided(self, y: Response) -> IntArray | None:
         """Rows (n,) whose likelihood grows as long as eta falls (-1) or rises (1), and others (0); None if all are."""
         return None
@@ -105,6 +121,10 @@ class Family(ABC):
     def mean(self, eta: FloatArray, theta: Theta) -> FloatArray:
         """The expected response; of successes, as a share of the trials."""
         return np.asarray(self.linked.inverse(eta))
+
+    def probabilities(self, eta: FloatArray, theta: Theta) -> FloatArray:
+        """Of each of the m outcomes (m, rows, S), where there are some."""
+        raise NotImplementedError
 
     @abstractmethod
     def simulate(self, rng: Rng, eta: FloatArray, theta: Theta, weights: FloatArray, trials: FloatArray) -> FloatArray:

@@ -35,6 +35,7 @@ class Gamma(Positive):
     name = "gamma"
     dispersion = "shape"
     aliases = ("Gamma",)
+    weights_count = False
 
     def parameters(self, y: Response, yardstick: float, weights: FloatArray) -> tuple[Parameter, ...]:
         """The shape of a row of weight one."""

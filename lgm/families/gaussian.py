@@ -31,6 +31,7 @@ class Gaussian(Family):
     aliases = ("normal",)
     residual = "sigma"
     log_concave = False  # with the log link
+    weights_count = False
 
     @property
     def conjugate(self) -> bool:

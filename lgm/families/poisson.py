@@ -8,10 +8,11 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
+from scipy.special import gammaln
 
 from lgm.arrays import FloatArray
 from lgm.families.counts import Truncatable, first_event, poisson_draws
-from lgm.families.family import Rng, Theta
+from lgm.families.family import Rng, Sums, Theta
 from lgm.families.response import Response
 from lgm.families.stable import log_factorial
 
@@ -24,6 +25,7 @@ class Poisson(Truncatable):
     """
 
     name = "poisson"
+    adds_up = True
 
     @property
     def kernel(self) -> str | None:
@@ -33,6 +35,12 @@ class Poisson(Truncatable):
     def loglik(self, y: Response, eta: Any, theta: Mapping[str, Any], weights: Any) -> Any:
         """``w (y eta - exp(eta) - log y!)``."""
         return weights * (y.value * eta - jnp.exp(eta) - log_factorial(y.value))
+
+    def added_up(self, y: Response, sums: Sums) -> tuple[Response, FloatArray, FloatArray]:
+        """The sum of counts, whose mean is so many times theirs."""
+        total, size = sums(y.value), sums(np.ones(y.size))
+        constant = gammaln(total + 1.0) - sums(gammaln(y.value + 1.0)) - total * np.log(size)
+        return Response(total), np.log(size), constant
 
     def simulate(self, rng: Rng, eta: FloatArray, theta: Theta, weights: FloatArray, trials: FloatArray) -> FloatArray:
         """Counts."""

@@ -41,6 +41,7 @@ class Student(Family):
     aliases = ("student", "student_t")
     residual = "sigma"
     log_concave = False
+    weights_count = False
 
     def check(self, y: Response, name: str) -> None:
         """Not all values are the same."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from lgm.arrays import FloatArray
 from lgm.errors import DataError
-from lgm.families.checks import require_positive, require_varied
+from lgm.families.checks import RowError, require_positive, require_varied
 from lgm.families.positive import Positive
 from lgm.families.response import Response
 from lgm.families.standard import Standard
@@ -33,10 +33,11 @@ class Times(Positive):
         codes, values = np.asarray(y.censored), np.asarray(y.value)
         wrong = np.flatnonzero(~np.isin(codes, (KNOWN, RIGHT, LEFT, INTERVAL)))
         if wrong.size:
-            raise DataError(
-                f"the response {name} is censored by the code {codes[wrong[0]]} in row {wrong[0] + 1} of those with a "
-                "response; accepted: 0 (known), 1 (right: above the value), -1 (left: below it), 2 (between the value "
-                "and an upper one)."
+            raise RowError(
+                f"the response {name} is censored by the code {codes[wrong[0]]}",
+                wrong,
+                "; accepted: 0 (known), 1 (right: above the value), -1 (left: below it), 2 (between the value and an "
+                "upper one).",
             )
         if np.any(codes == INTERVAL) and y.upper is None:
             raise DataError(f"the response {name} has intervals (code 2) without their upper ends.")
@@ -45,10 +46,11 @@ class Times(Positive):
             wrong = np.flatnonzero((codes == INTERVAL) & ~((upper > values) & np.isfinite(upper)))
             if wrong.size:
                 i = wrong[0]
-                raise DataError(
-                    f"the response {name} has the interval from {values[i]:g} to {upper[i]:g} in row {i + 1} of those "
-                    "with a response; accepted: an upper end above the lower one. Without an end it is censored on the "
-                    "right (code 1), and one that is no interval is known (code 0)."
+                raise RowError(
+                    f"the response {name} has the interval from {values[i]:g} to {upper[i]:g}",
+                    wrong,
+                    "; accepted: an upper end above the lower one. Without an end it is censored on the right (code "
+                    "1), and one that is no interval is known (code 0).",
                 )
 
     def level_of(self, y: Response, offset: FloatArray, weights: FloatArray) -> float:

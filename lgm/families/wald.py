@@ -35,6 +35,7 @@ class Wald(Positive):
     dispersion = "shape"
     aliases = ("inverse.gaussian", "inverse_gaussian")
     log_concave = False
+    weights_count = False
 
     def parameters(self, y: Response, yardstick: float, weights: FloatArray) -> tuple[Parameter, ...]:
         """The shape of a row of weight one."""

@@ -84,8 +84,11 @@ class Chains(Draws):
                 doubted=True,
             )
         if not ess >= ENOUGH:
-            wanted = f" to about {_rounded_up(kept * ENOUGH / ess)}" if ess > 0 else ""
-            advice = f"Raise draws{wanted}, so that every effective sample size reaches {ENOUGH}."
+            advice = f"Raise draws, so that every effective sample size reaches {ENOUGH}."
+            if ess > 0:
+                worst = moving[["ess_bulk", "ess_tail"]].min(axis=1).idxmin()
+                wanted = _rounded_up(kept * ENOUGH / ess)
+                advice = f"Raise draws to about {wanted}, so that {worst}, the smallest, reaches {ENOUGH}."
             return Verdict(f"Too few draws: {facts}. {advice}", doubted=True)
         if chains == 1:
             return Verdict(f"Unchecked: {facts}. Run chains=4, so that the chains can be compared.", doubted=True)

@@ -159,6 +159,8 @@ class Whitened:
         """Theta, natural scale."""
         return self.post.hyper.from_folded(self.bend.to_folded(self._bent(z)))
 
+    drawn = natural
+
     def log_density(self, z: jax.Array) -> jax.Array:
         """Log density of z up to ``log|root|``."""
         x = self._bent(z)

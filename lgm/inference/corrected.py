@@ -18,7 +18,7 @@ from lgm.arrays import FloatArray, IntArray
 from lgm.inference import pareto
 from lgm.inference.chains import Chains
 from lgm.inference.compile import LOOPS, Plan, compiled, floats, wholes
-from lgm.inference.draws import Mixture, Verdict
+from lgm.inference.draws import Mixture, Verdict, without_density
 from lgm.inference.keys import key
 from lgm.inference.progress import bar as progress_bar
 from lgm.posterior import density
@@ -43,12 +43,15 @@ class Corrected(Chains):
         Pareto k of the weights.
     ess : float
         Effective number of points, ``1 / sum w^2``, by weights alone.
+    failed : int
+        Points whose weight could not be evaluated, and is zero.
     """
 
     points: Mixture
     index: IntArray
     k: float
     ess: float
+    failed: int
 
     def effects_at(self) -> tuple[Mixture, IntArray] | None:  # type: ignore[override]
         """Effects at the points, unless they were too large to keep."""
@@ -63,17 +66,20 @@ class Corrected(Chains):
         return replace(super().printed(hyper), points=self.points.printed(hyper))
 
     def facts(self, *, proper: bool) -> dict[str, Any]:
-        """Pareto k of the weights, and how many points they leave."""
-        return {"pareto_k": self.k, "ess": self.ess}
+        """Pareto k of the weights, how many points they leave, and how many have none."""
+        return {"pareto_k": self.k, "ess": self.ess, "failed": self.failed}
 
     def verdict(self, summary: pd.DataFrame) -> Verdict:
         """That of the chains, unless the weights are worse."""
         size, limit = len(self.points.theta), pareto.threshold(len(self.points.theta))
         facts = f"weights of the chains: Pareto k {self.k:.2f} (limit {limit:.2f}), {self.ess:.0f} of {size} effective"
+        failed = without_density(self.failed, size)
         if not self.k <= limit:
-            return Verdict(f"Not reliable: {facts}. The approximation is too far off to be put right.", doubted=True)
+            return Verdict(
+                f"Not reliable: {facts}. The approximation is too far off to be put right.{failed}", doubted=True
+            )
         found = super().verdict(summary)
-        return Verdict(f"{found.text} Corrected by {facts}.", found.doubted)
+        return Verdict(f"{found.text} Corrected by {facts}.{failed}", found.doubted)
 
 
 @compiled(shapes=lambda post, _: (post, floats(BATCH, post.hyper.size), key(0), wholes(BATCH)), options=LOOPS)
@@ -128,6 +134,7 @@ def corrected(post: Marginal, chains: Chains, seed: int, *, progress: bool) -> C
         index=index,
         k=smoothed.k,
         ess=smoothed.ess,
+        failed=int(np.count_nonzero(np.isnan(gain))),
     )
 
 

@@ -1,6 +1,6 @@
 """What engines return. Each kind of draws knows its own numbers for a table, its words, and whether to trust it.
 
-The kinds are `chains.Chains`, `weighted.Weighted` and `held.Held`.
+The kinds are `chains.Chains`, `sampled.Sampled`, `weighted.Weighted` and `held.Held`.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Generic, NamedTuple, Self, TypeVar
+from typing import Any, ClassVar, Generic, NamedTuple, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -66,12 +66,15 @@ class Points(Mixture):
         Effective number of points, ``1 / sum w^2``.
     log_evidence, log_evidence_se : float
         ``log p(y)``, if every prior is proper, and its Monte Carlo error.
+    failed : int
+        Points at which the density of the data could not be evaluated; they have no weight.
     """
 
     k: float
     ess: float
     log_evidence: float
     log_evidence_se: float
+    failed: int
 
     @property
     def size(self) -> int:
@@ -90,6 +93,11 @@ class Points(Mixture):
         if self.ess < ENOUGH:
             return f"only {self.ess:.0f} effective points of {self.size}"
         return None
+
+
+def without_density(failed: int, size: int) -> str:
+    """A sentence on evaluations that failed, if some did."""
+    return f" {failed} of {size} points had no density." if failed else ""
 
 
 class Verdict(NamedTuple):
@@ -117,6 +125,9 @@ class Draws(ABC):
     theta: FloatArray
     stats: dict[str, npt.NDArray[Any]]
     interrupted: bool
+
+    # Whether effects are drawn given theta: they can then be made again, and have moments given theta.
+    conditional: ClassVar[bool] = True
 
     @abstractmethod
     def effects_at(self) -> tuple[Mixture, IntArray] | None:
@@ -153,6 +164,24 @@ class Draws(ABC):
             Estimates ``ess_bulk``, ``ess_tail`` and ``r_hat`` from such draws.
         """
 
+    def judged(
+        self,
+        table: pd.DataFrame,
+        effects: Callable[[], Mapping[str, FloatArray]],
+        of_chains: Callable[..., pd.DataFrame],
+    ) -> pd.DataFrame:
+        """A finished table with all else by which the draws are judged.
+
+        Parameters
+        ----------
+        table : pandas.DataFrame
+        effects : callable
+            Gives the draws (chains, draws) of each effect that tables show, to those who need them.
+        of_chains : callable
+            As for `summarised`.
+        """
+        return table
+
     @abstractmethod
     def facts(self, *, proper: bool) -> dict[str, Any]:
         """Numbers of the whole run; ``proper`` says whether every prior is."""
@@ -163,7 +192,7 @@ class Draws(ABC):
 
     @abstractmethod
     def verdict(self, summary: pd.DataFrame) -> Verdict:
-        """Can the draws be trusted, and what to do if not; ``summary`` is the finished table."""
+        """Can the draws be trusted, and what to do if not; ``summary`` is a table as from `judged`."""
 
     @property
     def _stopped(self) -> str:
@@ -183,7 +212,7 @@ class Run(NamedTuple, Generic[Kind]):
 
 
 class Expected(NamedTuple):
-    """What a run will return: how many different thetas, and how many of them without a draw of u."""
+    """What a run will return: how many different thetas whose effects have moments to find, how many need draws."""
 
     thetas: int
     draws: int

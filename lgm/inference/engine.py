@@ -1,4 +1,4 @@
-"""The engines behind ``method=``: NUTS, importance sampling, the mode."""
+"""The engines behind ``method=``: NUTS, importance sampling, the mode, NUTS on theta and effects together."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from lgm.inference.compile import Plan
 from lgm.inference.draws import Expected, Run
 from lgm.inference.held import Held
 from lgm.inference.importance import Importance
+from lgm.inference.joint import JointNuts
 from lgm.inference.nuts import Nuts
 from lgm.inference.weighted import Weighted
 from lgm.posterior.density import Marginal
@@ -102,12 +103,22 @@ def _mode(settings: Settings) -> AtMode:
     return AtMode(settings.chains * settings.draws)
 
 
-ENGINES: dict[str, Callable[[Settings], Engine]] = {"nuts": _nuts, "importance": _importance, "mode": _mode}
+def _joint(settings: Settings) -> JointNuts:
+    return JointNuts(settings.chains, settings.draws, settings.warmup, settings.seed, settings.progress)
+
+
+ENGINES: dict[str, Callable[[Settings], Engine]] = {
+    "nuts": _nuts,
+    "importance": _importance,
+    "mode": _mode,
+    "joint": _joint,
+}
 
 
 def engine(post: Marginal, settings: Settings) -> Engine:
     """The engine that the settings name; where every hyperparameter is fixed, draws of u are exact without it."""
     named = ENGINES[settings.method](settings)
-    if named.moves and post.hyper.working_size == 0:
+    exact = named.moves or (post.data.normal and settings.method == "joint")
+    if exact and post.hyper.working_size == 0:
         return AllFixed(settings.chains * settings.draws, settings.method)
     return named

@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 from scipy.special import logsumexp
 
-from lgm.arrays import FloatArray
+from lgm.arrays import BoolArray, FloatArray
 from lgm.errors import ConvergenceWarning
 from lgm.inference import faces, pareto
 from lgm.inference.compile import LOOPS, Plan, compiled, floats, wholes
@@ -51,13 +51,17 @@ class _Round(NamedTuple):
     log_density: FloatArray  # (S,), of the proposal coordinates
     mean: FloatArray  # (S, p + q), or (S, 0) if not kept
     draws: FloatArray  # (S, m, p + q)
+    failed: BoolArray  # (S,), whether there is a prior density, but none of the data
 
 
 @compiled(shapes=lambda post, _: (post, floats(BATCH, post.hyper.working_size), key(0), wholes(BATCH)), options=LOOPS)
 def _evaluate(
     draws: int, post: Marginal, y: jax.Array, key: jax.Array, counters: jax.Array
 ) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
-    """Log densities, natural thetas, conditional means and draws of u: one factorisation for each point."""
+    """Log densities, natural thetas, conditional means and draws of u: one factorisation for each point.
+
+    A density is NaN where that of the data is not known.
+    """
     target = Folded(post, True)
 
     def one(y: jax.Array, counter: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
@@ -65,7 +69,7 @@ def _evaluate(
         z = jax.random.normal(jax.random.fold_in(key, counter), (post.n_normals, post.data.columns(draws)))
         log_likelihood, effects = density.log_likelihood_and_effects(post, theta, z, draws)
         value = target.posterior(log_likelihood, theta, y)
-        return jnp.where(jnp.isfinite(value), value, -jnp.inf), theta, effects.mean, effects.draws.T
+        return jnp.where(value < jnp.inf, value, jnp.nan), theta, effects.mean, effects.draws.T
 
     return jax.vmap(one)(y, counters)
 
@@ -154,6 +158,7 @@ def weighted_points(
         ess=smoothed.ess,
         log_evidence=float(evidence),
         log_evidence_se=float(error),
+        failed=int(np.count_nonzero(pooled.failed)),
     )
     return points, pooled.log_density, bool(stopped)
 
@@ -185,8 +190,9 @@ def _evaluate_all(
     for start in range(0, len(x), BATCH):
         batch, counters = y[start : start + BATCH], np.arange(start, start + BATCH)
         value, theta, mean, draws = map(np.asarray, _evaluate(per_point, post, batch, key, counters))
-        value = value + log_jacobian[start : start + BATCH]
-        parts.append((theta, value, mean if per_point else mean[:, :0], draws))
+        failed = np.isnan(value)
+        value = np.where(failed, -np.inf, value) + log_jacobian[start : start + BATCH]
+        parts.append((theta, value, mean if per_point else mean[:, :0], draws, failed))
         bar.update(BATCH)
         if stopped:
             break

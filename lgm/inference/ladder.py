@@ -41,9 +41,16 @@ APPROXIMATIONS = {
     "quadrature": "leaves",
     "transport": "transport",
 }
+# Where effects are sampled with theta, what stands for ``p(y | theta)`` elsewhere: as in `lgm.compare`.
+JOINT = "joint"
+RUNGS = {**APPROXIMATIONS, JOINT: APPROXIMATIONS[USUAL]}
+OTHERWISE = 'method="joint" samples effects with the hyperparameters, slower but exact up to Monte Carlo error'
 EXACT = (USUAL, "quadrature", "transport")  # up to Monte Carlo error, in the order of what they cost
 NEEDED = {
-    "quadrature": "a group of independent effects, such as (1|g), and a family whose likelihood is log-concave",
+    "quadrature": (
+        "a group with one, two or three effects in each level, such as (1|g), (x|g) or (x + z||g), and a family whose "
+        "likelihood is log-concave"
+    ),
     "transport": "a family whose likelihood is log-concave",
 }
 
@@ -55,7 +62,8 @@ class Rung:
     Parameters
     ----------
     name : str
-        ``"weighted"``, ``"quadrature"``, ``"transport"``, ``"second-order"`` or ``"laplace"``.
+        ``"weighted"``, ``"quadrature"``, ``"transport"``, ``"second-order"``, ``"laplace"``, or ``"joint"``, which
+        approximates nothing.
     pairs : int
         Of points at each theta.
     sd_second : float
@@ -102,7 +110,9 @@ class Rung:
             )
         if self.exact:
             if not trusted(self.variance, self.k):
-                return f"the weights of effects spread too far (variance {self.variance:.2g}, k {self.k:.2f})"
+                return (
+                    f"the weights of effects spread too far (variance {self.variance:.2g}, k {self.k:.2f}); {OTHERWISE}"
+                )
             return None
         if self.name == "laplace" and max(self.sd_second, self.shift) > SMALL_MOVE:
             return (
@@ -110,7 +120,10 @@ class Rung:
                 "nothing corrects it"
             )
         if self.name == "second-order" and self.sd_second > SMALL_SECOND:
-            return f"the second-order term is no small correction (its sd over the posterior is {self.sd_second:.2g})"
+            return (
+                f"the second-order term is no small correction (its sd over the posterior is {self.sd_second:.2g}); "
+                f"{OTHERWISE}"
+            )
         return None
 
     def said(self, *, held: bool) -> list[tuple[str, str]]:
@@ -122,6 +135,7 @@ class Rung:
             "transport": f"exact up to Monte Carlo error: effects bent and weighted, {self.pairs} pairs ({spread})",
             "second-order": f"second order, not exact: mean and density corrected, not weighted ({spread})",
             "laplace": f"Laplace, not corrected ({spread})",
+            JOINT: "exact up to Monte Carlo error: effects sampled with the hyperparameters",
         }[self.name]
         if held and self.exact:
             how = f"hyperparameters at Laplace's mode; effects given them {how}"
@@ -142,7 +156,8 @@ def settle(
         A first guess of theta, natural scale.
     basis : float array (p, p)
         From the internal fixed effects to those that are printed.
-    approximation : {"auto", "weighted", "quadrature", "transport", "second-order", "laplace"}
+    approximation : {"auto", "weighted", "quadrature", "transport", "second-order", "laplace", "joint"}
+        With the last one it is only measured what Laplace's would miss.
     seed : int
     """
     if not isinstance(post.data, LaplaceData):
@@ -168,14 +183,14 @@ def settle(
                 name = "second-order"
         else:
             name = approximation
-            if not data.serves(APPROXIMATIONS[name]):
+            if not data.serves(RUNGS[name]):
                 there = [
                     f'"{each}"' for each in ("auto", *APPROXIMATIONS) if data.serves(APPROXIMATIONS.get(each, each))
                 ]
                 raise LgmError(f'approximation="{name}" is for {NEEDED[name]}. Accepted here: {listed(there)}.')
             measured = tried(name if name in EXACT else USUAL)
     fewest = FEWEST if name == USUAL else FEWEST_COSTLY
-    pairs = _pairs(measured.variance, fewest) if name in EXACT else 1
+    pairs = _pairs(measured.variance, fewest) if name in EXACT else {JOINT: FEWEST}.get(name, 1)
     rung = Rung(name, pairs, sd_second, measured.shift, measured.variance, measured.k)
     return approximated(post, rung), theta, rung
 
@@ -184,7 +199,7 @@ def approximated(post: Marginal, rung: Rung | None) -> Marginal:
     """The posterior by an approximation that was chosen before."""
     if rung is None or not isinstance(post.data, LaplaceData):
         return post
-    return with_rung(post, APPROXIMATIONS[rung.name], rung.pairs)
+    return with_rung(post, RUNGS[rung.name], rung.pairs)
 
 
 class _Measured(NamedTuple):

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from lgm.arrays import FloatArray, IntArray
-from lgm.inference.draws import ENOUGH, Draws, Mixture, Points, Verdict
+from lgm.inference.draws import ENOUGH, Draws, Mixture, Points, Verdict, without_density
 from lgm.posterior.hyperparameters import Hyperparameters
 
 
@@ -58,9 +58,9 @@ class Weighted(Draws):
         return table.assign(ess_bulk=self.points.ess, ess_tail=np.nan, r_hat=np.nan)
 
     def facts(self, *, proper: bool) -> dict[str, Any]:
-        """Pareto k, the effective number of points, and ``log p(y)`` with its Monte Carlo error."""
+        """Pareto k, numbers of effective and of failed points, and ``log p(y)`` with its Monte Carlo error."""
         points = self.points
-        found = {"pareto_k": points.k, "ess": points.ess}
+        found = {"pareto_k": points.k, "ess": points.ess, "failed": points.failed}
         evidence = {"log_evidence": points.log_evidence, "log_evidence_se": points.log_evidence_se}
         return {**found, **evidence} if proper else found
 
@@ -71,13 +71,15 @@ class Weighted(Draws):
     def verdict(self, summary: pd.DataFrame) -> Verdict:
         """Can the weights be trusted where the points are, and are there enough of them."""
         points = self.points
+        failed = without_density(points.failed, points.size)
         facts = (
             f"Pareto k {points.k:.2f} (limit {points.limit:.2f}), {points.ess:.0f} effective of {points.size} points"
         )
         if not points.k <= points.limit:
             advice = 'A few points carry most of the weight: use method="nuts", or fallback="nuts".'
-            return Verdict(f"Not reliable: {facts}. {advice}", doubted=True)
+            return Verdict(f"Not reliable: {facts}. {advice}{failed}", doubted=True)
         if points.ess < ENOUGH:
             advice = 'Use method="nuts", or fallback="nuts".'
-            return Verdict(f"Too few points: {facts}, fewer than {ENOUGH}. {advice}", doubted=True)
-        return Verdict(f"Reliable: {facts}, around the mode and where standard deviations are zero.", doubted=False)
+            return Verdict(f"Too few points: {facts}, fewer than {ENOUGH}. {advice}{failed}", doubted=True)
+        where = "around the mode and where standard deviations are zero"
+        return Verdict(f"Reliable: {facts}, {where}.{failed}", doubted=False)

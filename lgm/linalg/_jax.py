@@ -1,22 +1,56 @@
 """The parts of JAX outside its everyday interface that `lgm.linalg` leans on, all named here and nowhere else.
 
 `custom_vmap` says what a batch of calls is: one matrix with many right-hand sides is factored once; `sequential_vmap`,
-that it is done one by one. `SymbolicZero` marks, in a derivative rule, an argument that is not differentiated.
-`symmetric_map` and `linear_map` stand in for something that JAX lacks: its primitives are private, and
-`jax.custom_derivatives.linear_call` does not batch.
+that it is done one by one, `vmap_in_parts` a few at a time. `SymbolicZero` marks, in a derivative rule, an argument
+that is not differentiated. `symmetric_map` and `linear_map` stand in for something that JAX lacks: its primitives are
+private, and `jax.custom_derivatives.linear_call` does not batch.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax.custom_batching import custom_vmap, sequential_vmap
 from jax.custom_derivatives import SymbolicZero
 
-__all__ = ["SymbolicZero", "custom_vmap", "linear_map", "sequential_vmap", "symmetric_map"]
+__all__ = ["SymbolicZero", "custom_vmap", "linear_map", "sequential_vmap", "symmetric_map", "vmap_in_parts"]
+
+
+def vmap_in_parts(function: Callable[..., Any], most: int) -> Callable[..., Any]:
+    """A function of pytrees of arrays of which a batch is done in parts of so many elements at most, to save memory.
+
+    It has no derivatives.
+    """
+    function = jax.jit(function)  # traced once, for one and for parts
+
+    @custom_vmap
+    def call(*args: Any) -> Any:
+        return function(*args)
+
+    @call.def_vmap
+    def rule(size: int, batched: Any, *args: Any) -> Any:
+        width = max(each for each in range(1, min(most, size) + 1) if size % each == 0)
+        arrays, structure = jax.tree.flatten(args)
+        varies = jax.tree.leaves(batched)
+
+        def part(own: list[jax.Array]) -> Any:
+            def one(own: list[jax.Array]) -> Any:
+                left = iter(own)
+                each = [next(left) if v else x for v, x in zip(varies, arrays, strict=True)]
+                return function(*jax.tree.unflatten(structure, each))
+
+            return jax.vmap(one)(own)
+
+        parts = (size // width, width)
+        own = [x.reshape(*parts, *x.shape[1:]) for v, x in zip(varies, arrays, strict=True) if v]
+        out = jax.tree.map(lambda x: x.reshape(size, *x.shape[2:]), jax.lax.map(part, own))
+        return out, jax.tree.map(lambda _: True, out)
+
+    return call
 
 
 def symmetric_map(

@@ -60,13 +60,17 @@ class Rows:
         """Number of rows."""
         return int(self.starts.shape[0]) - 1
 
-    def times(self, x: jax.Array) -> jax.Array:
-        """``A x`` (n, m) for x (d, m)."""
+    def times(self, x: jax.Array, *, derivatives: bool = True) -> jax.Array:
+        """``A x`` (n, m) for x (d, m); without derivatives it is faster to trace."""
         d, m = x.shape
+        if not derivatives:
+            return self._times(x)
         return linear_map(self._times, partial(self._transposed_times, d), x, (self.n, m))
 
-    def transposed_times(self, g: jax.Array, d: int) -> jax.Array:
-        """``A'g`` (d, m) for g (n, m)."""
+    def transposed_times(self, g: jax.Array, d: int, *, derivatives: bool = True) -> jax.Array:
+        """``A'g`` (d, m) for g (n, m); without derivatives it is faster to trace."""
+        if not derivatives:
+            return self._transposed_times(d, g)
         return linear_map(partial(self._transposed_times, d), self._times, g, (d, g.shape[1]))
 
     def gram(self, w: jax.Array, nnz: int) -> jax.Array:

@@ -56,3 +56,28 @@ def _factor_jvp(primals: tuple[jax.Array], tangents: tuple[jax.Array]) -> tuple[
     inner = jnp.tril(root @ tangents[0] @ root.T)
     half = inner - 0.5 * jnp.diag(jnp.diagonal(inner))
     return found, Factored(-inverse @ tangents[0] @ inverse, jnp.sum(inverse * tangents[0]), -half @ root)
+
+
+def roots(c: jax.Array) -> jax.Array:
+    """``L^-1`` (..., k, k) of many matrices ``C = L L'`` of few rows, written out; NaN where C is not definite.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> with jax.enable_x64(True):
+    ...     found = roots(jnp.array([[[4.0, 2.0], [2.0, 5.0]]]))
+    >>> found.tolist()
+    [[[0.5, 0.0], [-0.25, 0.5]]]
+    """
+    k = c.shape[-1]
+    lower: list[list[jax.Array]] = []
+    inverse: list[list[jax.Array]] = []
+    for i in range(k):
+        row: list[jax.Array] = []
+        for j in range(i):
+            row.append((c[..., i, j] - sum(row[m] * lower[j][m] for m in range(j))) * inverse[j][j])
+        own = 1.0 / jnp.sqrt(c[..., i, i] - sum(one * one for one in row))
+        lower.append(row)
+        inverse.append([-own * sum(row[m] * inverse[m][j] for m in range(j, i)) for j in range(i)] + [own])
+    zero = jnp.zeros(c.shape[:-2], c.dtype)
+    return jnp.stack([jnp.stack(row + [zero] * (k - len(row)), axis=-1) for row in inverse], axis=-2)

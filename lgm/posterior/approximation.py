@@ -19,7 +19,8 @@ import numpy as np
 from lgm import linalg
 from lgm.linalg import constrained, newton
 from lgm.linalg._jax import sequential_vmap
-from lgm.posterior.inner import LOG_2PI, Inner, Point, derivatives
+from lgm.posterior.inner import Inner, Point, derivatives
+from lgm.posterior.latent_prior import LOG_2PI
 
 MOST_STEPS = 30  # of Newton's method
 HALVINGS = 12  # of one step
@@ -172,7 +173,7 @@ def _kernel_arguments(inner: Inner, start: jax.Array) -> tuple[Any, ...]:
 def _value(inner: Inner, mode: newton.Mode) -> jax.Array:
     """``log p_L(y | theta)`` with the constants that the kernel leaves out."""
     prior = inner.prior
-    joint = mode.joint - 0.5 * prior.constant + 0.5 * prior.flat * LOG_2PI
+    joint = mode.joint + inner.observed.constant - 0.5 * prior.constant + 0.5 * prior.flat * LOG_2PI
     return joint + 0.5 * (inner.logdet - mode.logdet + prior.logdet_cct)
 
 

@@ -20,6 +20,7 @@ from lgm.gram import by_column, entries, from_columns, gram
 from lgm.linalg import constrained
 from lgm.linalg.rows import Rows
 from lgm.pattern import Pattern
+from lgm.posterior.collapse import Observations, collapse
 from lgm.posterior.density import Marginal
 from lgm.posterior.functionals import Sums
 from lgm.posterior.gaussian import GaussianData
@@ -91,14 +92,20 @@ def analyse(
     centred_intercept : bool
         Whether the prior of the intercept is that of the level at the mean of all other columns.
     """
-    predictor, w = design.predictor, design.weights
+    predictor = design.predictor
     with jax.enable_x64(True):
         x, basis = standardise(predictor.X, predictor.intercept)
         a = sp.csc_array(sp.hstack([x, predictor.Z], format="csc")) if predictor.q else x
-        pattern, own_entries = _pattern(a, predictor.p, predictor.blocks)
-        weighted = pattern.values(gram(a, w, None if design.weighs else predictor.gram))
+        given = Observations(a, design.response, predictor.offset, design.weights, design.weights)
+        rows = given if design.family.conjugate else collapse(design.family, given)
+        pattern, own_entries = _pattern(rows.a, predictor.p, predictor.blocks)
+        known = None if design.weighs or rows is not given else predictor.gram
+        weighted = pattern.values(gram(rows.a, rows.mass, known))
         normal = from_columns(weighted[pattern.rows < predictor.p], predictor.p)
-        beta_ref = basis @ _least_squares(normal, x.T @ (w * _target(design)))
+        x = sp.csc_array(rows.a[:, : predictor.p])
+        internal = _least_squares(normal, x.T @ (rows.mass * _target(design, rows)))
+        rows = rows._replace(offset=rows.offset + x @ internal)
+        beta_ref = basis @ internal
         beta = _fixed_prior(predictor, fixed_priors, basis, beta_ref, centred_intercept)
         k = sum(len(parameter.names) for block in predictor.blocks for parameter in block.parameters)
         own = places_of(design.family_parameters, k)
@@ -112,32 +119,32 @@ def analyse(
         marginal = Marginal(
             hyper=Hyperparameters(tuple(slots), tuple(reprinted)),
             prior=prior,
-            data=_data_side(design, a, weighted, beta_ref, pattern, own),
+            data=_data_side(design, rows, weighted, pattern, own),
             printed=_printed(predictor, pattern),
             analysis=linalg.analyse(pattern),
         )
         return Analysed(jax.device_put(marginal), basis, beta_ref, weighted)
 
 
-def _target(design: Design) -> FloatArray:
+def _target(design: Design, rows: Observations) -> FloatArray:
     """What the fixed effects of the reference are to give (n,)."""
-    offset = design.predictor.offset
     if design.family.conjugate:
-        return design.y - offset
-    return np.full(design.n, design.family.level_of(design.response, offset, design.weights))
+        return rows.y.value - rows.offset
+    return np.full(rows.n, design.family.level_of(design.response, design.predictor.offset, design.weights))
 
 
 def _data_side(
-    design: Design, a: sp.csc_array, weighted: FloatArray, reference: FloatArray, pattern: Pattern, places: Places
+    design: Design, rows: Observations, weighted: FloatArray, pattern: Pattern, places: Places
 ) -> GaussianData | LaplaceData:
-    predictor, w = design.predictor, design.weights
-    known = predictor.offset + predictor.X @ reference
+    """Of rows with what the reference adds among their offsets."""
+    predictor = design.predictor
     if design.family.conjugate:
-        return GaussianData.of(a, w, design.y - known, weighted, places)
-    by_row = sp.csr_array(a)
-    leaves = Leaves.of(by_row, predictor.blocks, predictor.p, pattern.indptr[:-1])
-    observed = Observed(Rows.of(by_row, pattern), design.response, w, known, design.family, places)
-    return LaplaceData(observed, Start.nowhere(a.shape[1], design.parameters), leaves)
+        return GaussianData.of(rows.a, rows.weights, rows.y.value - rows.offset, weighted, places)
+    by_row = sp.csr_array(rows.a)
+    leaves = Leaves.of(by_row, predictor.blocks, predictor.p, pattern)
+    constant = np.asarray(rows.constant)
+    observed = Observed(Rows.of(by_row, pattern), rows.y, rows.weights, rows.offset, constant, design.family, places)
+    return LaplaceData(observed, Start.nowhere(by_row.shape[1], design.parameters), leaves)
 
 
 def _least_squares(left: FloatArray, right: FloatArray) -> FloatArray:

@@ -81,6 +81,15 @@ class DataSide(Protocol):
     ) -> tuple[jax.Array, Effects]:
         """The same and the effects given theta, by default one draw per column of standard normals z."""
 
+    def given(self, analysis: linalg.Analysis, theta: jax.Array, u: jax.Array) -> jax.Array:
+        """``log p(y | u, theta)`` at effects u (p + q,)."""
+
+    def information(self, analysis: linalg.Analysis, theta: jax.Array, u: jax.Array) -> jax.Array:
+        """Minus its second derivative by u, in pattern order."""
+
+    def mode(self, prior: LatentPrior, analysis: linalg.Analysis, theta: jax.Array) -> jax.Array:
+        """The most probable whitened effects (p + q,) given theta."""
+
     def variances(
         self,
         prior: LatentPrior,

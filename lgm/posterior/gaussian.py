@@ -27,10 +27,9 @@ from lgm import linalg
 from lgm.arrays import FloatArray, Numbers
 from lgm.linalg import constrained
 from lgm.posterior.functionals import Effects, Sums
-from lgm.posterior.latent_prior import LatentPrior, Places, by_kind
+from lgm.posterior.latent_prior import LOG_2PI, LatentPrior, Places, by_kind, quadratic
 from lgm.posterior.variances import normal_variances
 
-LOG_2PI = 1.8378770664093453
 # Least sigma, beside the response less its fixed effects: the likelihood is a difference of squares of the two.
 RESOLVED = 1e-6
 
@@ -162,6 +161,24 @@ class GaussianData:
         """Exact conditional variances of sums of few effects, and of linear functionals (p + q, m) of u."""
         system = self._system(prior, analysis, theta)
         return normal_variances(prior, analysis, system.values, system.scale, functionals, sums)
+
+    def given(self, analysis: linalg.Analysis, theta: jax.Array, u: jax.Array) -> jax.Array:
+        """``log p(y | u, theta)`` at effects u (p + q,)."""
+        sigma = self._sigma(theta)
+        square = self.square - 2.0 * jnp.vdot(self.projection, u) + quadratic(analysis.pattern, self.gram, u)
+        normal = self.sum_log_w - self.n * LOG_2PI - 2.0 * self.n * jnp.log(sigma)
+        return 0.5 * (normal - square * jnp.square(1.0 / sigma))
+
+    def information(self, analysis: linalg.Analysis, theta: jax.Array, u: jax.Array) -> jax.Array:
+        """``A'WA`` in pattern order."""
+        return self.gram * jnp.square(1.0 / self._sigma(theta))
+
+    def mode(self, prior: LatentPrior, analysis: linalg.Analysis, theta: jax.Array) -> jax.Array:
+        """The most probable whitened effects given theta, which are their mean."""
+        system = self._system(prior, analysis, theta)
+        solved = linalg.solve(analysis, system.values, system.rhs)
+        kriging = constrained.kriging(prior.krige.T @ solved[:, 1:], prior.kappa)
+        return solved[:, 0] - solved[:, 1:] @ kriging.weights(system.rhs[:, 1:].T @ solved[:, :1])[:, 0]
 
     def _system(self, prior: LatentPrior, analysis: linalg.Analysis, theta: jax.Array) -> System:
         whitened = prior.whiten(theta)

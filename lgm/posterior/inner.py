@@ -22,9 +22,7 @@ from lgm.families.family import Family
 from lgm.families.response import Response
 from lgm.linalg import constrained
 from lgm.linalg.rows import Rows
-from lgm.posterior.latent_prior import LatentPrior, Places, by_kind
-
-LOG_2PI = 1.8378770664093453
+from lgm.posterior.latent_prior import LOG_2PI, LatentPrior, Places, by_kind
 
 
 @jax.tree_util.register_dataclass
@@ -40,6 +38,8 @@ class Observed:
     weights : float array (n,)
     offset : float array (n,)
         That of the formula, and what the reference adds.
+    constant : float array ()
+        What the log-likelihoods of these rows lack of that of the data (`lgm.posterior.collapse`).
     family : Family
     places : Places
         Of the family's parameters in theta.
@@ -49,8 +49,13 @@ class Observed:
     y: Response
     weights: Numbers
     offset: Numbers
+    constant: Numbers
     family: Family = field(metadata={"static": True})
     places: Places = field(metadata={"static": True})
+
+    def eta(self, u: jax.Array) -> jax.Array:
+        """Linear predictors (n,) at effects u (d,)."""
+        return jnp.asarray(self.offset) + self.a.times(u[:, None])[:, 0]
 
     def own(self, theta: jax.Array) -> dict[str, jax.Array]:
         """The family's parameters: a number for each kind, or a vector for a kind of several."""
@@ -123,7 +128,14 @@ class Inner:
         found = jax.vmap(lambda eta: jnp.sum(loglik(eta)), in_axes=1)(self.eta(v))
         quad = jnp.sum(v * self.times(v), axis=0)
         prior = self.prior
-        return found - 0.5 * quad + prior.pull @ v - 0.5 * prior.constant + 0.5 * prior.flat * LOG_2PI
+        return (
+            found
+            + self.observed.constant
+            - 0.5 * quad
+            + prior.pull @ v
+            - 0.5 * prior.constant
+            + 0.5 * prior.flat * LOG_2PI
+        )
 
     def times(self, v: jax.Array) -> jax.Array:
         """``R v`` (d, m) without the anchors."""

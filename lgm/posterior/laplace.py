@@ -7,24 +7,28 @@ fields, in `lgm.posterior.spine` and `lgm.posterior.transport`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from lgm import linalg
 from lgm.arrays import FloatArray
+from lgm.linalg._jax import vmap_in_parts
 from lgm.posterior import points, spine, transport
 from lgm.posterior.approximation import approximate, moments
 from lgm.posterior.functionals import Effects, Sums
-from lgm.posterior.inner import Inner, Observed
+from lgm.posterior.inner import Inner, Observed, derivatives
 from lgm.posterior.latent_prior import LatentPrior, Places
 from lgm.posterior.leaves import Leaves
 from lgm.posterior.linear_start import Start
 from lgm.posterior.points import Points
 from lgm.posterior.variances import normal_variances
+
+TOGETHER = 2**18  # rows times points that are gone through at once where leaves are integrated out
 
 
 @jax.tree_util.register_dataclass
@@ -69,7 +73,7 @@ class LaplaceData:
     @property
     def extra_normals(self) -> int:
         """One chooses a point, others draw the leaves."""
-        return 1 + (self.leaves.size if self.rung == "leaves" and self.leaves is not None else 0)
+        return 1 + (self.leaves.columns.size if self.rung == "leaves" and self.leaves is not None else 0)
 
     @property
     def exact(self) -> bool:
@@ -95,10 +99,7 @@ class LaplaceData:
 
     def started(self, prior: LatentPrior, analysis: linalg.Analysis, theta: jax.Array) -> LaplaceData:
         """The same with searches that start from a line through the mode at a theta."""
-
-        def mode(at: jax.Array) -> jax.Array:
-            return approximate(*self.at(prior, analysis, at))[0]
-
+        mode = partial(self.mode, prior, analysis)
         return replace(self, start=Start.through(self.start, theta, mode(theta), jax.jacfwd(mode)(theta)))
 
     def conditional(
@@ -118,17 +119,27 @@ class LaplaceData:
         draws : int, optional
             How many draws to return, at most m; by default m.
         """
+        take = z.shape[1] if draws is None else draws
+
+        def found(data: LaplaceData, prior: LatentPrior, theta: jax.Array, z: jax.Array) -> tuple[jax.Array, Effects]:
+            return data._conditional(prior, analysis, theta, z, take)
+
+        return self._few(found, z.shape[1])(self, prior, theta, z)
+
+    def _conditional(
+        self, prior: LatentPrior, analysis: linalg.Analysis, theta: jax.Array, z: jax.Array, take: int
+    ) -> tuple[jax.Array, Effects]:
         inner, start = self.at(prior, analysis, theta)
         found = self.points(inner, start, z)
-        take = z.shape[1] if draws is None else draws
         share = jnp.cumsum(jax.nn.softmax(found.log_weights))
         wanted = jax.scipy.special.ndtr(z[-1, :take]) * share[-1]
         chosen = jnp.minimum(jnp.searchsorted(share, wanted), share.shape[0] - 1)
         drawn = found.mean[:, chosen]
         if found.nodes is not None and self.leaves is not None:
-            uniform = jax.scipy.special.ndtr(z[-1 - self.leaves.size : -1, :take])
-            own = found.nodes.take(chosen).draw(uniform)
-            drawn = drawn.at[self.leaves.columns].set(inner.scale[self.leaves.columns][:, None] * own)
+            columns = self.leaves.columns
+            uniform = jax.scipy.special.ndtr(z[-1 - columns.size : -1, :take]).reshape(*columns.shape, take)
+            own = spine.drawn_leaves(inner, self.leaves, found.nodes.take(chosen), uniform)
+            drawn = drawn.at[columns].set(own)
         mean = found.mean @ jnp.diff(share, prepend=0.0)
         return found.value + found.gain, Effects(mean, drawn, found.gain)
 
@@ -142,6 +153,21 @@ class LaplaceData:
         z: jax.Array,
     ) -> tuple[jax.Array, jax.Array]:
         """Conditional variances of sums of effects and of linear functionals: the normal ones, and what weights add."""
+
+        def found(data: LaplaceData, prior: LatentPrior, *args: Any) -> tuple[jax.Array, jax.Array]:
+            return data._variances(prior, analysis, *args)
+
+        return self._few(found, z.shape[1])(self, prior, theta, functionals, tuple(sums), z)
+
+    def _variances(
+        self,
+        prior: LatentPrior,
+        analysis: linalg.Analysis,
+        theta: jax.Array,
+        functionals: jax.Array,
+        sums: Sequence[Sums],
+        z: jax.Array,
+    ) -> tuple[jax.Array, jax.Array]:
         inner, start = self.at(prior, analysis, theta)
         found = self.points(inner, start, z)
         printed, others = normal_variances(prior, analysis, found.values, inner.scale, functionals, sums)
@@ -156,16 +182,12 @@ class LaplaceData:
             """What weights add to the known variance of the draws that points were made from."""
             return weighted(values) - jnp.mean(jnp.square(normal), axis=1)
 
-        inside, own = jnp.zeros(prior.dim, bool), jnp.zeros(prior.dim)
-        if found.nodes is not None and self.leaves is not None:
-            columns = self.leaves.columns
-            inside = inside.at[columns].set(True)
-            own = own.at[columns].set(jnp.square(inner.scale[columns]) * (found.nodes.moments()[1] @ weights))
         for some in sums:
             values, normal = (jnp.einsum("ms,msk->mk", some.weights, v[some.index]) for v in (found.mean, found.drawn))
-            within = jnp.sum(jnp.square(some.weights) * own[some.index], axis=1)
-            of_leaves = jnp.any(inside[some.index], axis=1)
-            total = jnp.where(of_leaves, weighted(values) + within, printed[some.place] + gained(values, normal))
+            total = printed[some.place] + gained(values, normal)
+            if found.nodes is not None and self.leaves is not None:
+                inside, within = self.leaves.variances(some, inner.scale, found.nodes.cov @ weights)
+                total = jnp.where(inside, weighted(values) + within, total)
             printed = printed.at[some.place].set(total)
         return printed, others + gained(functionals.T @ found.mean, functionals.T @ found.drawn)
 
@@ -189,6 +211,25 @@ class LaplaceData:
         shift = functionals.T @ (inner.scale * found.shift)
         eta = points.noise(inner, found.values, _of_effects(prior, z)).eta
         return Accuracy(pairs, shift / jnp.sqrt(variance), points.second_order(inner, found, eta))
+
+    def given(self, analysis: linalg.Analysis, theta: jax.Array, u: jax.Array) -> jax.Array:
+        """``log p(y | u, theta)`` at effects u (p + q,)."""
+        return jnp.sum(self.observed.loglik(theta)(self.observed.eta(u)))
+
+    def information(self, analysis: linalg.Analysis, theta: jax.Array, u: jax.Array) -> jax.Array:
+        """``A'WA`` in pattern order, at effects u."""
+        loglik = self.observed.loglik(theta)
+        return self.observed.a.gram(-derivatives(loglik, self.observed.eta(u), 2)[1], analysis.pattern.nnz)
+
+    def mode(self, prior: LatentPrior, analysis: linalg.Analysis, theta: jax.Array) -> jax.Array:
+        """The most probable whitened effects given theta."""
+        return approximate(*self.at(prior, analysis, theta))[0]
+
+    def _few(self, function: Callable[..., Any], m: int) -> Callable[..., Any]:
+        """The function, which takes few thetas of a batch at a time where rows have leaves at all of m pairs."""
+        if self.rung != "leaves":
+            return function
+        return vmap_in_parts(function, max(TOGETHER // (2 * m * self.observed.a.n), 1))
 
     def at(self, prior: LatentPrior, analysis: linalg.Analysis, theta: jax.Array) -> tuple[Inner, jax.Array]:
         """The density of the effects at a theta, and where the search for its mode starts."""

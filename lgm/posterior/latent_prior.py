@@ -17,7 +17,10 @@ import numpy as np
 from lgm import linalg
 from lgm.arrays import Numbers
 from lgm.parameter import Parameter
+from lgm.pattern import Pattern
 from lgm.precision.template import Template, Theta
+
+LOG_2PI = 1.8378770664093453
 
 # Where the hyperparameters of an owner (a block, the family) stand in theta: positions by kind.
 Places: TypeAlias = tuple[tuple[str, tuple[int, ...]], ...]
@@ -117,6 +120,20 @@ class LatentPrior:
         if entries:
             values = values.at[self.entries].add(jnp.concatenate(entries), unique_indices=True)
         return Whitened(jnp.concatenate(scales), values, logdet)
+
+    def log_density(self, at: Whitened, pattern: Pattern, v: jax.Array) -> jax.Array:
+        """``log p(v | theta)`` of whitened effects v (p + q,) within the constraints, flat fixed effects left out."""
+        k = self.kappa.shape[0]
+        anchored = jnp.square(self.krige[:, :k].T @ v)
+        square = quadratic(pattern, at.values, v) - jnp.asarray(self.kappa) @ anchored
+        proper = self.dim - k - self.flat
+        return 0.5 * (at.logdet - square - self.constant - proper * LOG_2PI) + self.pull @ v
+
+
+def quadratic(pattern: Pattern, values: jax.Array, x: jax.Array) -> jax.Array:
+    """``x'Mx`` for a symmetric M in pattern order."""
+    twice = np.where(pattern.rows == pattern.cols, 1.0, 2.0)
+    return jnp.vdot(twice * values, x[pattern.rows] * x[pattern.cols])
 
 
 def _logdet(known: jax.Array | None, values: jax.Array, analysis: linalg.Analysis | None) -> jax.Array:

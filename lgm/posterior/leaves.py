@@ -1,40 +1,43 @@
-r"""Independent effects of which every row has at most one, integrated out by quadrature given all the others.
+r"""Small groups of effects of which every row has at most one, independent given all the others.
 
-The levels of a group ``(1|g)`` are leaves: given the other effects s (the spine) they are independent, so
+The levels of a group ``(1|g)`` or ``(1 + x|g)`` are leaves: given the other effects s (the spine) they are independent,
+so
 
     p(y, s | theta) = exp(J_s(s)) prod_g I_g(s),
 
-    I_g(s) = int exp( sum_{i in g} [l_i(eta_i + a_i t) - l_i(eta_i)] - r_g t^2 / 2 ) dt
+    I_g(s) = int exp( sum_{i in g} [l_i(eta_i + a_i't) - l_i(eta_i)] - t'R_g t / 2 ) dt
 
-where ``J_s`` is the joint log density with the leaves at zero. Each integral is one-dimensional and smooth, and its
-integrand falls off at both ends, for which the trapezoidal rule converges faster than any power of the step (Trefethen
-& Weideman 2014, SIAM Review 56, 385-458). Where outcomes are few and the variance large, the leaves' densities are
-far from normal, and this is what Laplace's approximation gets wrong.
+where ``J_s`` is the joint log density with the leaves at zero. Each integral is of one, two or three dimensions, and
+`lgm.posterior.nodes` does it. Where outcomes are few and the variance large, the leaves' densities are far from normal,
+and this is what Laplace's approximation gets wrong.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import scipy.sparse as sp
 
-from lgm.arrays import Numbers
+from lgm.arrays import IntArray, Numbers
+from lgm.linalg.rows import Rows
+from lgm.linalg.small import roots
+from lgm.pattern import Pattern
+from lgm.posterior.functionals import Sums
 from lgm.posterior.inner import slope_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from lgm.terms.block import Block
 
-NODES = 21  # of the trapezoidal rule
-FALL = 16.0  # in log density, from the top to the ends of the nodes
+MOST = 3  # effects of a leaf
 CLIMBS, BISECTIONS = 6, 10  # that find the top and the ends
-FINER = 8  # points between two nodes where draws are made
+TRIED = np.array([1.0, 0.5, 0.25, 0.125])  # parts of Newton's step
+
+Likelihood: TypeAlias = Callable[[jax.Array], jax.Array]  # of one column of linear predictors (n,), elementwise
 
 
 @jax.tree_util.register_dataclass
@@ -44,19 +47,19 @@ class Leaves:
 
     Parameters
     ----------
-    columns : int array (G,)
-        Places of the leaves in u.
-    diagonal : int array (G,)
-        Places of their diagonal entries in the pattern of H.
-    row : int array (n,)
-        Which leaf each row has; G where it has none.
-    entry : float array (n,)
-        What multiplies it there.
+    columns : int array (G, k)
+        Places of the leaves' effects in u.
+    pairs : int array (G, k, k)
+        Places of the pairs of a leaf in the pattern of H; beyond its end where they have none.
+    member : Rows
+        One where a row (n,) has a leaf (G,).
+    entry : float array (n, k)
+        What multiplies the leaf's effects in each row.
     """
 
     columns: Numbers
-    diagonal: Numbers
-    row: Numbers
+    pairs: Numbers
+    member: Rows
     entry: Numbers
 
     @property
@@ -64,9 +67,14 @@ class Leaves:
         """Number of leaves."""
         return int(self.columns.shape[0])
 
+    @property
+    def order(self) -> int:
+        """Number of effects of each."""
+        return int(self.columns.shape[1])
+
     @classmethod
-    def of(cls, a: sp.csr_array, blocks: Sequence[Block], p: int, diagonal: Numbers) -> Leaves | None:
-        """Those of the block with most leaves, if there is one.
+    def of(cls, a: sp.csr_array, blocks: Sequence[Block], p: int, pattern: Pattern) -> Leaves | None:
+        """Those of the group with most levels, if there is one.
 
         Parameters
         ----------
@@ -75,177 +83,191 @@ class Leaves:
         blocks : sequence of Block
         p : int
             Number of fixed effects, which come first.
-        diagonal : int array (p + q,)
-            Places of the diagonal in the pattern of H.
+        pattern : Pattern
+            Of H.
         """
-        best: Leaves | None = None
-        start = p
-        for block in blocks:
-            own = sp.csr_array(a[:, start : start + block.n])
-            counts = np.diff(own.indptr)
-            alone = block.template.pattern.nnz == block.n and block.constraint is None
-            if alone and counts.max(initial=0) <= 1 and (best is None or block.n > best.size):
-                row, entry = np.full(a.shape[0], block.n), np.zeros(a.shape[0])
-                row[counts == 1], entry[counts == 1] = own.indices, own.data
-                columns = np.arange(start, start + block.n)
-                best = cls(columns, np.asarray(diagonal)[columns], row, entry)
-            start += block.n
-        return best
+        best: IntArray | None = None
+        for columns in _candidates(a, blocks, p):
+            if best is None or columns.shape[0] > best.shape[0]:
+                best = columns
+        return None if best is None else cls.at(a, best, pattern)
+
+    @classmethod
+    def at(cls, a: sp.csr_array, columns: IntArray, pattern: Pattern) -> Leaves:
+        """Those with effects at these columns (G, k) of a."""
+        own = sp.coo_array(a[:, columns.ravel()])
+        leaf, place = np.divmod(own.col, columns.shape[1])
+        entry = np.zeros((a.shape[0], columns.shape[1]))
+        entry[own.row, place] = own.data
+        which = np.full(a.shape[0], -1)
+        which[own.row] = leaf
+        found = pattern.find(*np.broadcast_arrays(columns[:, :, None], columns[:, None, :]))
+        pairs = np.where(found < 0, pattern.nnz, found)
+        return cls(columns, pairs, _members(which, columns.shape[0]), entry)
 
     def by_leaf(self, values: jax.Array) -> jax.Array:
-        """Sums (G, ...) over the rows of each leaf of values (n, ...)."""
-        return jax.ops.segment_sum(values, self.row, self.size + 1)[:-1]
+        """Sums (G, c) over the rows of each leaf of values (n, c)."""
+        return self.member.transposed_times(values, self.size, derivatives=False)
 
     def by_row(self, values: jax.Array) -> jax.Array:
-        """The leaf's value in each row (n, ...), zero where there is none."""
-        return jnp.concatenate([values, jnp.zeros((1, *values.shape[1:]))])[self.row]
+        """The leaf's value (G, c) in each row (n, c), zero where there is none."""
+        return self.member.times(values, derivatives=False)
+
+    def pushed(self, push: jax.Array, t: jax.Array) -> jax.Array:
+        """What leaves t (G, k, c) add to the rows (n, c), where those of one add ``push`` (n, k)."""
+        return sum((push[:, j, None] * self.by_row(t[:, j]) for j in range(self.order)), jnp.zeros(()))
+
+    def blocks(self, values: jax.Array) -> jax.Array:
+        """Their blocks (G, k, k) of a symmetric matrix in pattern order."""
+        return values.at[self.pairs].get(mode="fill", fill_value=0.0)
+
+    def variances(self, sums: Sums, scale: jax.Array, cov: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Which sums have effects of leaves (m,), and the variances of these given the others (m,).
+
+        Parameters
+        ----------
+        sums : Sums
+        scale : float array (d,)
+            From whitened effects to natural ones.
+        cov : float array (G, k, k)
+            Of the whitened effects of each leaf.
+        """
+        leaf = jnp.full(scale.shape, self.size).at[self.columns].set(jnp.arange(self.size)[:, None])[sums.index]
+        place = jnp.zeros(scale.shape, int).at[self.columns].set(jnp.arange(self.order))[sums.index]
+        weights = jnp.where(leaf < self.size, sums.weights * scale[sums.index], 0.0)
+        one, other = leaf[:, :, None], leaf[:, None, :]
+        pair = jnp.where(one == other, cov.at[one, place[:, :, None], place[:, None, :]].get(mode="clip"), 0.0)
+        return jnp.any(leaf < self.size, axis=1), jnp.einsum(
+            "ma,ma->m", weights, jnp.einsum("mab,mb->ma", pair, weights)
+        )
+
+
+def _members(which: IntArray, size: int) -> Rows:
+    """Rows with a one in the column that ``which`` (n,) says, and none where that is -1."""
+    inside = which >= 0
+    a = sp.csr_array(
+        (np.ones(int(inside.sum())), which[inside], np.concatenate([[0], np.cumsum(inside)])), shape=(which.size, size)
+    )
+    return Rows.of(a, Pattern.diagonal(size))
+
+
+def _candidates(a: sp.csr_array, blocks: Sequence[Block], p: int) -> list[IntArray]:
+    """Columns (G, k) of effects that could be leaves: those of a block, or of several over the same levels."""
+    found: list[IntArray] = []
+    start = p
+    for block in blocks:
+        own = np.arange(start, start + block.n)
+        start += block.n
+        if block.constraint is not None:
+            continue
+        for k in range(1, MOST + 1):
+            if block.n % k == 0 and _apart(block, k) and _at_most_one(a, own.reshape(-1, k)):
+                found.append(own.reshape(-1, k))
+                break
+    joined: list[IntArray] = []
+    for columns in found:
+        for at, other in enumerate(joined):
+            if len(other) == len(columns) and other.shape[1] + columns.shape[1] <= MOST:
+                both = np.hstack([other, columns])
+                if _at_most_one(a, both):
+                    joined[at] = both
+                    break
+        else:
+            joined.append(columns)
+    return joined
+
+
+def _apart(block: Block, k: int) -> bool:
+    """Whether the prior ties nothing but k effects that follow each other."""
+    pattern = block.template.pattern
+    return bool(np.all(pattern.rows // k == pattern.cols // k))
+
+
+def _at_most_one(a: sp.csr_array, columns: IntArray) -> bool:
+    """Whether every row has effects of one leaf at most, if columns (G, k) are leaves."""
+    own = sp.csr_array(a[:, columns.ravel()])
+    leaf = own.indices // columns.shape[1]
+    row = np.repeat(np.arange(own.shape[0]), np.diff(own.indptr))
+    return bool(np.all((np.diff(leaf) == 0) | (np.diff(row) > 0)))
 
 
 class Given(NamedTuple):
     """What leaves are given."""
 
     eta: jax.Array  # rows' linear predictors without them (n, c)
-    push: jax.Array  # what a leaf of one adds to them (n,)
-    precision: jax.Array  # of the leaves' prior (G,)
+    push: jax.Array  # what leaves of one add to them (n, k)
+    precision: jax.Array  # of the leaves' prior (G, k, k)
 
 
-class Nodes(NamedTuple):
-    """Equispaced points of each leaf and its unnormalised log density at them."""
+class Frame(NamedTuple):
+    """Where the density of each leaf is: its top, and how far it reaches from there along some axes."""
 
-    first: jax.Array  # (G, c)
-    step: jax.Array  # (G, c)
-    height: jax.Array  # (K, G, c)
-
-    @property
-    def log_integral(self) -> jax.Array:
-        """``log I_g`` (G, c)."""
-        return jax.nn.logsumexp(self.height, axis=0) + jnp.log(self.step)
-
-    @property
-    def weights(self) -> jax.Array:
-        """Probabilities of the nodes (K, G, c)."""
-        return jax.nn.softmax(self.height, axis=0)
-
-    @property
-    def places(self) -> jax.Array:
-        """Of the nodes (K, G, c)."""
-        k = jnp.arange(self.height.shape[0], dtype=float)[:, None, None]
-        return self.first + k * self.step
-
-    def moments(self) -> tuple[jax.Array, jax.Array]:
-        """Means and variances (G, c)."""
-        places, weights = self.places, self.weights
-        mean = jnp.sum(weights * places, axis=0)
-        return mean, jnp.sum(weights * jnp.square(places - mean), axis=0)
-
-    def take(self, chosen: jax.Array) -> Nodes:
-        """Those of some columns."""
-        return Nodes(*(part[..., chosen] for part in self))
-
-    def draw(self, uniform: jax.Array) -> jax.Array:
-        """Draws (G, c) by inversion, with uniform numbers (G, c): the log density is a cubic between nodes.
-
-        The cell between two nodes by Simpson's rule, the place within it on a finer grid.
-        """
-        height = self.height - jnp.max(self.height, axis=0)
-        ahead, behind = 2.0 * height[0] - height[1], 2.0 * height[-1] - height[-2]
-        padded = jnp.concatenate([ahead[None], height, behind[None]])
-        a, b, c, d = (padded[k : k + height.shape[0] - 1] for k in range(4))
-        middle = (9.0 * (b + c) - a - d) / 16.0
-        cells = jnp.cumsum(jnp.exp(b) + 4.0 * jnp.exp(middle) + jnp.exp(c), axis=0)
-        wanted = uniform * cells[-1]
-        cell = jnp.minimum(jnp.sum(cells < wanted, axis=0), cells.shape[0] - 1)
-        ends = jnp.concatenate([jnp.zeros((1, *uniform.shape)), cells])
-        low, high = (jnp.take_along_axis(ends, (cell + k)[None], axis=0)[0] for k in (0, 1))
-        share = (wanted - low) / (high - low)
-        around = [jnp.take_along_axis(padded, (cell + k)[None], axis=0)[0] for k in range(4)]
-        return self.first + self.step * (cell + _inside(around, share))
+    top: jax.Array  # (G, k)
+    axes: jax.Array  # one in each row (G, k, k)
+    low: jax.Array  # in units of each axis, negative (G, k)
+    high: jax.Array  # (G, k)
 
 
-def nodes(leaves: Leaves, loglik: Callable[[jax.Array], jax.Array], given: Given, first: Any, step: Any) -> Nodes:
-    """Log densities at equispaced places.
+def framed(leaves: Leaves, loglik: Likelihood, given: Given, start: jax.Array, fall: float) -> Frame:
+    """The frame of each leaf, for one column ``given``: axes that the curvature at the top makes orthogonal.
 
     Parameters
     ----------
-    loglik : callable
-        Of one column of linear predictors (n,), elementwise.
-    given : Given
-    first, step : float arrays (G, c)
-        The first place of each leaf and the distance between two.
-    """
-    own = jax.vmap(loglik, in_axes=1, out_axes=1)
-    base = leaves.by_leaf(own(given.eta))
+    start : float array (G, k)
+        Where the search for the top begins.
+    fall : float
+        In log density, from the top to the ends.
 
-    def one(_: None, k: jax.Array) -> tuple[None, jax.Array]:
-        t = first + k * step
-        here = leaves.by_leaf(own(given.eta + given.push[:, None] * leaves.by_row(t)))
-        return None, here - base - 0.5 * given.precision[:, None] * jnp.square(t)
-
-    return Nodes(first, step, jax.lax.scan(one, None, jnp.arange(NODES, dtype=float))[1])
-
-
-def averaged(
-    leaves: Leaves, loglik: Callable[[jax.Array], jax.Array], given: Given, found: Nodes
-) -> tuple[jax.Array, jax.Array]:
-    """Means over the leaves of ``l'`` and ``-l''`` of each row (n,), for one column ``given``."""
-    slope = slope_of(loglik)
-    curvature = slope_of(slope)
-    eta, alone = given.eta[:, 0], leaves.row == leaves.size
-
-    def one(sums: tuple[jax.Array, jax.Array], node: tuple[jax.Array, jax.Array]) -> tuple[Any, None]:
-        place, weight = node
-        at, share = eta + given.push * leaves.by_row(place), leaves.by_row(weight)
-        return (sums[0] + share * slope(at), sums[1] - share * curvature(at)), None
-
-    start = (jnp.where(alone, slope(eta), 0.0), jnp.where(alone, -curvature(eta), 0.0))
-    return jax.lax.scan(one, start, (found.places[..., 0], found.weights[..., 0]))[0]
-
-
-def ends(
-    leaves: Leaves, loglik: Callable[[jax.Array], jax.Array], given: Given, start: jax.Array
-) -> tuple[jax.Array, jax.Array]:
-    """Where the log density of each leaf has fallen far enough on either side (G,), for one column ``given``.
-
-    The density is concave, and at least as much as the prior's: it has fallen by ``f`` within ``sqrt(2 f / r)``.
+    Notes
+    -----
+    The density is concave, and at least as much as the prior's: along an axis d it has fallen by f within
+    ``sqrt(2 f / d'Rd)``.
     """
     eta, push, r = given.eta[:, 0], given.push, given.precision
     slope = slope_of(loglik)
     curvature = slope_of(slope)
+    k = leaves.order
+    both = jnp.concatenate([push[:, a, None] * push for a in range(k)], axis=1)  # (n, k k)
 
     def height(t: jax.Array) -> jax.Array:
-        return leaves.by_leaf(loglik(eta + push * leaves.by_row(t))) - 0.5 * r * jnp.square(t)
+        at = jax.vmap(loglik, 1, 1)(given.eta + leaves.pushed(push, t))
+        return leaves.by_leaf(at) - quadratic(r, t)
+
+    def system(t: jax.Array) -> tuple[jax.Array, jax.Array]:
+        at = eta + leaves.pushed(push, t[..., None])[:, 0]
+        g = leaves.by_leaf(push * slope(at)[:, None]) - jnp.einsum("gab,gb->ga", r, t)
+        return g, roots(r - leaves.by_leaf(both * curvature(at)[:, None]).reshape(r.shape))
 
     def climb(t: jax.Array, _: None) -> tuple[jax.Array, None]:
-        at = eta + push * leaves.by_row(t)
-        g = leaves.by_leaf(push * slope(at)) - r * t
-        h = r - leaves.by_leaf(jnp.square(push) * curvature(at))
-        return t + jnp.clip(g / h, -2.0 / jnp.sqrt(r), 2.0 / jnp.sqrt(r)), None
+        g, root = system(t)
+        step = jnp.einsum("gab,ga->gb", root, jnp.einsum("gab,gb->ga", root, g))
+        length = jnp.sqrt(2.0 * quadratic(r, step[..., None]))  # in sds of the prior
+        tried = t[..., None] + step[..., None] * TRIED * (2.0 / jnp.maximum(length, 2.0))[..., None]
+        best = jnp.argmax(height(tried), axis=1)[:, None, None]
+        return jnp.take_along_axis(tried, best, axis=2)[..., 0], None
 
     top = jax.lax.scan(climb, start, None, length=CLIMBS)[0]
-    wanted = height(top) - FALL
+    axes = system(top)[1]
+    wanted = height(top[..., None]) - fall
+    ways = jnp.concatenate([-axes, axes], axis=1).swapaxes(1, 2)  # (G, k, 2k)
 
-    def side(sign: float) -> jax.Array:
-        def halve(ends: tuple[jax.Array, jax.Array], _: None) -> tuple[tuple[jax.Array, jax.Array], None]:
-            inside, outside = ends
-            middle = 0.5 * (inside + outside)
-            still = height(top + sign * middle) > wanted
-            return (jnp.where(still, middle, inside), jnp.where(still, outside, middle)), None
+    def halve(ends: tuple[jax.Array, jax.Array], _: None) -> tuple[tuple[jax.Array, jax.Array], None]:
+        inside, outside = ends
+        middle = 0.5 * (inside + outside)
+        still = height(top[..., None] + middle[:, None] * ways) > wanted
+        return (jnp.where(still, middle, inside), jnp.where(still, outside, middle)), None
 
-        widest = jnp.sqrt(2.0 * FALL / r)
-        return jax.lax.scan(halve, (jnp.zeros_like(top), widest), None, length=BISECTIONS)[0][1]
-
-    return top - side(-1.0), top + side(1.0)
+    widest = jnp.sqrt(fall / quadratic(r, ways))
+    far = jax.lax.scan(halve, (jnp.zeros_like(widest), widest), None, length=BISECTIONS)[0][1]
+    return Frame(top, axes, -far[:, :k], far[:, k:])
 
 
-def _inside(around: Sequence[jax.Array], share: jax.Array) -> jax.Array:
-    """Where in a cell (0 to 1) this share of its mass lies, by the cubic (Catmull & Rom) through four log densities."""
-    a, b, c, d = around
-    x = (jnp.arange(FINER + 1) / FINER).reshape(-1, *[1] * share.ndim)
-    log_density = b + 0.5 * x * (c - a + x * (2.0 * a - 5.0 * b + 4.0 * c - d + x * (3.0 * (b - c) + d - a)))
-    density = jnp.exp(log_density - jnp.max(log_density, axis=0))
-    mass = jnp.cumsum(0.5 * (density[1:] + density[:-1]), axis=0)
-    wanted = share * mass[-1]
-    part = jnp.minimum(jnp.sum(mass < wanted, axis=0), FINER - 1)
-    ends = jnp.concatenate([jnp.zeros((1, *share.shape)), mass])
-    low, high = (jnp.take_along_axis(ends, (part + k)[None], axis=0)[0] for k in (0, 1))
-    return (part + jnp.clip((wanted - low) / (high - low), 0.0, 1.0)) / FINER
+def quadratic(r: jax.Array, t: jax.Array) -> jax.Array:
+    """``t'R t / 2`` (G, c) for R (G, k, k) and t (G, k, c)."""
+    k = t.shape[1]
+    out: Any = 0.0
+    for a in range(k):
+        out = out + 0.5 * r[:, a, a, None] * jnp.square(t[:, a])
+        for b in range(a):
+            out = out + r[:, a, b, None] * t[:, a] * t[:, b]
+    return out

@@ -25,7 +25,7 @@ from lgm import linalg
 from lgm.linalg import constrained
 from lgm.posterior.approximation import Moments, moments
 from lgm.posterior.inner import Inner, derivatives
-from lgm.posterior.leaves import Nodes
+from lgm.posterior.nodes import Nodes
 
 PROBES = 24  # draws that estimate the second-order term
 
@@ -73,7 +73,8 @@ def weighted(inner: Inner, start: jax.Array, z: jax.Array) -> Points:
     quad = quadratic(inner, w, drawn)
     v = antithetic(found.v + found.shift, drawn.v)
     log_weights = inner.joint(v) - inner.joint(found.v[:, None])[0] + 0.5 * jnp.tile(quad, 2)
-    return Points(found.value, log_mean(log_weights), found.values, *natural(inner, v, drawn.v), log_weights, None)
+    mean, draws = natural(inner, v, drawn.v)
+    return Points(found.value, log_mean(log_weights), found.values, mean, draws, log_weights, None)
 
 
 def normal(inner: Inner, start: jax.Array, z: jax.Array, *, shifted: bool) -> Points:
@@ -85,7 +86,8 @@ def normal(inner: Inner, start: jax.Array, z: jax.Array, *, shifted: bool) -> Po
     drawn = noise(inner, found.values, z)
     gain = second_order(inner, found, drawn.eta[:, m:]) if shifted else jnp.zeros(())
     v = antithetic(found.v + found.shift if shifted else found.v, drawn.v[:, :m])
-    return Points(found.value, gain, found.values, *natural(inner, v, drawn.v[:, :m]), jnp.zeros(2 * m), None)
+    mean, draws = natural(inner, v, drawn.v[:, :m])
+    return Points(found.value, gain, found.values, mean, draws, jnp.zeros(2 * m), None)
 
 
 def second_order(inner: Inner, found: Moments, eta: jax.Array) -> jax.Array:
@@ -103,11 +105,11 @@ def log_mean(log_weights: jax.Array) -> jax.Array:
     return jax.nn.logsumexp(log_weights) - jnp.log(float(log_weights.shape[0]))
 
 
-def natural(inner: Inner, *whitened: jax.Array) -> list[jax.Array]:
-    """The same points (d, c) on the natural scale."""
-    return [inner.scale[:, None] * v for v in whitened]
+def natural(inner: Inner, v: jax.Array, drawn: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Points (d, c) and draws (d, m) on the natural scale."""
+    return inner.scale[:, None] * v, inner.scale[:, None] * drawn
 
 
 def antithetic(centre: jax.Array, v: jax.Array) -> jax.Array:
-    """``centre + v`` and ``centre - v`` (d, 2m)."""
-    return centre[:, None] + jnp.concatenate([v, -v], axis=1)
+    """``centre + v`` and ``centre - v`` (..., 2m) for a centre (...) and v (..., m)."""
+    return centre[..., None] + jnp.concatenate([v, -v], axis=-1)

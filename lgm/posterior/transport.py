@@ -76,4 +76,5 @@ def weighted(inner: Inner, start: jax.Array, z: jax.Array) -> Points:
     logdet = jax.lax.map(lambda each: inner.log_determinant(inner.curvature(bend.curvature(each))), eta.T)
     log_weights = inner.joint(v) - inner.joint(found.v[:, None])[0] + 0.5 * jnp.tile(quadratic(inner, w, drawn), 2)
     log_weights = log_weights + logdet - drawn.logdet
-    return Points(found.value, log_mean(log_weights), found.values, *natural(inner, v, drawn.v), log_weights, None)
+    mean, draws = natural(inner, v, drawn.v)
+    return Points(found.value, log_mean(log_weights), found.values, mean, draws, log_weights, None)

@@ -17,6 +17,8 @@ from lgm.inference.mode import find_folded_mode
 from lgm.priors import Flat
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from lgm.results.fit import Fit
 
 
@@ -96,7 +98,7 @@ def compare(*fits: Fit) -> pd.DataFrame:
                 ConvergenceWarning,
                 stacklevel=2,
             )
-    index = pd.Index(_labels([fit.design.formula.source for fit in fits]), name="model")
+    index = pd.Index(_labels(fits), name="model")
     values = [(e.log_evidence, e.log_evidence_se) for e in found]
     table = pd.DataFrame(values, index, columns=["log_evidence", "se"])
     table["difference"] = table["log_evidence"] - table["log_evidence"].max()
@@ -111,7 +113,8 @@ def _same(one: Response, other: Response) -> bool:
     return all((a is None) == (b is None) and (a is None or np.array_equal(a, b)) for a, b in pairs)
 
 
-def _labels(formulas: list[str]) -> list[str]:
-    """The formulas, numbered where one is repeated (fits that differ in their priors)."""
-    repeated = {f for f in formulas if formulas.count(f) > 1}
-    return [f"{f} [{i + 1}]" if f in repeated else f for i, f in enumerate(formulas)]
+def _labels(fits: Sequence[Fit]) -> list[str]:
+    """The formulas, with their families where these differ; numbered where one is repeated (with other priors)."""
+    several = len({fit.design.family for fit in fits}) > 1
+    names = [fit.design.formula.source + (f", {fit.design.family.name}" if several else "") for fit in fits]
+    return [f"{name} [{i + 1}]" if names.count(name) > 1 else name for i, name in enumerate(names)]

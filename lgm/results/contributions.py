@@ -112,6 +112,9 @@ def of(fit: Fit, term: Term, shown: view.Curve, kind: str = "linear", *, residua
 def unit(design: Design, kind: str) -> str:
     """What effects are measured in, for an axis."""
     response = design.formula.response.text
+    outcomes, first = design.family.outcomes, design.answer.first
+    if kind == "mean" and outcomes:
+        return f"expected {response}, from {first} ({outcomes[0]}) to {first + len(outcomes) - 1} ({outcomes[-1]})"
     if kind == "mean":
         return f"expected share of {response}" if "trials" in design.family.forms else f"expected {response}"
     link = design.family.link

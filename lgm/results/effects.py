@@ -100,7 +100,7 @@ class Effects:
     def kept(self) -> Kept:
         """Means, standard deviations, intervals, and draws as far as they are there."""
         if self._kept is None:
-            self._kept = _finite(_kept(self.drawing, self._drawn.effects_at(), self._interval))
+            self._kept = _finite(_kept(self.drawing, self._drawn, self._interval))
         return self._kept
 
     def kept_at(self, interval: float) -> Kept:
@@ -111,7 +111,7 @@ class Effects:
         if len(kept.draws):
             printed = self.drawing.analysed.printed(kept.draws)
             return replace(kept, ends=ends(np.ascontiguousarray(printed.T), interval))
-        return _finite(_kept(self.drawing, self._drawn.effects_at(), interval))
+        return _finite(_kept(self.drawing, self._drawn, interval))
 
     @property
     def mean(self) -> FloatArray:
@@ -211,6 +211,15 @@ def fits(draws: int, m: int) -> bool:
     return 8.0 * draws * m <= KEPT_BYTES
 
 
+def require_memory(draws: int, m: int) -> None:
+    """Raise unless draws of m effects that cannot be made again may be held in memory."""
+    if not fits(draws, m):
+        raise LgmError(
+            f"{draws} draws of {m} effects take {amount(8.0 * draws * m)}; at most {amount(KEPT_BYTES)} are kept, and "
+            'method="joint" keeps all. Accepted: fewer draws or chains.'
+        )
+
+
 def _columns(draws: int, m: int) -> FloatArray:
     """An array (S, m) with the draws of a variable side by side, as those who go over them want it."""
     return np.empty((m, draws)).T
@@ -226,11 +235,12 @@ def _finite(kept: Kept) -> Kept:
     )
 
 
-def _kept(drawing: Drawing, known: tuple[Mixture, IntArray] | None, interval: float) -> Kept:
+def _kept(drawing: Drawing, drawn: Draws, interval: float) -> Kept:
     if drawing.normal:
         return _at_one_theta(drawing, interval)
+    known = drawn.effects_at()
     found, spread = _from_draws(drawing, interval) if known is None else _from_points(drawing, *known, interval)
-    if known is not None and not drawing.analysed.marginal.data.normal:
+    if known is not None and not (drawn.conditional and drawing.analysed.marginal.data.normal):
         return replace(found, sd=_sd_of_points(drawing, known[0], found.mean))
     return replace(found, sd=np.sqrt(spread + _mean_variances(drawing, spread)))
 
@@ -333,6 +343,8 @@ def _variance_shape(post: Marginal, thetas: int) -> tuple[int, int]:
 
 def programs(post: Marginal, expected: Expected) -> list[Plan]:
     """What the tables will call for the draws of a run."""
+    if not expected.thetas:
+        return []
     how = _variance_shape(post, expected.thetas)
     return [*drawing_programs(post, expected), Plan(_variance_chunk, how)]
 

@@ -41,7 +41,7 @@ class Fit:
     Tables hold posterior means, standard deviations and equal-tailed intervals of probability ``interval``. Means and
     standard deviations of effects are mixtures over the draws of theta, exact ones for a Gaussian response with the
     identity link, else from weighted points; intervals are quantiles of draws, exact for such a response where theta is
-    held.
+    held. With ``method="joint"`` all are those of the draws.
 
     Of the draws of effects at most 1 GB is kept. More than that are made again where they are needed, the same ones.
 
@@ -253,7 +253,8 @@ class Fit:
         Notes
         -----
         The name over the columns is that of the engine. With ``method="importance"``, ``summary().attrs`` holds
-        ``pareto_k``, ``ess``, ``log_evidence`` (``log p(y)``, if every prior is proper) and ``log_evidence_se``. With
+        ``pareto_k``, ``ess``, ``failed`` (points at which the density could not be evaluated), ``log_evidence``
+        (``log p(y)``, if every prior is proper) and ``log_evidence_se``. With
         ``method="mode"``, sds of hyperparameters are standard errors from the curvature at the mode, and they have no
         intervals.
         """
@@ -349,7 +350,8 @@ class Fit:
             By default the data of the fit, rows with a missing response included.
         kind : {"linear", "mean", "response", "draws"}
             The linear predictor, on the scale of the link; the expected response (of successes, as a share of the
-            trials); a new response, with its own variation; or draws instead of a table.
+            trials; of ordered categories, the probability of each); a new response, with its own variation; or draws
+            instead of a table.
         of : {"linear", "mean", "response"}, optional
             With ``kind="draws"``: of what, by default of the expected response.
         terms, exclude : list of str, optional
@@ -384,7 +386,9 @@ class Fit:
             the linear predictor lowers. New responses have the mean of the expected ones. For a Gaussian response with
             theta held, sd and interval of the mean are exact, for known levels and times; elsewhere they are those of
             draws.
-            With ``kind="draws"``, an array with the dimensions chain, draw and row.
+            Probabilities of categories are one row for each row of the data and each category, which the column
+            ``category`` names: ``table.pivot(columns="category", values="mean")`` has one column for each.
+            With ``kind="draws"``, an array with the dimensions chain, draw and row, and category where there are some.
 
         Examples
         --------
@@ -461,15 +465,30 @@ class Fit:
 
     @property
     def doubt_of_theta(self) -> str | None:
-        """As `doubt`, from the hyperparameters alone: effects given them are independent, and need not be drawn."""
+        """As `doubt`, from what moved: where that is theta alone, effects given it are independent, and not drawn."""
         theta = dict(zip(self._names[self.design.p :], np.moveaxis(self._shown.theta, -1, 0), strict=True))
-        verdict = self.draws.verdict(self._shown.summarised(self._moments_of_theta(), lambda: theta, diagnostics))
+        verdict = self._judged(self._shown.summarised(self._moments_of_theta(), lambda: theta, diagnostics))
         verdict = self._approximated(verdict)
         return verdict.text if verdict.doubted else None
 
     @cached_property
     def _verdict(self) -> Verdict:
-        return self._approximated(self.draws.verdict(self._summary))
+        return self._approximated(self._judged(self._summary))
+
+    def _judged(self, table: pd.DataFrame) -> Verdict:
+        """By a table, and by effects where they move with theta."""
+        return self.draws.verdict(self.draws.judged(table, self._each_effect, diagnostics))
+
+    def _each_effect(self) -> dict[str, FloatArray]:
+        """Draws (chains, draws) of each effect that tables show."""
+        chains, draws, _ = self.draws.theta.shape
+        found = dict(zip(self._names, np.moveaxis(self.effects.fixed.reshape(chains, draws, -1), -1, 0), strict=False))
+        parts = [(printed, slice(None)) for printed in self.design.predictor.printed()]
+        for (printed, _), values in zip(parts, self.effects.printed(parts), strict=True):
+            each = np.moveaxis(values.reshape(chains, draws, -1), -1, 0)
+            names = (f"{printed.variable.name}[{label}]" for label in printed.variable.labels)
+            found.update(zip(names, each, strict=True))
+        return found
 
     def _approximated(self, verdict: Verdict) -> Verdict:
         """The same, after what is wrong with the approximation, if something is."""

@@ -63,7 +63,7 @@ def predict(
     scale = (of or "mean") if kind == "draws" else kind
     _refuse_trials(fit, trials)
     parts = parts_of(fit, terms, exclude, include_group_specific)
-    wanted = _Wanted(scale, kind == "draws", new_levels, seed)
+    wanted, outcomes = _Wanted(scale, kind == "draws", new_levels, seed), _outcomes(fit, scale)
     known, given = None, fit.design.rows if new_data is None else Table.of(new_data, "new_data")
     if isinstance(given, Rows):
         what, table, complete, missing = "the data have", None, given.complete, given.missing_in
@@ -79,7 +79,7 @@ def predict(
             new = _weights(fit, given, weights, kept)
             known = Known(new, _trials(fit, given, trials, new, kept))
     if not complete.any():
-        found = _nothing(fit, kind)
+        found = _nothing(fit, kind, outcomes)
     elif table is None and known is not None:
         found = _with_unknown_trials(fit, known, parts, wanted)
     else:
@@ -89,7 +89,7 @@ def predict(
         rows = counted(int(np.count_nonzero(~complete)), "row")
         text = f"{what} missing values in {columns}: the predictions of {rows} are missing too"
         warnings.warn(text, PredictionWarning, stacklevel=3)
-        found = _in_place(fit, found, given.index, complete)
+        found = _in_place(fit, found, given.index, complete, outcomes)
     return of_library(found, given.library) if isinstance(found, pd.DataFrame) else found
 
 
@@ -127,7 +127,7 @@ def _predicted(
     rng = np.random.default_rng([wanted.seed, 3])
     if wanted.draws:
         drawn = _on(wanted.scale, fit, eta.draws(), theta_of_family(fit), known, rng)
-        return _labelled(fit, drawn, eta.rows.index)
+        return _labelled(fit, drawn, eta.rows.index, _outcomes(fit, wanted.scale))
     if _mean_is_linear(fit, wanted.scale) and known is None:
         sd = eta.exact_sd()
         if sd is not None:
@@ -140,42 +140,63 @@ def _mean_is_linear(fit: Fit, scale: str) -> bool:
     return scale == "linear" or fit.design.family.conjugate
 
 
+def _outcomes(fit: Fit, scale: str) -> tuple[str, ...]:
+    """The categories whose probabilities are predicted, if the mean is these."""
+    return fit.design.family.outcomes if scale == "mean" else ()
+
+
 def _on(
     scale: str, fit: Fit, eta: FloatArray, theta: dict[str, FloatArray], known: Known | None, rng: np.random.Generator
 ) -> FloatArray:
-    """Draws (rows, B) of the linear predictor, on another scale."""
+    """Draws (rows, B) of the linear predictor, on another scale; (rows m, B) where m outcomes have probabilities."""
     family = fit.design.family
     if scale == "linear":
         return eta
+    if known is None and family.outcomes:
+        return np.moveaxis(family.probabilities(eta, theta), 0, 1).reshape(-1, eta.shape[1])
     if known is None:
         return family.mean(eta, theta)
     drawn = family.simulate(rng, eta, theta, *known)
     return drawn / known.trials[:, None] if fit.design.answer.share else drawn
 
 
-def _in_place(fit: Fit, found: Any, index: pd.Index, complete: BoolArray) -> Any:
+def _in_place(fit: Fit, found: Any, index: pd.Index, complete: BoolArray, outcomes: tuple[str, ...]) -> Any:
     """The predictions of complete rows among all rows; those of the others are NaN."""
+    each = np.repeat(complete, max(len(outcomes), 1))
     if isinstance(found, xr.DataArray):
-        draws = np.full((len(index), fit.draws.theta[..., 0].size), np.nan)
-        draws[complete] = found.values.reshape(draws.shape[1], found.sizes["row"]).T
-        return _labelled(fit, draws, index)
-    values = np.full((len(index), found.shape[1]), np.nan)
-    values[complete] = found
-    return pd.DataFrame(values, index, found.columns)
+        draws = np.full((each.size, fit.draws.theta[..., 0].size), np.nan)
+        draws[each] = found.values.reshape(draws.shape[1], -1).T
+        return _labelled(fit, draws, index, outcomes)
+    values = np.full((each.size, 4), np.nan)
+    values[each] = found[_columns(fit)]
+    return _table(fit, values, index, outcomes)
 
 
-def _nothing(fit: Fit, kind: str) -> pd.DataFrame | xr.DataArray:
+def _nothing(fit: Fit, kind: str, outcomes: tuple[str, ...]) -> pd.DataFrame | xr.DataArray:
     """The predictions of no row."""
     if kind == "draws":
-        return _labelled(fit, np.empty((0, fit.draws.theta[..., 0].size)), pd.RangeIndex(0))
-    return pd.DataFrame(columns=["mean", "sd", *fit.interval_names], dtype=float)
+        return _labelled(fit, np.empty((0, fit.draws.theta[..., 0].size)), pd.RangeIndex(0), outcomes)
+    return _table(fit, np.empty((0, 4)), pd.RangeIndex(0), outcomes)
+
+
+def _columns(fit: Fit) -> list[str]:
+    return ["mean", "sd", *fit.interval_names]
+
+
+def _table(fit: Fit, values: FloatArray, index: pd.Index, outcomes: tuple[str, ...] = ()) -> pd.DataFrame:
+    """Mean, sd and interval (rows, 4), or (rows m, 4) of the probabilities of m outcomes, which a column names."""
+    if not outcomes:
+        return pd.DataFrame(values, index, _columns(fit))
+    found = pd.DataFrame(values, index.repeat(len(outcomes)), _columns(fit))
+    codes = np.tile(np.arange(len(outcomes)), len(index))
+    found.insert(0, "category", pd.Categorical.from_codes(codes, list(outcomes), ordered=True))
+    return found
 
 
 def _normal(fit: Fit, eta: LinearPredictor, sd: FloatArray) -> pd.DataFrame:
     """Mean, sd and interval of a linear predictor that is normal."""
     mean, away = eta.mean(), ndtri((1.0 + fit.interval) / 2.0) * sd
-    values = np.column_stack([mean, sd, mean - away, mean + away])
-    return pd.DataFrame(values, index=eta.rows.index, columns=["mean", "sd", *fit.interval_names])
+    return _table(fit, np.column_stack([mean, sd, mean - away, mean + away]), eta.rows.index)
 
 
 def _summarised(
@@ -183,42 +204,48 @@ def _summarised(
 ) -> pd.DataFrame:
     """Mean, sd and interval of the linear predictor, of the expected response, or of new responses."""
     theta, family, size = theta_of_family(fit), fit.design.family, fit.effects.size
+    outcomes = _outcomes(fit, scale)
+    m = max(len(outcomes), 1)  # numbers of each row
 
     def values(part: IntArray, average: Average | None) -> Iterator[FloatArray]:
         of_part = None if known is None else Known(*(each[part] for each in known))
         for numbers, drawn in eta.blocks(part):
             own = {kind: draws[numbers] for kind, draws in theta.items()}
+            found = _on(scale, fit, drawn, own, of_part, rng)
             if average is not None:
-                expected = family.mean(drawn, own)
+                expected = found if of_part is None else family.mean(drawn, own)
                 if of_part is not None and not fit.design.answer.share:
                     expected = of_part.trials[:, None] * expected
-                average.add(expected, drawn)
-            yield _on(scale, fit, drawn, own, of_part, rng)
+                average.add(expected, np.repeat(drawn, m, axis=0))
+            yield found
 
     def fill(part: IntArray) -> None:
-        mean = eta.mean(part)
+        mean = np.repeat(eta.mean(part), m)
         average = None if _mean_is_linear(fit, scale) else Average(mean)
-        out[part, 1], ends = spread(values(part, average), part.size, size, fit.interval)
-        out[part, 0] = mean if average is None else average.value()
-        out[part, 2:] = ends.T
+        where = slice(m * part[0], m * (part[-1] + 1))
+        out[where, 1], ends = spread(values(part, average), mean.size, size, fit.interval)
+        out[where, 0] = mean if average is None else average.value()
+        out[where, 2:] = ends.T
         shown.update(part.size)
 
-    out = np.empty((eta.n, 4))
-    parts = list(eta.pieces(Tails.bytes(size, fit.interval)))
+    out = np.empty((m * eta.n, 4))
+    parts = list(eta.pieces(m * Tails.bytes(size, fit.interval)))
     workers = os.cpu_count() if eta.in_one and known is None else 1  # noise is drawn in the order of the rows
     with bar(eta.n, "predictions", progress=fit.progress) as shown, ThreadPoolExecutor(workers) as pool:
         for part in parts[:1]:  # makes what all share
             fill(part)
         list(pool.map(fill, parts[1:]))
-    return pd.DataFrame(out, index=eta.rows.index, columns=["mean", "sd", *fit.interval_names])
+    return _table(fit, out, eta.rows.index, outcomes)
 
 
-def _labelled(fit: Fit, values: FloatArray, index: pd.Index) -> xr.DataArray:
-    """Draws (rows, S) by chain, draw and row."""
+def _labelled(fit: Fit, values: FloatArray, index: pd.Index, outcomes: tuple[str, ...]) -> xr.DataArray:
+    """Draws (rows, S), or (rows m, S) of m outcomes, by chain, draw, row and category."""
     chains, draws, _ = fit.draws.theta.shape
     coords = {"chain": np.arange(chains), "draw": np.arange(draws), "row": _row_labels(index)}
-    shaped = values.T.reshape(chains, draws, len(index))
-    return xr.DataArray(shaped, coords, ("chain", "draw", "row"), name=fit.design.formula.response.text)
+    if outcomes:
+        coords["category"] = np.array(outcomes)
+    shaped = values.T.reshape([len(each) for each in coords.values()])
+    return xr.DataArray(shaped, coords, tuple(coords), name=fit.design.formula.response.text)
 
 
 def _row_labels(index: pd.Index) -> np.ndarray[Any, Any]:

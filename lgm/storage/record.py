@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from lgm import families
@@ -28,9 +29,10 @@ from lgm.storage.archive import Archive
 if TYPE_CHECKING:
     from lgm.results.fit import Fit
 
-FORMAT = 4  # raise it whenever an older lgm could not read what is written
+FORMAT = 5  # raise it whenever an older lgm could not read what is written
 # Draws of effects up to this size are in the file, larger ones are made again from the seed. Those that importance
-# sampling drew along with its points cannot be, but they are half as large as what it keeps or smaller.
+# sampling drew along with its points cannot be, but they are half as large as what it keeps or smaller; those that were
+# sampled together with theta are all in the file.
 DRAWS_BYTES = STORED_BYTES / 2
 _SETTINGS = ("interval", "seed", "method")
 
@@ -123,7 +125,7 @@ def of(fit: Fit) -> Record:
         names=[*d.fixed_names, *d.theta_names],
         mode=fit.run.mode,
         draws=fit.draws.without_effects(),
-        effects=fit.effects.kept.within(DRAWS_BYTES),
+        effects=fit.effects.kept.within(DRAWS_BYTES if fit.draws.conditional else np.inf),
         rung=fit.run.rung,
     )
 

@@ -14,13 +14,14 @@ from lgm.inference.corrected import Corrected
 from lgm.inference.draws import Mixture, Points
 from lgm.inference.engine import ENGINES
 from lgm.inference.held import Conditional, Exact
-from lgm.inference.ladder import APPROXIMATIONS, MOST, Rung
+from lgm.inference.ladder import MOST, RUNGS, Rung
 from lgm.inference.mode import Mode
+from lgm.inference.sampled import Sampled
 from lgm.inference.weighted import Weighted
 from lgm.results.effects import Kept
 from lgm.storage.container import Damaged
 
-_RESULTS = (Mode, Chains, Corrected, Weighted, Conditional, Exact, Mixture, Points, Kept, Rung)
+_RESULTS = (Mode, Chains, Corrected, Sampled, Weighted, Conditional, Exact, Mixture, Points, Kept, Rung)
 RESULTS = {kind.__name__: kind for kind in _RESULTS}
 
 # The sizes of each array, a letter each: (c)hains, (d)raws, (k) hyperparameters, (f)ree ones, (u) effects,
@@ -29,6 +30,7 @@ SHAPES: dict[str, dict[str, str]] = {
     "Mode": {"x": "f", "root": "ff"},
     "Chains": {"theta": "cdk", "stats": "cd", "step_size": "c"},
     "Corrected": {"theta": "cdk", "stats": "cd", "step_size": "c", "index": "A"},
+    "Sampled": {"theta": "cdk", "stats": "cd", "step_size": "c", "effects": "cdA"},
     "Weighted": {"theta": "cdk", "stats": "cd", "index": "d"},
     "Conditional": {"theta": "cdk", "stats": "cd", "standard_errors": "k", "at_end": "k"},
     "Exact": {"theta": "cdk", "stats": "cd"},
@@ -109,7 +111,7 @@ def require_draws(effects: Kept, size: int) -> None:
 
 def require_rung(rung: Rung | None) -> None:
     """Raise unless it is an approximation that there is."""
-    fine = rung is None or (rung.name in APPROXIMATIONS and 0 < rung.pairs <= MOST)
+    fine = rung is None or (rung.name in RUNGS and 0 < rung.pairs <= MOST)
     require(fine, "its approximation is none that is known")
 
 

@@ -134,9 +134,14 @@ def test_a_category_without_rows_may_be_the_other_one() -> None:
 def test_what_is_no_event() -> None:
     refused("code ~ x", "bernoulli", "has 4 values (interval, left, none, right), but bernoulli is for two", "{code ==")
     refused("sick ~ x", "bernoulli", "is 'yes' in all rows", "both categories", data=DATA.assign(sick="yes"))
-    refused("size ~ x", "bernoulli", "has 4 in row 1 of", "zeros and ones, booleans, or two categories. Numbers of")
+    refused(
+        "size ~ x",
+        "bernoulli",
+        "has 4 in row a (5 such rows)",
+        "zeros and ones, booleans, or two categories. Numbers of",
+    )
     two = DATA.assign(size=[1, 2, 1, 2, 1])
-    refused("size ~ x", "bernoulli", "has 2 in row 2", "{size == 2} makes 2 the event", data=two)
+    refused("size ~ x", "bernoulli", "has 2 in row b", "{size == 2} makes 2 the event", data=two)
     refused("sick ~ x", "poisson", "`sick` holds text, but it must be numeric", 'family="bernoulli"')
     refused("sick ~ x", "gaussian", "`sick` holds text, but it must be numeric", 'family="bernoulli"')
     refused("dead | trials(size) ~ x", "bernoulli", 'family="bernoulli" does not take successes of several trials')

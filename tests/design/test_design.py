@@ -651,3 +651,28 @@ def test_columns_that_are_not_used_are_not_copied() -> None:
     tracemalloc.stop()
     assert list(design.scope.frame.columns) == ["y", "x"]
     assert peak < 8e6  # 200 columns are 32e6
+
+
+@pytest.mark.parametrize(
+    ("formula", "family", "message"),
+    [
+        ("y ~ 1", "poisson", "`y` has 0.5 in row d, but poisson is for counts"),
+        ("y ~ 1", "bernoulli", "`y` has 2 in row b (3 such rows), but bernoulli"),
+        ("y ~ 1", "gamma", "`y` has -1 in row c, but gamma"),
+        ("y ~ 1", "beta", "`y` has 2 in row b (2 such rows), but beta"),
+        ("y | trials(1) ~ 1", "binomial", "`y` has 2 successes of 1 trials in row b (3 such rows); accepted"),
+    ],
+)
+def test_a_response_that_does_not_suit_is_named_by_its_row(formula, family, message):
+    """By its label, whatever rows before it miss."""
+    wrong: dict[str, list[float]] = {
+        "poisson": [1, 2, 1, 0.5],
+        "gamma": [1, 2, -1, 3],
+        "beta": [0.1, 2, 3, 0.5],
+        "bernoulli": [1, 2, 3, 5],
+    }
+    values = [np.nan, *wrong.get(family, [1, 2, 3, 5])]
+    data = pd.DataFrame({"y": values}, index=["none", "a", "b", "c", "d"])
+    with pytest.raises(DataError) as found:
+        lgm.model(formula, data, family)
+    assert message in str(found.value)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lgm.errors import DataError
-from lgm.families.checks import require_positive, require_varied
+from lgm.families.checks import RowError, require_positive, require_varied
 from lgm.families.response import Response
 
 
@@ -19,3 +19,11 @@ def test_numbers_that_vary():
     require_varied(Response(np.array([1.0, 1.0 + 1e-9])), "`y`")
     with pytest.raises(DataError, match="`y` is 1 in all 2 rows"):
         require_varied(Response(np.ones(2)), "`y`")
+
+
+def test_rows_are_named_by_whoever_knows_their_labels():
+    error = RowError("the response `y` has -1", np.array([1, 2]), ", but more is wanted.")
+    assert str(error) == "the response `y` has -1 in row 2 of those with a response, but more is wanted."
+    assert str(error.labelled(["u", "v", "w"])) == "the response `y` has -1 in row v (2 such rows), but more is wanted."
+    one = RowError("it is 3", np.array([2]), ".").labelled(["u", "v", "w"])
+    assert str(one) == "it is 3 in row w." and type(one) is DataError

@@ -70,9 +70,20 @@ def test_mean_and_new_responses(link):
     theta = {"gap": np.tile(GAPS[:2], (n, 1))}
     shares = np.exp([[log_likelihood(link, [k], e, GAPS[:2])[0] for k in (1, 2, 3, 4)] for e in eta])
     np.testing.assert_allclose(own.mean(eta[:, None] + np.zeros(n), theta)[:, 0], shares @ [3, 4, 5, 6], rtol=1e-12)
+    found = own.probabilities(eta[:, None] + np.zeros(n), theta)
+    assert own.outcomes == tuple("abcd") and found.shape == (4, 2, n)
+    np.testing.assert_allclose(found[..., 0].T, shares, rtol=1e-12)
     drawn = own.simulate(np.random.default_rng(3), eta[:, None] + np.zeros(n), theta, np.ones(2), np.ones(2))
     for row, share in zip(drawn, shares, strict=True):
         np.testing.assert_allclose([np.mean(row == k) for k in (3, 4, 5, 6)], share, atol=4 / (2 * np.sqrt(n)))
+
+
+@pytest.mark.parametrize("link", ["logit", "probit"])
+def test_small_probabilities_keep_their_digits(link):
+    own, eta = family(link, "abcd"), np.array([-9.0, 9.0])
+    expected = np.exp([[log_likelihood(link, [k], e, GAPS[:2])[0] for e in eta] for k in (1, 2, 3, 4)])
+    found = own.probabilities(eta[:, None], {"gap": np.array(GAPS[:2])})[..., 0]
+    np.testing.assert_allclose(found, expected, rtol=1e-11)
 
 
 def test_parameters_and_level():

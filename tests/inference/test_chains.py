@@ -51,7 +51,7 @@ def test_many_divergences_are_doubtful() -> None:
 def test_too_few_draws_says_how_many_would_do(ess: float, wanted: str) -> None:
     found = _draws().verdict(_table(ess=ess)).text
     assert found.startswith(f"Too few draws: largest R-hat 1.002, smallest effective sample size {ess:.0f}")
-    assert f"Raise draws to about {wanted}," in found
+    assert found.endswith(f"Raise draws to about {wanted}, so that sd(s(t)), the smallest, reaches 400.")
 
 
 def test_one_chain_cannot_be_compared() -> None:

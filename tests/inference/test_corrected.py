@@ -1,5 +1,7 @@
 """Chains resampled by weights: in order, within themselves, and to the posterior that the weights say."""
 
+from dataclasses import replace
+
 import jax
 import numpy as np
 import pandas as pd
@@ -71,7 +73,10 @@ def test_the_verdict_knows_the_weights(moved):
     assert fine.text.startswith("Converged") and "Corrected by weights of the chains" in fine.text
     bad = type(moved)(**{**vars(moved), "k": 0.9}).verdict(summary)
     assert bad.doubted and bad.text.startswith("Not reliable")
-    assert moved.facts(proper=True) == {"pareto_k": moved.k, "ess": moved.ess}
+    assert moved.facts(proper=True) == {"pareto_k": moved.k, "ess": moved.ess, "failed": 0}
+    failed = replace(moved, failed=2)
+    assert failed.verdict(summary).text == f"{fine.text} 2 of 192 points had no density."
+    assert failed.facts(proper=True)["failed"] == 2
 
 
 def test_exact_chains_stay_as_they_are(model):

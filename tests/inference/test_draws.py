@@ -9,7 +9,7 @@ from lgm.inference.draws import ENOUGH, Mixture, Points
 def points(k: float, ess: float) -> Points:
     theta = np.zeros((1024, 2))
     weights = np.full(1024, -np.log(1024))
-    return Points(theta, weights, np.zeros((1024, 5)), np.zeros((1024, 3, 5)), k, ess, 0.0, 0.0)
+    return Points(theta, weights, np.zeros((1024, 5)), np.zeros((1024, 3, 5)), k, ess, 0.0, 0.0, 0)
 
 
 @pytest.mark.parametrize(

@@ -5,15 +5,15 @@ from compilations import compilations
 
 import lgm
 from lgm import priors
-from lgm.inference import importance, nuts
+from lgm.inference import importance, sampler
 from lgm.inference.compile import begin
 from lgm.inference.engine import ENGINES, Settings, engine
 from lgm.inference.held import Conditional, Exact
 from lgm.results import drawing, effects
 
 COMPILED = (
-    nuts._begin,
-    nuts._block,
+    sampler.begin,
+    sampler.block,
     importance._evaluate,
     drawing._draw_chunk,
     effects._variance_chunk,
@@ -25,7 +25,14 @@ def known() -> list[set[object]]:
 
 
 @pytest.mark.parametrize(
-    ("method", "warmup"), [("nuts", None), ("nuts", 30), *((name, None) for name in ENGINES if name != "nuts")]
+    ("method", "warmup"),
+    [
+        ("nuts", None),
+        ("nuts", 30),
+        ("importance", None),
+        ("mode", None),
+        pytest.param("joint", None, marks=pytest.mark.slow),
+    ],
 )
 def test_all_that_is_called_is_planned(method: str, warmup: int | None) -> None:
     """The seven rows give this model shapes of its own: planning it adds programs, fitting it adds none."""

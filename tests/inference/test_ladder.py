@@ -40,6 +40,14 @@ def test_easy_counts_are_weighted(counts):
     assert counts.log_density({"sd(Intercept|g)": theta[0]}) > counts.log_density({"sd(Intercept|g)": 2 * theta[0]})
 
 
+def test_where_effects_are_sampled_the_plain_approximation_is_measured_all_the_same(counts):
+    post, _, rung = chosen(counts, "joint")
+    assert (rung.name, rung.pairs, post.data.rung, post.data.pairs) == ("joint", 8, "weighted", 8)
+    usual = chosen(counts)[2]
+    assert (rung.shift, rung.sd_second, rung.variance) == (usual.shift, usual.sd_second, usual.variance)
+    assert rung.said(held=False)[0][1].endswith("effects sampled with the hyperparameters")
+
+
 def test_few_binary_outcomes_go_to_quadrature_and_alarms_fire(binary):
     post, _, rung = chosen(binary)
     assert rung.name == "quadrature" and post.data.rung == "leaves" and rung.doubt(held=False) is None
@@ -50,7 +58,9 @@ def test_few_binary_outcomes_go_to_quadrature_and_alarms_fire(binary):
 
 def test_what_is_not_there():
     data = pd.DataFrame({"y": [0, 3, 1, 2, 4, 1], "t": np.arange(6.0)})
-    with pytest.raises(LgmError, match=r'"quadrature" is for a group of independent effects.*Accepted here: "auto"'):
+    with pytest.raises(
+        LgmError, match=r'"quadrature" is for a group with one, two or three effects.*Accepted here: "auto"'
+    ):
         chosen(lgm.model("y ~ rw1(t)", data, "poisson"), "quadrature")
     with pytest.raises(LgmError, match=r"approximation='exact'; accepted: 'auto', 'laplace', 'second-order'"):
         lgm.fit("y ~ rw1(t)", data, "poisson", approximation="exact")
@@ -73,6 +83,9 @@ def test_gaussian_responses_need_none():
         (Rung("weighted", 32, 0.3, 0.2, 4.0, 0.9), False, "spread too far"),
         (Rung("second-order", 1, 0.3, 0.2, 4.0, 0.9), False, None),
         (Rung("second-order", 1, 0.8, 0.2, 4.0, 0.9), False, "no small correction"),
+        (Rung("weighted", 32, 0.8, 0.2, 4.0, 0.9), False, 'method="joint" samples effects'),
+        (Rung("second-order", 1, 0.8, 0.2, 4.0, 0.9), False, 'method="joint" samples effects'),
+        (Rung("joint", 8, 0.8, 0.9, 4.0, 0.9), False, None),
         (Rung("laplace", 1, 0.02, 0.05, 0.3, 0.4), False, None),
         (Rung("laplace", 1, 0.02, 0.3, 0.3, 0.4), False, "off by about 0.3 posterior sds"),
     ],

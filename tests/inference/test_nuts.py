@@ -2,7 +2,6 @@
 
 import contextlib
 import hashlib
-import inspect
 import re
 import signal
 import subprocess
@@ -25,7 +24,7 @@ from statistical.monte_carlo import Estimate
 import lgm
 from lgm import priors
 from lgm.errors import ConvergenceWarning
-from lgm.inference import at_mode, importance, mode, natural, nuts
+from lgm.inference import at_mode, importance, mode, natural, nuts, sampler
 
 YIELD = "Yield ~ 1 + (1|Batch)"
 
@@ -152,42 +151,6 @@ def test_second_fit_of_a_structure_compiles_nothing() -> None:
     assert names == []
 
 
-# NumPyro's private parts ----------------------------------------------------------------------------------------------
-
-
-def test_numpyro_has_what_we_use_of_it() -> None:
-    """`hmc` and `ParamInfo` are not public: where NumPyro changes them, this says what lgm/inference/nuts.py needs."""
-    from numpyro.infer.hmc import hmc
-    from numpyro.infer.util import ParamInfo
-
-    assert {"potential_fn_gen", "algo"} <= inspect.signature(hmc).parameters.keys()
-    assert ParamInfo._fields == ("z", "potential_energy", "z_grad")
-    init, sample = hmc(potential_fn_gen=lambda scale: lambda z: jnp.sum((z / scale) ** 2) / 2, algo="NUTS")
-    wanted = {"num_warmup", "step_size", "inverse_mass_matrix", "dense_mass", "adapt_mass_matrix"}
-    wanted |= {"target_accept_prob", "max_tree_depth", "model_args", "rng_key"}
-    assert wanted <= inspect.signature(init).parameters.keys()
-    assert list(inspect.signature(sample).parameters)[:2] == ["hmc_state", "model_args"]
-    z = jnp.array([1.0, 2.0])
-    state = init(
-        ParamInfo(z, jnp.sum(z**2) / 2, z),
-        num_warmup=1,
-        step_size=1.0,
-        inverse_mass_matrix=jnp.eye(2),
-        dense_mass=True,
-        adapt_mass_matrix=False,
-        target_accept_prob=0.9,
-        max_tree_depth=3,
-        model_args=(1.0,),
-        rng_key=jax.random.key(0),
-    )
-    state = sample(state, model_args=(1.0,))
-    used = {"z", "diverging", "num_steps", "accept_prob", "energy", "potential_energy", "adapt_state"}
-    assert used <= set(state._fields)
-    assert "step_size" in state.adapt_state._fields
-    assert state.z.shape == (2,)
-    assert float(state.potential_energy) == pytest.approx(float(jnp.sum(state.z**2) / 2), rel=1e-6)
-
-
 # Screen and settings --------------------------------------------------------------------------------------------------
 
 
@@ -207,7 +170,7 @@ def test_progress_bar_on_stderr(capfd: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize("value", [True, False])
 def test_precision_setting_of_the_user_stays(value: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """After a fit, after an error inside one, and for other threads during one."""
-    before, block, elsewhere = jax.config.read("jax_enable_x64"), nuts._block, []
+    before, block, elsewhere = jax.config.read("jax_enable_x64"), sampler.block, []
 
     def with_a_look(*args: object, **static: object) -> object:
         thread = threading.Thread(target=lambda: elsewhere.append(jnp.ones(1).dtype))
@@ -215,7 +178,7 @@ def test_precision_setting_of_the_user_stays(value: bool, monkeypatch: pytest.Mo
         thread.join()
         return block(*args, **static)
 
-    monkeypatch.setattr(nuts, "_block", with_a_look)
+    monkeypatch.setattr(sampler, "block", with_a_look)
     monkeypatch.setattr(nuts.Nuts, "programs", lambda *_: [])
     try:
         jax.config.update("jax_enable_x64", value)
@@ -235,7 +198,7 @@ def test_precision_setting_of_the_user_stays(value: bool, monkeypatch: pytest.Mo
 
 def press(monkeypatch: pytest.MonkeyPatch, at: Callable[[int], bool]) -> None:
     """Send SIGINT while the blocks run whose number satisfies ``at``."""
-    block, count = nuts._block, [0]
+    block, count = sampler.block, [0]
 
     def pressed(*args: object, **static: object) -> object:
         count[0] += 1
@@ -243,14 +206,14 @@ def press(monkeypatch: pytest.MonkeyPatch, at: Callable[[int], bool]) -> None:
             signal.raise_signal(signal.SIGINT)
         return block(*args, **static)
 
-    monkeypatch.setattr(nuts, "_block", pressed)
+    monkeypatch.setattr(sampler, "block", pressed)
     monkeypatch.setattr(nuts.Nuts, "programs", lambda *_: [])
 
 
 def test_ctrl_c_keeps_what_is_drawn(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
     whole = quick(draws=200)
-    made = 2 * nuts.BLOCK
-    press(monkeypatch, at=lambda number: number == nuts.WARMUP // nuts.BLOCK + 2)
+    made = 2 * sampler.BLOCK
+    press(monkeypatch, at=lambda number: number == nuts.WARMUP // sampler.BLOCK + 2)
     with pytest.warns(ConvergenceWarning, match=f"stopped after {made} of 200 draws per chain"):
         part = quick(draws=200)
     assert part.draws.interrupted
@@ -268,7 +231,7 @@ def test_ctrl_c_during_warmup_leaves_nothing(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_ctrl_c_twice_stops_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    press(monkeypatch, at=lambda number: number == nuts.WARMUP // nuts.BLOCK + 2)
+    press(monkeypatch, at=lambda number: number == nuts.WARMUP // sampler.BLOCK + 2)
     monkeypatch.setattr(jax.tree, "map", lambda *_: signal.raise_signal(signal.SIGINT))
     with pytest.raises(KeyboardInterrupt):
         quick(draws=200)

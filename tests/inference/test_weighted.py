@@ -8,9 +8,9 @@ from lgm.inference.draws import Points
 from lgm.inference.weighted import Weighted
 
 
-def _draws(k: float = 0.2, ess: float = 900, *, interrupted: bool = False) -> Weighted:
+def _draws(k: float = 0.2, ess: float = 900, failed: int = 0, *, interrupted: bool = False) -> Weighted:
     theta = np.random.default_rng(0).normal(size=(1024, 1))
-    points = Points(theta, np.full(1024, -np.log(1024)), theta, theta[:, None], k, ess, -3.0, 0.1)
+    points = Points(theta, np.full(1024, -np.log(1024)), theta, theta[:, None], k, ess, -3.0, 0.1, failed)
     return Weighted(theta[None], {"lp": theta.T}, interrupted, points, np.arange(1024))
 
 
@@ -27,21 +27,30 @@ def test_verdict(k: float, ess: float, start: str) -> None:
     assert (draws.points.doubt() is None) == start.startswith("Reliable")
 
 
+@pytest.mark.parametrize(("k", "ess"), [(0.2, 900), (0.9, 900), (0.2, 90)])
+def test_evaluations_that_failed_are_said(k: float, ess: float) -> None:
+    draws = _draws(k, ess, failed=3)
+    assert draws.verdict(pd.DataFrame()).text.endswith(". 3 of 1024 points had no density.")
+    assert draws.verdict(pd.DataFrame()).doubted == _draws(k, ess).verdict(pd.DataFrame()).doubted
+    assert "no density" not in _draws(k, ess).verdict(pd.DataFrame()).text
+    assert draws.facts(proper=True)["failed"] == 3
+
+
 def test_words() -> None:
     assert _draws().described() == "1024 from 1024 weighted points"
     assert _draws(interrupted=True).described() == "1024 from 1024 weighted points, stopped early"
 
 
 def test_evidence_needs_proper_priors() -> None:
-    assert _draws().facts(proper=False) == {"pareto_k": 0.2, "ess": 900}
-    assert _draws().facts(proper=True).keys() == {"pareto_k", "ess", "log_evidence", "log_evidence_se"}
+    assert _draws().facts(proper=False) == {"pareto_k": 0.2, "ess": 900, "failed": 0}
+    assert _draws().facts(proper=True).keys() == {"pareto_k", "ess", "failed", "log_evidence", "log_evidence_se"}
 
 
 def test_moments_are_those_of_the_weights() -> None:
     """Resampling keeps whole copies of points, so its moments are only close."""
     theta = np.array([[1.0], [2.0], [4.0]])
     weights = np.array([0.2, 0.3, 0.5])
-    points = Points(theta, np.log(weights), theta, theta[:, None], 0.1, 2.6, 0.0, 0.0)
+    points = Points(theta, np.log(weights), theta, theta[:, None], 0.1, 2.6, 0.0, 0.0, 0)
     draws = Weighted(theta[None], {}, False, points, np.arange(3))
     table = pd.DataFrame(1.0, index=["Intercept", "sigma"], columns=["mean", "sd", "2.5%", "97.5%"])
     found = draws.summarised(table, dict, pd.DataFrame)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import lgm.linalg
-from lgm.linalg._jax import SymbolicZero, custom_vmap, linear_map, symmetric_map
+from lgm.linalg._jax import SymbolicZero, custom_vmap, linear_map, symmetric_map, vmap_in_parts
 
 EVERYDAY = {"jax", "jax.ffi", "jax.lax", "jax.numpy", "jax.random", "jax.scipy.linalg", "jax.typing"}
 MATRIX = np.array([[2.0, 1.0, 0.0], [1.0, 3.0, -1.0], [0.0, -1.0, 4.0]])
@@ -118,3 +118,21 @@ def test_a_linear_map_has_its_transpose() -> None:
     np.testing.assert_array_equal(jax.jacrev(native)(x), wide)
     np.testing.assert_array_equal(jax.jacfwd(native)(x), wide)
     np.testing.assert_array_equal(jax.vmap(native)(jnp.stack([x, 2.0 * x])), jnp.stack([wide @ x, 2.0 * wide @ x]))
+
+
+@pytest.mark.parametrize(("most", "width"), [(1, 1), (4, 3), (100, 6)])
+def test_a_batch_in_parts(most: int, width: int) -> None:
+    """By as many elements at once as divide it; arguments that they have in common stay so."""
+    seen = []
+
+    def function(x: Any, common: dict[str, Any]) -> Any:
+        return {"sum": jnp.sum(x * common["a"]), "x": x}
+
+    x, a = np.arange(12.0).reshape(6, 2), np.array([1.0, -2.0])
+    in_parts = jax.vmap(vmap_in_parts(function, most), (0, None))
+    found = in_parts(x, {"a": a})
+    np.testing.assert_array_equal(found["sum"], x @ a)
+    np.testing.assert_array_equal(found["x"], x)
+    for equation in jax.make_jaxpr(in_parts)(x, {"a": a}).eqns:
+        seen += [equation.params["length"]] if equation.primitive.name == "scan" else []
+    assert sum(seen) == 6 // width

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from dense_model import rounding
 
-from lgm.linalg.small import factor
+from lgm.linalg.small import factor, roots
 
 
 def matrix(n, seed=0):
@@ -56,3 +56,14 @@ def test_not_positive_definite_is_nan():
     with jax.enable_x64(True):
         found = factor(jnp.asarray([[1.0, 2.0], [2.0, 1.0]]))
     assert np.isnan(found.logdet) and np.all(np.isnan(found.inverse))
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_roots_of_many(n):
+    own = np.random.default_rng(n).normal(size=(5, n, n + 2))
+    c = own @ own.swapaxes(1, 2)
+    with jax.enable_x64(True):
+        found = np.asarray(roots(jnp.asarray(c)))
+        spoiled = np.asarray(roots(jnp.asarray(-c[:1])))
+    np.testing.assert_allclose(found, np.linalg.inv(np.linalg.cholesky(c)), rtol=1e-11, atol=1e-13)
+    assert np.all(np.triu(found, 1) == 0.0) and np.isnan(spoiled[0, -1, -1])

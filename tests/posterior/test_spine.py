@@ -1,5 +1,7 @@
 """The spine with its leaves integrated out, against the joint density on a grid by brute force."""
 
+from functools import cache
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,6 +13,7 @@ import lgm
 from lgm.inference.compile import jit
 from lgm.inference.ladder import with_rung
 from lgm.posterior import density
+from lgm.posterior.laplace import LaplaceData
 
 T = np.linspace(-9.0, 9.0, 2001)
 
@@ -76,6 +79,99 @@ def test_density_and_effects_are_those_of_a_grid(model, sd):
     for column, (centre, scale) in enumerate((fixed, leaf)):
         assert abs(drawn[:, column].mean() - centre) < 4 * scale / np.sqrt(PAIRS)
         assert drawn[:, column].std() == pytest.approx(scale, rel=of_variance)
+
+
+# Leaves of several effects --------------------------------------------------------------------------------------------
+
+THETA = {2: [3.0, 2.0, 0.4], 3: [3.0, 2.0, 1.5, 0.4, -0.2, 0.3]}
+FINE = {2: 141, 3: 61}  # nodes along each axis of a leaf
+BATCHES = 16
+
+
+@cache
+def slopes(k):
+    """A few groups of four binary outcomes, whose intercepts and slopes vary much; covariates have means."""
+    rng = np.random.default_rng(7)
+    g = np.repeat(np.arange(5 - k), 4)
+    x, w = 0.6 + rng.normal(size=g.size), rng.normal(size=g.size) - 0.3
+    y = rng.binomial(1, 1 / (1 + np.exp(1.0 - 3.0 * rng.standard_normal(g[-1] + 1)[g] - 2.0 * x)))
+    formula = {2: "y ~ 1 + (x|g)", 3: "y ~ 1 + (x + w|g)"}[k]
+    prior = {"Intercept": lgm.priors.normal(0, 5)}
+    return lgm.model(formula, pd.DataFrame({"y": y, "x": x, "w": w, "g": g}), "bernoulli", priors=prior)
+
+
+@cache
+def slopes_by_grid(k):
+    """``log p(y | theta)``, moments of the intercept, and mean and covariance of the first group's effects."""
+    frame, theta = slopes(k).design.scope.frame, np.array(THETA[k])
+    corr = np.eye(k)
+    corr[np.tril_indices(k, -1)] = theta[k:]
+    corr = corr + np.tril(corr, -1).T
+    axis, b = np.linspace(-6.5, 6.5, FINE[k]), np.linspace(-20.0, 16.0, 73)
+    z = np.stack(np.meshgrid(*[axis] * k, indexing="ij"), axis=-1).reshape(-1, k)
+    prior = -0.5 * np.sum(z**2, axis=1) - 0.5 * k * np.log(2 * np.pi) + k * np.log(axis[1] - axis[0])
+    effects = z @ np.linalg.cholesky(corr).T * theta[:k]
+    columns = np.column_stack([np.ones(len(frame)), *(frame[c] - frame[c].mean() for c in ("x", "w")[: k - 1])])
+    each, moments = [], []
+    for g in range(frame["g"].max() + 1):
+        rows = np.flatnonzero(frame["g"] == g)
+        sign = 2.0 * frame["y"].to_numpy()[rows] - 1.0
+        spread = effects @ columns[rows].T
+        height = np.stack([log_expit(sign * (level + spread)).sum(axis=1) + prior for level in b])
+        each.append(logsumexp(height, axis=1))
+        if g == 0:
+            inside = np.exp(height - each[0][:, None])
+            seconds = np.einsum("bm,ma,mc->bac", inside, effects, effects, optimize=["einsum_path", (1, 2), (0, 1)])
+            moments = [inside @ effects, seconds]
+    total = np.sum(each, axis=0) - 0.5 * (b / 5) ** 2 - 0.5 * np.log(50 * np.pi)
+    value = logsumexp(total) + np.log(b[1] - b[0])
+    p = np.exp(total - logsumexp(total))
+    mean, leaf = p @ b, p @ moments[0]
+    cov = np.tensordot(p, moments[1], axes=1) - np.outer(leaf, leaf)
+    return value, (mean, np.sqrt(p @ (b - mean) ** 2)), leaf, cov
+
+
+def _batches(post, theta, z):
+    return jax.vmap(density.log_likelihood_and_effects, (None, None, 0))(post, theta, z)
+
+
+@pytest.mark.parametrize("k", [2, pytest.param(3, marks=pytest.mark.slow)])
+def test_leaves_of_several_effects(k):
+    """The density without bias, means and draws, by independent batches: four of their Monte Carlo errors."""
+    model = slopes(k)
+    post = with_rung(model.analysed.marginal, "leaves", 8)
+    assert isinstance(post.data, LaplaceData) and post.data.leaves is not None and post.data.leaves.order == k
+    value, fixed, leaf, cov = slopes_by_grid(k)
+    with jax.enable_x64(True):
+        z = jax.random.normal(jax.random.key(5), (BATCHES, post.n_normals, 64))
+        found, effects = jax.tree.map(np.asarray, jit(_batches)(post, jnp.array(THETA[k]), z))
+    ratio = np.exp(found - value)
+    assert abs(ratio.mean() - 1.0) < 4 * ratio.std(ddof=1) / np.sqrt(BATCHES) < 0.03
+    sd = np.array([fixed[1], *np.sqrt(np.diag(cov))])
+    means = model.analysed.natural(effects.mean)[:, : k + 1]
+    away = (means - [fixed[0], *leaf]) / sd
+    assert np.all(np.abs(away.mean(axis=0)) < 4 * away.std(axis=0, ddof=1) / np.sqrt(BATCHES) + 0.005)
+    drawn = np.concatenate([model.analysed.natural(one.T)[:, : k + 1] for one in effects.draws])
+    error = 4 / np.sqrt(len(drawn))
+    np.testing.assert_allclose((drawn.mean(axis=0) - [fixed[0], *leaf]) / sd, 0.0, atol=error)
+    spread = np.cov((drawn[:, 1:] / sd[1:]).T) - cov / np.outer(sd[1:], sd[1:])
+    assert np.all(np.abs(spread) < error * np.sqrt(2.0) * 1.5)  # leaves have heavier tails than a normal's, here
+
+
+@pytest.mark.slow
+def test_variances_of_effects_in_one_leaf():
+    """The printed intercept of a level is a sum of both of its effects."""
+    model = slopes(2)
+    post = with_rung(model.analysed.marginal, "leaves", 8)
+    _, fixed, _, cov = slopes_by_grid(2)
+    with jax.enable_x64(True):
+        z = jax.random.normal(jax.random.key(3), (post.n_normals, 512))
+        _, spread = jax.tree.map(np.asarray, _variances(post, jnp.array(THETA[2]), z, np.eye(post.dim)[:, :1]))
+    centre = model.design.scope.frame["x"].mean()
+    printed = np.sqrt([cov[0, 0] - 2.0 * centre * cov[0, 1] + centre**2 * cov[1, 1], cov[1, 1]])
+    groups = len(spread[0]) // 2
+    np.testing.assert_allclose(np.sqrt(spread[0][[0, groups]]), printed, rtol=4 / np.sqrt(1024))
+    assert np.sqrt(spread[1][0]) == pytest.approx(fixed[1], rel=4 / np.sqrt(1024))
 
 
 def test_the_plain_approximation_fails_where_leaves_do_not(model):

@@ -1,6 +1,7 @@
 """What cannot be compared; the numbers are tested with the engine that gives them."""
 
 import re
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 
 import lgm
 from lgm.families.response import Response
-from lgm.results.comparison import _same
+from lgm.results.comparison import _labels, _same
 
 DATA = lgm.load_dataset("Dyestuff")
 FIT = lgm.fit("Yield ~ 1", DATA, method="mode", draws=4, seed=1, progress=False)
@@ -41,3 +42,10 @@ def test_the_same_successes_of_other_trials_are_other_data() -> None:
     assert _same(Response(y), Response(y.copy(), np.ones(3)))
     assert not _same(Response(y, np.full(3, 4.0)), Response(y, np.full(3, 5.0)))
     assert not _same(Response(y), Response(y, censored=np.zeros(3)))
+
+
+def test_models_are_told_apart() -> None:
+    """By their numbers, and by their families where these differ."""
+    other: Any = SimpleNamespace(design=lgm.model("Yield ~ 1", DATA, "lognormal").design)
+    assert _labels([FIT, FIT]) == ["Yield ~ 1 [1]", "Yield ~ 1 [2]"]
+    assert _labels([FIT, other]) == ["Yield ~ 1, gaussian", "Yield ~ 1, lognormal"]

@@ -75,3 +75,10 @@ def test_working_residuals_of_counts():
     np.testing.assert_allclose(curve.weights, np.exp(eta), rtol=1e-9)
     expected = fit.design.y / np.exp(eta) - 1 + own - own.mean()
     np.testing.assert_allclose(curve.residual, expected, rtol=1e-9, atol=1e-9)
+
+
+def test_the_unit_of_ordered_categories():
+    y = pd.Categorical.from_codes(np.arange(9) % 3, ["low", "mid", "high"], ordered=True)
+    design = lgm.model("y ~ 1", pd.DataFrame({"y": y}), "cumulative").design
+    assert contributions.unit(design, "mean") == "expected y, from 1 (low) to 3 (high)"
+    assert contributions.unit(design, "linear") == "effect on y (logit scale)"

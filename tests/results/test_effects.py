@@ -247,7 +247,7 @@ def test_weighted_points():
     with jax.enable_x64(True):
         found = [_effects(analysed.marginal, jnp.asarray(t), jnp.asarray(e)) for t, e in zip(THETAS, z, strict=True)]
     kept = np.array([f.mean for f in found]), np.array([f.draws.T for f in found])
-    points = Points(THETAS, np.log(weights), *kept, k=0.1, ess=2.0, log_evidence=0.0, log_evidence_se=0.0)
+    points = Points(THETAS, np.log(weights), *kept, k=0.1, ess=2.0, log_evidence=0.0, log_evidence_se=0.0, failed=0)
     got = Effects(analysed, Weighted(THETAS[index][None], {}, False, points, index), seed=2)
     means, _, bounds = zip(*(exact("proper", theta) for theta in THETAS), strict=True)
     np.testing.assert_allclose(got.mean, weights @ np.array(means), rtol=0, atol=max(bounds))

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import warnings
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,9 +10,11 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
+import scipy.special
 from synthetic import around, counts, fit_of, successes
 
 import lgm
+from lgm.families.binomial import Bernoulli
 
 DRAWS = 1000  # per chain
 FEW = 25
@@ -481,3 +484,62 @@ def test_trials_come_from_the_formula() -> None:
     assert 0.0 <= float(drawn.min()) and float(drawn.max()) <= 1.0
     np.testing.assert_allclose(drawn.values * [100, 10], np.round(drawn.values * [100, 10]), atol=1e-9)
     np.testing.assert_allclose(shares.design.as_given, (data.y / data.n).iloc[:6])
+
+
+class Categories(Bernoulli):
+    """The same responses, of which the mean is a probability for each of two categories."""
+
+    outcomes = ("no", "yes")
+
+    def probabilities(self, eta: Any, theta: Any) -> Any:
+        return np.stack([1.0 - self.mean(eta, theta), self.mean(eta, theta)])
+
+
+def test_probabilities_of_categories() -> None:
+    """One row for each, of which the second is what is predicted of an event."""
+    data = pd.DataFrame(
+        {"y": [0.0, 1, 1, 0, 1, 0, 1, 1], "x": [-1.0, 0, 2, 1, np.nan, -2, 1, 0], "g": [0, 1] * 4},
+        index=list("abcdefgh"),
+    )
+    with pytest.warns(lgm.DataWarning, match="1 of 8 rows"):
+        model = lgm.model("y ~ x + (1|g)", data, "bernoulli")
+    of_two = replace(model, design=replace(model.design, family=Categories()))
+    plain, fit = (around(each, {"sd(Intercept|g)": 0.7}, draws=25) for each in (model, of_two))
+    with pytest.warns(lgm.PredictionWarning, match="1 row"):
+        found, event = fit.predict(), plain.predict()
+    assert found.columns.tolist() == ["category", "mean", "sd", "2.5%", "97.5%"]
+    assert found.index.tolist() == [label for label in "abcdefgh" for _ in range(2)]
+    assert found["category"].tolist() == ["no", "yes"] * 8 and found["category"].cat.ordered
+    yes = found[found["category"] == "yes"].drop(columns="category")
+    pd.testing.assert_frame_equal(yes, event, rtol=1e-12)
+    assert np.isnan(event.loc["e", "mean"]) and event["mean"].notna().sum() == 7
+    wide = found.pivot(columns="category", values="mean").dropna()
+    np.testing.assert_allclose(wide.sum(axis=1), 1.0, rtol=1e-12)
+    new = {"x": [0.3, 1.0], "g": [0, 1]}
+    drawn, of_event = (each.predict(new, "draws") for each in (fit, plain))
+    assert drawn.dims == ("chain", "draw", "row", "category")
+    np.testing.assert_allclose(drawn.sel(category="yes"), of_event, rtol=1e-12)
+    assert fit.predict(new, "draws", of="linear").dims == ("chain", "draw", "row")
+    polars = fit.predict(pl.DataFrame(new))
+    assert polars["category"].to_list() == ["no", "yes"] * 2
+    assert polars.columns == found.columns.tolist()
+
+
+@pytest.mark.slow
+def test_probabilities_of_ordered_categories() -> None:
+    """By their definition and the draws of all parameters."""
+    y = pd.Categorical.from_codes(np.arange(30) % 4, ["low", "mid", "high", "top"], ordered=True)
+    data = pd.DataFrame({"y": y, "x": np.tile([-1.0, 0.0, 2.0], 10)})
+    fit = around(lgm.model("y ~ x", data, "cumulative"), {"gap[mid]": 1.0, "gap[high]": 0.5}, draws=50)
+    flat = fit.posterior.stack(sample=("chain", "draw"))
+    eta = flat["Intercept"].to_numpy() + np.multiply.outer([0.3, -5.0], flat["x"].to_numpy())
+    cuts = np.cumsum([np.zeros(eta.shape[1]), flat["gap[mid]"], flat["gap[high]"]], axis=0)
+    expected = np.diff(scipy.special.expit(cuts[None] - eta[:, None]), axis=1, prepend=0.0, append=1.0)
+    found = fit.predict({"x": [0.3, -5.0]})
+    assert found["category"].tolist() == ["low", "mid", "high", "top"] * 2
+    np.testing.assert_allclose(found["sd"], expected.std(axis=2, ddof=1).ravel(), rtol=1e-9)
+    ends = np.quantile(expected, [0.025, 0.975], axis=2).reshape(2, -1)
+    np.testing.assert_allclose(found[["2.5%", "97.5%"]].T, ends, rtol=1e-9)
+    error = 5 * expected.std(axis=2).ravel() / np.sqrt(expected.shape[2])  # the mean uses more than the draws
+    assert np.all(np.abs(found["mean"] - expected.mean(axis=2).ravel()) < error)
+    assert 1.0 < fit.predict({"x": [0.3]}, "response")["mean"].iloc[0] < 4.0

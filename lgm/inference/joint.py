@@ -1,0 +1,137 @@
+"""NUTS on theta and all effects together: exact up to Monte Carlo error for every family, and slow.
+
+In the coordinates of `lgm.posterior.joint`, whitened by the sparse joint precision at the mode (Monnahan, Kristensen,
+Thorson & Carpenter 2026).
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import numpy as np
+
+from lgm.arrays import FloatArray
+from lgm.errors import ConvergenceWarning, IdentifiabilityError, NotPositiveDefiniteError
+from lgm.inference import sampler
+from lgm.inference.compile import Plan, floats, jit
+from lgm.inference.draws import Expected, Run
+from lgm.inference.keys import key
+from lgm.inference.mode import find_mode
+from lgm.inference.sampled import Sampled
+from lgm.inference.sampler import Schedule
+from lgm.linalg.root import entries, square_root
+from lgm.linalg.rows import Rows
+from lgm.posterior.density import Marginal
+from lgm.posterior.joint import Expansion, Joint, expansion
+
+WARMUP = 150  # draws that find the step size: coordinates are of one scale already
+TARGET_ACCEPT = 0.8
+MAX_TREE_DEPTH = 10
+ATTEMPTS = 6  # to start where the density is finite, each half as far from the mode
+
+
+_expansion = jit(expansion)
+
+
+def joint(post: Marginal, x: FloatArray, root: FloatArray) -> Joint:
+    """The density of theta and effects, in coordinates whitened at the mode of theta.
+
+    Parameters
+    ----------
+    post : Marginal
+    x : float array (f,)
+        The mode, working scale.
+    root : float array (f, f)
+        Of its inverse curvature there.
+
+    Raises
+    ------
+    IdentifiabilityError
+        If effects given theta have no mode there.
+    """
+    with jax.enable_x64(True):
+        at = _expansion(post, x)
+    try:
+        return Joint(post, x, root, at, square_root(post.analysis, np.asarray(at.values)))
+    except NotPositiveDefiniteError:
+        raise IdentifiabilityError(
+            "the density of the effects at the mode of the hyperparameters has no top. Look for effects that the data "
+            "cannot tell apart."
+        ) from None
+
+
+def _shapes(post: Marginal, how: Schedule) -> tuple[Any, ...]:
+    """The density, starts, their metric and keys."""
+    d, f, k = post.dim, post.hyper.working_size, post.prior.kappa.shape[0]
+    size = entries(post.analysis)
+    vector: Any = floats(d)
+    at: Any = (floats(post.analysis.nnz), vector, floats(d, f), *[vector] * 4, floats(d, k), floats(k, k))
+    factor: Any = (floats(size), *(jax.ShapeDtypeStruct((n,), np.int32) for n in (size, d + 1, 0)))
+    centre, root, n = floats(f), floats(f, f), how.chains
+    target = Joint(post, centre, root, Expansion(*at), Rows(*factor))  # type: ignore[arg-type]
+    return target, floats(n, f + d), floats(f + d), key(0, shape=(n,))
+
+
+@dataclass(frozen=True)
+class JointNuts:
+    """Draw theta and all effects from their joint posterior by NUTS.
+
+    Parameters
+    ----------
+    chains, draws : int
+        Number of chains and of kept draws per chain.
+    warmup : int or None
+        Draws that adapt the step size; None for 150.
+    seed : int
+    progress : bool
+
+    Notes
+    -----
+    Ctrl-C stops at the next block of 10 draws; if warm-up is over, what has been drawn is returned with a warning.
+    """
+
+    chains: int
+    draws: int
+    warmup: int | None
+    seed: int
+    progress: bool
+
+    moves = False
+    expected = Expected(thetas=0, draws=0)
+
+    def programs(self, post: Marginal) -> list[Plan]:
+        """What `run` will call."""
+        return [Plan(sampler.block, self._schedule)]
+
+    def run(self, post: Marginal, start: FloatArray) -> Run[Sampled]:
+        """See `lgm.inference.engine.Engine`."""
+        found = find_mode(post, start)
+        target = joint(post, found.x, found.root)
+        with jax.enable_x64(True):
+            state = self._begun(target)
+            made = sampler.run(self._schedule, target, state, self.draws, shown=self.progress)
+        if made.stopped:
+            warnings.warn(made.stopped, ConvergenceWarning, stacklevel=4)
+        theta, effects = made.drawn
+        draws = Sampled(theta, made.stats, bool(made.stopped), made.step_size, made.warmup, effects)
+        return Run(found, draws, "joint")
+
+    def _begun(self, target: Joint) -> Any:
+        """Chains at draws of the normal approximation, nearer to its centre where the density is not finite there."""
+        rng = np.random.default_rng([self.seed, 11])
+        z = rng.standard_normal((self.chains, target.size))
+        for _ in range(ATTEMPTS):
+            keys = key(self.seed, shape=(self.chains,))
+            state = sampler.begin(self._schedule, target, z, np.ones(target.size), keys)
+            away = ~np.isfinite(np.asarray(state.potential_energy))
+            if not np.any(away):
+                return state
+            z[away] *= 0.5
+        raise IdentifiabilityError("the joint density of hyperparameters and effects is not finite around their mode.")
+
+    @property
+    def _schedule(self) -> Schedule:
+        return Schedule(self.chains, self.warmup or WARMUP, False, False, TARGET_ACCEPT, MAX_TREE_DEPTH, _shapes)

@@ -1,0 +1,168 @@
+"""NumPyro's NUTS kernel in blocks of draws, several chains in one vectorised run.
+
+The blocks are jitted at module level, so that a second model of the same structure compiles nothing, progress can be
+shown, and Ctrl-C keeps what there is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, NamedTuple, Protocol
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from numpyro.infer.hmc import hmc
+from numpyro.infer.util import ParamInfo
+
+from lgm.arrays import FloatArray
+from lgm.inference import progress
+from lgm.inference.compile import LOOPS, compiled
+from lgm.inference.coordinates import log_density
+from lgm.inference.interrupt import interruptible
+
+BLOCK = 10  # draws between two looks at the keyboard and two steps of the progress bar
+
+__all__ = ["BLOCK", "ParamInfo", "Schedule", "Target", "Traced", "begin", "run"]
+
+
+class Target(Protocol):
+    """A log density of coordinates, as of `lgm.inference.coordinates`, and what is kept of a draw."""
+
+    def log_density(self, x: jax.Array) -> jax.Array:
+        """Log density of the coordinates; NaN where it is undefined."""
+
+    def drawn(self, z: jax.Array) -> Any:
+        """What to keep of a draw z."""
+
+
+class Schedule(NamedTuple):
+    """How many chains, how many draws adapt, and how; ``shapes(post, schedule)`` are those of `begin`'s arguments."""
+
+    chains: int
+    warmup: int
+    adapt_metric: bool
+    dense: bool
+    accept: float
+    depth: int
+    shapes: Callable[[Any, Schedule], tuple[Any, ...]]
+    length: int = BLOCK
+
+
+class _Trace(NamedTuple):
+    drawn: Any
+    diverging: jax.Array
+    n_steps: jax.Array
+    acceptance_rate: jax.Array
+    energy: jax.Array
+    lp: jax.Array
+
+
+class Traced(NamedTuple):
+    """Kept draws (chains, draws, ...), what is known of each, step sizes (chains,), and draws spent on adaptation.
+
+    ``stopped`` says what there is if somebody stopped it, and is empty otherwise.
+    """
+
+    drawn: Any
+    stats: dict[str, FloatArray]
+    stopped: str
+    step_size: FloatArray
+    warmup: int
+
+
+def _potential(target: Any) -> Any:
+    return lambda z: -log_density(target, z)
+
+
+@lru_cache
+def _kernel(how: Schedule) -> tuple[Any, Any]:
+    """NumPyro's kernel keeps the settings given to `init` for `sample`, hence one pair per setting."""
+    return hmc(potential_fn_gen=_potential, algo="NUTS")
+
+
+@compiled(shapes=lambda post, how: how.shapes(post, how))
+def begin(how: Schedule, target: Target, points: Any, metric: jax.Array, keys: jax.Array) -> Any:
+    """States of chains at some points, which are a `ParamInfo` where their densities are known."""
+    init, _ = _kernel(how)
+
+    def one(point: Any, key: jax.Array) -> Any:
+        return init(
+            point,
+            num_warmup=how.warmup,
+            step_size=1.0,
+            inverse_mass_matrix=metric,
+            dense_mass=how.dense,
+            adapt_mass_matrix=how.adapt_metric,
+            target_accept_prob=how.accept,
+            max_tree_depth=how.depth,
+            model_args=(target,),
+            rng_key=key,
+        )
+
+    return jax.vmap(one)(points, keys)
+
+
+@compiled(shapes=lambda post, how: (how.shapes(post, how)[0], begin.ahead(post, how)), donate=(1,), options=LOOPS)
+def block(how: Schedule, target: Target, states: Any) -> tuple[Any, _Trace]:
+    """The next draws; `begin` comes with it, as it takes what that returns."""
+    _, step = _kernel(how)
+
+    def one(state: Any, _: None) -> tuple[Any, _Trace]:
+        state = jax.vmap(lambda s: step(s, model_args=(target,)))(state)
+        drawn = jax.vmap(target.drawn)(state.z)
+        trace = _Trace(
+            drawn, state.diverging, state.num_steps, state.accept_prob, state.energy, -state.potential_energy
+        )
+        return state, trace
+
+    return jax.lax.scan(one, states, None, length=how.length)
+
+
+def run(how: Schedule, target: Target, state: Any, draws: int, *, shown: bool) -> Traced:
+    """Adapt and draw, until all draws are made or somebody wants to stop.
+
+    Parameters
+    ----------
+    how : Schedule
+    target : Target
+    state : as from `begin`
+    draws : int
+        To keep, of each chain.
+    shown : bool
+        Whether to show progress.
+    """
+    before = -(-how.warmup // BLOCK) * BLOCK
+    parts: list[_Trace] = []
+    with (
+        interruptible("block of draws") as stopped,
+        progress.bar(before + draws, "draw", shown=shown) as bar,
+    ):
+        for done in range(0, before + draws, BLOCK):
+            if done == before and not how.adapt_metric:
+                state = _of_one_step(state)
+            state, trace = block(how, target, state)
+            if done >= before:
+                parts.append(jax.tree.map(np.asarray, trace))
+            bar.update(min(BLOCK, before + draws - done))
+            bar.set_postfix_str("warm-up" if done < before else "", refresh=False)
+            if stopped:
+                break
+    if not parts:
+        raise KeyboardInterrupt("stopped before a draw could be kept")
+    kept = jax.tree.map(lambda *arrays: np.swapaxes(np.concatenate(arrays)[:draws], 0, 1), *parts)
+    made = kept.lp.shape[1]
+    if made < 4:
+        raise KeyboardInterrupt("stopped before a draw could be kept")
+    words = f"stopped after {made} of {draws} draws per chain; these are kept" if made < draws else ""
+    stats = {name: value for name, value in kept._asdict().items() if name != "drawn"}
+    return Traced(kept.drawn, stats, words, np.asarray(state.adapt_state.step_size), before)
+
+
+def _of_one_step(states: Any) -> Any:
+    """With the step size that chains of one metric found together, which varies much less than that of each."""
+    adapted = states.adapt_state
+    sizes = np.asarray(adapted.step_size)
+    together = jnp.full(sizes.shape, np.exp(np.mean(np.log(sizes))))
+    return states._replace(adapt_state=adapted._replace(step_size=together))
