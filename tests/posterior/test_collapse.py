@@ -129,4 +129,4 @@ def _seen(post, theta, u):
     value, slope = jax.value_and_grad(density.log_likelihood, argnums=1)(post, theta)
     inner, _ = post.data.at(post.prior, post.analysis, theta)
     (slopes,) = derivatives(post.data.observed.loglik(theta), inner.eta(u[:, None])[:, 0], 1)
-    return value, slope, post.data.leaves.by_leaf(slopes)
+    return value, slope, post.data.leaves.by_leaf(slopes[:, None])
