@@ -71,6 +71,11 @@ class LaplaceData:
         return rung not in ("leaves", "transport") or self.observed.family.log_concave
 
     @property
+    def costly(self) -> bool:
+        """Whether each point costs a factorisation or many integrals."""
+        return self.rung in ("leaves", "transport")
+
+    @property
     def extra_normals(self) -> int:
         """One chooses a point, others draw the leaves."""
         return 1 + (self.leaves.columns.size if self.rung == "leaves" and self.leaves is not None else 0)
@@ -115,7 +120,8 @@ class LaplaceData:
         Parameters
         ----------
         z : float array (n_normals, m)
-            Standard normals; each column gives a pair of points, draws leaves, and chooses one draw.
+            Standard normals; each column draws leaves and chooses one draw, and gives a pair of points: where these
+            are costly, so many only as the density wants.
         draws : int, optional
             How many draws to return, at most m; by default m.
         """
@@ -130,7 +136,7 @@ class LaplaceData:
         self, prior: LatentPrior, analysis: linalg.Analysis, theta: jax.Array, z: jax.Array, take: int
     ) -> tuple[jax.Array, Effects]:
         inner, start = self.at(prior, analysis, theta)
-        found = self.points(inner, start, z)
+        found = self.points(inner, start, z[:, : self.pairs] if self.costly else z)
         share = jnp.cumsum(jax.nn.softmax(found.log_weights))
         wanted = jax.scipy.special.ndtr(z[-1, :take]) * share[-1]
         chosen = jnp.minimum(jnp.searchsorted(share, wanted), share.shape[0] - 1)

@@ -38,7 +38,7 @@ def moved(model):
 
 def test_weights_are_what_the_plain_approximation_lacks(model, moved):
     """By the likelihood itself: far better estimates of it, over as many pairs as leave little error."""
-    post = with_rung(model.analysed.marginal, "leaves", 8)
+    post = with_rung(model.analysed.marginal, "leaves", 64)
     with jax.enable_x64(True):
         thetas = chains().theta[0, ::24]
         z = np.random.default_rng(3).standard_normal((len(thetas), post.n_normals, 64))

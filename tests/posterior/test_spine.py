@@ -62,7 +62,7 @@ def _variances(post, theta, z, functionals):
 @pytest.mark.parametrize("sd", [0.5, 3.0])
 def test_density_and_effects_are_those_of_a_grid(model, sd):
     """Tolerances are four Monte Carlo errors, that of the density as the weights' own spread says."""
-    post = with_rung(model.analysed.marginal, "leaves", 8)
+    post = with_rung(model.analysed.marginal, "leaves", PAIRS)
     value, fixed, leaf = by_grid(model, sd)
     with jax.enable_x64(True):
         z = jax.random.normal(jax.random.key(3), (post.n_normals, PAIRS))
@@ -139,7 +139,7 @@ def _batches(post, theta, z):
 def test_leaves_of_several_effects(k):
     """The density without bias, means and draws, by independent batches: four of their Monte Carlo errors."""
     model = slopes(k)
-    post = with_rung(model.analysed.marginal, "leaves", 8)
+    post = with_rung(model.analysed.marginal, "leaves", 64)
     assert isinstance(post.data, LaplaceData) and post.data.leaves is not None and post.data.leaves.order == k
     value, fixed, leaf, cov = slopes_by_grid(k)
     with jax.enable_x64(True):
@@ -162,7 +162,7 @@ def test_leaves_of_several_effects(k):
 def test_variances_of_effects_in_one_leaf():
     """The printed intercept of a level is a sum of both of its effects."""
     model = slopes(2)
-    post = with_rung(model.analysed.marginal, "leaves", 8)
+    post = with_rung(model.analysed.marginal, "leaves", 512)
     _, fixed, _, cov = slopes_by_grid(2)
     with jax.enable_x64(True):
         z = jax.random.normal(jax.random.key(3), (post.n_normals, 512))

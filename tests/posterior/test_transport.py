@@ -38,7 +38,7 @@ def test_weights_are_an_unbiased_estimate(made, sd):
         exact = reference.integral(reach=13.0, nodes=71)
     else:  # eight effects: as many plain weighted points as it takes
         exact = _averaged(with_rung(model.analysed.marginal, "weighted", 8), sd, 40)[0]
-    found, error = _averaged(with_rung(model.analysed.marginal, "transport", 8), sd, 20)
+    found, error = _averaged(with_rung(model.analysed.marginal, "transport", 256), sd, 20)
     assert error < 0.01 < abs(reference.laplace() - exact)
     assert abs(found - exact) < 4 * error + (0.0 if made is three else 0.004)
 
