@@ -180,26 +180,38 @@ class _Face:
         return placed(Search(on_face, width).climb(start * width, lower * width, {"maxfun": STEPS}))
 
 
-def refitted(old: Mixture, points: FloatArray, weights: FloatArray) -> Mixture:
+def refitted(old: Mixture, points: FloatArray, weights: FloatArray, *, recentred: bool = False) -> Mixture:
     """Each part with the weighted second moment about its centre, which widens it where the posterior is skewed.
 
     A point belongs to the parts by their shares of the proposal there (Cappe et al. 2008). What a few points say counts
-    for little beside the scale that a part had.
+    for little beside the scale, and the centre, that a part had.
+
+    Parameters
+    ----------
+    old : Mixture
+    points : float array (n, d)
+    weights : float array (n,)
+    recentred : bool
+        Whether parts move to the weighted mean, but for what they hold at zero.
     """
     belongs = np.exp(old.log_parts(points) - old.log_density(points)) * weights
-    parts = [_rescaled(*pair, points) for pair in zip(old.parts, belongs, strict=True)]
+    parts = [_rescaled(*pair, points, recentred=recentred) for pair in zip(old.parts, belongs, strict=True)]
     return Mixture(parts, _partly_alike(belongs.sum(axis=1)))
 
 
-def _rescaled(part: Proposal, weights: FloatArray, points: FloatArray) -> Proposal:
-    away, d = points - part.centre, part.centre.size
-    mass = weights.sum()
+def _rescaled(part: Proposal, weights: FloatArray, points: FloatArray, *, recentred: bool) -> Proposal:
+    mass, d = weights.sum(), part.centre.size
     if not mass > 0:
         return part
-    moment = away.T @ (weights[:, None] * away) / mass
     ess = mass**2 / np.sum(weights**2)
+    centre = part.centre
+    if recentred:
+        held = np.array(part.folded) & (centre == 0.0)
+        centre = np.where(held, centre, (ess * (weights @ points) / mass + d * centre) / (ess + d))
+    away = points - centre
+    moment = away.T @ (weights[:, None] * away) / mass
     both = (ess * moment + d * part.root @ part.root.T) / (ess + d)
-    return Proposal(part.centre, np.asarray(np.linalg.cholesky(both), dtype=np.float64), part.folded)
+    return Proposal(centre, np.asarray(np.linalg.cholesky(both), dtype=np.float64), part.folded)
 
 
 def _shares(heights: Sequence[float], parts: Sequence[Proposal]) -> FloatArray:

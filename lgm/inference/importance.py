@@ -5,7 +5,8 @@ represent it; every value is one factorisation, and all are independent. The pro
 bent coordinates of `lgm.inference.coordinates`, folded where a standard deviation is zero: one around the mode, and one
 wherever the density reaches such a zero away from it (`lgm.inference.faces`). Draws are scrambled Sobol points; weights
 are Pareto-smoothed; if their tail is heavy the proposal is refitted to the weighted draws, and all draws are pooled
-under the mixture of the proposals (Cornuet et al. 2012).
+under the mixture of the proposals (Cornuet et al. 2012). Where the density is estimated, the mode that is known is that
+of an approximation, and a few points go ahead to find where the posterior is.
 """
 
 from __future__ import annotations
@@ -35,10 +36,10 @@ from lgm.posterior import density
 from lgm.posterior.density import Marginal
 
 EVALUATIONS = 1024  # per round; a power of two, as Sobol points want it
+AHEAD = 256  # in the first round, where the density is estimated
 ROUNDS = 4  # the first and three refits
 GOOD_K = 0.5  # no refit if k is below this, where the variance of the weights is finite, and points are enough
-# Where the density is estimated, its mode by the approximation may be far from the posterior's: no refit above this.
-GOOD_SHARE = 0.5  # of the points are effective
+GOOD_SHARE = 0.5  # of the points are effective: no refit above this where the density is estimated
 BATCH = 64  # thetas in one vectorised call
 STORED_BYTES = 1e8  # effects drawn along with the values are kept up to this size, else drawn in a second pass
 
@@ -114,7 +115,7 @@ class Importance:
         )
         if stopped:
             warnings.warn(f"stopped after {points.size} points; these are kept", ConvergenceWarning, stacklevel=5)
-        index = resampled(np.exp(points.log_weights), self.draws, np.random.default_rng([self.seed, ROUNDS]))
+        index = resampled(np.exp(points.log_weights), self.draws, np.random.default_rng([self.seed, ROUNDS + 1]))
         stats = {"lp": log_density[index][None], "diverging": np.zeros((1, self.draws), dtype=bool)}
         return Run(found, Weighted(points.theta[index][None], stats, stopped, points, index), "importance")
 
@@ -132,20 +133,22 @@ def weighted_points(
     with (
         jax.enable_x64(True),
         interruptible("batch of values") as stopped,
-        progress_bar(EVALUATIONS, "value", shown=progress) as bar,
+        progress_bar(EVALUATIONS if post.data.exact else AHEAD, "value", shown=progress) as bar,
     ):
         at = bent(wide, post.hyper.folded)
         proposals = [faces.proposal(post, at)]
-        for r in range(ROUNDS):
-            x = proposals[-1].draw(EVALUATIONS, [seed, r])
+        last = ROUNDS - 1 if post.data.exact else ROUNDS
+        for r in range(last + 1):
+            x = proposals[-1].draw(AHEAD if r == 0 and not post.data.exact else EVALUATIONS, [seed, r])
             rounds.append(_evaluate_all(post, at.bend, x, key(seed, 2 + r), per_point, bar, stopped))
             pooled = rounds[0] if r == 0 else _Round(*map(np.concatenate, zip(*rounds, strict=True)))
             raw = pooled.log_density - _log_mixture(proposals, [len(one.x) for one in rounds], pooled.x)
             smoothed = pareto.smooth(raw)
             enough = ENOUGH if post.data.exact else max(ENOUGH, GOOD_SHARE * raw.size)
-            if stopped or (smoothed.k < GOOD_K and smoothed.ess > enough) or r == ROUNDS - 1:
+            if stopped or (smoothed.k < GOOD_K and smoothed.ess > enough) or r == last:
                 break
-            proposals.append(faces.refitted(proposals[-1], pooled.x, np.exp(smoothed.log_weights)))
+            weights = np.exp(smoothed.log_weights)
+            proposals.append(faces.refitted(proposals[-1], pooled.x, weights, recentred=not post.data.exact))
             bar.total += EVALUATIONS
     evidence = logsumexp(raw) - np.log(raw.size)
     error = np.std(np.exp(raw - evidence), ddof=1) / np.sqrt(raw.size)
