@@ -24,6 +24,7 @@ from lgm.results.progress import bar
 CHUNK_BYTES = 128e6  # of intermediate results held at once
 MANY, FEW = 250, 16  # thetas in one call
 SEVERAL, MOST = 4, 64  # draws for each theta in one call, where several have the same
+WORTH = 2  # draws for each theta on average, from which on a factorisation saved is worth draws that nobody wants
 _MEAN_ONLY = (1, 0)
 
 
@@ -63,7 +64,7 @@ def _shape(post: Marginal, thetas: int, draws: int) -> tuple[int, int]:
         return min(room, FEW), 1
     if thetas == 1:
         return 1, min(MOST, room)
-    each = SEVERAL if draws >= SEVERAL * thetas and room >= SEVERAL else 1
+    each = SEVERAL if draws >= WORTH * thetas and room >= SEVERAL else 1
     return min(room // each, MANY if thetas >= MANY else FEW), each
 
 
