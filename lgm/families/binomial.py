@@ -15,7 +15,7 @@ from lgm.arrays import FloatArray, IntArray
 from lgm.families.checks import RowError
 from lgm.families.family import Family, Rng, Sums, Theta
 from lgm.families.response import Response
-from lgm.families.stable import log_one_minus_exp, softplus
+from lgm.families.stable import log_one_minus_exp, softplus_both
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,9 @@ class Binomial(Family):
     def loglik(self, y: Response, eta: Any, theta: Mapping[str, Any], weights: Any) -> Any:
         """``w (log C(n, y) + y log mu + (n - y) log(1 - mu))``."""
         trials = trials_of(y)
-        ways = gammaln(trials + 1.0) - gammaln(y.value + 1.0) - gammaln(trials - y.value + 1.0)
+        ways = 0.0
+        if y.trials is not None:
+            ways = gammaln(trials + 1.0) - gammaln(y.value + 1.0) - gammaln(trials - y.value + 1.0)
         success, failure = log_probabilities(self.link, eta)
         return weights * (ways + y.value * success + (trials - y.value) * failure)
 
@@ -108,7 +110,8 @@ class Bernoulli(Binomial):
 def log_probabilities(link: str, eta: Any) -> tuple[Any, Any]:
     """``log mu`` and ``log(1 - mu)``, without loss far out."""
     if link == "logit":
-        return -softplus(-eta), -softplus(eta)
+        failure, success = softplus_both(eta)
+        return -success, -failure
     if link == "probit":
         return log_ndtr(eta), log_ndtr(-eta)
     return log_one_minus_exp(eta), -jnp.exp(eta)

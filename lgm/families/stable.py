@@ -37,6 +37,19 @@ def _softplus_jvp(primals: Any, tangents: Any) -> Any:
     return softplus(x), logistic(x) * dx
 
 
+@jax.custom_jvp
+def softplus_both(x: Any) -> tuple[Any, Any]:
+    """``log(1 + exp(x))`` and ``log(1 + exp(-x))``, which share what takes time."""
+    shared = jnp.log1p(jnp.exp(-jnp.abs(x)))
+    return jnp.maximum(x, 0.0) + shared, jnp.maximum(-x, 0.0) + shared
+
+
+@softplus_both.defjvp
+def _softplus_both_jvp(primals: Any, tangents: Any) -> Any:
+    (x,), (dx,) = primals, tangents
+    return softplus_both(x), (logistic(x) * dx, -logistic(-x) * dx)
+
+
 def log_one_minus_exp(log_q: Any) -> Any:
     """``log(1 - exp(-q))``."""
     small = log_q < -9.0

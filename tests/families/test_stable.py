@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from lgm.families.stable import log_one_minus_exp, log_rising, logistic, softplus
+from lgm.families.stable import log_one_minus_exp, log_rising, logistic, softplus, softplus_both
 
 FAR = np.array([-700.0, -36.0, -8.0, -0.3, 0.0, 1e-9, 2.0, 20.0, 36.0, 700.0])
 
@@ -51,6 +51,10 @@ def test_softplus_and_logistic():
     np.testing.assert_allclose(slopes(softplus, FAR), exact, rtol=1e-13, atol=3e-17)
     np.testing.assert_allclose(slopes(logistic, FAR)[:3], exact[1:], rtol=1e-13, atol=3e-17)
     assert np.all(np.isfinite(slopes(softplus, [-1e4, 1e4])))
+    for x in (FAR, [-1e4, 1e4]):
+        for place, sign in ((0, 1.0), (1, -1.0)):
+            both = slopes(lambda x, place=place: softplus_both(x)[place], x)
+            np.testing.assert_array_equal(both, slopes(lambda x, sign=sign: softplus(sign * x), x))
 
 
 def _log_one_minus_exp(t, q):
