@@ -60,7 +60,7 @@ class Binomial(Family):
     def loglik(self, y: Response, eta: Any, theta: Mapping[str, Any], weights: Any) -> Any:
         """``w (log C(n, y) + y log mu + (n - y) log(1 - mu))``."""
         trials = trials_of(y)
-        ways = 0.0
+        ways: Any = 0.0
         if y.trials is not None:
             ways = gammaln(trials + 1.0) - gammaln(y.value + 1.0) - gammaln(trials - y.value + 1.0)
         success, failure = log_probabilities(self.link, eta)
