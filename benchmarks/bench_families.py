@@ -1,6 +1,6 @@
 """Counts and binary outcomes: full posteriors after compilation, beside rivals in the same run.
 
-    python benchmarks/bench_families.py [names] [--runs 3] [--quick] [--rival-python /path/to/python]
+    python benchmarks/bench_families.py [names] [--methods importance] [--runs 3] [--quick] [--rival-python PATH]
 
 Of each contender: seconds of a fit whose programs are compiled (a second fit of the same structure in one process), the
 smallest bulk ESS of fixed effects and hyperparameters, and ESS per second. Rivals: bambi with nutpie (needs an
@@ -171,13 +171,13 @@ CASES = {
 LARGE = ("crossed", "map")
 
 
-def contenders(name: str, folder: str, rival: str | None) -> list[Contender]:
+def contenders(name: str, folder: str, rival: str | None, methods: list[str]) -> list[Contender]:
     """Those that fit a model."""
     case = CASES[name]
     path = export(name, folder) if "{path" in case.prepare else ""
     prepare = case.prepare.replace("{path!r}", repr(path))
     words = {"prepare": prepare, "family": case.family}
-    methods = ("importance", "mode") if name in LARGE else ("importance", "nuts")
+    methods = methods or (["importance", "mode"] if name in LARGE else ["importance", "nuts"])
     found = [
         Contender(f"lgm, {method}", sys.executable, LGM.format(formula=case.formula, method=method, **words))
         for method in methods
@@ -205,6 +205,7 @@ def main() -> None:
     parser.add_argument("names", nargs="*", default=list(CASES), help=", ".join(CASES))
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--quick", action="store_true", help="a single run, without the large models")
+    parser.add_argument("--methods", nargs="+", default=[], help="of lgm: importance, nuts, mode, joint")
     parser.add_argument("--rival-python", default=os.environ.get("LGM_RIVAL_PYTHON"))
     options = parser.parse_args()
     print(under_test())
@@ -216,10 +217,10 @@ def main() -> None:
             continue
         started = time.perf_counter()
         with tempfile.TemporaryDirectory() as folder:
-            found = contenders(name, folder, rival)
+            found = contenders(name, folder, rival, options.methods)
             in_turn(found, 1 if options.quick or name in LARGE else options.runs)
             point = lme4(name, folder)
-        print(f"\n{name}: {CASES[name].formula}  [{time.perf_counter() - started:.0f} s]")
+        print(f"\n{name}: {CASES[name].formula}  [{time.perf_counter() - started:.0f} s]", flush=True)
         for each in found:
             print(f"  {each.name:16s} {_line(each)}")
         if point is not None:
