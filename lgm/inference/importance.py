@@ -128,27 +128,27 @@ def weighted_points(
     ``wide`` is the mode of the density with Jacobian; ``draws``, the number that will be taken, sets how many u are
     drawn at each point.
     """
-    per_point = _per_point(post, draws)
+    per_point, estimated = _per_point(post, draws), not post.data.exact
+    sizes = [AHEAD] * estimated + [EVALUATIONS] * ROUNDS
     rounds: list[_Round] = []
     with (
         jax.enable_x64(True),
         interruptible("batch of values") as stopped,
-        progress_bar(EVALUATIONS if post.data.exact else AHEAD, "value", shown=progress) as bar,
+        progress_bar(sizes[0], "value", shown=progress) as bar,
     ):
         at = bent(wide, post.hyper.folded)
         proposals = [faces.proposal(post, at)]
-        last = ROUNDS - 1 if post.data.exact else ROUNDS
-        for r in range(last + 1):
-            x = proposals[-1].draw(AHEAD if r == 0 and not post.data.exact else EVALUATIONS, [seed, r])
+        for r, size in enumerate(sizes):
+            x = proposals[-1].draw(size, [seed, r])
             rounds.append(_evaluate_all(post, at.bend, x, key(seed, 2 + r), per_point, bar, stopped))
             pooled = rounds[0] if r == 0 else _Round(*map(np.concatenate, zip(*rounds, strict=True)))
             raw = pooled.log_density - _log_mixture(proposals, [len(one.x) for one in rounds], pooled.x)
             smoothed = pareto.smooth(raw)
-            enough = ENOUGH if post.data.exact else max(ENOUGH, GOOD_SHARE * raw.size)
-            if stopped or (smoothed.k < GOOD_K and smoothed.ess > enough) or r == last:
+            enough = max(ENOUGH, GOOD_SHARE * raw.size) if estimated else ENOUGH
+            if stopped or (smoothed.k < GOOD_K and smoothed.ess > enough) or r == len(sizes) - 1:
                 break
             weights = np.exp(smoothed.log_weights)
-            proposals.append(faces.refitted(proposals[-1], pooled.x, weights, recentred=not post.data.exact))
+            proposals.append(faces.refitted(proposals[-1], pooled.x, weights, recentred=estimated))
             bar.total += EVALUATIONS
     evidence = logsumexp(raw) - np.log(raw.size)
     error = np.std(np.exp(raw - evidence), ddof=1) / np.sqrt(raw.size)

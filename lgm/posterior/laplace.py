@@ -29,6 +29,7 @@ from lgm.posterior.points import Points
 from lgm.posterior.variances import normal_variances
 
 TOGETHER = 2**18  # rows times points that are gone through at once where leaves are integrated out
+COSTLY = ("leaves", "transport")  # rungs for densities with one top, where every point takes time
 
 
 @jax.tree_util.register_dataclass
@@ -68,12 +69,12 @@ class LaplaceData:
         """Whether there is such a rung: some need densities with one top, or leaves."""
         if rung == "leaves" and self.leaves is None:
             return False
-        return rung not in ("leaves", "transport") or self.observed.family.log_concave
+        return rung not in COSTLY or self.observed.family.log_concave
 
     @property
     def costly(self) -> bool:
         """Whether each point costs a factorisation or many integrals."""
-        return self.rung in ("leaves", "transport")
+        return self.rung in COSTLY
 
     @property
     def extra_normals(self) -> int:
@@ -177,7 +178,7 @@ class LaplaceData:
         inner, start = self.at(prior, analysis, theta)
         found = self.points(inner, start, z)
         printed, others = normal_variances(prior, analysis, found.values, inner.scale, functionals, sums)
-        if self.rung not in ("weighted", "leaves", "transport"):
+        if self.rung != "weighted" and not self.costly:
             return printed, others
         weights = jax.nn.softmax(found.log_weights)
 

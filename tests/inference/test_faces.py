@@ -10,7 +10,7 @@ from lgm.inference import faces
 from lgm.inference.coordinates import bent
 from lgm.inference.importance import weighted_points
 from lgm.inference.mode import FoldedMode, find_folded_mode, find_mode
-from lgm.inference.proposal import Mixture
+from lgm.inference.proposal import Mixture, Proposal
 from lgm.posterior import density
 from lgm.posterior.priors import starts
 
@@ -110,6 +110,18 @@ def test_a_part_that_has_no_points_stays_as_it_is() -> None:
     for before, after in zip(mixture.parts, again.parts, strict=True):
         assert np.all(np.linalg.svd(after.root, compute_uv=False) > 0)
         np.testing.assert_array_equal(after.centre, before.centre)
+
+
+@pytest.mark.parametrize("at", [1.0, 0.0])
+def test_parts_move_to_where_the_points_are_but_for_what_they_hold_at_zero(at: float) -> None:
+    """The centre counts as much as one point for each dimension; second moments are about the new one."""
+    part = Proposal(np.array([at, -1.0]), np.eye(2), (True, False))
+    x = np.abs(np.random.default_rng(2).normal(size=(50, 2))) + [2.0, 3.0]
+    (again,) = faces.refitted(Mixture([part], np.ones(1)), x, np.full(50, 0.02), recentred=True).parts
+    expected = (50 * x.mean(axis=0) + 2 * part.centre) / 52
+    np.testing.assert_allclose(again.centre, [expected[0] if at else 0.0, expected[1]], rtol=1e-12)
+    away = x - again.centre
+    np.testing.assert_allclose(again.root @ again.root.T, (away.T @ away + 2 * np.eye(2)) / 52, rtol=1e-12)
 
 
 def test_what_is_too_large_for_a_number_has_no_density() -> None:

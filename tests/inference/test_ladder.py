@@ -3,10 +3,13 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 import lgm
 from lgm.errors import LgmError
+from lgm.inference import ladder
 from lgm.inference.ladder import Rung, approximated, settle
+from lgm.posterior.laplace import Accuracy
 from lgm.posterior.priors import starts
 
 
@@ -54,6 +57,40 @@ def test_few_binary_outcomes_go_to_quadrature_and_alarms_fire(binary):
     assert rung.shift > 1.0 and rung.sd_second > 0.5
     for approximation, words in (("laplace", "off by about"), ("weighted", "spread too far")):
         assert words in chosen(binary, approximation)[2].doubt(held=False)
+
+
+def test_a_tail_in_doubt_is_measured_again(monkeypatch, counts):
+    """Not where 64 pairs say enough: that the variance is small, or far too large."""
+    post, x = counts.analysed.marginal, np.zeros(1)
+    normal = 0.2 * stats.norm.ppf((np.arange(64) + 0.5) / 64)
+    tailed = np.concatenate([0.1 * normal[:-2], [3.0, 5.0]])  # two that outweigh all others
+    for weights, calls in ((normal, 1), (20.0 * normal, 1), (tailed, ladder.BATCHES)):
+        seen: list[np.ndarray] = []
+
+        def accuracy(post, x, functionals, z, weights=weights, seen=seen):
+            seen.append(np.asarray(z))
+            return Accuracy(weights, np.zeros(1), np.zeros(()))
+
+        monkeypatch.setattr(ladder, "_accuracy", accuracy)
+        found = ladder._measured(post, x, np.zeros((post.dim, 1)), 1)
+        assert len(seen) == calls and found.variance == pytest.approx(np.var(weights, ddof=1), rel=0.02)
+        assert all(np.any(seen[0] != other) for other in seen[1:])
+
+
+@pytest.mark.slow
+def test_large_fields_are_bent():
+    """Weights of normal points spread with the number of regions; those of bent points serve."""
+    n = 70
+    k = np.arange(n * n).reshape(n, n)
+    right, down = [k[:, :-1].ravel(), k[:, 1:].ravel()], [k[:-1].ravel(), k[1:].ravel()]
+    graph = lgm.graph(pd.DataFrame(np.hstack([right, down]).T, columns=["from", "to"]), range(n * n))
+    wave = np.sin(np.arange(n) / 3.0)
+    y = np.random.default_rng(1).poisson(np.exp(np.add.outer(wave, wave))).ravel()
+    model = lgm.model("y ~ 1 + icar(r, graph)", {"y": y, "r": k.ravel()}, "poisson", env={"graph": graph})
+    post, _, rung = chosen(model)
+    plain = chosen(model, "weighted")[2]
+    assert rung.name == "transport" and post.data.rung == "transport" and rung.doubt(held=False) is None
+    assert 4 * rung.variance < plain.variance and "spread too far" in plain.doubt(held=False)
 
 
 def test_what_is_not_there():
