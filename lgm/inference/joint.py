@@ -13,10 +13,11 @@ from typing import Any
 import jax
 import numpy as np
 
+from lgm import linalg
 from lgm.arrays import FloatArray
 from lgm.errors import ConvergenceWarning, IdentifiabilityError, NotPositiveDefiniteError
 from lgm.inference import sampler
-from lgm.inference.compile import Plan, floats, jit
+from lgm.inference.compile import Compiled, Plan, floats
 from lgm.inference.draws import Expected, Run
 from lgm.inference.keys import key
 from lgm.inference.mode import find_mode
@@ -25,7 +26,7 @@ from lgm.inference.sampler import Schedule
 from lgm.linalg.root import entries, square_root
 from lgm.linalg.rows import Rows
 from lgm.posterior.density import Marginal
-from lgm.posterior.joint import Expansion, Joint, expansion
+from lgm.posterior.joint import Expansion, Joint, expansion, free_pattern
 
 WARMUP = 150  # draws that find the step size: coordinates are of one scale already
 TARGET_ACCEPT = 0.8
@@ -33,7 +34,7 @@ MAX_TREE_DEPTH = 10
 ATTEMPTS = 6  # to start where the density is finite, each half as far from the mode
 
 
-_expansion = jit(expansion)
+_expansion = Compiled(expansion, shapes=lambda post, how: ())
 
 
 def joint(post: Marginal, x: FloatArray, root: FloatArray) -> Joint:
@@ -53,9 +54,10 @@ def joint(post: Marginal, x: FloatArray, root: FloatArray) -> Joint:
         If effects given theta have no mode there.
     """
     with jax.enable_x64(True):
-        at = _expansion(post, x)
+        analysis = linalg.analyse(free_pattern(post))
+        at = _expansion(analysis, post, x)
     try:
-        return Joint(post, x, root, at, square_root(post.analysis, np.asarray(at.values)))
+        return Joint(post, x, root, at, square_root(analysis, np.asarray(at.values)), analysis)
     except NotPositiveDefiniteError:
         raise IdentifiabilityError(
             "the density of the effects at the mode of the hyperparameters has no top. Look for effects that the data "
@@ -65,13 +67,14 @@ def joint(post: Marginal, x: FloatArray, root: FloatArray) -> Joint:
 
 def _shapes(post: Marginal, how: Schedule) -> tuple[Any, ...]:
     """The density, starts, their metric and keys."""
-    d, f, k = post.dim, post.hyper.working_size, post.prior.kappa.shape[0]
-    size = entries(post.analysis)
+    d, f, k = post.dim, post.hyper.working_size, post.prior.k
+    analysis = linalg.analyse(free_pattern(post))
+    size = entries(analysis)
     vector: Any = floats(d)
-    at: Any = (floats(post.analysis.nnz), vector, floats(d, f), *[vector] * 4, floats(d, k), floats(k, k))
+    at: Any = (floats(analysis.nnz), vector, floats(d, f), *[vector] * 4, floats(d, k), floats(k, k))
     factor: Any = (floats(size), *(jax.ShapeDtypeStruct((n,), np.int32) for n in (size, d + 1, 0)))
     centre, root, n = floats(f), floats(f, f), how.chains
-    target = Joint(post, centre, root, Expansion(*at), Rows(*factor))  # type: ignore[arg-type]
+    target = Joint(post, centre, root, Expansion(*at), Rows(*factor), analysis)  # type: ignore[arg-type]
     return target, floats(n, f + d), floats(f + d), key(0, shape=(n,))
 
 

@@ -4,10 +4,17 @@ import numpy as np
 import numpy.typing as npt
 
 def predict_cost(
-    indptr: npt.NDArray[np.int64], indices: npt.NDArray[np.int64], order: npt.NDArray[np.int32]
+    indptr: npt.NDArray[np.int64],
+    indices: npt.NDArray[np.int64],
+    order: npt.NDArray[np.int32],
+    negative: npt.NDArray[np.int32],
 ) -> dict[str, Any]: ...
 def register_analysis(
-    key: str, indptr: npt.NDArray[np.int64], indices: npt.NDArray[np.int64], order: npt.NDArray[np.int32]
+    key: str,
+    indptr: npt.NDArray[np.int64],
+    indices: npt.NDArray[np.int64],
+    order: npt.NDArray[np.int32],
+    negative: npt.NDArray[np.int32],
 ) -> dict[str, Any]: ...
 def minimum_degree(indptr: npt.NDArray[np.int64], indices: npt.NDArray[np.int32]) -> list[int]: ...
 def use_blas(blas: dict[str, Any], lapack: dict[str, Any], get_threads: int, set_threads: int) -> None: ...

@@ -13,12 +13,12 @@ import scipy.sparse as sp
 
 from lgm.arrays import FloatArray, IntArray
 from lgm.linalg._ffi import kernel
-from lgm.linalg.ordering import Order, OrderingName, best_order
+from lgm.linalg.ordering import Order, OrderingName, best_order, multipliers
 from lgm.pattern import Pattern
 
 _MAX_INDEX = 2**31 - 1
 # Part of the key, to be raised when the kernel's plan for the same pattern and ordering changes.
-_PLAN_VERSION = 1
+_PLAN_VERSION = 2
 
 
 class Analysis:
@@ -32,11 +32,14 @@ class Analysis:
     ----------
     pattern : Pattern
         The stored positions; values given to the verbs are in this order.
+    constraints : int
+        k: the last 2k rows are the border of k constraints (`lgm.linalg.constrained`).
     """
 
     __slots__ = ()
 
     pattern: Pattern
+    constraints: int
 
     @property
     def n(self) -> int:
@@ -56,12 +59,14 @@ class Analysis:
 class SparseAnalysis(Analysis):
     """Symbolic Cholesky factorisation of all matrices with one pattern; made by `analyse`.
 
-    Content is pattern and ordering. Pickling keeps these; the rest is found again.
+    Content is pattern, constraints and ordering. Pickling keeps these; the rest is found again.
 
     Attributes
     ----------
     pattern : Pattern
         The stored positions; values given to the verbs of `lgm.linalg` are in this order.
+    constraints : int
+        k: the last 2k rows are the border of k constraints.
     order : int32 array (n,)
         ``order[k]`` is the row that is eliminated k-th, before the kernel refines it without changing the fill.
     ordering : str
@@ -74,9 +79,10 @@ class SparseAnalysis(Analysis):
         Memory that one evaluation uses beside its arguments and results.
     """
 
-    __slots__ = ("_key", "flops", "nnz_factor", "order", "ordering", "pattern", "workspace_bytes")
+    __slots__ = ("_key", "constraints", "flops", "nnz_factor", "order", "ordering", "pattern", "workspace_bytes")
 
     pattern: Pattern
+    constraints: int
     order: Order
     ordering: str
     nnz_factor: int
@@ -84,15 +90,16 @@ class SparseAnalysis(Analysis):
     workspace_bytes: int
     _key: str
 
-    def __init__(self, pattern: Pattern, order: npt.ArrayLike, ordering: str) -> None:
+    def __init__(self, pattern: Pattern, order: npt.ArrayLike, ordering: str, constraints: int = 0) -> None:
         own = np.array(order, dtype=np.int32)
         own.setflags(write=False)
-        content = pattern.key + own.tobytes() + bytes([_PLAN_VERSION])
+        content = pattern.key + own.tobytes() + constraints.to_bytes(4) + bytes([_PLAN_VERSION])
         key = hashlib.blake2b(content, digest_size=16).hexdigest()
         # Known to the kernel from here on; in a process that unpickles this, __init__ runs again.
-        facts = kernel.register_analysis(key, pattern.indptr, pattern.indices, own)
+        facts = kernel.register_analysis(key, pattern.indptr, pattern.indices, own, multipliers(pattern.n, constraints))
         for name, value in {
             "pattern": pattern,
+            "constraints": constraints,
             "order": own,
             "ordering": ordering,
             "nnz_factor": int(facts["nnz_factor"]),
@@ -118,7 +125,7 @@ class SparseAnalysis(Analysis):
 
     def __reduce__(self) -> tuple[Callable[..., SparseAnalysis], tuple[Any, ...]]:
         pattern = self.pattern
-        return _restore, (pattern.n, pattern.indptr, pattern.indices, self.order, self.ordering)
+        return _restore, (pattern.n, pattern.indptr, pattern.indices, self.order, self.ordering, self.constraints)
 
     def __repr__(self) -> str:
         return (
@@ -127,8 +134,10 @@ class SparseAnalysis(Analysis):
         )
 
 
-def _restore(n: int, indptr: IntArray, indices: IntArray, order: Order, ordering: str) -> SparseAnalysis:
-    return SparseAnalysis(Pattern(n, indptr, indices), order, ordering)
+def _restore(
+    n: int, indptr: IntArray, indices: IntArray, order: Order, ordering: str, constraints: int
+) -> SparseAnalysis:
+    return SparseAnalysis(Pattern(n, indptr, indices), order, ordering, constraints)
 
 
 def analyse(
@@ -136,6 +145,7 @@ def analyse(
     *,
     last: Sequence[int] | npt.NDArray[np.integer[Any]] = (),
     ordering: OrderingName | npt.NDArray[np.integer[Any]] = "auto",
+    constraints: int = 0,
     memory_limit: int | None = None,
 ) -> SparseAnalysis:
     """Analyse the pattern of a symmetric matrix for all factorisations to come.
@@ -154,6 +164,10 @@ def analyse(
     ordering : {"auto", "natural", "rcm", "amd", "metis"} or int array (n,)
         One ordering instead of the best, or an elimination order of all rows. Nested dissection is METIS's, through
         pymetis; on the few platforms where that cannot be installed the best is that of the others.
+    constraints : int
+        k: the last 2k rows are the border of k linear constraints (`lgm.linalg.constrained`), k multipliers and then k
+        slacks. These are eliminated after what they border, and the pivots of multipliers are negative. Determinants
+        are then those of the absolute value, and draws keep the constraints.
     memory_limit : int, optional
         Largest factor in bytes. By default three quarters of the machine's memory.
 
@@ -187,12 +201,12 @@ def analyse(
     if pattern.n > _MAX_INDEX or pattern.nnz > _MAX_INDEX:
         raise MemoryError(f"{pattern.n} rows and {pattern.nnz} entries: the kernel takes at most 2^31 - 1 of each")
     if isinstance(ordering, str):
-        name, order, cost = best_order(pattern, np.asarray(last, dtype=np.int64), ordering)
+        name, order, cost = best_order(pattern, np.asarray(last, dtype=np.int64), ordering, constraints)
     else:
         name, order = "given", np.asarray(ordering, dtype=np.int32)
-        cost = kernel.predict_cost(pattern.indptr, pattern.indices, order)
+        cost = kernel.predict_cost(pattern.indptr, pattern.indices, order, multipliers(pattern.n, constraints))
     _refuse_if_huge(pattern, cost, memory_limit)
-    return SparseAnalysis(pattern, order, name)
+    return SparseAnalysis(pattern, order, name, constraints)
 
 
 def pattern_to_factor(matrix: sp.sparray | sp.spmatrix | Pattern) -> Pattern:

@@ -2,10 +2,11 @@ r"""The mode of effects given their prior and a likelihood that the kernel knows
 
 The density of v, with the prior's precision R, its pull b and scales D, and without its constants, is
 
-    J(v) = sum_i l_i(eta_i) - 1/2 v'Rv + b'v,    eta = A D v + offset,  under C v = 0;
+    J(v) = sum_i l_i(eta_i) - 1/2 v'Rv + b'v,    eta = A D v + offset;
 
 its maximum is found by Newton's method in one native call for each element of a batch, which runs as long as that
-element needs.
+element needs. Under constraints v has d + 2k elements, R is bordered (`lgm.linalg.constrained`), A has no columns for
+the border, and the maximum is a saddle point.
 """
 
 from __future__ import annotations
@@ -34,10 +35,7 @@ class Problem(NamedTuple):
     trials : float array (n,) or (0,)
         Empty for single trials, and where there are none.
     pull : float array (d,)
-    krige : float array (d, 2k)
-        As in `lgm.linalg.constrained`.
-    kappa : float array (k,)
-        The anchors.
+        b.
     """
 
     rows: Rows
@@ -46,8 +44,6 @@ class Problem(NamedTuple):
     trials: Numbers
     weights: Numbers
     pull: Numbers
-    krige: Numbers
-    kappa: Numbers
 
 
 class Mode(NamedTuple):
@@ -55,7 +51,7 @@ class Mode(NamedTuple):
 
     v: jax.Array  # (d,)
     joint: jax.Array  # J there, with the constants of the likelihood
-    logdet: jax.Array  # of H = R + D A'WA D on the constrained space, up to log|CC'|
+    logdet: jax.Array  # of H = R + D A'WA D, of its absolute value
     gain: jax.Array  # twice what one more step would promise
     counts: jax.Array  # factorisations, and steps (2,)
 
@@ -83,7 +79,7 @@ def find_mode(
     own: jax.Array,
     start: jax.Array,
 ) -> Mode:
-    """Search from a start (d,) that meets the constraints, or from zero if the density is not finite there.
+    """Search from a start (d,), within constraints, or from zero if the density is not finite there.
 
     Parameters
     ----------
@@ -93,7 +89,7 @@ def find_mode(
         As the kernel calls it.
     problem : Problem
     values : float array (nnz,)
-        R with its anchors, in pattern order.
+        R in pattern order.
     scale : float array (d,)
         D.
     own : float array (p,)

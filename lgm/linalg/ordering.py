@@ -23,7 +23,14 @@ OrderingName = Literal["auto", "natural", "rcm", "amd", "metis"]
 _FLOPS_WORTH_METIS = 20e6
 
 
-def best_order(pattern: Pattern, last: IntArray, wanted: str) -> tuple[str, Order, dict[str, Any]]:
+def multipliers(n: int, constraints: int) -> Order:
+    """The rows of the multipliers, before those of as many slacks at the end."""
+    return np.arange(n - 2 * constraints, n - constraints, dtype=np.int32)
+
+
+def best_order(
+    pattern: Pattern, last: IntArray, wanted: str, constraints: int = 0
+) -> tuple[str, Order, dict[str, Any]]:
     """Name, order and cost of the ordering that takes the fewest operations (or of the one that is wanted)."""
     if wanted != "auto" and wanted not in _ORDERINGS:
         raise ValueError(f"ordering {wanted!r} is not one of 'auto', {', '.join(map(repr, _ORDERINGS))}")
@@ -37,11 +44,28 @@ def best_order(pattern: Pattern, last: IntArray, wanted: str) -> tuple[str, Orde
         if name == "metis" and best is not None and (best[2]["flops"] < _FLOPS_WORTH_METIS or _pymetis() is None):
             continue
         order = np.concatenate([sparse[_ORDERINGS[name](graph)], dense]).astype(np.int32)
-        cost = kernel.predict_cost(pattern.indptr, pattern.indices, order)
+        if constraints:
+            order = _border_later(pattern, order, constraints)
+        cost = kernel.predict_cost(pattern.indptr, pattern.indices, order, multipliers(pattern.n, constraints))
         if best is None or cost["flops"] < best[2]["flops"]:
             best = (name, order, cost)
     assert best is not None
     return best
+
+
+def _border_later(pattern: Pattern, order: Order, constraints: int) -> Order:
+    """Every multiplier after all that it constrains, every slack after the multipliers of its effect; others stay."""
+    d = pattern.n - 2 * constraints
+    turn = np.empty(pattern.n)
+    turn[order] = np.arange(pattern.n)
+    row, col = pattern.rows, pattern.cols
+    of_multiplier = (row >= d) & (row < d + constraints) & (col < d)
+    of_slack = (row >= d + constraints) & (col < d)
+    np.maximum.at(turn, row[of_multiplier], turn[col[of_multiplier]] + 0.25)
+    freed = turn[:d].copy()  # when all multipliers of an effect have been eliminated
+    np.maximum.at(freed, col[of_multiplier], turn[row[of_multiplier]])
+    np.maximum.at(turn, row[of_slack], freed[col[of_slack]] + 0.25)
+    return np.argsort(turn, kind="stable").astype(np.int32)
 
 
 def _rows_to_go_last(pattern: Pattern, last: IntArray) -> IntArray:

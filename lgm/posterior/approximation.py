@@ -45,7 +45,7 @@ class Moments(NamedTuple):
     v: jax.Array  # (d,)
     value: jax.Array  # log p_L(y | theta)
     eta: jax.Array  # (n,)
-    values: jax.Array  # H' with anchors
+    values: jax.Array  # H', bordered
     spread: jax.Array  # s, the variances of eta (n,)
     shift: jax.Array  # S D A'(s l''') / 2, from the mode to the mean in first order (d,)
 
@@ -55,14 +55,11 @@ def moments(inner: Inner, start: jax.Array) -> Moments:
     if _known(inner):
         mode, slopes = newton.find_mode_and_slopes(*_kernel_arguments(inner, start))
         values = inner.curvature(-derivatives(inner.observed.loglik(inner.theta), slopes.eta, 2)[1])
-        return Moments(mode.v, _value(inner, mode), slopes.eta, values, slopes.spread, slopes.shift)
+        d = inner.prior.dim
+        return Moments(mode.v[:d], _value(inner, mode), slopes.eta, values, slopes.spread, slopes.shift[:d])
     v, value = _polished(inner, start)
     eta, _, values = inner.point(v)
-    krige = inner.prior.krige
-    _, solved, inverse = linalg.solve_and_invert(inner.analysis, values, krige)
-    kriging = constrained.kriging(krige.T @ solved, inner.prior.kappa)
-    spread = inner.observed.a.quadratic(inner.whole(inverse))
-    spread = spread - constrained.variance_correction(inner.spread(solved), kriging)
+    spread = inner.observed.a.quadratic(inner.whole(linalg.selected_inverse(inner.analysis, values)))
     third = derivatives(inner.observed.loglik(inner.theta), eta, 3)[2]
     push = 0.5 * inner.pull((spread * third)[:, None])[:, 0]
     return Moments(v, value, eta, values, spread, inner.step(Point(eta, push, values)))
@@ -142,7 +139,7 @@ def _direction(inner: Inner, v: jax.Array) -> tuple[jax.Array, jax.Array]:
 @jax.custom_jvp
 def _by_kernel(inner: Inner, start: jax.Array) -> tuple[jax.Array, jax.Array]:
     mode = newton.find_mode(*_kernel_arguments(inner, start))
-    return mode.v, _value(inner, mode)
+    return mode.v[: inner.prior.dim], _value(inner, mode)
 
 
 @_by_kernel.defjvp
@@ -150,31 +147,34 @@ def _by_kernel_jvp(primals: Any, tangents: Any) -> Any:
     inner, start = primals
     d_inner = tangents[0]
     mode, slopes = newton.find_mode_and_slopes(*_kernel_arguments(inner, start))
-    d_value = jnp.vdot(slopes.values, d_inner.values) + jnp.vdot(slopes.scale, d_inner.scale) + 0.5 * d_inner.logdet
+    v, by_scale = mode.v[: inner.prior.dim], slopes.scale[: inner.prior.dim]
+    d_value = jnp.vdot(slopes.values, d_inner.values) + jnp.vdot(by_scale, d_inner.scale) + 0.5 * d_inner.logdet
     if inner.observed.places:
         d_value = d_value + jax.jvp(lambda theta: _leaning(inner, theta, slopes), (inner.theta,), (d_inner.theta,))[1]
 
     def point(theta: jax.Array, values: jax.Array, scale: jax.Array) -> Point:
-        return Inner(inner.observed, inner.prior, theta, values, scale, inner.logdet, inner.analysis).point(mode.v)
+        return Inner(inner.observed, inner.prior, theta, values, scale, inner.logdet, inner.analysis).point(v)
 
     moved = (d_inner.theta, d_inner.values, d_inner.scale)
     here, change = jax.jvp(point, (inner.theta, inner.values, inner.scale), moved)
-    return (mode.v, _value(inner, mode)), (inner.step(here._replace(slope=change.slope)), d_value)
+    return (v, _value(inner, mode)), (inner.step(here._replace(slope=change.slope)), d_value)
 
 
 def _kernel_arguments(inner: Inner, start: jax.Array) -> tuple[Any, ...]:
     o, prior = inner.observed, inner.prior
     trials = newton.no_trials() if o.y.trials is None else o.y.trials
-    problem = newton.Problem(o.a, o.offset, o.y.value, trials, o.weights, prior.pull, prior.krige, prior.kappa)
+    pull, scale = (constrained.bordered(each, prior.k) for each in (prior.pull, inner.scale))
+    problem = newton.Problem(o.a, o.offset, o.y.value, trials, o.weights, pull)
     own = inner.theta[np.array([place for _, where in o.places for place in where], dtype=int)]
-    return inner.analysis, o.family.kernel, problem, inner.values, inner.scale, own, start
+    start = constrained.extended(start, prior.anchors)
+    return inner.analysis, o.family.kernel, problem, inner.values, scale, own, start
 
 
 def _value(inner: Inner, mode: newton.Mode) -> jax.Array:
     """``log p_L(y | theta)`` with the constants that the kernel leaves out."""
     prior = inner.prior
     joint = mode.joint + inner.observed.constant - 0.5 * prior.constant + 0.5 * prior.flat * LOG_2PI
-    return joint + 0.5 * (inner.logdet - mode.logdet + prior.logdet_cct)
+    return joint + 0.5 * (inner.logdet - mode.logdet + prior.log_border)
 
 
 def _leaning(inner: Inner, theta: jax.Array, slopes: newton.Slopes) -> jax.Array:

@@ -17,7 +17,7 @@ from lgm.design.design import Design
 from lgm.design.fixed_effects import prior_functionals, standardise
 from lgm.design.predictor import Predictor
 from lgm.gram import by_column, entries, from_columns, gram
-from lgm.linalg import constrained
+from lgm.linalg.constrained import Border
 from lgm.linalg.rows import Rows
 from lgm.pattern import Pattern
 from lgm.posterior.collapse import Observations, collapse
@@ -46,13 +46,16 @@ class Analysed:
         Triangular but for the order of its columns. ``beta = reference + basis @ (internal fixed effects)``.
     reference : float array (p,)
         Least-squares coefficients.
+    pattern : Pattern
+        Of H.
     gram : float array (nnz,)
-        ``A'WA`` with the known weights, in pattern order: what the rows can tell apart.
+        ``A'WA`` with the known weights, in its order: what the rows can tell apart.
     """
 
     marginal: Marginal
     basis: FloatArray
     reference: FloatArray
+    pattern: Pattern
     gram: FloatArray
 
     def natural(self, u: FloatArray) -> FloatArray:
@@ -98,10 +101,10 @@ def analyse(
         a = sp.csc_array(sp.hstack([x, predictor.Z], format="csc")) if predictor.q else x
         given = Observations(a, design.response, predictor.offset, design.weights, design.weights)
         rows = given if design.family.conjugate else collapse(design.family, given)
-        pattern, own_entries = _pattern(rows.a, predictor.p, predictor.blocks)
+        inner, own_entries = _pattern(rows.a, predictor.p, predictor.blocks)
         known = None if design.weighs or rows is not given else predictor.gram
-        weighted = pattern.values(gram(rows.a, rows.mass, known))
-        normal = from_columns(weighted[pattern.rows < predictor.p], predictor.p)
+        weighted = inner.values(gram(rows.a, rows.mass, known))
+        normal = from_columns(weighted[inner.rows < predictor.p], predictor.p)
         x = sp.csc_array(rows.a[:, : predictor.p])
         internal = _least_squares(normal, x.T @ (rows.mass * _target(design, rows)))
         rows = rows._replace(offset=rows.offset + x @ internal)
@@ -110,7 +113,11 @@ def analyse(
         k = sum(len(parameter.names) for block in predictor.blocks for parameter in block.parameters)
         own = places_of(design.family_parameters, k)
         slots = (slot(prior, owner) for prior, owner in zip(theta_priors, design.parameters, strict=True))
-        prior = _latent_prior(predictor, beta, pattern, own_entries)
+        constraints = _constraints(predictor.blocks, predictor.p)
+        border = Border.of(inner, *constraints)
+        prior = _latent_prior(predictor, beta, border, constraints, border.inner[own_entries])
+        placed = np.zeros(border.pattern.nnz)
+        placed[border.inner] = weighted
         reprinted = (
             Reprinted(block.printing, places)
             for block, places in zip(predictor.blocks, prior.places, strict=True)
@@ -119,11 +126,11 @@ def analyse(
         marginal = Marginal(
             hyper=Hyperparameters(tuple(slots), tuple(reprinted)),
             prior=prior,
-            data=_data_side(design, rows, weighted, pattern, own),
-            printed=_printed(predictor, pattern),
-            analysis=linalg.analyse(pattern),
+            data=_data_side(design, rows, placed, border.pattern, own),
+            printed=_printed(predictor, border.pattern),
+            analysis=border.analyse(),
         )
-        return Analysed(jax.device_put(marginal), basis, beta_ref, weighted)
+        return Analysed(jax.device_put(marginal), basis, beta_ref, inner, weighted)
 
 
 def _target(design: Design, rows: Observations) -> FloatArray:
@@ -183,12 +190,12 @@ def _fixed_prior(
     )
 
 
-def _latent_prior(predictor: Predictor, beta: _FixedPrior, pattern: Pattern, entries: IntArray) -> LatentPrior:
+def _latent_prior(
+    predictor: Predictor, beta: _FixedPrior, border: Border, constraints: _Constraints, entries: IntArray
+) -> LatentPrior:
     blocks, p = predictor.blocks, predictor.p
-    null_space, anchors, kappa = _constraints(blocks, p)
-    base = np.zeros(pattern.nnz)
-    base[pattern.rows < p] = by_column(beta.precision)
-    base[pattern.positions(anchors, anchors)] += kappa
+    base = border.values.copy()
+    base[border.pattern.rows < p] += by_column(beta.precision)
     ends = np.cumsum([0, *(sum(len(q.names) for q in block.parameters) for block in blocks)])
     places = tuple(places_of(block.parameters, int(start)) for block, start in zip(blocks, ends[:-1], strict=True))
     return LatentPrior(
@@ -198,9 +205,9 @@ def _latent_prior(predictor: Predictor, beta: _FixedPrior, pattern: Pattern, ent
         pull=np.concatenate([beta.pull, np.zeros(predictor.q)]),
         constant=np.asarray(beta.constant, dtype=float),
         flat=np.asarray(beta.flat, dtype=float),
-        krige=constrained.krige_matrix(null_space, anchors),
-        kappa=kappa,
-        logdet_cct=np.asarray(constrained.log_gram(null_space), dtype=float),
+        constraints=_rows(constraints.null_space),
+        anchors=constraints.anchors,
+        log_border=np.asarray(border.log_scale, dtype=float),
         places=places,
         factored=tuple(
             linalg.analyse(block.template.pattern) if needs_factor(block.template, where) else None
@@ -209,7 +216,13 @@ def _latent_prior(predictor: Predictor, beta: _FixedPrior, pattern: Pattern, ent
     )
 
 
-def _constraints(blocks: Sequence[Block], p: int) -> tuple[sp.csc_array, IntArray, FloatArray]:
+class _Constraints(NamedTuple):
+    null_space: sp.csc_array  # (p + q, k)
+    anchors: IntArray
+    kappa: FloatArray
+
+
+def _constraints(blocks: Sequence[Block], p: int) -> _Constraints:
     """All constraints of all blocks; a null direction needs its anchor because at sd = 0 the data do not see it."""
     columns, anchors, kappas = [sp.csc_array((p, 0))], [np.zeros(0, dtype=np.int64)], [np.zeros(0)]
     start = p
@@ -222,7 +235,14 @@ def _constraints(blocks: Sequence[Block], p: int) -> tuple[sp.csc_array, IntArra
             anchors.append(block.constraint.anchors + start)
             kappas.append(np.full(k, _typical_diagonal(block)))
         start += block.n
-    return sp.csc_array(sp.block_diag(columns, format="csc")), np.concatenate(anchors), np.concatenate(kappas)
+    whole = sp.csc_array(sp.block_diag(columns, format="csc"))
+    return _Constraints(whole, np.concatenate(anchors), np.concatenate(kappas))
+
+
+def _rows(null_space: sp.csc_array) -> Rows:
+    """Constraints as rows, whose pairs nothing asks for."""
+    c = sp.csr_array(null_space.T)
+    return Rows(c.data, c.indices.astype(np.int32), c.indptr.astype(np.int32), np.zeros(0, dtype=np.int32))
 
 
 def _typical_diagonal(block: Block) -> float:

@@ -48,7 +48,7 @@ def check_identifiability(design: Design, priors: Priors, analysed: Analysed) ->
         return
     if not design.terms:
         return
-    gram = analysed.marginal.analysis.pattern.matrix(analysed.gram)
+    gram = analysed.pattern.matrix(analysed.gram)
     rows = _Rows(design, gram, Remainder.of(gram, np.arange(design.p), design.p), flat)
     free = list(_free(rows, known))
     moved, remainder, bases = [each.moved for each in free], rows.remainder, []

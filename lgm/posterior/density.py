@@ -117,7 +117,7 @@ class Marginal:
     printed : tuple of Sums
         The effects of terms that tables show.
     analysis : linalg.Analysis
-        Of the pattern of H.
+        Of the bordered pattern of H.
     """
 
     hyper: Hyperparameters
@@ -129,12 +129,12 @@ class Marginal:
     @property
     def dim(self) -> int:
         """Number of effects, p + q."""
-        return self.analysis.n
+        return self.prior.dim
 
     @property
     def n_normals(self) -> int:
         """Standard normals in a column: one per effect and one per constraint, and what the data side adds."""
-        return self.dim + int(self.prior.kappa.shape[0]) + self.data.extra_normals
+        return self.dim + self.prior.k + self.data.extra_normals
 
 
 def started(post: Marginal, theta: FloatArray) -> Marginal:

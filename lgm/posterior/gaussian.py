@@ -26,6 +26,7 @@ import scipy.sparse as sp
 from lgm import linalg
 from lgm.arrays import FloatArray, Numbers
 from lgm.linalg import constrained
+from lgm.linalg.constrained import normals
 from lgm.posterior.functionals import Effects, Sums
 from lgm.posterior.latent_prior import LOG_2PI, LatentPrior, Places, by_kind, quadratic
 from lgm.posterior.variances import normal_variances
@@ -37,8 +38,8 @@ RESOLVED = 1e-6
 class System(NamedTuple):
     """The linear system of one theta, in whitened coordinates."""
 
-    values: jax.Array  # H' in pattern order
-    rhs: jax.Array  # (p + q, 1 + 2k): b and K
+    values: jax.Array  # H', bordered, in pattern order
+    rhs: jax.Array  # b (p + q + 2k, 1)
     scale: jax.Array  # (p + q,)
     prior_logdet: jax.Array
 
@@ -51,7 +52,7 @@ class GaussianData:
     Parameters
     ----------
     gram : float array (nnz,)
-        ``A' diag(w) A`` in pattern order of H.
+        ``A' diag(w) A`` in the order of the bordered pattern of H.
     projection : float array (p + q,)
         ``A' diag(w) r``.
     square : float array ()
@@ -124,8 +125,8 @@ class GaussianData:
     def log_likelihood(self, prior: LatentPrior, analysis: linalg.Analysis, theta: jax.Array) -> jax.Array:
         """``log p(y | theta)``, every constant kept; NaN where H is not positive definite."""
         system = self._system(prior, analysis, theta)
-        logdet, gram, _ = linalg.logdet_quad(analysis, system.values, system.rhs)
-        return self._marginal(prior, theta, system, constrained.condition(logdet, gram, prior.kappa, prior.logdet_cct))
+        logdet, quad, _ = linalg.logdet_quad(analysis, system.values, system.rhs)
+        return self._marginal(prior, theta, system, logdet, quad[0, 0])
 
     def columns(self, draws: int) -> int:
         """Columns of normals that give so many draws."""
@@ -141,13 +142,11 @@ class GaussianData:
     ) -> tuple[jax.Array, Effects]:
         """``log p(y | theta)`` and the effects given theta, one draw per column of standard normals z."""
         system = self._system(prior, analysis, theta)
-        n = prior.dim
-        logdet, solved, w = linalg.solve_and_sample(analysis, system.values, system.rhs, z[:n])
-        c = constrained.condition(logdet, system.rhs.T @ solved, prior.kappa, prior.logdet_cct)
-        mean = solved[:, 0] - solved[:, 1:] @ c.weights
-        noise = constrained.draw(w, solved[:, 1:], prior.krige, c.kriging, z[n:])
-        found = Effects(system.scale * mean, system.scale[:, None] * (mean[:, None] + noise), jnp.zeros(()))
-        return self._marginal(prior, theta, system, c), found
+        d = prior.dim
+        logdet, solved, noise = linalg.solve_and_sample(analysis, system.values, system.rhs, normals(z, d, prior.k))
+        mean = solved[:d, 0]
+        found = Effects(system.scale * mean, system.scale[:, None] * (mean[:, None] + noise[:d]), jnp.zeros(()))
+        return self._marginal(prior, theta, system, logdet, system.rhs[:, 0] @ solved[:, 0]), found
 
     def variances(
         self,
@@ -165,7 +164,8 @@ class GaussianData:
     def given(self, analysis: linalg.Analysis, theta: jax.Array, u: jax.Array) -> jax.Array:
         """``log p(y | u, theta)`` at effects u (p + q,)."""
         sigma = self._sigma(theta)
-        square = self.square - 2.0 * jnp.vdot(self.projection, u) + quadratic(analysis.pattern, self.gram, u)
+        within = quadratic(analysis.pattern, self.gram, constrained.bordered(u, analysis.constraints))
+        square = self.square - 2.0 * jnp.vdot(self.projection, u) + within
         normal = self.sum_log_w - self.n * LOG_2PI - 2.0 * self.n * jnp.log(sigma)
         return 0.5 * (normal - square * jnp.square(1.0 / sigma))
 
@@ -176,9 +176,7 @@ class GaussianData:
     def mode(self, prior: LatentPrior, analysis: linalg.Analysis, theta: jax.Array) -> jax.Array:
         """The most probable whitened effects given theta, which are their mean."""
         system = self._system(prior, analysis, theta)
-        solved = linalg.solve(analysis, system.values, system.rhs)
-        kriging = constrained.kriging(prior.krige.T @ solved[:, 1:], prior.kappa)
-        return solved[:, 0] - solved[:, 1:] @ kriging.weights(system.rhs[:, 1:].T @ solved[:, :1])[:, 0]
+        return linalg.solve(analysis, system.values, system.rhs)[: prior.dim, 0]
 
     def _system(self, prior: LatentPrior, analysis: linalg.Analysis, theta: jax.Array) -> System:
         whitened = prior.whiten(theta)
@@ -186,15 +184,18 @@ class GaussianData:
         inverse = 1.0 / self._sigma(theta)
         ratio = whitened.scale * inverse
         rows, cols = analysis.pattern.rows, analysis.pattern.cols
-        values = whitened.values + self.gram * ratio[rows] * ratio[cols]
+        wide = constrained.bordered(ratio, prior.k)
+        values = whitened.values + self.gram * wide[rows] * wide[cols]
         b = ratio * (self.projection * inverse) + prior.pull
-        return System(values, jnp.concatenate([b[:, None], prior.krige], axis=1), whitened.scale, whitened.logdet)
+        return System(values, constrained.bordered(b[:, None], prior.k), whitened.scale, whitened.logdet)
 
-    def _marginal(self, prior: LatentPrior, theta: jax.Array, system: System, c: constrained.Constrained) -> jax.Array:
+    def _marginal(
+        self, prior: LatentPrior, theta: jax.Array, system: System, logdet: jax.Array, quad: jax.Array
+    ) -> jax.Array:
         sigma = self._sigma(theta)
-        misfit = self.square * jnp.square(1.0 / sigma) - c.quad + prior.constant
+        misfit = self.square * jnp.square(1.0 / sigma) - quad + prior.constant
         normal = self.sum_log_w - (self.n - prior.flat) * LOG_2PI - 2.0 * self.n * jnp.log(sigma)
-        return 0.5 * (normal - misfit + system.prior_logdet - c.logdet)
+        return 0.5 * (normal - misfit + system.prior_logdet - logdet + prior.log_border)
 
     def _sigma(self, theta: jax.Array) -> jax.Array:
         return by_kind(theta, self.places)["sigma"][0]

@@ -73,7 +73,7 @@ class Point(NamedTuple):
 
     eta: jax.Array  # (n,)
     slope: jax.Array  # gradient of J (d,)
-    values: jax.Array  # H' with anchors, in pattern order
+    values: jax.Array  # H', bordered, in pattern order
 
 
 @jax.tree_util.register_dataclass
@@ -87,13 +87,13 @@ class Inner:
     prior : LatentPrior
     theta : float array (k,)
     values : float array (nnz,)
-        R with anchors, in pattern order.
+        R, bordered, in pattern order.
     scale : float array (d,)
         D.
     logdet : float array ()
         ``log|R|*``.
     analysis : linalg.Analysis
-        Of the pattern of H'.
+        Of the bordered pattern of H'.
     """
 
     observed: Observed
@@ -139,23 +139,22 @@ class Inner:
         )
 
     def times(self, v: jax.Array) -> jax.Array:
-        """``R v`` (d, m) without the anchors."""
+        """``R v`` (d, m) for v within the constraints."""
         rows, cols = self.analysis.pattern.rows, self.analysis.pattern.cols
+        x = constrained.extended(v, self.prior.anchors)
         below = jnp.where(rows == cols, 0.0, self.values)
-        out = jnp.zeros_like(v).at[rows].add(self.values[:, None] * v[cols]).at[cols].add(below[:, None] * v[rows])
-        kappa = self.prior.kappa
-        anchors = self.prior.krige[:, : kappa.shape[0]]
-        return out - anchors @ (kappa[:, None] * (anchors.T @ v))
+        out = jnp.zeros_like(x).at[rows].add(self.values[:, None] * x[cols]).at[cols].add(below[:, None] * x[rows])
+        return out[: self.prior.dim]
 
     def curvature(self, w: jax.Array) -> jax.Array:
-        """``H'`` with anchors, in pattern order, for weights w (n,)."""
+        """``H'``, bordered, in pattern order, for weights w (n,)."""
         pattern = self.analysis.pattern
         return self.values + self.whole(self.observed.a.gram(w, pattern.nnz))
 
     def whole(self, values: jax.Array) -> jax.Array:
         """``D M D`` for a symmetric M in pattern order."""
-        pattern = self.analysis.pattern
-        return values * self.scale[pattern.rows] * self.scale[pattern.cols]
+        pattern, scale = self.analysis.pattern, constrained.bordered(self.scale, self.prior.k)
+        return values * scale[pattern.rows] * scale[pattern.cols]
 
     def point(self, v: jax.Array, *, fisher: bool = False) -> Point:
         """Newton's system at v (d,); ``fisher`` where curvatures are at least the Fisher information's."""
@@ -172,25 +171,16 @@ class Inner:
         return self.pull(g[:, None])[:, 0] + self.prior.pull - self.times(v[:, None])[:, 0]
 
     def log_determinant(self, values: jax.Array) -> jax.Array:
-        """``log|H'|_C`` () of values with anchors, in pattern order."""
-        prior = self.prior
-        logdet, gram, _ = linalg.logdet_quad(self.analysis, values, prior.krige)
-        gram = jnp.pad(gram, ((1, 0), (1, 0)))
-        return constrained.condition(logdet, gram, prior.kappa, prior.logdet_cct).logdet
+        """``log|H'|_C`` () of bordered values."""
+        return linalg.logdet(self.analysis, values) - self.prior.log_border
 
     def solve(self, values: jax.Array, b: jax.Array) -> jax.Array:
-        """``S b`` (d, m) under the constraints, for values of H' with anchors and b (d, m)."""
-        krige, m = self.prior.krige, b.shape[1]
-        x = linalg.solve(self.analysis, values, jnp.concatenate([b, krige], axis=1))
-        kriging = constrained.kriging(krige.T @ x[:, m:], self.prior.kappa)
-        return x[:, :m] - x[:, m:] @ kriging.weights(krige.T @ x[:, :m])
+        """``S b`` (d, m) under the constraints, for bordered values of H' and b (d, m)."""
+        return linalg.solve(self.analysis, values, constrained.bordered(b, self.prior.k))[: self.prior.dim]
 
     def step(self, point: Point) -> jax.Array:
         """Newton's (d,), within the constraints."""
-        rhs = jnp.concatenate([point.slope[:, None], self.prior.krige], axis=1)
-        logdet, gram, x = linalg.logdet_quad(self.analysis, point.values, rhs)
-        found = constrained.condition(logdet, gram, self.prior.kappa, self.prior.logdet_cct)
-        return x[:, 0] - x[:, 1:] @ found.weights
+        return self.solve(point.values, point.slope[:, None])[:, 0]
 
 
 def derivatives(function: Callable[[jax.Array], jax.Array], eta: jax.Array, order: int) -> list[jax.Array]:

@@ -23,16 +23,18 @@ itself is given the normal distribution that it has there, independent of all el
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from lgm import linalg
-from lgm.arrays import FloatArray, Numbers
+from lgm.arrays import FloatArray, IntArray, Numbers
 from lgm.linalg.rows import Rows
 from lgm.posterior.density import Marginal
+from lgm.pattern import Pattern
 from lgm.posterior.latent_prior import Whitened
 
 MOST = 1e4  # times its precision at the mode of theta: how far the data's share of one effect is followed
@@ -48,7 +50,7 @@ class Expansion:
     Parameters
     ----------
     values : float array (nnz,)
-        H* with anchors, in pattern order.
+        H* with anchors and without a border, in the order of its pattern.
     v : float array (d,)
         The mode of whitened effects.
     slopes : float array (d, f)
@@ -78,20 +80,31 @@ class Expansion:
     removed: Numbers
 
 
-def expansion(post: Marginal, x: jax.Array) -> Expansion:
-    """That at working coordinates x (f,)."""
-    prior, pattern, data = post.prior, post.analysis.pattern, post.data
+def free_pattern(post: Marginal) -> Pattern:
+    """Of H without the border of its constraints."""
+    inside = _inside(post)
+    return Pattern.from_entries(post.dim, post.analysis.pattern.rows[inside], post.analysis.pattern.cols[inside])
+
+
+def _inside(post: Marginal) -> IntArray:
+    """Places of its entries in the bordered pattern; both orders are by column."""
+    return np.flatnonzero(post.analysis.pattern.rows < post.dim)
+
+
+def expansion(analysis: linalg.Analysis, post: Marginal, x: jax.Array) -> Expansion:
+    """That at working coordinates x (f,), by an analysis of the free pattern."""
+    prior, pattern, data, inside = post.prior, analysis.pattern, post.data, _inside(post)
 
     def mode(x: jax.Array) -> jax.Array:
         return data.mode(prior, post.analysis, post.hyper.natural(x))
 
     theta, v = post.hyper.natural(x), mode(x)
     at = prior.whiten(theta)
-    information = data.information(post.analysis, theta, at.scale * v)
+    information = data.information(post.analysis, theta, at.scale * v)[inside]
     ours = information * at.scale[pattern.rows] * at.scale[pattern.cols]
-    values = at.values + ours
-    c = prior.krige[:, prior.kappa.shape[0] :]
-    _, solved, inverse = linalg.solve_and_invert(post.analysis, values, c)
+    values = at.values[inside] + ours
+    c = prior.constraints.transposed_times(jnp.eye(prior.k), prior.dim)
+    _, solved, inverse = linalg.solve_and_invert(analysis, values, c)
     off = jnp.where(pattern.rows == pattern.cols, 0.0, inverse * ours)
     share = jnp.zeros(post.dim).at[pattern.rows].add(inverse * ours).at[pattern.cols].add(off)
     removed = jnp.linalg.inv(c.T @ solved)
@@ -101,7 +114,7 @@ def expansion(post: Marginal, x: jax.Array) -> Expansion:
         v=v,
         slopes=jax.jacfwd(mode)(x),
         scale=at.scale,
-        prior=at.values[diagonal],
+        prior=at.values[inside][diagonal],
         data=information[diagonal],
         share=jnp.clip(share, 0.0, OF_DATA),
         kriged=solved @ removed,
@@ -134,6 +147,8 @@ class Joint:
         Of the effects there.
     factor : Rows
         S.
+    analysis : linalg.Analysis
+        Of H without its border.
     """
 
     post: Marginal
@@ -141,6 +156,7 @@ class Joint:
     root: FloatArray
     at: Expansion
     factor: Rows
+    analysis: linalg.Analysis = field(metadata={"static": True})
 
     @property
     def size(self) -> int:
@@ -169,14 +185,14 @@ class Joint:
         root = self._root(theta, prior)
         mode = at.v + at.slopes @ (FURTHEST * jnp.tanh((x - self.centre) / FURTHEST))
         normals = self.factor.times(z[self.centre.shape[0] :, None])
-        free = mode + linalg.solve(post.analysis, at.values, normals)[:, 0] / root
-        c = post.prior.krige[:, post.prior.kappa.shape[0] :].T @ free
+        free = mode + linalg.solve(self.analysis, at.values, normals)[:, 0] / root
+        c = post.prior.constraints.times(free[:, None])[:, 0]
         log_jacobian = -0.5 * (c @ at.removed @ c) - jnp.sum(jnp.log(root))
         return Moved(theta, prior, free - at.kriged @ c, log_jacobian)
 
     def _root(self, theta: jax.Array, prior: Whitened) -> jax.Array:
         """E at a theta."""
-        at, diagonal = self.at, self.post.analysis.pattern.indptr[:-1]
+        at, diagonal = self.at, self.post.analysis.pattern.indptr[: self.post.dim]
         of_data = jnp.square(_ratio(prior.scale, at.scale))
         if self.post.data.places:
             information = self.post.data.information(self.post.analysis, theta, at.scale * at.v)

@@ -264,4 +264,4 @@ class Accuracy(NamedTuple):
 
 def _of_effects(prior: LatentPrior, z: jax.Array) -> jax.Array:
     """The normals of effects and constraints."""
-    return z[: prior.dim + prior.kappa.shape[0]]
+    return z[: prior.dim + prior.k]

@@ -16,6 +16,8 @@ import numpy as np
 
 from lgm import linalg
 from lgm.arrays import Numbers
+from lgm.linalg import constrained
+from lgm.linalg.rows import Rows
 from lgm.parameter import Parameter
 from lgm.pattern import Pattern
 from lgm.precision.template import Template, Theta
@@ -48,7 +50,7 @@ def _taken(theta: Any, where: tuple[int, ...]) -> Any:
 
 
 class Whitened(NamedTuple):
-    """The prior of all effects at a theta: scales (p + q,), its precision in the pattern of H, and log-determinant."""
+    """The prior of all effects at a theta: scales (p + q,), its bordered precision, and log-determinant."""
 
     scale: jax.Array
     values: jax.Array
@@ -65,7 +67,7 @@ class LatentPrior:
     templates : tuple of Template
         One per block.
     base : float array (nnz,)
-        What does not depend on theta, in pattern order of H: ``Q_beta`` and the anchors.
+        What does not depend on theta, in the order of the bordered pattern of H: ``Q_beta`` and the border.
     entries : int array
         Positions in H of the entries of the templates, one template after the other.
     pull : float array (p + q,)
@@ -74,12 +76,12 @@ class LatentPrior:
         ``d'Q_beta d - log|Q_beta| - 2 log|B|`` (B: basis of the fixed effects), up to ``log 2 pi`` of flat ones.
     flat : float array ()
         Number of flat fixed effects.
-    krige : float array (p + q, 2k)
-        ``K = [E C']``.
-    kappa : float array (k,)
-        Anchors.
-    logdet_cct : float array ()
-        ``log|C C'|``.
+    constraints : Rows
+        C (k, p + q).
+    anchors : int array (k,)
+        Of the border (`lgm.linalg.constrained`): which effects.
+    log_border : float array ()
+        What it adds to log-determinants.
     places : tuple of Places
         Of each block's hyperparameters in theta.
     factored : tuple of (Analysis or None)
@@ -92,9 +94,9 @@ class LatentPrior:
     pull: Numbers
     constant: Numbers
     flat: Numbers
-    krige: Numbers
-    kappa: Numbers
-    logdet_cct: Numbers
+    constraints: Rows
+    anchors: Numbers
+    log_border: Numbers
     places: tuple[Places, ...] = field(metadata={"static": True})
     factored: tuple[linalg.Analysis | None, ...] = field(metadata={"static": True})
 
@@ -102,6 +104,11 @@ class LatentPrior:
     def dim(self) -> int:
         """Number of effects, p + q."""
         return int(self.pull.shape[0])
+
+    @property
+    def k(self) -> int:
+        """Number of constraints."""
+        return int(self.anchors.shape[0])
 
     @property
     def q(self) -> int:
@@ -123,10 +130,8 @@ class LatentPrior:
 
     def log_density(self, at: Whitened, pattern: Pattern, v: jax.Array) -> jax.Array:
         """``log p(v | theta)`` of whitened effects v (p + q,) within the constraints, flat fixed effects left out."""
-        k = self.kappa.shape[0]
-        anchored = jnp.square(self.krige[:, :k].T @ v)
-        square = quadratic(pattern, at.values, v) - jnp.asarray(self.kappa) @ anchored
-        proper = self.dim - k - self.flat
+        square = quadratic(pattern, at.values, constrained.extended(v, self.anchors))
+        proper = self.dim - self.k - self.flat
         return 0.5 * (at.logdet - square - self.constant - proper * LOG_2PI) + self.pull @ v
 
 

@@ -22,7 +22,7 @@ import jax
 import jax.numpy as jnp
 
 from lgm import linalg
-from lgm.linalg import constrained
+from lgm.linalg.constrained import normals
 from lgm.posterior.approximation import Moments, moments
 from lgm.posterior.inner import Inner, derivatives
 from lgm.posterior.nodes import Nodes
@@ -35,7 +35,7 @@ class Points(NamedTuple):
 
     value: jax.Array  # log p_L(y | theta)
     gain: jax.Array  # log of what p(y | theta) is beside it, as the points say
-    values: jax.Array  # the precision H' that they come from, with anchors
+    values: jax.Array  # the precision H' that they come from, bordered
     mean: jax.Array  # (d, c), natural scale; of leaves, their means given the others
     drawn: jax.Array  # (d, m), natural scale: draws about zero with that precision, from which they were made
     log_weights: jax.Array  # (c,)
@@ -51,17 +51,15 @@ class Noise(NamedTuple):
 
 
 def noise(inner: Inner, values: jax.Array, z: jax.Array) -> Noise:
-    """One draw with the precision H' (its values, with anchors) for each column of normals z (d + k, m)."""
+    """One draw with the precision H' (its values, bordered) for each column of normals z (d + k, m)."""
     prior, d = inner.prior, inner.prior.dim
-    logdet, solved, free = linalg.solve_and_sample(inner.analysis, values, prior.krige, z[:d])
-    gram = jnp.pad(prior.krige.T @ solved, ((1, 0), (1, 0)))
-    found = constrained.condition(logdet, gram, prior.kappa, prior.logdet_cct)
-    v = constrained.draw(free, solved, prior.krige, found.kriging, z[d:])
-    return Noise(v, inner.spread(v), found.logdet)
+    nothing = jnp.zeros((inner.analysis.n, 0))
+    logdet, _, drawn = linalg.solve_and_sample(inner.analysis, values, nothing, normals(z, d, prior.k))
+    return Noise(drawn[:d], inner.spread(drawn[:d]), logdet - prior.log_border)
 
 
 def quadratic(inner: Inner, w: jax.Array, drawn: Noise) -> jax.Array:
-    """``z'H'z`` (m,) of draws, without the anchors, for curvatures w (n,) of the likelihood."""
+    """``z'H'z`` (m,) of draws, for curvatures w (n,) of the likelihood."""
     return jnp.sum(drawn.v * inner.times(drawn.v), axis=0) + w @ jnp.square(drawn.eta)
 
 

@@ -26,7 +26,7 @@ def normal_variances(
     Parameters
     ----------
     values : float array (nnz,)
-        H' with its anchors, in pattern order.
+        H', bordered, in pattern order.
     scale : float array (d,)
         From whitened effects to natural ones.
     functionals : float array (d, m)
@@ -37,19 +37,11 @@ def normal_variances(
     -------
     sums, functionals : float arrays (number of sums,), (m,)
     """
-    k = prior.krige.shape[1]
-    whitened = scale[:, None] * functionals
-    _, solved, inverse = linalg.solve_and_invert(analysis, values, jnp.concatenate([prior.krige, whitened], axis=1))
-    solved_k = solved[:, :k]
-    kriging = constrained.kriging(prior.krige.T @ solved_k, prior.kappa)
-
-    def corrected(variance: jax.Array, cross: jax.Array) -> jax.Array:
-        return variance - constrained.variance_correction(cross, kriging)
-
+    d, whitened = prior.dim, scale[:, None] * functionals
+    _, solved, inverse = linalg.solve_and_invert(analysis, values, constrained.bordered(whitened, prior.k))
     printed = jnp.zeros(sum(some.place.shape[0] for some in sums))
     for some in sums:
         scales = some.weights * scale[some.index]
         own = jnp.einsum("ma,mab,mb->m", scales, inverse[some.pairs], scales)
-        cross = jnp.einsum("ma,mak->mk", scales, solved_k[some.index])
-        printed = printed.at[some.place].set(corrected(own, cross))
-    return printed, corrected(jnp.sum(whitened * solved[:, k:], axis=0), whitened.T @ solved_k)
+        printed = printed.at[some.place].set(own)
+    return printed, jnp.sum(whitened * solved[:d], axis=0)

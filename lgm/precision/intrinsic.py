@@ -12,7 +12,7 @@ import numpy as np
 from lgm import linalg
 from lgm.arrays import FloatArray, IntArray
 from lgm.errors import DataError
-from lgm.linalg import constrained
+from lgm.linalg.constrained import Border
 from lgm.pattern import Pattern
 from lgm.precision.template import Constraint, Theta, Whitened
 
@@ -140,28 +140,18 @@ def _too_close(label: str) -> DataError:
 def intrinsic_moments(structure: Structure) -> Moments:
     """Marginal variances under the constraint, and the generalised log-determinant, of an intrinsic structure.
 
-    Exact and sparse: the anchored matrix is factored once, anchor and constraint are handled by kriging
-    (`lgm.linalg.constrained`); no pseudo-inverse is formed.
+    Exact and sparse: the bordered matrix is factored once (`lgm.linalg.constrained`); no pseudo-inverse is formed.
     """
     null_space, anchors = structure.constraint.null_space, structure.constraint.anchors
-    values = structure.entries.copy()
     diagonal = structure.pattern.indptr[:-1]
-    kappa = np.full(anchors.size, values[diagonal].mean())
-    values[diagonal[anchors]] += kappa
-    krige = constrained.krige_matrix(null_space, anchors)
+    kappa = np.full(anchors.size, structure.entries[diagonal].mean())
+    border = Border.of(structure.pattern, null_space, anchors, kappa)
     with jax.enable_x64(True):
-        variances, logdet = _moments(
-            linalg.analyse(structure.pattern), values, krige, kappa, constrained.log_gram(null_space)
-        )
-        return Moments(np.asarray(variances), float(logdet))
+        logdet, inverse = _inverted(border.analyse(), border.around(structure.entries))
+        return Moments(np.asarray(inverse)[border.inner[diagonal]], float(logdet) - border.log_scale)
 
 
 @jax.jit(static_argnums=0)
-def _moments(
-    sym: linalg.Analysis, values: jax.Array, krige: jax.Array, kappa: jax.Array, logdet_cct: float
-) -> tuple[jax.Array, jax.Array]:
-    logdet, solved, inverse = linalg.solve_and_invert(sym, values, krige)
-    padded = jnp.pad(krige.T @ solved, ((1, 0), (1, 0)))
-    inner = constrained.condition(logdet, padded, kappa, logdet_cct)
-    correction = constrained.variance_correction(solved, inner.kriging)
-    return inverse[sym.pattern.indptr[:-1]] - correction, inner.logdet
+def _inverted(sym: linalg.Analysis, values: jax.Array) -> tuple[jax.Array, jax.Array]:
+    logdet, _, inverse = linalg.solve_and_invert(sym, values, jnp.zeros((sym.n, 0)))
+    return logdet, inverse

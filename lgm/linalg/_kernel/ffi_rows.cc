@@ -86,7 +86,7 @@ struct SearchArguments {
   Doubles values, scale, own, start;
   Doubles data;
   Ints columns, starts, pairs;
-  Doubles offset, value, trials, weights, pull, krige, kappa;
+  Doubles offset, value, trials, weights, pull;
 
   const char* wrong(const Symbolic& symbolic, int64_t batch, int32_t parameters) const {
     if (batch_of(scale.dimensions(), {symbolic.n}) != batch) return "scales";
@@ -98,7 +98,7 @@ struct SearchArguments {
       if (array.element_count() != n) return "offset, response or weights";
     }
     if (trials.element_count() != n && trials.element_count() != 0) return "trials";
-    if (pull.element_count() != d || krige.element_count() != 2 * d * kappa.element_count()) return "the prior's parts";
+    if (pull.element_count() != d) return "the prior's parts";
     return nullptr;
   }
 
@@ -110,9 +110,6 @@ struct SearchArguments {
                      weights.typed_data(), own.typed_data() + i * parameters_of(likelihood)};
     out.offset = offset.typed_data();
     out.pull = pull.typed_data();
-    out.krige = krige.typed_data();
-    out.kappa = kappa.typed_data();
-    out.constraints = static_cast<int32_t>(kappa.element_count());
     out.values = values.typed_data() + i * symbolic.nnz;
     out.scale = scale.typed_data() + i * symbolic.n;
     return out;
@@ -156,10 +153,10 @@ ffi::Error search(ffi::ThreadPool& pool, std::string_view key, std::string_view 
 ffi::Error find_mode_call(ffi::ThreadPool pool, std::string_view key, std::string_view family, Doubles values,
                           Doubles scale, Doubles own, Doubles start, Doubles data, Ints columns, Ints starts,
                           Ints pairs, Doubles offset, Doubles value, Doubles trials, Doubles weights, Doubles pull,
-                          Doubles krige, Doubles kappa, DoublesOut mode, DoublesOut joint, DoublesOut logdet,
+                          DoublesOut mode, DoublesOut joint, DoublesOut logdet,
                           DoublesOut gain, ffi::ResultBuffer<ffi::S32> counts) {
-  const SearchArguments given{values, scale, own,   start,  data,    columns, starts, pairs,
-                              offset, value, trials, weights, pull, krige,   kappa};
+  const SearchArguments given{values, scale, own,   start,  data,    columns,
+                              starts, pairs, offset, value, trials, weights, pull};
   return search(pool, key, family, given, mode, joint, logdet, gain, counts,
                 [](const Symbolic& symbolic, Workspace<double>& workspace, const LatentProblem& problem, double* v,
                    int64_t) { return find_mode(symbolic, workspace, problem, v); });
@@ -169,12 +166,12 @@ ffi::Error find_mode_call(ffi::ThreadPool pool, std::string_view key, std::strin
 ffi::Error find_mode_and_slopes_call(ffi::ThreadPool pool, std::string_view key, std::string_view family,
                                      Doubles values, Doubles scale, Doubles own, Doubles start, Doubles data,
                                      Ints columns, Ints starts, Ints pairs, Doubles offset, Doubles value,
-                                     Doubles trials, Doubles weights, Doubles pull, Doubles krige, Doubles kappa,
-                                     DoublesOut mode, DoublesOut joint, DoublesOut logdet, DoublesOut gain,
-                                     ffi::ResultBuffer<ffi::S32> counts, DoublesOut by_values, DoublesOut by_scale,
+                                     Doubles trials, Doubles weights, Doubles pull, DoublesOut mode, DoublesOut joint,
+                                     DoublesOut logdet, DoublesOut gain, ffi::ResultBuffer<ffi::S32> counts,
+                                     DoublesOut by_values, DoublesOut by_scale,
                                      DoublesOut eta, DoublesOut spread, DoublesOut shift, DoublesOut lean) {
-  const SearchArguments given{values, scale, own,   start,  data,    columns, starts, pairs,
-                              offset, value, trials, weights, pull, krige,   kappa};
+  const SearchArguments given{values, scale, own,   start,  data,    columns,
+                              starts, pairs, offset, value, trials, weights, pull};
   return search(pool, key, family, given, mode, joint, logdet, gain, counts,
                 [&](const Symbolic& symbolic, Workspace<double>& workspace, const LatentProblem& problem, double* v,
                     int64_t i) {
@@ -215,8 +212,6 @@ auto with_search() {
       .Arg<Ints>()
       .Arg<Ints>()
       .Arg<Ints>()
-      .Arg<Doubles>()
-      .Arg<Doubles>()
       .Arg<Doubles>()
       .Arg<Doubles>()
       .Arg<Doubles>()

@@ -20,10 +20,14 @@ constexpr bool kHasBlas = std::is_same_v<T, double>;
 
 inline double work(int32_t height, int32_t columns) { return static_cast<double>(height) * height * columns; }
 
-// Factor the pivots and subtract their outer products from the update matrix. The failing pivot, from 1, or 0.
+// Factor the pivots, `sign L L'` with a sign of 1 or -1, and subtract their share of the update matrix. The failing pivot,
+// from 1, or 0.
 template <class T>
-int32_t factor_front(int32_t columns, int32_t below, T* panel, T* update) {
+int32_t factor_front(int32_t columns, int32_t below, double sign, T* panel, T* update) {
   const int32_t height = columns + below;
+  if (sign < 0.0) {
+    for (int64_t i = 0; i < static_cast<int64_t>(height) * columns; ++i) panel[i] = -panel[i];
+  }
   if constexpr (kHasBlas<T>) {
     if (work(height, columns) >= kFactorByLoops) {
       if (const int32_t failed = blas::potrf(columns, panel, height)) return failed;
@@ -32,32 +36,32 @@ int32_t factor_front(int32_t columns, int32_t below, T* panel, T* update) {
       }
       if (below == 0) return 0;
       blas::trsm_right('T', below, columns, panel, height, panel + columns, height);
-      blas::syrk(below, columns, -1.0, panel + columns, height, 1.0, update, below);
+      blas::syrk(below, columns, -sign, panel + columns, height, 1.0, update, below);
       return 0;
     }
   }
   if (const int32_t failed = loops::factor_panel(height, columns, panel)) return failed;
-  loops::update(below, columns, panel + columns, height, update);
+  loops::update(below, columns, T(-sign), panel + columns, height, update);
   return 0;
 }
 
 // Selected inverse of one front. On entry the panel holds the factor (L_C over L_R) and `outer` the inverse on the
 // rows below (lower triangle); on return the panel holds the inverse on the pivots and between them and those rows:
-//     W = L_R L_C^-1,   Z_RC = -Z_RR W,   Z_CC = (L_C L_C')^-1 - W' Z_RC.
-// With t = [L_C^-1; -W] and s = [L_C^-1; Z_RC], the last is t's. `block` is work space, see inverse_block_size.
+//     W = L_R L_C^-1,   Z_RC = -Z_RR W,   Z_CC = sign (L_C L_C')^-1 - W' Z_RC.
+// With t = [L_C^-1; -W] and s = [sign L_C^-1; Z_RC], the last is t's. `block` is work space, see inverse_block_size.
 //
 // t also takes one right-hand side back: `v`, unless null, holds y on the pivots over the known x_R and becomes
 //     L_C^-T (y - L_R' x_R) = t'v
 // there, in independent dot products where substitution has to wait for one pivot after the other.
 template <class T>
-void invert_front_by_loops(int32_t columns, int32_t below, T* panel, T* outer, T* block, T* v) {
+void invert_front_by_loops(int32_t columns, int32_t below, double sign, T* panel, T* outer, T* block, T* v) {
   const int32_t height = columns + below;
   loops::divide_by_factor(height, columns, panel, height, block);
   if (v) loops::multiply_transposed(height, 0, columns, block, v);
   loops::mirror_lower(below, outer);
   for (int32_t j = 0; j < columns; ++j) {
     T* const to = panel + static_cast<int64_t>(j) * height;
-    for (int32_t i = j; i < columns; ++i) to[i] = block[static_cast<int64_t>(j) * height + i];
+    for (int32_t i = j; i < columns; ++i) to[i] = T(sign) * block[static_cast<int64_t>(j) * height + i];
     std::fill_n(to + columns, below, T(0.0));
   }
   int32_t j = 0;
@@ -75,7 +79,8 @@ void invert_front_by_loops(int32_t columns, int32_t below, T* panel, T* outer, T
   }
 }
 
-inline void invert_front_by_blas(int32_t columns, int32_t below, double* panel, double* outer, double* block) {
+inline void invert_front_by_blas(int32_t columns, int32_t below, double sign, double* panel, double* outer,
+                                 double* block) {
   const int32_t height = columns + below;
   double* const w = panel + columns;
   blas::trtri(columns, panel, height);  // then a product with it: faster than solving with the factor
@@ -84,6 +89,11 @@ inline void invert_front_by_blas(int32_t columns, int32_t below, double* panel, 
     blas::symm_left(below, columns, -1.0, outer, below, w, height, 0.0, block, below);
   }
   blas::lauum(columns, panel, height);
+  if (sign < 0.0) {
+    for (int32_t j = 0; j < columns; ++j) {
+      for (int32_t i = j; i < columns; ++i) panel[static_cast<int64_t>(j) * height + i] *= sign;
+    }
+  }
   if (below == 0) return;
   constexpr int32_t kStrip = 48;  // strips skip most of the upper triangle
   for (int32_t j = 0; j < columns; j += kStrip) {
@@ -97,15 +107,15 @@ inline void invert_front_by_blas(int32_t columns, int32_t below, double* panel, 
 }
 
 template <class T>
-void invert_front(int32_t columns, int32_t below, T* panel, T* outer, T* block, T* v) {
+void invert_front(int32_t columns, int32_t below, double sign, T* panel, T* outer, T* block, T* v) {
   if constexpr (kHasBlas<T>) {
     if (work(columns + below, columns) >= kInverseByLoops) {
       if (v) loops::backward(columns + below, columns, panel, v);
-      invert_front_by_blas(columns, below, panel, outer, block);
+      invert_front_by_blas(columns, below, sign, panel, outer, block);
       return;
     }
   }
-  invert_front_by_loops(columns, below, panel, outer, block, v);
+  invert_front_by_loops(columns, below, sign, panel, outer, block, v);
 }
 
 // Forward substitution on one front with k right-hand sides: y (columns x k) becomes L_C^-1 y, and `change` (below x k)

@@ -126,11 +126,11 @@ int32_t factor_panel(int32_t height, int32_t columns, T* panel) {
   return 0;
 }
 
-// U -= B B' with B the rows below the pivots.
+// U += sign B B' with B the rows below the pivots.
 template <class T>
-void update(int32_t below, int32_t columns, const T* b, int64_t ld, T* u) {
+void update(int32_t below, int32_t columns, T sign, const T* b, int64_t ld, T* u) {
   for (int32_t k = 0; k < below; ++k) {
-    add_columns(below - k, columns, u + static_cast<int64_t>(k) * below + k, b + k, ld, b + k, ld, T(-1.0));
+    add_columns(below - k, columns, u + static_cast<int64_t>(k) * below + k, b + k, ld, b + k, ld, sign);
   }
 }
 

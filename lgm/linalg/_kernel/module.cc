@@ -40,6 +40,15 @@ std::vector<int32_t> permutation_of(const Int32s& order, int32_t n) {
   return out;
 }
 
+Signs signs_of(const Int32s& negative, int32_t n) {
+  Signs out(negative.size() ? n : 0, 0);
+  for (size_t i = 0; i < negative.size(); ++i) {
+    if (negative.data()[i] < 0 || negative.data()[i] >= n) throw std::invalid_argument("no such row");
+    out[negative.data()[i]] = 1;
+  }
+  return out;
+}
+
 nb::dict describe(const Cost& cost) {
   nb::dict out;
   out["nnz_factor"] = cost.factor_entries;
@@ -50,25 +59,28 @@ nb::dict describe(const Cost& cost) {
   return out;
 }
 
-nb::dict predict_cost(const Int64s& indptr, const Int64s& indices, const Int32s& order) {
+nb::dict predict_cost(const Int64s& indptr, const Int64s& indices, const Int32s& order, const Int32s& negative) {
   const LowerPattern a = pattern_of(indptr, indices);
+  const Signs signs = signs_of(negative, a.n);
   const std::vector<int32_t> permutation = permutation_of(order, a.n);
   Cost cost;
   {
     nb::gil_scoped_release unlocked;
-    cost = predict(a, permutation);
+    cost = predict(a, permutation, signs);
   }
   return describe(cost);
 }
 
-nb::dict register_analysis(const std::string& key, const Int64s& indptr, const Int64s& indices, const Int32s& order) {
+nb::dict register_analysis(const std::string& key, const Int64s& indptr, const Int64s& indices, const Int32s& order,
+                           const Int32s& negative) {
   const LowerPattern a = pattern_of(indptr, indices);
+  const Signs signs = signs_of(negative, a.n);
   const std::vector<int32_t> permutation = permutation_of(order, a.n);
   std::shared_ptr<Analysis> analysis;
   {
     nb::gil_scoped_release unlocked;
     analysis = Registry::instance().find(key);
-    if (!analysis) analysis = Registry::instance().add(key, analyse(a, permutation));
+    if (!analysis) analysis = Registry::instance().add(key, analyse(a, permutation, signs));
   }
   const Symbolic& symbolic = analysis->symbolic;
   nb::dict out = describe(symbolic.cost);
@@ -167,9 +179,10 @@ nb::list likelihood(const std::string& name, const Doubles& eta, const Doubles& 
 }  // namespace lgm
 
 NB_MODULE(_kernel_ext, module) {
-  module.def("predict_cost", &lgm::predict_cost, nb::arg("indptr"), nb::arg("indices"), nb::arg("order"));
+  module.def("predict_cost", &lgm::predict_cost, nb::arg("indptr"), nb::arg("indices"), nb::arg("order"),
+             nb::arg("negative"));
   module.def("register_analysis", &lgm::register_analysis, nb::arg("key"), nb::arg("indptr"), nb::arg("indices"),
-             nb::arg("order"));
+             nb::arg("order"), nb::arg("negative"));
   module.def("minimum_degree", &lgm::order_by_minimum_degree, nb::arg("indptr"), nb::arg("indices"));
   module.def("use_blas", &lgm::use_blas, nb::arg("blas"), nb::arg("lapack"), nb::arg("get_threads"),
              nb::arg("set_threads"));

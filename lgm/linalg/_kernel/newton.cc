@@ -34,145 +34,6 @@ void add(int64_t n, double a, const double* x, double* y) {
   for (int64_t i = 0; i < n; ++i) y[i] += a * x[i];
 }
 
-// Positive definite matrices of the order of the constraints, row by row.
-class Small {
- public:
-  // Its Cholesky factor, from the lower triangle; false if there is none.
-  bool factor(int32_t n, std::vector<double> a) {
-    n_ = n;
-    l_ = std::move(a);
-    logdet_ = 0.0;
-    for (int32_t j = 0; j < n; ++j) {
-      for (int32_t i = j; i < n; ++i) {
-        double sum = l_[i * n + j];
-        for (int32_t p = 0; p < j; ++p) sum -= l_[i * n + p] * l_[j * n + p];
-        if (i == j && !(sum > 0.0 && sum < HUGE_VAL)) return false;
-        l_[i * n + j] = i == j ? std::sqrt(sum) : sum / l_[j * n + j];
-      }
-      logdet_ += 2.0 * std::log(l_[j * n + j]);
-    }
-    return true;
-  }
-  void solve(double* x) const {
-    for (int32_t i = 0; i < n_; ++i) {
-      for (int32_t p = 0; p < i; ++p) x[i] -= l_[i * n_ + p] * x[p];
-      x[i] /= l_[i * n_ + i];
-    }
-    for (int32_t i = n_ - 1; i >= 0; --i) {
-      for (int32_t p = i + 1; p < n_; ++p) x[i] -= l_[p * n_ + i] * x[p];
-      x[i] /= l_[i * n_ + i];
-    }
-  }
-  double logdet() const { return logdet_; }
-
- private:
-  int32_t n_ = 0;
-  std::vector<double> l_;
-  double logdet_ = 0.0;
-};
-
-// Conditioning on C v = 0 and removal of the anchors, from H^-1 K.
-class Kriging {
- public:
-  bool condition(int32_t n, int32_t k, const double* krige, const double* kappa, std::vector<double> solved) {
-    n_ = n, k_ = k, krige_ = krige, kappa_ = kappa;
-    solved_ = std::move(solved);
-    if (k == 0) return true;
-    const int32_t wide = 2 * k;
-    std::vector<double> gram(static_cast<size_t>(wide) * wide, 0.0);
-    for (int64_t i = 0; i < n; ++i) {
-      for (int32_t a = 0; a < wide; ++a) {
-        const double x = krige[i * wide + a];
-        if (x == 0.0) continue;
-        for (int32_t b = 0; b < wide; ++b) gram[a * wide + b] += x * solved_[i * wide + b];
-      }
-    }
-    std::vector<double> p(static_cast<size_t>(k) * k), s(p.size());
-    cross_.assign(p.size(), 0.0);
-    for (int32_t i = 0; i < k; ++i) {
-      for (int32_t j = 0; j < k; ++j) {
-        p[i * k + j] = gram[(k + i) * wide + k + j];
-        cross_[i * k + j] = gram[(k + i) * wide + j];
-      }
-    }
-    if (!p_.factor(k, std::move(p))) return false;
-    std::vector<double> column(k);
-    for (int32_t j = 0; j < k; ++j) {
-      for (int32_t i = 0; i < k; ++i) column[i] = cross_[i * k + j];
-      p_.solve(column.data());
-      for (int32_t i = 0; i < k; ++i) {
-        double sum = (i == j ? 1.0 / kappa[i] : 0.0) - gram[i * wide + j];
-        for (int32_t q = 0; q < k; ++q) sum += cross_[q * k + i] * column[q];
-        s[i * k + j] = sum;
-      }
-    }
-    if (!s_.factor(k, std::move(s))) return false;
-    logdet_ = p_.logdet() + s_.logdet();
-    for (int32_t j = 0; j < k; ++j) logdet_ += std::log(kappa[j]);
-    return true;
-  }
-
-  // M^-1 g (2k) in place.
-  void weigh(double* g) const {
-    double* const second = g + k_;
-    std::vector<double> inner(second, second + k_);
-    p_.solve(inner.data());
-    for (int32_t i = 0; i < k_; ++i) {
-      double sum = g[i];
-      for (int32_t q = 0; q < k_; ++q) sum -= cross_[q * k_ + i] * inner[q];
-      g[i] = -sum;
-    }
-    s_.solve(g);
-    for (int32_t i = 0; i < k_; ++i) {
-      for (int32_t j = 0; j < k_; ++j) second[i] -= cross_[i * k_ + j] * g[j];
-    }
-    p_.solve(second);
-  }
-
-  // x = Ht^-1 b, Ht with the anchors, becomes that of the constrained space, and b what is left of it there: H x.
-  void project(double* x, double* b) const {
-    if (k_ == 0) return;
-    const int32_t wide = 2 * k_;
-    std::vector<double> weights(wide, 0.0);
-    for (int64_t i = 0; i < n_; ++i) {
-      for (int32_t c = 0; c < wide; ++c) weights[c] += krige_[i * wide + c] * x[i];
-    }
-    weigh(weights.data());
-    for (int64_t i = 0; i < n_; ++i) {
-      x[i] -= dot(wide, solved_.data() + i * wide, weights.data());
-      b[i] -= dot(wide, krige_ + i * wide, weights.data());
-    }
-    for (int32_t c = 0; c < k_; ++c) {  // that was Ht x
-      double at = 0.0;
-      for (int64_t i = 0; i < n_; ++i) at += krige_[i * wide + c] * x[i];
-      for (int64_t i = 0; i < n_; ++i) b[i] -= krige_[i * wide + c] * kappa_[c] * at;
-    }
-  }
-
-  // The same of the stored entries of H^-1.
-  void project_entries(const Symbolic& symbolic, double* entries) const {
-    if (k_ == 0) return;
-    const int32_t wide = 2 * k_;
-    std::vector<double> weighed = solved_;
-    for (int64_t i = 0; i < n_; ++i) weigh(weighed.data() + i * wide);
-    for (int32_t j = 0; j < n_; ++j) {
-      for (int64_t e = symbolic.pattern_ptr[j]; e < symbolic.pattern_ptr[j + 1]; ++e) {
-        entries[e] -= dot(wide, weighed.data() + static_cast<int64_t>(symbolic.pattern_row[e]) * wide,
-                          solved_.data() + static_cast<int64_t>(j) * wide);
-      }
-    }
-  }
-
-  double logdet() const { return logdet_; }
-
- private:
-  int32_t n_ = 0, k_ = 0;
-  const double *krige_ = nullptr, *kappa_ = nullptr;
-  std::vector<double> solved_, cross_;
-  Small p_, s_;
-  double logdet_ = 0.0;
-};
-
 class Search {
  public:
   Search(const Symbolic& symbolic, Workspace<double>& workspace, const LatentProblem& problem, double* v)
@@ -211,14 +72,12 @@ class Search {
   }
 
   void slopes(const Slopes& out) {
-    const int32_t k = problem_.constraints;
     // The factor is needed again once the inverse has been made of it.
     const std::unique_ptr<double[]> factor(new double[sym_.panel_size]);
     std::copy_n(work_.panels(), sym_.panel_size, factor.get());
     const std::unique_ptr<double[]> inverse(new double[sym_.nnz]);
     invert_again(sym_, work_, inverse.get());
     std::copy_n(factor.get(), sym_.panel_size, work_.panels());
-    if (k > 0) kriging_.project_entries(sym_, inverse.get());
 
     std::copy_n(eta_, n_, out.eta);
     std::fill_n(out.scale, d_, 0.0);
@@ -230,7 +89,6 @@ class Search {
     double* const q = out.shift;
     transposed_times(rows_, inner, 1, d_, gradient_);
     solve_again(sym_, work_, {gradient_, 1}, q);
-    kriging_.project(q, gradient_);
     times(rows_, q, 1, out.lean);
 
     double* const bar = slope_new_;
@@ -284,7 +142,7 @@ class Search {
     return std::isfinite(joint_);
   }
 
-  // out = R x, without the anchors.
+  // out = R x
   void multiply_prior(const double* x, double* out) const {
     std::fill_n(out, d_, 0.0);
     for (int32_t j = 0; j < d_; ++j) {
@@ -297,12 +155,6 @@ class Search {
       }
       out[j] += sum;
     }
-    const int32_t wide = 2 * problem_.constraints;
-    for (int32_t c = 0; c < problem_.constraints; ++c) {
-      double at = 0.0;
-      for (int64_t i = 0; i < d_; ++i) at += problem_.krige[i * wide + c] * x[i];
-      for (int64_t i = 0; i < d_; ++i) out[i] -= problem_.krige[i * wide + c] * problem_.kappa[c] * at;
-    }
   }
 
   // `step_`, of Newton's method or with the held factor, and its gain.
@@ -314,7 +166,6 @@ class Search {
     } else if (!factor()) {
       return false;
     }
-    kriging_.project(step_, gradient_);  // without the multipliers of the constraints, beside which it is small
     mode_.gain = dot(d_, step_, gradient_);
     return std::isfinite(mode_.gain);
   }
@@ -322,31 +173,10 @@ class Search {
   bool factor() {
     std::copy_n(problem_.values, sym_.nnz, h_);
     add_gram(rows_, curvature_, 1.0, h_);
-    const int32_t wide = 2 * problem_.constraints, k = 1 + wide;
     ++mode_.factorisations;
-    Outcome outcome;
-    std::vector<double> solved_krige;
-    if (wide == 0) {
-      outcome = factor_solve(sym_, work_, h_, {gradient_, 1}, step_, {nullptr, 0}, nullptr);
-    } else {
-      std::vector<double> rhs(static_cast<size_t>(d_) * k), x(rhs.size());
-      for (int64_t i = 0; i < d_; ++i) {
-        rhs[i * k] = gradient_[i];
-        std::copy_n(problem_.krige + i * wide, wide, rhs.data() + i * k + 1);
-      }
-      outcome = factor_solve(sym_, work_, h_, {rhs.data(), k}, x.data(), {nullptr, 0}, nullptr);
-      solved_krige.resize(static_cast<size_t>(d_) * wide);
-      for (int64_t i = 0; i < d_; ++i) {
-        step_[i] = x[i * k];
-        std::copy_n(x.data() + i * k + 1, wide, solved_krige.data() + i * wide);
-      }
-    }
-    if (outcome.info ||
-        !kriging_.condition(d_, problem_.constraints, problem_.krige, problem_.kappa, std::move(solved_krige))) {
-      return false;
-    }
-    mode_.logdet = outcome.logdet + kriging_.logdet();
-    return true;
+    const Outcome outcome = factor_solve(sym_, work_, h_, {gradient_, 1}, step_, {nullptr, 0}, nullptr);
+    mode_.logdet = outcome.logdet;
+    return outcome.info == 0;
   }
 
   // As far along the step as the density gains by it; false if it does nowhere.
@@ -420,7 +250,6 @@ class Search {
   double *pulled_, *gradient_, *step_, *prior_step_;
   double joint_ = 0.0;  // J without constants,
   double prior_ = 0.0;  // and the part of it that is the prior's
-  Kriging kriging_;
   Mode mode_;
 };
 

@@ -12,23 +12,20 @@ namespace lgm {
 
 // The density of v, up to what does not depend on it,
 //     J(v) = sum of log-likelihoods at eta = offset + A D v  - 1/2 v'Rv + pull'v,   C v = 0,
-// whose Hessian is -H, H = R + D A'WA D. Constraints go by anchored kriging (see lgm/linalg/constrained.py): `values` has
-// R with the anchors E diag(kappa) E' added, and K = [E C'].
+// whose Hessian is -H, H = R + D A'WA D. Under constraints v, R and H are bordered by their multipliers (see
+// lgm/linalg/constrained.py), where A has no columns: a saddle point of J in v and multipliers together.
 struct LatentProblem {
   Rows rows;
   Responses responses;
   const double* offset = nullptr;
   const double* pull = nullptr;
-  const double* krige = nullptr;  // K (d x 2k)
-  const double* kappa = nullptr;
-  int32_t constraints = 0;        // k
   const double* values = nullptr; // in pattern order
   const double* scale = nullptr;  // D
 };
 
 struct Mode {
   double joint = 0.0;   // J with the constants of the likelihood
-  double logdet = 0.0;  // log|H| on the constrained space, up to log|CC'|
+  double logdet = 0.0;  // of the absolute value of |H|
   double gain = 0.0;    // twice what one more step would promise
   int32_t factorisations = 0;
   int32_t steps = 0;

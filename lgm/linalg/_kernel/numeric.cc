@@ -33,13 +33,16 @@ class Factorisation {
   // `value(e)` is the e-th stored entry. Forward substitution goes along while a panel is in cache.
   template <class Value>
   Outcome factor(const Value& value, T* y, int32_t k);
-  void solve_lower(T* y, int32_t k);
+  void solve_lower(T* y, int32_t k);  // (L D)^-1 y
   void solve_upper(T* y, int32_t k);
+  // Standard normals to those for which L^-T gives draws: see `constrain` below.
+  void constrain(T* y, int32_t k);
   // Overwrites the factor; calls `emit(e, z)` with the inverse at every stored entry e. Back-substitution goes along.
   template <class Emit>
   void invert(const Emit& emit, T* y, int32_t k);
 
  private:
+  static double sign(const Front& f) { return f.negative ? -1.0 : 1.0; }
   T* panel(const Front& f) { return work_.panels() + f.panel; }
   T* outer(const Front& f) { return f.is_leaf ? work_.scratch() : work_.updates() + f.update; }
   const int32_t* relative(const Front& f) const { return sym_.relative.data() + f.rows; }
@@ -112,7 +115,7 @@ void Factorisation<T>::gather_outer(const Front& child, const Front& parent) {
 template <class T>
 int32_t Factorisation<T>::eliminate(const Front& f, LogProduct& diagonal, T* y, int32_t k) {
   T* const p = panel(f);
-  if (const int32_t failed = factor_front(f.columns, f.below, p, outer(f))) return f.first + failed;
+  if (const int32_t failed = factor_front(f.columns, f.below, sign(f), p, outer(f))) return f.first + failed;
   for (int32_t j = 0; j < f.columns; ++j) diagonal.multiply(value_of(p[static_cast<int64_t>(j) * (f.height() + 1)]));
   if (k > 0) forward_one(f, y, k);
   return 0;
@@ -150,12 +153,15 @@ void Factorisation<T>::forward_one(const Front& f, T* y, int32_t k) {
     for (int32_t i = 0; i < f.columns; ++i) front[i] = pivots[i];
     for (int32_t i = f.columns; i < f.height(); ++i) front[i] = T(0.0);
     loops::forward(f.height(), f.columns, panel(f), front);
-    for (int32_t i = 0; i < f.columns; ++i) pivots[i] = front[i];
+    for (int32_t i = 0; i < f.columns; ++i) pivots[i] = f.negative ? -front[i] : front[i];
     for (int32_t i = 0; i < f.below; ++i) y[rows[i]] += front[f.columns + i];
     return;
   }
   solve_front_lower(f.columns, f.below, panel(f), pivots, front, k);
   for_rows(rows, f.below, k, [=](int64_t row, int32_t c, int64_t i) { y[row * k + c] += front[i]; });
+  if (f.negative) {
+    for (int64_t i = 0; i < static_cast<int64_t>(f.columns) * k; ++i) pivots[i] = -pivots[i];
+  }
 }
 
 // The front's part of one vector: its pivots over the solution below.
@@ -192,13 +198,42 @@ void Factorisation<T>::solve_upper(T* y, int32_t k) {
   for (auto f = sym_.fronts.rbegin(); f != sym_.fronts.rend(); ++f) backward_one(*f, y, k);
 }
 
+// With multipliers among the rows, Q = [H C'; C 0], draws of the other rows shall have the covariance that Q^-1 has there,
+// and C x = 0. They are those of x = L^-T w where w is standard normal on positive pivots and makes the rows of L D w at
+// the multipliers zero: L_+ and L_- being these rows of L by the sign of the pivots, w_- = G w_+, G = L_-^-1 L_+. As
+// the block of Q there is zero, L_+ L_+' = L_- L_-', so G G' = I: w_- takes out of w_+ the directions that C removes.
+template <class T>
+void Factorisation<T>::constrain(T* y, int32_t k) {
+  if (sym_.negative.empty()) return;
+  for (int32_t i = 0; i < sym_.n; ++i) {
+    if (sym_.negative[i]) std::fill_n(y + static_cast<int64_t>(i) * k, k, T(0.0));
+  }
+  for (const Front& f : sym_.fronts) {
+    T* const pivots = y + static_cast<int64_t>(f.first) * k;
+    const T* const p = panel(f);
+    const int32_t* const rows = sym_.rows.data() + f.rows;
+    for (int32_t j = 0; j < f.columns; ++j) {
+      const T* const l = p + static_cast<int64_t>(j) * f.height();
+      T* const from = pivots + static_cast<int64_t>(j) * k;
+      if (f.negative) {
+        for (int32_t c = 0; c < k; ++c) from[c] /= l[j];
+        for (int32_t i = j + 1; i < f.columns; ++i) loops::add(k, pivots + static_cast<int64_t>(i) * k, from, -l[i]);
+      }
+      for (int32_t i = 0; i < f.below; ++i) {
+        if (!sym_.negative[rows[i]]) continue;
+        loops::add(k, y + static_cast<int64_t>(rows[i]) * k, from, T(sign(f)) * l[f.columns + i]);
+      }
+    }
+  }
+}
+
 template <class T>
 template <class Emit>
 void Factorisation<T>::invert_one(const Front& f, const Emit& emit, T* y, int32_t k) {
   T* const p = panel(f);
   T* const v = k == 1 ? gather(f, y) : nullptr;
   if (k > 1) backward_one(f, y, k);
-  invert_front(f.columns, f.below, p, outer(f), work_.block(), v);
+  invert_front(f.columns, f.below, sign(f), p, outer(f), work_.block(), v);
   if (v) std::copy_n(v, f.columns, y + f.first);
   for (int64_t e = f.entry_begin; e < f.entry_end; ++e) emit(sym_.entry[e], p[sym_.place[e]]);
 }
@@ -285,7 +320,10 @@ Outcome factor_solve(const Symbolic& symbolic, Workspace<double>& workspace, con
     factorisation.solve_lower(z, k);
     factorisation.solve_upper(z, k);
   });
-  shuttle.all(normals, draws, 0, [&](double* z, int32_t k) { factorisation.solve_upper(z, k); });
+  shuttle.all(normals, draws, 0, [&](double* z, int32_t k) {
+    factorisation.constrain(z, k);
+    factorisation.solve_upper(z, k);
+  });
   return outcome;
 }
 

@@ -9,10 +9,10 @@
 
 namespace lgm {
 
-// How one evaluation went. `info` is 0, or 1 + the row (in the caller's order) of the pivot that was not positive and
-// finite; then the log-determinant and all outputs are NaN.
+// How one evaluation went. `info` is 0, or 1 + the row (in the caller's order) of the pivot that was not finite and of its
+// sign; then the log-determinant and all outputs are NaN.
 struct Outcome {
-  double logdet = 0.0;
+  double logdet = 0.0;  // of the absolute value
   int32_t info = 0;
 };
 
@@ -22,8 +22,8 @@ struct ConstVectors {
   int32_t columns = 0;
 };
 
-// x = Q^-1 rhs (n x rhs.columns) and draws = P' L^-T P z, which has covariance Q^-1 for standard normal z. Either may
-// have no columns.
+// x = Q^-1 rhs (n x rhs.columns), and draws that have the covariance Q^-1 for standard normal z, multipliers left out.
+// Either may have no columns.
 Outcome factor_solve(const Symbolic& symbolic, Workspace<double>& workspace, const double* values, ConstVectors rhs,
                      double* x, ConstVectors normals, double* draws);
 

@@ -13,6 +13,7 @@ struct Group {
   int32_t columns = 0;
   int32_t below = 0;
   int64_t zeros = 0;  // entries stored though the factor has a zero there
+  bool negative = false;
   std::vector<int32_t> children;
 };
 
@@ -27,7 +28,7 @@ bool worth_merging(int64_t columns, int64_t zeros, int64_t entries) {
 
 class Amalgamation {
  public:
-  explicit Amalgamation(const EliminationTree& tree) : tree_(tree) {
+  Amalgamation(const EliminationTree& tree, const Signs& negative) : tree_(tree), negative_(negative) {
     find_maximal();
     for (int32_t p = 0; p < static_cast<int32_t>(groups_.size()); ++p) merge_children(p);
   }
@@ -39,20 +40,23 @@ class Amalgamation {
   void merge_children(int32_t p);
   std::vector<int32_t> schedule();
   bool leaf(int32_t g) const { return groups_[g].children.empty(); }
+  bool negative(int32_t j) const { return !negative_.empty() && negative_[tree_.order[j]]; }
 
   const EliminationTree& tree_;
+  const Signs& negative_;
   std::vector<int32_t> first_;   // first column of each maximal supernode
   std::vector<Group> groups_;    // one per maximal supernode; those merged away are marked by owner_
   std::vector<int32_t> owner_;   // group into which a maximal supernode was merged (itself if it was not)
   std::vector<int32_t> parent_;  // parent group at the start
 };
 
-// Columns j and j + 1 share a supernode if j + 1 is the parent of j and has the same rows below.
+// Columns j and j + 1 share a supernode if j + 1 is the parent of j, has the same rows below, and a pivot of the same sign.
 void Amalgamation::find_maximal() {
   const auto n = static_cast<int32_t>(tree_.parent.size());
   std::vector<int32_t> group_of(n);
   for (int32_t j = 0; j < n; ++j) {
-    if (j == 0 || tree_.parent[j - 1] != j || tree_.count[j - 1] != tree_.count[j] + 1) first_.push_back(j);
+    const bool apart = j == 0 || tree_.parent[j - 1] != j || tree_.count[j - 1] != tree_.count[j] + 1;
+    if (apart || negative(j) != negative(j - 1)) first_.push_back(j);
     group_of[j] = static_cast<int32_t>(first_.size()) - 1;
   }
   const auto count = static_cast<int32_t>(first_.size());
@@ -64,6 +68,7 @@ void Amalgamation::find_maximal() {
   for (int32_t g = 0; g < count; ++g) {
     groups_[g].columns = first_[g + 1] - first_[g];
     groups_[g].below = tree_.count[first_[g]] - groups_[g].columns;
+    groups_[g].negative = negative(first_[g]);
     const int32_t up = tree_.parent[first_[g + 1] - 1];
     if (up == -1) continue;
     parent_[g] = group_of[up];
@@ -93,7 +98,8 @@ void Amalgamation::merge_children(int32_t p) {
       Group& child = groups_[c];
       const int64_t zeros = child.zeros + parent.zeros + new_zeros(child);
       const int64_t columns = child.columns + parent.columns;
-      if (!worth_merging(columns, zeros, panel_entries(columns, parent.below))) {
+      const bool alike = child.negative == parent.negative;
+      if (!alike || !worth_merging(columns, zeros, panel_entries(columns, parent.below))) {
         kept.push_back(c);
         continue;
       }
@@ -164,13 +170,16 @@ Supernodes Amalgamation::ordered() {
     out.below.push_back(groups_[g].below);
     out.parent.push_back(parent_[g] == -1 ? -1 : place[owner_[parent_[g]]]);
     out.is_leaf.push_back(leaf(g) && parent_[g] != -1);
+    out.negative.push_back(groups_[g].negative);
   }
   return out;
 }
 
 }  // namespace
 
-Supernodes find_supernodes(const EliminationTree& tree) { return Amalgamation(tree).ordered(); }
+Supernodes find_supernodes(const EliminationTree& tree, const Signs& negative) {
+  return Amalgamation(tree, negative).ordered();
+}
 
 Cost cost(const EliminationTree& tree, const Supernodes& supernodes) {
   Cost total;

@@ -8,6 +8,10 @@
 
 namespace lgm {
 
+// Rows whose pivots are negative, in the caller's order; empty where there are none. A factorisation P Q P' = L D L' has
+// -1 for them on the diagonal of D: multipliers of constraints, which are eliminated after what they constrain.
+using Signs = std::vector<uint8_t>;
+
 // Supernodes in the order in which they are factored: children before parents, and the leaf children of a supernode
 // directly before it (they are added to it at once, so that their update matrices need no storage).
 struct Supernodes {
@@ -16,6 +20,7 @@ struct Supernodes {
   std::vector<int32_t> below;    // rows below the diagonal block of each
   std::vector<int32_t> parent;   // -1 at a root
   std::vector<uint8_t> is_leaf;  // a leaf with a parent
+  std::vector<uint8_t> negative; // all pivots of a supernode have one sign
 
   int32_t count() const { return static_cast<int32_t>(below.size()); }
   int32_t columns(int32_t s) const { return first[s + 1] - first[s]; }
@@ -30,7 +35,7 @@ struct Cost {
   double flops = 0.0;          // of one factorisation
 };
 
-Supernodes find_supernodes(const EliminationTree& tree);
+Supernodes find_supernodes(const EliminationTree& tree, const Signs& negative);
 Cost cost(const EliminationTree& tree, const Supernodes& supernodes);
 
 }  // namespace lgm

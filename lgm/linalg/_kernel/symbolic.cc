@@ -53,6 +53,7 @@ void Builder::lay_out_fronts() {
     front.below = supernodes_.below[s];
     front.parent = supernodes_.parent[s];
     front.is_leaf = supernodes_.is_leaf[s];
+    front.negative = supernodes_.negative[s];
     front.panel = out_.panel_size;
     out_.panel_size += static_cast<int64_t>(front.height()) * front.columns;
     out_.most_height = std::max(out_.most_height, front.height());
@@ -215,20 +216,21 @@ Symbolic Builder::build() {
 
 }  // namespace
 
-Cost predict(const LowerPattern& a, const std::vector<int32_t>& order) {
+Cost predict(const LowerPattern& a, const std::vector<int32_t>& order, const Signs& negative) {
   const EliminationTree tree = elimination_tree(a, order);
-  return cost(tree, find_supernodes(tree));
+  return cost(tree, find_supernodes(tree, negative));
 }
 
-Symbolic analyse(const LowerPattern& a, const std::vector<int32_t>& order) {
+Symbolic analyse(const LowerPattern& a, const std::vector<int32_t>& order, const Signs& negative) {
   const EliminationTree tree = elimination_tree(a, order);
-  const Supernodes supernodes = find_supernodes(tree);
+  const Supernodes supernodes = find_supernodes(tree, negative);
   const Cost predicted = cost(tree, supernodes);
   if (predicted.largest_front > kMaxIndex || a.nnz() > kMaxIndex) {
     throw std::length_error("a panel of the factor, or the matrix itself, has more than 2^31 - 1 entries");
   }
   Symbolic out = Builder(a, supernodes).build();
   out.cost = predicted;
+  for (const int32_t row : negative.empty() ? std::vector<int32_t>() : out.order) out.negative.push_back(negative[row]);
   out.pattern_ptr.assign(a.ptr, a.ptr + a.n + 1);
   out.pattern_row.assign(a.row, a.row + a.nnz());
   return out;

@@ -18,6 +18,7 @@ struct Front {
   int32_t parent = -1;
   int32_t leaves = 0;   // leaf children, which sit directly before this front
   bool is_leaf = false; // its update matrix lives in scratch memory, within its parent's turn
+  bool negative = false;  // the sign of its pivots
   int32_t child_begin = 0, child_end = 0;  // other children, in Symbolic::children
   int64_t panel = 0;    // offset of the panel in panel memory
   int64_t update = 0;   // offset of the update matrix in update memory
@@ -33,6 +34,7 @@ struct Symbolic {
   std::vector<int64_t> pattern_ptr;  // the pattern itself, in the caller's order: lower triangle by columns
   std::vector<int32_t> pattern_row;
   std::vector<int32_t> order;     // order[new] = old
+  std::vector<uint8_t> negative;  // pivots by sign, in factor order; empty where all are positive
   std::vector<Front> fronts;      // in the order of factorisation
   std::vector<int32_t> children;
   std::vector<int32_t> rows;      // row list below the pivots of every front, ascending, in factor order
@@ -48,9 +50,9 @@ struct Symbolic {
 };
 
 // Cost of the ordering without building anything of the size of the factor.
-Cost predict(const LowerPattern& a, const std::vector<int32_t>& order);
+Cost predict(const LowerPattern& a, const std::vector<int32_t>& order, const Signs& negative);
 
 // Throws std::length_error if a panel is too large for 32-bit offsets.
-Symbolic analyse(const LowerPattern& a, const std::vector<int32_t>& order);
+Symbolic analyse(const LowerPattern& a, const std::vector<int32_t>& order, const Signs& negative);
 
 }  // namespace lgm

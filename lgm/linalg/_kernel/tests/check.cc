@@ -218,7 +218,7 @@ std::vector<int32_t> minimum_degree_of(const Matrix& a) {
 }
 
 void check_verbs(const Matrix& a, const std::vector<int32_t>& order, int32_t columns) {
-  lgm::Analysis analysis(lgm::analyse(a.pattern(), order));
+  lgm::Analysis analysis(lgm::analyse(a.pattern(), order, {}));
   const lgm::Symbolic& symbolic = analysis.symbolic;
   double logdet = 0.0;
   const std::vector<double> inverse = dense_inverse(a, logdet);
@@ -258,7 +258,7 @@ void check_verbs(const Matrix& a, const std::vector<int32_t>& order, int32_t col
 }
 
 void check_tangent(const Matrix& a, const std::vector<int32_t>& order) {
-  lgm::Analysis analysis(lgm::analyse(a.pattern(), order));
+  lgm::Analysis analysis(lgm::analyse(a.pattern(), order, {}));
   double logdet = 0.0;
   const std::vector<double> inverse = dense_inverse(a, logdet);
   std::vector<double> direction(a.values.size()), tangent(a.values.size());
@@ -282,7 +282,7 @@ void check_tangent(const Matrix& a, const std::vector<int32_t>& order) {
 }
 
 void check_failure(Matrix a, const std::vector<int32_t>& order, double bad) {
-  lgm::Analysis analysis(lgm::analyse(a.pattern(), order));
+  lgm::Analysis analysis(lgm::analyse(a.pattern(), order, {}));
   const int32_t row = a.n / 2;
   a.values[a.ptr[row]] = bad;
   std::vector<double> x(a.n), selected(a.values.size());
@@ -295,7 +295,7 @@ void check_failure(Matrix a, const std::vector<int32_t>& order, double bad) {
 
 // Concurrent evaluations on one analysis give the bits of a single one.
 void check_threads(const Matrix& a, const std::vector<int32_t>& order) {
-  lgm::Analysis analysis(lgm::analyse(a.pattern(), order));
+  lgm::Analysis analysis(lgm::analyse(a.pattern(), order, {}));
   constexpr int64_t kCount = 24;
   std::vector<std::vector<double>> selected(kCount, std::vector<double>(a.values.size()));
   std::vector<std::thread> helpers;
@@ -313,19 +313,79 @@ void check_threads(const Matrix& a, const std::vector<int32_t>& order) {
   for (const auto& one : selected) require(one == selected[0], "threads change no bit");
 }
 
-// A small model: rows with up to three effects each, all pairs of them in the pattern of `a`.
+// H whose rows sum to zero under a multiplier, with the anchor kappa at its first place and the slack that takes it off.
+Matrix bordered(const Matrix& h, double kappa) {
+  Matrix a;
+  a.n = h.n + 2;
+  a.ptr.push_back(0);
+  a.dense.assign(static_cast<size_t>(a.n) * a.n, 0.0);
+  const auto store = [&](int32_t i, int32_t j, double value) {
+    a.row.push_back(i), a.values.push_back(value);
+    a.dense[i + static_cast<size_t>(j) * a.n] = a.dense[j + static_cast<size_t>(i) * a.n] = value;
+  };
+  for (int32_t j = 0; j < h.n; ++j) {
+    for (int64_t e = h.ptr[j]; e < h.ptr[j + 1]; ++e) {
+      store(static_cast<int32_t>(h.row[e]), j, h.values[e] + (e == 0 ? kappa : 0.0));
+    }
+    store(h.n, j, 1.0);
+    if (j == 0) store(h.n + 1, j, kappa);
+    a.ptr.push_back(static_cast<int64_t>(a.row.size()));
+  }
+  for (int32_t j = h.n; j < a.n; ++j) {
+    store(j, j, j == h.n ? 0.0 : kappa);
+    a.ptr.push_back(static_cast<int64_t>(a.row.size()));
+  }
+  return a;
+}
+
+// Solutions and the inverse of a bordered matrix, and draws under its constraint.
+void check_bordered(const Matrix& h, std::vector<int32_t> order) {
+  const Matrix a = bordered(h, 2.0);
+  order.insert(order.end(), {h.n, h.n + 1});
+  lgm::Signs negative(a.n, 0);
+  negative[h.n] = 1;
+  lgm::Analysis analysis(lgm::analyse(a.pattern(), order, negative));
+  constexpr int32_t kColumns = 3;
+  std::vector<double> b(static_cast<size_t>(a.n) * kColumns), x(b.size()), draws(b.size()), selected(a.values.size());
+  for (size_t k = 0; k < b.size(); ++k) b[k] = std::cos(static_cast<double>(k));
+  lgm::WorkspacePool<double>::Lease lease(analysis.workspaces, analysis.symbolic);
+  const lgm::Outcome plain = lgm::factor_solve(analysis.symbolic, *lease, a.values.data(), {b.data(), kColumns},
+                                               x.data(), {b.data(), kColumns}, draws.data());
+  const lgm::Outcome fused = lgm::factor_solve_invert(analysis.symbolic, *lease, a.values.data(), {nullptr, 0}, nullptr,
+                                                      selected.data());
+  require(plain.info == 0 && fused.info == 0 && plain.logdet == fused.logdet, "bordered factor");
+  for (int32_t c = 0; c < kColumns; ++c) {
+    double total = 0.0;
+    for (int32_t i = 0; i < h.n; ++i) total += draws[i * kColumns + c];
+    require(std::abs(total) < 1e-9, "draws within a constraint");
+    for (int32_t i = 0; i < a.n; ++i) {
+      double sum = 0.0;
+      for (int32_t j = 0; j < a.n; ++j) sum += a.dense[i + static_cast<size_t>(j) * a.n] * x[j * kColumns + c];
+      require(near(sum, b[i * kColumns + c]), "bordered solve");
+    }
+  }
+  double trace = 0.0;  // of the product of the matrix with its inverse
+  for (int32_t j = 0; j < a.n; ++j) {
+    for (int64_t e = a.ptr[j]; e < a.ptr[j + 1]; ++e) trace += (a.row[e] == j ? 1.0 : 2.0) * a.values[e] * selected[e];
+  }
+  require(near(trace, a.n), "bordered inverse");
+}
+
+// A small model: rows with up to three effects each, all pairs of them in the pattern of `a`; the first rows of `a` are
+// those of effects.
 struct Model {
-  std::vector<double> data, value, trials, weights, offset, pull, krige, kappa, scale, start;
+  std::vector<double> data, value, trials, weights, offset, pull, scale, start;
   std::vector<int32_t> columns, starts, pairs;
 };
 
-Model make_model(const Matrix& a, bool constrained) {
+Model make_model(const Matrix& a, int32_t effects) {
   Model m;
   m.starts.push_back(0);
-  for (int32_t row = 0; row < 2 * a.n; ++row) {
-    const int32_t j = row % a.n;
+  for (int32_t row = 0; row < 2 * effects; ++row) {
+    const int32_t j = row % effects;
     std::vector<int64_t> entries{a.ptr[j]};
-    if (a.ptr[j + 1] - a.ptr[j] > 1 && row % 3) entries.push_back(a.ptr[j] + 1);
+    const bool more = a.ptr[j + 1] - a.ptr[j] > 1 && a.row[a.ptr[j] + 1] < effects;
+    if (more && row % 3) entries.push_back(a.ptr[j] + 1);
     const int64_t i = entries.size() > 1 ? a.row[entries[1]] : j;
     m.columns.push_back(j), m.data.push_back(1.0 + 0.1 * (row % 5)), m.pairs.push_back(static_cast<int32_t>(a.ptr[j]));
     if (i != j) {
@@ -337,30 +397,34 @@ Model make_model(const Matrix& a, bool constrained) {
     m.offset.push_back(0.1 * (row % 7) - 0.3);
   }
   for (int32_t j = 0; j < a.n; ++j) {
-    m.pull.push_back(0.1), m.scale.push_back(0.4 + 0.1 * (j % 4)), m.start.push_back(0.0);
-    if (constrained) m.krige.push_back(j == 0), m.krige.push_back(1.0);
+    m.pull.push_back(j < effects ? 0.1 : 0.0), m.scale.push_back(j < effects ? 0.4 + 0.1 * (j % 4) : 1.0);
+    m.start.push_back(0.0);
   }
-  if (constrained) m.kappa.push_back(2.0);
   return m;
 }
 
 // The search ends where no direction gains, and its derivatives are those of its value.
-void check_search(const Matrix& a, const std::vector<int32_t>& order, const char* name, bool constrained) {
-  lgm::Analysis analysis(lgm::analyse(a.pattern(), order));
+void check_search(const Matrix& h, std::vector<int32_t> order, const char* name, bool constrained) {
+  const Matrix a = constrained ? bordered(h, 2.0) : h;
+  lgm::Signs negative;
+  if (constrained) {
+    order.insert(order.end(), {h.n, h.n + 1});
+    negative.assign(a.n, 0);
+    negative[h.n] = 1;
+  }
+  lgm::Analysis analysis(lgm::analyse(a.pattern(), order, negative));
   const lgm::Symbolic& symbolic = analysis.symbolic;
-  Model m = make_model(a, constrained);
+  Model m = make_model(a, h.n);
   const auto n = static_cast<int64_t>(m.value.size());
   const double own = 1.7;
   std::vector<double> values = a.values, v(a.n), by_values(values.size()), by_scale(a.n), shift(a.n);
-  if (constrained) values[0] += m.kappa[0];
   std::vector<double> eta(n), spread(n), lean(n);
   lgm::WorkspacePool<double>::Lease lease(analysis.workspaces, symbolic);
   const auto problem = [&] {
     lgm::LatentProblem p;
     p.rows = {n, m.data.data(), m.columns.data(), m.starts.data(), m.pairs.data()};
     p.responses = {lgm::likelihood_named(name), n, m.value.data(), m.trials.data(), m.weights.data(), &own};
-    p.offset = m.offset.data(), p.pull = m.pull.data(), p.krige = m.krige.data(), p.kappa = m.kappa.data();
-    p.constraints = constrained ? 1 : 0;
+    p.offset = m.offset.data(), p.pull = m.pull.data();
     p.values = values.data(), p.scale = m.scale.data();
     return p;
   };
@@ -374,7 +438,7 @@ void check_search(const Matrix& a, const std::vector<int32_t>& order, const char
       symbolic, *lease, problem(), v.data(),
       {by_values.data(), by_scale.data(), eta.data(), spread.data(), shift.data(), lean.data()});
   require(mode.gain < 1e-15 && mode.joint - 0.5 * mode.logdet == value(), "search");
-  if (constrained) require(std::abs(std::accumulate(v.begin(), v.end(), 0.0)) < 1e-9, "constraint");
+  if (constrained) require(std::abs(std::accumulate(v.begin(), v.begin() + h.n, 0.0)) < 1e-9, "constraint");
   const auto slope = [&](double& x) {
     const double h = 1e-4, at = x;
     x = at + h;
@@ -388,7 +452,7 @@ void check_search(const Matrix& a, const std::vector<int32_t>& order, const char
   for (size_t e = 0; e < values.size(); e += 1 + values.size() / 7) {
     require(close(by_values[e], slope(values[e])), "slope by the prior's precision");
   }
-  for (int32_t j = 0; j < a.n; j += 1 + a.n / 7) require(close(by_scale[j], slope(m.scale[j])), "slope by the scale");
+  for (int32_t j = 0; j < h.n; j += 1 + h.n / 7) require(close(by_scale[j], slope(m.scale[j])), "slope by the scale");
   m.offset[0] = std::numeric_limits<double>::quiet_NaN();
   require(std::isnan(value()) && std::isnan(v[0]), "a search that fails");
 }
@@ -415,6 +479,7 @@ void check_all(const Matrix& a, std::mt19937& random) {
     check_verbs(a, order, 3);
     check_verbs(a, order, 70);
     if (a.n <= 60) check_tangent(a, order);
+    check_bordered(a, order);
     for (const double bad : {-1.0, 0.0, std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::infinity()}) {
       check_failure(a, order, bad);
     }
