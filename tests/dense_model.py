@@ -146,3 +146,17 @@ def condition(y, A, covariance, V, flat=0):
             [-tilt @ beta_cov, covariance - pull @ Z @ covariance + tilt @ beta_cov @ tilt.T],
         ]
     )
+
+
+def constraints(post):
+    """C' (d, k), whose columns effects are kept orthogonal to."""
+    d, k = post.dim, post.prior.k
+    return post.analysis.pattern.matrix(np.asarray(post.prior.base)).toarray()[d : d + k, :d].T
+
+
+def unbordered(post, values):
+    """H (d, d) of the values of its bordered form: what is left once slacks have taken the anchors off."""
+    d, k = post.dim, post.prior.k
+    whole = post.analysis.pattern.matrix(np.asarray(values)).toarray()
+    slacks = whole[d + k :, :d]
+    return whole[:d, :d] - slacks.T @ np.linalg.solve(whole[d + k :, d + k :], slacks)

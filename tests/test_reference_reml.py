@@ -138,7 +138,7 @@ def conditional_mean(model, theta):
     """``E[u | y, theta]``, natural scale: the effects that the columns of the design belong to."""
     post = model.analysed.marginal
     with jax.enable_x64(True):
-        zeros = jnp.zeros((post.dim + post.prior.kappa.size, 1))
+        zeros = jnp.zeros((post.n_normals, 1))
         return model.analysed.natural(np.asarray(_effects(post, natural(model, theta), zeros).mean))
 
 

@@ -33,8 +33,8 @@ import numpy as np
 from lgm import linalg
 from lgm.arrays import FloatArray, IntArray, Numbers
 from lgm.linalg.rows import Rows
-from lgm.posterior.density import Marginal
 from lgm.pattern import Pattern
+from lgm.posterior.density import Marginal
 from lgm.posterior.latent_prior import Whitened
 
 MOST = 1e4  # times its precision at the mode of theta: how far the data's share of one effect is followed

@@ -12,10 +12,11 @@ from scipy.special import log_ndtr
 from lgm.families.binomial import Binomial
 from lgm.families.poisson import Poisson
 from lgm.families.response import Response
-from lgm.linalg import analyse
 from lgm.linalg._ffi import kernel
+from lgm.linalg.constrained import Border
 from lgm.linalg.newton import Problem, find_mode, find_mode_and_slopes, no_trials
 from lgm.linalg.rows import Rows
+from lgm.pattern import Pattern
 
 N, D = 40, 6
 
@@ -95,36 +96,35 @@ class Case:
         self.a = a
         r = np.diag(np.linspace(1.0, 2.0, D))
         r[2, 1] = r[1, 2] = -0.4
-        self.sym = analyse(sp.csc_array((a.T @ a != 0) | (r != 0)).astype(float))
-        self.kappa = np.array([2.0]) if constrained else np.zeros(0)
+        pattern = Pattern.of(sp.csc_array((a.T @ a != 0) | (r != 0)))
         self.c = np.r_[0.0, np.ones(D - 1)][None] if constrained else np.zeros((0, D))
-        anchor = np.eye(D)[:, 1:2] if constrained else np.zeros((D, 0))
-        self.anchors = anchor @ np.diag(self.kappa) @ anchor.T
-        pattern = self.sym.pattern
-        self.values = jnp.asarray((r + self.anchors)[pattern.rows, pattern.cols])
-        self.scale = jnp.linspace(0.5, 1.5, D)
+        k = len(self.c)
+        self.border = Border.of(pattern, sp.csc_array(self.c.T), np.ones(k, dtype=int), np.full(k, 2.0))
+        self.sym, self.order, self.start = self.border.analyse(), D + 2 * k, jnp.zeros(D + 2 * k)
+        self.values = jnp.asarray(self.border.around(r[pattern.rows, pattern.cols]))
+        self.scale = jnp.pad(jnp.linspace(0.5, 1.5, D), (0, 2 * k))
         trials = np.full(N, 5.0) if name.startswith("binomial") else np.zeros(0)
         y = rng.integers(0, 5, N).astype(float)
         self.problem = Problem(
-            Rows.of(sp.csr_array(a), pattern),
+            Rows.of(sp.csr_array(a), self.border.pattern),
             rng.normal(size=N) * 0.3,
             y,
             trials,
             np.resize([1.0, 2.0], N),
-            np.full(D, 0.2),
-            np.hstack([anchor, self.c.T]),
-            self.kappa,
+            np.pad(np.full(D, 0.2), (0, 2 * k)),
         )
 
     def precision(self, values: Any) -> Any:
-        pattern = self.sym.pattern
-        lower = jnp.zeros((D, D)).at[pattern.rows, pattern.cols].set(values)
-        return lower + jnp.tril(lower, -1).T - self.anchors
+        """Without the border."""
+        pattern, n = self.sym.pattern, self.order
+        own = values - self.border.values
+        lower = jnp.zeros((n, n)).at[pattern.rows, pattern.cols].set(own)
+        return (lower + jnp.tril(lower, -1).T)[:D, :D]
 
     def joint(self, v: Any, values: Any, scale: Any, own: Any) -> Any:
         y = Response(self.problem.value, self.problem.trials if self.problem.trials.size else None)
-        eta = self.problem.offset + self.a @ (scale * v)
-        prior = -0.5 * v @ self.precision(values) @ v + self.problem.pull @ v
+        eta = self.problem.offset + self.a @ (scale[:D] * v)
+        prior = -0.5 * v @ self.precision(values) @ v + self.problem.pull[:D] @ v
         return jnp.sum(loglik(self.name, y, eta, own, self.problem.weights)) + prior
 
     def laplace(self, values: Any, scale: Any, own: Any) -> tuple[Any, Any]:
@@ -141,16 +141,17 @@ class Case:
 @pytest.mark.parametrize("name", ["poisson_log", "binomial_cloglog", "negativebinomial_log"])
 def test_a_mode_and_its_derivatives(name: str, constrained: bool) -> None:
     case = Case(name, constrained=constrained)
-    known = np.log(np.sum(case.c**2)) if constrained else 0.0  # log|CC'|
     parts = case.values, case.scale, case.own
     formula = jax.jit(case.laplace)
     v, value = formula(*parts)
-    mode, slopes = find_mode_and_slopes(case.sym, name, case.problem, case.values, case.scale, case.own, jnp.zeros(D))
-    np.testing.assert_allclose(mode.v, v, atol=1e-9)
-    np.testing.assert_allclose(mode.joint - 0.5 * (mode.logdet - known), value, rtol=1e-12)
+    mode, slopes = find_mode_and_slopes(case.sym, name, case.problem, case.values, case.scale, case.own, case.start)
+    np.testing.assert_allclose(mode.v[:D], v, atol=1e-9)
+    np.testing.assert_allclose(mode.joint - 0.5 * (mode.logdet - case.border.log_scale), value, rtol=1e-12)
     rng, h = np.random.default_rng(4), 1e-4
     for part, slope in ((0, slopes.values), (1, slopes.scale)):
         way = rng.normal(size=parts[part].shape)
+        if part == 0:  # the border stays
+            way = case.border.around(way[case.border.inner]) - case.border.values
         ahead, behind = ([*parts] for _ in range(2))
         ahead[part], behind[part] = parts[part] + h * way, parts[part] - h * way
         wanted = (formula(*ahead)[1] - formula(*behind)[1]) / (2.0 * h)
@@ -162,9 +163,9 @@ def test_a_mode_and_its_derivatives(name: str, constrained: bool) -> None:
 
 def test_with_a_gaussian_response_one_step_is_enough() -> None:
     case = Case("gaussian_identity", constrained=True)
-    found = find_mode(case.sym, case.name, case.problem, case.values, case.scale, case.own, jnp.zeros(D))
+    found = find_mode(case.sym, case.name, case.problem, case.values, case.scale, case.own, case.start)
     assert found.counts[0] <= 2 and found.counts[1] <= 2
-    np.testing.assert_allclose(found.v, jax.jit(case.laplace)(case.values, case.scale, case.own)[0], atol=1e-11)
+    np.testing.assert_allclose(found.v[:D], jax.jit(case.laplace)(case.values, case.scale, case.own)[0], atol=1e-11)
 
 
 def test_a_batch_is_its_elements() -> None:
@@ -172,7 +173,7 @@ def test_a_batch_is_its_elements() -> None:
     scales = jnp.linspace(0.3, 2.0, 9)[:, None] * case.scale
 
     def one(scale: jax.Array) -> Any:
-        return find_mode_and_slopes(case.sym, case.name, case.problem, case.values, scale, case.own, jnp.zeros(D))
+        return find_mode_and_slopes(case.sym, case.name, case.problem, case.values, scale, case.own, case.start)
 
     together, alone = jax.jit(jax.vmap(one))(scales), [one(scale) for scale in scales]
     for batch, single in zip(
@@ -185,7 +186,7 @@ def test_a_start_that_leads_nowhere_is_left_for_zero() -> None:
     case = Case("poisson_log", constrained=False)
     rest = case.values, case.scale, case.own
     far = find_mode(case.sym, case.name, case.problem, *rest, jnp.full(D, 1e6))
-    near = find_mode(case.sym, case.name, case.problem, *rest, jnp.zeros(D))
+    near = find_mode(case.sym, case.name, case.problem, *rest, case.start)
     assert np.array_equal(far.v, near.v)
     steep = find_mode(case.sym, case.name, case.problem, *rest, jnp.full(D, -60.0))  # too far for a search
     assert np.array_equal(steep.v, near.v)
@@ -194,21 +195,17 @@ def test_a_start_that_leads_nowhere_is_left_for_zero() -> None:
 def test_where_there_is_no_mode_all_is_nan() -> None:
     case = Case("poisson_log", constrained=False)
     indefinite = case.values.at[0].set(-1e3)
-    mode, slopes = find_mode_and_slopes(
-        case.sym, case.name, case.problem, indefinite, case.scale, case.own, jnp.zeros(D)
-    )
+    mode, slopes = find_mode_and_slopes(case.sym, case.name, case.problem, indefinite, case.scale, case.own, case.start)
     assert np.all(np.isnan(mode.v)) and np.isnan(mode.joint) and np.all(np.isnan(slopes.scale))
-    nothing = find_mode(case.sym, case.name, case.problem, case.values, case.scale * np.nan, case.own, jnp.zeros(D))
+    nothing = find_mode(case.sym, case.name, case.problem, case.values, case.scale * np.nan, case.own, case.start)
     assert np.isnan(nothing.joint)
 
 
 def test_what_the_kernel_does_not_know_is_refused() -> None:
     case = Case("poisson_log", constrained=False)
     with pytest.raises(Exception, match="no likelihood zeta"):
-        jax.block_until_ready(
-            find_mode(case.sym, "zeta", case.problem, case.values, case.scale, case.own, jnp.zeros(D))
-        )
+        jax.block_until_ready(find_mode(case.sym, "zeta", case.problem, case.values, case.scale, case.own, case.start))
     with pytest.raises(Exception, match="wrong shape of trials"):
         wrong = case.problem._replace(trials=np.ones(3))
-        jax.block_until_ready(find_mode(case.sym, case.name, wrong, case.values, case.scale, case.own, jnp.zeros(D)))
+        jax.block_until_ready(find_mode(case.sym, case.name, wrong, case.values, case.scale, case.own, case.start))
     assert no_trials().shape == (0,)

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import pytest
+from dense_model import constraints
 from oracles.small import walk
 from scipy import stats
 from scipy.linalg import null_space
@@ -46,7 +47,7 @@ def gaussian():
 
 def within(post):
     """An orthonormal basis of the whitened effects that constraints allow."""
-    return null_space(np.asarray(post.prior.krige)[:, post.prior.kappa.shape[0] :].T)
+    return null_space(constraints(post).T)
 
 
 def test_it_is_the_dense_density(walked):

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
+from dense_model import constraints, unbordered
 from scipy.linalg import null_space
 
 import lgm
@@ -28,10 +29,7 @@ def test_against_dense_algebra():
         system = post.data._system(post.prior, post.analysis, jnp.asarray(theta))
         values, scale = np.asarray(system.values), np.asarray(system.scale)
         found = normal_variances(post.prior, post.analysis, values, scale, functionals, (sums,))
-    k = post.prior.kappa.shape[0]
-    krige = np.asarray(post.prior.krige)
-    whole = pattern.matrix(values).toarray() - krige[:, :k] @ np.diag(np.asarray(post.prior.kappa)) @ krige[:, :k].T
-    free = null_space(krige[:, k:].T)
+    whole, free = unbordered(post, values), null_space(constraints(post).T)
     covariance = scale[:, None] * (free @ np.linalg.inv(free.T @ whole @ free) @ free.T) * scale
     weights = np.zeros((2, d))
     weights[[0, 0, 1, 1], index.ravel()] = np.asarray(sums.weights).ravel()
