@@ -26,7 +26,7 @@ def data() -> pd.DataFrame:
 @pytest.mark.parametrize("formula", [*FORMULAS[:2], pytest.param(FORMULAS[2], marks=pytest.mark.slow)])
 def test_a_posterior_runs_on_dense_algebra(formula: str) -> None:
     sparse = lgm.model(formula, data(), env={"graph": lgm.graph(EDGES)}).analysed.marginal
-    dense = replace(sparse, analysis=analyse_dense(sparse.analysis.pattern))
+    dense = replace(sparse, analysis=analyse_dense(sparse.analysis.pattern, constraints=sparse.analysis.constraints))
     x = jnp.linspace(-0.4, 0.3, sparse.hyper.working_size)
     functionals = jnp.eye(sparse.dim, 3)
 
@@ -53,6 +53,6 @@ def test_replacing_the_analysis_compiles_again_and_only_once() -> None:
 
     theta = post.hyper.natural(jnp.zeros(post.hyper.working_size))
     for _ in range(2):
-        for analysis in (post.analysis, analyse_dense(post.analysis.pattern)):
+        for analysis in (post.analysis, analyse_dense(post.analysis.pattern, constraints=post.analysis.constraints)):
             value(replace(post, analysis=analysis), theta)
     assert traces == ["SparseAnalysis", "DenseAnalysis"]
