@@ -17,7 +17,8 @@ from lgm.data.scope import Scope
 from lgm.design.fixed_effects import adds, require_difference, require_full_rank
 from lgm.formula.python import Expression
 from lgm.formula.sides import Bar, Call, RightHandSide
-from lgm.terms import TERMS, group
+from lgm.terms import build as read
+from lgm.terms import group, label_of
 from lgm.terms.block import Block
 from lgm.terms.term import Encoded, Term, Variable
 
@@ -262,10 +263,10 @@ def offset_of(side: RightHandSide, scope: Scope) -> FloatArray:
 def _terms(side: RightHandSide, scope: Scope, yardstick: float) -> list[tuple[Bar | Call, Term]]:
     """Bars and calls in the order of the source; a call's label shows its options only where two would collide."""
     built: list[tuple[Bar | Call, Term]] = [(bar, group.build(bar, scope, yardstick)) for bar in side.bars]
-    labels = [TERMS[call.name].signature.label(call) for call in side.calls]
+    labels = [label_of(call) for call in side.calls]
     for call, label in zip(side.calls, labels, strict=True):
         label = label if labels.count(label) == 1 else call.text
-        built.append((call, TERMS[call.name].build(call, scope, label, yardstick)))
+        built.append((call, read(call, scope, label, yardstick)))
     built.sort(key=lambda pair: pair[0].span.start)
     terms = [term for _, term in built]
     names = Counter(variable.name for term in terms for variable in term.variables)

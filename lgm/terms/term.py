@@ -67,7 +67,7 @@ class Draw(Protocol):
         b : float array (S, n)
             The term's effects.
         normals : float array (S, m)
-            Standard normals.
+            Standard normals, as many as `Novel.normals` says.
         """
 
 
@@ -87,6 +87,10 @@ class Novel:
         Whether the new effects are independent of the fitted ones (drawn from the population).
     mean_needs_theta : bool
         Whether their mean given the fitted effects depends on theta. If not, the mean of b gives it exactly.
+    noise : int, optional
+        How many standard normals a draw takes, by default one for each effect.
+    rest : Novel, optional
+        What is left of them where effects of the population are to be zero.
     """
 
     what: str
@@ -94,6 +98,13 @@ class Novel:
     draw: Draw
     population: bool
     mean_needs_theta: bool = False
+    noise: int | None = None
+    rest: Novel | None = None
+
+    @property
+    def normals(self) -> int:
+        """How many standard normals a draw takes."""
+        return int(self.z.shape[1]) if self.noise is None else self.noise
 
 
 @dataclass(frozen=True)
@@ -104,6 +115,13 @@ class Encoded:
     null: dict[str, FloatArray] = field(default_factory=dict)
     novel: Novel | None = None
     notes: tuple[str, ...] = ()
+
+    @property
+    def without_population(self) -> Encoded:
+        """The same where new effects that are independent of the fitted ones are zero."""
+        if self.novel is None or not self.novel.population:
+            return self
+        return replace(self, novel=self.novel.rest)
 
     def by_row(self) -> Encoded:
         """The same, stored so that rows are quickly taken out."""
@@ -190,6 +208,14 @@ class Term(ABC):
     def centred(self) -> bool:
         """Whether its effects sum to zero, so that the level has to be in the fixed part."""
         return False
+
+    @property
+    def uncopied(self) -> str:
+        """Why ``replicate=`` and ``group=`` can make no copies of it, in words; empty where they can."""
+        own = self.variables
+        if len(own) != 1 or not np.array_equal(own[0].index, np.arange(self.block.n)) or self.block.printing:
+            return f"its effects are not those of one process, but {self.block.n} of several kinds"
+        return ""
 
     @property
     def one_series(self) -> bool:
