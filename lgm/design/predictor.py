@@ -14,13 +14,13 @@ from formulaic import ModelSpec
 from lgm.arrays import BoolArray, FloatArray, IntArray
 from lgm.data.model_matrix import full_column, materialise
 from lgm.data.scope import Scope
-from lgm.design.fixed_effects import adds, require_difference, require_full_rank
+from lgm.design.fixed_effects import adding, require_difference, require_full_rank
 from lgm.formula.python import Expression
 from lgm.formula.sides import Bar, Call, RightHandSide
 from lgm.terms import build as read
 from lgm.terms import group, label_of
 from lgm.terms.block import Block
-from lgm.terms.term import Encoded, Term, Variable
+from lgm.terms.term import Column, Encoded, Term, Variable
 
 
 @dataclass(frozen=True, eq=False)
@@ -244,7 +244,7 @@ def encode(predictor: Predictor, scope: Scope, parts: Parts) -> NewRows:
     if parts.fixed[:own].any():
         x = materialise(predictor.side.fixed, scope, spec=predictor.spec)[1]
         columns[:own] = [x[:, [j]] for j in range(own)]
-    columns[own:] = [full_column(nulls[name]) if name in nulls else _empty(scope.n) for name in predictor.null_names]
+    columns[own:] = [_column(nulls[name]) if name in nulls else _empty(scope.n) for name in predictor.null_names]
     kept = [column if used else _empty(scope.n) for column, used in zip(columns, parts.fixed, strict=True)]
     x = sp.csc_array(sp.hstack([sp.csc_array((scope.n, 0)), *kept], format="csc"))
     offset = offset_of(predictor.side, scope) if parts.offset else np.zeros(scope.n)
@@ -283,12 +283,17 @@ def _terms(side: RightHandSide, scope: Scope, yardstick: float) -> list[tuple[Ba
 
 def _with_null_columns(x: sp.csc_array, terms: Sequence[Term], intercept: int | None) -> tuple[sp.csc_array, list[str]]:
     """Fixed columns and, of the terms' null spaces, those that the columns before them do not span."""
-    names: list[str] = []
-    for term in terms:
-        for name, values in term.null.items():
-            if np.ptp(values) > 0.0:
-                require_difference(values, name)
-            if adds(x, values, intercept):
-                x = sp.csc_array(sp.hstack([x, full_column(values)], format="csc"))
-                names.append(name)
-    return x, names
+    given = [(name, _column(values)) for term in terms for name, values in term.null.items()]
+    if not given:
+        return x, []
+    for name, column in given:
+        if column.nnz == column.shape[0] and np.ptp(column.data) > 0.0:
+            require_difference(column.data, name)
+    columns = sp.csc_array(sp.hstack([column for _, column in given], format="csc"))
+    kept = np.flatnonzero(adding(x, columns, intercept)).tolist()
+    return sp.csc_array(sp.hstack([x, columns[:, kept]], format="csc")), [given[k][0] for k in kept]
+
+
+def _column(values: Column) -> sp.csc_array:
+    """A null-space column that stores all of its rows."""
+    return sp.csc_array(values) if sp.issparse(values) else sp.csc_array(full_column(values))

@@ -183,7 +183,9 @@ def linear_predictor(
     seed = fit.seed if seed is None else seed
     predictor, prior = fit.design.predictor, fit.analysed.marginal.prior
     if new_levels == "zero":
-        rows = replace(rows, encoded=tuple(None if each is None else each.without_population for each in rows.encoded))
+        rows = replace(
+            rows, encoded=tuple(None if each is None else each.without_population() for each in rows.encoded)
+        )
     fresh: list[_Fresh | None] = []
     for j, (encoded, place) in enumerate(zip(rows.encoded, predictor.term_slices(), strict=True)):
         novel = None if encoded is None else encoded.novel

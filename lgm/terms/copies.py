@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-from lgm.arrays import FloatArray, IntArray
+from lgm.arrays import BoolArray, FloatArray, IntArray
 from lgm.data.scope import Scope
 from lgm.errors import DataError
 from lgm.formula.sides import Call, Keyword
@@ -19,7 +19,7 @@ from lgm.precision.template import Kinds
 from lgm.terms.block import Block
 from lgm.terms.extension import Extension
 from lgm.terms.independent import IndependentTerm
-from lgm.terms.term import Encoded, Novel, Term, Variable
+from lgm.terms.term import Column, Encoded, Novel, Term, Variable
 from lgm.words import amount
 
 KEYWORDS = ("replicate", "group")
@@ -46,7 +46,7 @@ class CopiesTerm(Term):
     z: sp.csc_array
     block: Block
     template: Kronecker
-    lines: dict[str, FloatArray]
+    lines: dict[str, Column]
     centres: dict[str, float]  # of the inner term's null-space columns
 
     @property
@@ -68,7 +68,7 @@ class CopiesTerm(Term):
         return (Variable(self.label, np.arange(self.block.n), f"{a.dim}:{b.dim}", labels),)
 
     @property
-    def null(self) -> Mapping[str, FloatArray]:
+    def null(self) -> Mapping[str, Column]:
         """The null-space columns of each independent copy."""
         return self.lines
 
@@ -121,17 +121,16 @@ class CopiesTerm(Term):
         at = np.full(self.outer.block.n + 1, -1)
         at[continued] = np.arange(continued.size)
         columns = [] if places.novel is None else [_spread(places.novel.z, at[copy], continued.size)]
-        known = None
-        if both.known and places.novel is not None:
-            draw = replace(both, levels=None)
-            known = _found(draw, places.novel.what, columns[0], population=False)
-        if levels.novel is None:
-            return known
-        everywhere = places.z if places.novel is None else sp.hstack([places.z, places.novel.z])
-        fresh = _spread(sp.csc_array(everywhere), _code(levels.novel.z), both.copies)
-        z = sp.csc_array(sp.hstack([*columns, fresh], format="csc"))
-        found = _found(both, levels.novel.what, z, population=levels.novel.population)
-        return replace(found, rest=known) if found.population else found
+        what = [] if places.novel is None or not both.known else [places.novel.what]
+        drawn: bool | BoolArray = False
+        if levels.novel is not None:
+            everywhere = places.z if places.novel is None else sp.hstack([places.z, places.novel.z])
+            columns.append(_spread(sp.csc_array(everywhere), _code(levels.novel.z), both.copies))
+            what = [levels.novel.what] if levels.novel.population else [*what, levels.novel.what]
+            drawn = (np.arange(both.size) >= both.known) & levels.novel.population
+        needs = [each is not None and each.mean_needs_theta for each in (places.novel, levels.novel)]
+        z = sp.csc_array(sp.hstack(columns, format="csc"))
+        return Novel(" and ".join(what), z, both.draw, drawn, any(needs), sum(both.normals))
 
     def _continued(self, places: Encoded, copy: IntArray) -> IntArray:
         """Known copies that need new places: of dependent ones all, as these are drawn together."""
@@ -141,11 +140,6 @@ class CopiesTerm(Term):
             return np.arange(self.outer.block.n)
         there = np.diff(sp.csr_array(places.novel.z).indptr) > 0
         return np.unique(copy[there & (copy >= 0)])
-
-
-def _found(extension: Extension, what: str, z: sp.csc_array, *, population: bool) -> Novel:
-    needs = [each is not None and each.mean_needs_theta for each in (extension.places, extension.levels)]
-    return Novel(what, z, extension.draw, population, any(needs), sum(extension.normals))
 
 
 def _text(label: Any) -> str:
@@ -170,14 +164,22 @@ def _spread(columns: sp.csc_array, copy: IntArray, copies: int) -> sp.csc_array:
 
 
 def _of_copies(
-    null: Mapping[str, FloatArray], centres: Mapping[str, float], copy: IntArray, levels: list[str]
-) -> dict[str, FloatArray]:
+    null: Mapping[str, Column], centres: Mapping[str, float], copy: IntArray, levels: list[str]
+) -> dict[str, Column]:
     """Null-space columns such as ``rw2(t, replicate=g)[linear|a]``, one for each copy."""
-    return {
-        f"{name[:-1]}|{level}]": np.where(copy == k, values - centres[name], 0.0)
-        for name, values in null.items()
-        for k, level in enumerate(levels)
-    }
+    found: dict[str, Column] = {}
+    for name, values in null.items():
+        for level, rows in zip(levels, _rows_of(copy, len(levels)), strict=True):
+            own = (values[rows] - centres[name], (rows, np.zeros_like(rows)))
+            found[f"{name[:-1]}|{level}]"] = sp.csc_array(own, shape=(copy.size, 1))
+    return found
+
+
+def _rows_of(copy: IntArray, copies: int) -> list[IntArray]:
+    """The rows of each copy."""
+    order = np.argsort(copy, kind="stable")
+    ends = np.searchsorted(copy[order], np.arange(copies + 1))
+    return [order[start:stop] for start, stop in zip(ends[:-1], ends[1:], strict=True)]
 
 
 def asked(call: Call, scope: Scope) -> Keyword | None:
@@ -281,7 +283,7 @@ def _factors(block: Block) -> FloatArray:
     return np.ones(1) if block.factors is None else block.factors
 
 
-def _centre(inner: Term, values: FloatArray) -> float:
+def _centre(inner: Term, values: Column) -> float:
     """The mean of a null-space column over the places of a term whose effects sum to zero over them."""
     if not inner.centred or not _of_indicators(inner.z):
         return 0.0

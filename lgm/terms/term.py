@@ -5,18 +5,20 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 import scipy.sparse as sp
 
-from lgm.arrays import FloatArray, IntArray
+from lgm.arrays import BoolArray, FloatArray, IntArray
 from lgm.data.scope import Scope
 from lgm.formula.python import Expression
 from lgm.formula.sides import Call
 from lgm.terms.block import Block
 from lgm.terms.view import Levels, View
 from lgm.words import suggest
+
+Column: TypeAlias = FloatArray | sp.csc_array  # (n,), or (n, 1) where most rows have none of it
 
 
 @dataclass(frozen=True)
@@ -83,23 +85,20 @@ class Novel:
         Their columns.
     draw : Draw
         How they are drawn, given each posterior draw.
-    population : bool
-        Whether the new effects are independent of the fitted ones (drawn from the population).
+    population : bool or bool array (m,)
+        Whether the new effects are independent of the fitted ones (drawn from the population), all or one by one.
     mean_needs_theta : bool
         Whether their mean given the fitted effects depends on theta. If not, the mean of b gives it exactly.
     noise : int, optional
         How many standard normals a draw takes, by default one for each effect.
-    rest : Novel, optional
-        What is left of them where effects of the population are to be zero.
     """
 
     what: str
     z: sp.csc_array
     draw: Draw
-    population: bool
+    population: bool | BoolArray
     mean_needs_theta: bool = False
     noise: int | None = None
-    rest: Novel | None = None
 
     @property
     def normals(self) -> int:
@@ -112,16 +111,19 @@ class Encoded:
     """A term at new rows: columns of the fitted effects, null-space columns, effects that the fit does not have."""
 
     z: sp.csc_array
-    null: dict[str, FloatArray] = field(default_factory=dict)
+    null: Mapping[str, Column] = field(default_factory=dict)
     novel: Novel | None = None
     notes: tuple[str, ...] = ()
 
-    @property
     def without_population(self) -> Encoded:
-        """The same where new effects that are independent of the fitted ones are zero."""
-        if self.novel is None or not self.novel.population:
+        """The same with new effects that are drawn from a population taken for zero."""
+        if self.novel is None:
             return self
-        return replace(self, novel=self.novel.rest)
+        drawn = np.broadcast_to(self.novel.population, self.novel.z.shape[1])
+        if np.all(drawn):
+            return replace(self, novel=None)
+        z = sp.csc_array(self.novel.z @ sp.diags_array(np.where(drawn, 0.0, 1.0)))
+        return replace(self, novel=replace(self.novel, z=z))
 
     def by_row(self) -> Encoded:
         """The same, stored so that rows are quickly taken out."""
@@ -190,7 +192,7 @@ class Term(ABC):
         """Columns at other rows."""
 
     @property
-    def null(self) -> Mapping[str, FloatArray]:
+    def null(self) -> Mapping[str, Column]:
         """Null-space columns that join the fixed effects, by name."""
         return {}
 

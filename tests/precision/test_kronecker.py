@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -28,7 +29,7 @@ TIMES = [0.0, 1.0, 2.5, 3.0]
 SD, ONLY = (("sd", 1),), (("sd", 1), ("rho", 1))
 
 # template, constraint, kinds, dense precision of unit sd, nullity
-FACTORS = {
+FACTORS: dict[str, Any] = {
     "iid": (Iid(3), None, SD, np.eye(3), 0),
     "ar1": (Ar1(np.array([1, 2, 1]), 4), None, ONLY, np.linalg.inv(ar1(np.array([0, 1, 3, 4]), 1.0, 0.6)), 0),
 }
