@@ -255,3 +255,173 @@ def test_what_is_new_follows_the_conditional_gaussian(name, asked):
     error = 5 * np.sqrt((np.outer(np.diag(spread), np.diag(spread)) + spread**2) / DRAWS)
     np.testing.assert_array_less(np.abs(np.cov(drawn) - spread), error)
     np.testing.assert_allclose(found["sd"] ** 2, np.diag(spread), rtol=5 * np.sqrt(2 / DRAWS))
+
+
+def by_name(built, value):
+    return dict.fromkeys(built.design.theta_names, value)
+
+
+def test_copies_of_counts_are_separate_models():
+    """With levels of their own and the same hyperparameters, likelihoods multiply."""
+    rng = np.random.default_rng(5)
+    data = pd.DataFrame({"t": np.tile(np.arange(6), 8), "g": np.repeat(list("ab"), 24)})
+    data["y"] = rng.poisson(3.0, 48).astype(float)
+    both = lgm.model("y ~ 0 + g + rw1(t, replicate=g)", data, "poisson", priors={"fixed": flat()})
+    apart = [
+        lgm.model("y ~ rw1(t)", data[data["g"] == level], "poisson", priors={"Intercept": flat()}) for level in "ab"
+    ]
+    for sd in (0.0, 0.6, 2.0):
+        wanted = sum(each.log_likelihood(by_name(each, sd)) for each in apart)
+        assert both.log_likelihood(by_name(both, sd)) == pytest.approx(wanted, abs=1e-8)
+
+
+def test_names_tables_and_scales():
+    built, fit = model("years"), held("years")
+    label = "icar(r, group=ar1(year))"
+    assert built.design.theta_names == (f"sd({label})", f"rho({label}[year])", "sigma")
+    effects = fit.ranef()
+    assert effects.loc[label].index.tolist()[:8] == [*(f"2001:{r}" for r in REGIONS), "2002:n", "2002:e"]
+    assert fit.posterior[label].dims[-1] == "year:r"
+    outer, inner = scaled_covariance(rw_structure(1, YEARS))[1], scaled_covariance(icar_structure(6, EDGES))[1]
+    np.testing.assert_allclose(model("IV").design.scales["icar(r, group=rw1(year))"], np.kron(outer, inner), rtol=1e-10)
+    text = " ".join(repr(built).split())
+    assert f"{label} 4 times of year, each with 6 regions, 6 edges, 2 components" in text
+    assert "3 levels of g, each with 6 distinct values" in " ".join(repr(model("rw1")).split())
+
+
+def test_fixed_columns_are_those_of_each_copy():
+    found = [f"rw2(t, replicate=g)[linear|{level}]" for level in LEVELS]
+    assert model("rw2").design.fixed_names == ("Intercept", "x", *found)
+    assert model("IV time").design.fixed_names == ("Intercept", "x")
+    spanned = lgm.model("y ~ g*t + rw2(t, replicate=g)", DATA)
+    assert spanned.design.fixed_names == ("Intercept", "g[T.b]", "g[T.c]", "t", "g[T.b]:t", "g[T.c]:t")
+    moved = lgm.model("y ~ x + rw2(t, replicate=g)", DATA.assign(t=DATA["t"] + 1000), priors=PRIORS)
+    theta = by_name(moved, 0.5)  # lines are centred with their walk, so the origin of time does not matter
+    assert moved.log_likelihood(theta) == pytest.approx(model("rw2").log_likelihood(theta), abs=1e-8)
+
+
+def test_iid_copies_are_replicates():
+    one = lgm.model("y ~ x + rw1(t, group=iid(g))", DATA, priors=PRIORS)
+    theta = dict(zip(one.design.theta_names, (0.8, 0.7), strict=True))
+    again = model("rw1").log_likelihood(dict(zip(model("rw1").design.theta_names, (0.8, 0.7), strict=True)))
+    assert one.log_likelihood(theta) == again and one.design.theta_names[0] == "sd(rw1(t, group=iid(g)))"
+
+
+def test_options_tell_terms_apart():
+    graph = lgm.graph([("n", "e"), ("e", "s"), ("s", "w"), ("w", "u"), ("u", "v")])
+    call = "icar(r, {}, group=ar1(year))"
+    built = lgm.model(f"y ~ {call.format('GRAPH')} + {call.format('graph')}", DATA)
+    assert [term.label for term in built.design.terms] == [call.format("GRAPH"), call.format("graph")]
+    assert len(set(built.design.theta_names)) == 5 and graph.n == 6
+
+
+def test_saved_and_read(tmp_path):
+    fit = held("years")
+    fit.save(tmp_path / "fit.lgm")
+    again = lgm.load(tmp_path / "fit.lgm")
+    pd.testing.assert_frame_equal(again.ranef(), fit.ranef())
+    new = pd.DataFrame({"year": [2010, 2002], "r": ["n", "u"], "x": 0.0})
+    pd.testing.assert_frame_equal(again.predict(new), fit.predict(new))
+
+
+def test_rows_without_a_response_are_predicted():
+    """A level that only they have is a new one; missing levels are missing predictors."""
+    data = DATA.assign(y=DATA["y"].where(DATA["g"] != "c"))
+    built = lgm.model("y ~ rw1(t, replicate=g)", data)
+    assert [term.size for term in built.design.terms] == ["2 levels of g, each with 6 distinct values"]
+    fit = around(built, by_name(built, 0.5), spread=0.0, chains=1, draws=20)
+    with pytest.warns(lgm.PredictionWarning, match=r"1 new level of g \(c\)"):
+        assert len(fit.predict()) == N
+    with pytest.warns(lgm.DataWarning, match=r"2 of 60 rows are dropped: missing values in g \(2\)"):
+        lgm.model("y ~ rw1(t, replicate=g)", DATA.assign(g=DATA["g"].where(DATA.index > 1)))
+
+
+def test_new_levels():
+    fit = held("rw1")
+    rows = pd.DataFrame({"g": ["d", "a", "a"], "t": [9, 9, 5], "x": 0.0})
+    with pytest.warns(lgm.PredictionWarning, match=r"1 new level of g \(d\): their effects are set to zero"):
+        zero = fit.predict(rows, "draws", new_levels="zero")
+    with pytest.warns(lgm.PredictionWarning, match=r"drawn from the population"):
+        drawn = fit.predict(rows, "draws")
+    np.testing.assert_array_equal(zero[..., 1:], drawn[..., 1:])  # new times of known levels have theirs either way
+    level = fit.posterior["Intercept"].to_numpy()
+    np.testing.assert_allclose(zero[..., 0], level, rtol=0, atol=1e-12)
+    with pytest.raises(lgm.DataError, match=r"new_data has 1 new level of g \(d\); accepted"):
+        fit.predict(rows, new_levels="error")
+
+
+@pytest.mark.parametrize(("name", "new"), [("rw2", {"g": ["d"], "t": [5]}), ("III", {"year": [2003], "r": ["n"]})])
+def test_a_new_copy_has_no_line(name, new):
+    """Nothing is known of fixed effects of its own."""
+    with pytest.raises(
+        lgm.DataError, match=r"has 1 new level of .*fixed effects of its own, such as .*nothing is known"
+    ):
+        held(name).predict(pd.DataFrame(new).assign(x=0.0))
+
+
+@pytest.mark.parametrize(
+    ("name", "new", "message"),
+    [
+        ("years", {"year": [2008], "r": ["z"]}, "z"),
+        ("maps", {"t": [3], "r": ["z"]}, "z"),
+        ("seasonal", {"t": [3.5], "g": ["a"]}, "needs whole times"),
+    ],
+)
+def test_places_that_do_not_exist(name, new, message):
+    with pytest.raises(lgm.DataError, match=message):
+        held(name).predict(pd.DataFrame(new).assign(x=0.0))
+
+
+GRAPHS = "group=ar1\\(year\\), group=rw1\\(year\\)"
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (
+            "rw1(t, group=year)",
+            rf"group=year does not say how .* depend on each other\.(.|\n)*{GRAPHS}(.|\n)*replicate=year",
+        ),
+        ("rw1(t, group=log(year))", r"group=log\(year\) does not say how"),
+        (
+            "rw1(t, replicate=g, group=ar1(year))",
+            r"rw1\(\) has replicate= and group=\.(.|\n)*replicate=g is group=iid\(g\)",
+        ),
+        ("s(x, replicate=g)", r"s\(x, replicate=g\) cannot be copied: .* coefficients of a basis"),
+        (
+            "bym2(r, GRAPH, replicate=g)",
+            r"bym2\(r, replicate=g\) cannot be copied: its effects are not those of one process",
+        ),
+        ("rw1(t, group=s(x))", r"group=s\(x\) cannot say how copies depend on each other: .*basis"),
+        ("rw1(t, group=bym2(r, GRAPH))", r"group=bym2\(r, GRAPH\) cannot say how copies depend"),
+        ("rw1(t, group=ar1())", r"ar1\(\) needs `t`"),
+        ("rw1(t, group=ar1(year, replicate=g))", r"ar1\(\) has no argument `replicate`"),
+        ("rw1(t, group=iid())", r"iid\(\) needs `g`"),
+        ("rw1(t, replicate=None)", "None"),
+        ("iid(g)", r"lgm has no term `iid\(\)`.* A group effect is written as a bar"),
+    ],
+)
+def test_what_cannot_be_copied(call, message):
+    with pytest.raises(lgm.FormulaError, match=message):
+        lgm.model(f"y ~ x + {call}", DATA)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        ("ar1(t, group=ar1(x))", r"ar1\(t, group=ar1\(x\)\)\[x\] needs whole times"),
+        ("rw2(t, group=rw2(z))", r"rw2\(t, group=rw2\(z\)\)\[z\] needs at least 3 distinct values"),
+        ("rw1(t, group=icar(g, GRAPH))", r"\[g\]: .*a"),
+    ],
+)
+def test_outer_terms_check_their_variable(call, message):
+    with pytest.raises(lgm.DataError, match=message):
+        lgm.model(f"y ~ x + {call}", DATA.assign(z=DATA["t"] % 2))
+
+
+def test_more_constraints_than_memory():
+    rows = np.arange(40000)
+    data = pd.DataFrame({"y": rows % 7 + 0.5, "t": rows % 10, "g": rows // 10})
+    message = r"has 4000 copies of 10 effects under 4000 constraints, whose columns would take .*at most 2 GiB"
+    with pytest.raises(lgm.DataError, match=message):
+        lgm.model("y ~ rw1(t, replicate=g)", data)
