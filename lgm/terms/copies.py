@@ -23,7 +23,7 @@ from lgm.terms.term import Column, Encoded, Novel, Term, Variable
 from lgm.words import amount
 
 KEYWORDS = ("replicate", "group")
-MOST_BYTES = 2.0 * 2**30  # of the columns of constraints
+MOST_BYTES = 2e9  # of the columns of constraints
 _GROUP = "the dependence of copies as a term, such as group=ar1(year), group=rw1(year) or group=icar(region, graph)"
 
 
