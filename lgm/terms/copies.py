@@ -143,8 +143,8 @@ class CopiesTerm(Term):
 
 
 def _text(label: Any) -> str:
-    """A level or place as part of a label; whole numbers without decimals."""
-    return f"{label:.12g}" if isinstance(label, float) else str(label)
+    """A level or place as part of a label; whole numbers without decimals, days without hours."""
+    return f"{label:.12g}" if isinstance(label, float) else str(label).removesuffix(" 00:00:00")
 
 
 def _code(z: sp.csc_array) -> IntArray:
