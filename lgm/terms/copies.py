@@ -20,6 +20,7 @@ from lgm.terms.block import Block
 from lgm.terms.extension import Extension
 from lgm.terms.independent import IndependentTerm
 from lgm.terms.term import Column, Encoded, Novel, Term, Variable
+from lgm.terms.view import Levels, Map, Maps, View
 from lgm.words import amount
 
 KEYWORDS = ("replicate", "group")
@@ -65,7 +66,8 @@ class CopiesTerm(Term):
         [a], [b] = self.outer.variables, self.inner.variables
         places = [_text(place) for place in b.labels.tolist()]
         labels = np.array([f"{level}:{place}" for level in self.levels for place in places], dtype=object)
-        return (Variable(self.label, np.arange(self.block.n), f"{a.dim}:{b.dim}", labels),)
+        index = np.add.outer(np.arange(self.outer.block.n) * self.inner.block.n, b.index).ravel()
+        return (Variable(self.label, index, f"{a.dim}:{b.dim}", labels),)
 
     @property
     def null(self) -> Mapping[str, Column]:
@@ -76,6 +78,12 @@ class CopiesTerm(Term):
     def centred(self) -> bool:
         """If the effects of each copy are, or those of each place over the copies."""
         return self.inner.centred or self.outer.centred
+
+    @property
+    def view(self) -> View:
+        """Maps of what is a map, one for each copy."""
+        one = self.inner.view
+        return Maps(one.graph, tuple(self.levels)) if isinstance(one, Map) else Levels()
 
     @property
     def size(self) -> str:

@@ -215,9 +215,8 @@ class Term(ABC):
     def uncopied(self) -> str:
         """Why ``replicate=`` and ``group=`` can make no copies of it, in words; empty where they can."""
         own = self.variables
-        if len(own) != 1 or not np.array_equal(own[0].index, np.arange(self.block.n)) or self.block.printing:
-            return f"its effects are not those of one process, but {self.block.n} of several kinds"
-        return ""
+        one = len(own) == 1 and own[0].index.ndim == 1 and self.block.printing is None
+        return "" if one else "its effects are not those of one process"
 
     @property
     def one_series(self) -> bool:
