@@ -186,7 +186,7 @@ def _maps(view: Maps, fit: Fit, found: list[Printed], wishes: _Wishes) -> Figure
     title = shown.unit if wishes.kind == "mean" else f"mean {shown.unit}"
     title += f"; the first {count} of {total} maps" if count < total else ""
     with canvas(*size, rows, columns, ax=wishes.ax, figsize=wishes.figsize) as on:
-        axes, names = on.axes.ravel(), view.levels[:count]
+        axes, names = list(on.axes.ravel()), view.levels[:count]
         for ax in axes[count:]:
             ax.set_axis_off()
         panels.region_maps(
