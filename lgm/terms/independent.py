@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.sparse as sp
@@ -45,7 +45,7 @@ class IndependentTerm(Term):
 
     def encode(self, scope: Scope) -> Encoded:
         """Columns at other rows; unknown levels get effects of their own."""
-        known, new, labels = self.grouping.codes(scope)
+        known, new, labels = replace(self.grouping, factors=(self.piece,)).codes(scope)
         z = one_hot(known, self.grouping.n)
         if not labels.size:
             return Encoded(z)
