@@ -38,6 +38,7 @@ FORMULAS = [
     ("log(y) ~ x*f + scale(z) + (1 + x | g) + s(t, k=6) + rw1(t2) + icar(id, graph)", 5, 2),
     ("y ~ x + z", 0, 1),
     ("y ~ (1 | g/h) + (0 + poly(x, 2) | g) + offset({z / 2})", 2, 3),
+    ("y ~ icar(id, graph, group=ar1(t2)) + rw1(t2, replicate=g) + rw2(t2, group=iid(h))", 3, 1),
     ("y ~ 2:x + scale(`body mass`) + scale(z) - 1 + s({t * 2}, bs='cr', k=5)", 3, 1),
 ]
 

@@ -240,6 +240,12 @@ def adds(x: sp.csc_array, values: FloatArray, intercept: int | None) -> bool:
     """Whether a column is outside the span of the fixed effects so far."""
     n = values.size
     column = sp.csc_array((values, np.arange(n), np.array([0, n])), shape=(n, 1))
-    standard, _ = standardise(sp.csc_array(sp.hstack([x, column], format="csc")), intercept)
+    return bool(adding(x, column, intercept)[0])
+
+
+def adding(x: sp.csc_array, columns: sp.csc_array, intercept: int | None) -> BoolArray:
+    """Which columns are outside the span of the fixed effects and of the columns before them."""
+    standard, _ = standardise(sp.csc_array(sp.hstack([x, columns], format="csc")), intercept)
     gram = dense_gram(standard)
-    return bool(gram[-1, -1] > 0 and _residuals(gram)[-1] > COLLINEAR)
+    found = (gram.diagonal() > 0) & (_residuals(gram) > COLLINEAR)
+    return np.asarray(found[x.shape[1] :])

@@ -14,12 +14,13 @@ from formulaic import ModelSpec
 from lgm.arrays import BoolArray, FloatArray, IntArray
 from lgm.data.model_matrix import full_column, materialise
 from lgm.data.scope import Scope
-from lgm.design.fixed_effects import adds, require_difference, require_full_rank
+from lgm.design.fixed_effects import adding, require_difference, require_full_rank
 from lgm.formula.python import Expression
 from lgm.formula.sides import Bar, Call, RightHandSide
-from lgm.terms import TERMS, group
+from lgm.terms import build as read
+from lgm.terms import group, label_of
 from lgm.terms.block import Block
-from lgm.terms.term import Encoded, Term, Variable
+from lgm.terms.term import Column, Encoded, Term, Variable
 
 
 @dataclass(frozen=True, eq=False)
@@ -243,7 +244,7 @@ def encode(predictor: Predictor, scope: Scope, parts: Parts) -> NewRows:
     if parts.fixed[:own].any():
         x = materialise(predictor.side.fixed, scope, spec=predictor.spec)[1]
         columns[:own] = [x[:, [j]] for j in range(own)]
-    columns[own:] = [full_column(nulls[name]) if name in nulls else _empty(scope.n) for name in predictor.null_names]
+    columns[own:] = [_column(nulls[name]) if name in nulls else _empty(scope.n) for name in predictor.null_names]
     kept = [column if used else _empty(scope.n) for column, used in zip(columns, parts.fixed, strict=True)]
     x = sp.csc_array(sp.hstack([sp.csc_array((scope.n, 0)), *kept], format="csc"))
     offset = offset_of(predictor.side, scope) if parts.offset else np.zeros(scope.n)
@@ -262,10 +263,10 @@ def offset_of(side: RightHandSide, scope: Scope) -> FloatArray:
 def _terms(side: RightHandSide, scope: Scope, yardstick: float) -> list[tuple[Bar | Call, Term]]:
     """Bars and calls in the order of the source; a call's label shows its options only where two would collide."""
     built: list[tuple[Bar | Call, Term]] = [(bar, group.build(bar, scope, yardstick)) for bar in side.bars]
-    labels = [TERMS[call.name].signature.label(call) for call in side.calls]
+    labels = [label_of(call) for call in side.calls]
     for call, label in zip(side.calls, labels, strict=True):
         label = label if labels.count(label) == 1 else call.text
-        built.append((call, TERMS[call.name].build(call, scope, label, yardstick)))
+        built.append((call, read(call, scope, label, yardstick)))
     built.sort(key=lambda pair: pair[0].span.start)
     terms = [term for _, term in built]
     names = Counter(variable.name for term in terms for variable in term.variables)
@@ -282,12 +283,17 @@ def _terms(side: RightHandSide, scope: Scope, yardstick: float) -> list[tuple[Ba
 
 def _with_null_columns(x: sp.csc_array, terms: Sequence[Term], intercept: int | None) -> tuple[sp.csc_array, list[str]]:
     """Fixed columns and, of the terms' null spaces, those that the columns before them do not span."""
-    names: list[str] = []
-    for term in terms:
-        for name, values in term.null.items():
-            if np.ptp(values) > 0.0:
-                require_difference(values, name)
-            if adds(x, values, intercept):
-                x = sp.csc_array(sp.hstack([x, full_column(values)], format="csc"))
-                names.append(name)
-    return x, names
+    given = [(name, _column(values)) for term in terms for name, values in term.null.items()]
+    if not given:
+        return x, []
+    for name, column in given:
+        if column.nnz == column.shape[0] and np.ptp(column.data) > 0.0:
+            require_difference(column.data, name)
+    columns = sp.csc_array(sp.hstack([column for _, column in given], format="csc"))
+    kept = np.flatnonzero(adding(x, columns, intercept)).tolist()
+    return sp.csc_array(sp.hstack([x, columns[:, kept]], format="csc")), [given[k][0] for k in kept]
+
+
+def _column(values: Column) -> sp.csc_array:
+    """A null-space column that stores all of its rows."""
+    return sp.csc_array(values) if sp.issparse(values) else sp.csc_array(full_column(values))

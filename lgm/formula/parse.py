@@ -11,6 +11,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import TypeGuard
 
 from lgm.errors import FormulaError
 from lgm.formula.grammar import formulaic_terms
@@ -35,8 +36,12 @@ from lgm.words import in_composed_form
 _FORMULA = "a response, one `~` and terms, such as `y ~ x + (1 | g) + s(t)`."
 _BAR = "effects, one bar, and a group, in parentheses: `(1 | g)`, `(1 + x | g)`, or `(x || g)` without correlations."
 _GROUP = "columns or Python calls joined by `:` or `/`, such as `g`, `a:b` or `a/b`; one bar for each grouping."
-_ADDED = "group effects, term calls and offsets may only be added, as in `y ~ x + (1 | g) + s(t) + offset(log(e))`."
+_ADDED = (
+    "group effects, term calls and offsets may only be added, as in `y ~ x + (1 | g) + s(t) + offset(log(e))`; a term "
+    "call may be the `group=` of another, as in `rw1(t, group=ar1(year))`."
+)
 _CALL = "a call such as `s(x, k=10)`: its arguments one by one, each keyword once, without `*` or `**` before them."
+_INDEPENDENT = "iid"  # a term in `group=` only; elsewhere it is a bar
 _ONCE = "each term once; note that `(1 | a/b)` already stands for `(1 | a) + (1 | a:b)`."
 
 
@@ -151,7 +156,8 @@ def _lift(
     """Read the bars, or the call, that a summand stands for; none if the summand belongs to the fixed part."""
     bars = [token for token in tokens if token.is_operator("|", "||")]
     python = [operands[token] for token in tokens if token.kind is Kind.PYTHON]
-    calls = [(expression, node) for expression in python for node in expression.calls(names)]
+    within = {id(node) for expression in python for node in _groups_of(expression.tree, names)}
+    calls = [(expr, node) for expr in python for node in expr.calls(names) if id(node) not in within]
     for bar in bars:
         if not bar.depth:
             raise Problem("This bar stands outside parentheses.", bar.span, _BAR)
@@ -168,7 +174,19 @@ def _lift(
         raise Problem(f"Here {what} is part of a larger term.", span, _ADDED)
     if any(sign.text == "-" for sign in signs):
         raise Problem(f"Here {what} is subtracted.", hull([*signs, *tokens]), _ADDED)
-    return [_call(expression, node)] if calls else list(_bars(tokens, operands))
+    return [_call(expression, node, names)] if calls else list(_bars(tokens, operands))
+
+
+def _groups_of(tree: ast.expr, names: frozenset[str]) -> list[ast.Call]:
+    """The term call that is the ``group=`` of a term call."""
+    if not _is_call(tree, names):
+        return []
+    found = [given.value for given in tree.keywords if given.arg == "group"]
+    return [value for value in found if _is_call(value, names | {_INDEPENDENT})]
+
+
+def _is_call(node: ast.expr, names: frozenset[str]) -> TypeGuard[ast.Call]:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in names - {"offset"}
 
 
 def _around(tokens: Sequence[Token], inside: Token) -> Span:
@@ -214,7 +232,7 @@ def _groups(tokens: Sequence[Token], operands: Mapping[Token, Expression]) -> It
             yield tuple(factors)
 
 
-def _call(expression: Expression, node: ast.Call) -> Call:
+def _call(expression: Expression, node: ast.Call, names: frozenset[str]) -> Call:
     for given in (*node.args, *node.keywords):
         if isinstance(given, ast.Starred) or (isinstance(given, ast.keyword) and given.arg is None):
             raise Problem("Arguments cannot be unpacked in a term call.", expression.span_of(given), _CALL)
@@ -222,13 +240,15 @@ def _call(expression: Expression, node: ast.Call) -> Call:
             message = "A bar inside a term call does not make one term per group."
             raise Problem(message, expression.span_of(given), _CALL)
     args = tuple(expression.part(arg) for arg in node.args)
+    inner = {id(each): _call(expression, each, names) for each in _groups_of(node, names)}
     keywords = tuple(
-        Keyword(str(given.arg), expression.part(given.value), expression.span_of(given)) for given in node.keywords
+        Keyword(str(given.arg), expression.part(given.value), expression.span_of(given), inner.get(id(given.value)))
+        for given in node.keywords
     )
     for i, one in enumerate(keywords):
         if one.name in [other.name for other in keywords[:i]]:
             raise Problem(f"The keyword `{one.name}` is given twice.", one.value.span, _CALL)
-    call = Call(expression.text_of(node.func), args, keywords, expression.span_of(node), expression.text)
+    call = Call(expression.text_of(node.func), args, keywords, expression.span_of(node), expression.text_of(node))
     if call.name == "offset" and (len(args) != 1 or keywords):
         raise Problem("`offset()` takes one expression.", call.span, "`offset(log(e))`; several offsets are added up.")
     return call

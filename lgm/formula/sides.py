@@ -67,11 +67,12 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Keyword:
-    """A keyword argument; the span covers both its name and its value."""
+    """A keyword argument; the span covers both its name and its value, which may be a term call: `call` is then its."""
 
     name: str
     value: Expression
     span: Span
+    call: Call | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +87,13 @@ class Call:
 
     @property
     def expressions(self) -> tuple[Expression, ...]:
-        """All of its arguments."""
-        return (*self.args, *(keyword.value for keyword in self.keywords))
+        """All of its arguments, and those of a call among them in its place."""
+        found = [(keyword.value,) if keyword.call is None else keyword.call.expressions for keyword in self.keywords]
+        return (*self.args, *(each for part in found for each in part))
+
+    def keyword(self, name: str) -> Keyword | None:
+        """The keyword argument of that name."""
+        return next((keyword for keyword in self.keywords if keyword.name == name), None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,14 +21,16 @@ from lgm.plots import panels
 from lgm.plots.canvas import MARGINS, canvas
 from lgm.priors import Lkj, Normal, Prior
 from lgm.results import contributions, tables, text
+from lgm.terms.icar import region_labels
 from lgm.terms.term import Variable
-from lgm.terms.view import Curve, Levels, Map
+from lgm.terms.view import Curve, Levels, Map, Maps
 from lgm.words import suggest
 
 if TYPE_CHECKING:
     from lgm.results.fit import Fit
 
 _WIDTH = 9.0  # inches
+_MOST_MAPS = 12
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,8 @@ def plot_term(
         What is shown, as in ``fit.predict``: effects in the linear predictor, on the scale of the link, or the expected
         response while the rest of the linear predictor has its average over the data.
     geometry : GeoSeries or mapping, optional
-        For areal terms: a shape, or a point ``(x, y)``, for every region, by its label. Draws a map.
+        For areal terms: a shape, or a point ``(x, y)``, for every region, by its label. Draws a map, of copies the
+        first twelve.
     residuals : bool, optional
         Whether curves come with partial residuals, by default for Gaussian responses with the identity link. Those of
         others are working residuals, sized by their weights, with ``kind="linear"`` only: for counts and binary
@@ -167,6 +170,30 @@ def _effects(view: Levels, fit: Fit, found: list[Printed], wishes: _Wishes) -> F
 @_draw.register(Map)
 def _map(view: Map, fit: Fit, found: list[Printed], wishes: _Wishes) -> Figure | SubFigure:
     return _levels(fit, found, view.graph, wishes)
+
+
+@_draw.register(Maps)
+def _maps(view: Maps, fit: Fit, found: list[Printed], wishes: _Wishes) -> Figure | SubFigure:
+    """The first maps; without a geometry all effects in one panel."""
+    if wishes.geometry is None:
+        return _levels(fit, found, None, wishes)
+    shown = (_expected_of_levels if wishes.kind == "mean" else _effects_of_levels)(fit, found)[0]
+    count, total = min(len(view.levels), _MOST_MAPS), len(view.levels)
+    columns = min(count, 4)
+    rows = -(-count // columns)
+    size = 1.0 + 2.6 * columns, MARGINS + 2.6 * rows
+    labels, means = region_labels(view.graph), shown.mean.reshape(total, -1)[:count]
+    title = shown.unit if wishes.kind == "mean" else f"mean {shown.unit}"
+    title += f"; the first {count} of {total} maps" if count < total else ""
+    with canvas(*size, rows, columns, ax=wishes.ax, figsize=wishes.figsize) as on:
+        axes, names = list(on.axes.ravel()), view.levels[:count]
+        for ax in axes[count:]:
+            ax.set_axis_off()
+        panels.region_maps(
+            on.figure, axes[:count], wishes.geometry, labels, means, view.graph, names, title, shown.average
+        )
+        on.doubt(text.doubt(fit))
+    return on.figure
 
 
 def _refuse_geometry(wishes: _Wishes, found: list[Printed]) -> None:

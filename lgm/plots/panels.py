@@ -224,9 +224,34 @@ def region_map(
     average: float = 0.0,
 ) -> None:
     """Regions as shapes, or as dots joined to their neighbours, coloured by their effect; what is average is white."""
+    drawn = _regions(ax, geometry, labels, mean, graph, _around(average, mean))
+    figure.colorbar(drawn, ax=ax, location="bottom", shrink=0.7, aspect=35, pad=0.02).set_label(title)
+    ax.set_anchor("C")
+
+
+def region_maps(
+    figure: Figure | SubFigure,
+    axes: Sequence[Axes],
+    geometry: Any,
+    labels: np.ndarray,
+    means: FloatArray,
+    graph: Any,
+    titles: Sequence[str],
+    title: str,
+    average: float = 0.0,
+) -> None:
+    """Maps of several levels (levels, regions) with the same colours for the same effects."""
+    norm = _around(average, means)
+    for ax, mean, name in zip(axes, means, titles, strict=True):
+        drawn = _regions(ax, geometry, labels, mean, graph, norm)
+        ax.set_title(name)
+    bar = figure.colorbar(drawn, ax=list(axes), location="bottom", shrink=0.5, aspect=50, pad=0.02)
+    bar.set_label(title)
+
+
+def _regions(ax: Axes, geometry: Any, labels: np.ndarray, mean: FloatArray, graph: Any, norm: colors.Normalize) -> Any:
     geometry = _by_label(geometry)
-    places = _places(geometry, labels)
-    norm, colour_map = _around(average, mean), colormaps["RdBu_r"]
+    places, colour_map = _places(geometry, labels), colormaps["RdBu_r"]
     if all(isinstance(place, tuple) for place in places):
         points = np.array(places, dtype=float)
         if graph is not None:
@@ -245,8 +270,7 @@ def region_map(
     ax.set_aspect(_aspect(geometry))
     ax.margins(0.04)
     ax.set_axis_off()
-    figure.colorbar(drawn, ax=ax, location="bottom", shrink=0.7, aspect=35, pad=0.02).set_label(title)
-    ax.set_anchor("C")
+    return drawn
 
 
 def _around(average: float, values: FloatArray) -> colors.Normalize:

@@ -195,7 +195,7 @@ def _shared_series(design: Design) -> Iterator[str]:
             if how:
                 yield (
                     f"{term.label} is one series, which rows with the same time share. Its times repeat: {how}. A "
-                    "series for each group of rows is another model, which is not available yet."
+                    f"series for each level of g is {term.label[:-1]}, replicate=g)."
                 )
 
 
@@ -217,7 +217,7 @@ def _unknown_directions(design: Design) -> Iterator[str]:
     """Null-space columns, such as the level of a component, that no row with a response has."""
     for term in design.terms:
         for name, values in term.null.items():
-            if name not in design.fixed_names and not np.any(values):
+            if name not in design.fixed_names and not abs(values).max():
                 yield (
                     f"nothing is known about `{name}`, as it is zero in every row with a response; predictions take it "
                     "for zero."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import jax
 import scipy.sparse as sp
@@ -13,6 +13,7 @@ from lgm.arrays import IntArray, Numbers
 from lgm.pattern import Pattern
 
 Theta = Mapping[str, Numbers]  # the values of a block's hyperparameters by kind, each a vector
+Kinds: TypeAlias = tuple[tuple[str, int], ...]  # how many hyperparameters a template has of each kind
 
 
 class Whitened(NamedTuple):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -57,17 +57,17 @@ class _Fresh:
 
     def draws(self, numbers: IntArray, u: FloatArray) -> FloatArray:
         """Draws (B, size) given those of theta with these numbers and of the fitted effects (B, p + q)."""
-        return self._given(numbers, u, normals(*self.seeds, numbers=numbers, size=self.size))
+        return self._given(numbers, u, normals(*self.seeds, numbers=numbers, size=self.novel.normals))
 
     @cached_property
     def mean(self) -> FloatArray:
         """Mean (size,): linear in b, so where theta is not in it the mean of b gives it exactly; else over draws."""
         effects = self.fit.effects
         if not self.novel.mean_needs_theta:
-            return self._given(np.arange(1), effects.mean[None], np.zeros((1, self.size)))[0]
+            return self._given(np.arange(1), effects.mean[None], np.zeros((1, self.novel.normals)))[0]
         total = np.zeros(self.size)
         for numbers, u in effects.blocks():
-            total += self._given(numbers, u, np.zeros((len(numbers), self.size))).sum(axis=0)
+            total += self._given(numbers, u, np.zeros((len(numbers), self.novel.normals))).sum(axis=0)
         return total / effects.size
 
     def _given(self, numbers: IntArray, u: FloatArray, z: FloatArray) -> FloatArray:
@@ -182,10 +182,14 @@ def linear_predictor(
     """
     seed = fit.seed if seed is None else seed
     predictor, prior = fit.design.predictor, fit.analysed.marginal.prior
+    if new_levels == "zero":
+        rows = replace(
+            rows, encoded=tuple(None if each is None else each.without_population() for each in rows.encoded)
+        )
     fresh: list[_Fresh | None] = []
     for j, (encoded, place) in enumerate(zip(rows.encoded, predictor.term_slices(), strict=True)):
         novel = None if encoded is None else encoded.novel
-        if novel is None or (novel.population and new_levels == "zero"):
+        if novel is None:
             fresh.append(None)
         else:
             own = slice(predictor.p + place.start, predictor.p + place.stop)

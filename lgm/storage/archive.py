@@ -22,7 +22,7 @@ import pandas as pd
 import scipy.sparse as sp
 
 from lgm import priors
-from lgm.data.graph import Graph, graph
+from lgm.data.graph import Graph, as_graph
 from lgm.errors import LgmError
 from lgm.storage import listed, packing
 from lgm.storage.container import Damaged
@@ -198,7 +198,7 @@ def _unpack_import(archive: Archive, home: str) -> Any:
 
 
 def _pack_graph(archive: Archive, value: Any, where: str) -> Any:
-    made = graph(value)
+    made = as_graph(value)  # in the order that the fit has its regions in
     return {
         "nodes": packing.pack_labels(archive, made.nodes, where),
         "edges": packing.pack_array(archive, made.edges, where),

@@ -9,9 +9,9 @@ from typing import NamedTuple
 from lgm.data.expression import FUNCTIONS
 from lgm.data.scope import Scope
 from lgm.errors import FormulaError
-from lgm.formula.sides import Call
-from lgm.terms import ar1, bym2, icar, seasonal, smooth, walk
-from lgm.terms.term import Signature, Term
+from lgm.formula.sides import Call, Keyword
+from lgm.terms import ar1, bym2, copies, icar, independent, seasonal, smooth, walk
+from lgm.terms.term import Signature, Term, arguments
 
 Builder = Callable[[Call, Scope, str, float], Term]
 
@@ -32,6 +32,41 @@ TERMS: dict[str, Entry] = {
     "s": Entry(smooth.SIGNATURE, smooth.build),
     "seasonal": Entry(seasonal.SIGNATURE, seasonal.build),
 }
+
+
+def label_of(call: Call) -> str:
+    """The name of a term: its call without what does not matter to it."""
+    signature, by = TERMS[call.name].signature, call.keyword("replicate") or call.keyword("group")
+    plain = signature.label(call)
+    if by is None or by.name in signature.names:
+        return plain
+    return copies.label_of(plain, by, by.value.text if by.call is None else _signature(by.call).label(by.call))
+
+
+def build(call: Call, scope: Scope, label: str, yardstick: float) -> Term:
+    """Read a call against the data, or copies of it where it asks for them."""
+    entry = TERMS[call.name]
+    by = None if {*copies.KEYWORDS} & {*entry.signature.names} else copies.asked(call, scope)
+    if by is None:
+        return entry.build(call, scope, label, yardstick)
+    inner = entry.build(copies.without(call), scope, label, yardstick)
+    return copies.build(scope, label, inner, _outer(by, scope, label), by)
+
+
+def _outer(by: Keyword, scope: Scope, label: str) -> Term:
+    """The term whose places are the copies; its hyperparameters are called ``rho(icar(id, group=ar1(year))[year])``."""
+    if by.call is None:
+        return independent.build(by.value, scope, f"{label}[{by.value.text}]")
+    signature = _signature(by.call)
+    variable = arguments(by.call, scope, signature)[signature.variables[0]]
+    inside = f"{label}[{variable.text}]"
+    if by.call.name == "iid":
+        return independent.build(variable, scope, inside)
+    return TERMS[by.call.name].build(by.call, scope, inside, 1.0)
+
+
+def _signature(call: Call) -> Signature:
+    return independent.SIGNATURE if call.name == "iid" else TERMS[call.name].signature
 
 
 _FIRST = Signature(("variable",))

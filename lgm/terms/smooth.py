@@ -63,6 +63,11 @@ class SmoothTerm(Term):
         return Curve(self.piece)
 
     @property
+    def uncopied(self) -> str:
+        """Curves of levels are centred one by one, which `by=` does."""
+        return "its effects are coefficients of a basis that sums to zero over all rows, not over those of each copy"
+
+    @property
     def size(self) -> str:
         """The basis in words."""
         return f"{self.basis.kind} basis, k={self.basis.k}"

@@ -5,18 +5,20 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 import scipy.sparse as sp
 
-from lgm.arrays import FloatArray, IntArray
+from lgm.arrays import BoolArray, FloatArray, IntArray
 from lgm.data.scope import Scope
 from lgm.formula.python import Expression
 from lgm.formula.sides import Call
 from lgm.terms.block import Block
 from lgm.terms.view import Levels, View
 from lgm.words import suggest
+
+Column: TypeAlias = FloatArray | sp.csc_array  # (n,), or (n, 1) where most rows have none of it
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ class Draw(Protocol):
         b : float array (S, n)
             The term's effects.
         normals : float array (S, m)
-            Standard normals.
+            Standard normals, as many as `Novel.normals` says.
         """
 
 
@@ -83,17 +85,25 @@ class Novel:
         Their columns.
     draw : Draw
         How they are drawn, given each posterior draw.
-    population : bool
-        Whether the new effects are independent of the fitted ones (drawn from the population).
+    population : bool or bool array (m,)
+        Whether the new effects are independent of the fitted ones (drawn from the population), all or one by one.
     mean_needs_theta : bool
         Whether their mean given the fitted effects depends on theta. If not, the mean of b gives it exactly.
+    noise : int, optional
+        How many standard normals a draw takes, by default one for each effect.
     """
 
     what: str
     z: sp.csc_array
     draw: Draw
-    population: bool
+    population: bool | BoolArray
     mean_needs_theta: bool = False
+    noise: int | None = None
+
+    @property
+    def normals(self) -> int:
+        """How many standard normals a draw takes."""
+        return int(self.z.shape[1]) if self.noise is None else self.noise
 
 
 @dataclass(frozen=True)
@@ -101,9 +111,19 @@ class Encoded:
     """A term at new rows: columns of the fitted effects, null-space columns, effects that the fit does not have."""
 
     z: sp.csc_array
-    null: dict[str, FloatArray] = field(default_factory=dict)
+    null: Mapping[str, Column] = field(default_factory=dict)
     novel: Novel | None = None
     notes: tuple[str, ...] = ()
+
+    def without_population(self) -> Encoded:
+        """The same with new effects that are drawn from a population taken for zero."""
+        if self.novel is None:
+            return self
+        drawn = np.broadcast_to(self.novel.population, self.novel.z.shape[1])
+        if np.all(drawn):
+            return replace(self, novel=None)
+        z = sp.csc_array(self.novel.z @ sp.diags_array(np.where(drawn, 0.0, 1.0)))
+        return replace(self, novel=replace(self.novel, z=z))
 
     def by_row(self) -> Encoded:
         """The same, stored so that rows are quickly taken out."""
@@ -172,7 +192,7 @@ class Term(ABC):
         """Columns at other rows."""
 
     @property
-    def null(self) -> Mapping[str, FloatArray]:
+    def null(self) -> Mapping[str, Column]:
         """Null-space columns that join the fixed effects, by name."""
         return {}
 
@@ -190,6 +210,13 @@ class Term(ABC):
     def centred(self) -> bool:
         """Whether its effects sum to zero, so that the level has to be in the fixed part."""
         return False
+
+    @property
+    def uncopied(self) -> str:
+        """Why ``replicate=`` and ``group=`` can make no copies of it, in words; empty where they can."""
+        own = self.variables
+        one = len(own) == 1 and own[0].index.ndim == 1 and self.block.printing is None
+        return "" if one else "its effects are not those of one process"
 
     @property
     def one_series(self) -> bool:

@@ -37,4 +37,12 @@ class Map:
     graph: Graph
 
 
-View = Curve | Levels | Map
+@dataclass(frozen=True)
+class Maps:
+    """One effect for each region of a graph, once for each level of something else; level by level."""
+
+    graph: Graph
+    levels: tuple[str, ...]
+
+
+View = Curve | Levels | Map | Maps

@@ -139,6 +139,21 @@ def test_factors_are_known_by_formulaics_names() -> None:
     }
 
 
+def test_a_term_in_a_term() -> None:
+    formula = parse(
+        "y ~ icar(id, w, group=rw1( `my t` )) + rw1(t, group=iid(g)) + s(t, group=log(x)) + rw2(t, by=g)", TERMS
+    )
+    first, second, third, fourth = formula.mu.calls
+    (group,) = first.keywords
+    assert group.call is not None and (group.call.name, group.call.text) == ("rw1", "rw1(`my t`)")
+    assert _slice(formula, group.call.span) == _slice(formula, group.value.span) == "rw1( `my t` )"
+    assert [piece.text for piece in first.expressions] == ["id", "w", "`my t`"]
+    assert second.keyword("group") == second.keywords[0] and second.keyword("by") is None
+    assert second.keywords[0].call is not None and second.keywords[0].call.name == "iid"
+    assert third.keywords[0].call is None and [piece.text for piece in third.expressions] == ["t", "log(x)"]
+    assert fourth.keywords[0].call is None
+
+
 def test_several_offsets() -> None:
     formula = parse("y ~ offset(log(e)) + x + offset(`w 1`)", TERMS)
     assert ([piece.text for piece in formula.mu.offsets], formula.mu.fixed.text) == (["log(e)", "`w 1`"], "x")
@@ -246,6 +261,11 @@ ERRORS = [
     ("y ~ log(>s(t)<)", f"Here `s()` {LARGER}", "group effects, term calls"),
     ("y ~ {>s(t)<}", f"Here `s()` {LARGER}", "group effects, term calls"),
     ("y ~ s(>rw1(t)<)", f"Here `rw1()` {LARGER}", "group effects, term calls"),
+    ("y ~ s(t, by=>rw1(g)<)", f"Here `rw1()` {LARGER}", "group effects, term calls"),
+    ("y ~ s(t, group=rw1(g, group=>rw2(h)<))", f"Here `rw2()` {LARGER}", "group effects, term calls"),
+    ("y ~ s(t, group=log(>rw1(g)<))", f"Here `rw1()` {LARGER}", "group effects, term calls"),
+    ("y ~ s(t, group=rw1(g, k=2, k=>3<))", "The keyword `k` is given twice.", "a call such as"),
+    ("y ~ s(t, group=>offset(e)<)", f"Here `offset()` {LARGER}", "group effects, term calls"),
     ("y ~ >s(t)<[0]", f"Here `s()` {LARGER}", "group effects, term calls"),
     ("y ~ (>s(t)<|g)", f"Here `s()` {LARGER}", "group effects, term calls"),
     ("y ~ x:>offset(e)<", f"Here `offset()` {LARGER}", "group effects, term calls"),

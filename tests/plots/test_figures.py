@@ -236,6 +236,35 @@ def test_a_region_without_a_place(structured: lgm.Fit) -> None:
         structured.plot_term("s(log(x))", geometry={})
 
 
+@pytest.fixture(scope="module")
+def yearly() -> lgm.Fit:
+    rng = np.random.default_rng(2)
+    data = pd.DataFrame({"id": np.arange(126) % 9, "year": 2000 + np.arange(126) // 9, "y": rng.normal(size=126)})
+    model = lgm.model("y ~ icar(id, EDGES, group=ar1(year))", data)
+    return around(model, dict.fromkeys(model.design.theta_names, 0.4), draws=25)
+
+
+def test_copies_of_a_map(yearly: lgm.Fit) -> None:
+    """The first twelve of fourteen, in the same colours."""
+    term = "icar(id, group=ar1(year))"
+    figure = yearly.plot_term(term, geometry={i: (i % 3, i // 3) for i in range(9)})
+    text = _texts(figure)
+    assert all(str(year) in text for year in range(2000, 2012)) and "2012" not in text
+    assert "mean effect on y; the first 12 of 14 maps" in text
+    dots = [ax.collections[-1] for ax in figure.axes[:12]]
+    effects = yearly.ranef().loc[term, "mean"].to_numpy().reshape(14, 9)
+    for drawn, wanted in zip(dots, effects, strict=False):
+        np.testing.assert_array_equal(drawn.get_array(), wanted)
+        assert drawn.norm is dots[0].norm and abs(drawn.norm.vmax) == np.abs(effects[:12]).max()
+
+
+def test_copies_of_a_map_without_a_geometry(yearly: lgm.Fit) -> None:
+    text = _texts(yearly.plot_term("icar(id, group=ar1(year))"))
+    assert "year:id" in text and "effect on y" in text
+    with pytest.raises(lgm.DataError, match="geometry lacks 1 region"):
+        yearly.plot_term("icar(id, group=ar1(year))", geometry={i: (i, 0) for i in range(8)})
+
+
 def test_fixed_effects(structured: lgm.Fit) -> None:
     figure = structured.plot_term("f")
     assert [t.get_text() for t in figure.axes[0].get_yticklabels()] == ["f[T.v]", "f[T.w]"]

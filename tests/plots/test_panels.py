@@ -275,6 +275,19 @@ def _square(x: float, y: float, hole: bool = False) -> Any:
     return SimpleNamespace(geom_type="Polygon", exterior=SimpleNamespace(coords=ring), interiors=inner)
 
 
+def test_maps_in_the_same_colours() -> None:
+    figure = Figure()
+    axes = figure.subplots(1, 2)
+    means = np.array([[0.5, -0.1], [-2.0, 1.0]])
+    places = {"a": (0, 0), "b": (1, 0)}
+    panels.region_maps(figure, axes, places, np.array(["a", "b"]), means, None, ["first", "second"], "effect")
+    assert [ax.get_title(loc="left") or ax.get_title() for ax in axes] == ["first", "second"]
+    for ax, mean in zip(axes, means, strict=True):
+        [dots] = ax.collections
+        assert (dots.norm.vmin, dots.norm.vmax) == (-2.0, 2.0) and dots.get_array().tolist() == mean.tolist()
+    assert len(figure.axes) == 3  # one scale for both
+
+
 def test_a_map_of_shapes_with_holes_and_islands(ax: Axes) -> None:
     both = SimpleNamespace(geom_type="MultiPolygon", geoms=[_square(4, 0), _square(6, 0)])
     shapes = {"a": _square(0, 0), "b": _square(2, 0, hole=True), "c": both}

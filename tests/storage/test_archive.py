@@ -78,6 +78,8 @@ def test_numbers_of_numpy_keep_their_type() -> None:
 def test_graphs_come_back_as_those_of_lgm() -> None:
     graph = lgm.graph([("a", "b"), ("b", "c")], nodes=["a", "b", "c", "d"])
     assert there_and_back(graph) == graph
+    turned = lgm.graph([("a", "b"), ("b", "c")], nodes=["c", "a", "b"])  # effects of a fit are in this order
+    assert there_and_back(turned).nodes == ("c", "a", "b")
     assert there_and_back(nx.path_graph(4)) == lgm.graph(nx.path_graph(4))
 
 
