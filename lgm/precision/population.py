@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import scipy.sparse as sp
 
 from lgm import linalg
-from lgm.arrays import FloatArray, IntArray
+from lgm.arrays import FloatArray
 from lgm.linalg import constrained
+from lgm.linalg.constrained import Border
 from lgm.precision.template import Constraint, Template, Theta
 
 
@@ -23,7 +24,7 @@ def normals_of(template: Template, constraint: Constraint | None) -> int:
 def prior_draws(template: Template, constraint: Constraint | None, theta: Theta, normals: FloatArray) -> FloatArray:
     """Draws of ``b = scale * v``, where v is normal with precision R in the directions that R has.
 
-    Exact and sparse, by anchored kriging (`lgm.linalg.constrained`); a precision that is the same for all theta is
+    Exact and sparse, its constraint bordered (`lgm.linalg.constrained`); a precision that is the same for all theta is
     factored once.
 
     Parameters
@@ -44,13 +45,12 @@ def prior_draws(template: Template, constraint: Constraint | None, theta: Theta,
         return np.zeros((size, m, template.n))
     with jax.enable_x64(True):
         scale, values = _whitened(template, {kind: jnp.asarray(each) for kind, each in theta.items()})
-        analysis = linalg.analyse(template.pattern)
-        krige, raised, kappa = _anchors(template, constraint, np.asarray(values[0]))
+        border = _border(template, constraint, np.asarray(values[0]))
         if np.array_equal(values, np.broadcast_to(values[:1], values.shape)):
             z = normals.reshape(1, size * m, -1)
-            v = _draws(analysis, values[:1], krige, raised, kappa, z).reshape(size, m, -1)
+            v = _draws(border.analyse(), border.values, border.inner, values[:1], z).reshape(size, m, -1)
         else:
-            v = _draws(analysis, values, krige, raised, kappa, normals)
+            v = _draws(border.analyse(), border.values, border.inner, values, normals)
         return np.asarray(scale)[:, None, :] * np.asarray(v)
 
 
@@ -60,29 +60,23 @@ def _whitened(template: Template, theta: Theta) -> tuple[jax.Array, jax.Array]:
     return found.scale, found.values
 
 
-def _anchors(template: Template, constraint: Constraint | None, values: FloatArray) -> tuple[Any, IntArray, FloatArray]:
-    """``K = [E C']``, and which entries are raised by how much: by the typical diagonal entry."""
+def _border(template: Template, constraint: Constraint | None, values: FloatArray) -> Border:
+    """Its anchors are typical diagonal entries."""
     if constraint is None:
-        return np.zeros((template.n, 0)), np.zeros(0, dtype=np.int64), np.zeros(0)
-    diagonal = template.pattern.indptr[:-1]
-    raised = diagonal[constraint.anchors]
-    kappa = np.full(raised.size, values[diagonal].mean())
-    return constrained.krige_matrix(constraint.null_space, constraint.anchors), raised, kappa
+        return Border.of(template.pattern, sp.csc_array((template.n, 0)), np.zeros(0, dtype=np.int64), np.zeros(0))
+    kappa = np.full(constraint.anchors.size, values[template.pattern.indptr[:-1]].mean())
+    return Border.of(template.pattern, constraint.null_space, constraint.anchors, kappa)
 
 
 @partial(jax.jit, static_argnums=0)
 def _draws(
-    analysis: linalg.Analysis,
-    values: jax.Array,
-    krige: jax.Array,
-    raised: jax.Array,
-    kappa: jax.Array,
-    normals: jax.Array,
+    analysis: linalg.Analysis, border: jax.Array, inner: jax.Array, values: jax.Array, z: jax.Array
 ) -> jax.Array:
-    def one(given: tuple[jax.Array, jax.Array]) -> jax.Array:
-        own, z = given[0].at[raised].add(kappa), given[1].T
-        _, solved, w = linalg.solve_and_sample(analysis, own, krige, z[: analysis.n])
-        found = constrained.kriging(krige.T @ solved, kappa)
-        return constrained.draw(w, solved, krige, found, z[analysis.n :]).T
+    d, nothing = analysis.n - 2 * analysis.constraints, jnp.zeros((analysis.n, 0))
 
-    return jax.lax.map(one, (values, normals))
+    def one(given: tuple[jax.Array, jax.Array]) -> jax.Array:
+        whole = border.at[inner].add(given[0])
+        own = constrained.normals(given[1].T, d, analysis.constraints)
+        return linalg.solve_and_sample(analysis, whole, nothing, own)[2][:d].T
+
+    return jax.lax.map(one, (values, z))
