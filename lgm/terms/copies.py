@@ -21,10 +21,8 @@ from lgm.terms.extension import Extension
 from lgm.terms.independent import IndependentTerm
 from lgm.terms.term import Column, Encoded, Novel, Term, Variable
 from lgm.terms.view import Levels, Map, Maps, View
-from lgm.words import amount
 
 KEYWORDS = ("replicate", "group")
-MOST_BYTES = 2e9  # of the columns of constraints
 _GROUP = "the dependence of copies as a term, such as group=ar1(year), group=rw1(year) or group=icar(region, graph)"
 
 
@@ -228,12 +226,9 @@ def build(scope: Scope, label: str, inner: Term, outer: Term, by: Keyword) -> Co
     ------
     FormulaError
         If one of the terms cannot be a factor of a product.
-    DataError
-        If the constraints would take too much memory.
     """
     _require_factors(scope, label, inner, outer, by)
     a, b = outer.block, inner.block
-    _require_memory(label, a, b)
     template = Kronecker.of(a.template, b.template, (_kinds(a), _kinds(b)), (a.constraint, b.constraint))
     block = Block(
         template=template,
@@ -265,19 +260,6 @@ def _require_factors(scope: Scope, label: str, inner: Term, outer: Term, by: Key
 
 def _of_indicators(z: sp.csc_array) -> bool:
     return bool(np.all(z.data == 1.0) and np.all(np.diff(sp.csr_array(z).indptr) == 1))
-
-
-def _require_memory(label: str, a: Block, b: Block) -> None:
-    """Each constraint takes two columns."""
-    lost = [0 if each.constraint is None else each.constraint.anchors.size for each in (a, b)]
-    count = a.n * b.n - (a.n - lost[0]) * (b.n - lost[1])
-    taken = 8.0 * 2 * count * a.n * b.n
-    if taken > MOST_BYTES:
-        raise DataError(
-            f"{label} has {a.n} copies of {b.n} effects under {count} constraints, whose columns would take "
-            f"{amount(taken)}; at most {amount(MOST_BYTES)} are accepted. Take fewer copies, or a process without "
-            "constraints, such as ar1."
-        )
 
 
 def _kinds(block: Block) -> Kinds:
