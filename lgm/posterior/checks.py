@@ -195,7 +195,7 @@ def _shared_series(design: Design) -> Iterator[str]:
             if how:
                 yield (
                     f"{term.label} is one series, which rows with the same time share. Its times repeat: {how}. A "
-                    f"series for each level of g is {term.label[:-1]}, replicate=g)."
+                    f"series for each level of a factor g is {term.label[:-1]}, replicate=g)."
                 )
 
 

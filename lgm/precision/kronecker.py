@@ -41,6 +41,19 @@ class Kronecker:
         How many hyperparameters of each kind B has; the others are those of A, which has no sd of its own.
     factored : (Analysis or None, Analysis or None)
         How A and B are factored, where no closed form of their determinants is known.
+
+    Examples
+    --------
+    >>> import jax
+    >>> from lgm.precision.ar import Ar1
+    >>> from lgm.precision.iid import Iid
+    >>> copies = Kronecker.of(Iid(2), Ar1(np.array([1]), 2), ((("sd", 1),), (("sd", 1), ("rho", 1))))
+    >>> with jax.enable_x64(True):
+    ...     found = copies.whiten({"sd": np.array([2.0]), "rho": np.array([0.6])})
+    >>> copies.pattern.matrix(found.values).toarray().round(4).tolist()[2]
+    [0.0, 0.0, 1.5625, -0.9375]
+    >>> found.scale.tolist(), round(float(found.logdet), 4)
+    ([2.0, 2.0, 2.0, 2.0], 0.8926)
     """
 
     outer: Template

@@ -11,6 +11,7 @@ import scipy.sparse as sp
 
 from lgm import linalg
 from lgm.arrays import FloatArray
+from lgm.errors import IdentifiabilityError
 from lgm.linalg import constrained
 from lgm.linalg.constrained import Border
 from lgm.precision.template import Constraint, Template, Theta
@@ -39,6 +40,11 @@ def prior_draws(template: Template, constraint: Constraint | None, theta: Theta,
     Returns
     -------
     float array (S, m, n)
+
+    Raises
+    ------
+    IdentifiabilityError
+        If draws are not finite.
     """
     size, m, _ = normals.shape
     if not normals.any():
@@ -51,7 +57,13 @@ def prior_draws(template: Template, constraint: Constraint | None, theta: Theta,
             v = _draws(border.analyse(), border.values, border.inner, values[:1], z).reshape(size, m, -1)
         else:
             v = _draws(border.analyse(), border.values, border.inner, values, normals)
-        return np.asarray(scale)[:, None, :] * np.asarray(v)
+        found = np.asarray(scale)[:, None, :] * np.asarray(v)
+    if not np.all(np.isfinite(found)):
+        raise IdentifiabilityError(
+            "effects that the fit does not have cannot be drawn: at some hyperparameters their precision is not finite "
+            "or not positive definite. Look for priors that let these go to the ends of their range."
+        )
+    return found
 
 
 @jax.jit

@@ -150,7 +150,8 @@ class CopiesTerm(Term):
 
 def _text(label: Any) -> str:
     """A level or place as part of a label; whole numbers without decimals, days without hours."""
-    return f"{label:.12g}" if isinstance(label, float) else str(label).removesuffix(" 00:00:00")
+    whole = isinstance(label, float) and label % 1.0 == 0.0
+    return str(int(label) if whole else label).removesuffix(" 00:00:00")
 
 
 def _code(z: sp.csc_array) -> IntArray:
@@ -234,7 +235,7 @@ def build(scope: Scope, label: str, inner: Term, outer: Term, by: Keyword) -> Co
         template=template,
         parameters=(*b.parameters, *(parameter for parameter in a.parameters if parameter.kind != "sd")),
         constraint=constraint_of(a.constraint, b.constraint, a.n, b.n),
-        factors=np.multiply.outer(_factors(a), _factors(b)).ravel(),
+        factors=_factors(a.factors, b.factors),
     )
     copy = _code(outer.z)
     centres = {name: _centre(inner, values) for name, values in inner.null.items()}
@@ -243,7 +244,6 @@ def build(scope: Scope, label: str, inner: Term, outer: Term, by: Keyword) -> Co
 
 
 def _require_factors(scope: Scope, label: str, inner: Term, outer: Term, by: Keyword) -> None:
-    asked = f"{by.name}={by.value.text}"
     if inner.uncopied:
         reason = f"{label} cannot be copied: {inner.uncopied}."
         raise scope.formula.error(
@@ -255,7 +255,9 @@ def _require_factors(scope: Scope, label: str, inner: Term, outer: Term, by: Key
     if not reason and _kinds(outer.block)[0] != ("sd", 1):
         reason = "it has not one standard deviation"
     if reason:
-        raise scope.formula.error(f"{asked} cannot say how copies depend on each other: {reason}.", by.span, _GROUP)
+        raise scope.formula.error(
+            f"{by.name}={by.value.text} cannot say how copies depend on each other: {reason}.", by.span, _GROUP
+        )
 
 
 def _of_indicators(z: sp.csc_array) -> bool:
@@ -269,8 +271,9 @@ def _kinds(block: Block) -> Kinds:
     return tuple(sorted(counts.items(), key=lambda item: item[0] != "sd"))
 
 
-def _factors(block: Block) -> FloatArray:
-    return np.ones(1) if block.factors is None else block.factors
+def _factors(a: FloatArray | None, b: FloatArray | None) -> FloatArray | None:
+    """Of the components of a product."""
+    return b if a is None else a if b is None else np.multiply.outer(a, b).ravel()
 
 
 def _centre(inner: Term, values: Column) -> float:

@@ -318,7 +318,7 @@ def arguments(call: Call, scope: Scope, signature: Signature) -> dict[str, Expre
         raise scope.formula.error(f"{call.name}() takes {few}.", call.args[positional].span, accepted)
     for keyword in call.keywords:
         if keyword.name not in signature.names:
-            hint = suggest(keyword.name, signature.names)
+            hint = suggest(keyword.name, (*signature.names, "replicate", "group"))
             message = f"{call.name}() has no argument `{keyword.name}`.{hint}"
             raise scope.formula.error(message, keyword.span, accepted)
         if keyword.name in signature.positional[: len(call.args)]:

@@ -7,7 +7,7 @@ import pytest
 import scipy.sparse as sp
 
 from lgm.data.model_matrix import full_column
-from lgm.design.fixed_effects import adds, require_full_rank, standardise
+from lgm.design.fixed_effects import adding, adds, require_full_rank, standardise
 from lgm.errors import IdentifiabilityError
 
 RNG = np.random.default_rng(5)
@@ -137,3 +137,14 @@ def test_scales_do_not_matter(scale: float) -> None:
     assert adds(_x(YEAR), YEAR - 1990, None)
     assert not adds(_x(YEAR), scale * YEAR, None)
     assert not adds(_x(ONES), 0 * YEAR, 0)
+
+
+def test_several_columns_at_once_as_one_by_one() -> None:
+    """Those that are left out do not stand in the way of those after them."""
+    x, parts = _x(ONES, YEAR, GROUP), [YEAR - 1990, YEAR**2, GROUP * YEAR, 3 * YEAR**2 - YEAR, 0 * YEAR, np.sin(YEAR)]
+    found = adding(x, sp.csc_array(np.column_stack(parts)), 0)
+    for column, added in zip(parts, found, strict=True):
+        assert added == adds(x, column, 0)
+        if added:
+            x = sp.csc_array(sp.hstack([x, full_column(column)], format="csc"))
+    assert found.tolist() == [False, True, True, False, False, True]

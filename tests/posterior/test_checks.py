@@ -174,7 +174,9 @@ def _panel(order: str) -> dict[str, Any]:
 def test_a_series_over_several_subjects_is_reported() -> None:
     with pytest.warns(lgm.DataWarning, match=r"ar1\(i\) is one series, .* each level of `subject` has them once"):
         _plain("y ~ ar1(i) + (1|subject)", **_panel("shuffled"))
-    with pytest.warns(lgm.DataWarning, match=r"ar1\(i\) is one series, .* they start again 3 times"):
+    with pytest.warns(
+        lgm.DataWarning, match=r"ar1\(i\) is one series, .* they start again 3 times.*ar1\(i, replicate=g\)"
+    ):
         _plain("y ~ ar1(i)", **_panel("stacked"))
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from dense_model import ar1, icar_structure, rounding, rw_structure, scaled_covariance, seasonal_structure
 
+import lgm
 from lgm.precision import rw
 from lgm.precision.ar import Ar1
 from lgm.precision.icar import icar
@@ -67,3 +68,9 @@ def test_means_are_zero():
     template, _ = structure.scaled("rw1")
     found = prior_draws(template, structure.constraint, {"sd": np.ones((2, 1))}, np.zeros((2, 3, 6)))
     assert found.shape == (2, 3, 5) and not found.any()
+
+
+def test_a_precision_that_is_none():
+    theta = {"sd": np.ones((1, 1)), "rho": np.ones((1, 1))}
+    with pytest.raises(lgm.IdentifiabilityError, match="effects that the fit does not have cannot be drawn"):
+        prior_draws(Ar1(np.array([1]), 2), None, theta, np.ones((1, 1, 2)))

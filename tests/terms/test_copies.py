@@ -153,6 +153,20 @@ def test_likelihood(name):
     assert len(built.design.fixed_names) == X.shape[1]
 
 
+def test_interaction_beside_its_main_effects():
+    """Knorr-Held's model: space, time, and type IV."""
+    both = "icar(r, GRAPH, group=rw1(year))"
+    built = lgm.model(f"y ~ x + icar(r, GRAPH) + rw1(year) + {both}", DATA, priors=PRIORS)
+    assert built.design.fixed_names == ("Intercept", "x", "icar(r)[component of u]")
+    X = np.column_stack([np.ones(N), DATA["x"], DATA["r"].isin(["u", "v"])]).astype(float)
+    theta = dict(zip(built.design.theta_names, (0.5, 0.9, 0.4, 0.7), strict=True))
+    space, time, Z = np.eye(6)[AT["r"][0]], np.eye(4)[AT["year"][0]], indicators(CASES["IV"])
+    V = 0.25 * space @ UNIT["icar"] @ space.T + 0.81 * time @ UNIT["rw1 years"] @ time.T + 0.49 * np.eye(N)
+    V = V + 0.16 * Z @ np.kron(UNIT["rw1 years"], UNIT["icar"]) @ Z.T
+    wanted, _ = restricted(DATA["y"].to_numpy(), X, V)
+    assert built.log_likelihood(theta) == pytest.approx(wanted, abs=bound_of(X, V))
+
+
 @pytest.mark.parametrize("name", ["rw2", "ar1s", "years"])
 def test_gradient(name):
     case, theta = CASES[name], theta_of(CASES[name])
@@ -396,6 +410,8 @@ GRAPHS = "group=ar1\\(year\\), group=rw1\\(year\\)"
         ("rw1(t, group=bym2(r, GRAPH))", r"group=bym2\(r, GRAPH\) cannot say how copies depend"),
         ("rw1(t, group=ar1())", r"ar1\(\) needs `t`"),
         ("rw1(t, group=ar1(year, replicate=g))", r"ar1\(\) has no argument `replicate`"),
+        ("rw1(t, groups=iid(g))", r"rw1\(\) has no argument `groups`\. Did you mean `group`\?"),
+        ("rw1(t, replicates=g)", r"rw1\(\) has no argument `replicates`\. Did you mean `replicate`\?"),
         ("rw1(t, group=iid())", r"iid\(\) needs `g`"),
         ("rw1(t, replicate=None)", "None"),
         ("iid(g)", r"lgm has no term `iid\(\)`.* A group effect is written as a bar"),

@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.sparse as sp
 
 import lgm
 from lgm.design.design import Design
 from lgm.formula.parse import parse
 from lgm.terms import TERMS
-from lgm.terms.term import Signature, Variable, one_hot
+from lgm.terms.term import Encoded, Novel, Signature, Variable, one_hot
 
 N = 30
 RNG = np.random.default_rng(2)
@@ -96,3 +97,17 @@ def test_a_variable_is_a_part_of_the_effects_or_sums_of_them() -> None:
 def test_arguments_that_do_not_fit(right: str, message: str) -> None:
     with pytest.raises(lgm.FormulaError, match=message):
         _design(right)
+
+
+def test_new_effects_without_those_of_a_population() -> None:
+    """All, none, or one by one."""
+    z = sp.csc_array(np.eye(3))
+
+    def left(population: bool | np.ndarray) -> Novel | None:
+        return Encoded(z, novel=Novel("three", z, lambda theta, b, z: z, population)).without_population().novel
+
+    assert Encoded(z).without_population().novel is None and left(True) is None
+    some, every = left(np.array([True, False, True])), left(False)
+    assert some is not None and some.z.toarray().tolist() == [[0, 0, 0], [0, 1, 0], [0, 0, 0]]
+    assert every is not None and every.z.toarray().tolist() == np.eye(3).tolist()
+    assert (every.normals, Novel("three", z, every.draw, False, noise=7).normals) == (3, 7)

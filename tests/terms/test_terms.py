@@ -81,6 +81,8 @@ def test_a_term_of_a_users_own() -> None:
             encode(own.design, DATA.iloc[:3]).encoded[0].z.toarray().tolist()
             == own.design.predictor.Z.toarray()[:3].tolist()
         )
+        copied = lgm.model("y ~ x + re(g, replicate=f)", DATA.assign(f=np.arange(N) % 2)).design
+        assert copied.theta_names[0] == "sd(re(g, replicate=f))" and copied.q == 2 * own.design.q
         with pytest.raises(FormulaError, match=r"re\(\) needs `group`"):
             lgm.model("y ~ re()", DATA)
         with pytest.raises(FormulaError, match="is part of a larger term"):
