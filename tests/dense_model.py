@@ -99,6 +99,27 @@ def icar_structure(n, edges):
     return R
 
 
+def adjacency(n, edges):
+    """A one for each pair of neighbours."""
+    W = np.zeros((n, n))
+    for i, j in edges:
+        W[i, j] = W[j, i] = 1.0
+    return W
+
+
+def areal_structure(n, edges, name, w):
+    """Precisions of unit sd of "car", "leroux" and "sar", by their definitions; one for nodes without neighbours."""
+    W = adjacency(n, edges)
+    degree = W.sum(axis=1)
+    if name == "sar":
+        shares = np.eye(n) - w * W / np.maximum(degree, 1.0)[:, None]
+        return shares.T @ shares
+    R = np.diag(degree) - w * W if name == "car" else (1.0 - w) * np.eye(n) + w * (np.diag(degree) - W)
+    lonely = degree == 0.0
+    R[lonely, lonely] = 1.0
+    return R
+
+
 def seasonal_structure(n, period):
     """``sum over t of (u_t + ... + u_{t+m-1})^2``, one row for each sum, as a matrix."""
     R = np.zeros((n, n))
