@@ -20,6 +20,7 @@ from lgm.arrays import FloatArray
 from lgm.errors import DataError
 from lgm.results.contributions import Curve
 from lgm.results.text import in_step
+from lgm.terms.view import Field
 from lgm.words import some
 
 # Okabe and Ito's colours, which readers with any colour vision can tell apart.
@@ -247,6 +248,53 @@ def region_map(
     ax.set_axis_off()
     figure.colorbar(drawn, ax=ax, location="bottom", shrink=0.7, aspect=35, pad=0.02).set_label(title)
     ax.set_anchor("C")
+
+
+def field_size(view: Field) -> tuple[float, float]:
+    """Inches of a figure with two panels of a field side by side."""
+    (left, bottom), (right, top) = _window(view)
+    tallness = (top - bottom) / (right - left)
+    return 10.0, float(np.clip(4.6 * tallness + 1.6, 3.4, 8.0))
+
+
+def _window(view: Field) -> tuple[FloatArray, FloatArray]:
+    """Where the data are, and a little around; a field is of no interest beyond, and of too large a variance."""
+    low, high = view.places.min(axis=0), view.places.max(axis=0)
+    margin = 0.05 * float(np.max(high - low))
+    return low - margin, high + margin
+
+
+def field(
+    figure: Figure | SubFigure, ax: Axes, view: Field, values: FloatArray, title: str, average: float | None
+) -> None:
+    """Contours of a function of which the values at the nodes are given; without an average the scale has one end."""
+    low, high = _window(view)
+    x, y = view.mesh.points.T
+    corners = view.mesh.points[view.mesh.triangles]
+    seen = np.all((corners.max(axis=1) >= low) & (corners.min(axis=1) <= high), axis=1)
+    triangles = view.mesh.triangles[seen]
+    shown = values[np.unique(triangles)]
+    levels = MaxNLocator(nbins=14).tick_values(float(shown.min()), float(shown.max()))
+    if average is None:
+        style: dict[str, Any] = {"cmap": colormaps["YlGnBu"]}
+    else:
+        style = {"cmap": colormaps["RdBu_r"], "norm": _around(average, np.append(shown, levels))}
+    drawn = ax.tricontourf(x, y, triangles, values, levels=levels, **style)
+    ax.tricontour(x, y, triangles, values, levels=levels, colors=[_ink()], linewidths=0.25, alpha=0.6)
+    at = np.unique(view.places, axis=0)
+    size = float(np.clip(3000 / len(at), 0.4, 9.0))
+    ax.scatter(*at.T, s=size, color=_ink(), edgecolors=_paper(), linewidths=0.3 if size > 2.0 else 0.0)
+    ax.set_xlim(low[0], high[0])
+    ax.set_ylim(low[1], high[1])
+    ax.set_aspect("equal")
+    ax.set_xlabel(view.variables[0])
+    ax.set_ylabel(view.variables[1])
+    figure.colorbar(drawn, ax=ax, location="bottom", shrink=0.8, aspect=35, pad=0.02).set_label(title)
+
+
+def field_key() -> list[Any]:
+    """What the dots of `field` mean."""
+    return [Line2D([], [], ls="", marker="o", color=_ink(), mec=_paper(), ms=3.5, mew=0.3, label="places of the data")]
 
 
 def _around(average: float, values: FloatArray) -> colors.Normalize:

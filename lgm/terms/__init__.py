@@ -10,7 +10,7 @@ from lgm.data.expression import FUNCTIONS
 from lgm.data.scope import Scope
 from lgm.errors import FormulaError
 from lgm.formula.sides import Call
-from lgm.terms import ar1, bym2, car, icar, seasonal, smooth, walk
+from lgm.terms import ar1, bym2, car, icar, matern, seasonal, smooth, walk
 from lgm.terms.term import Signature, Term
 
 Builder = Callable[[Call, Scope, str, float], Term]
@@ -29,6 +29,7 @@ TERMS: dict[str, Entry] = {
     "car": Entry(car.SIGNATURE, car.build),
     "icar": Entry(icar.SIGNATURE, icar.build),
     "leroux": Entry(car.SIGNATURE, car.build),
+    "matern": Entry(matern.SIGNATURE, matern.build),
     "rw1": Entry(walk.SIGNATURE, walk.build),
     "rw2": Entry(walk.SIGNATURE, walk.build),
     "s": Entry(smooth.SIGNATURE, smooth.build),

@@ -14,6 +14,7 @@ import numpy as np
 import numpyro.distributions as dist
 import pandas as pd
 import pytest
+from scipy.spatial import Delaunay
 
 import lgm
 from lgm.storage import archive, container
@@ -79,6 +80,14 @@ def test_graphs_come_back_as_those_of_lgm() -> None:
     graph = lgm.graph([("a", "b"), ("b", "c")], nodes=["a", "b", "c", "d"])
     assert there_and_back(graph) == graph
     assert there_and_back(nx.path_graph(4)) == lgm.graph(nx.path_graph(4))
+
+
+def test_meshes_come_back_as_those_of_lgm() -> None:
+    mesh = lgm.mesh(np.random.default_rng(1).uniform(size=(9, 2)), edge=0.4)
+    assert there_and_back(mesh) == mesh
+    points = np.random.default_rng(2).uniform(size=(9, 2))
+    found = there_and_back(Delaunay(points))
+    np.testing.assert_array_equal(found.points, points)
 
 
 PRIORS = [
