@@ -15,6 +15,7 @@ from matplotlib.lines import Line2D  # noqa: TID253
 from matplotlib.patches import Patch  # noqa: TID253
 from matplotlib.path import Path  # noqa: TID253
 from matplotlib.ticker import MaxNLocator  # noqa: TID253
+from matplotlib.tri import Triangulation  # noqa: TID253
 
 from lgm.arrays import FloatArray
 from lgm.errors import DataError
@@ -269,7 +270,6 @@ def field(
 ) -> None:
     """Contours of a function of which the values at the nodes are given; without an average the scale has one end."""
     low, high = _window(view)
-    x, y = view.mesh.points.T
     corners = view.mesh.points[view.mesh.triangles]
     seen = np.all((corners.max(axis=1) >= low) & (corners.min(axis=1) <= high), axis=1)
     triangles = view.mesh.triangles[seen]
@@ -279,11 +279,12 @@ def field(
         style: dict[str, Any] = {"cmap": colormaps["YlGnBu"]}
     else:
         style = {"cmap": colormaps["RdBu_r"], "norm": _around(average, np.append(shown, levels))}
-    drawn = ax.tricontourf(x, y, triangles, values, levels=levels, **style)
-    ax.tricontour(x, y, triangles, values, levels=levels, colors=[_ink()], linewidths=0.25, alpha=0.6)
+    where = Triangulation(*view.mesh.points.T, triangles=triangles)
+    drawn = ax.tricontourf(where, values, levels=levels, **style)
+    ax.tricontour(where, values, levels=levels, colors=[_ink()], linewidths=0.25, alpha=0.6)
     at = np.unique(view.places, axis=0)
     size = float(np.clip(3000 / len(at), 0.4, 9.0))
-    ax.scatter(*at.T, s=size, color=_ink(), edgecolors=_paper(), linewidths=0.3 if size > 2.0 else 0.0)
+    ax.scatter(at[:, 0], at[:, 1], s=size, color=_ink(), edgecolors=_paper(), linewidths=0.3 if size > 2.0 else 0.0)
     ax.set_xlim(low[0], high[0])
     ax.set_ylim(low[1], high[1])
     ax.set_aspect("equal")

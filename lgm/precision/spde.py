@@ -62,7 +62,7 @@ def triangles(points: FloatArray, corners: IntArray) -> Elements:
     area = 0.5 * np.abs(sides[:, 0, 0] * sides[:, 1, 1] - sides[:, 0, 1] * sides[:, 1, 0])
     products = np.einsum("tik,tjk->tij", sides, sides) / (4.0 * area)[:, None, None]
     rows, cols = np.repeat(corners, 3, axis=1).ravel(), np.tile(corners, 3).ravel()
-    mass = np.bincount(corners.ravel(), np.repeat(area / 3.0, 3), minlength=n)
+    mass = np.bincount(corners.ravel(), weights=np.repeat(area / 3.0, 3), minlength=n).astype(float)
     return Elements(mass, sp.csr_array((products.ravel(), (rows, cols)), shape=(n, n)), 2)
 
 

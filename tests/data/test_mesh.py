@@ -28,7 +28,7 @@ def scattered(n=60, seed=3):
 def test_a_mesh_keeps_its_triangles_counter_clockwise():
     mesh = Mesh(SQUARE, HALVES)
     np.testing.assert_allclose(mesh.areas, 1.0)
-    assert (mesh.n, mesh.diameter) == (4, pytest.approx(np.sqrt(5)))
+    assert mesh.n == 4 and mesh.diameter == pytest.approx(np.sqrt(5))
     assert mesh.edge() == pytest.approx(2.0) and mesh.edge(np.array([1])) == pytest.approx(2.0)
     assert repr(mesh) == "Mesh: 4 nodes, 2 triangles, over x from 0 to 2 and y from 0 to 1"
     with pytest.raises(ValueError, match="read-only"):
@@ -83,7 +83,7 @@ def test_meshes_of_other_tools():
         points = np.column_stack([SQUARE, np.zeros(4)])
         cells_dict = {"triangle": HALVES, "line": np.array([[0, 1]])}
 
-    for foreign in (delaunay, Triangulation(*points.T, delaunay.simplices), Meshio()):
+    for foreign in (delaunay, Triangulation(points[:, 0], points[:, 1], delaunay.simplices), Meshio()):
         assert is_foreign(foreign) and isinstance(as_mesh(foreign), Mesh)
     assert as_mesh(Meshio()) == Mesh(SQUARE, HALVES) == as_mesh((SQUARE, HALVES)) == as_mesh([SQUARE, HALVES])
     assert not is_foreign(SQUARE)

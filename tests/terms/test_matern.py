@@ -51,7 +51,8 @@ def model():
 
 
 def effects(theta):
-    return theta[0] ** 2 * np.linalg.inv(field_precision(*field_elements(MESH.points, MESH.triangles), 2, 2, theta[1]))
+    mass, stiffness = field_elements(MESH.points, MESH.triangles)
+    return theta[0] ** 2 * np.linalg.inv(field_precision(mass, stiffness, 2, 2, theta[1]))
 
 
 def response(theta):
@@ -98,7 +99,7 @@ def test_files_and_copies(fit, tmp_path):
     fit.save(tmp_path / "fit.lgm")
     for again in (lgm.load(tmp_path / "fit.lgm"), pickle.loads(pickle.dumps(fit))):
         pd.testing.assert_frame_equal(again.predict(new), fit.predict(new))
-        assert again.design.terms[0].mesh == MESH
+        assert again.design.terms[0].view.mesh == MESH
 
 
 def test_names_and_words(fit):
