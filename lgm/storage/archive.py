@@ -11,6 +11,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import types
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
@@ -22,9 +23,10 @@ import pandas as pd
 import scipy.sparse as sp
 
 from lgm import priors
-from lgm.data.graph import Graph, graph
+from lgm.data.edge_lists import is_shapes
+from lgm.data.graph import Graph, as_graph
 from lgm.data.mesh import Mesh, as_mesh, is_foreign
-from lgm.errors import LgmError
+from lgm.errors import DataWarning, LgmError
 from lgm.storage import listed, packing
 from lgm.storage.container import Damaged
 
@@ -199,7 +201,9 @@ def _unpack_import(archive: Archive, home: str) -> Any:
 
 
 def _pack_graph(archive: Archive, value: Any, where: str) -> Any:
-    made = graph(value)
+    with warnings.catch_warnings():  # said when the model was made
+        warnings.simplefilter("ignore", DataWarning)
+        made = as_graph(value)
     return {
         "nodes": packing.pack_labels(archive, made.nodes, where),
         "edges": packing.pack_array(archive, made.edges, where),
@@ -225,7 +229,7 @@ def _pack_sequence(archive: Archive, value: Any, where: str) -> Any:
 
 
 def _is_foreign_graph(value: Any) -> bool:
-    return type(value).__module__.split(".")[0] in ("networkx", "libpysal")
+    return type(value).__module__.split(".")[0] in ("networkx", "libpysal") or is_shapes(value)
 
 
 _Kind = tuple[str, Callable[[Any], bool], Callable[[Archive, Any, str], Any], Callable[[Archive, Any], Any]]
