@@ -244,6 +244,7 @@ def _unknown_labels(unknown: list[Label], nodes: tuple[Label, ...]) -> str:
     if list(nodes) == list(range(len(nodes))):
         text += (
             ". If the nodes are numbered by position, as those of libpysal are where it is given no labels, give the "
-            "labels in that order: lgm.graph(w.sparse, nodes=[...]); those of a GeoDataFrame are its index, set_index(column)"
+            "labels in that order: lgm.graph(w.sparse, nodes=[...]); those of a GeoDataFrame are its index: "
+            "set_index(column)"
         )
     return text

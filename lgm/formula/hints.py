@@ -23,7 +23,6 @@ _ELSEWHERE = {
     "t2": " Tensor-product smooths, as mgcv has them, are not available.",
     "mo": " Monotonic effects, as brms has them, are not available.",
     "mm": " Multi-membership groups, as brms has them, are not available.",
-    "gp": " Gaussian processes are not available; `s(x)` is a smooth function.",
     "ar": " Autoregression of order one is written `ar1(t)`.",
     "besagproper": " It is written `car(region, graph)`, and INLA's `besagproper2` is `leroux(region, graph)`.",
     "besagproper2": " It is written `leroux(region, graph)`.",

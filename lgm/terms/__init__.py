@@ -10,7 +10,7 @@ from lgm.data.expression import FUNCTIONS
 from lgm.data.scope import Scope
 from lgm.errors import FormulaError
 from lgm.formula.sides import Call
-from lgm.terms import ar1, bym2, car, icar, matern, seasonal, smooth, walk
+from lgm.terms import ar1, bym2, car, gp, icar, matern, seasonal, smooth, walk
 from lgm.terms.term import Signature, Term
 
 Builder = Callable[[Call, Scope, str, float], Term]
@@ -27,6 +27,7 @@ TERMS: dict[str, Entry] = {
     "ar1": Entry(ar1.SIGNATURE, ar1.build),
     "bym2": Entry(bym2.SIGNATURE, bym2.build),
     "car": Entry(car.SIGNATURE, car.build),
+    "gp": Entry(gp.SIGNATURE, gp.build),
     "icar": Entry(icar.SIGNATURE, icar.build),
     "leroux": Entry(car.SIGNATURE, car.build),
     "matern": Entry(matern.SIGNATURE, matern.build),

@@ -129,28 +129,37 @@ def _mesh(scope: Scope, piece: Expression | None, places: FloatArray, label: str
         raise DataError(f"{label}: {error}.") from None
 
 
-def _range(label: str, mesh: Mesh, places: FloatArray) -> Parameter:
-    """The prior is by the extent of the data and the triangles that they are in."""
-    diameter = float(math.hypot(*np.ptp(places, axis=0)))
-    edge = mesh.edge(np.unique(mesh.locate(places)[0]))
-    shortest = max(SHORTEST * diameter, 2.0 * edge)
+def range_parameter(label: str, diameter: float, edge: float, widest: float, finer: str, dimension: int) -> Parameter:
+    """The range of a field, ``range(label)``, with a default prior by the extent of the data.
+
+    Parameters
+    ----------
+    label : str
+    diameter, edge, widest : float
+        Of the data, of the elements that they are in, and the diameter of the mesh.
+    finer : str
+        How a finer mesh is asked for.
+    dimension : int
+        Of space.
+    """
+    shortest = float(f"{max(SHORTEST * diameter, 2.0 * edge):.3g}")
+    default = pc_range(shortest, 0.05, dimension)
     span = Span(
         edge,
-        mesh.diameter,
-        f"shorter than the edges of the mesh ({edge:.3g}). Make a finer one, lgm.mesh(places, edge=...), or take "
-        f"longer ranges for likely, such as lgm.priors.pc_range({shortest:.3g}, 0.05)",
-        f"beyond the domain: the mesh has a diameter of {mesh.diameter:.3g}. Accepted: a prior in units of the "
-        f"coordinates, such as lgm.priors.pc_range({shortest:.3g}, 0.05)",
+        widest,
+        f"shorter than the edges of the mesh ({edge:.3g}). Accepted: a finer mesh, {finer}, or a prior of longer "
+        f"ranges, such as lgm.priors.{default!r}",
+        f"beyond the domain: the mesh has a diameter of {widest:.3g}. Accepted: a prior in units of the coordinates, "
+        f"such as lgm.priors.{default!r}",
     )
-    return Parameter(
-        names=(f"range({label})",),
-        kind="range",
-        domain=POSITIVE,
-        default=pc_range(float(f"{shortest:.3g}"), 0.05),
-        start=4.0 * shortest,
-        places=((label, "range"),),
-        span=span,
-    )
+    names, places = (f"range({label})",), ((label, "range"),)
+    return Parameter(names, "range", POSITIVE, default, 4.0 * shortest, places, span=span)
+
+
+def _range(label: str, mesh: Mesh, places: FloatArray) -> Parameter:
+    diameter = float(math.hypot(*np.ptp(places, axis=0)))
+    edge = mesh.edge(np.unique(mesh.locate(places)[0]))
+    return range_parameter(label, diameter, edge, mesh.diameter, "lgm.mesh(places, edge=...)", 2)
 
 
 def build(call: Call, scope: Scope, label: str, yardstick: float) -> FieldTerm:

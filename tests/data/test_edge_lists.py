@@ -214,7 +214,7 @@ def test_shapes_in_another_order():
 def test_shapes_that_have_no_neighbours():
     with pytest.raises(DataError, match=r"labels more than once: 'a'. .*set_index\(column\), and shapes.dissolve"):
         graph(Shapes([[0, 0], [1, 0]], ["a", "a"]))
-    with pytest.raises(DataError, match=r"for polygons; other shapes are those of 'b \(Point\)', 'c \(None\)'"):
+    with pytest.raises(DataError, match=r"for polygons; other shapes are those of 'b \(Point\)', 'c \((None|nan)\)'"):
         graph(Shapes([[0, 0], [1, 0], [2, 0]], ["a", "b", "c"], ["MultiPolygon", "Point", None]))
 
 
