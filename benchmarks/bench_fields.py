@@ -6,7 +6,8 @@
 sd 1, range 150 in a square of side 1,000, noise 0.5), on a mesh of 50,000 nodes. The last line compares what is found
 with what was drawn, and predictions of the field at new places with the field there.
 
-On two cores of an Intel Xeon at 2.1 GHz, with a half of them taken: see the numbers at the end of this file.
+On two cores of an AMD EPYC that other work kept busy (load 8): mesh 3 s, model 9 s, mode 188 s, summary 1 s, prediction
+3 s; 118 s of processor time in all, and at most 0.9 GB of memory. The range was found to be 148 (standard error 11).
 """
 
 import argparse

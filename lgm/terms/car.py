@@ -15,7 +15,7 @@ from lgm.parameter import AUTOCORRELATION, PROPORTION, Parameter, one, standard_
 from lgm.precision import car
 from lgm.precision.icar import icar
 from lgm.precision.sar import sar
-from lgm.priors import pc_corr, uniform
+from lgm.priors import uniform
 from lgm.terms.block import Block
 from lgm.terms.icar import graph_in_words, read_graph, region_codes, region_labels
 from lgm.terms.term import Encoded, Signature, Term, Variable, arguments, one_hot
@@ -83,7 +83,8 @@ def build(call: Call, scope: Scope, label: str, yardstick: float) -> ProperAreal
 
 def _block(name: str, graph: Graph, label: str, sd: Parameter) -> Block:
     if name == "sar":
-        rho = one("rho", label, AUTOCORRELATION, pc_corr(0.5, 0.5), 0.5)
+        # Not that of ar1(): its sd is that of what is new, so that near one effects are as large as one likes.
+        rho = one("rho", label, AUTOCORRELATION, uniform(-1.0, 1.0), 0.5)
         return Block(sar(graph.edges, graph.components), (sd, rho))
     kind, make = {"car": ("rho", car.car), "leroux": ("lambda", car.leroux)}[name]
     structure = icar(graph.edges, graph.components)

@@ -51,7 +51,7 @@ class Case(NamedTuple):
 CASES = {
     "car": Case("car(r, g)", "rho", priors.uniform(0, 1), lambda sd, w: _areal("car", sd, w)),
     "leroux": Case("leroux(r, g)", "lambda", priors.uniform(0, 1), lambda sd, w: _areal("leroux", sd, w)),
-    "sar": Case("sar(r, g)", "rho", priors.pc_corr(0.5, 0.5), lambda sd, w: _areal("sar", sd, w)),
+    "sar": Case("sar(r, g)", "rho", priors.uniform(-1, 1), lambda sd, w: _areal("sar", sd, w)),
     "matern": Case("matern(u, v, mesh=m)", "range", priors.gamma(4, 2), _field),
 }
 

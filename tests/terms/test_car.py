@@ -24,6 +24,7 @@ from synthetic import around
 
 import lgm
 from lgm.posterior import density
+from lgm.precision import car, sar
 from lgm.priors import flat
 
 EDGES = [[0, 3], [3, 5], [5, 6], [6, 0], [1, 7], [7, 8]]  # a ring, a path, and the islands 2 and 4
@@ -97,6 +98,16 @@ def test_likelihood_and_gradient(name, theta):
 
 
 @terms
+def test_many_regions_are_factored_with_the_same_result(name, monkeypatch):
+    monkeypatch.setattr(car, "MOST_EIGENVALUES", 1)
+    monkeypatch.setattr(sar, "MOST_EIGENVALUES", 1)
+    built = lgm.model(f"y ~ x + {name}(region, graph)", DATA, priors=FLAT, env={"graph": GRAPH})
+    assert getattr(built.design.terms[0].block.template, "eigenvalues", 0) is None
+    theta = theta_of(name, THETAS[0])
+    assert built.log_likelihood(theta) == pytest.approx(model(name).log_likelihood(theta), abs=1e-9)
+
+
+@terms
 def test_an_sd_of_zero_is_the_model_without_the_term(name):
     alone = lgm.model("y ~ x", DATA, priors=FLAT)
     found = model(name).log_likelihood(theta_of(name, (0.0, 0.4, 0.8)))
@@ -141,7 +152,8 @@ def test_priors_by_class_and_what_they_may_hold():
 
     assert built("car")["rho(car(region))"] == "uniform(0, 1)"
     assert built("leroux", **{"lambda": lgm.priors.beta(2, 1)})["lambda(leroux(region))"] == "beta(2, 1)"
-    assert built("sar", rho=lgm.priors.uniform(-1, 1))["rho(sar(region))"] == "uniform(-1, 1)"
+    assert built("sar")["rho(sar(region))"] == "uniform(-1, 1)"
+    assert built("sar", rho=lgm.priors.pc_corr(0.5, 0.5))["rho(sar(region))"] == "pc_corr(0.5, 0.5)"
     with pytest.raises(lgm.PriorError, match=r"allows values that are not in \(0, 1\)"):
         built("car", rho=lgm.priors.pc_corr())
     with pytest.raises(lgm.PriorError, match=r"must be in \(0, 1\)"):
