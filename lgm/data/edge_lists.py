@@ -88,15 +88,15 @@ def _read_shapes(shapes: Any) -> Links:
             "table, such as that of their nearest neighbours"
         )
     i, j = shapes.sindex.query(shapes, predicate="intersects")
-    ends = [[labels[k] for k in side[i != j]] for side in (i, j)]
+    start, end = ([labels[k] for k in side[i != j]] for side in (i, j))
     warnings.warn(
         f"neighbours are the regions that share at least one point of their borders (queen contiguity): "
-        f"{counted(len(ends[0]) // 2, 'edge')} among {len(labels)} regions, under the labels of the index. For other "
+        f"{counted(len(start) // 2, 'edge')} among {len(labels)} regions, under the labels of the index. For other "
         "neighbours, give an edge table or a graph of libpysal",
         DataWarning,
         stacklevel=4,
     )
-    return Links(*ends, own_nodes=labels, both_directions=True)
+    return Links(start, end, own_nodes=labels, both_directions=True)
 
 
 def _read_table(table: nw.DataFrame[Any]) -> Links:

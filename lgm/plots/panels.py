@@ -279,7 +279,8 @@ def field(
         style: dict[str, Any] = {"cmap": colormaps["YlGnBu"]}
     else:
         style = {"cmap": colormaps["RdBu_r"], "norm": _around(average, np.append(shown, levels))}
-    where = Triangulation(*view.mesh.points.T, triangles=triangles)
+    points = view.mesh.points
+    where = Triangulation(points[:, 0], points[:, 1], triangles)
     drawn = ax.tricontourf(where, values, levels=levels, **style)
     ax.tricontour(where, values, levels=levels, colors=[_ink()], linewidths=0.25, alpha=0.6)
     at = np.unique(view.places, axis=0)

@@ -16,6 +16,7 @@ from synthetic import around
 import lgm
 from lgm.posterior import density
 from lgm.priors import flat
+from lgm.terms.view import Field
 
 RNG = np.random.default_rng(7)
 DATA = pd.DataFrame({"lon": RNG.uniform(0, 4, 40), "lat": RNG.uniform(0, 3, 40), "x": RNG.normal(size=40)})
@@ -106,14 +107,14 @@ def test_names_and_words(fit):
     assert list(fit.varcorr().index) == [(LABEL, "sd"), (LABEL, "range"), ("Residual", "sigma")]
     assert f"{MESH.n} nodes, {len(MESH.triangles)} triangles" in repr(model())
     [term] = model().design.terms
-    assert term.view.variables == ("lon", "lat") and term.view.mesh is term.mesh
+    assert isinstance(term.view, Field) and term.view.variables == ("lon", "lat") and term.view.mesh == MESH
 
 
 def test_a_mesh_of_its_own_and_the_default_prior_of_the_range():
     """Five percent of the diameter, or two edges where the mesh is coarse."""
     own = lgm.model(f"y ~ {LABEL}", DATA)
     diameter = np.hypot(*np.ptp(PLACES, axis=0))
-    assert own.design.terms[0].mesh == lgm.mesh(PLACES)
+    assert isinstance(own.design.terms[0].view, Field) and own.design.terms[0].view.mesh == lgm.mesh(PLACES)
     assert own.priors.loc[NAMES[1], "prior"] == f"pc_range({0.05 * diameter:.3g}, 0.05)"
     coarse = float(model().priors.loc[NAMES[1], "prior"].removeprefix("pc_range(").split(",")[0])
     assert 1.6 < coarse / 1.2 < 2.5
