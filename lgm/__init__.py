@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from lgm import errors, families, linalg, priors
 from lgm.data.graph import Graph, graph
+from lgm.data.mesh import Mesh
+from lgm.data.mesher import mesh
 from lgm.datasets import load_dataset
 from lgm.errors import (
     ConvergenceWarning,
@@ -53,6 +55,7 @@ __all__ = [
     "IdentifiabilityWarning",
     "LgmError",
     "LgmWarning",
+    "Mesh",
     "Model",
     "PredictionWarning",
     "PriorError",
@@ -65,6 +68,7 @@ __all__ = [
     "linalg",
     "load",
     "load_dataset",
+    "mesh",
     "model",
     "plots",
     "priors",

@@ -63,6 +63,28 @@ AUTOCORRELATION = Domain(-1.0, 1.0, "in (-1, 1)", "uniform(-1, 1)")
 REAL = Domain(-math.inf, math.inf, "a finite number", "normal(0, 1)")
 PROPORTION = Domain(0.0, 1.0, "in (0, 1)", "beta(1, 1)")
 
+
+@dataclass(frozen=True)
+class Span:
+    """Values of a hyperparameter that the data or the model can tell from each other.
+
+    Parameters
+    ----------
+    low, high : float
+    below, above : str
+        What to say of a prior whose median is outside: "..., which is ...".
+    """
+
+    low: float
+    high: float
+    below: str
+    above: str
+
+    def fault(self, median: float) -> str:
+        """What is wrong with a prior of this median, or nothing."""
+        return self.below if median < self.low else self.above if median > self.high else ""
+
+
 WIDE = 2.5  # times its yardstick: an sd above this has probability 5% by default
 
 
@@ -76,7 +98,7 @@ class Parameter:
         The variables, for example ``("sd(Days|Subject)",)``; several for the correlations of three or more effects.
     kind : str
         By which its block or family finds the value, and the class by which a prior can address it: ``"sd"``,
-        ``"corr"``, ``"rho"``, ``"phi"``, ``"sigma"``, or one of a term's own.
+        ``"corr"``, ``"rho"``, ``"phi"``, ``"range"``, ``"sigma"``, or one of a term's own.
     domain : Domain
     default : ThetaPrior
         Its prior unless the user gives one.
@@ -90,6 +112,8 @@ class Parameter:
         Number of effects that are correlated.
     distance : Distance, optional
         From the model in which it is zero, for penalised-complexity priors.
+    span : Span, optional
+        Where the median of its prior must be.
     """
 
     names: tuple[str, ...]
@@ -101,6 +125,7 @@ class Parameter:
     key: str = ""
     q: int = 2
     distance: Distance | None = None
+    span: Span | None = None
 
     @property
     def keys(self) -> tuple[str, ...]:

@@ -72,6 +72,28 @@ class PcPrecision(dist.Distribution):
         return jnp.square(self.rate / jax.random.exponential(key, sample_shape + self.batch_shape))
 
 
+class PcRange(dist.Distribution):
+    """Density ``(d / 2) rate x^(-d/2 - 1) exp(-rate x^(-d/2))``: ``x^(-d/2)`` is exponential."""
+
+    arg_constraints = {"rate": constraints.positive, "dimension": constraints.positive}
+    support = constraints.positive
+    pytree_data_fields = ("rate", "dimension")
+
+    def __init__(self, rate: Any, dimension: Any, *, validate_args: bool | None = None) -> None:
+        self.rate, self.dimension = rate, dimension
+        super().__init__(batch_shape=jnp.shape(rate), validate_args=validate_args)
+
+    def log_prob(self, value: Any) -> jax.Array:
+        """Log density."""
+        half = 0.5 * self.dimension
+        return jnp.log(half * self.rate) - (half + 1.0) * jnp.log(value) - self.rate * jnp.power(value, -half)
+
+    def sample(self, key: jax.Array, sample_shape: tuple[int, ...] = ()) -> jax.Array:
+        """Draws."""
+        shape = sample_shape + self.batch_shape
+        return jnp.power(self.rate / jax.random.exponential(key, shape), 2.0 / self.dimension)
+
+
 @dataclass(frozen=True)
 class Distance:
     """Distance d of a model with share x in (0, 1) from that with share zero, tabulated over ``t = logit x``.

@@ -6,6 +6,7 @@ This shares nothing with lgm, which works with sparse precisions of whitened eff
 
 import numpy as np
 from scipy.sparse.csgraph import connected_components
+from scipy.special import gamma
 
 EPS = float(np.finfo(np.float64).eps)
 
@@ -99,6 +100,27 @@ def icar_structure(n, edges):
     return R
 
 
+def adjacency(n, edges):
+    """A one for each pair of neighbours."""
+    W = np.zeros((n, n))
+    for i, j in edges:
+        W[i, j] = W[j, i] = 1.0
+    return W
+
+
+def areal_structure(n, edges, name, w):
+    """Precisions of unit sd of "car", "leroux" and "sar", by their definitions; one for nodes without neighbours."""
+    W = adjacency(n, edges)
+    degree = W.sum(axis=1)
+    if name == "sar":
+        shares = np.eye(n) - w * W / np.maximum(degree, 1.0)[:, None]
+        return shares.T @ shares
+    R = np.diag(degree) - w * W if name == "car" else (1.0 - w) * np.eye(n) + w * (np.diag(degree) - W)
+    lonely = degree == 0.0
+    R[lonely, lonely] = 1.0
+    return R
+
+
 def seasonal_structure(n, period):
     """``sum over t of (u_t + ... + u_{t+m-1})^2``, one row for each sum, as a matrix."""
     R = np.zeros((n, n))
@@ -107,6 +129,26 @@ def seasonal_structure(n, period):
         row[t : t + period] = 1.0
         R += np.outer(row, row)
     return R
+
+
+def field_elements(points, triangles):
+    """Integrals over triangles of linear elements, and of products of their gradients, by solving for their planes."""
+    G, C = np.zeros((len(points), len(points))), np.zeros(len(points))
+    for corners in triangles:
+        system = np.column_stack([np.ones(3), points[corners]])
+        planes, area = np.linalg.inv(system), 0.5 * abs(np.linalg.det(system))  # one column for each element
+        G[np.ix_(corners, corners)] += area * planes[1:].T @ planes[1:]
+        C[corners] += area / 3.0
+    return C, G
+
+
+def field_precision(C, G, dimension, alpha, length):
+    """Of unit variance and a range: ``t^2 K`` or ``t^2 K C^-1 K`` with ``K = kappa^2 C + G``."""
+    nu = alpha - dimension / 2
+    kappa2 = 8.0 * nu / length**2
+    K = kappa2 * np.diag(C) + G
+    t2 = gamma(nu) / (gamma(alpha) * (4.0 * np.pi) ** (dimension / 2) * kappa2**nu)
+    return t2 * (K if alpha == 1 else K @ np.diag(1.0 / C) @ K)
 
 
 def scaled_covariance(R, nullity=1):

@@ -17,7 +17,7 @@ import pandas as pd
 import pytest
 
 import lgm
-from lgm import DataError, FormulaError, IdentifiabilityError, IdentifiabilityWarning, LgmError, PriorError
+from lgm import DataError, FormulaError, IdentifiabilityError, IdentifiabilityWarning, LgmError, PriorError, terms
 from lgm.design.design import encode
 
 N = 24
@@ -78,7 +78,7 @@ COLUMNS = (
     "Accepted: a column of the data (y, x, z, double, both, g, h, region, t, two, three, one, ...), or a name in `env`"
 )
 FUNCTION = "nor is there a function of that name."
-TERMS = "The terms are `ar1`, `bym2`, `icar`, `rw1`, `rw2`, `s`, `seasonal`."
+TERMS = f"The terms are {', '.join(f'`{name}`' for name in sorted(terms.TERMS))}."
 NUMERIC = "but it must be numeric."
 
 FORMULAS: list[tuple[type[LgmError], str, list[str]]] = [

@@ -10,6 +10,7 @@ from lgm.parameter import (
     POSITIVE,
     PROPORTION,
     STANDARD_DEVIATION,
+    Span,
     correlations,
     one,
     standard_deviation,
@@ -60,3 +61,8 @@ def test_names_keys_and_places():
     three = correlations("g", [("a", "b"), ("a", "c"), ("b", "c")], 3, 2.0)
     assert (three.keys, three.title) == (("corr(g)", "corr"), "corr(g)")  # they have one prior in common
     assert three.places[1] == ("g", "corr(a,c)")
+
+
+def test_a_span_says_on_which_side_a_median_is():
+    span = Span(1.0, 3.0, "short", "long")
+    assert [span.fault(median) for median in (0.5, 1.0, 2.0, 3.5)] == ["short", "", "", "long"]

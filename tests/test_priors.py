@@ -11,7 +11,7 @@ from scipy.integrate import quad
 
 from lgm import priors
 from lgm.errors import PriorError
-from lgm.priors import constant, lkj, pc_corr, pc_prec, pc_sd
+from lgm.priors import constant, lkj, pc_corr, pc_prec, pc_range, pc_sd
 
 
 @pytest.mark.parametrize(("U", "alpha"), [(2.0, 0.05), (0.3, 0.5)])
@@ -32,6 +32,20 @@ def test_pc_prec_is_exponential_in_one_over_the_root(U, alpha):
         drawn = np.asarray(prior.sample(jax.random.key(1), (2000,)))
     np.testing.assert_allclose(log_p, exponential.logpdf(x**-0.5) - np.log(2.0) - 1.5 * np.log(x), rtol=1e-12)
     assert stats.kstest(drawn**-0.5, exponential.cdf).pvalue > 1e-3
+
+
+@pytest.mark.parametrize(("U", "alpha", "d"), [(3.0, 0.05, 2), (0.3, 0.5, 1)])
+def test_pc_range_puts_alpha_below_U(U, alpha, d):
+    """The density of a transformed exponential variable, and its draws."""
+    prior, x = pc_range(U, alpha, d).distribution, np.geomspace(1e-2, 1e4, 7)
+    exponential = stats.expon(scale=-(U ** (-d / 2)) / np.log(alpha))
+    assert exponential.sf(U ** (-d / 2)) == pytest.approx(alpha, rel=1e-12)
+    with jax.enable_x64(True):
+        log_p = np.asarray(prior.log_prob(x))
+        drawn = np.asarray(prior.sample(jax.random.key(1), (2000,)))
+    wanted = exponential.logpdf(x ** (-d / 2)) + np.log(d / 2) - (d / 2 + 1) * np.log(x)
+    np.testing.assert_allclose(log_p, wanted, rtol=1e-12)
+    assert stats.kstest(drawn ** (-d / 2), exponential.cdf).pvalue > 1e-3
 
 
 @pytest.mark.parametrize(("U", "alpha"), [(0.5, 0.5), (0.9, 0.05), (0.1, 0.7), (0.999, 1e-6)])
@@ -73,6 +87,7 @@ def test_pc_corr_near_zero():
         (lambda: pc_sd(-1.0), "U=-1.0 must be a positive number"),
         (lambda: pc_sd(1.0, 1.0), "alpha=1.0 must lie between 0 and 1"),
         (lambda: pc_prec(0.0), "U=0.0 must be a positive number"),
+        (lambda: pc_range(1.0, 0.05, 4), "dimension=4 must be 1, 2 or 3"),
         (lambda: pc_corr(1.0), "U=1.0 must lie between 0 and 1"),
         (lambda: priors.half_normal(np.nan), "sd=nan must be a finite number"),
         (lambda: priors.half_student_t(3.0, 0.0), "scale=0.0 must be"),
@@ -100,6 +115,8 @@ def test_errors(make, message):
     [
         (pc_sd(2.0, 0.05), "pc_sd(2, 0.05)"),
         (pc_prec(3.0, 0.05), "pc_prec(3, 0.05)"),
+        (pc_range(3.0), "pc_range(3, 0.05)"),
+        (pc_range(3.0, dimension=1), "pc_range(3, 0.05, dimension=1)"),
         (pc_corr(0.5, 0.5), "pc_corr(0.5, 0.5)"),
         (priors.exponential(0.5), "exponential(0.5)"),
         (priors.half_normal(3.0), "half_normal(3)"),

@@ -1,7 +1,7 @@
 """Links between regions, read from the forms that people hold them in.
 
-Edge tables, pairs, sparse adjacency matrices, and the graphs of networkx and libpysal. These two libraries are known by
-the module of an object's class: lgm never imports them.
+Edge tables, pairs, sparse adjacency matrices, the graphs of networkx and libpysal, and the polygons of geopandas. These
+libraries are known by what an object has: lgm never imports them.
 """
 
 from __future__ import annotations
@@ -20,15 +20,16 @@ import scipy.sparse as sp
 
 from lgm.arrays import FloatArray
 from lgm.errors import DataError, DataWarning
-from lgm.words import some
+from lgm.words import counted, some
 
 Label = str | int | float
 
 # The pairs of column names that libraries give to an edge table, ours first.
 _COLUMNS = (("from", "to"), ("focal", "neighbor"), ("source", "target"))
+_AREAS = ("Polygon", "MultiPolygon")
 _ACCEPTED = (
     "a data frame with the columns 'from' and 'to', a list of pairs of labels, a scipy sparse adjacency matrix (with "
-    "nodes=), a networkx graph, a libpysal W or Graph"
+    "nodes=), a networkx graph, a libpysal W or Graph, a GeoDataFrame of polygons"
 )
 
 
@@ -57,15 +58,45 @@ def read_links(edges: Any, nodes: list[Label] | None) -> Links:
         return _read_networkx(edges)
     if "libpysal" in libraries:
         return _read_libpysal(edges)
-    if hasattr(getattr(edges, "geometry", None), "geom_type"):
-        raise DataError(
-            "a GeoDataFrame or GeoSeries holds shapes, and a graph says which of them are neighbours. libpysal finds "
-            "these, under the labels of the index: libpysal.graph.Graph.build_contiguity(shapes.set_index(column))"
-        )
+    if is_shapes(edges):
+        return _read_shapes(edges.geometry)
     table = nw.from_native(edges, eager_only=True, pass_through=True)
     if isinstance(table, nw.DataFrame):
         return _read_table(table)
     return _read_pairs(edges)
+
+
+def is_shapes(obj: Any) -> bool:
+    """Whether it is a GeoDataFrame or a GeoSeries."""
+    return hasattr(getattr(obj, "geometry", None), "geom_type")
+
+
+def _read_shapes(shapes: Any) -> Links:
+    """Regions that share at least one point of their borders are neighbours, as a queen moves on a chess board."""
+    labels = canonical_labels(shapes.index, "the index of the shapes")
+    repeated = [label for label, times in Counter(labels).items() if times > 1]
+    if repeated:
+        raise DataError(
+            f"the index of the shapes has labels more than once: {some(repeated)}. It names the regions: "
+            "shapes.set_index(column), and shapes.dissolve(column) where a region has several shapes"
+        )
+    kinds = shapes.geom_type.to_numpy(dtype=object)
+    other = [f"{label} ({kind})" for label, kind in zip(labels, kinds, strict=True) if kind not in _AREAS]
+    if other:
+        raise DataError(
+            f"neighbours are found for polygons; other shapes are those of {some(other)}. For points, give an edge "
+            "table, such as that of their nearest neighbours"
+        )
+    i, j = shapes.sindex.query(shapes, predicate="intersects")
+    start, end = ([labels[k] for k in side[i != j]] for side in (i, j))
+    warnings.warn(
+        f"neighbours are the regions that share at least one point of their borders (queen contiguity): "
+        f"{counted(len(start) // 2, 'edge')} among {len(labels)} regions, under the labels of the index. For other "
+        "neighbours, give an edge table or a graph of libpysal",
+        DataWarning,
+        stacklevel=4,
+    )
+    return Links(start, end, own_nodes=labels, both_directions=True)
 
 
 def _read_table(table: nw.DataFrame[Any]) -> Links:

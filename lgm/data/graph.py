@@ -157,10 +157,11 @@ def graph(edges: Any, nodes: Iterable[Any] | None = None) -> Graph:
 
     Parameters
     ----------
-    edges : data frame, array-like, sparse matrix, networkx graph, libpysal W or Graph
+    edges : data frame, array-like, sparse matrix, networkx graph, libpysal W or Graph, GeoDataFrame
         A table (pandas, polars or Arrow) has two columns, or more of which two are called ``from`` and ``to`` (or
         ``focal`` and ``neighbor``, ``source`` and ``target``) and another may be called ``weight``. An array-like is a
-        list of pairs. A scipy sparse matrix is symmetric and needs `nodes`.
+        list of pairs. A scipy sparse matrix is symmetric and needs `nodes`. Polygons of a GeoDataFrame or GeoSeries are
+        neighbours if they share at least one point of their borders (queen contiguity); their index has the labels.
     nodes : iterable of labels, optional
         All regions, in the order that the graph shall have, those without neighbours included. By default the labels
         that occur, sorted if they can be sorted, else in order of appearance.
@@ -178,7 +179,7 @@ def graph(edges: Any, nodes: Iterable[Any] | None = None) -> Graph:
     Warns
     -----
     DataWarning
-        If the weights of the edges differ: a Graph has none.
+        If the weights of the edges differ: a Graph has none. Of polygons, to say how neighbours were found.
 
     Notes
     -----
@@ -243,6 +244,7 @@ def _unknown_labels(unknown: list[Label], nodes: tuple[Label, ...]) -> str:
     if list(nodes) == list(range(len(nodes))):
         text += (
             ". If the nodes are numbered by position, as those of libpysal are where it is given no labels, give the "
-            "labels in that order: lgm.graph(w.sparse, nodes=[...])"
+            "labels in that order: lgm.graph(w.sparse, nodes=[...]); those of a GeoDataFrame are its index: "
+            "set_index(column)"
         )
     return text

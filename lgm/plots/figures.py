@@ -23,7 +23,7 @@ from lgm.priors import Lkj, Normal, Prior
 from lgm.results import contributions, tables, text
 from lgm.terms.icar import region_labels
 from lgm.terms.term import Variable
-from lgm.terms.view import Curve, Levels, Map, Maps
+from lgm.terms.view import Curve, Field, Levels, Map, Maps
 from lgm.words import suggest
 
 if TYPE_CHECKING:
@@ -129,7 +129,8 @@ def plot_term(
     matplotlib.figure.Figure
         Smooths and walks: the curve, its straight line included; in the linear predictor it has mean zero over the
         data. Groups and areas: effects from the smallest to the largest, one panel per varying effect, in the order of
-        the first. Bars and bands are 50% and ``fit.interval`` intervals.
+        the first. Fields: contours of the mean and of the standard deviation where the data are. Bars and bands are 50%
+        and ``fit.interval`` intervals.
     """
     found = [printed for printed in fit.design.predictor.printed() if tables.is_named(term, printed)]
     owners = list(dict.fromkeys(printed.term.label for printed in found))
@@ -192,6 +193,29 @@ def _maps(view: Maps, fit: Fit, found: list[Printed], wishes: _Wishes) -> Figure
         panels.region_maps(
             on.figure, axes[:count], wishes.geometry, labels, means, view.graph, names, title, shown.average
         )
+        on.doubt(text.doubt(fit))
+    return on.figure
+
+
+@_draw.register(Field)
+def _field(view: Field, fit: Fit, found: list[Printed], wishes: _Wishes) -> Figure | SubFigure:
+    """The mean beside the standard deviation."""
+    _refuse_geometry(wishes, found)
+    [printed] = found
+    average, unit = 0.0, contributions.unit(fit.design, wishes.kind)
+    if wishes.kind == "mean":
+        [shown] = _expected_of_levels(fit, found)
+        mean, sd, average = shown.mean, shown.draws.std(axis=0), shown.average
+    else:
+        where = slice(fit.design.p + printed.place.start, fit.design.p + printed.place.stop)
+        mean, sd = printed.of(fit.effects.mean), fit.effects.sd[where]
+    width, height = panels.field_size(view)
+    with canvas(width, height, 1, 2, ax=wishes.ax, figsize=wishes.figsize) as on:
+        left, right = on.axes[0]
+        panels.field(on.figure, left, view, mean, f"mean {unit}", average)
+        panels.field(on.figure, right, view, sd, f"sd of {unit}", None)
+        left.set_title(printed.term.label)
+        on.legend(panels.field_key(), "right")
         on.doubt(text.doubt(fit))
     return on.figure
 

@@ -15,11 +15,13 @@ from matplotlib.lines import Line2D  # noqa: TID253
 from matplotlib.patches import Patch  # noqa: TID253
 from matplotlib.path import Path  # noqa: TID253
 from matplotlib.ticker import MaxNLocator  # noqa: TID253
+from matplotlib.tri import Triangulation  # noqa: TID253
 
 from lgm.arrays import FloatArray
 from lgm.errors import DataError
 from lgm.results.contributions import Curve
 from lgm.results.text import in_step
+from lgm.terms.view import Field
 from lgm.words import some
 
 # Okabe and Ito's colours, which readers with any colour vision can tell apart.
@@ -271,6 +273,54 @@ def _regions(ax: Axes, geometry: Any, labels: np.ndarray, mean: FloatArray, grap
     ax.margins(0.04)
     ax.set_axis_off()
     return drawn
+
+
+def field_size(view: Field) -> tuple[float, float]:
+    """Inches of a figure with two panels of a field side by side."""
+    (left, bottom), (right, top) = _window(view)
+    tallness = (top - bottom) / (right - left)
+    return 10.0, float(np.clip(4.6 * tallness + 1.6, 3.4, 8.0))
+
+
+def _window(view: Field) -> tuple[FloatArray, FloatArray]:
+    """Where the data are, and a little around; a field is of no interest beyond, and of too large a variance."""
+    low, high = view.places.min(axis=0), view.places.max(axis=0)
+    margin = 0.05 * float(np.max(high - low))
+    return low - margin, high + margin
+
+
+def field(
+    figure: Figure | SubFigure, ax: Axes, view: Field, values: FloatArray, title: str, average: float | None
+) -> None:
+    """Contours of a function of which the values at the nodes are given; without an average the scale has one end."""
+    low, high = _window(view)
+    corners = view.mesh.points[view.mesh.triangles]
+    seen = np.all((corners.max(axis=1) >= low) & (corners.min(axis=1) <= high), axis=1)
+    triangles = view.mesh.triangles[seen]
+    shown = values[np.unique(triangles)]
+    levels = MaxNLocator(nbins=14).tick_values(float(shown.min()), float(shown.max()))
+    if average is None:
+        style: dict[str, Any] = {"cmap": colormaps["YlGnBu"]}
+    else:
+        style = {"cmap": colormaps["RdBu_r"], "norm": _around(average, np.append(shown, levels))}
+    points = view.mesh.points
+    where = Triangulation(points[:, 0], points[:, 1], triangles)
+    drawn = ax.tricontourf(where, values, levels=levels, **style)
+    ax.tricontour(where, values, levels=levels, colors=[_ink()], linewidths=0.25, alpha=0.6)
+    at = np.unique(view.places, axis=0)
+    size = float(np.clip(3000 / len(at), 0.4, 9.0))
+    ax.scatter(at[:, 0], at[:, 1], s=size, color=_ink(), edgecolors=_paper(), linewidths=0.3 if size > 2.0 else 0.0)
+    ax.set_xlim(low[0], high[0])
+    ax.set_ylim(low[1], high[1])
+    ax.set_aspect("equal")
+    ax.set_xlabel(view.variables[0])
+    ax.set_ylabel(view.variables[1])
+    figure.colorbar(drawn, ax=ax, location="bottom", shrink=0.8, aspect=35, pad=0.02).set_label(title)
+
+
+def field_key() -> list[Any]:
+    """What the dots of `field` mean."""
+    return [Line2D([], [], ls="", marker="o", color=_ink(), mec=_paper(), ms=3.5, mew=0.3, label="places of the data")]
 
 
 def _around(average: float, values: FloatArray) -> colors.Normalize:

@@ -17,7 +17,7 @@ from lgm.arrays import FloatArray
 from lgm.design.design import Design
 from lgm.design.fixed_effects import COLLINEAR, Interactions, column_means, prior_functionals
 from lgm.errors import PriorError
-from lgm.parameter import REAL, Domain, Parameter
+from lgm.parameter import REAL, Domain, Parameter, Span
 from lgm.posterior.hyperparameters import Hyperparameters
 from lgm.priors import Constant, FixedEffectPrior, Flat, Lkj, Normal, PcShare, Prior, ThetaPrior
 from lgm.words import in_composed_form, suggest
@@ -218,7 +218,18 @@ def _theta_prior(key: str, prior: Any, parameter: Parameter) -> ThetaPrior:
             f"{domain.words}, such as lgm.priors.{domain.example}.{hint}"
         )
     _require_support(what, prior, domain)
+    if parameter.span is not None:
+        _require_span(what, prior, parameter.span)
     return prior
+
+
+def _require_span(what: str, prior: Prior, span: Span) -> None:
+    """By draws: not every distribution has a quantile function."""
+    with jax.enable_x64(True):
+        median = float(np.median(np.asarray(prior.distribution.sample(jax.random.key(0), (2001,)))))
+    fault = span.fault(median)
+    if fault:
+        raise PriorError(f"{what} is {prior!r}, with a median of about {median:.3g}, which is {fault}.")
 
 
 def _require_support(what: str, prior: Prior, domain: Domain) -> None:

@@ -137,7 +137,8 @@ class Fit:
     def scales(self) -> dict[str, FloatArray]:
         """What multiplied the structure of each intrinsic or smooth term so that its sd is that of a typical effect.
 
-        For ``rw1``, ``rw2`` and ``icar`` (one factor per component) the precision is ``factor * R / sd^2``.
+        For ``rw1``, ``rw2`` and ``icar`` (one factor per component) the precision is ``factor * R / sd^2``; those of
+        ``car`` and ``leroux`` are those of ``icar`` on the same graph (`lgm.terms.car`).
         """
         return self.design.scales
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import types
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
@@ -22,8 +23,10 @@ import pandas as pd
 import scipy.sparse as sp
 
 from lgm import priors
+from lgm.data.edge_lists import is_shapes
 from lgm.data.graph import Graph, as_graph
-from lgm.errors import LgmError
+from lgm.data.mesh import Mesh, as_mesh, is_foreign
+from lgm.errors import DataWarning, LgmError
 from lgm.storage import listed, packing
 from lgm.storage.container import Damaged
 
@@ -113,7 +116,7 @@ def _refused(value: Any, where: str) -> LgmError:
         )
     return LgmError(
         f"{where} is a {name}, which cannot be kept in a file. Nothing was written. Kept are numbers, text, lists, "
-        "arrays, tables, graphs, priors, modules, and functions that can be imported."
+        "arrays, tables, graphs, meshes, priors, modules, and functions that can be imported."
     )
 
 
@@ -198,7 +201,9 @@ def _unpack_import(archive: Archive, home: str) -> Any:
 
 
 def _pack_graph(archive: Archive, value: Any, where: str) -> Any:
-    made = as_graph(value)  # in the order that the fit has its regions in
+    with warnings.catch_warnings():  # said when the model was made
+        warnings.simplefilter("ignore", DataWarning)
+        made = as_graph(value)  # in the order that the fit has its regions in
     return {
         "nodes": packing.pack_labels(archive, made.nodes, where),
         "edges": packing.pack_array(archive, made.edges, where),
@@ -209,12 +214,22 @@ def _unpack_graph(archive: Archive, packed: Any) -> Any:
     return Graph(tuple(packing.unpack_array(archive, packed["nodes"])), packing.unpack_array(archive, packed["edges"]))
 
 
+def _pack_mesh(archive: Archive, value: Any, where: str) -> Any:
+    made = as_mesh(value)
+    return [packing.pack_array(archive, array, where) for array in (made.points, made.triangles)]
+
+
+def _unpack_mesh(archive: Archive, packed: Any) -> Any:
+    points, triangles = (packing.unpack_array(archive, array) for array in packed)
+    return Mesh(points, triangles)
+
+
 def _pack_sequence(archive: Archive, value: Any, where: str) -> Any:
     return [archive.pack(item, where) for item in value]
 
 
 def _is_foreign_graph(value: Any) -> bool:
-    return type(value).__module__.split(".")[0] in ("networkx", "libpysal")
+    return type(value).__module__.split(".")[0] in ("networkx", "libpysal") or is_shapes(value)
 
 
 _Kind = tuple[str, Callable[[Any], bool], Callable[[Archive, Any, str], Any], Callable[[Archive, Any], Any]]
@@ -230,6 +245,7 @@ _KINDS: tuple[_Kind, ...] = (
     ("prior", _is(*priors.KINDS), _pack_prior, _unpack_prior),
     ("distribution", _is(dist.Distribution), _pack_distribution, _unpack_distribution),
     ("graph", lambda v: isinstance(v, Graph) or _is_foreign_graph(v), _pack_graph, _unpack_graph),
+    ("mesh", lambda v: isinstance(v, Mesh) or is_foreign(v), _pack_mesh, _unpack_mesh),
     ("import", lambda v: callable(v) and _home(v) is not None, lambda a, v, w: _home(v), _unpack_import),
     ("scalar", _is(np.generic), packing.pack_array, lambda a, p: packing.unpack_array(a, p)[()]),
     ("array", _is(np.ndarray, jax.Array), packing.pack_array, packing.unpack_array),

@@ -33,4 +33,5 @@ DISTRIBUTIONS: dict[str, Any] = {
     },
     "PcCorrelation": pc_priors.PcCorrelation,
     "PcPrecision": pc_priors.PcPrecision,
+    "PcRange": pc_priors.PcRange,
 }

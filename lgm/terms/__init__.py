@@ -10,7 +10,7 @@ from lgm.data.expression import FUNCTIONS
 from lgm.data.scope import Scope
 from lgm.errors import FormulaError
 from lgm.formula.sides import Call, Keyword
-from lgm.terms import ar1, bym2, copies, icar, independent, seasonal, smooth, walk
+from lgm.terms import ar1, bym2, car, copies, gp, icar, independent, matern, seasonal, smooth, walk
 from lgm.terms.term import Signature, Term, arguments
 
 Builder = Callable[[Call, Scope, str, float], Term]
@@ -26,10 +26,15 @@ class Entry(NamedTuple):
 TERMS: dict[str, Entry] = {
     "ar1": Entry(ar1.SIGNATURE, ar1.build),
     "bym2": Entry(bym2.SIGNATURE, bym2.build),
+    "car": Entry(car.SIGNATURE, car.build),
+    "gp": Entry(gp.SIGNATURE, gp.build),
     "icar": Entry(icar.SIGNATURE, icar.build),
+    "leroux": Entry(car.SIGNATURE, car.build),
+    "matern": Entry(matern.SIGNATURE, matern.build),
     "rw1": Entry(walk.SIGNATURE, walk.build),
     "rw2": Entry(walk.SIGNATURE, walk.build),
     "s": Entry(smooth.SIGNATURE, smooth.build),
+    "sar": Entry(car.SIGNATURE, car.build),
     "seasonal": Entry(seasonal.SIGNATURE, seasonal.build),
 }
 

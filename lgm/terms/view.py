@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from lgm.arrays import FloatArray
 from lgm.data.graph import Graph
+from lgm.data.mesh import Mesh
 from lgm.formula.python import Expression
 
 
@@ -45,4 +46,23 @@ class Maps:
     levels: tuple[str, ...]
 
 
-View = Curve | Levels | Map | Maps
+@dataclass(frozen=True)
+class Field:
+    """A function over a part of the plane, linear in each triangle of a mesh.
+
+    Parameters
+    ----------
+    mesh : Mesh
+        Its nodes have one effect each.
+    places : float array (rows, 2)
+        Where the data are.
+    variables : (str, str)
+        The coordinates.
+    """
+
+    mesh: Mesh
+    places: FloatArray
+    variables: tuple[str, str]
+
+
+View = Curve | Levels | Map | Maps | Field

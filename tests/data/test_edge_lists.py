@@ -182,14 +182,48 @@ def test_the_libraries_are_not_imported():
     assert done.stdout.strip() in ("[]", "['pyarrow']")
 
 
-def test_shapes_are_not_a_graph():
-    """What has shapes is known by what it can do, so that geopandas is not needed."""
+class Shapes:
+    """As a GeoSeries, so that geopandas is not needed: unit squares by their lower left corners."""
 
-    class Shapes:
-        geom_type = "Polygon"
+    def __init__(self, corners, labels, kinds=None):
+        self.corners, self.index = np.array(corners), pd.Index(labels)
+        self.geom_type = pd.Series(["Polygon"] * len(labels) if kinds is None else kinds, self.index)
 
-    class Frame:
-        geometry = Shapes()
+    geometry = sindex = property(lambda self: self)
 
-    with pytest.raises(DataError, match=r"holds shapes.*libpysal\.graph\.Graph\.build_contiguity"):
-        graph(Frame())
+    def query(self, shapes, predicate):
+        assert predicate == "intersects"
+        return np.nonzero(np.all(np.abs(self.corners[:, None] - self.corners) <= 1, axis=2))
+
+
+def test_neighbours_of_shapes():
+    """Squares b and c meet in a corner only, and d is alone."""
+    with pytest.warns(
+        DataWarning, match=r"\(queen contiguity\): 3 edges among 4 regions, under the labels of the index"
+    ):
+        found = graph(Shapes([[0, 0], [1, 0], [0, 1], [5, 5]], ["a", "b", "c", "d"]))
+    assert found == graph([("a", "b"), ("a", "c"), ("b", "c")], ["a", "b", "c", "d"])
+
+
+def test_shapes_in_another_order():
+    with pytest.warns(DataWarning):
+        found = graph(Shapes([[0, 0], [1, 0]], [7, 3]), nodes=[3, 7, 9])
+    assert found == graph([(3, 7)], [3, 7, 9])
+
+
+def test_shapes_that_have_no_neighbours():
+    with pytest.raises(DataError, match=r"labels more than once: 'a'. .*set_index\(column\), and shapes.dissolve"):
+        graph(Shapes([[0, 0], [1, 0]], ["a", "a"]))
+    with pytest.raises(DataError, match=r"for polygons; other shapes are those of 'b \(Point\)', 'c \((None|nan)\)'"):
+        graph(Shapes([[0, 0], [1, 0], [2, 0]], ["a", "b", "c"], ["MultiPolygon", "Point", None]))
+
+
+def test_shapes_of_geopandas():
+    geopandas, shapely = pytest.importorskip("geopandas"), pytest.importorskip("shapely")
+    frame = geopandas.GeoDataFrame(
+        {"name": ["a", "b", "c"], "value": 1.0},
+        geometry=[shapely.box(0, 0, 1, 1), shapely.box(1, 1, 2, 2), shapely.box(4, 0, 5, 1)],
+    )
+    for shapes in (frame.set_index("name"), frame.set_index("name").geometry):
+        with pytest.warns(DataWarning, match="1 edge among 3 regions"):
+            assert graph(shapes) == graph([("a", "b")], ["a", "b", "c"])

@@ -12,6 +12,7 @@ TERMS = ["s", "rw1", "icar"]
     [
         ("te", "Tensor-product smooths"),
         ("bym", "`bym2(region, graph)`"),
+        ("besagproper2", "`leroux(region, graph)`"),
         ("factor", "`C(x)`"),
         ("sqrt", "`np.sqrt()`"),
         ("icarr", "Did you mean `icar`?"),

@@ -375,3 +375,19 @@ def test_expected_responses_of_a_gaussian_fit(structured: lgm.Fit) -> None:
     np.testing.assert_allclose(shown[1], shown[0] + average, rtol=1e-9)
     places = {i: (i % 3, i // 3) for i in range(9)}
     assert "expected y" in _texts(structured.plot_term("icar(id)", "mean", geometry=places))
+
+
+def test_a_field_beside_its_uncertainty() -> None:
+    rng = np.random.default_rng(8)
+    data = pd.DataFrame({"u": rng.uniform(0, 3, 40), "v": rng.uniform(0, 3, 40)})
+    data["y"] = np.sin(data.u) + 0.1 * rng.normal(size=40)
+    env = {"grid": lgm.mesh(data[["u", "v"]], edge=0.8, extension=1.0)}
+    model = lgm.model("y ~ matern(u, v, mesh=grid)", data, env=env)
+    fit = around(model, {"sd(matern(u, v))": 0.7, "range(matern(u, v))": 3.0, "sigma": 0.2}, draws=25)
+    for kind, words in (("linear", "effect on y"), ("mean", "expected y")):
+        figure = fit.plot_term("matern(u, v)", kind)
+        text = _texts(figure)
+        assert all(word in text for word in ("matern(u, v)", f"mean {words}", f"sd of {words}", "places of the data"))
+        assert len(figure.axes) == 4 and figure.axes[0].get_xlabel() == "u"
+    with pytest.raises(lgm.LgmError, match=r"geometry is for areal terms; matern\(u, v\) is not one"):
+        fit.plot_term("matern(u, v)", geometry={})

@@ -17,6 +17,7 @@ import lgm
 from lgm.plots import panels
 from lgm.plots.canvas import STYLE
 from lgm.results.contributions import Curve
+from lgm.terms.view import Field
 
 NOWHERE = (-np.inf, np.inf)
 
@@ -317,3 +318,40 @@ def test_degrees_of_longitude_are_shortened(ax: Axes) -> None:
 def test_regions_without_a_place_are_named(ax: Axes) -> None:
     with pytest.raises(lgm.DataError, match=r"geometry lacks 2 region\(s\): 'b', 'c'; it has .*\. It needs one entry"):
         panels.region_map(_figure(ax), ax, {"a": (0, 0)}, LABELS, MEAN, None, "t")
+
+
+# Fields --------------------------------------------------------------------------------------------------------------
+
+
+def _field() -> Field:
+    places = np.random.default_rng(3).uniform([0.0, 0.0], [4.0, 2.0], (50, 2))
+    return Field(lgm.mesh(places, edge=0.5, extension=6.0), places, ("lon", "lat"))
+
+
+@pytest.mark.parametrize("average", [0.0, None, 2.0])
+def test_a_field_is_shown_where_the_data_are(ax: Axes, average: float | None) -> None:
+    view = _field()
+    values = view.mesh.points[:, 0] - 1.0 + 100.0 * (view.mesh.points[:, 0] > 7.0)
+    panels.field(_figure(ax), ax, view, values, "mean", average)
+    assert (ax.get_xlabel(), ax.get_ylabel(), ax.get_aspect()) == ("lon", "lat", 1.0)
+    left, right = ax.get_xlim()
+    assert -0.5 < left < 0.1 and 3.9 < right < 4.5
+    filled, _, dots = ax.collections
+    assert len(np.asarray(dots.get_offsets())) == 50
+    low, high = filled.get_clim()
+    assert high < 7.0  # what is far from the data does not count
+    if average is not None:
+        assert low < average < high and (average != 0.0 or low == -high)
+    assert _figure(ax).axes[1].get_xlabel() == "mean"
+
+
+def test_a_field_of_zeros_has_a_picture(ax: Axes) -> None:
+    view = _field()
+    panels.field(_figure(ax), ax, view, np.zeros(view.mesh.n), "mean", 0.0)
+    assert len(ax.collections) == 3
+
+
+def test_the_size_of_a_field_is_that_of_the_data() -> None:
+    width, height = panels.field_size(_field())
+    assert (width, 3.4 <= height < 5.0) == (10.0, True)
+    assert [each.get_label() for each in panels.field_key()] == ["places of the data"]

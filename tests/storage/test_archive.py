@@ -14,6 +14,7 @@ import numpy as np
 import numpyro.distributions as dist
 import pandas as pd
 import pytest
+from scipy.spatial import Delaunay
 
 import lgm
 from lgm.storage import archive, container
@@ -81,6 +82,14 @@ def test_graphs_come_back_as_those_of_lgm() -> None:
     turned = lgm.graph([("a", "b"), ("b", "c")], nodes=["c", "a", "b"])  # effects of a fit are in this order
     assert there_and_back(turned).nodes == ("c", "a", "b")
     assert there_and_back(nx.path_graph(4)) == lgm.graph(nx.path_graph(4))
+
+
+def test_meshes_come_back_as_those_of_lgm() -> None:
+    mesh = lgm.mesh(np.random.default_rng(1).uniform(size=(9, 2)), edge=0.4)
+    assert there_and_back(mesh) == mesh
+    points = np.random.default_rng(2).uniform(size=(9, 2))
+    found = there_and_back(Delaunay(points))
+    np.testing.assert_array_equal(found.points, points)
 
 
 PRIORS = [

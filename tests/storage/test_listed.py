@@ -40,6 +40,7 @@ def test_priors_of_lgm_need_no_trust() -> None:
         p.uniform(0, 1),
         p.pc_corr(0.5, 0.4),
         p.pc_prec(3, 0.05),
+        p.pc_range(3, 0.05, dimension=1),
         p.lkj(2),
         p.pc_phi(0.5, 0.4),
         p.normal(0, 1),

@@ -18,6 +18,9 @@ TERMS = {
     "seasonal(t, 3)": (6, 2, 1),
     "icar(t, graph)": (6, 2, 2),
     "bym2(t, graph)": (12, 2, 2),
+    "car(t, graph)": (6, 0, 2),
+    "leroux(t, graph)": (6, 0, 2),
+    "sar(t, graph)": (6, 0, None),
     "s(x, k=5)": (3, 0, 1),
 }
 
