@@ -78,7 +78,7 @@ COLUMNS = (
     "Accepted: a column of the data (y, x, z, double, both, g, h, region, t, two, three, one, ...), or a name in `env`"
 )
 FUNCTION = "nor is there a function of that name."
-TERMS = "The terms are `ar1`, `bym2`, `icar`, `rw1`, `rw2`, `s`, `seasonal`."
+TERMS = "The terms are `ar`, `ar1`, `bym2`, `icar`, `ou`, `rw1`, `rw2`, `s`, `seasonal`."
 NUMERIC = "but it must be numeric."
 
 FORMULAS: list[tuple[type[LgmError], str, list[str]]] = [
@@ -136,8 +136,8 @@ FORMULAS: list[tuple[type[LgmError], str, list[str]]] = [
     # Values that cannot be what they should be
     (DataError, "y ~ s(>g<)", [f"the variable of s(g) `g` holds text, {NUMERIC}", "converted by astype(float)"]),
     (DataError, "y ~ s(>flag<)", [f"`flag` holds booleans, {NUMERIC} Booleans are factors"]),
-    (DataError, "y ~ rw1(>date<)", [f"`date` holds dates, {NUMERIC}", "days since the first date"]),
-    (DataError, "y ~ ar1(>date<)", [f"the time of ar1(date) `date` holds dates, {NUMERIC}"]),
+    (DataError, "y ~ s(>date<)", [f"`date` holds dates, {NUMERIC}", "days since the first date"]),
+    (DataError, "y ~ ar1(>date - date.min()<)", ["holds durations. Write their days", "numbers, dates, or periods of"]),
     (DataError, "y ~ >date<", ["`date` holds dates, which cannot be a predictor. Write `C(date)` for a factor, or"]),
     (DataError, "y ~ >{date - date.min()}<", ["holds durations, which cannot be a predictor.", "numbers, text,"]),
     (DataError, "y ~ offset(>text<)", [f"the offset `text` holds text, {NUMERIC}"]),
@@ -202,12 +202,12 @@ FORMULAS: list[tuple[type[LgmError], str, list[str]]] = [
     (DataError, "y ~ s(x, k=25)", ["s(x): k=25 but x has only 24 distinct values; pass k=24 or less"]),
     (DataError, "y ~ s(two)", ["s(two): k=10 but two has only 2 distinct values; bs='tp' needs 3 or more"]),
     (DataError, "y ~ s(x, k=2)", ["s(x): k=2 is too small; bs='tp' needs k=3 or more"]),
-    (FormulaError, "y ~ ar1(t, >p=2<)", ["ar1() has no argument `p`.", "Accepted: `ar1(t)`"]),
+    (FormulaError, "y ~ ar1(t, >p=2<)", ["ar1() has no argument `p`.", "Accepted: `ar1(t, freq=...)`"]),
     (FormulaError, "y ~ >icar(region)<", ["icar() needs `graph`.", "Accepted: `icar(region, graph)`"]),
     (DataError, "y ~ rw2(two)", ["rw2(two) needs at least 3 distinct values, `two` has 2."]),
     (DataError, "y ~ rw1(three)", ["rw1(three) needs at least 2 distinct values, `three` has 1."]),
     (DataError, "y ~ ar1(three)", ["ar1(three) needs at least 2 distinct times, `three` has 1."]),
-    (DataError, "y ~ ar1(x)", ["ar1(x) needs whole times (1, 2, 3, ...; gaps are fine), `x` has", "or use rw1(x)."]),
+    (DataError, "y ~ ar1(x)", ["ar1(x) needs whole times (1, 2, 3, ...; gaps are fine), `x` has", "or use ou(x)."]),
     # What the data cannot tell apart
     (FormulaError, "y ~ >0<", ["Without an intercept nothing is left to estimate.", "Accepted: an intercept, `y ~ 1`"]),
     (FormulaError, "y ~ >x - x - 1< + offset(z)", ["Without an intercept nothing is left to estimate."]),

@@ -24,7 +24,7 @@ _ELSEWHERE = {
     "mo": " Monotonic effects, as brms has them, are not available.",
     "mm": " Multi-membership groups, as brms has them, are not available.",
     "gp": " Gaussian processes are not available; `s(x)` is a smooth function.",
-    "ar": " Autoregression of order one is written `ar1(t)`.",
+    "car1": " Autoregression in continuous time is written `ou(t)`.",
     "car": " Map effects are written `icar(region, graph)`.",
     "besag": " Map effects are written `icar(region, graph)`.",
     "bym": _BYM,

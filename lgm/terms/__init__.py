@@ -10,7 +10,7 @@ from lgm.data.expression import FUNCTIONS
 from lgm.data.scope import Scope
 from lgm.errors import FormulaError
 from lgm.formula.sides import Call
-from lgm.terms import ar1, bym2, icar, seasonal, smooth, walk
+from lgm.terms import ar, ar1, bym2, icar, ou, seasonal, smooth, walk
 from lgm.terms.term import Signature, Term
 
 Builder = Callable[[Call, Scope, str, float], Term]
@@ -24,9 +24,11 @@ class Entry(NamedTuple):
 
 
 TERMS: dict[str, Entry] = {
+    "ar": Entry(ar.SIGNATURE, ar.build),
     "ar1": Entry(ar1.SIGNATURE, ar1.build),
     "bym2": Entry(bym2.SIGNATURE, bym2.build),
     "icar": Entry(icar.SIGNATURE, icar.build),
+    "ou": Entry(ou.SIGNATURE, ou.build),
     "rw1": Entry(walk.SIGNATURE, walk.build),
     "rw2": Entry(walk.SIGNATURE, walk.build),
     "s": Entry(smooth.SIGNATURE, smooth.build),

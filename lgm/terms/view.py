@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from lgm.arrays import FloatArray
 from lgm.data.graph import Graph
 from lgm.formula.python import Expression
+from lgm.terms.clock import NUMBERS, Clock
 
 
 @dataclass(frozen=True)
@@ -19,10 +20,16 @@ class Curve:
         In the formula.
     points : float array, optional
         Where it is drawn: the values that a walk lives on; by default an even grid over the range of the data.
+    clock : Clock
+        How the variable is read. A term that reads it by another clock than that of numbers has a field ``clock``.
+    turn : float array, optional
+        The times of one turn of a circle, to which all others are brought.
     """
 
     variable: Expression
     points: FloatArray | None = None
+    clock: Clock = NUMBERS
+    turn: FloatArray | None = None
 
 
 @dataclass(frozen=True)
