@@ -12,6 +12,7 @@ import numpy as np
 
 from lgm.arrays import FloatArray, IntArray
 from lgm.pattern import Pattern
+from lgm.precision.intrinsic import EPS, MOST_LOST
 from lgm.precision.template import Theta, Whitened
 
 
@@ -97,6 +98,14 @@ class Ou:
         innovation = -jnp.expm1(2.0 * logs)
         values = _markov_entries(jnp.exp(logs), innovation)
         return Whitened(jnp.broadcast_to(theta["sd"], (self.n,)), values, -jnp.sum(jnp.log(innovation)))
+
+
+def least_gap(n: int) -> float:
+    """How close n times of `Ou` may be, in steps, so that up to a correlation of 0.999 its R keeps enough digits.
+
+    Its entries are ``1 / (2 gap (1 - rho))``, and what rounding does to them acts like data on the level.
+    """
+    return n * EPS / (2.0 * MOST_LOST * (1.0 - 0.999))
 
 
 def _markov_entries(a: jax.Array, innovation: jax.Array) -> jax.Array:

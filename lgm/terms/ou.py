@@ -15,7 +15,7 @@ from lgm.formula.python import Expression
 from lgm.formula.sides import Call
 from lgm.parameter import PROPORTION, one, standard_deviation
 from lgm.precision import continuation
-from lgm.precision.ar import Ou
+from lgm.precision.ar import Ou, least_gap
 from lgm.precision.intrinsic import require_apart
 from lgm.priors import uniform
 from lgm.terms.ar1 import in_steps
@@ -105,8 +105,8 @@ def build(call: Call, scope: Scope, label: str, yardstick: float) -> OrnsteinUhl
     if timeline.n < 2:
         raise DataError(f"{label} needs at least 2 distinct times, `{piece.text}` has {timeline.n}.")
     require_ordinary(timeline.times, piece, label)
-    require_apart(timeline.gaps, label)
     step = _step(scope, given["step"]) if "step" in given else float(np.median(timeline.gaps))
+    require_apart(timeline.gaps, label, step * least_gap(timeline.n))
     template = Ou(timeline.gaps / step, timeline.n)
     parameters = (standard_deviation(label, yardstick), one("rho", label, PROPORTION, uniform(0.0, 1.0), 0.5))
     z = one_hot(timeline.locate(values)[0], timeline.n)
