@@ -7,7 +7,7 @@ import importlib as _importlib
 from importlib.metadata import version as _version
 from typing import TYPE_CHECKING
 
-from lgm import errors, families, linalg, priors
+from lgm import errors, families, linalg, priors, terms
 from lgm.data.graph import Graph, graph
 from lgm.datasets import load_dataset
 from lgm.errors import (
@@ -69,4 +69,5 @@ __all__ = [
     "plots",
     "priors",
     "register_term",
+    "terms",
 ]
