@@ -32,5 +32,6 @@ DISTRIBUTIONS: dict[str, Any] = {
         )
     },
     "PcCorrelation": pc_priors.PcCorrelation,
+    "PcCorrelationToOne": pc_priors.PcCorrelationToOne,
     "PcPrecision": pc_priors.PcPrecision,
 }
