@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpyro.distributions as dist
 from scipy.optimize import brentq
 
@@ -92,6 +93,34 @@ class PcShare:
         """The prior for a model whose distance from the simpler one is known."""
         with jax.enable_x64(True):
             return Prior(PcDistance(distance, self.U, self.alpha), repr(self))
+
+
+class ShiftedGamma(dist.Distribution):
+    """What exceeds ``low`` has a gamma distribution."""
+
+    arg_constraints = {
+        "low": dist.constraints.real,
+        "shape": dist.constraints.positive,
+        "rate": dist.constraints.positive,
+    }
+    pytree_data_fields = ("low", "shape", "rate")
+
+    def __init__(self, low: Any, shape: Any, rate: Any, *, validate_args: bool | None = None) -> None:
+        self.low, self.shape, self.rate = low, shape, rate
+        super().__init__(batch_shape=jnp.shape(rate), validate_args=validate_args)
+
+    @dist.constraints.dependent_property(is_discrete=False, event_dim=0)
+    def support(self) -> Any:
+        """All that is more than ``low``."""
+        return dist.constraints.greater_than(self.low)
+
+    def log_prob(self, value: Any) -> jax.Array:
+        """Log density."""
+        return dist.Gamma(self.shape, self.rate).log_prob(value - self.low)
+
+    def sample(self, key: jax.Array, sample_shape: tuple[int, ...] = ()) -> jax.Array:
+        """Draws."""
+        return self.low + jax.random.gamma(key, self.shape, sample_shape + self.batch_shape) / self.rate
 
 
 FixedEffectPrior = Normal | Flat
@@ -255,10 +284,7 @@ def shifted_gamma(low: float, shape: float, rate: float) -> Prior:
     shifted_gamma(2, 2, 0.1)
     """
     (low,), (shape, rate) = _numbers(low=low), _positive(shape=shape, rate=rate)
-    with jax.enable_x64(True):
-        shift = dist.transforms.AffineTransform(low, 1.0, domain=dist.constraints.positive)
-        found = dist.TransformedDistribution(dist.Gamma(shape, rate), shift)
-    return Prior(found, f"shifted_gamma({low:.6g}, {shape:.6g}, {rate:.6g})")
+    return _prior(f"shifted_gamma({low:.6g}, {shape:.6g}, {rate:.6g})", ShiftedGamma, low, shape, rate)
 
 
 def beta(a: float, b: float) -> Prior:

@@ -41,6 +41,7 @@ def test_priors_of_lgm_need_no_trust() -> None:
         p.pc_corr(0.5, 0.4),
         p.pc_prec(3, 0.05),
         p.pc_corr1(0.5, 0.9),
+        p.shifted_gamma(2, 2, 0.1),
         p.half_cauchy(2),
         p.student_t(3, 0, 2),
         p.lognormal(0, 1),
