@@ -160,7 +160,8 @@ def custom(columns: Callable[..., Any], precision: Callable[..., Any] | None = N
 
 
 def _signature(columns: Callable[..., Any]) -> Signature:
-    variables, options = [], []
+    variables: list[str] = []
+    options: list[str] = []
     for name, parameter in inspect.signature(columns).parameters.items():
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             raise LgmError(f"the columns of a term are a function of `{parameter}`; accepted: arguments with names.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -111,7 +112,7 @@ def test_the_unit_of_regular_dates(freq: str, zone: str | None) -> None:
     """Over the end of winter time: local days and longer periods, absolute hours and shorter ones."""
     dates = pd.date_range("2000-03-25", periods=12, freq=freq, tz=zone)
     frame = pd.DataFrame({"y": np.arange(12.0) % 5, "d": dates})
-    (term,) = lgm.model("y ~ ar1(d)", frame.iloc[[0, 1, 2, 3, 4, 7, 11]]).design.terms
+    term: Any = lgm.model("y ~ ar1(d)", frame.iloc[[0, 1, 2, 3, 4, 7, 11]]).design.terms[0]
     unit, name = REGULAR[freq]
     assert (term.clock.unit.split("-")[0], term.clock.name) == (unit.split("-")[0], name)
     steps = {"h": 4.0, "s": 4.0, "min": 20.0, "M": 4.0, "Y-DEC": 4.0}
@@ -145,7 +146,8 @@ def test_a_unit_that_is_asked_for() -> None:
         asked, numbered = lgm.model(f"y ~ ar1(d, freq={freq!r})", frame), lgm.model("y ~ ar1(month)", frame)
         assert asked.log_likelihood(theta(asked)) == numbered.log_likelihood(theta(numbered))
         assert asked.design.terms[0].variables[0].labels.tolist() == days.to_period("M").unique().tolist()
-    assert lgm.model("y ~ rw1(d, freq='W-MON')", frame).design.terms[0].clock.unit == "W-MON"
+    term: Any = lgm.model("y ~ rw1(d, freq='W-MON')", frame).design.terms[0]
+    assert term.clock.unit == "W-MON"
 
 
 # New data -------------------------------------------------------------------------------------------------------------
@@ -269,7 +271,14 @@ def test_a_circle_brings_all_dates_to_its_turn() -> None:
     built = model("rw2({}, cyclic=True, period=12)", "first")
     fit = around(built, theta(built), chains=1, draws=20)
     (ax,) = fit.plot_term("rw2(first)").axes[:1]
-    assert max(np.max(each.get_offsets()[:, 0]) for each in ax.collections if len(each.get_offsets()) == N) == 11
+    assert (
+        max(
+            np.max(np.asarray(each.get_offsets())[:, 0])
+            for each in ax.collections
+            if len(np.asarray(each.get_offsets())) == N
+        )
+        == 11
+    )
     assert built.design.terms[0].variables[0].labels.tolist() == list(range(12))
 
 
