@@ -254,6 +254,12 @@ def test_a_fit_with_dates(tmp_path) -> None:
     assert fit.ranef().loc["ar1(last)"].index.tolist() == COLUMNS["last"].tolist()
     assert fit.ranef().loc[("ar1(last)", dt.datetime(2000, 2, 29)), "mean"].size == 1
     assert fit.posterior["ar1(last)"]["last"].dtype.kind == "M"
+    days = ("2000-02-29", dt.datetime(2000, 2, 29)), ("2000-01-31", np.datetime64("2000-01-31"))
+    for day, level in days:
+        wanted = fit.posterior["ar1(last)"].sel(last=day).to_numpy()
+        np.testing.assert_array_equal(
+            fit.effect_draws("ar1(last)", levels=level)["ar1(last)"].to_numpy().ravel(), wanted.ravel()
+        )
     (ax,) = fit.plot_term("ar1(last)").axes[:1]
     line = max(ax.lines, key=lambda each: len(each.get_xdata()))
     # through the months that have no row, too
