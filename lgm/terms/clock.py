@@ -122,7 +122,7 @@ class Clock:
 
     def _stamp(self, whole: np.ndarray) -> pd.DatetimeIndex:
         start = pd.PeriodIndex.from_ordinals(whole + int(self.from_end), freq=self.unit).to_timestamp(how="start")
-        return start + (self.position or pd.Timedelta(0))
+        return start + self.position if self.position else start  # a zero of pandas counts nanoseconds, hence few years
 
     def _in_zone(self, stamps: pd.DatetimeIndex) -> pd.DatetimeIndex:
         if self.zone is None:

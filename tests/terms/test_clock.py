@@ -288,6 +288,14 @@ def test_a_circle_brings_all_dates_to_its_turn() -> None:
     assert built.design.terms[0].variables[0].labels.tolist() == list(range(12))
 
 
+@pytest.mark.parametrize("month", [1, 7])
+def test_years_long_ago(month: int) -> None:
+    """Before those that pandas counts in nanoseconds."""
+    years = [dt.date(1201 + k, month, 31) for k in range(12)]
+    (variable,) = lgm.model("y ~ ar1(d)", {"y": np.arange(12.0) % 5, "d": years}).design.terms[0].variables
+    assert [label.date() for label in variable.labels] == years
+
+
 def test_numbers_are_themselves() -> None:
     times = np.array([1.5, 2.0])
     assert NUMBERS.labels(times) is times and NUMBERS.axis(times) is times
