@@ -106,7 +106,8 @@ class Clock:
             return times
         if self.position is None and self.unit != _REAL_DAYS:
             return np.array(pd.PeriodIndex.from_ordinals(times.astype(np.int64), freq=self.unit), dtype=object)
-        return np.array(self._in_zone(self._stamps(times)), dtype=object)
+        stamps = self._stamps(times)
+        return stamps.as_unit("us").to_numpy() if self.zone is None else np.array(self._in_zone(stamps), dtype=object)
 
     def axis(self, times: FloatArray) -> np.ndarray[Any, Any]:
         """Where times stand on the axis of a plot."""
@@ -155,10 +156,13 @@ class Clock:
 
     def said(self, time: float) -> str:
         """A time, for a message."""
-        [label] = self.labels(np.array([time]))
         if self.unit is None:
-            return f"{label:g}"
-        return str(label.date() if isinstance(label, pd.Timestamp) and label == label.normalize() else label)
+            return f"{time:g}"
+        [label] = self.labels(np.array([time]))
+        if isinstance(label, pd.Period):
+            return str(label)
+        stamp = pd.Timestamp(label)
+        return str(stamp.date() if stamp == stamp.normalize() else stamp)
 
 
 def _counted(number: str, noun: str) -> str:

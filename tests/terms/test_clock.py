@@ -293,7 +293,7 @@ def test_years_long_ago(month: int) -> None:
     """Before those that pandas counts in nanoseconds."""
     years = [dt.date(1201 + k, month, 31) for k in range(12)]
     (variable,) = lgm.model("y ~ ar1(d)", {"y": np.arange(12.0) % 5, "d": years}).design.terms[0].variables
-    assert [label.date() for label in variable.labels] == years
+    assert [label.date() for label in variable.labels.tolist()] == years
 
 
 def test_numbers_are_themselves() -> None:
