@@ -15,12 +15,11 @@ from lgm.arrays import FloatArray
 from lgm.design import predictor as predictors
 from lgm.design.design import Design
 from lgm.design.predictor import NewRows, Parts
-from lgm.formula.python import Expression
 from lgm.results.averages import Average
 from lgm.results.linear_predictor import LinearPredictor, linear_predictor
 from lgm.results.tables import theta_of_family
 from lgm.terms import view
-from lgm.terms.clock import NUMBERS, Clock
+from lgm.terms.clock import NUMBERS
 from lgm.terms.term import Term
 
 if TYPE_CHECKING:
@@ -83,7 +82,7 @@ def of(fit: Fit, term: Term, shown: view.Curve, kind: str = "linear", *, residua
     if shown.turn is not None:
         at, axis = shown.turn[0] + (at - shown.turn[0]) % shown.turn.size, NUMBERS.axis
     x = np.linspace(at.min(), at.max(), _GRID) if shown.points is None else shown.points
-    over_x = linear_predictor(fit, _over(fit, j, x, parts, shown.clock))
+    over_x = linear_predictor(fit, _over(fit, j, x, parts))
     everything = linear_predictor(fit, predictors.encode(d.predictor, d.seen, Parts.all(d.predictor))).mean()
     level = linear_predictor(fit, _average(fit, parts))
     residual, weights = None, np.ones(at.size)
@@ -165,13 +164,10 @@ def _only(fit: Fit, j: int) -> Parts:
     return Parts(lines, tuple(i == j for i in range(len(predictor.terms))), offset=False)
 
 
-def _over(fit: Fit, j: int, x: FloatArray, parts: Parts, clock: Clock) -> NewRows:
+def _over(fit: Fit, j: int, x: FloatArray, parts: Parts) -> NewRows:
     """Rows for which the variable of term j has the values x: a plain column in place of its expression, say log(x)."""
     predictor = fit.design.predictor
-    term: Any = predictor.terms[j]
-    plain = replace(term, piece=Expression.column("x"))
-    if clock != NUMBERS:
-        plain = replace(plain, clock=NUMBERS)
+    plain = predictor.terms[j].on_columns(["x"], "by")
     terms = tuple(plain if i == j else other for i, other in enumerate(predictor.terms))
     scope = fit.design.scope.on(pd.DataFrame({"x": x}))
     return predictors.encode(replace(predictor, terms=terms), scope, parts)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.sparse as sp
@@ -18,7 +18,7 @@ from lgm.precision import continuation
 from lgm.precision.ar import Ar1
 from lgm.priors import pc_corr
 from lgm.terms.block import Block
-from lgm.terms.clock import Clock, clock_of
+from lgm.terms.clock import NUMBERS, Clock, clock_of
 from lgm.terms.term import Draw, Encoded, Signature, Term, Variable, arguments, one_hot
 from lgm.terms.timeline import Timeline, novel, role_of, whole_times
 from lgm.terms.view import Curve, View
@@ -61,6 +61,10 @@ class AutoregressiveTerm(Term):
         start = self.timeline.times[0]
         between = start + self.step * np.round((self.timeline.between() - start) / self.step)
         return Curve(self.piece, np.union1d(self.timeline.times, between), self.clock)
+
+    def on_columns(self, names: Sequence[str], by: str) -> Term:
+        """The same term, its times read as numbers from a plain column."""
+        return replace(self, piece=Expression.column(names[0]), clock=NUMBERS)
 
     @property
     def size(self) -> str:

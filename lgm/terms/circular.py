@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.sparse as sp
@@ -14,7 +15,7 @@ from lgm.formula.python import Expression
 from lgm.parameter import standard_deviation
 from lgm.precision.circular import circular
 from lgm.terms.block import Block
-from lgm.terms.clock import Clock
+from lgm.terms.clock import NUMBERS, Clock
 from lgm.terms.term import Encoded, Term, Variable, one_hot
 from lgm.terms.timeline import every, require_few, whole_period, whole_times
 from lgm.terms.view import Curve, View
@@ -53,6 +54,10 @@ class CircularTerm(Term):
     def view(self) -> View:
         """A curve through the times of one turn."""
         return Curve(self.piece, self.times, self.clock, turn=self.times)
+
+    def on_columns(self, names: Sequence[str], by: str) -> Term:
+        """The same term, its times read as numbers from a plain column."""
+        return replace(self, piece=Expression.column(names[0]), clock=NUMBERS)
 
     @property
     def size(self) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.sparse as sp
@@ -17,7 +17,7 @@ from lgm.parameter import standard_deviation
 from lgm.precision import continuation
 from lgm.precision.seasonal import contrasts, seasonal
 from lgm.terms.block import Block
-from lgm.terms.clock import Clock, clock_of
+from lgm.terms.clock import NUMBERS, Clock, clock_of
 from lgm.terms.term import Draw, Encoded, Signature, Term, Variable, arguments, one_hot
 from lgm.terms.timeline import Timeline, every, novel, role_of, whole_period, whole_times
 from lgm.terms.view import Curve, View
@@ -59,6 +59,10 @@ class SeasonalTerm(Term):
     def view(self) -> View:
         """A curve through all times, the repeating pattern included."""
         return Curve(self.piece, self.timeline.times, self.clock)
+
+    def on_columns(self, names: Sequence[str], by: str) -> Term:
+        """The same term, its times read as numbers from a plain column."""
+        return replace(self, piece=Expression.column(names[0]), clock=NUMBERS)
 
     @property
     def size(self) -> str:

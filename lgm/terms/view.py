@@ -21,7 +21,7 @@ class Curve:
     points : float array, optional
         Where it is drawn: the values that a walk lives on; by default an even grid over the range of the data.
     clock : Clock
-        How the variable is read. A term that reads it by another clock than that of numbers has a field ``clock``.
+        How the variable is read.
     turn : float array, optional
         The times of one turn of a circle, to which all others are brought.
     """

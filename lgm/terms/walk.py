@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,7 @@ from lgm.precision import continuation, rw
 from lgm.precision.intrinsic import Structure, require_apart
 from lgm.terms import circular
 from lgm.terms.block import Block
-from lgm.terms.clock import Clock, clock_of
+from lgm.terms.clock import NUMBERS, Clock, clock_of
 from lgm.terms.term import Draw, Encoded, Signature, Term, Variable, arguments, one_hot
 from lgm.terms.timeline import Timeline, novel, require_ordinary
 from lgm.terms.view import Curve, View
@@ -67,6 +67,10 @@ class WalkTerm(Term):
     def view(self) -> View:
         """A curve through the values of the walk, and where these are far apart, between them."""
         return Curve(self.piece, np.union1d(self.timeline.times, self.timeline.between()), self.clock)
+
+    def on_columns(self, names: Sequence[str], by: str) -> Term:
+        """The same term, its times read as numbers from a plain column."""
+        return replace(self, piece=Expression.column(names[0]), clock=NUMBERS)
 
     @property
     def size(self) -> str:
