@@ -7,7 +7,7 @@ import importlib as _importlib
 from importlib.metadata import version as _version
 from typing import TYPE_CHECKING
 
-from lgm import errors, families, linalg, priors
+from lgm import errors, families, linalg, priors, terms
 from lgm.data.graph import Graph, graph
 from lgm.data.mesh import Mesh
 from lgm.data.mesher import mesh
@@ -73,4 +73,5 @@ __all__ = [
     "plots",
     "priors",
     "register_term",
+    "terms",
 ]

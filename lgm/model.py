@@ -76,8 +76,9 @@ def fit(
         Such as ``"y ~ x + (1|group) + s(t) + icar(region, graph)"``. Fixed effects: formulaic's whole grammar, with
         ``offset(...)``. Group effects: ``(1|g)``, ``(x|g)`` correlated, ``(x||g)`` not, ``a/b`` nested, ``a:b``. Terms:
         ``s(x, bs="tp"|"cr"|"ps", k=10)``, ``rw1(t)``, ``rw2(t)``, ``rw2(t, cyclic=True)``, ``ar1(t)``,
+        ``ar(t, p=2)``, ``ou(t)``, ``gp(x)``, ``seasonal(t, 12)``, whose times are numbers, dates or periods,
         ``icar(region, graph)``, ``bym2(region, graph)``, ``car(region, graph)``, ``leroux(region, graph)``,
-        ``sar(region, graph)``, ``matern(lon, lat)``, ``gp(x)``. Before ``~``: a column or an expression,
+        ``sar(region, graph)``, ``matern(lon, lat)``. Before ``~``: a column or an expression,
         ``cbind(successes, failures)``, ``y | trials(n)``, or ``y | cens(code, upper)``, whose codes are ``"none"`` (0,
         False), ``"right"`` (1, True), ``"left"`` (-1) and ``"interval"`` (2, from ``y`` to ``upper``).
     data : pandas, polars or Arrow table, dict of columns, or list of records

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from lgm.errors import PriorError
 from lgm.pc_priors import Distance
-from lgm.priors import Flat, Lkj, ThetaPrior, lkj, pc_sd, uniform
+from lgm.priors import Flat, Lkj, ThetaPrior, lkj, pc_corr, pc_sd, uniform
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ class Parameter:
         The variables, for example ``("sd(Days|Subject)",)``; several for the correlations of three or more effects.
     kind : str
         By which its block or family finds the value, and the class by which a prior can address it: ``"sd"``,
-        ``"corr"``, ``"rho"``, ``"phi"``, ``"range"``, ``"sigma"``, or one of a term's own.
+        ``"corr"``, ``"rho"``, ``"phi"``, ``"range"``, ``"pacf"``, ``"sigma"``, or one of a term's own.
     domain : Domain
     default : ThetaPrior
         Its prior unless the user gives one.
@@ -171,3 +171,16 @@ def correlations(group: str, pairs: Sequence[tuple[str, str]], q: int, concentra
 def one(kind: str, owner: str, domain: Domain, default: ThetaPrior, start: float) -> Parameter:
     """A hyperparameter ``kind(owner)`` of a term, such as ``rho(ar1(t))``."""
     return Parameter((f"{kind}({owner})",), kind, domain, default, start, ((owner, kind),))
+
+
+_BEYOND_HALF = (0.5, 0.4, 0.3, 0.2, 0.1)  # P(|psi_k| > 1/2), then the last one: the defaults of R-INLA
+
+
+def partial_autocorrelations(owner: str, p: int) -> tuple[Parameter, ...]:
+    """The partial autocorrelations ``pacf1(owner)``, ... of an autoregression of order p, the first ones the widest."""
+    found = []
+    for k in range(1, p + 1):
+        default = pc_corr(0.5, _BEYOND_HALF[min(k, len(_BEYOND_HALF)) - 1])
+        name, start = f"pacf{k}", 0.5 if k == 1 else 0.1
+        found.append(Parameter((f"{name}({owner})",), "pacf", AUTOCORRELATION, default, start, ((owner, name),)))
+    return tuple(found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,6 +51,34 @@ class PcCorrelation(dist.Distribution):
         shape = sample_shape + self.batch_shape
         mu = jax.random.exponential(key_mu, shape) / self.rate
         return jax.random.rademacher(key_sign, shape) * jnp.sqrt(-jnp.expm1(-mu * mu))
+
+
+class PcCorrelationToOne(dist.Distribution):
+    """Density ``rate exp(-rate d) / (2 d (1 - exp(-sqrt(2) rate)))`` on (-1, 1) with ``d = sqrt(1 - r)``.
+
+    The distance of an AR(1) with correlation r from one that does not change is proportional to d, at most ``sqrt(2)``
+    (Sorbye & Rue 2017, base model 1). The density has no bound at one, as that of any exponential distance there.
+    """
+
+    arg_constraints = {"rate": constraints.positive}
+    support = constraints.interval(-1.0, 1.0)
+    pytree_data_fields = ("rate",)
+
+    def __init__(self, rate: Any, *, validate_args: bool | None = None) -> None:
+        self.rate = rate
+        super().__init__(batch_shape=jnp.shape(rate), validate_args=validate_args)
+
+    def log_prob(self, value: Any) -> jax.Array:
+        """Log density."""
+        left = 1.0 - value
+        log_mass = jnp.log(-jnp.expm1(-math.sqrt(2.0) * self.rate))
+        return jnp.log(0.5 * self.rate) - self.rate * jnp.sqrt(left) - 0.5 * jnp.log(left) - log_mass
+
+    def sample(self, key: jax.Array, sample_shape: tuple[int, ...] = ()) -> jax.Array:
+        """Draws: d is exponential, cut off at its largest value."""
+        u = jax.random.uniform(key, sample_shape + self.batch_shape)
+        d = -jnp.log1p(u * jnp.expm1(-math.sqrt(2.0) * self.rate)) / self.rate
+        return 1.0 - d * d
 
 
 class PcPrecision(dist.Distribution):

@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpyro.distributions as dist
+from scipy.optimize import brentq
 
 from lgm import pickling
 from lgm.errors import PriorError
-from lgm.pc_priors import Distance, PcCorrelation, PcDistance, PcPrecision, PcRange
+from lgm.pc_priors import Distance, PcCorrelation, PcCorrelationToOne, PcDistance, PcPrecision, PcRange
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,34 @@ class PcShare:
         """The prior for a model whose distance from the simpler one is known."""
         with jax.enable_x64(True):
             return Prior(PcDistance(distance, self.U, self.alpha), repr(self))
+
+
+class ShiftedGamma(dist.Distribution):
+    """What exceeds ``low`` has a gamma distribution."""
+
+    arg_constraints = {
+        "low": dist.constraints.real,
+        "shape": dist.constraints.positive,
+        "rate": dist.constraints.positive,
+    }
+    pytree_data_fields = ("low", "shape", "rate")
+
+    def __init__(self, low: Any, shape: Any, rate: Any, *, validate_args: bool | None = None) -> None:
+        self.low, self.shape, self.rate = low, shape, rate
+        super().__init__(batch_shape=jnp.shape(rate), validate_args=validate_args)
+
+    @dist.constraints.dependent_property(is_discrete=False, event_dim=0)
+    def support(self) -> Any:
+        """All that is more than ``low``."""
+        return dist.constraints.greater_than(self.low)
+
+    def log_prob(self, value: Any) -> jax.Array:
+        """Log density."""
+        return dist.Gamma(self.shape, self.rate).log_prob(value - self.low)
+
+    def sample(self, key: jax.Array, sample_shape: tuple[int, ...] = ()) -> jax.Array:
+        """Draws."""
+        return self.low + jax.random.gamma(key, self.shape, sample_shape + self.batch_shape) / self.rate
 
 
 FixedEffectPrior = Normal | Flat
@@ -215,6 +245,30 @@ def half_student_t(df: float, scale: float) -> Prior:
     return Prior(folded, f"half_student_t({df:.6g}, {scale:.6g})")
 
 
+def half_cauchy(scale: float) -> Prior:
+    """Half Cauchy prior; its median is ``scale``, and it has no mean (Gelman 2006)."""
+    (scale,) = _positive(scale=scale)
+    return _prior(f"half_cauchy({scale:.6g})", dist.HalfCauchy, scale)
+
+
+def student_t(df: float, mean: float = 0.0, scale: float = 1.0) -> Prior:
+    """Student t prior with ``df`` degrees of freedom of what may be any number."""
+    (centre,), (df, scale) = _numbers(mean=mean), _positive(df=df, scale=scale)
+    return _prior(f"student_t({df:.6g}, {centre:.6g}, {scale:.6g})", dist.StudentT, df, centre, scale)
+
+
+def lognormal(mean: float, sd: float) -> Prior:
+    """Lognormal prior; ``mean`` and ``sd`` are those of the logarithm."""
+    (centre,), (sd,) = _numbers(mean=mean), _positive(sd=sd)
+    return _prior(f"lognormal({centre:.6g}, {sd:.6g})", dist.LogNormal, centre, sd)
+
+
+def inverse_gamma(shape: float, scale: float) -> Prior:
+    """Inverse gamma prior, density proportional to ``x^(-shape - 1) exp(-scale / x)``: for ranges, say, as brms."""
+    shape, scale = _positive(shape=shape, scale=scale)
+    return _prior(f"inverse_gamma({shape:.6g}, {scale:.6g})", dist.InverseGamma, shape, scale)
+
+
 def gamma(shape: float, rate: float) -> Prior:
     """Gamma prior with mean ``shape / rate``."""
     shape, rate = _positive(shape=shape, rate=rate)
@@ -230,10 +284,7 @@ def shifted_gamma(low: float, shape: float, rate: float) -> Prior:
     shifted_gamma(2, 2, 0.1)
     """
     (low,), (shape, rate) = _numbers(low=low), _positive(shape=shape, rate=rate)
-    with jax.enable_x64(True):
-        shift = dist.transforms.AffineTransform(low, 1.0, domain=dist.constraints.positive)
-        found = dist.TransformedDistribution(dist.Gamma(shape, rate), shift)
-    return Prior(found, f"shifted_gamma({low:.6g}, {shape:.6g}, {rate:.6g})")
+    return _prior(f"shifted_gamma({low:.6g}, {shape:.6g}, {rate:.6g})", ShiftedGamma, low, shape, rate)
 
 
 def beta(a: float, b: float) -> Prior:
@@ -269,6 +320,32 @@ def pc_corr(U: float = 0.5, alpha: float = 0.5) -> Prior:
     (U,), (alpha,) = _probability(U=U), _probability(alpha=alpha)
     rate = -math.log(alpha) / math.sqrt(-math.log1p(-U * U))
     return _prior(f"pc_corr({U:.6g}, {alpha:.6g})", PcCorrelation, rate)
+
+
+def pc_corr1(U: float = 0.5, alpha: float = 0.9) -> Prior:
+    """Penalised-complexity prior of a correlation, base model 1: ``P(rho > U) = alpha``.
+
+    For series that hardly change from one time to the next (Sorbye & Rue 2017; INLA's ``pc.cor1``). Its density has no
+    bound at one, where ``method="mode"`` may end.
+
+    Raises
+    ------
+    PriorError
+        If alpha is not more than ``sqrt((1 - U) / 2)``, which is what the weakest prior of this kind gives.
+
+    Examples
+    --------
+    >>> pc_corr1(0.5, 0.9)
+    pc_corr1(0.5, 0.9)
+    """
+    (U,), (alpha,) = _numbers(U=U), _probability(alpha=alpha)
+    if not -1.0 < U < 1.0:
+        raise PriorError(f"U={U!r} must lie between -1 and 1")
+    least, at, end = math.sqrt((1.0 - U) / 2.0), math.sqrt(1.0 - U), math.sqrt(2.0)
+    if alpha <= least:
+        raise PriorError(f"pc_corr1({U:g}, {alpha:g}): alpha, the probability of more than U, must exceed {least:.3g}")
+    rate = brentq(lambda x: math.expm1(-x * at) / math.expm1(-x * end) - alpha, 1e-9, 1e3 / at)
+    return _prior(f"pc_corr1({U:.6g}, {alpha:.6g})", PcCorrelationToOne, float(rate))
 
 
 def pc_phi(U: float = 0.5, alpha: float = 2.0 / 3.0) -> PcShare:

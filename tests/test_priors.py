@@ -11,7 +11,7 @@ from scipy.integrate import quad
 
 from lgm import priors
 from lgm.errors import PriorError
-from lgm.priors import constant, lkj, pc_corr, pc_prec, pc_range, pc_sd
+from lgm.priors import constant, lkj, pc_corr, pc_corr1, pc_prec, pc_range, pc_sd
 
 
 @pytest.mark.parametrize(("U", "alpha"), [(2.0, 0.05), (0.3, 0.5)])
@@ -59,6 +59,43 @@ def test_pc_corr_puts_alpha_outside_U(U, alpha):
             assert abs(half - np.sign(end) * (1 - alpha) / 2) <= max(error, 1e-10)
 
 
+@pytest.mark.parametrize(("U", "alpha"), [(0.5, 0.9), (0.9, 0.5), (-0.5, 0.95), (0.99, 0.08), (0.0, 0.999)])
+def test_pc_corr1_puts_alpha_above_U(U, alpha):
+    """By quadrature in ``d = sqrt(1 - r)``, in which the density has a bound; all of it is one, and so are draws."""
+    prior = pc_corr1(U, alpha).distribution
+    with jax.enable_x64(True):
+        p = jax.jit(lambda d: jnp.exp(prior.log_prob(1.0 - d * d)) * 2.0 * d)
+        drawn = np.asarray(prior.sample(jax.random.key(2), (2000,)))
+        above, whole = (quad(lambda d: float(p(jnp.asarray(d))), 0.0, np.sqrt(end))[0] for end in (1.0 - U, 2.0))
+    assert (above, whole) == (pytest.approx(alpha, abs=1e-9), pytest.approx(1.0, abs=1e-9))
+    assert abs(np.mean(drawn > U) - alpha) < 4.0 * np.sqrt(alpha * (1.0 - alpha) / 2000)
+    rate = float(prior.rate)
+    cut = stats.truncexpon(np.sqrt(2.0) * rate, scale=1.0 / rate)
+    assert stats.kstest(np.sqrt(1.0 - drawn), cut.cdf).pvalue > 1e-3
+
+
+OF_SCIPY = [
+    (priors.half_cauchy(2.5), stats.halfcauchy(scale=2.5)),
+    (priors.student_t(4.0, 1.0, 2.0), stats.t(4.0, 1.0, 2.0)),
+    (priors.lognormal(0.3, 0.7), stats.lognorm(0.7, scale=np.exp(0.3))),
+    (priors.inverse_gamma(3.0, 2.0), stats.invgamma(3.0, scale=2.0)),
+    (priors.gamma(2.0, 0.5), stats.gamma(2.0, scale=2.0)),
+    (priors.half_student_t(3.0, 2.0), None),
+    (priors.shifted_gamma(2.0, 2.0, 0.1), stats.gamma(2.0, 2.0, 10.0)),
+]
+
+
+@pytest.mark.parametrize(("prior", "wanted"), OF_SCIPY, ids=repr)
+def test_densities_are_those_of_their_names(prior, wanted):
+    x = np.array([2.1, 2.6, 5.0, 11.0])
+    with jax.enable_x64(True):
+        found = np.asarray(prior.distribution.log_prob(x))
+    if wanted is None:  # a t distribution that is folded
+        np.testing.assert_allclose(found, np.log(2.0) + stats.t(3.0, 0.0, 2.0).logpdf(x), rtol=1e-10)
+    else:
+        np.testing.assert_allclose(found, wanted.logpdf(x), rtol=1e-10)
+
+
 def test_pc_corr_near_zero():
     """Value and slope against the formula, which log1p keeps exact to rounding; at zero itself they are finite."""
     prior = pc_corr(0.5, 0.5).distribution
@@ -89,6 +126,12 @@ def test_pc_corr_near_zero():
         (lambda: pc_prec(0.0), "U=0.0 must be a positive number"),
         (lambda: pc_range(1.0, 0.05, 4), "dimension=4 must be 1, 2 or 3"),
         (lambda: pc_corr(1.0), "U=1.0 must lie between 0 and 1"),
+        (lambda: pc_corr1(1.0, 0.5), "U=1.0 must lie between -1 and 1"),
+        (lambda: pc_corr1(0.5, 0.5), r"pc_corr1\(0.5, 0.5\): alpha, .*, must exceed 0.5"),
+        (lambda: priors.half_cauchy(0.0), "scale=0.0 must be a positive number"),
+        (lambda: priors.student_t(0.0), "df=0.0 must be a positive number"),
+        (lambda: priors.lognormal(0.0, -1.0), "sd=-1.0 must be a positive number"),
+        (lambda: priors.inverse_gamma(1.0, 0.0), "scale=0.0 must be a positive number"),
         (lambda: priors.half_normal(np.nan), "sd=nan must be a finite number"),
         (lambda: priors.half_student_t(3.0, 0.0), "scale=0.0 must be"),
         (lambda: priors.gamma(2.0, -1.0), "rate=-1.0 must be"),
@@ -118,6 +161,11 @@ def test_errors(make, message):
         (pc_range(3.0), "pc_range(3, 0.05)"),
         (pc_range(3.0, dimension=1), "pc_range(3, 0.05, dimension=1)"),
         (pc_corr(0.5, 0.5), "pc_corr(0.5, 0.5)"),
+        (pc_corr1(0.5, 0.9), "pc_corr1(0.5, 0.9)"),
+        (priors.half_cauchy(2.5), "half_cauchy(2.5)"),
+        (priors.student_t(3, 0, 2.5), "student_t(3, 0, 2.5)"),
+        (priors.lognormal(0, 1), "lognormal(0, 1)"),
+        (priors.inverse_gamma(3, 0.5), "inverse_gamma(3, 0.5)"),
         (priors.exponential(0.5), "exponential(0.5)"),
         (priors.half_normal(3.0), "half_normal(3)"),
         (priors.half_student_t(3.0, 2.5), "half_student_t(3, 2.5)"),

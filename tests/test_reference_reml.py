@@ -161,6 +161,65 @@ def test_fitted_values(name):
     np.testing.assert_array_less(np.abs(ours - fitted), bound)
 
 
+def without_noise(model, theta):
+    """Log likelihood and effects in the limit of no noise beside a series, by two Richardson steps in ``sigma^2``.
+
+    With much less noise than that, the precision of the data swamps the digits of the series.
+    """
+    found = [({**theta, "sigma": np.sqrt(k * 1e-5) * theta[next(iter(theta))]}) for k in (1.0, 2.0, 3.0)]
+    values = [np.append(model.log_likelihood(at), conditional_mean(model, at)) for at in found]
+    one, two, three = values
+    limit = 3.0 * one - 3.0 * two + three
+    return limit[0], limit[1:]
+
+
+def partial_autocorrelations(phi):
+    """Of an autoregression of order one or two."""
+    return phi if len(phi) == 1 else [phi[0] / (1.0 - phi[1]), phi[1]]
+
+
+@pytest.mark.parametrize(
+    ("name", "formula"),
+    [
+        ("LakeHuron.gls_ar1_reml", "level ~ t + ar(t)"),
+        ("LakeHuron.gls_ar1_reml", "level ~ t + ou(t)"),
+        ("LakeHuron.gls_ar2_reml", "level ~ t + ar(t, p=2)"),
+    ],
+)
+def test_autoregressive_errors_of_nlme(name, formula):
+    """Its residuals are the series itself."""
+    fit = reference(name)
+    model = lgm.model(formula, lgm.load_dataset("LakeHuron"), priors={"Intercept": flat(), "fixed": flat()})
+    values = [fit["residual_sd"], *partial_autocorrelations(list(fit["corStruct"]["coef"].values()))]
+    found, effects = without_noise(model, dict(zip(model.design.theta_names, values, strict=False)))
+    assert found == pytest.approx(fit["logLik"], abs=1e-6)
+    fitted = model.design.predictor.X @ effects[:2]
+    np.testing.assert_allclose(fitted, fit["fitted"], rtol=0, atol=1e-5 * np.ptp(fit["fitted"]))
+
+
+def test_continuous_autoregressive_errors_of_nlme():
+    """A series for each rat: times of different rats are so far apart that nothing is left of the correlation."""
+    fit = reference("BodyWeight.lme_car1_reml")
+    data = lgm.load_dataset("BodyWeight")
+    data["when"] = data["Time"] + 2000 * data["Rat"].astype(int)
+    flats = {"Intercept": flat(), "fixed": flat()}
+    model = lgm.model("weight ~ Time * Diet + (Time | Rat) + ou(when, step=1)", data, priors=flats)
+    theta = {
+        "sd(ou(when))": fit["residual_sd"],
+        "rho(ou(when))": fit["corStruct"]["coef"]["Phi"],
+        "sd(Intercept|Rat)": 36.9745102,
+        "sd(Time|Rat)": 0.2434605,
+        "corr(Intercept,Time|Rat)": -0.149,  # of three digits, at the maximum
+    }
+    found, effects = without_noise(model, theta)
+    assert found == pytest.approx(fit["logLik"], abs=5e-6)
+    estimates = np.array([row["estimate"] for row in fit["fixed"].values()])
+    np.testing.assert_allclose(effects[: model.design.p], estimates, rtol=1e-5)
+    rats = model.design.p + model.design.predictor.term_slices()[0].stop
+    fitted = model.design.predictor.A[:, :rats] @ effects[:rats]
+    np.testing.assert_allclose(fitted, fit["fitted"], rtol=1e-5)
+
+
 @pytest.mark.parametrize("name", ["sleepstudy.lmer_reml", "columbus.reml_icar"])
 def test_fixed_effects_and_their_standard_errors(name):
     """As above: ``|H^(1/2) du| <= r |L^(1/2) u|`` for each theta, and ``u'Lu <= y'y / sigma^2`` for centred y."""

@@ -194,7 +194,7 @@ def plain(column: pd.Series) -> pd.Series:
 
     Numbers have 64 bits and are NumPy's, or pandas' nullable integers; booleans are bool or pandas' boolean; text and
     everything else that is not categorical, a date or a duration is object. Objects that are all numbers, booleans or
-    dates become such.
+    dates become such; so do periods of one frequency.
     """
     if isinstance(column.dtype, pd.ArrowDtype):
         arrow = column.array.__arrow_array__()
@@ -216,9 +216,12 @@ def plain(column: pd.Series) -> pd.Series:
     if kind == "boolean":
         return column.astype("boolean")
     if kind in ("date", "datetime", "datetime64"):
-        return pd.to_datetime(column)
+        with contextlib.suppress(ValueError):  # of several time zones, or of years that pandas does not count: labels
+            return pd.to_datetime(column)
     if kind == "timedelta":
         return pd.to_timedelta(column)
+    if kind == "period" and len({period.freq for period in column.dropna()}) == 1:
+        return pd.Series(pd.PeriodIndex(column), column.index)
     return column.copy()
 
 
@@ -391,6 +394,9 @@ def is_number(values: pd.Series) -> bool:
     return pd.api.types.is_numeric_dtype(dtype) and not pd.api.types.is_bool_dtype(dtype) and dtype.kind != "c"
 
 
+_KINDS = {"string": "text", "mixed": "objects of several types", "datetime": "dates of several time zones"}
+
+
 def kind_of(values: pd.Series) -> str:
     """What a column holds, in words."""
     dtype = values.dtype
@@ -407,4 +413,4 @@ def kind_of(values: pd.Series) -> str:
     kind = pd.api.types.infer_dtype(values, skipna=True)
     if kind == "mixed-integer":
         return "numbers among other things"
-    return {"string": "text", "mixed": "objects of several types"}.get(kind, f"{kind} values")
+    return _KINDS.get(kind, f"{kind} values")

@@ -22,7 +22,7 @@ from lgm.families.response import Response
 from lgm.parameter import CORRELATION, POSITIVE, PROPORTION, REAL, Domain, Parameter
 from lgm.priors import Normal, Prior
 
-_TAKEN = ("sd", "corr", "rho", "phi", "fixed")  # by which classes of other parameters are addressed
+_TAKEN = ("sd", "corr", "rho", "phi", "pacf", "range", "fixed")  # by which classes of other parameters are addressed
 _ACCEPTED = (
     "Accepted: a function of y (n,), eta (n,) and theta, a dict of numbers, that returns the log density of each row "
     "(n,), made of jax.numpy (no `if` on values: jnp.where), smooth, and finite for every eta."

@@ -18,7 +18,7 @@ from lgm.arrays import FloatArray, IntArray
 from lgm.inference import pareto
 from lgm.inference.chains import Chains
 from lgm.inference.compile import LOOPS, Plan, compiled, floats, wholes
-from lgm.inference.draws import Mixture, Verdict, without_density
+from lgm.inference.draws import Mixture, Verdict, joined, without_density
 from lgm.inference.keys import key
 from lgm.inference.progress import bar as progress_bar
 from lgm.posterior import density
@@ -106,7 +106,7 @@ def corrected(post: Marginal, chains: Chains, seed: int, *, progress: bool) -> C
     if post.data.exact:
         return chains
     n, draws, size = chains.theta.shape
-    thetas = chains.theta.reshape(-1, size)
+    thetas = joined(chains.theta)
     parts: list[tuple[FloatArray, ...]] = []
     kept = _kept(post, len(thetas))
     with jax.enable_x64(True), progress_bar(len(thetas), "weight", shown=progress) as bar:

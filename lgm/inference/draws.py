@@ -100,6 +100,12 @@ def without_density(failed: int, size: int) -> str:
     return f" {failed} of {size} points had no density." if failed else ""
 
 
+def joined(draws: FloatArray) -> FloatArray:
+    """Draws (chains, draws, k) as rows, one chain after the other; k may be zero."""
+    chains, size, k = draws.shape
+    return draws.reshape(chains * size, k)
+
+
 class Verdict(NamedTuple):
     """One line on the draws, and whether it says that they should not be trusted yet."""
 

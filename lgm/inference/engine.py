@@ -116,9 +116,7 @@ ENGINES: dict[str, Callable[[Settings], Engine]] = {
 
 
 def engine(post: Marginal, settings: Settings) -> Engine:
-    """The engine that the settings name; where every hyperparameter is fixed, draws of u are exact without it."""
-    named = ENGINES[settings.method](settings)
-    exact = named.moves or (post.data.normal and settings.method == "joint")
-    if exact and post.hyper.working_size == 0:
+    """The engine that the settings name; where no hyperparameter moves, draws of u are exact without it."""
+    if post.hyper.working_size == 0 and (settings.method != "joint" or post.data.normal):
         return AllFixed(settings.chains * settings.draws, settings.method)
-    return named
+    return ENGINES[settings.method](settings)

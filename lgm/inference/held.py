@@ -42,8 +42,8 @@ class Held(Draws):
         return {}
 
     def described(self) -> str:
-        """Such as ``"4000, hyperparameters held"``."""
-        return f"{self.theta.shape[1]}, hyperparameters held"
+        """Such as ``"4000, hyperparameters held"``; in a model without any, ``"4000, independent"``."""
+        return f"{self.theta.shape[1]}, {'hyperparameters held' if self.theta.shape[2] else 'independent'}"
 
     @abstractmethod
     def _spread(self, of_draws: FloatArray) -> FloatArray:
@@ -55,8 +55,9 @@ class Exact(Held):
     """Every hyperparameter is fixed by its prior: nothing is left out."""
 
     def verdict(self, summary: pd.DataFrame) -> Verdict:
-        """Always the same."""
-        return Verdict("Exact: every hyperparameter is fixed, so the draws are independent.", doubted=False)
+        """Always the same, but for a model without hyperparameters."""
+        why = "every hyperparameter is fixed" if self.theta.shape[2] else "there are no hyperparameters"
+        return Verdict(f"Exact: {why}, so the draws are independent.", doubted=False)
 
     def _spread(self, of_draws: FloatArray) -> FloatArray:
         return np.column_stack([np.zeros(len(of_draws)), of_draws[:, 1:]])

@@ -12,7 +12,7 @@ from numpyro import diagnostics
 
 from lgm.arrays import FloatArray, IntArray
 from lgm.inference.chains import Chains
-from lgm.inference.draws import Mixture
+from lgm.inference.draws import Mixture, joined
 
 CHUNK = 256  # effects that are looked at together
 
@@ -35,7 +35,7 @@ class Sampled(Chains):
         """The draws as points of equal weight, each its own conditional mean: no other is known."""
         if not self.effects.shape[-1]:
             return None
-        u = self.effects.reshape(-1, self.effects.shape[-1])
+        u = joined(self.effects)
         theta = self.theta.reshape(len(u), -1)
         return Mixture(theta, np.full(len(u), -np.log(len(u))), u, u[:, None]), np.arange(len(u))
 

@@ -205,7 +205,7 @@ def curve(ax: Axes, c: Curve, interval: float) -> list[Any]:
     ax.set_ylabel(c.unit)
     ax.set_title(c.label + (" without what is in the fixed part" if c.without else ""))
     ax.margins(x=0.02)
-    if np.all(c.at == np.round(c.at)):
+    if c.at.dtype.kind != "M" and np.all(c.at == np.round(c.at)):
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     handles += [
         Line2D([], [], color=BLUE, lw=1.6, label="mean"),

@@ -22,7 +22,7 @@ from lgm.posterior.hyperparameters import Hyperparameters
 from lgm.priors import Constant, FixedEffectPrior, Flat, Lkj, Normal, PcShare, Prior, ThetaPrior
 from lgm.words import in_composed_form, suggest
 
-_CLASSES = ("sd", "corr", "fixed", "rho", "phi")  # in this order in messages, before those of other terms
+_CLASSES = ("sd", "corr", "fixed", "rho", "phi", "pacf")  # in this order in messages, before those of other terms
 
 _AT_MEANS = " at the mean of the predictors"
 

@@ -7,7 +7,7 @@ the next, given the next old value. No precision is factored, so times may be as
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -95,6 +95,40 @@ def markov(old: FloatArray, new: FloatArray, bridge: Bridge, b: FloatArray, norm
         else:
             weight, share, sd = bridge(new[k] - time, old[right] - new[k])
             x[k] = weight * value + share * known[right] + sd * x[k]
+    return x.T
+
+
+def predicted(
+    coefficients: Sequence[FloatArray], sd: FloatArray, b: FloatArray, normals: FloatArray, before: int
+) -> FloatArray:
+    """Draws of a stationary autoregression at the times next to old ones, which are successive.
+
+    Each new value is its best prediction from the p values next to it, and an error. A stationary Gaussian process is
+    the same backwards, so the same coefficients lead to the times before.
+
+    Parameters
+    ----------
+    coefficients : sequence of p float arrays (S,)
+        ``phi_1, ..., phi_p``.
+    sd : float array (S,)
+        Of the error.
+    b : float array (S, n)
+        The old effects, at least p.
+    normals : float array (S, m)
+        Standard normals.
+    before : int
+        How many of the m new times are before the old ones.
+
+    Returns
+    -------
+    float array (S, m)
+    """
+    known, x = np.ascontiguousarray(b.T), np.array(normals.T, order="C")
+    for order, start in ((range(before - 1, -1, -1), known), (range(before, len(x)), known[::-1])):
+        last = list(start[: len(coefficients)])  # the nearest first
+        for k in order:
+            x[k] = sum((phi * value for phi, value in zip(coefficients, last, strict=True)), sd * x[k])
+            last = [x[k], *last[:-1]]
     return x.T
 
 

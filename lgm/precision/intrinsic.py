@@ -118,15 +118,17 @@ class Structure:
             raise _too_close(label)
 
 
-def require_apart(gaps: FloatArray, label: str) -> None:
+def require_apart(gaps: FloatArray, label: str, least: float = 0.0) -> None:
     """Differences of increasing values that are lost in the rounding of their sum give no structure at all.
+
+    ``least`` is what else they must not fall below.
 
     Raises
     ------
     DataError
         As `Structure.scaled` does for entries that are too large.
     """
-    if np.min(gaps) < EPS * np.sum(gaps):
+    if np.min(gaps) < max(least, EPS * np.sum(gaps)):
         raise _too_close(label)
 
 

@@ -15,11 +15,11 @@ from lgm.arrays import FloatArray
 from lgm.design import predictor as predictors
 from lgm.design.design import Design
 from lgm.design.predictor import NewRows, Parts
-from lgm.formula.python import Expression
 from lgm.results.averages import Average
 from lgm.results.linear_predictor import LinearPredictor, linear_predictor
 from lgm.results.tables import theta_of_family
 from lgm.terms import view
+from lgm.terms.clock import NUMBERS
 from lgm.terms.term import Term
 
 if TYPE_CHECKING:
@@ -36,12 +36,12 @@ class Curve:
     ----------
     label, variable, unit : str
         ``unit`` says what the curve is measured in.
-    x, mean : float arrays (m,)
-        Grid, or the distinct values of a walk, and the posterior mean there.
+    x, mean : arrays (m,)
+        Grid, or the distinct values of a walk, numbers or dates, and the posterior mean there.
     draws : float array (S, m)
     average : float
         What it is compared with: zero, or the expected response of an average row.
-    at : float array (n,)
+    at : array (n,)
         The variable in the rows with a response.
     residual : float array (n,), optional
         Partial residuals.
@@ -54,11 +54,11 @@ class Curve:
     label: str
     variable: str
     unit: str
-    x: FloatArray
+    x: np.ndarray[Any, Any]
     mean: FloatArray
     draws: FloatArray
     average: float
-    at: FloatArray
+    at: np.ndarray[Any, Any]
     residual: FloatArray | None
     weights: FloatArray
     without: str
@@ -77,7 +77,10 @@ def of(fit: Fit, term: Term, shown: view.Curve, kind: str = "linear", *, residua
     d = fit.design
     j = next(i for i, other in enumerate(d.terms) if other is term)
     parts = _only(fit, j)
-    at = d.seen.numbers(shown.variable, f"the variable of {term.label}")
+    at = shown.clock.read(d.seen, shown.variable, f"the variable of {term.label}")
+    axis = shown.clock.axis
+    if shown.turn is not None:
+        at, axis = shown.turn[0] + (at - shown.turn[0]) % shown.turn.size, NUMBERS.axis
     x = np.linspace(at.min(), at.max(), _GRID) if shown.points is None else shown.points
     over_x = linear_predictor(fit, _over(fit, j, x, parts))
     everything = linear_predictor(fit, predictors.encode(d.predictor, d.seen, Parts.all(d.predictor))).mean()
@@ -98,11 +101,11 @@ def of(fit: Fit, term: Term, shown: view.Curve, kind: str = "linear", *, residua
         label=term.label,
         variable=shown.variable.text,
         unit=unit(d, kind),
-        x=x,
+        x=axis(x),
         mean=mean,
         draws=drawn,
         average=float(average),
-        at=at,
+        at=axis(at),
         residual=residual,
         weights=weights,
         without=", ".join(missing),
@@ -164,8 +167,7 @@ def _only(fit: Fit, j: int) -> Parts:
 def _over(fit: Fit, j: int, x: FloatArray, parts: Parts) -> NewRows:
     """Rows for which the variable of term j has the values x: a plain column in place of its expression, say log(x)."""
     predictor = fit.design.predictor
-    term: Any = predictor.terms[j]
-    plain = replace(term, piece=Expression.column("x"))
+    plain = predictor.terms[j].on_columns(["x"], "by")
     terms = tuple(plain if i == j else other for i, other in enumerate(predictor.terms))
     scope = fit.design.scope.on(pd.DataFrame({"x": x}))
     return predictors.encode(replace(predictor, terms=terms), scope, parts)

@@ -14,7 +14,7 @@ from lgm.arrays import FloatArray, IntArray
 from lgm.design.predictor import Printed
 from lgm.errors import IdentifiabilityError, LgmError
 from lgm.inference.compile import Plan, compiled, floats
-from lgm.inference.draws import Draws, Expected, Mixture
+from lgm.inference.draws import Draws, Expected, Mixture, joined
 from lgm.inference.keys import normals
 from lgm.posterior.assemble import Analysed
 from lgm.posterior.density import Marginal, variances
@@ -92,7 +92,7 @@ class Effects:
         progress: bool = True,
         kept: Kept | None = None,
     ) -> None:
-        thetas = drawn.theta.reshape(-1, drawn.theta.shape[-1])
+        thetas = joined(drawn.theta)
         self.drawing = Drawing(analysed, thetas, seed, progress)
         self._drawn, self._interval, self._kept = drawn, interval, kept
 

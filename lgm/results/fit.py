@@ -16,7 +16,7 @@ from lgm.arrays import FloatArray
 from lgm.design.design import Design
 from lgm.design.predictor import Printed
 from lgm.errors import LgmWarning
-from lgm.inference.draws import Run, Verdict
+from lgm.inference.draws import Run, Verdict, joined
 from lgm.inference.engine import AnyDraws
 from lgm.inference.held import Conditional
 from lgm.inference.mode import Mode, find_mode
@@ -273,7 +273,7 @@ class Fit:
 
     def _moments_of_theta(self) -> pd.DataFrame:
         """Mean, sd and interval of the draws of each hyperparameter."""
-        theta = self._shown.theta.reshape(-1, self._shown.theta.shape[-1])
+        theta = joined(self._shown.theta)
         ends = np.quantile(theta, [(1 - self.interval) / 2, (1 + self.interval) / 2], axis=0)
         values = np.column_stack([theta.mean(axis=0), theta.std(axis=0, ddof=1), *ends])
         return pd.DataFrame(values, self._names[self.design.p :], self._columns)

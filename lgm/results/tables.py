@@ -110,11 +110,18 @@ def places(printed: Printed, levels: Any) -> IntArray | slice:
         return slice(None)
     known = {label: i for i, label in enumerate(printed.variable.labels.tolist())}
     wanted = [levels] if isinstance(levels, str) or not isinstance(levels, Iterable) else list(levels)
-    wanted = [level.item() if isinstance(level, np.generic) else level for level in wanted]
+    wanted = [_plain_level(level) for level in wanted]
     missing = [level for level in wanted if level not in known]
     if missing:
         raise LgmError(f"{printed.variable.name} has no level {some(missing)}. Accepted: {some(known)}.")
     return np.array([known[level] for level in wanted], dtype=np.int64)
+
+
+def _plain_level(level: Any) -> Any:
+    """A label as tables hold it: NumPy's dates are those of pandas, its other values those of Python."""
+    if isinstance(level, np.datetime64):
+        return pd.Timestamp(level)
+    return level.item() if isinstance(level, np.generic) else level
 
 
 def is_named(wanted: str | None, printed: Printed) -> bool:

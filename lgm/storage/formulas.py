@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from formulaic.transforms import TRANSFORMS
 
+from lgm.data.expression import function, names_of
 from lgm.errors import FormulaError, LgmError
 from lgm.formula.parse import parse
 from lgm.formula.plain import FUNCTIONS, MEMBERS, require_plain
@@ -45,6 +46,24 @@ def require_harmless(source: str, data: pd.DataFrame, env: Mapping[str, Any]) ->
             _require_moderate(expression, formula, data, env)
     except FormulaError as error:
         raise LgmError(f"the formula of the file may do more than is on the list. {TRUST}\n{error}") from None
+
+
+def require_known_calls(source: str, data: pd.DataFrame, env: Mapping[str, Any]) -> None:
+    """Raise where a formula calls what is neither a term nor a function here: a term of its writer's own, say.
+
+    Raises
+    ------
+    LgmError
+        It names the call.
+    """
+    formula = parse(source, tuple(TERMS))
+    for expression in (each for side in formula.sides.values() for each in side.expressions):
+        for name in names_of(expression, data.columns, env).functions:
+            if "." not in name and function(name, env) is None:
+                raise LgmError(
+                    f"the formula of the file has `{name}()`, which is no term and no function here. If it is a "
+                    f'term of your own, run lgm.register_term("{name}", ...) before lgm.load.'
+                )
 
 
 def _has_usual_meaning(name: str, value: Any) -> bool:

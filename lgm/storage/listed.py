@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpyro.distributions as dist
 
-from lgm import pc_priors
+from lgm import pc_priors, priors
 from lgm.formula.plain import MEMBERS
 
 TRUST = "If you trust who wrote the file as you trust a program: lgm.load(path, trusted=True)."
@@ -31,7 +31,9 @@ DISTRIBUTIONS: dict[str, Any] = {
             "Weibull",
         )
     },
+    "ShiftedGamma": priors.ShiftedGamma,
     "PcCorrelation": pc_priors.PcCorrelation,
+    "PcCorrelationToOne": pc_priors.PcCorrelationToOne,
     "PcPrecision": pc_priors.PcPrecision,
     "PcRange": pc_priors.PcRange,
 }

@@ -15,7 +15,7 @@ from lgm.inference.ladder import approximated
 from lgm.model import Model, build
 from lgm.results.fit import Fit
 from lgm.storage import record
-from lgm.storage.formulas import require_harmless
+from lgm.storage.formulas import require_harmless, require_known_calls
 from lgm.storage.record import Record
 
 
@@ -56,6 +56,7 @@ def load(path: str | os.PathLike[str], *, trusted: bool = False) -> Fit:
     True
     """
     kept = record.read(path, trusted=trusted)
+    require_known_calls(kept.inputs["formula"], kept.inputs["data"], kept.inputs["env"])
     if not trusted:
         require_harmless(kept.inputs["formula"], kept.inputs["data"], kept.inputs["env"])
     try:

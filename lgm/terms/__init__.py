@@ -1,4 +1,7 @@
-"""Latent terms, one per file, and the table in which their calls register."""
+"""Latent terms, one per file, and the table in which their calls register.
+
+What a term of a user's own needs is here under one name: either `custom`, or a subclass of `Term` with a `Block`.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,15 @@ from lgm.data.expression import FUNCTIONS
 from lgm.data.scope import Scope
 from lgm.errors import FormulaError
 from lgm.formula.sides import Call, Keyword
-from lgm.terms import ar1, bym2, car, copies, gp, icar, independent, matern, seasonal, smooth, walk
-from lgm.terms.term import Signature, Term, arguments
+from lgm.parameter import Domain, Parameter, one, standard_deviation
+from lgm.pattern import Pattern
+from lgm.precision.intrinsic import Intrinsic, Structure
+from lgm.precision.template import Constraint, Template, Whitened
+from lgm.terms import ar, ar1, bym2, car, copies, gp, icar, independent, matern, ou, seasonal, smooth, walk
+from lgm.terms.block import Block
+from lgm.terms.own import Custom, custom
+from lgm.terms.term import Encoded, Novel, Signature, Term, Variable, arguments, one_hot
+from lgm.terms.view import Curve, Levels, Map
 
 Builder = Callable[[Call, Scope, str, float], Term]
 
@@ -24,6 +34,7 @@ class Entry(NamedTuple):
 
 
 TERMS: dict[str, Entry] = {
+    "ar": Entry(ar.SIGNATURE, ar.build),
     "ar1": Entry(ar1.SIGNATURE, ar1.build),
     "bym2": Entry(bym2.SIGNATURE, bym2.build),
     "car": Entry(car.SIGNATURE, car.build),
@@ -31,6 +42,7 @@ TERMS: dict[str, Entry] = {
     "icar": Entry(icar.SIGNATURE, icar.build),
     "leroux": Entry(car.SIGNATURE, car.build),
     "matern": Entry(matern.SIGNATURE, matern.build),
+    "ou": Entry(ou.SIGNATURE, ou.build),
     "rw1": Entry(walk.SIGNATURE, walk.build),
     "rw2": Entry(walk.SIGNATURE, walk.build),
     "s": Entry(smooth.SIGNATURE, smooth.build),
@@ -74,31 +86,67 @@ def _signature(call: Call) -> Signature:
     return independent.SIGNATURE if call.name == "iid" else TERMS[call.name].signature
 
 
+_BUILT_IN = frozenset(TERMS)
 _FIRST = Signature(("variable",))
 
 
-def register_term(name: str, build: Builder, signature: Signature = _FIRST) -> None:
+def register_term(name: str, build: Builder | Custom, signature: Signature | None = None) -> None:
     """Make ``name(...)`` a latent term of formulas.
+
+    A term of one's own takes part in all that a fit does. A saved fit holds its call, not its code: register it again
+    before `lgm.load`. Registered a second time, a name means the new term from then on.
 
     Parameters
     ----------
     name : str
-        A Python name that no term has yet.
-    build : callable
-        ``build(call, scope, label, yardstick) -> Term``, where the yardstick is the scale of the linear predictor, for
-        default priors: see `lgm.terms.seasonal` for one in a hundred lines.
+        A Python name that no term of lgm has.
+    build : Custom or callable
+        What `lgm.terms.custom` makes, or ``build(call, scope, label, yardstick) -> Term``: the term of a call in a
+        formula, on the rows of a `Scope`. The label is its printed name, and the yardstick the scale of the linear
+        predictor, of which default priors are multiples. The vignette "A term in one file" builds one from nothing.
     signature : Signature, optional
-        What of a call is part of the term's name; by default its first argument.
+        Which arguments a call has, and which of them are part of the term's name; by default its first one is.
 
     Raises
     ------
     FormulaError
-        If the name is taken, by a term or by a function of formulas, or is not a Python name.
+        If the name is that of a term of lgm or of a function of formulas, or is not a Python name.
     """
     if not name.isidentifier() or keyword.iskeyword(name):
         raise FormulaError(f"the term {name!r} cannot be registered: its name must be a Python name.")
-    if name in TERMS or name == "offset":
-        raise FormulaError(f"the term `{name}` cannot be registered: lgm has {', '.join(TERMS)} and offset already.")
+    if name in _BUILT_IN or name == "offset":
+        known = ", ".join(sorted(_BUILT_IN))
+        raise FormulaError(f"the term `{name}` cannot be registered: lgm has {known} and offset already.")
     if name in FUNCTIONS:
         raise FormulaError(f"the term `{name}` cannot be registered: `{name}` is a function of formulas.")
-    TERMS[name] = Entry(signature, build)
+    own = build.signature if isinstance(build, Custom) else _FIRST
+    TERMS[name] = Entry(signature or own, build)
+
+
+__all__ = [
+    "TERMS",
+    "Block",
+    "Constraint",
+    "Curve",
+    "Custom",
+    "Domain",
+    "Encoded",
+    "Intrinsic",
+    "Levels",
+    "Map",
+    "Novel",
+    "Parameter",
+    "Pattern",
+    "Signature",
+    "Structure",
+    "Template",
+    "Term",
+    "Variable",
+    "Whitened",
+    "arguments",
+    "custom",
+    "one",
+    "one_hot",
+    "register_term",
+    "standard_deviation",
+]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.sparse as sp
@@ -18,11 +18,12 @@ from lgm.precision import continuation
 from lgm.precision.ar import Ar1
 from lgm.priors import pc_corr
 from lgm.terms.block import Block
+from lgm.terms.clock import NUMBERS, Clock, clock_of
 from lgm.terms.term import Draw, Encoded, Signature, Term, Variable, arguments, one_hot
-from lgm.terms.timeline import Timeline, novel, whole_times
+from lgm.terms.timeline import Timeline, novel, role_of, whole_times
 from lgm.terms.view import Curve, View
 
-SIGNATURE = Signature(("t",))
+SIGNATURE = Signature(("t",), options=("freq",))
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ class AutoregressiveTerm(Term):
 
     label: str
     piece: Expression
+    clock: Clock
     timeline: Timeline
     step: int
     z: sp.csc_array
@@ -45,7 +47,8 @@ class AutoregressiveTerm(Term):
     @property
     def variables(self) -> tuple[Variable, ...]:
         """The effects by time."""
-        return (Variable(self.label, np.arange(self.timeline.n), self.piece.text, self.timeline.times),)
+        labels = self.clock.labels(self.timeline.times)
+        return (Variable(self.label, np.arange(self.timeline.n), self.piece.text, labels),)
 
     @property
     def one_series(self) -> bool:
@@ -57,17 +60,20 @@ class AutoregressiveTerm(Term):
         """A curve through the times, and where these are far apart, through steps between them."""
         start = self.timeline.times[0]
         between = start + self.step * np.round((self.timeline.between() - start) / self.step)
-        return Curve(self.piece, np.union1d(self.timeline.times, between))
+        return Curve(self.piece, np.union1d(self.timeline.times, between), self.clock)
+
+    def on_columns(self, names: Sequence[str], by: str) -> Term:
+        """The same term, its times read as numbers from a plain column."""
+        return replace(self, piece=Expression.column(names[0]), clock=NUMBERS)
 
     @property
     def size(self) -> str:
         """Number of times, and the step that rho is about."""
-        count = f"{self.timeline.n} times"
-        return count if self.step == 1 else f"{count} in steps of {self.step}; rho is that of one step"
+        return f"{self.timeline.n} times{in_steps(self.clock, self.step)}"
 
     def encode(self, scope: Scope) -> Encoded:
         """Columns at other rows; new times are interpolated or forecast given the fitted effects."""
-        values = _whole(scope, self.piece, self.label)
+        values = _whole(scope, self.piece, self.label, self.clock)
         codes, new, where = self.timeline.locate(values)
         z = one_hot(codes, self.timeline.n)
         if new.size == 0:
@@ -85,14 +91,22 @@ class AutoregressiveTerm(Term):
         return draw
 
 
-def _whole(scope: Scope, piece: Expression, label: str) -> FloatArray:
-    return whole_times(scope, piece, label, f", or use rw1({piece.text})")
+def _whole(scope: Scope, piece: Expression, label: str, clock: Clock) -> FloatArray:
+    return whole_times(scope, piece, label, f", or use ou({piece.text})", clock)
+
+
+def in_steps(clock: Clock, step: float, what: str = "rho") -> str:
+    """To append to a number of times: what one step is, where that is not one."""
+    plain = clock.unit is None and step == 1
+    return "" if plain else f" in steps of {clock.words(step)}; {what} is that of one step"
 
 
 def build(call: Call, scope: Scope, label: str, yardstick: float) -> AutoregressiveTerm:
     """Read ``ar1(t)`` against the data."""
-    piece = arguments(call, scope, SIGNATURE)["t"]
-    values = _whole(scope, piece, label)
+    given = arguments(call, scope, SIGNATURE)
+    piece = given["t"]
+    clock = clock_of(scope, piece, role_of(label), given.get("freq"), whole=True)
+    values = _whole(scope, piece, label, clock)
     timeline = Timeline.of(values)
     if timeline.n < 2:
         raise DataError(f"{label} needs at least 2 distinct times, `{piece.text}` has {timeline.n}.")
@@ -104,4 +118,5 @@ def build(call: Call, scope: Scope, label: str, yardstick: float) -> Autoregress
         one("rho", label, AUTOCORRELATION, pc_corr(0.5, 0.5), 0.5),
     )
     codes, _, _ = timeline.locate(values)
-    return AutoregressiveTerm(label, piece, timeline, step, one_hot(codes, timeline.n), Block(template, parameters))
+    z = one_hot(codes, timeline.n)
+    return AutoregressiveTerm(label, piece, clock, timeline, step, z, Block(template, parameters))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.sparse as sp
@@ -14,6 +15,7 @@ from lgm.formula.python import Expression
 from lgm.parameter import standard_deviation
 from lgm.precision.circular import circular
 from lgm.terms.block import Block
+from lgm.terms.clock import NUMBERS, Clock
 from lgm.terms.term import Encoded, Term, Variable, one_hot
 from lgm.terms.timeline import every, require_few, whole_period, whole_times
 from lgm.terms.view import Curve, View
@@ -27,11 +29,13 @@ class CircularTerm(Term):
 
     Every time of one turn has an effect, whether it has rows or not. Effects sum to zero over one turn, and nothing
     else is taken out: no straight line closes. The standard deviation is that of an effect, the same at all times.
-    Times of later and earlier turns are those of the first.
+    Times of later and earlier turns are those of the first. Dates are counted from 1970 on, so that of 12 months the
+    first, 0, is January.
     """
 
     label: str
     piece: Expression
+    clock: Clock
     times: FloatArray
     z: sp.csc_array
     block: Block
@@ -49,7 +53,11 @@ class CircularTerm(Term):
     @property
     def view(self) -> View:
         """A curve through the times of one turn."""
-        return Curve(self.piece, self.times)
+        return Curve(self.piece, self.times, self.clock, turn=self.times)
+
+    def on_columns(self, names: Sequence[str], by: str) -> Term:
+        """The same term, its times read as numbers from a plain column."""
+        return replace(self, piece=Expression.column(names[0]), clock=NUMBERS)
 
     @property
     def size(self) -> str:
@@ -58,30 +66,40 @@ class CircularTerm(Term):
 
     def encode(self, scope: Scope) -> Encoded:
         """Columns at other rows; every whole time has its place on the circle."""
-        return Encoded(one_hot(_codes(_whole(scope, self.piece, self.label), self.times), self.times.size))
+        return Encoded(one_hot(_codes(_whole(scope, self.piece, self.label, self.clock), self.times), self.times.size))
 
 
-def _whole(scope: Scope, piece: Expression, label: str) -> FloatArray:
-    return whole_times(scope, piece, f"{label} on a circle", "")
+def _whole(scope: Scope, piece: Expression, label: str, clock: Clock) -> FloatArray:
+    return whole_times(scope, piece, f"{label} on a circle", clock=clock)
 
 
 def _codes(values: FloatArray, times: FloatArray) -> IntArray:
     return ((values - times[0]) % times.size).astype(np.int64)
 
 
-def _turn(scope: Scope, piece: Expression, period: Expression | None, label: str, values: FloatArray) -> FloatArray:
+def _turn(
+    scope: Scope, piece: Expression, clock: Clock, period: Expression | None, label: str, values: FloatArray
+) -> FloatArray:
     """The times of one turn: those of the data from the first to the last, or as many as a period has."""
     low, high = values.min(), values.max()
     if period is None:
         return every(low, high, piece, label)
     n = whole_period(scope, period, FEWEST)
     require_few(n, f"{label}: period={n}")
-    first = 1.0 if 1.0 <= low and high <= n else 0.0  # months are 1 to 12, and so are what tables print
+    first = (
+        1.0 if clock.unit is None and 1.0 <= low and high <= n else 0.0
+    )  # months are 1 to 12, and so are what tables print
     return first + np.arange(float(n))
 
 
 def build(
-    scope: Scope, piece: Expression, period: Expression | None, order: int, label: str, yardstick: float
+    scope: Scope,
+    piece: Expression,
+    clock: Clock,
+    period: Expression | None,
+    order: int,
+    label: str,
+    yardstick: float,
 ) -> CircularTerm:
     """Read a walk on a circle against the data.
 
@@ -92,12 +110,15 @@ def build(
     FormulaError
         If the period is not a whole number of at least 3.
     """
-    values = _whole(scope, piece, label)
+    if clock.unit is not None and period is None:
+        message = f"{label} on a circle of dates needs the number of times in one turn."
+        raise scope.formula.error(message, piece.span, "period=12 for months, 7 for days of the week, ...", DataError)
+    values = _whole(scope, piece, label, clock)
     distinct = np.unique(values).size
     if distinct < FEWEST:
         raise DataError(f"{label} on a circle needs at least {FEWEST} distinct values, `{piece.text}` has {distinct}.")
-    times = _turn(scope, piece, period, label, values)
+    times = _turn(scope, piece, clock, period, label, values)
     structure = circular(order, times.size)
     template, factors = structure.scaled(label)
     block = Block(template, (standard_deviation(label, yardstick),), structure.constraint, factors)
-    return CircularTerm(label, piece, times, one_hot(_codes(values, times), times.size), block)
+    return CircularTerm(label, piece, clock, times, one_hot(_codes(values, times), times.size), block)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.sparse as sp
@@ -17,12 +17,13 @@ from lgm.parameter import standard_deviation
 from lgm.precision import continuation
 from lgm.precision.seasonal import contrasts, seasonal
 from lgm.terms.block import Block
+from lgm.terms.clock import NUMBERS, Clock, clock_of
 from lgm.terms.term import Draw, Encoded, Signature, Term, Variable, arguments, one_hot
-from lgm.terms.timeline import Timeline, every, novel, whole_period, whole_times
+from lgm.terms.timeline import Timeline, every, novel, role_of, whole_period, whole_times
 from lgm.terms.view import Curve, View
 from lgm.words import listed
 
-SIGNATURE = Signature(("t",), others=("period",))
+SIGNATURE = Signature(("t",), others=("period",), options=("freq",))
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class SeasonalTerm(Term):
 
     label: str
     piece: Expression
+    clock: Clock
     period: int
     timeline: Timeline
     z: sp.csc_array
@@ -50,21 +52,26 @@ class SeasonalTerm(Term):
     @property
     def variables(self) -> tuple[Variable, ...]:
         """The effects by time."""
-        return (Variable(self.label, np.arange(self.timeline.n), self.piece.text, self.timeline.times),)
+        labels = self.clock.labels(self.timeline.times)
+        return (Variable(self.label, np.arange(self.timeline.n), self.piece.text, labels),)
 
     @property
     def view(self) -> View:
         """A curve through all times, the repeating pattern included."""
-        return Curve(self.piece, self.timeline.times)
+        return Curve(self.piece, self.timeline.times, self.clock)
+
+    def on_columns(self, names: Sequence[str], by: str) -> Term:
+        """The same term, its times read as numbers from a plain column."""
+        return replace(self, piece=Expression.column(names[0]), clock=NUMBERS)
 
     @property
     def size(self) -> str:
         """Period and number of times."""
-        return f"period {self.period}, {self.timeline.n} times"
+        return f"period {self.period}, {self.timeline.n} times{self.clock.counted}"
 
     def encode(self, scope: Scope) -> Encoded:
         """Columns at other rows; other times continue the pattern, given the fitted effects."""
-        values = _whole(scope, self.piece, self.label)
+        values = whole_times(scope, self.piece, self.label, clock=self.clock)
         null = _pattern(self.label, values, self.period)
         codes, new, where = self.timeline.locate(values)
         z = one_hot(codes, self.timeline.n)
@@ -72,7 +79,7 @@ class SeasonalTerm(Term):
             return Encoded(z, null)
         # What lies between the data and a new time has effects too, without rows.
         first, last = min(new[0], self.timeline.times[0]), max(new[-1], self.timeline.times[-1])
-        added = np.setdiff1d(every(first, last, self.piece, self.label), self.timeline.times)
+        added = np.setdiff1d(every(first, last, self.piece, self.label, self.clock), self.timeline.times)
         return Encoded(z, null, novel(self.piece, new, where, added, self._continuation(added)))
 
     def _continuation(self, added: FloatArray) -> Draw:
@@ -90,8 +97,8 @@ class SeasonalTerm(Term):
         return draw
 
 
-def _whole(scope: Scope, piece: Expression, label: str) -> FloatArray:
-    return whole_times(scope, piece, label, "")
+_REMEDY = "Times that are some steps apart can be numbered in units of that many steps."
+_REMEDY_OF_DATES = 'Dates are counted in the unit that freq= says, such as freq="M" for months.'
 
 
 def _pattern(label: str, times: FloatArray, period: int) -> dict[str, FloatArray]:
@@ -110,22 +117,25 @@ def build(call: Call, scope: Scope, label: str, yardstick: float) -> SeasonalTer
         If the period is not a whole number of at least 2.
     """
     given = arguments(call, scope, SIGNATURE)
-    piece, values = given["t"], _whole(scope, given["t"], label)
+    piece = given["t"]
+    clock = clock_of(scope, piece, role_of(label), given.get("freq"), whole=True)
+    values = whole_times(scope, piece, label, clock=clock)
     period = whole_period(scope, given["period"], 2)
-    timeline = Timeline(every(values.min(), values.max(), piece, label))
+    timeline = Timeline(every(values.min(), values.max(), piece, label, clock))
     if timeline.n <= period:
         raise DataError(
-            f"{label} needs more than one period of {period} times; `{piece.text}` runs over {timeline.n}, from "
-            f"{values.min():g} to {values.max():g}."
+            f"{label} needs more than one period of {period} times; `{piece.text}` runs over "
+            f"{timeline.n}{clock.counted}, from {clock.said(values.min())} to "
+            f"{clock.said(values.max())}."
         )
     unseen = np.setdiff1d(np.arange(period), values % period)
     if unseen.size:
         raise DataError(
             f"{label} has no row of phase {listed([str(int(j)) for j in unseen], 5)} (`{piece.text}` modulo {period}), "
-            "so nothing is known about it. Times that are some steps apart can be numbered in units of that many steps."
+            f"so nothing is known about it. {_REMEDY if clock.unit is None else _REMEDY_OF_DATES}"
         )
     structure = seasonal(timeline.n, period)
     template, factors = structure.scaled(label)
     block = Block(template, (standard_deviation(label, yardstick),), structure.constraint, factors)
     z = one_hot(timeline.locate(values)[0], timeline.n)
-    return SeasonalTerm(label, piece, period, timeline, z, block, _pattern(label, values, period))
+    return SeasonalTerm(label, piece, clock, period, timeline, z, block, _pattern(label, values, period))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeAlias
 
@@ -205,6 +205,14 @@ class Term(ABC):
     def view(self) -> View:
         """How it is drawn."""
         return Levels()
+
+    def on_columns(self, names: Sequence[str], by: str) -> Term:
+        """For curves: the same term, its variables read as numbers from plain columns, and from one what `by=` names.
+
+        This is for terms with one variable, ``piece``.
+        """
+        term: Any = self
+        return replace(term, piece=Expression.column(names[0]))
 
     @property
     def centred(self) -> bool:

@@ -10,6 +10,7 @@ from lgm.arrays import FloatArray, IntArray
 from lgm.data.scope import Scope
 from lgm.errors import DataError
 from lgm.formula.python import Expression
+from lgm.terms.clock import NUMBERS, Clock
 from lgm.terms.term import Draw, Novel, one_hot
 from lgm.words import counted
 
@@ -140,7 +141,7 @@ def require_ordinary(times: FloatArray, piece: Expression, label: str) -> None:
         )
 
 
-def whole_times(scope: Scope, piece: Expression, label: str, otherwise: str) -> FloatArray:
+def whole_times(scope: Scope, piece: Expression, label: str, otherwise: str = "", clock: Clock = NUMBERS) -> FloatArray:
     """The variable of a term that needs whole numbers; ``otherwise`` says what else a user may do.
 
     Raises
@@ -148,7 +149,7 @@ def whole_times(scope: Scope, piece: Expression, label: str, otherwise: str) -> 
     DataError
         If one is not whole, or too large to be told from its neighbours.
     """
-    values = scope.numbers(piece, f"the time of {label}")
+    values = clock.read(scope, piece, role_of(label))
     odd = np.flatnonzero((values != np.round(values)) | (np.abs(values) > LARGEST_WHOLE))
     if odd.size:
         limit = f" up to {LARGEST_WHOLE:.0e}" if abs(values[odd[0]]) > LARGEST_WHOLE else ""
@@ -159,14 +160,22 @@ def whole_times(scope: Scope, piece: Expression, label: str, otherwise: str) -> 
     return values
 
 
-def every(first: float, last: float, piece: Expression, label: str) -> FloatArray:
+def role_of(label: str) -> str:
+    """What messages call the time of a term."""
+    return f"the time of {label}"
+
+
+def every(
+    first: float, last: float, piece: Expression, label: str, clock: Clock = NUMBERS, step: float = 1.0
+) -> FloatArray:
     """All whole times in a range, where each has an effect."""
+    what = "whole number" if clock.unit is None else clock.name
     require_few(
-        last - first + 1,
-        f"{label} has an effect for every whole number from the first to the last `{piece.text}`, {first:g} to "
-        f"{last:g}",
+        (last - first) / step + 1.0,
+        f"{label} has an effect for every {what} from the first to the last `{piece.text}`, {clock.said(first)} to "
+        f"{clock.said(last)}",
     )
-    return np.arange(first, last + 1.0)
+    return np.arange(first, last + 0.5 * step, step)
 
 
 def require_few(n: float, what: str) -> None:

@@ -8,6 +8,7 @@ from lgm.arrays import FloatArray
 from lgm.data.graph import Graph
 from lgm.data.mesh import Mesh
 from lgm.formula.python import Expression
+from lgm.terms.clock import NUMBERS, Clock
 
 
 @dataclass(frozen=True)
@@ -20,10 +21,16 @@ class Curve:
         In the formula.
     points : float array, optional
         Where it is drawn: the values that a walk lives on; by default an even grid over the range of the data.
+    clock : Clock
+        How the variable is read.
+    turn : float array, optional
+        The times of one turn of a circle, to which all others are brought.
     """
 
     variable: Expression
     points: FloatArray | None = None
+    clock: Clock = NUMBERS
+    turn: FloatArray | None = None
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -19,11 +19,12 @@ from lgm.precision import continuation, rw
 from lgm.precision.intrinsic import Structure, require_apart
 from lgm.terms import circular
 from lgm.terms.block import Block
+from lgm.terms.clock import NUMBERS, Clock, clock_of
 from lgm.terms.term import Draw, Encoded, Signature, Term, Variable, arguments, one_hot
 from lgm.terms.timeline import Timeline, novel, require_ordinary
 from lgm.terms.view import Curve, View
 
-SIGNATURE = Signature(("t",), options=("cyclic", "period"))
+SIGNATURE = Signature(("t",), options=("cyclic", "period", "freq"))
 _STRUCTURES: dict[str, Callable[[npt.ArrayLike], Structure]] = {"rw1": rw.rw1, "rw2": rw.rw2}
 _FEWEST = {"rw1": 2, "rw2": 3}
 
@@ -40,6 +41,7 @@ class WalkTerm(Term):
     label: str
     order: str
     piece: Expression
+    clock: Clock
     timeline: Timeline
     z: sp.csc_array
     block: Block
@@ -48,7 +50,8 @@ class WalkTerm(Term):
     @property
     def variables(self) -> tuple[Variable, ...]:
         """The effects by time."""
-        return (Variable(self.label, np.arange(self.timeline.n), self.piece.text, self.timeline.times),)
+        labels = self.clock.labels(self.timeline.times)
+        return (Variable(self.label, np.arange(self.timeline.n), self.piece.text, labels),)
 
     @property
     def null(self) -> Mapping[str, FloatArray]:
@@ -63,16 +66,20 @@ class WalkTerm(Term):
     @property
     def view(self) -> View:
         """A curve through the values of the walk, and where these are far apart, between them."""
-        return Curve(self.piece, np.union1d(self.timeline.times, self.timeline.between()))
+        return Curve(self.piece, np.union1d(self.timeline.times, self.timeline.between()), self.clock)
+
+    def on_columns(self, names: Sequence[str], by: str) -> Term:
+        """The same term, its times read as numbers from a plain column."""
+        return replace(self, piece=Expression.column(names[0]), clock=NUMBERS)
 
     @property
     def size(self) -> str:
         """Number of distinct values."""
-        return f"{self.timeline.n} distinct values"
+        return f"{self.timeline.n} distinct values{self.clock.counted}"
 
     def encode(self, scope: Scope) -> Encoded:
         """Columns at other rows; at new values the walk is interpolated or continued, given the fitted effects."""
-        values = scope.numbers(self.piece, f"the variable of {self.label}")
+        values = self.clock.read(scope, self.piece, f"the variable of {self.label}")
         require_ordinary(np.append(self.timeline.times, values), self.piece, self.label)
         null = {name: values for name in self.null}
         codes, new, where = self.timeline.locate(values, self.timeline.rounding)
@@ -98,10 +105,12 @@ class WalkTerm(Term):
 def build(call: Call, scope: Scope, label: str, yardstick: float) -> WalkTerm | circular.CircularTerm:
     """Read ``rw1(t)`` or ``rw2(t)``, or either with ``cyclic=True``, against the data."""
     given = arguments(call, scope, SIGNATURE)
-    piece = given["t"]
+    piece, freq, role = given["t"], given.get("freq"), f"the variable of {label}"
     if _closed(call, scope, given):
-        return circular.build(scope, piece, given.get("period"), int(call.name[-1]), label, yardstick)
-    values = scope.numbers(piece, f"the variable of {label}")
+        clock = clock_of(scope, piece, role, freq, whole=True)
+        return circular.build(scope, piece, clock, given.get("period"), int(call.name[-1]), label, yardstick)
+    clock = clock_of(scope, piece, role, freq, whole=False)
+    values = clock.read(scope, piece, role)
     timeline = Timeline.of(values)
     if timeline.n < _FEWEST[call.name]:
         raise DataError(
@@ -114,7 +123,7 @@ def build(call: Call, scope: Scope, label: str, yardstick: float) -> WalkTerm | 
     block = Block(template, (standard_deviation(label, yardstick),), structure.constraint, factors)
     lines = {f"{label}[linear]": values} if call.name == "rw2" else {}
     codes, _, _ = timeline.locate(values)
-    return WalkTerm(label, call.name, piece, timeline, one_hot(codes, timeline.n), block, lines)
+    return WalkTerm(label, call.name, piece, clock, timeline, one_hot(codes, timeline.n), block, lines)
 
 
 def _closed(call: Call, scope: Scope, given: Mapping[str, Expression]) -> bool:

@@ -8,7 +8,7 @@ from lgm import priors
 from lgm.inference import importance, sampler
 from lgm.inference.compile import begin
 from lgm.inference.engine import ENGINES, Settings, engine
-from lgm.inference.held import Conditional, Exact
+from lgm.inference.held import Exact
 from lgm.results import drawing, effects
 
 COMPILED = (
@@ -63,4 +63,4 @@ def test_nothing_to_move(method: str) -> None:
     data = lgm.load_dataset("Dyestuff")
     fit = lgm.fit("Yield ~ 1 + (1|Batch)", data, priors=held, method=method, draws=50, seed=1, progress=False)
     assert fit.method == method
-    assert type(fit.draws) is (Conditional if method == "mode" else Exact)
+    assert type(fit.draws) is Exact

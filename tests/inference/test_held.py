@@ -1,12 +1,16 @@
 """Draws in which theta does not move: at its mode or fixed."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
 
+import lgm
 from lgm.inference.held import Conditional, Exact
 
+LEVEL = {"Intercept": lgm.priors.normal(0.0, 2.0)}
 THETA = np.array([2.0, 0.0])
 REPEATED = np.repeat(THETA[None], 5, axis=0)[None]
 EXACT = Exact(REPEATED, {}, False)
@@ -53,3 +57,25 @@ def test_tables() -> None:
 
 def test_effects_are_left_to_others() -> None:
     assert CONDITIONAL.without_effects() is CONDITIONAL
+
+
+@pytest.mark.parametrize("method", ["mode", "importance", "nuts"])
+def test_a_regression_without_hyperparameters(method: str, tmp_path: Path) -> None:
+    """Counts with an intercept: mean and sd by quadrature, and all that a fit can be asked."""
+    data = pd.DataFrame({"n": [3.0, 1, 0, 4, 2, np.nan]})
+    fit = lgm.fit("n ~ 1", data, family="poisson", priors=LEVEL, method=method, draws=500, seed=1, progress=False)
+    x = np.linspace(-2.0, 3.0, 2001)
+    w = np.exp(10.0 * x - 5.0 * np.exp(x) - 0.5 * (x / 2.0) ** 2)
+    mean = np.average(x, weights=w)
+    sd = np.sqrt(np.average((x - mean) ** 2, weights=w))
+    assert fit.fixef().loc["Intercept", "mean"] == pytest.approx(mean, abs=5 * sd / np.sqrt(2000))
+    assert fit.fixef().loc["Intercept", "sd"] == pytest.approx(sd, rel=5 / np.sqrt(4000))
+    assert fit.draws.described() == "2000, independent"
+    assert fit.verdict == "Exact: there are no hyperparameters, so the draws are independent."
+    assert list(fit.summary().index) == ["Intercept"] and fit.varcorr().empty
+    if method == "mode":
+        fit.plot()
+        fit.save(tmp_path / "fit.lgm")
+        again = lgm.load(tmp_path / "fit.lgm")
+        pd.testing.assert_frame_equal(again.predict(data), fit.predict(data))
+        assert repr(again) == repr(fit)

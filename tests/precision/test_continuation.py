@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from dense_model import ar1, rounding, rw_structure, seasonal_structure
 
-from lgm.precision.continuation import Slopes, autoregressive, banded, brownian, markov
+from lgm.precision.ar import coefficients
+from lgm.precision.continuation import Slopes, autoregressive, banded, brownian, markov, predicted
 from lgm.precision.seasonal import seasonal
 
 OLD = np.array([0.0, 1.0, 1.5, 4.0, 4.25, 9.0, 11.0])
@@ -87,6 +88,30 @@ def test_an_autoregression_between_its_steps() -> None:
     )
     assert np.all(mean == 0)
     np.testing.assert_allclose(covariance, 1.7**2 * np.eye(3), rtol=1e-14)
+
+
+@pytest.mark.parametrize(("before", "after"), [(0, 1), (0, 6), (3, 0), (4, 5)])
+def test_an_autoregression_of_order_three(before: int, after: int) -> None:
+    """Its correlations are the powers of the companion matrix, here of the filter ``1 / phi(B)`` run for long."""
+    phi, n = np.array(coefficients([0.7, -0.4, 0.3])[-1]), 5
+    response = np.zeros(2000)
+    response[0] = 1.0
+    for k in range(1, 2000):
+        response[k] = phi[: min(k, 3)] @ response[max(k - 3, 0) : k][::-1]
+    r = np.array([response[h:] @ response[: 2000 - h] for h in range(n + before + after)])
+    C = 1.7**2 * (r / r[0])[np.abs(np.subtract.outer(np.arange(r.size), np.arange(r.size)))]
+    old = before + np.arange(n)
+    new = np.setdiff1d(np.arange(r.size), old)
+    pull = np.linalg.solve(C[np.ix_(old, old)], C[np.ix_(old, new)]).T
+    error = np.sqrt((1 - 0.7**2) * (1 - 0.4**2) * (1 - 0.3**2))
+
+    def draw(b: np.ndarray, z: np.ndarray) -> np.ndarray:
+        shares = [np.full(len(b), each) for each in phi]
+        return predicted(shares, np.full(len(b), 1.7 * error), b, z, before)
+
+    root = draw(np.zeros((new.size, n)), np.eye(new.size)).T
+    np.testing.assert_allclose(draw(np.eye(n), np.zeros((n, new.size))).T, pull, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(root @ root.T, C[np.ix_(new, new)] - pull @ C[np.ix_(old, new)], rtol=0, atol=1e-12)
 
 
 def test_an_autoregression_that_hardly_forgets() -> None:

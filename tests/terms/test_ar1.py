@@ -95,7 +95,7 @@ def test_the_curve_goes_through_steps_that_have_no_data() -> None:
 
 
 def test_times_that_are_not_whole() -> None:
-    with pytest.raises(lgm.DataError, match=r"ar1\(w\) needs whole times .*or use rw1\(w\)"):
+    with pytest.raises(lgm.DataError, match=r"ar1\(w\) needs whole times .*or use ou\(w\)"):
         _design("ar1(w)")
     with pytest.raises(lgm.DataError, match=r"ar1\(t\) needs whole times .* up to 9e\+15, `t` has 1e\+30 in row 3"):
         _design("ar1(t)", DATA.assign(t=np.where(np.arange(N) == 3, 1e30, 1.0)))

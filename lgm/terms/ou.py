@@ -1,0 +1,128 @@
+"""Autoregression in continuous time, for times of any spacing: ``ou(t)``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import scipy.sparse as sp
+
+from lgm.arrays import FloatArray
+from lgm.data.scope import Scope
+from lgm.errors import DataError
+from lgm.formula.python import Expression
+from lgm.formula.sides import Call
+from lgm.parameter import PROPORTION, one, standard_deviation
+from lgm.precision import continuation
+from lgm.precision.ar import Ou, least_gap
+from lgm.precision.intrinsic import require_apart
+from lgm.priors import uniform
+from lgm.terms.ar1 import in_steps
+from lgm.terms.block import Block
+from lgm.terms.clock import NUMBERS, Clock, clock_of
+from lgm.terms.term import Draw, Encoded, Signature, Term, Variable, arguments, one_hot
+from lgm.terms.timeline import Timeline, novel, require_ordinary, role_of
+from lgm.terms.view import Curve, View
+
+SIGNATURE = Signature(("t",), options=("step", "freq"))
+
+
+@dataclass(frozen=True)
+class OrnsteinUhlenbeckTerm(Term):
+    """Effects with marginal standard deviation ``sd`` and correlation ``rho^(lag / step)``, at times of any spacing.
+
+    ``rho`` is the correlation of effects one step apart. The step is the median spacing of the times, so that their
+    unit does not matter, or what a user says: with ``step=1`` rho is that of one unit of time, the ``Phi`` of
+    `corCAR1` in R's nlme.
+    """
+
+    label: str
+    piece: Expression
+    clock: Clock
+    timeline: Timeline
+    step: float
+    z: sp.csc_array
+    block: Block
+
+    @property
+    def variables(self) -> tuple[Variable, ...]:
+        """The effects by time."""
+        labels = self.clock.labels(self.timeline.times)
+        return (Variable(self.label, np.arange(self.timeline.n), self.piece.text, labels),)
+
+    @property
+    def one_series(self) -> bool:
+        """All rows share its effects."""
+        return True
+
+    @property
+    def view(self) -> View:
+        """A curve through the times, and where these are far apart, between them."""
+        return Curve(self.piece, np.union1d(self.timeline.times, self.timeline.between()), self.clock)
+
+    def on_columns(self, names: Sequence[str], by: str) -> Term:
+        """The same term, its times read as numbers from a plain column."""
+        return replace(self, piece=Expression.column(names[0]), clock=NUMBERS)
+
+    @property
+    def size(self) -> str:
+        """Number of times, and the step that rho is about."""
+        return f"{self.timeline.n} times{in_steps(self.clock, self.step)}"
+
+    def encode(self, scope: Scope) -> Encoded:
+        """Columns at other rows; new times are interpolated or forecast given the fitted effects."""
+        values = self.clock.read(scope, self.piece, role_of(self.label))
+        require_ordinary(np.append(self.timeline.times, values), self.piece, self.label)
+        codes, new, where = self.timeline.locate(values, self.timeline.rounding)
+        z = one_hot(codes, self.timeline.n)
+        if new.size == 0:
+            return Encoded(z)
+        return Encoded(z, novel=novel(self.piece, new, where, new, self._continuation(new), mean_needs_theta=True))
+
+    def _continuation(self, new: FloatArray) -> Draw:
+        start = self.timeline.times[0]
+        old, fresh = ((times - start) / self.step for times in (self.timeline.times, new))
+
+        def draw(theta: Mapping[str, FloatArray], b: FloatArray, normals: FloatArray) -> FloatArray:
+            bridge = continuation.autoregressive(theta["sd"][:, 0], theta["rho"][:, 0])
+            return continuation.markov(old, fresh, bridge, b, normals)
+
+        return draw
+
+
+def build(call: Call, scope: Scope, label: str, yardstick: float) -> OrnsteinUhlenbeckTerm:
+    """Read ``ou(t)`` against the data.
+
+    Raises
+    ------
+    DataError
+        If there are fewer than two times, or some are the same but for rounding.
+    FormulaError
+        If the step is not a positive number.
+    """
+    given = arguments(call, scope, SIGNATURE)
+    piece = given["t"]
+    clock = clock_of(scope, piece, role_of(label), given.get("freq"), whole=False)
+    values = clock.read(scope, piece, role_of(label))
+    timeline = Timeline.of(values)
+    if timeline.n < 2:
+        raise DataError(f"{label} needs at least 2 distinct times, `{piece.text}` has {timeline.n}.")
+    require_ordinary(timeline.times, piece, label)
+    step = _step(scope, given["step"]) if "step" in given else float(np.median(timeline.gaps))
+    require_apart(timeline.gaps, label, step * least_gap(timeline.n))
+    template = Ou(timeline.gaps / step, timeline.n)
+    parameters = (standard_deviation(label, yardstick), one("rho", label, PROPORTION, uniform(0.0, 1.0), 0.5))
+    z = one_hot(timeline.locate(values)[0], timeline.n)
+    return OrnsteinUhlenbeckTerm(label, piece, clock, timeline, step, z, Block(template, parameters))
+
+
+def _step(scope: Scope, piece: Expression) -> float:
+    value = scope.value(piece)
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.number)) or not 0.0 < value < np.inf:
+        raise scope.formula.error(
+            f"step={piece.text} is no length of time.",
+            piece.span,
+            "a positive number of units of the times, as step=1.",
+        )
+    return float(value)
