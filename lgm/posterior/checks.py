@@ -202,7 +202,7 @@ def _shared_series(design: Design) -> Iterator[str]:
 def _several(times: IntArray, design: Design) -> str:
     """How rows look like several series: once in each level of a group, or one after the other."""
     for source in design.predictor.sources:
-        if isinstance(source, Bar):
+        if isinstance(source, Bar) and not source.pooled:
             codes = Grouping.of(source, design.seen)[1]
             once = np.unique(np.column_stack([codes, times]), axis=0).shape[0] == times.size
             if once and times.size >= FEWEST_TIMES * np.unique(codes).size:

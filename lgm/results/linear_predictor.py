@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -182,10 +182,14 @@ def linear_predictor(
     """
     seed = fit.seed if seed is None else seed
     predictor, prior = fit.design.predictor, fit.analysed.marginal.prior
+    if new_levels == "zero":
+        rows = replace(
+            rows, encoded=tuple(None if each is None else each.without_population() for each in rows.encoded)
+        )
     fresh: list[_Fresh | None] = []
     for j, (encoded, place) in enumerate(zip(rows.encoded, predictor.term_slices(), strict=True)):
         novel = None if encoded is None else encoded.novel
-        if novel is None or (novel.population and new_levels == "zero"):
+        if novel is None:
             fresh.append(None)
         else:
             own = slice(predictor.p + place.start, predictor.p + place.stop)

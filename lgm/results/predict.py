@@ -268,7 +268,7 @@ def _announce(rows: NewRows, new_levels: str) -> None:
         for note in encoded.notes:
             warnings.warn(note, PredictionWarning, stacklevel=5)
         novel = encoded.novel
-        if novel is not None and novel.population:
+        if novel is not None and np.any(novel.population):
             if new_levels == "error":
                 raise DataError(f'new_data has {novel.what}; accepted: new_levels="sample" or "zero", or known levels.')
             how = "drawn from the population" if new_levels == "sample" else "set to zero"

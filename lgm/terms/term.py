@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 import scipy.sparse as sp
 
-from lgm.arrays import FloatArray, IntArray
+from lgm.arrays import BoolArray, FloatArray, IntArray
 from lgm.data.scope import Scope
 from lgm.formula.python import Expression
 from lgm.formula.sides import Call
@@ -83,8 +83,8 @@ class Novel:
         Their columns.
     draw : Draw
         How they are drawn, given each posterior draw.
-    population : bool
-        Whether the new effects are independent of the fitted ones (drawn from the population).
+    population : bool or bool array (m,)
+        Whether the new effects are independent of the fitted ones (drawn from the population), all or one by one.
     mean_needs_theta : bool
         Whether their mean given the fitted effects depends on theta. If not, the mean of b gives it exactly.
     """
@@ -92,7 +92,7 @@ class Novel:
     what: str
     z: sp.csc_array
     draw: Draw
-    population: bool
+    population: bool | BoolArray
     mean_needs_theta: bool = False
 
 
@@ -104,6 +104,16 @@ class Encoded:
     null: dict[str, FloatArray] = field(default_factory=dict)
     novel: Novel | None = None
     notes: tuple[str, ...] = ()
+
+    def without_population(self) -> Encoded:
+        """The same with new effects that are drawn from a population taken for zero."""
+        if self.novel is None:
+            return self
+        drawn = np.broadcast_to(self.novel.population, self.novel.z.shape[1])
+        if np.all(drawn):
+            return replace(self, novel=None)
+        z = sp.csc_array(self.novel.z @ sp.diags_array(np.where(drawn, 0.0, 1.0)))
+        return replace(self, novel=replace(self.novel, z=z))
 
     def by_row(self) -> Encoded:
         """The same, stored so that rows are quickly taken out."""
