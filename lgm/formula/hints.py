@@ -17,12 +17,12 @@ _ELSEWHERE = {
     ),
     "iid": " A group effect is written as a bar, `(1 | g)`.",
     "re": " A group effect is written as a bar, `(1 | g)`.",
-    "gr": " A group effect is written as a bar, `(1 | g)`, with the name of the group alone.",
+    "gr": " A grouping stands after a bar: `(1 | gr(g, cov=K))`, or `(1 | g, cov=K)`.",
     "te": " Tensor-product smooths, as mgcv has them, are not available.",
     "ti": " Tensor-product smooths, as mgcv has them, are not available.",
     "t2": " Tensor-product smooths, as mgcv has them, are not available.",
     "mo": " Monotonic effects, as brms has them, are not available.",
-    "mm": " Multi-membership groups, as brms has them, are not available.",
+    "mm": " A grouping stands after a bar: `(1 | mm(a, b))`.",
     "gp": " Gaussian processes are not available; `s(x)` is a smooth function.",
     "ar": " Autoregression of order one is written `ar1(t)`.",
     "car": " Map effects are written `icar(region, graph)`.",
@@ -37,8 +37,17 @@ _ELSEWHERE = {
 }
 
 
-def unknown_call_message(name: str, term_names: Collection[str]) -> str:
-    """Message for a call that is neither a term nor a function in reach, with hints for users of other packages."""
+def unknown_call_message(name: str, term_names: Collection[str], classes: Collection[str] = ()) -> str:
+    """Message for a call that is neither a term nor a function in reach, with hints for users of other packages.
+
+    ``classes`` are those of covariances, where the call is around a bar.
+    """
+    if classes:
+        hint = suggest(name, classes)
+        return (
+            f"lgm has no term `{name}()`, nor is there a function of that name.{hint} Covariance classes around a bar "
+            f"are {', '.join(classes)}."
+        )
     numpy = f" NumPy's is written `np.{name}()`." if isinstance(getattr(np, name, None), np.ufunc) else ""
     hint = _ELSEWHERE.get(name) or numpy or suggest(name, term_names)
     listed = ", ".join(f"`{term}`" for term in sorted(term_names))

@@ -233,19 +233,23 @@ class GroupSeriesTerm(Term):
         for first, last in zip(edges.tolist(), [*edges[1:].tolist(), fresh.n], strict=True):
             level = int(fresh.level[first])
             k = int(kind[level]) if kind.size else 0
-            new, z = fresh.time[first:last] / self.step, normals[:, first:last]
+            new, z = self._steps(fresh.time[first:last]), normals[:, first:last]
             sd = theta["sd"][:, self._sds(fresh.time[first:last], k)]
             bridge = continuation.autoregressive(np.ones(len(b)), theta["rho"][:, k])
             if level < self.grouping.n:
                 own = slice(starts[level], starts[level + 1])
                 old, scale = self.pairs.time[own], theta["sd"][:, self._sds(self.pairs.time[own], k)]
                 u = np.divide(b[:, own], scale, out=np.zeros_like(scale), where=scale > 0.0)
-                white = continuation.markov(old / self.step, new, bridge, u, z)
+                white = continuation.markov(self._steps(old), new, bridge, u, z)
             else:
                 rest = continuation.markov(new[:1], new[1:], bridge, z[:, :1], z[:, 1:])
                 white = np.concatenate([z[:, :1], rest], axis=1)
             out[:, first:last] = sd * white
         return out
+
+    def _steps(self, time: FloatArray) -> FloatArray:
+        """Times in steps from the first one on, whole numbers where they are whole steps apart."""
+        return np.asarray((time - self.times.at[0]) / self.step)
 
     def _sds(self, time: FloatArray, kind: int) -> IntArray:
         """Which standard deviation effects at these times have, in a level of this kind."""

@@ -46,7 +46,7 @@ class Kinds:
         Raises
         ------
         DataError
-            If a level is of two kinds, a kind has no rows, or a single level.
+            If a level is of two kinds, or a kind has a single level.
         """
         by = bar.option("by")
         if by is None:
@@ -54,7 +54,6 @@ class Kinds:
         if members.grouping.pooled:
             raise DataError(f"`by=` in {bar.text} is for groups of which each row has one level.")
         column = _column(scope, by, bar.text)
-        _require_rows(column, by, bar.text)
         found = Levels.of(column)
         kind = found.positions(column)[0]
         labels = members.grouping.labels
@@ -103,7 +102,7 @@ class Kinds:
         out = np.zeros(labels.size, dtype=np.int64)
         out[new[rows]] = kind
         if np.any(out[new[rows]] != kind):
-            at = labels[new[rows][np.flatnonzero(out[new[rows]] != kind)[0]]]
+            at = labels.tolist()[new[rows][np.flatnonzero(out[new[rows]] != kind)[0]]]
             raise DataError(f"the new level {at!r} of `{self.group}` has two values of `{self.by.text}`.")
         return out
 
@@ -115,23 +114,11 @@ def _column(scope: Scope, by: Expression, where: str) -> pd.Series:
     return column
 
 
-def _require_rows(column: pd.Series, by: Expression, where: str) -> None:
-    """Raise if a category has no row."""
-    if isinstance(column.dtype, pd.CategoricalDtype):
-        used = column.cat.remove_unused_categories().cat.categories
-        unused = [repr(value) for value in column.cat.categories if value not in used]
-        if unused:
-            raise DataError(
-                f"`{by.text}` of {where} has no row with {listed(unused, 5)}, so nothing is known of that variance. "
-                f"Take it out: {by.text}.cat.remove_unused_categories()."
-            )
-
-
 def _require_one(
     wrong: np.ndarray[Any, Any], codes: IntArray, labels: np.ndarray[Any, Any], by: Expression, bar: Bar
 ) -> None:
     if wrong.any():
-        level = labels[codes[np.flatnonzero(wrong)[0]]]
+        level = labels.tolist()[codes[np.flatnonzero(wrong)[0]]]
         raise DataError(
             f"in {bar.text}, the level {level!r} of `{bar.group_name}` has rows with different values of `{by.text}`; "
             f"each level has one variance. Accepted: (1 | {bar.group_name}:{by.text}, by={by.text}), or a factor that "
