@@ -22,13 +22,15 @@ RNG = np.random.default_rng(6)
 
 def _data() -> pd.DataFrame:
     g = RNG.integers(0, J, N)
+    f = np.array(list("abcd"))[RNG.integers(0, 4, N)]
+    f = np.where((g == 0) & np.isin(f, ["b", "c"]) | (g == 3) & (f == "d"), "a", f)  # times that levels lack
     t = 3 * RNG.integers(0, 7, N) + 1  # gaps, and several rows of one time
     return pd.DataFrame(
         {
             "g": g,
             "t": t,
             "s": np.round(RNG.uniform(0.0, 9.0, N), 2),
-            "f": np.array(list("abcd"))[RNG.integers(0, 4, N)],
+            "f": f,
             "k": np.where(g < 3, "u", "v"),
             "y": RNG.standard_normal(N),
         }

@@ -6,7 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from dense_model import restricted, rounding
+from helpers import reference
 from scipy.linalg import toeplitz
+from synthetic import around
 
 import lgm
 from lgm.errors import DataError, FormulaError, IdentifiabilityError
@@ -127,3 +129,30 @@ def test_draws_of_new_levels() -> None:
     D = of(FREE, TOEPLITZ)
     error = np.sqrt((np.outer(np.diag(D), np.diag(D)) + D**2) / 20_000)
     assert np.all(np.abs(np.cov(draws.T) - D) < 4 * error)
+
+
+TERMS = {
+    "cs": ("cs(0 + part | Subject)", lambda C: [C[0, 1]]),
+    "toep": ("toep(0 + part | Subject)", lambda C: [C[0, 1], (C[0, 2] - C[0, 1] ** 2) / (1.0 - C[0, 1] ** 2)]),
+    "diag": ("diag(0 + part | Subject)", lambda C: []),
+    "ou": ("ou(0 + Days | Subject)", lambda rho: [rho]),
+    "ar1": ("ar1(0 + Days | Subject)", lambda rho: [rho]),  # the same model: days are evenly spaced
+}
+
+
+@pytest.mark.parametrize("name", TERMS)
+def test_fits_of_glmmtmb(name: str) -> None:
+    """Likelihood and fitted values at its REML estimates."""
+    known = reference(f"sleepstudy.tmb_{'ou' if name == 'ar1' else name}_reml")
+    data = lgm.load_dataset("sleepstudy")
+    data["part"] = np.array(list("aaabbbbccc"))[data["Days"].astype(int)]
+    term, others = TERMS[name]
+    model = lgm.model(f"Reaction ~ Days + {term}", data, priors=PRIORS)
+    structure = known["structure"]
+    correlations = np.array(structure["correlation"]) if "correlation" in structure else structure["rho"]
+    values = [*np.atleast_1d(structure["sd"]), *others(correlations), known["residual_sd"]]
+    theta = dict(zip(model.design.theta_names, values, strict=True))
+    assert model.log_likelihood(theta) == pytest.approx(known["logLik"], abs=1e-7)
+    if name in ("cs", "ou"):
+        fit = around(model, theta, spread=0.0, chains=1, draws=2)
+        np.testing.assert_allclose(fit.predict()["mean"], known["fitted"], atol=1e-6 * np.ptp(known["fitted"]))
