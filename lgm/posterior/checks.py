@@ -231,7 +231,8 @@ def _single_rows(design: Design) -> Iterator[str]:
     if family.dispersion is None and not once:
         return
     for term, where in zip(design.terms, design.predictor.term_slices(), strict=True):
-        if term.group and np.diff(design.predictor.Z[:, where].indptr).max(initial=0) <= 1:
+        # relatives and series say of each other how levels vary
+        if term.group and term.components and np.diff(design.predictor.Z[:, where].indptr).max(initial=0) <= 1:
             names = listed([name for parameter in term.block.parameters for name in parameter.names], MOST_NAMED)
             text = f"each level of `{term.group}` has one row"
             if once:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import jax
+import numpyro.distributions as dist
+
 from lgm.arrays import FloatArray
-from lgm.parameter import AUTOCORRELATION, Domain, Parameter, correlations, one, standard_deviation
+from lgm.parameter import CORRELATION, Domain, Parameter, correlations, one, standard_deviation
 from lgm.precision.correlated import Correlated, Structure, Unstructured
 from lgm.precision.exchangeable import Exchangeable
 from lgm.precision.iid import Iid
 from lgm.precision.toeplitz import Toeplitz
-from lgm.priors import pc_corr, uniform
+from lgm.priors import Lkj, Prior, ThetaPrior
 
 DEFAULT_LKJ = 2.0
 
@@ -87,24 +90,39 @@ class CovarianceClass:
                 pairs = [(self.names[j], self.names[i]) for i in range(q) for j in range(i)]
                 found.append(correlations(owner, pairs, q, DEFAULT_LKJ))
             case Exchangeable():
-                low = -1.0 / (q - 1)
-                words = f"in ({low:.4g}, 1)"
-                example = f"uniform({math.ceil(1e4 * low) / 1e4:g}, 1)"
-                prior = pc_corr(0.5, 0.5) if q == 2 else uniform(low, 1.0)
-                found.append(one("rho", label, Domain(low, 1.0, words, example), prior, 0.1 if q > 2 else 0.0))
+                found.append(one("rho", label, *exchangeable(q), 0.1))
             case Toeplitz():
                 found += partial_autocorrelations(label, q - 1)
         return found
 
 
+def exchangeable(q: int) -> tuple[Domain, ThetaPrior]:
+    """Values and default prior of the correlation of all pairs of q effects: beta(2, 2) over its range.
+
+    That is the default LKJ prior for two effects. A prior without density at the ends keeps the mode away from them.
+    """
+    if q == 2:
+        return CORRELATION, Lkj(DEFAULT_LKJ)
+    low = -1.0 / (q - 1)
+    words, example = f"in ({low:.4g}, 1)", f"uniform({math.ceil(1e4 * low) / 1e4:g}, 1)"
+    with jax.enable_x64(True):
+        to_range = dist.transforms.AffineTransform(low, 1.0 - low, domain=dist.constraints.unit_interval)
+        over = dist.TransformedDistribution(dist.Beta(2.0, 2.0), to_range)
+    return Domain(low, 1.0, words, example), Prior(over, f"beta(2, 2) over ({low:.4g}, 1)")
+
+
 def partial_autocorrelations(owner: str, count: int) -> list[Parameter]:
-    """The partial autocorrelations ``pacf1(owner)``, ``pacf2(owner)``, ... of effects in an order."""
+    """The partial autocorrelations ``pacf1(owner)``, ``pacf2(owner)``, ... of effects in an order.
+
+    Their default priors are those that the partial correlations of a matrix have under its default LKJ prior
+    (Lewandowski, Kurowicka & Joe 2009).
+    """
     return [
         Parameter(
             names=(f"pacf{k}({owner})",),
             kind="pacf",
-            domain=AUTOCORRELATION,
-            default=pc_corr(0.5, 0.5),
+            domain=CORRELATION,
+            default=Lkj(DEFAULT_LKJ + 0.5 * (count - k)),
             start=0.1,
             places=((owner, f"pacf{k}"),),
         )

@@ -98,12 +98,26 @@ def test_words_of_lme4_for_homogeneity() -> None:
 def test_domain_of_an_exchangeable_correlation() -> None:
     name = "rho(homcs(0 + f | g))"
     table = lgm.model("y ~ homcs(0 + f | g)", DATA).priors
-    assert table.loc[name, "prior"] == "uniform(-0.5, 1)"
+    assert table.loc[name, "prior"] == "beta(2, 2) over (-0.5, 1)"
     with pytest.raises(lgm.errors.PriorError, match=r"allows values that are not in \(-0.5, 1\)"):
         lgm.model("y ~ homcs(0 + f | g)", DATA, priors={name: uniform(-0.8, 1.0)})
     with pytest.raises(lgm.errors.PriorError, match="an LKJ prior is for correlations"):
         lgm.model("y ~ homcs(0 + f | g)", DATA, priors={name: lkj(2.0)})
     lgm.model("y ~ homcs(0 + f | g)", DATA, priors={"rho": uniform(-0.4, 0.9)})
+
+
+def test_default_priors_have_no_density_where_matrices_are_singular() -> None:
+    def prior(formula: str) -> list[str]:
+        table = lgm.model(f"y ~ {formula}", DATA).priors["prior"]
+        return [text for name, text in table.items() if name.startswith(("rho", "pacf"))]
+
+    assert prior("cs(1 + x | g)") == ["lkj(2)"]
+    assert prior("toep(0 + f | g)") == ["lkj(2.5)", "lkj(2)"]
+    assert prior("ar1(0 + f | g)") == ["lkj(2)"] and prior("ou(0 + x | g)") == ["beta(2, 2)"]
+    model = lgm.model("y ~ homcs(0 + f | g)", DATA)
+    draws = model.sample_prior(4000)["rho(homcs(0 + f | g))"]
+    assert abs(draws.mean() - 0.25) < 4 * 0.75 * 2 * np.sqrt(0.05) / np.sqrt(4000)
+    assert draws.min() > -0.5 and draws.max() < 1.0
 
 
 def test_one_effect_has_no_class() -> None:
