@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -177,13 +178,13 @@ class GroupSeriesTerm(Term):
         """The grouping."""
         return self.bar.group_name
 
-    @property
+    @cached_property
     def variables(self) -> tuple[Variable, ...]:
         """The effects by level and time."""
-        levels, times = self.grouping.labels[self.pairs.level].tolist(), self.pairs.time.tolist()
-        labels = np.array(
-            [f"{level}:{self.times.label(time)}" for level, time in zip(levels, times, strict=True)], dtype=object
-        )
+        levels = self.grouping.labels.tolist()
+        times, at = np.unique(self.pairs.time, return_inverse=True)
+        after = np.array([f":{self.times.label(time)}" for time in times.tolist()], dtype=object)
+        labels = np.array([str(level) for level in levels], dtype=object)[self.pairs.level] + after[at]
         return (Variable(self.label, np.arange(self.pairs.n), f"{self.group}:{self.times.text}", labels),)
 
     @property
