@@ -10,7 +10,7 @@ from lgm.data.expression import FUNCTIONS
 from lgm.data.scope import Scope
 from lgm.errors import FormulaError
 from lgm.formula.sides import Call
-from lgm.terms import ar1, bym2, icar, seasonal, smooth, walk
+from lgm.terms import ar1, bym2, icar, seasonal, shrinkage, smooth, walk
 from lgm.terms.term import Signature, Term
 
 Builder = Callable[[Call, Scope, str, float], Term]
@@ -26,7 +26,9 @@ class Entry(NamedTuple):
 TERMS: dict[str, Entry] = {
     "ar1": Entry(ar1.SIGNATURE, ar1.build),
     "bym2": Entry(bym2.SIGNATURE, bym2.build),
+    "hs": Entry(shrinkage.HS, shrinkage.build),
     "icar": Entry(icar.SIGNATURE, icar.build),
+    "r2d2": Entry(shrinkage.R2, shrinkage.build),
     "rw1": Entry(walk.SIGNATURE, walk.build),
     "rw2": Entry(walk.SIGNATURE, walk.build),
     "s": Entry(smooth.SIGNATURE, smooth.build),
