@@ -68,12 +68,13 @@ WIDE = 2.5  # times its yardstick: an sd above this has probability 5% by defaul
 
 @dataclass(frozen=True)
 class Parameter:
-    """One hyperparameter, or all correlations of one group.
+    """One hyperparameter, all correlations of one group, or several that have the same prior.
 
     Parameters
     ----------
     names : tuple of str
-        The variables, for example ``("sd(Days|Subject)",)``; several for the correlations of three or more effects.
+        The variables, for example ``("sd(Days|Subject)",)``; several for the correlations of three or more effects, and
+        for the local scales of coefficients.
     kind : str
         By which its block or family finds the value, and the class by which a prior can address it: ``"sd"``,
         ``"corr"``, ``"rho"``, ``"phi"``, ``"sigma"``, or one of a term's own.
@@ -146,3 +147,16 @@ def correlations(group: str, pairs: Sequence[tuple[str, str]], q: int, concentra
 def one(kind: str, owner: str, domain: Domain, default: ThetaPrior, start: float) -> Parameter:
     """A hyperparameter ``kind(owner)`` of a term, such as ``rho(ar1(t))``."""
     return Parameter((f"{kind}({owner})",), kind, domain, default, start, ((owner, kind),))
+
+
+def alike(kind: str, owner: str, of: Sequence[str], domain: Domain, default: ThetaPrior, start: float) -> Parameter:
+    """Hyperparameters ``kind(x1)``, ``kind(x2)``, ... with one prior, whose key is ``kind(owner)``."""
+    return Parameter(
+        names=tuple(f"{kind}({name})" for name in of),
+        kind=kind,
+        domain=domain,
+        default=default,
+        start=start,
+        places=tuple((owner, f"{kind}({name})") for name in of),
+        key=f"{kind}({owner})",
+    )

@@ -10,11 +10,12 @@ from lgm.parameter import (
     POSITIVE,
     PROPORTION,
     STANDARD_DEVIATION,
+    alike,
     correlations,
     one,
     standard_deviation,
 )
-from lgm.priors import Flat, lkj, pc_corr, uniform
+from lgm.priors import Flat, exponential, lkj, pc_corr, uniform
 
 
 @pytest.mark.parametrize(
@@ -60,3 +61,9 @@ def test_names_keys_and_places():
     three = correlations("g", [("a", "b"), ("a", "c"), ("b", "c")], 3, 2.0)
     assert (three.keys, three.title) == (("corr(g)", "corr"), "corr(g)")  # they have one prior in common
     assert three.places[1] == ("g", "corr(a,c)")
+
+
+def test_several_with_one_prior():
+    found = alike("lambda", "hs(x, z)", ["x", "z"], POSITIVE, exponential(1.0), 1.0)
+    assert found.names == ("lambda(x)", "lambda(z)") and found.keys == ("lambda(hs(x, z))", "lambda")
+    assert found.title == "lambda(hs(x, z))" and found.places[1] == ("hs(x, z)", "lambda(z)")

@@ -18,7 +18,7 @@ from lgm.errors import DataError, IdentifiabilityError
 from lgm.formula.python import Expression
 from lgm.formula.sides import Call
 from lgm.formula.tokens import without_backticks
-from lgm.parameter import POSITIVE, PROPORTION, one
+from lgm.parameter import POSITIVE, PROPORTION, alike, one
 from lgm.precision.shrinkage import R2D2, Horseshoe
 from lgm.priors import Prior, beta, gamma, half_student_t
 from lgm.terms.block import Block
@@ -194,10 +194,15 @@ def _horseshoe(
     tau0 = p0 / (p - p0) * yardstick / np.sqrt(scope.n)
     parameters = [
         one("tau", label, POSITIVE, half_student_t(1.0, tau0), tau0),
-        *(one("lambda", name, POSITIVE, half_student_t(1.0, 1.0), 1.0) for name in names),
+        alike("lambda", label, names, POSITIVE, _half_cauchy(), 1.0),
         one("slab", label, POSITIVE, _slab(yardstick), yardstick),
     ]
     return Block(Horseshoe(sds, p), tuple(parameters))
+
+
+def _half_cauchy() -> Prior:
+    with jax.enable_x64(True):
+        return Prior(dist.HalfCauchy(1.0), "half_cauchy(1)")
 
 
 def _slab(scale: float) -> Prior:
@@ -218,6 +223,6 @@ def _r2d2(
     a = options.get("concentration", 0.5)
     parameters = [
         one("r2", label, PROPORTION, beta(mean * precision, (1.0 - mean) * precision), 0.5),
-        *(one("weight", name, POSITIVE, gamma(a, 1.0), 1.0) for name in names),
+        alike("weight", label, names, POSITIVE, gamma(a, 1.0), 1.0),
     ]
     return Block(R2D2(sds / yardstick, len(names)), tuple(parameters))
