@@ -68,7 +68,7 @@ def _check(matrix: sp.csc_array, levels: Sequence[Hashable]) -> None:
         raise DataError(f"has {rows} rows, and {len(levels)} levels are named")
     if len(set(levels)) < len(levels):
         raise DataError(_odd(levels))
-    if any(pd.isna(level) for level in levels if np.ndim(level) == 0):
+    if any(level is None or level != level for level in levels):
         raise DataError("has a row whose level is missing")
     if not np.all(np.isfinite(matrix.data)):
         raise DataError("holds numbers that are not finite")

@@ -23,6 +23,12 @@ _ELSEWHERE = {
     "t2": " Tensor-product smooths, as mgcv has them, are not available.",
     "mo": " Monotonic effects, as brms has them, are not available.",
     "mm": " A grouping stands after a bar: `(1 | mm(a, b))`.",
+    "me": (
+        " A covariate that is measured with error has true values, which are unknown and multiplied by an unknown "
+        "coefficient: given its hyperparameters such a model is not Gaussian, and lgm does not have it."
+    ),
+    "horseshoe": " It is written `hs(x1, x2, ...)`.",
+    "R2D2": " It is written `r2d2(x1, x2, ...)`.",
     "gp": " Gaussian processes are not available; `s(x)` is a smooth function.",
     "ar": " Autoregression of order one is written `ar1(t)`.",
     "car": " Map effects are written `icar(region, graph)`.",

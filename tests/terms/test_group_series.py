@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ import lgm
 from lgm.design.design import encode
 from lgm.errors import DataError, FormulaError, PredictionWarning
 from lgm.priors import flat
+from lgm.terms.group_series import GroupSeriesTerm
 
 N, J = 40, 6
 RNG = np.random.default_rng(6)
@@ -124,7 +126,7 @@ def test_effects_and_size() -> None:
     assert "one variance for each time" in model("hetar1(0 + f | g)").design.terms[0].size
 
 
-NEW = {
+NEW: dict[str, tuple[str, Any]] = {
     "ou(0 + s | g)": ("s", [2.005, 12.5, 4.4, -3.0, 1.0, 2.5]),
     "ar1(0 + t | g)": ("t", [4, 28, 40, -8, 1, 4]),
     "hetar1(0 + f | g)": ("f", ["a", "b", "d", "c", "a", "c"]),
@@ -139,10 +141,12 @@ def test_effects_at_new_times_and_in_new_levels(name: str) -> None:
     new = pd.DataFrame({"g": [0, 0, 3, 5, 77, 77], column: values})
     (encoded,) = encode(design, new).encoded
     term = design.terms[0]
+    assert isinstance(term, GroupSeriesTerm)
     old_g, old_t = np.array([int(label.split(":")[0]) for label in term.variables[0].labels]), term.pairs.time
     fresh = np.flatnonzero(np.diff(sp.csr_array(encoded.z).indptr) == 0)
     assert fresh.size >= 3 and encoded.novel is not None
-    new_t = np.array(["abcd".index(v) for v in values] if column == "f" else values, dtype=float)[fresh]
+    numbers = ["abcd".index(v) for v in values] if column == "f" else values
+    new_t = np.array(numbers, dtype=np.float64)[fresh]
     order = np.lexsort((new_t, new["g"].to_numpy()[fresh]))
     g, t = np.append(old_g, new["g"].to_numpy()[fresh][order]), np.append(old_t, new_t[order])
     rho = CASES[name][-1][1]

@@ -14,6 +14,7 @@ import lgm
 from lgm.errors import DataError, FormulaError, IdentifiabilityError
 from lgm.precision.toeplitz import correlations
 from lgm.priors import flat, lkj, uniform
+from lgm.terms.group import GroupTerm
 
 J, F = 7, "abc"
 
@@ -138,6 +139,7 @@ def test_unknown_classes_are_listed() -> None:
 
 def test_draws_of_new_levels() -> None:
     term = lgm.model("y ~ toep(0 + f | g)", DATA).design.terms[0]
+    assert isinstance(term, GroupTerm)
     theta = {"sd": np.tile(FREE, (20_000, 1)), "pacf": np.tile(PACF, (20_000, 1))}
     draws = term._draw(theta, np.zeros((20_000, 3 * J)), np.random.default_rng(0).standard_normal((20_000, 3)))
     D = of(FREE, TOEPLITZ)
