@@ -33,7 +33,7 @@ def gram(a: sp.csc_array, weights: FloatArray | None = None, known: FloatArray |
     stored = _stored(rest)
     rows, cols = _dense_entries(full, rest)
     within = sp.coo_array(sp.tril(rest.T @ rest))
-    others = np.setdiff1d(np.arange(a.shape[1]), full)
+    others = _others(a.shape[1], full)
     if known is not None and np.all(full < len(known)):
         product = known if full.size == len(known) else known[np.ix_(full, full)]
     else:
@@ -57,11 +57,18 @@ def entries(a: sp.csc_array) -> tuple[IntArray, IntArray]:
     ([0, 1, 1], [0, 0, 1])
     """
     full, _, rest = _split(a)
-    others = np.setdiff1d(np.arange(a.shape[1]), full)
+    others = _others(a.shape[1], full)
     ones = sp.csc_array((np.ones(rest.nnz), rest.indices, rest.indptr), shape=rest.shape)
     within = sp.coo_array(sp.tril(ones.T @ ones))  # sums of ones never cancel
     rows, cols = _dense_entries(full, rest)
     return np.concatenate([rows, others[within.row]]), np.concatenate([cols, others[within.col]])
+
+
+def _others(size: int, full: IntArray) -> IntArray:
+    """All numbers below ``size`` but these."""
+    keep = np.ones(size, dtype=bool)
+    keep[full] = False
+    return np.flatnonzero(keep)
 
 
 def dense_gram(x: sp.csc_array, weights: FloatArray | None = None) -> FloatArray:
@@ -75,7 +82,7 @@ def dense_gram(x: sp.csc_array, weights: FloatArray | None = None) -> FloatArray
 
 def _dense_entries(full: IntArray, rest: sp.csc_array) -> tuple[IntArray, IntArray]:
     """Rows and columns of the products of full columns, column by column, and then with the others."""
-    others = np.setdiff1d(np.arange(full.size + rest.shape[1]), full)
+    others = _others(full.size + rest.shape[1], full)
     j, i = np.triu_indices(full.size)
     stored = _stored(rest)
     one, other = np.repeat(others[stored], full.size), np.tile(full, stored.size)

@@ -90,12 +90,13 @@ WIDE = 2.5  # times its yardstick: an sd above this has probability 5% by defaul
 
 @dataclass(frozen=True)
 class Parameter:
-    """One hyperparameter, or all correlations of one group.
+    """One hyperparameter, all correlations of one group, or several that have the same prior.
 
     Parameters
     ----------
     names : tuple of str
-        The variables, for example ``("sd(Days|Subject)",)``; several for the correlations of three or more effects.
+        The variables, for example ``("sd(Days|Subject)",)``; several for the correlations of three or more effects, and
+        for the local scales of coefficients.
     kind : str
         By which its block or family finds the value, and the class by which a prior can address it: ``"sd"``,
         ``"corr"``, ``"rho"``, ``"phi"``, ``"range"``, ``"pacf"``, ``"sigma"``, or one of a term's own.
@@ -184,3 +185,16 @@ def partial_autocorrelations(owner: str, p: int) -> tuple[Parameter, ...]:
         name, start = f"pacf{k}", 0.5 if k == 1 else 0.1
         found.append(Parameter((f"{name}({owner})",), "pacf", AUTOCORRELATION, default, start, ((owner, name),)))
     return tuple(found)
+
+
+def alike(kind: str, owner: str, of: Sequence[str], domain: Domain, default: ThetaPrior, start: float) -> Parameter:
+    """Hyperparameters ``kind(x1)``, ``kind(x2)``, ... with one prior, whose key is ``kind(owner)``."""
+    return Parameter(
+        names=tuple(f"{kind}({name})" for name in of),
+        kind=kind,
+        domain=domain,
+        default=default,
+        start=start,
+        places=tuple((owner, f"{kind}({name})") for name in of),
+        key=f"{kind}({owner})",
+    )

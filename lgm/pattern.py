@@ -110,6 +110,18 @@ class Pattern:
         )
         return cls(int(starts[-1]), indptr, indices)
 
+    def repeated(self, times: int) -> Pattern:
+        """Pattern of a block-diagonal matrix with this one in each block.
+
+        Examples
+        --------
+        >>> Pattern.from_entries(2, [1], [0]).repeated(3) == Pattern.from_entries(6, [1, 3, 5], [0, 2, 4])
+        True
+        """
+        which = np.arange(times)[:, None]
+        indptr = np.append(0, (self.indptr[1:] + which * self.nnz).ravel())
+        return Pattern(self.n * times, indptr, (self.indices + which * self.n).ravel())
+
     @property
     def nnz(self) -> int:
         """Number of stored positions (lower triangle)."""

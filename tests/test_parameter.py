@@ -11,11 +11,12 @@ from lgm.parameter import (
     PROPORTION,
     STANDARD_DEVIATION,
     Span,
+    alike,
     correlations,
     one,
     standard_deviation,
 )
-from lgm.priors import Flat, lkj, pc_corr, uniform
+from lgm.priors import Flat, exponential, lkj, pc_corr, uniform
 
 
 @pytest.mark.parametrize(
@@ -66,3 +67,9 @@ def test_names_keys_and_places():
 def test_a_span_says_on_which_side_a_median_is():
     span = Span(1.0, 3.0, "short", "long")
     assert [span.fault(median) for median in (0.5, 1.0, 2.0, 3.5)] == ["short", "", "", "long"]
+
+
+def test_several_with_one_prior():
+    found = alike("lambda", "hs(x, z)", ["x", "z"], POSITIVE, exponential(1.0), 1.0)
+    assert found.names == ("lambda(x)", "lambda(z)") and found.keys == ("lambda(hs(x, z))", "lambda")
+    assert found.title == "lambda(hs(x, z))" and found.places[1] == ("hs(x, z)", "lambda(z)")

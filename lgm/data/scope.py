@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import builtins
 import copy
 from collections.abc import Mapping
@@ -18,6 +19,7 @@ from lgm.data.expression import FUNCTIONS, Names, evaluate, function, names_of
 from lgm.data.magnitude import require_magnitude
 from lgm.data.table import kind_of, per_row, plain
 from lgm.errors import DataError, LgmError
+from lgm.formula.bars import CLASSES
 from lgm.formula.hints import unknown_call_message
 from lgm.formula.python import Expression
 from lgm.formula.sides import Formula
@@ -125,7 +127,9 @@ class Scope:
         names = names_of(expression, self.frame.columns, self.env)
         for name in names.functions:
             if function(name, self.env) is None:
-                message = unknown_call_message(name, self.term_names)
+                given = _arguments(expression, name)
+                around_bar = any(isinstance(each, ast.BinOp) and isinstance(each.op, ast.BitOr) for each in given)
+                message = unknown_call_message(name, self.term_names, CLASSES if around_bar else ())
                 raise self.formula.error(message, expression.find(name))
         for name in names.others:
             if self._is_nothing(name, alone=expression.is_name):
@@ -207,6 +211,11 @@ class Scope:
                 f"one value for each of the {self.n} rows in use.",
             )
         return plain(column) if column.dtype == object else column
+
+
+def _arguments(expression: Expression, name: str) -> list[ast.expr]:
+    """What the calls of a function in an expression are given."""
+    return [argument for call in expression.calls({name}) for argument in call.args]
 
 
 def shape_of(value: Any) -> str:

@@ -18,7 +18,7 @@ from lgm.design.fixed_effects import adding, require_difference, require_full_ra
 from lgm.formula.python import Expression
 from lgm.formula.sides import Bar, Call, RightHandSide
 from lgm.terms import build as read
-from lgm.terms import group, label_of
+from lgm.terms import group, group_series, label_of
 from lgm.terms.block import Block
 from lgm.terms.term import Column, Encoded, Term, Variable
 
@@ -262,7 +262,7 @@ def offset_of(side: RightHandSide, scope: Scope) -> FloatArray:
 
 def _terms(side: RightHandSide, scope: Scope, yardstick: float) -> list[tuple[Bar | Call, Term]]:
     """Bars and calls in the order of the source; a call's label shows its options only where two would collide."""
-    built: list[tuple[Bar | Call, Term]] = [(bar, group.build(bar, scope, yardstick)) for bar in side.bars]
+    built: list[tuple[Bar | Call, Term]] = [(bar, _bar(bar, scope, yardstick)) for bar in side.bars]
     labels = [label_of(call) for call in side.calls]
     for call, label in zip(side.calls, labels, strict=True):
         label = label if labels.count(label) == 1 else call.text
@@ -279,6 +279,12 @@ def _terms(side: RightHandSide, scope: Scope, yardstick: float) -> list[tuple[Ba
             "(1 + x | g), or (1 | g) + (0 + x | g) without a correlation.",
         )
     return built
+
+
+def _bar(bar: Bar, scope: Scope, yardstick: float) -> Term:
+    """A group effect, by its covariance class."""
+    build = group_series.build if bar.structure in group_series.SERIES else group.build
+    return build(bar, scope, yardstick)
 
 
 def _with_null_columns(x: sp.csc_array, terms: Sequence[Term], intercept: int | None) -> tuple[sp.csc_array, list[str]]:

@@ -17,17 +17,23 @@ _ELSEWHERE = {
     ),
     "iid": " A group effect is written as a bar, `(1 | g)`.",
     "re": " A group effect is written as a bar, `(1 | g)`.",
-    "gr": " A group effect is written as a bar, `(1 | g)`, with the name of the group alone.",
+    "gr": " A grouping stands after a bar: `(1 | gr(g, cov=K))`, or `(1 | g, cov=K)`.",
     "te": " Tensor-product smooths, as mgcv has them, are not available.",
     "ti": " Tensor-product smooths, as mgcv has them, are not available.",
     "t2": " Tensor-product smooths, as mgcv has them, are not available.",
     "mo": " Monotonic effects, as brms has them, are not available.",
-    "mm": " Multi-membership groups, as brms has them, are not available.",
     "besagproper": " It is written `car(region, graph)`, and INLA's `besagproper2` is `leroux(region, graph)`.",
     "besagproper2": " It is written `leroux(region, graph)`.",
     "slm": " It is written `sar(region, graph)`.",
     "spde": " Fields are written `matern(lon, lat)`.",
     "car1": " Autoregression in continuous time is written `ou(t)`.",
+    "mm": " A grouping stands after a bar: `(1 | mm(a, b))`.",
+    "me": (
+        " A covariate that is measured with error has true values, which are unknown and multiplied by an unknown "
+        "coefficient: given its hyperparameters such a model is not Gaussian, and lgm does not have it."
+    ),
+    "horseshoe": " It is written `hs(x1, x2, ...)`.",
+    "R2D2": " It is written `r2d2(x1, x2, ...)`.",
     "besag": " Map effects are written `icar(region, graph)`.",
     "bym": _BYM,
     "factor": " A factor is written `C(x)`.",
@@ -39,8 +45,17 @@ _ELSEWHERE = {
 }
 
 
-def unknown_call_message(name: str, term_names: Collection[str]) -> str:
-    """Message for a call that is neither a term nor a function in reach, with hints for users of other packages."""
+def unknown_call_message(name: str, term_names: Collection[str], classes: Collection[str] = ()) -> str:
+    """Message for a call that is neither a term nor a function in reach, with hints for users of other packages.
+
+    ``classes`` are those of covariances, where the call is around a bar.
+    """
+    if classes:
+        hint = suggest(name, classes)
+        return (
+            f"lgm has no term `{name}()`, nor is there a function of that name.{hint} Covariance classes around a bar "
+            f"are {', '.join(classes)}."
+        )
     numpy = f" NumPy's is written `np.{name}()`." if isinstance(getattr(np, name, None), np.ufunc) else ""
     hint = _ELSEWHERE.get(name) or numpy or suggest(name, term_names)
     listed = ", ".join(f"`{term}`" for term in sorted(term_names))

@@ -10,17 +10,15 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import TypeGuard
 
 from lgm.errors import FormulaError
-from lgm.formula.grammar import formulaic_terms
+from lgm.formula.bars import BAR, names_class, opened, read_bars, read_effects, told_apart
 from lgm.formula.left import RESPONSE, left_hand_side
 from lgm.formula.python import Expression
-from lgm.formula.sides import Bar, Call, Effects, Formula, Keyword, RightHandSide, joined
+from lgm.formula.sides import Bar, Call, Formula, Keyword, RightHandSide
 from lgm.formula.tokens import (
     FIXED,
-    MAX_DEPTH,
     Kind,
     Problem,
     Span,
@@ -28,14 +26,11 @@ from lgm.formula.tokens import (
     hull,
     in_parentheses,
     marked,
-    spaced_text,
     tokenize,
 )
 from lgm.words import in_composed_form
 
 _FORMULA = "a response, one `~` and terms, such as `y ~ x + (1 | g) + s(t)`."
-_BAR = "effects, one bar, and a group, in parentheses: `(1 | g)`, `(1 + x | g)`, or `(x || g)` without correlations."
-_GROUP = "columns or Python calls joined by `:` or `/`, such as `g`, `a:b` or `a/b`; one bar for each grouping."
 _ADDED = (
     "group effects, term calls and offsets may only be added, as in `y ~ x + (1 | g) + s(t) + offset(log(e))`; a term "
     "call may be the `group=` of another, as in `rw1(t, group=ar1(year))`."
@@ -79,6 +74,7 @@ def parse(source: str, term_names: Collection[str]) -> Formula:
 
 def _parse(source: str, names: frozenset[str]) -> Formula:
     left, right = _sides(tokenize(source))
+    right = opened(right)
     operands = {token: Expression.of(token) for token in right if token.kind in (Kind.NAME, Kind.PYTHON)}
     response = left_hand_side(left, names)
     fixed: list[Token] = []
@@ -95,8 +91,8 @@ def _parse(source: str, names: frozenset[str]) -> Formula:
             raise Problem(f"`{term.text}` is written twice.", term.span, _ONCE)
         seen.add(term.text)
     side = RightHandSide(
-        fixed=_effects(fixed, operands, hull(fixed or right)),
-        bars=tuple(term for term in lifted if isinstance(term, Bar)),
+        fixed=read_effects(fixed, operands, hull(fixed or right)),
+        bars=told_apart([term for term in lifted if isinstance(term, Bar)]),
         calls=tuple(term for term in lifted if isinstance(term, Call) and term.name != "offset"),
         offsets=tuple(term.args[0] for term in lifted if isinstance(term, Call) and term.name == "offset"),
     )
@@ -136,17 +132,6 @@ def _summands(tokens: Sequence[Token]) -> Iterator[tuple[list[Token], list[Token
     yield signs, body
 
 
-def _effects(tokens: Sequence[Token], operands: Mapping[Token, Expression], span: Span | None = None) -> Effects:
-    """Let formulaic read what is not lifted out."""
-    called = {t: t.body if t.kind is Kind.NAME else operands[t].text for t in tokens if t in operands}
-    formula = formulaic_terms(tokens, called)
-    read = {called[token]: operands[token] for token in reversed(called)}  # of equal ones, the first
-    used = dict.fromkeys(factor.expr for term in formula for factor in term.factors)
-    wildcard = next((t.span for t in tokens if t.kind is Kind.VALUE and t.text == "."), None)
-    factors = {name: read[name] for name in used if name in read}
-    return Effects(spaced_text(tokens) or "1", span or hull(tokens), formula, factors, wildcard)
-
-
 def _lift(
     signs: list[Token],
     tokens: list[Token],
@@ -155,12 +140,13 @@ def _lift(
 ) -> list[Bar | Call]:
     """Read the bars, or the call, that a summand stands for; none if the summand belongs to the fixed part."""
     bars = [token for token in tokens if token.is_operator("|", "||")]
+    body = tokens[1:] if names_class(tokens) else tokens
     python = [operands[token] for token in tokens if token.kind is Kind.PYTHON]
     within = {id(node) for expression in python for node in _groups_of(expression.tree, names)}
     calls = [(expr, node) for expr in python for node in expr.calls(names) if id(node) not in within]
     for bar in bars:
         if not bar.depth:
-            raise Problem("This bar stands outside parentheses.", bar.span, _BAR)
+            raise Problem("This bar stands outside parentheses.", bar.span, BAR)
     if not bars and not calls:
         return []
     if calls:
@@ -169,12 +155,12 @@ def _lift(
         alone = len(tokens) == len(calls) == 1 and node is expression.tree and not tokens[0].quoted
     else:
         what, span = "a group effect", _around(tokens, max(bars, key=lambda bar: bar.depth))
-        alone = in_parentheses(tokens) and all(bar.depth == 1 for bar in bars)
+        alone = in_parentheses(body) and all(bar.depth == 1 for bar in bars)
     if not alone:
         raise Problem(f"Here {what} is part of a larger term.", span, _ADDED)
     if any(sign.text == "-" for sign in signs):
         raise Problem(f"Here {what} is subtracted.", hull([*signs, *tokens]), _ADDED)
-    return [_call(expression, node, names)] if calls else list(_bars(tokens, operands))
+    return [_call(expression, node, names)] if calls else list(read_bars(tokens, operands))
 
 
 def _groups_of(tree: ast.expr, names: frozenset[str]) -> list[ast.Call]:
@@ -194,42 +180,6 @@ def _around(tokens: Sequence[Token], inside: Token) -> Span:
     outer = [token for token in tokens if token.kind is Kind.CONTEXT and token.depth == inside.depth - 1]
     start = max(token.span.start for token in outer if token.span.start < inside.span.start)
     return Span(start, min(token.span.stop for token in outer if token.span.start > inside.span.start))
-
-
-def _bars(tokens: Sequence[Token], operands: Mapping[Token, Expression]) -> Iterator[Bar]:
-    first, *others = [i for i, token in enumerate(tokens) if token.is_operator("|", "||")]
-    bar, before, group = tokens[first], tokens[1:first], tokens[first + 1 : -1]
-    if others:
-        raise Problem("This is a second bar in one group effect.", tokens[others[0]].span, _BAR)
-    if not before or not group:
-        raise Problem(f"Nothing stands {'after' if before else 'before'} this bar.", bar.span, _BAR)
-    for token in before:
-        if token.kind is Kind.VALUE and token.text == ".":
-            raise Problem("`.` cannot stand for columns in a group effect.", token.span, "the names of the columns.")
-    effects = _effects(before, operands)
-    if not effects.formula:
-        raise Problem("No effect remains before the bar.", hull(before), _BAR)
-    for factors in _groups(group, operands):
-        shown = f"({effects.text} {bar.text} {joined(factors)})"
-        yield Bar(effects, factors, bar.text == "|", hull(tokens), shown)
-
-
-def _groups(tokens: Sequence[Token], operands: Mapping[Token, Expression]) -> Iterator[tuple[Expression, ...]]:
-    """Expand the grouping ``a/b:c`` into ``a`` and ``a:b:c``."""
-    factors: list[Expression] = []
-    for i, token in enumerate(tokens):
-        last, is_factor = i == len(tokens) - 1, token in operands
-        if not (is_factor if i % 2 == 0 else token.is_operator(":", "/") and not last):
-            raise Problem("The grouping cannot be read from here on.", hull(tokens[i:]), _GROUP)
-        if is_factor:
-            factor = operands[token] if token.kind is Kind.NAME else replace(operands[token], text=token.text)
-            if factor.text in [other.text for other in factors]:
-                raise Problem(f"`{token.body}` appears twice in this grouping.", token.span, _GROUP)
-            factors.append(factor)
-            if len(factors) > MAX_DEPTH:
-                raise Problem(f"This grouping has more than {MAX_DEPTH} factors.", hull(tokens), _GROUP)
-        if last or token.text == "/":
-            yield tuple(factors)
 
 
 def _call(expression: Expression, node: ast.Call, names: frozenset[str]) -> Call:

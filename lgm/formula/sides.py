@@ -36,6 +36,16 @@ class Effects:
 
 
 @dataclass(frozen=True, slots=True)
+class Keyword:
+    """A keyword argument; the span covers both its name and its value, which may be a term call: `call` is then its."""
+
+    name: str
+    value: Expression
+    span: Span
+    call: Call | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Bar:
     """A group effect such as ``(Days | Subject)``; a nested grouping ``a/b`` gives one bar for each level.
 
@@ -46,6 +56,12 @@ class Bar:
     correlated : False for a double bar.
     span : the whole parenthesis, shared by the bars that ``a/b`` expands to.
     text : the bar after the expansion, with spaces put in order.
+    structure : the covariance class of the effects in a level, such as ``"us"``.
+    options : what is said of the grouping, ``cov=``, ``precision=`` or ``by=``.
+    weights : of the members of ``mm(a, b)``, if they are given.
+    pooled : whether the factors are members of ``mm(a, b)``, whose levels are the same.
+    scaled : whether the weights of a row are divided by their sum.
+    mark : what tells the group's name from that of another bar.
     """
 
     effects: Effects
@@ -53,26 +69,31 @@ class Bar:
     correlated: bool
     span: Span
     text: str
+    structure: str = "us"
+    options: tuple[Keyword, ...] = ()
+    weights: tuple[Expression, ...] = ()
+    pooled: bool = False
+    scaled: bool = True
+    mark: str = ""
 
     @property
     def group_name(self) -> str:
         """The grouping as it appears in names of variables, such as ``a:b``; a column's name has no backticks."""
-        return joined(self.group)
+        return (f"mm({listed_names(self.group)})" if self.pooled else joined(self.group)) + self.mark
+
+    def option(self, name: str) -> Expression | None:
+        """What an option is given, if it is."""
+        return next((option.value for option in self.options if option.name == name), None)
+
+    @property
+    def grouping(self) -> tuple[Expression, ...]:
+        """Expressions that do not pass through formulaic."""
+        return (*self.group, *(option.value for option in self.options), *self.weights)
 
     @property
     def expressions(self) -> tuple[Expression, ...]:
         """All of its expressions."""
-        return (*self.effects.factors.values(), *self.group)
-
-
-@dataclass(frozen=True, slots=True)
-class Keyword:
-    """A keyword argument; the span covers both its name and its value, which may be a term call: `call` is then its."""
-
-    name: str
-    value: Expression
-    span: Span
-    call: Call | None = None
+        return (*self.effects.factors.values(), *self.grouping)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +142,7 @@ class RightHandSide:
     def pieces(self) -> Iterator[Expression]:
         """Expressions that do not pass through formulaic: groupings, arguments of term calls, offsets."""
         for bar in self.bars:
-            yield from bar.group
+            yield from bar.grouping
         for call in self.calls:
             yield from call.expressions
         yield from self.offsets
@@ -208,3 +229,8 @@ class Formula:
 def joined(group: Sequence[Expression]) -> str:
     """Grouping factors in the name of a group."""
     return ":".join(without_backticks(factor.text) for factor in group)
+
+
+def listed_names(group: Sequence[Expression]) -> str:
+    """Columns in the name of what is made of them, such as ``a, b``."""
+    return ", ".join(without_backticks(factor.text) for factor in group)

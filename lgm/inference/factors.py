@@ -217,11 +217,11 @@ def _coordinates(post: Marginal) -> dict[int, int]:
 
 
 def _groups(post: Marginal, at: Mapping[int, int]) -> Iterator[Group]:
-    """Blocks with correlations, all of whose sds and correlations have coordinates over their whole range."""
+    """Blocks with all correlations of q effects, whose sds and correlations have coordinates over their whole range."""
     for places in post.prior.places:
         kinds = dict(places)
         sd, corr = kinds.get("sd", ()), kinds.get("corr", ())
-        if corr and all(i in at for i in (*sd, *corr)):
+        if corr and len(corr) == len(sd) * (len(sd) - 1) // 2 and all(i in at for i in (*sd, *corr)):
             yield Group(sd, corr, tuple(at[i] for i in sd), tuple(at[i] for i in corr))
 
 

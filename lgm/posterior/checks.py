@@ -202,7 +202,7 @@ def _shared_series(design: Design) -> Iterator[str]:
 def _several(times: IntArray, design: Design) -> str:
     """How rows look like several series: once in each level of a group, or one after the other."""
     for source in design.predictor.sources:
-        if isinstance(source, Bar):
+        if isinstance(source, Bar) and not source.pooled:
             codes = Grouping.of(source, design.seen)[1]
             once = np.unique(np.column_stack([codes, times]), axis=0).shape[0] == times.size
             if once and times.size >= FEWEST_TIMES * np.unique(codes).size:
@@ -231,7 +231,8 @@ def _single_rows(design: Design) -> Iterator[str]:
     if family.dispersion is None and not once:
         return
     for term, where in zip(design.terms, design.predictor.term_slices(), strict=True):
-        if term.group and np.diff(design.predictor.Z[:, where].indptr).max(initial=0) <= 1:
+        # relatives and series say of each other how levels vary
+        if term.group and term.components and np.diff(design.predictor.Z[:, where].indptr).max(initial=0) <= 1:
             names = listed([name for parameter in term.block.parameters for name in parameter.names], MOST_NAMED)
             text = f"each level of `{term.group}` has one row"
             if once:

@@ -159,7 +159,9 @@ def relations(
     traces = np.array([residual if part is None else remainder.trace(part) for part in parts])
     scale = np.linalg.norm(_met(remainder.zz, parts, rng), axis=0)  # had there been no fixed effects
     scale[scale == 0.0] = 1.0  # a covariance of effects that no level has both of
-    triangle, null, before = traces[None] / scale, np.eye(len(parts)), len(parts) + 1
+    first = traces[None] / scale
+    first /= np.max(np.abs(first)) or 1.0  # with many levels it would drown all other rows
+    triangle, null, before = first, np.eye(len(parts)), len(parts) + 1
     while 0 < null.shape[1] < before:  # another vector has ruled something out
         before = null.shape[1]
         triangle = np.linalg.qr(np.vstack([triangle, _met(remainder, parts, rng) / scale]), mode="r")

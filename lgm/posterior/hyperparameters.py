@@ -1,6 +1,7 @@
 """Theta: its prior as one density, and the coordinates in which engines move.
 
-Theta is a row of *slots*, one per prior: a standard deviation, the correlations of a group, a value that is held.
+Theta is a row of *slots*, one per prior: a standard deviation, the correlations of a group, all local scales of a
+horseshoe, a value that is held.
 Priors are densities of *natural* values, which are printed as they are but for blocks that have a `Printing`: engines,
 blocks and draws know natural values only. There are two other coordinate systems, both of ``working_size`` numbers:
 
@@ -19,6 +20,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
+from jax.scipy.special import ndtr, ndtri
 from numpyro.distributions import biject_to, constraints
 from numpyro.distributions.transforms import CorrCholeskyTransform
 from scipy.special import betaln
@@ -207,11 +209,90 @@ class Correlations:
         return jnp.linalg.cholesky(lower + lower.T + jnp.eye(self.q))
 
 
-Slot = Scalar | Held | Correlations
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Alike:
+    """Many hyperparameters with the same distribution, independent of each other: one expression for all."""
+
+    distribution: dist.Distribution
+    size: int = field(metadata={"static": True})
+
+    @property
+    def working_size(self) -> int:
+        """Number of working coordinates."""
+        return self.size
+
+    @property
+    def half_line(self) -> bool:
+        """Whether the values are those from zero up."""
+        return isinstance(self.distribution.support, _HALF_LINES)
+
+    def natural(self, x: jax.Array) -> jax.Array:
+        """Working (size,) to natural (size,)."""
+        return self._transform(x)
+
+    def working(self, value: jax.Array) -> jax.Array:
+        """Natural (size,) to working (size,)."""
+        return self._transform.inv(value)
+
+    def log_jacobian(self, x: jax.Array) -> jax.Array:
+        """``log |d natural / d working|``."""
+        return jnp.sum(self._transform.log_abs_det_jacobian(x, self._transform(x)))
+
+    def log_prior(self, value: jax.Array) -> jax.Array:
+        """Log density of the natural values; -inf outside the support, to which zero belongs as a half line's end."""
+        support = constraints.nonnegative if self.half_line else self.distribution.support
+        density = self.distribution.log_prob(value)
+        return jnp.sum(jnp.where(support(value) & ~jnp.isnan(density), density, -jnp.inf))
+
+    def log_prior_working(self, x: jax.Array) -> jax.Array:
+        """Log density of the working values, Jacobian included."""
+        if isinstance(self._transform, _Quantile):
+            return jnp.sum(dist.Normal(0.0, 1.0).log_prob(x))
+        return jnp.sum(self.distribution.log_prob(self.natural(x))) + self.log_jacobian(x)
+
+    def sample(self, key: jax.Array) -> jax.Array:
+        """One natural draw (size,)."""
+        return self.distribution.sample(key, (self.size,))
+
+    @property
+    def _transform(self) -> Any:
+        if isinstance(self.distribution, dist.HalfCauchy):
+            return _Quantile(self.distribution.scale)
+        return biject_to(self.distribution.support)
+
+
+class _Quantile:
+    """The half-Cauchy value of the same rank as a standard normal one.
+
+    Tails of a half-Cauchy are long even on the log scale, and those of many scales at once are where chains lose
+    their way; as normals they are short.
+    """
+
+    def __init__(self, scale: jax.Array) -> None:
+        self.scale = scale
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        small = jnp.tan(0.5 * jnp.pi * ndtr(-jnp.abs(x)))  # below one, with all its digits
+        return self.scale * jnp.where(x < 0.0, small, 1.0 / small)
+
+    def inv(self, value: jax.Array) -> jax.Array:
+        """Its normal."""
+        ratio = value / self.scale
+        below = ratio < 1.0
+        rank = (2.0 / jnp.pi) * jnp.arctan(jnp.where(below, ratio, 1.0 / jnp.where(below, 1.0, ratio)))
+        return jnp.where(below, 1.0, -1.0) * ndtri(rank)
+
+    def log_abs_det_jacobian(self, x: jax.Array, value: jax.Array) -> jax.Array:
+        """By the densities of the two."""
+        return dist.Normal(0.0, 1.0).log_prob(x) - dist.HalfCauchy(self.scale).log_prob(value)
+
+
+Slot = Scalar | Held | Correlations | Alike
 
 
 def slot(prior: ThetaPrior, parameter: Parameter) -> Slot:
-    """The slot of a hyperparameter, or of all correlations of a group, with its prior.
+    """The slot of a hyperparameter, of all correlations of a group, or of several with the same prior.
 
     Examples
     --------
@@ -228,7 +309,8 @@ def slot(prior: ThetaPrior, parameter: Parameter) -> Slot:
         if isinstance(prior, Lkj) and parameter.q > 2:
             return Correlations(jnp.asarray(prior.concentration, dtype=jnp.float64), parameter.q)
         one = _LkjCorrelation(prior.concentration) if isinstance(prior, Lkj) else prior.distribution
-        return Scalar(jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype=jnp.float64), one))
+        one = jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype=jnp.float64), one)
+        return Scalar(one) if len(parameter.names) == 1 else Alike(one, len(parameter.names))
 
 
 @jax.tree_util.register_dataclass

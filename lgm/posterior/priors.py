@@ -191,6 +191,8 @@ def _theta_prior(key: str, prior: Any, parameter: Parameter) -> ThetaPrior:
         if len(parameter.names) > 1:
             raise PriorError(
                 f"{what} cannot be constant(): correlations of three or more effects move together; use lkj()."
+                if domain.correlations
+                else f"{what} cannot be constant(): it is that of {len(parameter.names)} parameters, which are free."
             )
         if not domain.holds(prior.value):
             raise PriorError(f"{what} is {prior!r}, but it must be {domain.words}.")
@@ -199,7 +201,7 @@ def _theta_prior(key: str, prior: Any, parameter: Parameter) -> ThetaPrior:
         if not domain.correlations:
             raise PriorError(f"{what} is {prior!r}, but an LKJ prior is for correlations.")
         return prior
-    if len(parameter.names) > 1:
+    if len(parameter.names) > 1 and domain.correlations:
         raise PriorError(f"{what} must be lgm.priors.lkj(concentration): three or more effects are correlated.")
     if isinstance(prior, PcShare):
         if parameter.distance is None:
@@ -253,11 +255,10 @@ def _refuse_unused(unused: set[Any], design: Design) -> None:
     if not unused:
         return
     key = min(unused, key=str)
-    together = next((p.key for p in design.parameters if key in p.names), None)
+    together = next((p for p in design.parameters if key in p.names), None)
     if together is not None:
-        raise PriorError(
-            f"the correlations of three or more effects have one prior; its key is {together!r}, not {key!r}."
-        )
+        what = "the correlations of three or more effects" if together.domain.correlations else f"all {together.kind}"
+        raise PriorError(f"{what} have one prior; its key is {together.key!r}, not {key!r}.")
     extra = sorted({p.key for p in design.parameters if p.key})
     kinds = {p.kind for p in design.parameters} - set(design.theta_names)
     kinds |= {"fixed"} if design.p > (design.predictor.intercept is not None) else set()

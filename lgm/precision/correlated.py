@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -27,11 +27,35 @@ def correlation_matrix(corr: Any, q: int) -> Any:
     return xp.concat([xp.ones_like(corr[..., :1]), corr], axis=-1)[..., place]
 
 
-def _inverse_and_logdet(c: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """``C^-1`` and ``log|C|``; NaN where C is not positive definite, or is so only by rounding."""
-    found = factor(c)
-    mark = jnp.where(jnp.max(jnp.diagonal(found.inverse)) < 1.0 / LEAST_VARIANCE, 1.0, jnp.nan)
-    return mark * found.inverse, mark * found.logdet  # a product, so that derivatives are NaN too
+class Structure(Protocol):
+    """A class of correlation matrices C; a pytree."""
+
+    def matrix(self, theta: Theta, q: int) -> Any:
+        """C (..., q, q) at hyperparameters (..., number of a kind), NumPy's or traced."""
+
+    def inverse(self, theta: Theta, q: int) -> tuple[jax.Array, jax.Array]:
+        """``C^-1`` (q, q) and ``log|C|``; NaN where C is not positive definite, or is so only by rounding."""
+
+
+def sound(inverse: jax.Array, logdet: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """The same, or NaN where an effect has no variance to speak of given the others."""
+    mark = jnp.where(jnp.max(jnp.diagonal(inverse)) < 1.0 / LEAST_VARIANCE, 1.0, jnp.nan)
+    return mark * inverse, mark * logdet  # a product, so that derivatives are NaN too
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Unstructured:
+    """Any correlation matrix: ``corr`` has its lower triangle, row by row."""
+
+    def matrix(self, theta: Theta, q: int) -> Any:
+        """C itself."""
+        return correlation_matrix(theta["corr"], q)
+
+    def inverse(self, theta: Theta, q: int) -> tuple[jax.Array, jax.Array]:
+        """By a factorisation."""
+        found = factor(correlation_matrix(jnp.asarray(theta["corr"]), q))
+        return sound(found.inverse, found.logdet)
 
 
 @jax.tree_util.register_dataclass
@@ -45,11 +69,14 @@ class Correlated:
     ----------
     levels, q : int
         Number of levels J and of effects per level.
+    structure : Structure
+        What kind of correlation matrix C is; by default any, with ``corr``, its ``q (q - 1) / 2`` correlations, row by
+        row below the diagonal.
 
     Notes
     -----
-    Hyperparameters: ``sd`` (q,) and ``corr``, the ``q (q - 1) / 2`` correlations, row by row below the diagonal.
-    ``log|R| = -J log|C|``. Where C is not positive definite, or nearly singular (`LEAST_VARIANCE`), the values are NaN.
+    Hyperparameters: ``sd``, (q,) or one for all effects, and those of the structure. ``log|R| = -J log|C|``. Where C is
+    not positive definite, or nearly singular (`LEAST_VARIANCE`), the values are NaN.
 
     Examples
     --------
@@ -60,6 +87,7 @@ class Correlated:
 
     levels: int = field(metadata={"static": True})
     q: int = field(metadata={"static": True})
+    structure: Structure = Unstructured()
 
     @property
     def n(self) -> int:
@@ -69,12 +97,12 @@ class Correlated:
     @property
     def pattern(self) -> Pattern:
         """Block diagonal, dense blocks of order q."""
-        block = Pattern.from_entries(self.q, *np.tril_indices(self.q))
-        return Pattern.block_diagonal([block] * self.levels)
+        return Pattern.from_entries(self.q, *np.tril_indices(self.q)).repeated(self.levels)
 
     def whiten(self, theta: Theta) -> Whitened:
         """Entries of R, shape (levels * q (q + 1) / 2,)."""
-        inverse, log_det = _inverse_and_logdet(correlation_matrix(jnp.asarray(theta["corr"]), self.q))
+        inverse, log_det = self.structure.inverse(theta, self.q)
         cols, rows = np.triu_indices(self.q)  # column by column of the lower triangle
         values = jnp.tile(inverse[rows, cols], self.levels)
-        return Whitened(jnp.tile(theta["sd"], self.levels), values, -self.levels * log_det)
+        scale = jnp.tile(jnp.broadcast_to(theta["sd"], (self.q,)), self.levels)
+        return Whitened(scale, values, -self.levels * log_det)

@@ -14,7 +14,7 @@ from lgm.precision.template import Theta, Whitened
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Iid:
-    """``R = I``: independent effects, q in each level, each kind with its own sd.
+    """``R = I``: independent effects, q in each level, each kind with its own sd or all with the same.
 
     Parameters
     ----------
@@ -42,5 +42,6 @@ class Iid:
         return Pattern.diagonal(self.n)
 
     def whiten(self, theta: Theta) -> Whitened:
-        """Entries of one; ``theta["sd"]`` has q entries."""
-        return Whitened(jnp.tile(theta["sd"], self.levels), jnp.ones(self.n), jnp.zeros(()))
+        """Entries of one; ``theta["sd"]`` has q entries, or one."""
+        scale = jnp.tile(jnp.broadcast_to(theta["sd"], (self.q,)), self.levels)
+        return Whitened(scale, jnp.ones(self.n), jnp.zeros(()))

@@ -192,14 +192,20 @@ def unpack_index(archive: Archive, packed: Any) -> pd.Index:
 def pack_table(archive: Archive, value: Any, where: str) -> Any:
     """A table, as pandas."""
     frame = to_pandas(value)
-    columns = [[str(name), pack_column(archive, frame[name], f"{where}, column {name}")] for name in frame.columns]
+    names = (value if isinstance(value, pd.DataFrame) else frame).columns.tolist()  # numbers stay numbers
+    columns = [
+        [archive.pack(name, where), pack_column(archive, frame.iloc[:, i], f"{where}, column {name}")]
+        for i, name in enumerate(names)
+    ]
     return {"columns": columns, "index": pack_index(archive, frame.index, where)}
 
 
 def unpack_table(archive: Archive, packed: Any) -> pd.DataFrame:
     """Inverse of `pack_table`."""
     index = unpack_index(archive, packed["index"])
-    columns = {name: pd.Series(unpack_column(archive, column), index) for name, column in packed["columns"]}
+    columns = {
+        archive.unpack(name): pd.Series(unpack_column(archive, column), index) for name, column in packed["columns"]
+    }
     return pd.DataFrame(columns, index=index)
 
 

@@ -17,7 +17,7 @@ from lgm.parameter import Domain, Parameter, one, standard_deviation
 from lgm.pattern import Pattern
 from lgm.precision.intrinsic import Intrinsic, Structure
 from lgm.precision.template import Constraint, Template, Whitened
-from lgm.terms import ar, ar1, bym2, car, copies, gp, icar, independent, matern, ou, seasonal, smooth, walk
+from lgm.terms import ar, ar1, bym2, car, copies, gp, icar, independent, matern, ou, seasonal, shrinkage, smooth, walk
 from lgm.terms.block import Block
 from lgm.terms.own import Custom, custom
 from lgm.terms.term import Encoded, Novel, Signature, Term, Variable, arguments, one_hot
@@ -39,10 +39,12 @@ TERMS: dict[str, Entry] = {
     "bym2": Entry(bym2.SIGNATURE, bym2.build),
     "car": Entry(car.SIGNATURE, car.build),
     "gp": Entry(gp.SIGNATURE, gp.build),
+    "hs": Entry(shrinkage.HS, shrinkage.build),
     "icar": Entry(icar.SIGNATURE, icar.build),
     "leroux": Entry(car.SIGNATURE, car.build),
     "matern": Entry(matern.SIGNATURE, matern.build),
     "ou": Entry(ou.SIGNATURE, ou.build),
+    "r2d2": Entry(shrinkage.R2, shrinkage.build),
     "rw1": Entry(walk.SIGNATURE, walk.build),
     "rw2": Entry(walk.SIGNATURE, walk.build),
     "s": Entry(smooth.SIGNATURE, smooth.build),

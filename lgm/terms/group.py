@@ -1,4 +1,4 @@
-"""Group effects: ``(1|g)``, ``(x|g)``, ``(x||g)``, nested and crossed."""
+"""Group effects: ``(1|g)``, ``(x|g)``, ``(x||g)``, nested and crossed; ``cs(0 + f|g)``; related or pooled levels."""
 
 from __future__ import annotations
 
@@ -15,17 +15,20 @@ from lgm.data.scope import Scope
 from lgm.data.table import is_number, kind_of
 from lgm.errors import DataError, IdentifiabilityError
 from lgm.formula.sides import Bar
-from lgm.parameter import Parameter, correlations, standard_deviation
+from lgm.parameter import Parameter
 from lgm.precision.centred import AboutMeans
-from lgm.precision.correlated import Correlated
-from lgm.precision.iid import Iid
-from lgm.precision.template import Template
+from lgm.precision.related import Related
+from lgm.precision.several import Several, by_kinds
+from lgm.precision.template import Template, Theta
 from lgm.terms.block import Block
+from lgm.terms.kinds import Kinds
 from lgm.terms.levels import Grouping
+from lgm.terms.members import Members
+from lgm.terms.relationship import Relatives
+from lgm.terms.structures import CovarianceClass
 from lgm.terms.term import Caution, Component, Encoded, Novel, Term, Variable
 from lgm.words import counted, listed
 
-DEFAULT_LKJ = 2.0
 MOST_CORRELATED = 30  # effects in a level: 435 correlations
 FAR = 5.0  # beyond so many sds from zero, level effects at zero are extrapolations that default priors do not expect
 ROUNDING = 1e-9  # of the sd: a mean below this is that of a centred covariate
@@ -33,17 +36,32 @@ ROUNDING = 1e-9  # of the sd: a mean below this is that of a centred covariate
 
 @dataclass(frozen=True)
 class GroupTerm(Term):
-    """Effects that vary by level of a group, correlated within a level or independent."""
+    """Effects that vary by level of a group, correlated within a level or independent.
+
+    Levels are independent, of the same distribution or of one for each kind of level, or they are relatives.
+    """
 
     label: str
     bar: Bar
-    grouping: Grouping
+    members: Members
     spec: ModelSpec
-    names: tuple[str, ...]
+    covariance: CovarianceClass
     z: sp.csc_array
     block: Block
     means: FloatArray  # (q,): effects of the block are those of ``covariate - mean``
     far: tuple[str, ...] = ()  # covariates whose zero is far from the data, beside an intercept that varies
+    relatives: Relatives | None = None
+    kinds: Kinds | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the effects of a level."""
+        return self.covariance.names
+
+    @property
+    def grouping(self) -> Grouping:
+        """The levels."""
+        return self.members.grouping
 
     @property
     def group(self) -> str:
@@ -71,19 +89,34 @@ class GroupTerm(Term):
 
     @property
     def size(self) -> str:
-        """Number of levels."""
-        return f"{self.grouping.n} levels"
+        """Number of levels, and of what kind they and their effects are."""
+        count = counted(self.grouping.n, "level")
+        if self.relatives is not None:
+            count = f"{count} related by {self.relatives.name}, {self.relatives.with_rows} with rows"
+        parts = [count, self.members.words, self.covariance.words, "" if self.kinds is None else self.kinds.words]
+        return "; ".join(part for part in parts if part)
 
     @property
     def components(self) -> tuple[Component, ...]:
-        """The variances of the varying effects and, of a correlated term, their covariances."""
-        places, group = [self._places(k) for k in range(len(self.names))], self.group
-        found = [Component((f"sd({name}|{group})",), own) for name, own in zip(self.names, places, strict=True)]
-        if self.bar.correlated:
-            for i, j in zip(*np.tril_indices(len(places), -1), strict=True):
-                name = f"corr({self.names[j]},{self.names[i]}|{group})"
+        """The variances of the varying effects and, of a correlated term, their covariances; none of relatives."""
+        if self.relatives is not None or self.covariance.name not in ("us", "diag", "homdiag"):
+            return ()
+        if self.kinds is None:
+            return tuple(self._components(np.arange(self.grouping.n), self.group, self.label))
+        owners = zip(self.kinds.levels, self.kinds.owners(self.group), self.kinds.owners(self.label), strict=True)
+        return tuple(one for each in owners for one in self._components(*each))
+
+    def _components(self, levels: IntArray, owner: str, label: str) -> list[Component]:
+        q = len(self.names)
+        places = [levels * q + k for k in range(q)]
+        if self.covariance.homogeneous:
+            return [Component((f"sd({label})",), np.concatenate(places))]
+        found = [Component((f"sd({name}|{owner})",), own) for name, own in zip(self.names, places, strict=True)]
+        if self.covariance.structure is not None:
+            for i, j in zip(*np.tril_indices(q, -1), strict=True):
+                name = f"corr({self.names[j]},{self.names[i]}|{owner})"
                 found.append(Component((name,), places[j], places[i]))
-        return tuple(found)
+        return found
 
     @property
     def cautions(self) -> tuple[Caution, ...]:
@@ -108,34 +141,41 @@ class GroupTerm(Term):
         return replace(plain, z=plain.encode(scope).z)
 
     def encode(self, scope: Scope) -> Encoded:
-        """Columns at other rows; unknown levels get effects of their own."""
+        """Columns at other rows; unknown levels get effects of their own, but relatives are known."""
         what = f"The part before the bar of {self.bar.text}"
         columns = _centred(materialise(self.bar.effects, scope, what, self.spec)[1], self.means)
         known, new, labels = self.grouping.codes(scope)
-        z = _spread(columns, known, self.grouping.n)
+        z = self.members.columns(columns, known, self.grouping.n, scope)
         if not labels.size:
             return Encoded(z)
+        if self.relatives is not None:
+            raise DataError(self.relatives.unknown(labels.tolist()))
         what = f"{counted(len(labels), 'new level')} of {self.bar.group_name} ({listed(labels.tolist(), 5)})"
-        return Encoded(z, novel=Novel(what, _spread(columns, new, len(labels)), self._draw, population=True))
+        kind = None if self.kinds is None else self.kinds.of_new(scope, new, labels)
 
-    def _draw(self, theta: Mapping[str, FloatArray], b: FloatArray, normals: FloatArray) -> FloatArray:
-        q, sd = len(self.names), theta["sd"]
-        white = normals.reshape(len(sd), -1, q)
-        if "corr" in theta:
-            corr = np.broadcast_to(np.eye(q), (len(sd), q, q)).copy()
-            rows, cols = np.tril_indices(q, -1)
-            corr[:, rows, cols] = corr[:, cols, rows] = theta["corr"]
-            white = np.einsum("sij,slj->sli", np.linalg.cholesky(corr), white)
-        return (white * sd[:, None, :]).reshape(len(sd), -1)
+        def draw(theta: Mapping[str, FloatArray], b: FloatArray, normals: FloatArray) -> FloatArray:
+            return self._draw(theta, b, normals, kind)
 
+        fresh = self.members.columns(columns, new, len(labels), scope)
+        return Encoded(z, novel=Novel(what, fresh, draw, population=True))
 
-def _spread(columns: sp.csc_array, codes: IntArray, n: int) -> sp.csc_array:
-    """Put effect column k of a row into column ``level * q + k``; the stored places of ``columns`` are kept."""
-    q = columns.shape[1]
-    entries = sp.coo_array(columns)
-    keep = codes[entries.row] >= 0
-    where = codes[entries.row[keep]] * q + entries.col[keep]
-    return sp.csc_array((entries.data[keep], (entries.row[keep], where)), shape=(codes.size, n * q))
+    def _draw(self, theta: Theta, b: FloatArray, normals: FloatArray, kind: IntArray | None = None) -> FloatArray:
+        """Effects of levels that are independent of the others, of some kinds."""
+        q = len(self.names)
+        white = normals.reshape(len(normals), -1, q)
+        if kind is None or self.kinds is None:
+            return self._coloured(theta, white).reshape(len(normals), -1)
+        out = np.empty_like(white)
+        for k, part in enumerate(by_kinds(theta, len(self.kinds.values))):
+            out[:, kind == k] = self._coloured(part, white[:, kind == k])
+        return out.reshape(len(normals), -1)
+
+    def _coloured(self, theta: Theta, white: FloatArray) -> FloatArray:
+        """Effects (S, levels, q) of standard normals."""
+        if self.covariance.structure is not None:
+            root = np.linalg.cholesky(self.covariance.structure.matrix(theta, len(self.names)))
+            white = np.einsum("sij,slj->sli", root, white)
+        return np.asarray(white * theta["sd"][:, None, :])
 
 
 def build(bar: Bar, scope: Scope, yardstick: float) -> GroupTerm:
@@ -146,63 +186,97 @@ def build(bar: Bar, scope: Scope, yardstick: float) -> GroupTerm:
     FormulaError
         If the effects or the grouping cannot be evaluated.
     DataError
-        If the group has a single level.
+        If the group has a single level, or for a relationship matrix or kinds of levels that do not fit.
     IdentifiabilityError
         If an effect is zero in every row.
     """
-    grouping, codes = Grouping.of(bar, scope)
-    group = bar.group_name
+    members, codes = Members.of(bar, scope)
+    relatives = Relatives.of(bar, scope, members.grouping, codes)
+    if relatives is not None:
+        members, codes = replace(members, grouping=relatives.grouping), relatives.codes
+    grouping = members.grouping
     if grouping.n == 1:
         raise DataError(
-            f"the group `{group}` in {bar.text} has one level ({grouping.labels[0]}): a variance between levels "
-            f"needs at least two. Remove the term, or use another grouping."
+            f"the group `{bar.group_name}` in {bar.text} has one level ({grouping.labels[0]}): a variance between "
+            f"levels needs at least two. Remove the term, or use another grouping."
         )
     what = f"The part before the bar of {bar.text}"
     spec, columns, names = materialise(bar.effects, scope, what)
-    q = len(names)
-    _require_few(bar, scope, q)
+    covariance = CovarianceClass("diag" if not bar.correlated else bar.structure, tuple(names))
+    _require_few(bar, scope, covariance)
     empty = [name for k, name in enumerate(names) if not np.any(columns[:, [k]].data)]
     if empty:
         raise IdentifiabilityError(f"the effect `{empty[0]}` in {bar.text} is zero in every row; remove it.")
+    kinds = Kinds.of(bar, scope, members, codes)
     mean, spread = _moments(columns, scope.n)
-    parameters: list[Parameter] = [
-        standard_deviation(group, yardstick / s, name)
-        for name, s in zip(names, _value_scales(columns, mean, spread), strict=True)
-    ]
-    template: Template = Iid(grouping.n, q)
-    about, printing = np.zeros(q), None
-    if bar.correlated and q > 1:
-        template = Correlated(grouping.n, q)
-        pairs = [(names[j], names[i]) for i, j in zip(*np.tril_indices(q, -1), strict=True)]
-        parameters.append(correlations(group, pairs, q, DEFAULT_LKJ))
-        if names[0] == "Intercept":
-            whole = np.diff(columns.indptr) == scope.n  # columns with gaps stay sparse
-            about[1:] = np.where(whole & (np.abs(mean) > ROUNDING * spread), mean, 0.0)[1:]
-            printing = AboutMeans(about) if about.any() else None
+    scales = yardstick / _value_scales(columns, mean, spread)
+    scales = scales if relatives is None else scales / relatives.typical
+    about = _about(columns, covariance, mean, spread) if kinds is None else np.zeros(len(names))
     return GroupTerm(
         label=bar.text,
         bar=bar,
-        grouping=grouping,
+        members=members,
         spec=spec,
-        names=tuple(names),
-        z=_spread(_centred(columns, about), codes, grouping.n),
-        block=Block(template, tuple(parameters), printing=printing),
+        covariance=covariance,
+        z=members.columns(_centred(columns, about), codes, grouping.n, scope),
+        block=Block(
+            _template(covariance, grouping.n, relatives, kinds),
+            _parameters(bar, covariance, scales, kinds),
+            printing=AboutMeans(about) if about.any() else None,
+        ),
         means=about,
-        far=_far_from_zero(mean, spread, names) if "Intercept" in names else (),
+        far=_far_from_zero(mean, spread, names) if "Intercept" in names and not covariance.words and not kinds else (),
+        relatives=relatives,
+        kinds=kinds,
     )
 
 
-def _require_few(bar: Bar, scope: Scope, q: int) -> None:
+def _template(covariance: CovarianceClass, levels: int, relatives: Relatives | None, kinds: Kinds | None) -> Template:
+    if relatives is not None:
+        return Related.of(relatives.relationship, covariance.template(1))
+    if kinds is not None:
+        return Several(covariance.template(1), kinds.codes, len(kinds.values), levels)
+    return covariance.template(levels)
+
+
+def _parameters(
+    bar: Bar, covariance: CovarianceClass, scales: FloatArray, kinds: Kinds | None
+) -> tuple[Parameter, ...]:
+    """Hyperparameters, kind after kind."""
+    scales = np.exp(np.mean(np.log(scales), keepdims=True)) if covariance.homogeneous else scales
+    group, label = bar.group_name, bar.text
+    owners = [(group, label)] if kinds is None else zip(kinds.owners(group), kinds.owners(label), strict=True)
+    return tuple(each for owner in owners for each in covariance.parameters(*owner, scales))
+
+
+def _about(columns: sp.csc_array, covariance: CovarianceClass, mean: FloatArray, spread: FloatArray) -> FloatArray:
+    """Means of the covariates about which correlated effects are, beside an intercept."""
+    about = np.zeros(mean.size)
+    if covariance.name == "us" and mean.size > 1 and covariance.names[0] == "Intercept":
+        whole = np.diff(columns.indptr) == columns.shape[0]  # columns with gaps stay sparse
+        about[1:] = np.where(whole & (np.abs(mean) > ROUNDING * spread), mean, 0.0)[1:]
+    return about
+
+
+def _require_few(bar: Bar, scope: Scope, covariance: CovarianceClass) -> None:
     """A covariance matrix has ``q (q + 1) / 2`` parameters, more than data speak of or engines bear when q is large."""
-    if not bar.correlated or q <= MOST_CORRELATED:
+    q = len(covariance.names)
+    if q == 1 and bar.structure not in ("us", "diag", "homdiag"):
+        raise DataError(
+            f"{bar.text} has one effect in each level ({covariance.names[0]}), and `{bar.structure}` is for several. "
+            f"Accepted: (1 | {bar.group_name}) for one, {bar.structure}(0 + f | {bar.group_name}) for those of the "
+            "levels of a factor f."
+        )
+    if covariance.structure is None or q <= MOST_CORRELATED:
         return
     factors = [name for name in bar.effects.factors if name in scope.frame and not is_number(scope.frame[name])]
     counts = [f"`{name}` is {kind_of(scope.frame[name])} of {scope.frame[name].nunique()} levels" for name in factors]
     text = " For a slope, make numbers of it: astype(float)." if counts and " text " in counts[0] else ""
     one = f"; or one variance, (1 | {bar.group_name}:{factors[0]})" if factors else ""
+    parameters = f", with {q} standard deviations and {q * (q - 1) // 2} correlations" if bar.structure == "us" else ""
     raise IdentifiabilityError(
-        f"{bar.text} would have {q} effects in each level, with {q} standard deviations and {q * (q - 1) // 2} "
-        f"correlations{f': {listed(counts)}' if counts else ''}.{text} Accepted: at most {MOST_CORRELATED} correlated "
+        f"{bar.text} would have {q} effects in each level{parameters}"
+        f"{f': {listed(counts)}' if counts else ''}.{text} Accepted: at most {MOST_CORRELATED} correlated "
         f"effects; independent ones, ({bar.effects.text} || {bar.group_name}){one}."
     )
 

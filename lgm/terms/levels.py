@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-from dataclasses import dataclass
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -45,7 +45,7 @@ class Levels:
 
 @dataclass(frozen=True)
 class Grouping:
-    """The levels of ``g``, or the combinations of levels of ``a:b`` that occur.
+    """The levels of ``g``, the combinations of levels of ``a:b`` that occur, or the levels of the members ``mm(a, b)``.
 
     Parameters
     ----------
@@ -56,27 +56,38 @@ class Grouping:
         Positions among the levels of each factor, in lexicographic order.
     labels : array (n,)
         What tables call the levels; those of ``a:b`` are joined by a colon.
+    pooled : bool
+        Whether the factors are members, with the same levels: arrays of rows then have all rows of the first, of the
+        second, ...
     """
 
     factors: tuple[Expression, ...]
     levels: tuple[Levels, ...]
     combinations: IntArray
     labels: np.ndarray[Any, Any]
+    pooled: bool = False
 
     @classmethod
     def of(cls, bar: Bar, scope: Scope) -> tuple[Grouping, IntArray]:
         """Read the levels of a bar from the data; also the level of each row."""
-        return cls.over(bar.group, scope)
+        return cls.over(bar.group, scope, pooled=bar.pooled)
 
     @classmethod
-    def over(cls, factors: tuple[Expression, ...], scope: Scope) -> tuple[Grouping, IntArray]:
+    def over(cls, factors: tuple[Expression, ...], scope: Scope, *, pooled: bool = False) -> tuple[Grouping, IntArray]:
         """The combinations of some factors that occur; also that of each row."""
-        columns = [_column(scope, factor) for factor in factors]
+        columns = _columns(scope, factors, pooled)
         levels = tuple(Levels.of(column) for column in columns)
         parts = [each.positions(column)[0] for each, column in zip(levels, columns, strict=True)]
         combinations, codes = _unique_rows(np.column_stack(parts))
         labels = _labels(combinations, [list(each.values) for each in levels])
-        return cls(factors, levels, combinations, labels), codes
+        return cls(factors, levels, combinations, labels, pooled), codes
+
+    def among(self, values: Sequence[Hashable]) -> Grouping:
+        """The same factor with all of these levels, in their order, whether rows have them or not."""
+        labels = _labels(np.arange(len(values))[:, None], [list(values)])
+        return replace(
+            self, levels=(Levels(tuple(values)),), combinations=np.arange(len(values))[:, None], labels=labels
+        )
 
     @property
     def n(self) -> int:
@@ -101,8 +112,9 @@ class Grouping:
             If the new levels are known ones written as text, or the other way round.
         """
         parts, values = [], []
-        for factor, levels in zip(self.factors, self.levels, strict=True):
-            codes, fresh = levels.positions(_column(scope, factor))
+        columns = _columns(scope, self.factors, self.pooled)
+        for factor, levels, column in zip(self.factors, self.levels, columns, strict=False):
+            codes, fresh = levels.positions(column)
             _refuse_mixture(factor, levels, fresh)
             parts.append(codes)
             values.append([*levels.values, *fresh])
@@ -113,6 +125,21 @@ class Grouping:
         new = np.full(len(combinations), -1, dtype=np.int64)
         new[fresh_rows] = np.arange(fresh_rows.size)
         return known[codes], new[codes], _labels(combinations[fresh_rows], values)
+
+
+def _columns(scope: Scope, factors: Sequence[Expression], pooled: bool) -> list[pd.Series]:
+    """Columns of the factors; those of members one below the other."""
+    columns = [_column(scope, factor) for factor in factors]
+    if not pooled:
+        return columns
+    return [pd.concat([column.astype(object) for column in columns] if _differ(columns) else columns)]
+
+
+def _differ(columns: Sequence[pd.Series]) -> bool:
+    """Whether some have categories of their own."""
+    return any(isinstance(column.dtype, pd.CategoricalDtype) for column in columns) and any(
+        column.dtype != columns[0].dtype for column in columns
+    )
 
 
 def _column(scope: Scope, factor: Expression) -> pd.Series:

@@ -92,3 +92,11 @@ def test_one_row_in_a_hundred_thousand_tells_two_groupings_apart() -> None:
     a = sp.hstack([sp.csc_array(ones[:, None]), z]).tocsc()
     (related,) = relations(Remainder.of(sp.csc_array(a.T @ a), np.arange(1), 1), parts, n - 1)
     assert related.tolist() == [0, 1]
+
+
+def test_units_of_effects_do_not_matter() -> None:
+    """Traces of components in a basis of tiny columns are tiny beside that of the residual."""
+    g = np.arange(30) % 10
+    z = 1e-6 * _one_hot(g)
+    a = sp.csc_array(np.hstack([np.ones((30, 1)), z]))
+    assert relations(Remainder.of(sp.csc_array(a.T @ a), np.arange(1), 1), [Moved(np.arange(10))], 29) == []

@@ -9,7 +9,7 @@ from scipy import stats
 from scipy.integrate import cumulative_trapezoid, quad
 
 from lgm import priors
-from lgm.parameter import correlations, standard_deviation
+from lgm.parameter import POSITIVE, alike, correlations, standard_deviation
 from lgm.posterior import hyperparameters
 from lgm.posterior.hyperparameters import Hyperparameters
 from lgm.priors import constant, lkj, pc_corr, pc_sd
@@ -200,3 +200,28 @@ def test_draws_of_correlations():
     assert np.all(sample[:, 0] == 1.5)
     for column in sample[:, 1:].T:
         assert stats.kstest((column + 1) / 2, stats.beta(2.0, 2.0).cdf).statistic < BOUND
+
+
+@pytest.mark.parametrize("prior", [dist.HalfCauchy(0.7), dist.Gamma(0.5, 1.0), dist.Normal(0.0, 2.0)], ids=repr)
+def test_several_alike(prior):
+    """The same densities as those of as many single ones; working values of half-Cauchy ones are normal."""
+    with jax.enable_x64(True):
+        owner = alike("lambda", "hs(x)", ["a", "b", "c", "d"], POSITIVE, priors.Prior(prior, "own"), 1.0)
+        one = hyperparameters.slot(priors.Prior(prior, "own"), standard_deviation("g", 1.0))
+        many = hyperparameters.slot(priors.Prior(prior, "own"), owner)
+        x = jnp.array([-3.0, -0.2, 0.4, 6.0])
+        value = many.natural(x)
+        np.testing.assert_allclose(many.working(value), x, rtol=1e-9)
+        singly = sum(float(one.log_prior(v[None])) for v in value)
+        assert float(many.log_prior(value)) == pytest.approx(singly, rel=1e-12)
+        slopes = jnp.diagonal(jax.jacfwd(many.natural)(x))
+        assert float(many.log_jacobian(x)) == pytest.approx(float(jnp.sum(jnp.log(slopes))), rel=1e-9)
+        whole = float(many.log_prior(value)) + float(jnp.sum(jnp.log(slopes)))
+        assert float(many.log_prior_working(x)) == pytest.approx(whole, rel=1e-9)
+        assert many.sample(jax.random.key(0)).shape == (4,) and many.working_size == many.size == 4
+        assert many.half_line == one.half_line
+        if isinstance(prior, dist.HalfCauchy):
+            ranks = stats.halfcauchy(scale=0.7).cdf(np.asarray(value))
+            np.testing.assert_allclose(ranks, stats.norm.cdf(x), rtol=1e-9)
+            assert float(many.log_prior_working(x)) == pytest.approx(stats.norm.logpdf(np.asarray(x)).sum(), rel=1e-12)
+            assert not np.isfinite(many.log_prior(value.at[0].set(-1.0)))
