@@ -112,7 +112,7 @@ def _warn_of_degrees(places: FloatArray, pieces: tuple[Expression, Expression], 
             "the date line are taken to be far apart: distances are those of the plane. Shift the longitudes, such as "
             f"({lon} + 360) % 360, or project the coordinates.",
             DataWarning,
-            stacklevel=6,
+            stacklevel=8,  # the caller of lgm.model or lgm.fit
         )
 
 
