@@ -10,7 +10,7 @@ from lgm.data.expression import FUNCTIONS
 from lgm.data.scope import Scope
 from lgm.errors import FormulaError
 from lgm.formula.sides import Call
-from lgm.terms import ar1, bym2, icar, seasonal, smooth, walk
+from lgm.terms import ar1, bym2, icar, seasonal, smooth, tensor, walk
 from lgm.terms.term import Signature, Term
 
 Builder = Callable[[Call, Scope, str, float], Term]
@@ -31,6 +31,9 @@ TERMS: dict[str, Entry] = {
     "rw2": Entry(walk.SIGNATURE, walk.build),
     "s": Entry(smooth.SIGNATURE, smooth.build),
     "seasonal": Entry(seasonal.SIGNATURE, seasonal.build),
+    "t2": Entry(tensor.SIGNATURE, tensor.build),
+    "te": Entry(tensor.SIGNATURE, tensor.build),
+    "ti": Entry(tensor.SIGNATURE, tensor.build),
 }
 
 

@@ -3,10 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from lgm.arrays import FloatArray
 from lgm.data.graph import Graph
 from lgm.formula.python import Expression
+
+
+@dataclass(frozen=True)
+class By:
+    """A variable that changes a function.
+
+    Parameters
+    ----------
+    variable : Expression
+        In the formula.
+    levels : tuple
+        Those of a factor that have a function each; empty for numbers.
+    """
+
+    variable: Expression
+    levels: tuple[Any, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -19,10 +36,29 @@ class Curve:
         In the formula.
     points : float array, optional
         Where it is drawn: the values that a walk lives on; by default an even grid over the range of the data.
+    by : By, optional
+        What changes the function: numbers that multiply it, or a factor with a function for each level.
     """
 
     variable: Expression
     points: FloatArray | None = None
+    by: By | None = None
+
+
+@dataclass(frozen=True)
+class Surface:
+    """A function of two variables.
+
+    Parameters
+    ----------
+    variables : (Expression, Expression)
+        In the formula.
+    by : By, optional
+        As for a curve.
+    """
+
+    variables: tuple[Expression, Expression]
+    by: By | None = None
 
 
 @dataclass(frozen=True)
@@ -37,4 +73,4 @@ class Map:
     graph: Graph
 
 
-View = Curve | Levels | Map
+View = Curve | Surface | Levels | Map

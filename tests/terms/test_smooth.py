@@ -8,7 +8,7 @@ import pytest
 
 import lgm
 from lgm.design.design import Design, encode
-from lgm.terms import splines
+from lgm.smooths import cubic
 
 N = 30
 RNG = np.random.default_rng(2)
@@ -31,7 +31,7 @@ def _design(right: str, data: pd.DataFrame = DATA) -> Design:
 @pytest.mark.parametrize("kind", ["tp", "cr", "ps"])
 def test_smooths_have_the_columns_of_their_basis(kind: str) -> None:
     design = _design(f"s(x, bs={kind!r}, k=7)")
-    basis = splines.build(kind, DATA["x"].to_numpy(), 7)
+    basis = cubic.build(kind, DATA["x"].to_numpy(), 7)
     np.testing.assert_allclose(design.predictor.Z.toarray(), basis.evaluate(DATA["x"]))
     rows = encode(design, DATA.iloc[:4].assign(x=[0.5, 0.1, 2.0, -1.0]))
     np.testing.assert_allclose(rows.encoded[0].z.toarray(), basis.evaluate([0.5, 0.1, 2.0, -1.0]))
