@@ -174,8 +174,9 @@ def _surface(view: Surface, fit: Fit, found: list[Printed], wishes: _Wishes) -> 
     _refuse_geometry(wishes, found)
     if wishes.residuals:
         raise LgmError(f"residuals=True is for curves; {found[0].term.label} is a surface.")
-    if len(view.by.levels if view.by else ()) > _MOST_PANELS:
-        raise LgmError(f"{found[0].term.label} has {len(view.by.levels)} surfaces; pictures show up to {_MOST_PANELS}.")
+    count = len(view.by.levels) if view.by else 0
+    if count > _MOST_PANELS:
+        raise LgmError(f"{found[0].term.label} has {count} surfaces; pictures show up to {_MOST_PANELS}.")
     shown = contributions.surfaces(fit, found[0].term, view, wishes.kind)
     size = 10.0, 4.2 * len(shown)
     with canvas(*size, len(shown), 2, ax=wishes.ax, figsize=wishes.figsize) as on:

@@ -125,7 +125,7 @@ def of(
     """
     d = fit.design
     j = next(i for i, other in enumerate(d.terms) if other is term)
-    own = _Own(fit, j, shown.by, level)
+    own = Own(fit, j, shown.by, level)
     rows = own.rows()
     at = d.seen.numbers(shown.variable, f"the variable of {term.label}")[rows]
     x = np.linspace(at.min(), at.max(), _GRID) if shown.points is None else shown.points
@@ -135,7 +135,7 @@ def of(
     usual = d.family.conjugate if residuals is None else residuals and (kind == "linear" or d.family.conjugate)
     if usual and not own.multiplied:
         mine = linear_predictor(fit, predictors.encode(d.predictor, d.seen, own.parts)).mean()
-        error, weights = _errors(fit, everything)
+        error, weights = errors(fit, everything)
         centre = mine.mean() if shown.by is None else 0.0
         residual = (error + mine - centre + (everything.mean() if kind == "mean" else 0.0))[rows]
         weights = weights[rows]
@@ -168,7 +168,7 @@ def surfaces(fit: Fit, term: Term, shown: view.Surface, kind: str = "linear") ->
 def _surface(fit: Fit, term: Term, shown: view.Surface, kind: str, level: Any) -> Surface:
     d = fit.design
     j = next(i for i, other in enumerate(d.terms) if other is term)
-    own = _Own(fit, j, shown.by, level)
+    own = Own(fit, j, shown.by, level)
     at = np.column_stack([d.seen.numbers(v, f"the variable of {term.label}") for v in shown.variables])[own.rows()]
     x, y = (np.linspace(*ends, _ACROSS) for ends in zip(at.min(axis=0), at.max(axis=0), strict=True))
     points = np.column_stack([np.tile(x, _ACROSS), np.repeat(y, _ACROSS)])
@@ -183,7 +183,7 @@ def _surface(fit: Fit, term: Term, shown: view.Surface, kind: str, level: Any) -
 
 
 @dataclass(frozen=True)
-class _Own:
+class Own:
     """Term j of a fit by itself, at one level of its ``by=`` if that is a factor."""
 
     fit: Fit
@@ -264,7 +264,7 @@ def rest_of(fit: Fit, j: int) -> LinearPredictor:
     return linear_predictor(fit, _average(fit, Parts(~own.fixed, tuple(not used for used in own.terms), offset=True)))
 
 
-def _errors(fit: Fit, eta: FloatArray) -> tuple[FloatArray, FloatArray]:
+def errors(fit: Fit, eta: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Working residuals and their weights at posterior means; those of a Gaussian response are what is left of it."""
     d = fit.design
     if d.family.conjugate:

@@ -1,9 +1,10 @@
 """What every basis of a smooth provides, and how the columns of any penalised functions are settled.
 
 A smooth is ``f = N beta + Z b``: functions N that its penalty does not see are fixed effects, and the penalty of the
-rest is ``b'b``, so that ``b ~ N(0, sd^2 I)``. That leaves Z undetermined but for a rotation, and for functions of N that
-may be added to its columns. `settle` removes from each column its least-squares fit on N and constants over the rows of
-the data, and rotates the columns so that they are uncorrelated over these rows and become smaller from left to right.
+rest is ``b'b``, so that ``b ~ N(0, sd^2 I)``. That leaves Z undetermined but for a rotation, and for functions of N
+that may be added to its columns. `settle` removes from each column its least-squares fit on N and constants over the
+rows of the data, and rotates the columns so that they are uncorrelated over these rows and become smaller from left to
+right.
 """
 
 from __future__ import annotations

@@ -20,7 +20,9 @@ DEFAULT_K = 10
 DEFAULT_MARGIN = 5
 
 
-def build(kind: str, x: FloatArray, k: int | None, m: Any, knots: FloatArray | None, label: str) -> Basis:
+def build(
+    kind: str, x: FloatArray, k: int | None, m: Any, knots: FloatArray | None, label: str, name: str = "its variable"
+) -> Basis:
     """Make a basis for the rows x (n, d).
 
     Parameters
@@ -33,8 +35,8 @@ def build(kind: str, x: FloatArray, k: int | None, m: Any, knots: FloatArray | N
     m : int or (int, int), optional
         Order of the derivatives of a thin plate spline; degree less one and order of the differences of a P-spline.
     knots : float array (q, d), optional
-    label : str
-        What messages call the smooth.
+    label, name : str
+        What messages call the smooth, and its variable.
 
     Raises
     ------
@@ -45,14 +47,13 @@ def build(kind: str, x: FloatArray, k: int | None, m: Any, knots: FloatArray | N
     if d > 1 and kind not in ("tp", "ts"):
         raise DataError(f"{label}: bs={kind!r} is of one variable; accepted for {d}: bs='tp', bs='ts', or te()")
     if kind in ("ts", "cs"):
-        return shrunk(kind, build({"ts": "tp", "cs": "cr"}[kind], x, k, m, knots, label), x)
+        return shrunk(kind, build({"ts": "tp", "cs": "cr"}[kind], x, k, m, knots, label, name), x)
     if kind in ("tp", "cr") and knots is not None:
         _require_inside(knots, x, label)
-    name = label[2:-1] if label.startswith("s(") else label
     if kind == "tp":
         order = _order(m, label)
         if d == 1 and order in (None, 2) and knots is None:
-            return cubic.build("tp", x[:, 0], DEFAULT_K if k is None else k, name=name)
+            return cubic.build("tp", x[:, 0], DEFAULT_K if k is None else k, name=name, label=label)
         return thin_plate.build(x, k, order, knots, label)
     own = None if knots is None else knots[:, 0]
     if kind in ("ps", "cp"):
@@ -61,7 +62,7 @@ def build(kind: str, x: FloatArray, k: int | None, m: Any, knots: FloatArray | N
         if kind == "cp":
             return cyclic.p_spline(x[:, 0], dimension, pair, own, label)
         if pair == (2, 2) and own is None:
-            return cubic.build("ps", x[:, 0], dimension, name=name)
+            return cubic.build("ps", x[:, 0], dimension, name=name, label=label)
         return p_spline.build(x[:, 0], dimension, pair, own, label)
     if m is not None:
         raise DataError(f"{label}: bs={kind!r} takes no m; its penalty is of second derivatives")
@@ -71,17 +72,24 @@ def build(kind: str, x: FloatArray, k: int | None, m: Any, knots: FloatArray | N
     k = (DEFAULT_K if own is None else own.size) if k is None else k
     if own is not None and own.size != k:
         raise DataError(f"{label}: {own.size} knots for k={k}; bs='cr' takes one for each dimension")
-    return cubic.build("cr", x[:, 0], k, name=name, knots=own)
+    return cubic.build("cr", x[:, 0], k, name=name, label=label, knots=own)
 
 
 def margins(
-    call: str, kinds: Sequence[str], x: FloatArray, sizes: Sequence[int | None], orders: Sequence[Any], label: str
+    call: str,
+    kinds: Sequence[str],
+    x: FloatArray,
+    sizes: Sequence[int | None],
+    orders: Sequence[Any],
+    label: str,
+    names: Sequence[str] = (),
 ) -> list[tensor.Margin]:
-    """The margins of ``te``, ``ti`` or ``t2`` for the rows x (n, d)."""
+    """The margins of ``te``, ``ti`` or ``t2`` for the rows x (n, d), whose variables have names for messages."""
     found = []
     for j, kind in enumerate(kinds):
         k = DEFAULT_MARGIN if sizes[j] is None else sizes[j]
-        basis = build(kind, x[:, [j]], k, orders[j], None, label)
+        name = names[j] if names else "its variable"
+        basis = build(kind, x[:, [j]], k, orders[j], None, label, name)
         at = _value_knots(kind, x[:, j], k)
         if call == "t2":
             found.append(tensor.natural(basis, x[:, j], at))

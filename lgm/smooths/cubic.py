@@ -126,7 +126,15 @@ class Basis:
         return (x < self.range[0]) | (x > self.range[1])
 
 
-def build(kind: str, x: npt.ArrayLike, k: int = 10, *, name: str = "x", knots: npt.ArrayLike | None = None) -> Basis:
+def build(
+    kind: str,
+    x: npt.ArrayLike,
+    k: int = 10,
+    *,
+    name: str = "x",
+    label: str = "",
+    knots: npt.ArrayLike | None = None,
+) -> Basis:
     """Make the spline basis of dimension k for the covariate x.
 
     Parameters
@@ -137,8 +145,8 @@ def build(kind: str, x: npt.ArrayLike, k: int = 10, *, name: str = "x", knots: n
         Training values. Only the distinct values and their counts matter, not the order of the rows.
     k : int
         Dimension, null space included; at least 3 (ps: 4), at most the number of distinct values of x.
-    name : str
-        What messages call x.
+    name, label : str
+        What messages call x, and the smooth: by default ``s(name)``.
     knots : float array (k,), optional
         Of cr, within the range of the data; by default quantiles of the distinct values.
 
@@ -164,7 +172,7 @@ def build(kind: str, x: npt.ArrayLike, k: int = 10, *, name: str = "x", knots: n
     low, high = (float(x.min()), float(x.max())) if x.size else (0.0, 0.0)
     length = high - low if high > low else 1.0
     t, counts = np.unique((x - low) / length, return_counts=True)
-    k = _dimension(k, smallest, t.size, kind, name)
+    k = _dimension(k, smallest, t.size, kind, name, label or f"s({name})")
     given = None if knots is None else (_finite_vector(knots, name) - low) / length
     first = make(t, k) if given is None else _cubic_regression(t, k, np.sort(given))
     at, coefficients = _canonical(*first, t, counts)
@@ -191,17 +199,17 @@ def _finite_vector(x: npt.ArrayLike, name: str) -> FloatArray:
     return x
 
 
-def _dimension(k: int, smallest: int, n_distinct: int, kind: str, name: str) -> int:
+def _dimension(k: int, smallest: int, n_distinct: int, kind: str, name: str, label: str) -> int:
     """Return k, or say what is wrong with it."""
     try:
         k = operator.index(k)
     except TypeError:
-        raise DataError(f"s({name}): k must be a whole number, got {k!r}") from None
+        raise DataError(f"{label}: k must be a whole number, got {k!r}") from None
     if k < smallest:
-        raise DataError(f"s({name}): k={k} is too small; bs={kind!r} needs k={smallest} or more")
+        raise DataError(f"{label}: k={k} is too small; bs={kind!r} needs k={smallest} or more")
     if k > n_distinct:
         advice = f"pass k={n_distinct} or less" if n_distinct >= smallest else f"bs={kind!r} needs {smallest} or more"
-        raise DataError(f"s({name}): k={k} but {name} has only {n_distinct} distinct values; {advice}")
+        raise DataError(f"{label}: k={k} but {name} has only {n_distinct} distinct values; {advice}")
     return k
 
 

@@ -1,4 +1,4 @@
-"""Smooth functions on a circle: ``bs="cc"``, cubic splines, and ``bs="cp"``, P-splines. Constants alone are unpenalised."""
+"""Smooth functions on a circle: ``bs="cc"``, cubic splines, and ``bs="cp"``, P-splines; constants are unpenalised."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def cubic(x: FloatArray, k: int, knots: FloatArray | None, label: str) -> Settle
 
 
 def p_spline(x: FloatArray, k: int, m: tuple[int, int], knots: FloatArray | None, label: str) -> Settled:
-    """Periodic B-splines on k + 1 even knots with a penalty on differences of their coefficients, all around the circle.
+    """Periodic B-splines on k + 1 even knots, with a penalty on differences of coefficients all around the circle.
 
     Parameters
     ----------

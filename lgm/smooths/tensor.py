@@ -1,10 +1,10 @@
 """Tensor products of smooths of one variable each: ``te``, ``ti`` and ``t2``.
 
 A margin has k functions. In the coordinates of their values at k points, even ones over the range of the data or the
-knots of a cubic spline, it has the penalty S and the eigenvectors U, ``S U = U D``. The products of the columns of U for
-all margins then have, for the sum of penalties of `te`, ``lambda_1 S_1 (x) I + lambda_2 I (x) S_2``, the diagonal penalty
-``lambda_1 d_1i + lambda_2 d_2j``: effects are independent with precision ``d_1i / sd_1^2 + d_2j / sd_2^2``, and nothing is
-ever factored. Products of null spaces are fixed effects (Wood 2006, Biometrics 62, 1025-1036).
+knots of a cubic spline, it has the penalty S and the eigenvectors U, ``S U = U D``. The products of the columns of U
+for all margins then have, for the sum of penalties of `te`, ``lambda_1 S_1 (x) I + lambda_2 I (x) S_2``, the diagonal
+penalty ``lambda_1 d_1i + lambda_2 d_2j``: effects are independent with precision ``d_1i / sd_1^2 + d_2j / sd_2^2``,
+and nothing is ever factored. Products of null spaces are fixed effects (Wood 2006, Biometrics 62, 1025-1036).
 
 `ti` does the same to margins whose functions sum to zero over the data, so that main effects are left out. `t2` gives
 each product of a range with ranges or null spaces one sd of its own (Wood, Scheipl & Faraway 2013, Stat. Comput. 23,
@@ -192,7 +192,7 @@ def sum_of_penalties(kind: str, margins: Sequence[Margin], x: FloatArray, variab
 
 
 def by_parts(margins: Sequence[Margin], x: FloatArray, variables: Sequence[str]) -> Tensor:
-    """`t2`: an sd for each product of ranges and null spaces; ``[x:z]`` is that of both ranges, ``[x]`` of that of x."""
+    """`t2`: an sd for each product of ranges and null spaces, ``[x:z]`` of both ranges and ``[x]`` of that of x."""
     chosen = _all(margins)
     ranges = chosen >= [one.nullity for one in margins]
     patterns = sorted(

@@ -1,9 +1,9 @@
 """Thin plate regression splines of any number of variables and any order.
 
-``f(x) = sum_i delta_i eta(|x - x_i|)`` + polynomials of degree below m, with ``T' delta = 0`` for the matrix T of these
-polynomials at the points x_i, and the penalty ``delta' E delta``, ``E_ij = eta(|x_i - x_j|)``. It is the integral of all
-squared derivatives of order m, which no rotation of the variables changes. Of the eigenvectors of E those of the k largest
-absolute eigenvalues are kept (Wood 2003, JRSS B 65, 95-114).
+``f(x) = sum_i delta_i eta(|x - x_i|)`` + polynomials of degree below m, with ``T' delta = 0`` for the matrix T of
+these polynomials at the points x_i, and the penalty ``delta' E delta``, ``E_ij = eta(|x_i - x_j|)``. It is the integral
+of all squared derivatives of order m, which no rotation of the variables changes. Of the eigenvectors of E those of the
+k largest absolute eigenvalues are kept (Wood 2003, JRSS B 65, 95-114).
 """
 
 from __future__ import annotations
@@ -81,8 +81,8 @@ class ThinPlate:
 def radial(r: FloatArray, m: int, d: int, unit: float = 1.0) -> FloatArray:
     """``eta(r)``, the fundamental solution: ``r^3 / 12`` for m = 2, d = 1, and ``r^2 log r / (8 pi)`` for d = 2.
 
-    Where a logarithm is in it, which eigenvectors of E are kept depends a little on the unit of distances; as in mgcv it
-    is that of the data, while r is given in multiples of ``unit``.
+    Where a logarithm is in it, which eigenvectors of E are kept depends a little on the unit of distances; as in mgcv
+    it is that of the data, while r is given in multiples of ``unit``.
     """
     power = 2 * m - d
     if d % 2:

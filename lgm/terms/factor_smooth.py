@@ -21,7 +21,7 @@ from lgm.smooths.basis import Basis, rows
 from lgm.terms import view
 from lgm.terms.block import Block
 from lgm.terms.levels import Grouping
-from lgm.terms.term import Encoded, Novel, Term, Variable
+from lgm.terms.term import Encoded, Novel, Smooth, Term, Variable
 from lgm.words import counted, listed
 
 
@@ -29,8 +29,8 @@ from lgm.words import counted, listed
 class FactorSmoothTerm(Term):
     """Curves of the levels of a factor, drawn from one population: nothing is fixed, and nothing is centred.
 
-    Each has the columns of the basis with the one ``sd(s(x, g))``, a constant with ``sd(s(x, g)[constant])`` and, as the
-    basis's penalty does not see it, a standardised straight line with ``sd(s(x, g)[linear])``. mgcv penalises two
+    Each has the columns of the basis with the one ``sd(s(x, g))``, a constant with ``sd(s(x, g)[constant])`` and, as
+    the basis's penalty does not see it, a standardised straight line with ``sd(s(x, g)[linear])``. mgcv penalises two
     directions of the span of constants and lines too, but which two depends on how its basis is computed.
     """
 
@@ -69,9 +69,9 @@ class FactorSmoothTerm(Term):
         return view.Curve(self.pieces[0], by=by) if len(self.pieces) == 1 else view.Levels()
 
     @property
-    def dimension(self) -> int:
-        """Functions of all levels together."""
-        return self.block.n
+    def smooths(self) -> tuple[Smooth, ...]:
+        """Itself."""
+        return (Smooth(self.label, np.arange(self.block.n), (), (*self.pieces, self.grouping.factors[0])),)
 
     @property
     def size(self) -> str:
@@ -142,10 +142,10 @@ def build(
         verb = "are factors" if len(factors) > 1 else "is a factor"
         raise DataError(
             f"{label}: bs='fs' has a curve for each level of one factor, and {found} {verb}. Accepted: "
-            f"s(x, g, bs='fs') with numbers x and a factor g; numbers that stand for levels are made text by astype(str)."
+            "s(x, g, bs='fs') with numbers x and a factor g; astype(str) makes text of numbers that stand for levels."
         )
     x = _values(numbers, scope, label)
-    basis = bases.build(base, x, k, m, None, f"s({', '.join(piece.text for piece in numbers)})")
+    basis = bases.build(base, x, k, m, None, label, numbers[0].text)
     grouping, codes = Grouping.over(factors, scope)
     if grouping.n == 1:
         raise DataError(

@@ -26,7 +26,7 @@ from lgm.terms.icar import (
     region_codes,
     region_labels,
 )
-from lgm.terms.term import Encoded, Term, Variable
+from lgm.terms.term import Encoded, Smooth, Term, Variable
 from lgm.terms.view import Map, View
 
 
@@ -69,9 +69,9 @@ class FieldTerm(Term):
         return Map(self.graph)
 
     @property
-    def dimension(self) -> int:
-        """Functions, without the constant."""
-        return self.block.n + len(self.levels.names)
+    def smooths(self) -> tuple[Smooth, ...]:
+        """Itself."""
+        return (Smooth(self.label, np.arange(self.block.n), tuple(self.levels.names.values()), (self.piece,)),)
 
     @property
     def size(self) -> str:

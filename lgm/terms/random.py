@@ -17,7 +17,7 @@ from lgm.parameter import standard_deviation
 from lgm.precision.iid import Iid
 from lgm.terms.block import Block
 from lgm.terms.levels import Grouping
-from lgm.terms.term import Component, Encoded, Novel, Term, Variable, one_hot
+from lgm.terms.term import Component, Encoded, Novel, Smooth, Term, Variable, one_hot
 from lgm.words import counted, listed
 
 
@@ -50,6 +50,11 @@ class RandomTerm(Term):
     def components(self) -> tuple[Component, ...]:
         """Their variance."""
         return (Component((f"sd({self.label})",), np.arange(self.grouping.n)),)
+
+    @property
+    def smooths(self) -> tuple[Smooth, ...]:
+        """Itself."""
+        return (Smooth(self.label, np.arange(self.block.n), (), (*self.numbers, *self.grouping.factors)),)
 
     @property
     def size(self) -> str:

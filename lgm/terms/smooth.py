@@ -26,7 +26,7 @@ from lgm.terms import by as copies
 from lgm.terms import factor_smooth, field, random, view
 from lgm.terms.block import Block
 from lgm.terms.by import By
-from lgm.terms.term import Encoded, Signature, Term, Variable, arguments
+from lgm.terms.term import Encoded, Signature, Smooth, Term, Variable, arguments
 from lgm.words import counted
 
 SIGNATURE = Signature(("x",), options=("bs", "k", "m", "knots", "xt", "graph"), shown=("by",), many=True)
@@ -38,14 +38,15 @@ class SmoothTerm(Term):
     """A penalised smooth of one or more variables in its mixed-model form, or a copy of it for each level of a factor.
 
     What the penalty does not see is a fixed effect, such as the straight line ``s(x)[linear]`` (raw units of x), the
-    rest is ``Z b`` with independent b; the columns of Z sum to zero over the rows of the data and are scaled so that sd is
-    that of a typical contribution. With numbers after ``by=`` nothing is centred, and the fixed effects hold the
+    rest is ``Z b`` with independent b; the columns of Z sum to zero over the rows of the data and are scaled so that sd
+    is that of a typical contribution. With numbers after ``by=`` nothing is centred, and the fixed effects hold the
     numbers themselves, ``s(x, by=z)[constant]``. With a factor the copies are centred over all rows, so that its levels
     belong in the fixed part.
     """
 
     label: str
     pieces: tuple[Expression, ...]
+    called: tuple[str, ...]  # what names of fixed effects call them
     basis: Basis | Tensor
     by: By
     ratios: FloatArray  # of each copy: what divided the prior variance beyond the basis's own scale
@@ -82,9 +83,22 @@ class SmoothTerm(Term):
         return view.Levels()
 
     @property
-    def dimension(self) -> int:
-        """Functions of one copy, without the constant if nothing but centring takes it out."""
-        return self.block.n // self.by.count + self.basis.null.m + self.by.is_numeric
+    def smooths(self) -> tuple[Smooth, ...]:
+        """Each copy."""
+        r, levels = self.block.n // self.by.count, self.by.view.levels if self.by.view else ()
+        parts = (*["constant"] * self.by.is_numeric, *self.basis.null.names(self.called))
+        return tuple(
+            Smooth(
+                name,
+                np.arange(r) + i * r,
+                tuple(self.by.name(part)[i] for part in parts),
+                self.pieces,
+                self.by.view,
+                levels[i] if levels else None,
+                of_margins=isinstance(self.basis, Tensor),
+            )
+            for i, name in enumerate(self.by.name())
+        )
 
     @property
     def size(self) -> str:
@@ -102,7 +116,7 @@ class SmoothTerm(Term):
         note = f"{self.label}: {counted(outside, 'row')} outside the data's range{self._range()}: extrapolated"
         return Encoded(
             self._columns(x, scope),
-            _null(self.basis.null, x, self.pieces, self.by, scope),
+            _null(self.basis.null, x, self.called, self.by, scope),
             notes=(note,) if outside else (),
         )
 
@@ -142,8 +156,9 @@ def of(
     parameters = tuple(standard_deviation(names[j][i], yardstick) for i in range(by.count) for j in range(len(names)))
     factors = np.concatenate([own * ratio for ratio in ratios])
     block = Block(_template(basis, by.count, x), parameters, factors=factors)
-    term = SmoothTerm(label, pieces, basis, by, ratios, sp.csc_array((0, 0)), block, {})
-    return replace(term, z=term._columns(x, scope), null_columns=_null(basis.null, x, pieces, by, scope))
+    called = tuple(piece.text for piece in pieces)
+    term = SmoothTerm(label, pieces, called, basis, by, ratios, sp.csc_array((0, 0)), block, {})
+    return replace(term, z=term._columns(x, scope), null_columns=_null(basis.null, x, called, by, scope))
 
 
 def _precisions(basis: Basis | Tensor) -> Any:
@@ -157,11 +172,9 @@ def _template(basis: Basis | Tensor, count: int, x: FloatArray) -> Template:
     return Iid(r) if count == 1 else Parts(np.repeat(np.arange(count), r), count * r)
 
 
-def _null(
-    null: Polynomials, x: FloatArray, pieces: Sequence[Expression], by: By, scope: Scope
-) -> dict[str, FloatArray]:
+def _null(null: Polynomials, x: FloatArray, called: tuple[str, ...], by: By, scope: Scope) -> dict[str, FloatArray]:
     """Fixed effects: of each copy the polynomials, and the numbers of ``by=`` themselves."""
-    named = null.named(x, tuple(piece.text for piece in pieces))
+    named = null.named(x, called)
     if by.piece is None:
         return {name: values for part, values in named.items() for name in by.name(part)}
     codes, weights = by.rows(scope)
@@ -199,7 +212,7 @@ def build(call: Call, scope: Scope, label: str, yardstick: float) -> Term:
         return factor_smooth.build(pieces, base, k, m, scope, label, yardstick)
     x = values_of(pieces, scope, label)
     at = None if knots is None else read_knots(knots, len(pieces), given["knots"], scope)
-    basis = bases.build(kind, x, k, m, at, label_of(pieces))
+    basis = bases.build(kind, x, k, m, at, label_of(pieces), pieces[0].text)
     return of(label, pieces, basis, copies.read(given.get("by"), scope, label), scope, yardstick)
 
 

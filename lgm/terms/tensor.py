@@ -41,8 +41,8 @@ def build(call: Call, scope: Scope, label: str, yardstick: float) -> SmoothTerm:
     orders = _each(given.get("m"), scope, len(pieces), "m")
     k = [_size(value, given.get("k"), scope) for value in sizes]
     _require_few(k, label)
-    margins = bases.margins(call.name, kinds, x, k, orders, label)
     names = [piece.text for piece in pieces]
+    margins = bases.margins(call.name, kinds, x, k, orders, label, names)
     if call.name == "t2":
         basis = tensor.by_parts(margins, x, names)
     else:

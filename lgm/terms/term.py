@@ -15,7 +15,7 @@ from lgm.data.scope import Scope
 from lgm.formula.python import Expression
 from lgm.formula.sides import Call
 from lgm.terms.block import Block
-from lgm.terms.view import Levels, View
+from lgm.terms.view import By, Levels, View
 from lgm.words import suggest
 
 
@@ -140,6 +140,41 @@ class Caution:
     text: str
 
 
+@dataclass(frozen=True)
+class Smooth:
+    """A smooth function that a term is, or one of several.
+
+    Parameters
+    ----------
+    name : str
+    effects : int array (n,)
+        Its penalised effects within the block, independent of each other.
+    fixed : tuple of str
+        Its unpenalised ones.
+    variables : tuple of Expression
+        What it is a function of.
+    by : By, optional
+        What changes it.
+    level : object
+        Of a factor after ``by=``.
+    of_margins : bool
+        Whether its variables have no unit in common.
+    """
+
+    name: str
+    effects: IntArray
+    fixed: tuple[str, ...]
+    variables: tuple[Expression, ...]
+    by: By | None = None
+    level: Any = None
+    of_margins: bool = False
+
+    @property
+    def dimension(self) -> int:
+        """Number of functions, without the constant that centring takes out."""
+        return self.effects.size + len(self.fixed)
+
+
 class Term(ABC):
     """One latent term of a model.
 
@@ -185,6 +220,11 @@ class Term(ABC):
     def view(self) -> View:
         """How it is drawn."""
         return Levels()
+
+    @property
+    def smooths(self) -> tuple[Smooth, ...]:
+        """The smooth functions that it stands for, whose bases may be too small."""
+        return ()
 
     @property
     def centred(self) -> bool:

@@ -291,7 +291,12 @@ SEVEN = np.repeat(np.arange(7.0), 3)
         ("ps", SEVEN, 3, "s(age): k=3 is too small; bs='ps' needs k=4 or more"),
         ("ps", SEVEN, 4.5, "s(age): k must be a whole number, got 4.5"),
         ("tp", [1.0, np.nan, np.inf], 3, "s(age): 2 of 3 values of age are missing or infinite (rows 1, 2)"),
-        ("tp", SEVEN[:, None], 3, "s(age): age must be one column of numbers, got an array of shape (21, 1)"),
+        (
+            "tp",
+            np.column_stack([SEVEN] * 2),
+            3,
+            "s(age): age must be one column of numbers, got an array of shape (21, 2)",
+        ),
     ],
 )
 def test_errors_name_what_is_wrong(kind: str, x: Any, k: Any, message: str) -> None:
