@@ -199,7 +199,7 @@ def build(call: Call, scope: Scope, label: str, yardstick: float) -> Term:
     """
     given = arguments(call, scope, SIGNATURE)
     kind = option(scope, given["bs"], "bs", KINDS) if "bs" in given else "tp"
-    pieces = tuple(value for name, value in given.items() if name not in (*SIGNATURE.options, *SIGNATURE.shown))
+    pieces = variables(given, SIGNATURE, scope)
     _refuse_strangers(kind, given, scope)
     k = whole(scope, given["k"], "k", "the dimension of the basis, such as k=10.") if "k" in given else None
     if kind == "re":
@@ -214,6 +214,16 @@ def build(call: Call, scope: Scope, label: str, yardstick: float) -> Term:
     at = None if knots is None else read_knots(knots, len(pieces), given["knots"], scope)
     basis = bases.build(kind, x, k, m, at, label_of(pieces), pieces[0].text)
     return of(label, pieces, basis, copies.read(given.get("by"), scope, label), scope, yardstick)
+
+
+def variables(given: Mapping[str, Expression], signature: Signature, scope: Scope) -> tuple[Expression, ...]:
+    """The variables among the arguments of a call, each of which may stand once."""
+    found = [value for name, value in given.items() if name not in (*signature.options, *signature.shown)]
+    twice = [piece for i, piece in enumerate(found) if piece.text in [other.text for other in found[:i]]]
+    if twice:
+        message = f"The variable `{twice[0].text}` stands twice."
+        raise scope.formula.error(message, twice[0].span, "variables that are not the same.")
+    return tuple(found)
 
 
 _OWN = {"xt": ("fs",), "graph": ("mrf",), "m": (*bases.KINDS, "fs"), "knots": bases.KINDS, "by": bases.KINDS}

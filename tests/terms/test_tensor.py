@@ -106,6 +106,7 @@ def test_everything_that_a_fit_does(fit: lgm.Fit, tmp_path: Path) -> None:
     [
         ("te(x)", FormulaError, r"te\(x\) is a product of one variable.*\n?.*"),
         ("t2(x)", FormulaError, "product of one variable"),
+        ("te(x, z, x)", FormulaError, "The variable `x` stands twice"),
         ("te(x, z, bs='re')", FormulaError, "bs='re' is not known"),
         ("te(x, z, bs=['cr', 'cp'])", FormulaError, "bs='cp' is no margin of a tensor product"),
         ("te(x, z, k=[4, 5, 6])", FormulaError, r"k=\[4, 5, 6\] has 3 entries"),

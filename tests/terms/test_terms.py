@@ -87,7 +87,7 @@ def test_a_term_of_a_users_own() -> None:
             lgm.model("y ~ x:re(g)", DATA)
         with pytest.raises(
             FormulaError,
-            match="the term `re` cannot be registered: lgm has ar1, bym2, icar, rw1, rw2, s, seasonal, re and",
+            match="the term `re` cannot be registered: lgm has ar1, bym2, icar, .*, re and",
         ):
             register_term("re", _build)
     finally:
@@ -97,8 +97,8 @@ def test_a_term_of_a_users_own() -> None:
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
-        ("s", "lgm has ar1, bym2, icar, rw1, rw2, s, seasonal and offset already"),
-        ("offset", "lgm has ar1, bym2, icar, rw1, rw2, s, seasonal and offset already"),
+        ("s", "lgm has ar1, bym2, icar, .* and offset already"),
+        ("offset", "lgm has ar1, bym2, icar, .* and offset already"),
         ("log", "`log` is a function of formulas"),
         ("poly", "`poly` is a function of formulas"),
         ("my term", "its name must be a Python name"),
