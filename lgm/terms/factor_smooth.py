@@ -159,8 +159,7 @@ def build(
     names = [label, f"{label}[constant]", *(f"{label}[{name}]" for name in _names(basis, numbers))]
     parameters = tuple(standard_deviation(name, yardstick) for name in names)
     template = Parts(np.tile(part, grouping.n), grouping.n * part.size)
-    factors_ = np.array([basis.scale, *np.ones(part.max())])
-    block = Block(template, parameters, factors=factors_)
+    block = Block(template, parameters, factors=np.array([basis.scale, *np.ones(part.max())]))
     return FactorSmoothTerm(label, numbers, grouping, basis, lines, _spread(columns, codes, grouping.n), block)
 
 
