@@ -77,11 +77,12 @@ def fit(
         ``offset(...)``. Group effects: ``(1|g)``, ``(x|g)`` correlated, ``(x||g)`` not, ``a/b`` nested, ``a:b``; other
         covariance classes, ``cs(0 + f|g)``, ``toep``, ``diag``, ``ar1(0 + t|g)``, ``ou``, with ``hom`` before them for
         equal variances; relatives ``(1|g, cov=K)``, members ``(1|mm(a, b))``, variances by factor ``(1|g, by=f)``.
-        Terms: ``s(x, bs="tp"|"cr"|"ps", k=10)``, ``rw1(t)``, ``rw2(t)``, ``rw2(t, cyclic=True)``, ``ar1(t)``,
-        ``ar(t, p=2)``, ``ou(t)``, ``gp(x)``, ``seasonal(t, 12)``, whose times are numbers, dates or periods,
-        ``icar(region, graph)``, ``bym2(region, graph)``, ``car(region, graph)``, ``leroux(region, graph)``,
-        ``sar(region, graph)``, ``matern(lon, lat)``, ``hs(x1, x2, ...)``, ``r2d2(x1, x2, ...)``. Processes in time and
-        space take ``replicate=g`` and ``group=ar1(year)``. Before ``~``: a column or an expression,
+        Terms: ``s(x, bs="tp"|"ts"|"cr"|"cs"|"cc"|"ps"|"cp", k=10)``, ``s(x, y)``, ``te(x, z)``, ``ti(x, z)``,
+        ``t2(x, z)``, each with ``by=`` numbers or a factor, ``s(x, g, bs="fs")``, ``rw1(t)``, ``rw2(t)``,
+        ``rw2(t, cyclic=True)``, ``ar1(t)``, ``ar(t, p=2)``, ``ou(t)``, ``gp(x)``, ``seasonal(t, 12)``, whose times are
+        numbers, dates or periods, ``icar(region, graph)``, ``bym2(region, graph)``, ``car(region, graph)``,
+        ``leroux(region, graph)``, ``sar(region, graph)``, ``matern(lon, lat)``, ``hs(x1, x2, ...)``,
+        ``r2d2(x1, x2, ...)``. Processes in time and space take ``replicate=g`` and ``group=ar1(year)``. Before ``~``: a column or an expression,
         ``cbind(successes, failures)``, ``y | trials(n)``, or ``y | cens(code, upper)``, whose codes are ``"none"`` (0,
         False), ``"right"`` (1, True), ``"left"`` (-1) and ``"interval"`` (2, from ``y`` to ``upper``).
     data : pandas, polars or Arrow table, dict of columns, or list of records

@@ -17,7 +17,23 @@ from lgm.parameter import Domain, Parameter, one, standard_deviation
 from lgm.pattern import Pattern
 from lgm.precision.intrinsic import Intrinsic, Structure
 from lgm.precision.template import Constraint, Template, Whitened
-from lgm.terms import ar, ar1, bym2, car, copies, gp, icar, independent, matern, ou, seasonal, shrinkage, smooth, walk
+from lgm.terms import (
+    ar,
+    ar1,
+    bym2,
+    car,
+    copies,
+    gp,
+    icar,
+    independent,
+    matern,
+    ou,
+    seasonal,
+    shrinkage,
+    smooth,
+    tensor,
+    walk,
+)
 from lgm.terms.block import Block
 from lgm.terms.own import Custom, custom
 from lgm.terms.term import Encoded, Novel, Signature, Term, Variable, arguments, one_hot
@@ -50,6 +66,9 @@ TERMS: dict[str, Entry] = {
     "s": Entry(smooth.SIGNATURE, smooth.build),
     "sar": Entry(car.SIGNATURE, car.build),
     "seasonal": Entry(seasonal.SIGNATURE, seasonal.build),
+    "t2": Entry(tensor.SIGNATURE, tensor.build),
+    "te": Entry(tensor.SIGNATURE, tensor.build),
+    "ti": Entry(tensor.SIGNATURE, tensor.build),
 }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,10 +17,11 @@ from lgm.formula.sides import Call, Keyword
 from lgm.precision.kronecker import Kronecker, constraint_of
 from lgm.precision.template import Kinds
 from lgm.terms.block import Block
+from lgm.terms.clock import NUMBERS
 from lgm.terms.extension import Extension
 from lgm.terms.independent import IndependentTerm
 from lgm.terms.term import Column, Encoded, Novel, Term, Variable
-from lgm.terms.view import Levels, Map, Maps, View
+from lgm.terms.view import By, Curve, Levels, Map, Maps, View
 
 KEYWORDS = ("replicate", "group")
 _GROUP = "the dependence of copies as a term, such as group=ar1(year), group=rw1(year) or group=icar(region, graph)"
@@ -79,9 +80,20 @@ class CopiesTerm(Term):
 
     @property
     def view(self) -> View:
-        """Maps of what is a map, one for each copy."""
+        """Of what is a curve or a map, one for each copy; curves of those that have rows."""
         one = self.inner.view
-        return Maps(one.graph, tuple(self.levels)) if isinstance(one, Map) else Levels()
+        if isinstance(one, Map):
+            return Maps(one.graph, tuple(self.levels))
+        piece, clock = getattr(self.outer, "piece", None), getattr(self.outer, "clock", NUMBERS)
+        if not isinstance(one, Curve) or piece is None or clock != NUMBERS:
+            return Levels()
+        seen = np.unique(_code(self.outer.z))
+        levels = self.outer.variables[0].labels[seen].tolist()
+        return replace(one, by=By(piece, tuple(int(v) if isinstance(v, float) and v % 1 == 0 else v for v in levels)))
+
+    def on_columns(self, names: Sequence[str], by: str) -> CopiesTerm:
+        """The same copies, their variables read from plain columns."""
+        return replace(self, inner=self.inner.on_columns(names, by), outer=self.outer.on_columns([by], by))
 
     @property
     def size(self) -> str:

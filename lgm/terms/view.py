@@ -3,12 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from lgm.arrays import FloatArray
 from lgm.data.graph import Graph
 from lgm.data.mesh import Mesh
 from lgm.formula.python import Expression
 from lgm.terms.clock import NUMBERS, Clock
+
+
+@dataclass(frozen=True)
+class By:
+    """A variable that changes a function.
+
+    Parameters
+    ----------
+    variable : Expression
+        In the formula.
+    levels : tuple
+        Those of a factor that have a function each; empty for numbers.
+    """
+
+    variable: Expression
+    levels: tuple[Any, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -25,12 +42,31 @@ class Curve:
         How the variable is read.
     turn : float array, optional
         The times of one turn of a circle, to which all others are brought.
+    by : By, optional
+        What changes the function: numbers that multiply it, or a factor with a function for each level.
     """
 
     variable: Expression
     points: FloatArray | None = None
     clock: Clock = NUMBERS
     turn: FloatArray | None = None
+    by: By | None = None
+
+
+@dataclass(frozen=True)
+class Surface:
+    """A function of two variables.
+
+    Parameters
+    ----------
+    variables : (Expression, Expression)
+        In the formula.
+    by : By, optional
+        As for a curve.
+    """
+
+    variables: tuple[Expression, Expression]
+    by: By | None = None
 
 
 @dataclass(frozen=True)
@@ -72,4 +108,4 @@ class Field:
     variables: tuple[str, str]
 
 
-View = Curve | Levels | Map | Maps | Field
+View = Curve | Surface | Levels | Map | Maps | Field

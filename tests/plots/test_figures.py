@@ -391,3 +391,19 @@ def test_a_field_beside_its_uncertainty() -> None:
         assert len(figure.axes) == 4 and figure.axes[0].get_xlabel() == "u"
     with pytest.raises(lgm.LgmError, match=r"geometry is for areal terms; matern\(u, v\) is not one"):
         fit.plot_term("matern(u, v)", geometry={})
+
+
+def test_curves_of_levels_side_by_side_or_over_each_other() -> None:
+    rng = np.random.default_rng(2)
+    data = pd.DataFrame({"x": rng.uniform(size=80), "z": rng.uniform(size=80), "y": rng.normal(size=80)})
+    data["f"], data["g"] = [f"f{i % 3}" for i in range(80)], [f"g{i % 8}" for i in range(80)]
+    model = lgm.model("y ~ f + s(x, by=f, k=5) + s(z, g, bs='fs', k=4) + s(x, z, k=8)", data)
+    fit = around(model, {name: 0.5 for name in model.design.theta_names}, draws=25)
+    figure = fit.plot_term("s(x, by=f)")
+    assert [ax.get_title(loc="left") for ax in figure.axes] == [f"s(x, by=f)[{level}]" for level in ("f0", "f1", "f2")]
+    assert [bool(ax.get_ylabel()) for ax in figure.axes] == [True, False, False]
+    assert len(fit.plot_term("s(z, g)").axes) == 1
+    text = _texts(fit.plot_term("s(x, z)", "mean"))
+    assert "s(x, z): mean" in text and "s(x, z): sd" in text and "expected y" in text
+    with pytest.raises(lgm.LgmError, match="residuals=True is for curves"):
+        fit.plot_term("s(x, z)", residuals=True)

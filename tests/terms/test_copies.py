@@ -442,3 +442,21 @@ def test_hundreds_of_copies_cost_what_their_entries_cost():
     analysis = lgm.model("y ~ rw1(t, replicate=g)", data).analysed.marginal.analysis
     assert analysis.constraints == 800
     assert analysis.nnz_factor < 8 * 8000
+
+
+def test_a_curve_for_each_copy():
+    """Effects and lines of each copy, as they stand in the model."""
+    fit = held("rw2")
+    figure = fit.plot_term("rw2(t, replicate=g)")
+    effects = fit.ranef()["mean"].to_numpy().reshape(3, -1)
+    lines = fit.fixef()["mean"].to_numpy()[2:, None] * (T - T.mean())
+    for ax, level, wanted in zip(figure.axes, LEVELS, effects + lines, strict=True):
+        assert ax.get_title(loc="left") == f"rw2(t, replicate=g)[{level}]"
+        curve = max(ax.lines, key=lambda line: len(line.get_xdata()))
+        shown = np.isin(curve.get_xdata(), T)
+        np.testing.assert_allclose(curve.get_ydata()[shown], wanted, rtol=0, atol=1e-9)
+
+
+def test_curves_of_dependent_copies():
+    figure = held("ar1s").plot_term("ar1(t, group=ar1(year))")
+    assert [ax.get_title(loc="left") for ax in figure.axes] == [f"ar1(t, group=ar1(year))[{year}]" for year in YEARS]
