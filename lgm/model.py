@@ -75,8 +75,9 @@ def fit(
     formula : str
         Such as ``"y ~ x + (1|group) + s(t) + icar(region, graph)"``. Fixed effects: formulaic's whole grammar, with
         ``offset(...)``. Group effects: ``(1|g)``, ``(x|g)`` correlated, ``(x||g)`` not, ``a/b`` nested, ``a:b``. Terms:
-        ``s(x, bs="tp"|"cr"|"ps", k=10)``, ``rw1(t)``, ``rw2(t)``, ``rw2(t, cyclic=True)``, ``ar1(t)``,
-        ``ar(t, p=2)``, ``ou(t)``, ``seasonal(t, 12)``, whose times are numbers, dates or periods,
+        ``s(x, bs="tp"|"ts"|"cr"|"cs"|"cc"|"ps"|"cp", k=10)``, ``s(x, y)``, ``te(x, z)``, ``ti(x, z)``, ``t2(x, z)``,
+        each with ``by=`` numbers or a factor, ``s(x, g, bs="fs")``, ``rw1(t)``, ``rw2(t)``, ``rw2(t, cyclic=True)``,
+        ``ar1(t)``, ``ar(t, p=2)``, ``ou(t)``, ``seasonal(t, 12)``, whose times are numbers, dates or periods,
         ``icar(region, graph)``. Before ``~``: a column or an expression, ``cbind(successes, failures)``,
         ``y | trials(n)``, or ``y | cens(code, upper)``, whose codes are ``"none"`` (0, False), ``"right"`` (1, True),
         ``"left"`` (-1) and ``"interval"`` (2, from ``y`` to ``upper``).

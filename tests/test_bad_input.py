@@ -19,6 +19,7 @@ import pytest
 import lgm
 from lgm import DataError, FormulaError, IdentifiabilityError, IdentifiabilityWarning, LgmError, PriorError
 from lgm.design.design import encode
+from lgm.terms import TERMS as REGISTERED
 
 N = 24
 
@@ -78,7 +79,7 @@ COLUMNS = (
     "Accepted: a column of the data (y, x, z, double, both, g, h, region, t, two, three, one, ...), or a name in `env`"
 )
 FUNCTION = "nor is there a function of that name."
-TERMS = "The terms are `ar`, `ar1`, `bym2`, `icar`, `ou`, `rw1`, `rw2`, `s`, `seasonal`."
+TERMS = f"The terms are {', '.join(f'`{name}`' for name in sorted(REGISTERED))}."
 NUMERIC = "but it must be numeric."
 
 FORMULAS: list[tuple[type[LgmError], str, list[str]]] = [
@@ -98,7 +99,9 @@ FORMULAS: list[tuple[type[LgmError], str, list[str]]] = [
     (FormulaError, "y ~ >foo<(x)", [f"lgm has no term `foo()`, {FUNCTION} {TERMS}"]),
     (FormulaError, "y ~ s(>foo<(x))", [f"lgm has no term `foo()`, {FUNCTION} {TERMS}"]),
     (FormulaError, "y ~ (1|>foo<(g))", [f"lgm has no term `foo()`, {FUNCTION} {TERMS}"]),
-    (FormulaError, "y ~ >te<(x, z)", [f"lgm has no term `te()`, {FUNCTION} Tensor-product smooths", TERMS]),
+    (FormulaError, "y ~ >mo<(x)", [f"lgm has no term `mo()`, {FUNCTION} Monotonic effects", TERMS]),
+    (FormulaError, "y ~ >te(x)<", ["te(x) is a product of one variable.", "te(x, z), or s(x) for a smooth of one"]),
+    (DataError, "y ~ s(x, z, bs='fs')", ["s(x, z): bs='fs' has a curve for each level of one factor, and none of"]),
     (FormulaError, "y ~ >f<(t)", ['INLA\'s `f(x, model="rw1")` is written with the name of the model as the call']),
     # The formula itself; tests/test_formula.py has all of these
     (FormulaError, "", ["The formula is empty.", "Accepted: a response, one `~` and terms"]),
@@ -136,7 +139,6 @@ FORMULAS: list[tuple[type[LgmError], str, list[str]]] = [
     # Values that cannot be what they should be
     (DataError, "y ~ s(>g<)", [f"the variable of s(g) `g` holds text, {NUMERIC}", "converted by astype(float)"]),
     (DataError, "y ~ s(>flag<)", [f"`flag` holds booleans, {NUMERIC} Booleans are factors"]),
-    (DataError, "y ~ s(>date<)", [f"`date` holds dates, {NUMERIC}", "days since the first date"]),
     (DataError, "y ~ ar1(>date - date.min()<)", ["holds durations. Write their days", "numbers, dates, or periods of"]),
     (DataError, "y ~ >date<", ["`date` holds dates, which cannot be a predictor. Write `C(date)` for a factor, or"]),
     (DataError, "y ~ >{date - date.min()}<", ["holds durations, which cannot be a predictor.", "numbers, text,"]),
@@ -187,13 +189,13 @@ FORMULAS: list[tuple[type[LgmError], str, list[str]]] = [
     (DataError, "y ~ (1|log(two))", ["the grouping factor `log(two)` is missing or infinite in 12 rows"]),
     (DataError, "y ~ lag(x)", ["the column `lag(x)` is nan in row 0; every predictor must be finite."]),
     # Arguments of terms
-    (FormulaError, "y ~ >s()<", ["s() needs `x`.", "Accepted: `s(x, bs=..., k=...)`"]),
-    (FormulaError, "y ~ s(x, >z<)", ["s() takes 1 argument without a keyword.", "Accepted: `s(x, bs=..., k=...)`"]),
-    (FormulaError, "y ~ s(x, >df=3<)", ["s() has no argument `df`.", "Accepted: `s(x, bs=..., k=...)`"]),
+    (FormulaError, "y ~ >s()<", ["s() needs `x`.", "Accepted: `s(x, ..., bs=..., k=..., m=..., knots="]),
+    (FormulaError, "y ~ rw1(t, >z<)", ["rw1() takes 1 argument without a keyword.", "Accepted: `rw1(t, cyclic=..."]),
+    (FormulaError, "y ~ s(x, >df=3<)", ["s() has no argument `df`.", "Accepted: `s(x, ..., bs=..., k=..."]),
     (FormulaError, "y ~ s(x, >K=3<)", ["s() has no argument `K`. Did you mean `k`?"]),
     (FormulaError, "y ~ s(x, >x=z<)", ["s() gets `x` twice."]),
-    (FormulaError, "y ~ s(x, bs=>'foo'<)", ["bs='foo' is not known.", "Accepted: bs = 'tp', 'cr', 'ps'."]),
-    (FormulaError, "y ~ s(g, bs=>'re'<)", ["bs='re' is not known.", "Accepted: bs = 'tp', 'cr', 'ps'."]),
+    (FormulaError, "y ~ s(x, bs=>'foo'<)", ["bs='foo' is not known.", "Accepted: bs = 'tp', 'ts', 'cr', 'cs', 'cc',"]),
+    (DataError, "y ~ s(x, bs='re')", ["s(x): bs='re' has an effect for each level of a factor, and x holds numbers."]),
     (FormulaError, "y ~ s(x, bs=>tp<)", ["bs=tp is not known. Put it in quotes: bs='tp'."]),
     (FormulaError, "y ~ s(x, k=>3.5<)", ["k=3.5 is not a whole number.", "such as k=10."]),
     (FormulaError, "y ~ s(x, k=>'a'<)", ["k='a' is not a whole number."]),

@@ -109,7 +109,7 @@ class Printed:
     variable : Variable
     index : int array (m, s)
         Positions in u of the s effects of which each printed one is the weighted sum.
-    weights : float array (s,)
+    weights : float array (s,) or (m, s)
     place : slice
         Among the printed effects of all terms.
     """
@@ -124,7 +124,7 @@ class Printed:
         """The printed effects (..., m) of all effects (..., p + q)."""
         if self.index.shape[1] == 1:
             return u[..., self.index[:, 0]]
-        return np.asarray(u[..., self.index] @ self.weights)
+        return np.asarray(np.sum(u[..., self.index] * self.weights, axis=-1))
 
 
 @dataclass(frozen=True, eq=False)

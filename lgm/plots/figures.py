@@ -22,13 +22,14 @@ from lgm.plots.canvas import MARGINS, canvas
 from lgm.priors import Lkj, Normal, Prior
 from lgm.results import contributions, tables, text
 from lgm.terms.term import Variable
-from lgm.terms.view import Curve, Levels, Map
+from lgm.terms.view import Curve, Levels, Map, Surface
 from lgm.words import suggest
 
 if TYPE_CHECKING:
     from lgm.results.fit import Fit
 
 _WIDTH = 9.0  # inches
+_MOST_PANELS = 6  # beside each other
 
 
 @dataclass(frozen=True)
@@ -151,9 +152,37 @@ def _curve(view: Curve, fit: Fit, found: list[Printed], wishes: _Wishes) -> Figu
     _refuse_geometry(wishes, found)
     if wishes.residuals and wishes.kind == "mean" and not fit.design.family.conjugate:
         raise LgmError("residuals=True: working residuals belong to the linear predictor; accepted: kind='linear'.")
-    curve = contributions.of(fit, found[0].term, view, wishes.kind, residuals=wishes.residuals)
-    with canvas(6.5, 4.0, ax=wishes.ax, figsize=wishes.figsize) as on:
-        on.legend(panels.curve(on.axes[0, 0], curve, fit.interval), "right")
+    shown = contributions.curves(fit, found[0].term, view, wishes.kind, residuals=wishes.residuals)
+    together = len(shown) > _MOST_PANELS
+    columns = 1 if together else len(shown)
+    width = 6.5 if columns == 1 else 1.5 + 2.8 * columns
+    with canvas(width, 4.0, 1, columns, ax=wishes.ax, figsize=wishes.figsize, sharey=True) as on:
+        if together:
+            handles = panels.many_curves(on.axes[0, 0], shown)
+            on.axes[0, 0].set_title(found[0].term.label)
+        else:
+            handles = [panels.curve(ax, c, fit.interval) for ax, c in zip(on.axes[0], shown, strict=True)][0]
+        for ax in on.axes[0, 1:]:
+            ax.set_ylabel("")
+        on.legend(handles, "right")
+        on.doubt(text.doubt(fit))
+    return on.figure
+
+
+@_draw.register(Surface)
+def _surface(view: Surface, fit: Fit, found: list[Printed], wishes: _Wishes) -> Figure | SubFigure:
+    _refuse_geometry(wishes, found)
+    if wishes.residuals:
+        raise LgmError(f"residuals=True is for curves; {found[0].term.label} is a surface.")
+    count = len(view.by.levels) if view.by else 0
+    if count > _MOST_PANELS:
+        raise LgmError(f"{found[0].term.label} has {count} surfaces; pictures show up to {_MOST_PANELS}.")
+    shown = contributions.surfaces(fit, found[0].term, view, wishes.kind)
+    size = 10.0, 4.2 * len(shown)
+    with canvas(*size, len(shown), 2, ax=wishes.ax, figsize=wishes.figsize) as on:
+        for (left, right), s in zip(on.axes, shown, strict=True):
+            panels.surface(on.figure, left, s, spread=False)
+            panels.surface(on.figure, right, s, spread=True)
         on.doubt(text.doubt(fit))
     return on.figure
 

@@ -18,7 +18,7 @@ from matplotlib.ticker import MaxNLocator  # noqa: TID253
 
 from lgm.arrays import FloatArray
 from lgm.errors import DataError
-from lgm.results.contributions import Curve
+from lgm.results.contributions import Curve, Surface
 from lgm.results.text import in_step
 from lgm.words import some
 
@@ -211,6 +211,33 @@ def curve(ax: Axes, c: Curve, interval: float) -> list[Any]:
         Patch(facecolor=BLUE, alpha=0.2, label=f"{100 * interval:.4g}% interval"),
     ]
     return handles
+
+
+def many_curves(ax: Axes, shown: Sequence[Curve]) -> list[Any]:
+    """Mean curves of many levels over each other."""
+    ax.axhline(0.0, color=PALE, lw=1.0, zorder=0)
+    for c in shown:
+        ax.plot(c.x, c.mean, color=BLUE, lw=1.0, alpha=float(np.clip(8 / len(shown), 0.2, 0.8)))
+    ax.set_xlabel(shown[0].variable)
+    ax.set_ylabel(shown[0].unit)
+    ax.margins(x=0.02)
+    return [Line2D([], [], color=BLUE, lw=1.0, label=f"means of {len(shown)} levels")]
+
+
+def surface(figure: Figure | SubFigure, ax: Axes, s: Surface, *, spread: bool) -> None:
+    """Filled contours of the mean, or of the sd, with the rows of the data as dots; blank too far from them."""
+    values = np.ma.masked_invalid(s.sd if spread else s.mean)
+    flat = float(np.ptp(values.compressed())) == 0.0
+    levels: Any = MaxNLocator(nbins=12).tick_values(float(values.min()) - flat, float(values.max()) + flat)
+    norm = None if spread else _around(s.average, levels)
+    drawn = ax.contourf(s.x, s.y, values, levels=levels, cmap="Greys" if spread else "RdBu_r", norm=norm)
+    ax.contour(s.x, s.y, values, levels=levels, colors=GREY, linewidths=0.4)
+    if len(s.at) <= MOST_RESIDUALS:
+        ax.plot(*s.at.T, ".", color=_ink(), ms=2.5, alpha=float(np.clip(60 / len(s.at), 0.2, 0.7)), mew=0)
+    ax.set_xlabel(s.variables[0])
+    ax.set_ylabel(s.variables[1])
+    ax.set_title(f"{s.label}: {'sd' if spread else 'mean'}")
+    figure.colorbar(drawn, ax=ax, location="right", shrink=0.9, aspect=30, pad=0.02).set_label(s.unit)
 
 
 def region_map(

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 import scipy.sparse as sp
 
 from lgm.arrays import IntArray
@@ -170,7 +171,7 @@ def report_cautions(design: Design, priors: Priors) -> None:
 
 def report_terms(design: Design) -> None:
     """Terms that may not mean what their author thinks."""
-    for text in (*_without_level(design), *_shared_series(design)):
+    for text in (*_without_level(design), *_without_levels(design), *_shared_series(design)):
         warnings.warn(text, DataWarning, stacklevel=4)
     for text in (*_unknown_directions(design), *_single_rows(design), *_categories_without_rows(design)):
         warnings.warn(text, IdentifiabilityWarning, stacklevel=4)
@@ -184,6 +185,22 @@ def _without_level(design: Design) -> Iterator[str]:
             f"there is no intercept, and the effects of {listed(centred)} sum to zero, so nothing holds the level of "
             f"`{design.formula.response.text}`. Write `1 + ...`, unless that level is zero."
         )
+
+
+def _without_levels(design: Design) -> Iterator[str]:
+    """Centred smooths for the levels of a factor, and nothing that could say how these differ on average."""
+    predictor = design.predictor
+    for term in design.terms:
+        by = next((smooth.by for smooth in term.smooths if smooth.by is not None and smooth.by.levels), None)
+        if by is None or not term.centred or any(other.group == by.variable.text for other in design.terms):
+            continue
+        codes = pd.factorize(design.seen.column(by.variable, f"by= of {term.label}"))[0]
+        if adds(predictor.X, np.sqrt(2.0 + codes), predictor.intercept):  # no covariate is such numbers
+            name = by.variable.text
+            yield (
+                f"the smooths of {term.label} are centred, so nothing says how the levels of `{name}` differ on "
+                f"average. Add `{name}`, or (1 | {name}), unless they do not."
+            )
 
 
 def _shared_series(design: Design) -> Iterator[str]:

@@ -22,7 +22,7 @@ from lgm.inference.held import Conditional
 from lgm.inference.mode import Mode, find_mode
 from lgm.posterior.assemble import Analysed
 from lgm.posterior.priors import Priors, starts
-from lgm.results import predict, tables, text
+from lgm.results import basis_check, predict, tables, text
 from lgm.results.arviz import container, diagnostics, plain_labels
 from lgm.results.effects import Effects, Kept
 
@@ -326,6 +326,50 @@ class Fit:
         interval : float, optional
         """
         return tables.effects(self._at(interval), term)
+
+    def edf(self) -> pd.Series:
+        """Effective degrees of freedom of each smooth: how many free coefficients it is worth.
+
+        On average over theta; at one theta it is the trace of the smooth's part of the matrix that makes fitted values
+        of the response, as in mgcv's ``summary``. Where the response is not Gaussian, it is that of the weighted least
+        squares at the mode.
+
+        Examples
+        --------
+        >>> import lgm
+        >>> model = lgm.model("accel ~ s(times)", lgm.load_dataset("mcycle"))
+        >>> fit = model.fit(method="mode", draws=100, seed=1, progress=False)
+        >>> fit.edf().round(1).to_dict()
+        {'s(times)': 8.6}
+        """
+        return basis_check.degrees_of_freedom(self)
+
+    def k_check(self, *, seed: int | None = None) -> pd.DataFrame:
+        """Whether the basis of each smooth is large enough, as mgcv's ``k.check`` has it.
+
+        Parameters
+        ----------
+        seed : int, optional
+            By default that of the fit.
+
+        Returns
+        -------
+        pandas.DataFrame
+            For each smooth the number of its functions ``k'``, its effective degrees of freedom (`edf`), and the
+            ``k-index``: half the mean squared difference of the residuals of neighbouring rows, over their mean square.
+            A pattern that the smooth missed makes it less than one. The ``p-value`` is the share of 400 random orders
+            of the residuals that give less. A low p-value, and edf close to ``k'``, speak for a larger k. Residuals are
+            Pearson's, at posterior means. Both are NaN where a variable is a factor.
+
+        Examples
+        --------
+        >>> import lgm
+        >>> model = lgm.model("accel ~ s(times, k=4)", lgm.load_dataset("mcycle"))
+        >>> found = model.fit(method="mode", draws=100, seed=1, progress=False).k_check()
+        >>> bool(found.loc["s(times)", "p-value"] < 0.01)
+        True
+        """
+        return basis_check.table(self, self.seed if seed is None else seed)
 
     def predict(
         self,

@@ -17,7 +17,7 @@ from lgm.parameter import Domain, Parameter, one, standard_deviation
 from lgm.pattern import Pattern
 from lgm.precision.intrinsic import Intrinsic, Structure
 from lgm.precision.template import Constraint, Template, Whitened
-from lgm.terms import ar, ar1, bym2, icar, ou, seasonal, smooth, walk
+from lgm.terms import ar, ar1, bym2, icar, ou, seasonal, smooth, tensor, walk
 from lgm.terms.block import Block
 from lgm.terms.own import Custom, custom
 from lgm.terms.term import Encoded, Novel, Signature, Term, Variable, arguments, one_hot
@@ -43,6 +43,9 @@ TERMS: dict[str, Entry] = {
     "rw2": Entry(walk.SIGNATURE, walk.build),
     "s": Entry(smooth.SIGNATURE, smooth.build),
     "seasonal": Entry(seasonal.SIGNATURE, seasonal.build),
+    "t2": Entry(tensor.SIGNATURE, tensor.build),
+    "te": Entry(tensor.SIGNATURE, tensor.build),
+    "ti": Entry(tensor.SIGNATURE, tensor.build),
 }
 
 

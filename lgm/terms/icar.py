@@ -157,10 +157,14 @@ def build(call: Call, scope: Scope, label: str, yardstick: float) -> ArealTerm:
     """Read ``icar(region, graph)`` against the data."""
     given = arguments(call, scope, SIGNATURE)
     graph = read_graph(scope, given["graph"], label)
-    codes = region_codes(scope, given["region"], graph, label)
+    return areal_term(given["region"], graph, region_codes(scope, given["region"], graph, label), label, yardstick)
+
+
+def areal_term(piece: Expression, graph: Graph, codes: IntArray, label: str, yardstick: float) -> ArealTerm:
+    """The term of a graph, of which the rows have these regions."""
     structure = icar(graph.edges, graph.components)
     template, factors = structure.scaled(label)
     parameters = (standard_deviation(label, yardstick),)
     block = Block(template, parameters, structure.constraint, factors)
     levels = ComponentLevels.of(graph, codes, label)
-    return ArealTerm(label, given["region"], graph, one_hot(codes, graph.n), block, levels, levels.columns(codes))
+    return ArealTerm(label, piece, graph, one_hot(codes, graph.n), block, levels, levels.columns(codes))

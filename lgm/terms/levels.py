@@ -65,13 +65,18 @@ class Grouping:
 
     @classmethod
     def of(cls, bar: Bar, scope: Scope) -> tuple[Grouping, IntArray]:
-        """Read the levels from the data; also the level of each row."""
-        columns = [_column(scope, factor) for factor in bar.group]
+        """Read the levels of a bar from the data; also the level of each row."""
+        return cls.over(bar.group, scope)
+
+    @classmethod
+    def over(cls, factors: tuple[Expression, ...], scope: Scope) -> tuple[Grouping, IntArray]:
+        """The combinations of some factors that occur; also that of each row."""
+        columns = [_column(scope, factor) for factor in factors]
         levels = tuple(Levels.of(column) for column in columns)
         parts = [each.positions(column)[0] for each, column in zip(levels, columns, strict=True)]
         combinations, codes = _unique_rows(np.column_stack(parts))
         labels = _labels(combinations, [list(each.values) for each in levels])
-        return cls(bar.group, levels, combinations, labels), codes
+        return cls(factors, levels, combinations, labels), codes
 
     @property
     def n(self) -> int:

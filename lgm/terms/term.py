@@ -15,7 +15,7 @@ from lgm.data.scope import Scope
 from lgm.formula.python import Expression
 from lgm.formula.sides import Call
 from lgm.terms.block import Block
-from lgm.terms.view import Levels, View
+from lgm.terms.view import By, Levels, View
 from lgm.words import suggest
 
 
@@ -35,7 +35,7 @@ class Variable:
         One label per printed effect.
     slope_of : str, optional
         The covariate whose coefficient these effects change; None for effects on the linear predictor itself.
-    weights : float array (s,), optional
+    weights : float array (s,) or (m, s), optional
         Of the s effects in each sum; by default one.
     """
 
@@ -51,7 +51,7 @@ class Variable:
         chosen = effects[..., self.index]
         if self.index.ndim == 1:
             return chosen
-        return np.asarray(chosen.sum(axis=-1) if self.weights is None else chosen @ self.weights)
+        return np.asarray(np.sum(chosen if self.weights is None else chosen * self.weights, axis=-1))
 
 
 class Draw(Protocol):
@@ -140,6 +140,41 @@ class Caution:
     text: str
 
 
+@dataclass(frozen=True)
+class Smooth:
+    """A smooth function that a term is, or one of several.
+
+    Parameters
+    ----------
+    name : str
+    effects : int array (n,)
+        Its penalised effects within the block, independent of each other.
+    fixed : tuple of str
+        Its unpenalised ones.
+    variables : tuple of Expression
+        What it is a function of.
+    by : By, optional
+        What changes it.
+    level : object
+        Of a factor after ``by=``.
+    of_margins : bool
+        Whether its variables have no unit in common.
+    """
+
+    name: str
+    effects: IntArray
+    fixed: tuple[str, ...]
+    variables: tuple[Expression, ...]
+    by: By | None = None
+    level: Any = None
+    of_margins: bool = False
+
+    @property
+    def dimension(self) -> int:
+        """Number of functions, without the constant that centring takes out."""
+        return self.effects.size + len(self.fixed)
+
+
 class Term(ABC):
     """One latent term of a model.
 
@@ -195,6 +230,11 @@ class Term(ABC):
         return replace(term, piece=Expression.column(names[0]))
 
     @property
+    def smooths(self) -> tuple[Smooth, ...]:
+        """The smooth functions that it stands for, whose bases may be too small."""
+        return ()
+
+    @property
     def centred(self) -> bool:
         """Whether its effects sum to zero, so that the level has to be in the fixed part."""
         return False
@@ -244,12 +284,15 @@ class Signature:
         Arguments by keyword that do not show.
     shown : tuple of str
         Arguments by keyword that show where they are given, because they make another term of it.
+    many : bool
+        Whether further variables may follow those named: they are called after the last of these, ``x2``, ``x3``, ...
     """
 
     variables: tuple[str, ...]
     others: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
     shown: tuple[str, ...] = ()
+    many: bool = False
 
     @property
     def positional(self) -> tuple[str, ...]:
@@ -264,7 +307,12 @@ class Signature:
     def given(self, call: Call) -> dict[str, Expression]:
         """Arguments of a call by name; `arguments` is the one that checks them."""
         keywords = {keyword.name: keyword.value for keyword in call.keywords}
-        return {**keywords, **dict(zip(self.positional, call.args, strict=False))}
+        return {**keywords, **dict(zip((*self.positional, *self._further(call)), call.args, strict=False))}
+
+    def _further(self, call: Call) -> list[str]:
+        """Names of the variables beyond those named."""
+        count = len(call.args) - len(self.positional)
+        return [f"{self.variables[-1]}{i + 2}" for i in range(count)] if self.many else []
 
     def label(self, call: Call) -> str:
         """The name of a term: its call without what does not matter to it.
@@ -277,7 +325,7 @@ class Signature:
         ['s(x)', 's(log(z), by=f)']
         """
         given = self.given(call)
-        variables = [given[name].text for name in self.variables if name in given]
+        variables = [given[name].text for name in (*self.variables, *self._further(call)) if name in given]
         shown = [f"{name}={given[name].text}" for name in self.shown if name in given]
         first = [expression.text for expression in given.values()][:1]  # of a call that does not say what it is about
         return f"{call.name}({', '.join([*variables, *shown] or first)})"
@@ -292,9 +340,10 @@ def arguments(call: Call, scope: Scope, signature: Signature) -> dict[str, Expre
         For too many, missing, unknown or repeated arguments; the signature is part of the message.
     """
     keywords = [f"{name}=..." for name in (*signature.options, *signature.shown)]
-    accepted = f"`{call.name}({', '.join([*signature.positional, *keywords])})`"
+    more = ["..."] if signature.many else []
+    accepted = f"`{call.name}({', '.join([*signature.positional, *more, *keywords])})`"
     positional = len(signature.positional)
-    if len(call.args) > positional:
+    if len(call.args) > positional and not signature.many:
         few = f"{positional} argument{'s' if positional > 1 else ''} without a keyword"
         raise scope.formula.error(f"{call.name}() takes {few}.", call.args[positional].span, accepted)
     for keyword in call.keywords:

@@ -3,11 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from lgm.arrays import FloatArray
 from lgm.data.graph import Graph
 from lgm.formula.python import Expression
 from lgm.terms.clock import NUMBERS, Clock
+
+
+@dataclass(frozen=True)
+class By:
+    """A variable that changes a function.
+
+    Parameters
+    ----------
+    variable : Expression
+        In the formula.
+    levels : tuple
+        Those of a factor that have a function each; empty for numbers.
+    """
+
+    variable: Expression
+    levels: tuple[Any, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -24,12 +41,33 @@ class Curve:
         How the variable is read.
     turn : float array, optional
         The times of one turn of a circle, to which all others are brought.
+    by : By, optional
+        What changes the function: numbers that multiply it, or a factor with a function for each level.
     """
 
     variable: Expression
     points: FloatArray | None = None
     clock: Clock = NUMBERS
     turn: FloatArray | None = None
+    by: By | None = None
+
+
+@dataclass(frozen=True)
+class Surface:
+    """A function of two variables.
+
+    Parameters
+    ----------
+    variables : (Expression, Expression)
+        In the formula.
+    by : By, optional
+    clocks : (Clock, Clock)
+        As for a curve.
+    """
+
+    variables: tuple[Expression, Expression]
+    by: By | None = None
+    clocks: tuple[Clock, Clock] = (NUMBERS, NUMBERS)
 
 
 @dataclass(frozen=True)
@@ -44,4 +82,4 @@ class Map:
     graph: Graph
 
 
-View = Curve | Levels | Map
+View = Curve | Surface | Levels | Map

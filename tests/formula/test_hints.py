@@ -10,7 +10,7 @@ TERMS = ["s", "rw1", "icar"]
 @pytest.mark.parametrize(
     ("name", "hint"),
     [
-        ("te", "Tensor-product smooths"),
+        ("mo", "Monotonic effects"),
         ("bym", "`bym2(region, graph)`"),
         ("factor", "`C(x)`"),
         ("sqrt", "`np.sqrt()`"),

@@ -329,7 +329,6 @@ def test_suggest() -> None:
     [
         ("f", 'INLA\'s `f(x, model="rw1")` is written'),
         ("re", "A group effect is written as a bar, `(1 | g)`."),
-        ("te", "Tensor-product smooths, as mgcv has them, are not available."),
         ("mo", "Monotonic effects, as brms has them, are not available."),
         ("foo", "nor is there a function of that name. The terms are"),
         ("iid", "A group effect is written as a bar, `(1 | g)`."),

@@ -346,3 +346,22 @@ def test_expected_responses_of_a_gaussian_fit(structured: lgm.Fit) -> None:
     np.testing.assert_allclose(shown[1], shown[0] + average, rtol=1e-9)
     places = {i: (i % 3, i // 3) for i in range(9)}
     assert "expected y" in _texts(structured.plot_term("icar(id)", "mean", geometry=places))
+
+
+def test_curves_of_levels_side_by_side_or_over_each_other() -> None:
+    rng = np.random.default_rng(2)
+    data = pd.DataFrame({"x": rng.uniform(size=80), "z": rng.uniform(size=80), "y": rng.normal(size=80)})
+    data["f"], data["g"] = np.arange(80) % 3 + 0.5, [f"g{i % 8}" for i in range(80)]
+    data["f"] = data["f"].astype(str)
+    model = lgm.model("y ~ f + s(x, by=f, k=5) + s(z, g, bs='fs', k=4) + s(x, z, k=8)", data)
+    fit = around(model, {name: 0.5 for name in model.design.theta_names}, draws=25)
+    figure = fit.plot_term("s(x, by=f)")
+    assert [ax.get_title(loc="left") for ax in figure.axes] == [
+        f"s(x, by=f)[{level}]" for level in ("0.5", "1.5", "2.5")
+    ]
+    assert [bool(ax.get_ylabel()) for ax in figure.axes] == [True, False, False]
+    assert len(fit.plot_term("s(z, g)").axes) == 1
+    text = _texts(fit.plot_term("s(x, z)", "mean"))
+    assert "s(x, z): mean" in text and "s(x, z): sd" in text and "expected y" in text
+    with pytest.raises(lgm.LgmError, match="residuals=True is for curves"):
+        fit.plot_term("s(x, z)", residuals=True)

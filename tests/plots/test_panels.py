@@ -16,7 +16,7 @@ from scipy import stats
 import lgm
 from lgm.plots import panels
 from lgm.plots.canvas import STYLE
-from lgm.results.contributions import Curve
+from lgm.results.contributions import Curve, Surface
 
 NOWHERE = (-np.inf, np.inf)
 
@@ -304,3 +304,34 @@ def test_degrees_of_longitude_are_shortened(ax: Axes) -> None:
 def test_regions_without_a_place_are_named(ax: Axes) -> None:
     with pytest.raises(lgm.DataError, match=r"geometry lacks 2 region\(s\): 'b', 'c'; it has .*\. It needs one entry"):
         panels.region_map(_figure(ax), ax, {"a": (0, 0)}, LABELS, MEAN, None, "t")
+
+
+def _surface(mean: np.ndarray) -> Surface:
+    x, at = np.linspace(0.0, 1.0, mean.shape[1]), np.random.default_rng(1).uniform(size=(30, 2))
+    return Surface("te(x, z)", "effect on y", ("x", "z"), x, x, mean, np.abs(mean), 0.0, at)
+
+
+@pytest.mark.parametrize("spread", [False, True])
+def test_a_surface_with_its_rows_and_a_scale(ax: Axes, spread: bool) -> None:
+    """What is masked stays blank, and zero is in the middle of the colours of the mean."""
+    mean = np.add.outer(np.linspace(-1.0, 2.0, 10), np.linspace(0.0, 1.0, 10))
+    mean[:3, :3] = np.nan
+    panels.surface(ax.figure, ax, _surface(mean), spread=spread)
+    assert ax.get_title(loc="left") == f"te(x, z): {'sd' if spread else 'mean'}"
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("x", "z") and len(ax.lines[0].get_xdata()) == 30
+    filled = ax.collections[0]
+    assert ax.figure.axes[-1].get_ylabel() == "effect on y"
+    if not spread:
+        assert filled.norm.vmin == -filled.norm.vmax
+
+
+def test_a_flat_surface_has_a_scale(ax: Axes) -> None:
+    panels.surface(ax.figure, ax, _surface(np.zeros((10, 10))), spread=False)
+    ax.figure.canvas.draw()
+
+
+def test_many_curves_over_each_other(ax: Axes) -> None:
+    x = np.linspace(0.0, 1.0, 20)
+    one = Curve("s(x, g)[a]", "x", "effect on y", x, x**2, np.tile(x, (5, 1)), 0.0, x, None, np.ones(20), "")
+    handles = panels.many_curves(ax, [one] * 8)
+    assert len(ax.lines) == 9 and handles[0].get_label() == "means of 8 levels"

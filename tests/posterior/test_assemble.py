@@ -9,7 +9,7 @@ from dense_model import icar_structure, rounding, rw_structure, scaled_covarianc
 
 import lgm
 from lgm.errors import DataError
-from lgm.terms import splines
+from lgm.smooths import cubic
 
 TIMES = np.array([-3.0, -2.5, 0.0, 0.25, 4.0, 11.0, 12.0])
 
@@ -51,7 +51,7 @@ def test_scales_are_reported_by_term():
     np.testing.assert_allclose(
         scales["rw2(t)"], scaled_covariance(rw_structure(2, np.unique(data["t"])), 2)[1], rtol=1e-9
     )
-    assert scales["s(x)"].tolist() == [splines.build("ps", data["x"].to_numpy(), 7).scale]
+    assert scales["s(x)"].tolist() == [cubic.build("ps", data["x"].to_numpy(), 7).scale]
 
 
 def test_pattern_comes_from_structure_not_from_values():

@@ -202,3 +202,13 @@ def test_ordered_categories_without_rows() -> None:
     data = DATA.assign(y=pd.Categorical(np.tile(list("abd"), 8), categories=list("abcde"), ordered=True))
     (text,) = _said("y ~ x", data, family="cumulative")
     assert text.startswith("no row has the response c, e, so only priors say how likely it is.")
+
+
+def test_centred_smooths_of_levels_need_the_levels() -> None:
+    text = r"the smooths of s\(x, by=f\) are centred, so nothing says how .* Add `f`, or \(1 \| f\)"
+    with pytest.warns(lgm.DataWarning, match=text):
+        lgm.model("y ~ s(x, by=f, k=4)", DATA)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for right in ("f + s(x, by=f, k=4)", "(1|f) + s(x, by=f, k=4)", "s(x, by=w, k=4)", "s(x, f, bs='fs', k=4)"):
+            lgm.model(f"y ~ {right}", DATA)

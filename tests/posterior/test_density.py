@@ -27,7 +27,7 @@ from dense_model import (
 import lgm
 from lgm.posterior import density
 from lgm.priors import Flat, Normal, flat, lkj, normal
-from lgm.terms import splines
+from lgm.smooths import cubic
 
 FLAT = {"Intercept": flat(), "fixed": flat()}
 EDGES = [[0, 3], [3, 5], [5, 6], [6, 0], [1, 7], [7, 8]]  # a ring, a path, and the islands 2 and 4
@@ -71,7 +71,7 @@ def areal(sd):
 
 
 def smooth(sd):
-    Z = splines.build("cr", DATA["x"].to_numpy(), 6).evaluate(DATA["x"].to_numpy())
+    Z = cubic.build("cr", DATA["x"].to_numpy(), 6).evaluate(DATA["x"].to_numpy())
     return sd**2 * Z @ Z.T
 
 

@@ -82,3 +82,39 @@ def test_the_unit_of_ordered_categories():
     design = lgm.model("y ~ 1", pd.DataFrame({"y": y}), "cumulative").design
     assert contributions.unit(design, "mean") == "expected y, from 1 (low) to 3 (high)"
     assert contributions.unit(design, "linear") == "effect on y (logit scale)"
+
+
+LEVELS = pd.DataFrame(
+    {"x": np.random.default_rng(3).uniform(0.0, 4.0, 40), "f": list("ab") * 20, "w": np.arange(40) / 20}
+)
+LEVELS["y"] = np.sin(LEVELS.x) * LEVELS.w + (LEVELS.f == "a")
+
+
+@pytest.fixture(scope="module")
+def copies():
+    model = lgm.model("y ~ f + s(x, by=f, k=6) + s(x, by=w, k=5)", LEVELS)
+    return around(model, {name: 0.5 for name in model.design.theta_names}, draws=10)
+
+
+def test_a_curve_for_each_level(copies):
+    """As they stand in the model, over the rows of the level and with their residuals."""
+    term = copies.design.terms[0]
+    shown = contributions.curves(copies, term, term.view)
+    assert [curve.label for curve in shown] == ["s(x, by=f)[a]", "s(x, by=f)[b]"]
+    others = copies.predict(LEVELS, exclude=[term.label])["mean"].to_numpy()
+    for curve, level in zip(shown, "ab", strict=True):
+        rows = (LEVELS.f == level).to_numpy()
+        np.testing.assert_array_equal(curve.at, LEVELS.x[rows])
+        new = pd.DataFrame({"x": curve.x, "f": level, "w": 0.0})
+        added = copies.predict(new, "draws", terms=[term.label]).to_numpy().reshape(-1, curve.x.size)
+        np.testing.assert_allclose(curve.draws, added, rtol=0, atol=1e-10)
+        np.testing.assert_allclose(curve.residual, (LEVELS.y - others)[rows], rtol=0, atol=1e-10)
+
+
+def test_a_curve_that_numbers_multiply_is_that_of_the_number_one(copies):
+    term = copies.design.terms[1]
+    [curve] = contributions.curves(copies, term, term.view)
+    new = pd.DataFrame({"x": curve.x, "f": "a", "w": 1.0})
+    added = copies.predict(new, "draws", terms=[term.label]).to_numpy().reshape(-1, curve.x.size)
+    np.testing.assert_allclose(curve.draws, added, rtol=0, atol=1e-10)
+    assert (curve.unit, curve.residual, curve.average) == ("coefficient of w", None, 0.0)

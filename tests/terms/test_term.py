@@ -70,6 +70,19 @@ def test_signatures() -> None:
     assert Signature(("variable",)).label(parse("y ~ re(group=g)", {"re"}).mu.calls[0]) == "re(g)"
 
 
+def test_signatures_of_many_variables() -> None:
+    many = Signature(("x",), options=("k",), shown=("by",), many=True)
+    calls = parse("y ~ te(x, log(z), v, by=f, k=3) + te(x, z) + te(k=3, x=x)", {"te"}).mu.calls
+    assert [many.label(call) for call in calls] == ["te(x, log(z), v, by=f)", "te(x, z)", "te(x)"]
+    assert {name: each.text for name, each in many.given(calls[0]).items()} == {
+        "x": "x",
+        "x2": "log(z)",
+        "x3": "v",
+        "by": "f",
+        "k": "3",
+    }
+
+
 def test_indicator_columns() -> None:
     assert one_hot(np.array([1, -1, 0]), 3).toarray().tolist() == [[0, 1, 0], [0, 0, 0], [1, 0, 0]]
     assert one_hot(np.array([], dtype=int), 2).shape == (0, 2)
@@ -80,13 +93,19 @@ def test_a_variable_is_a_part_of_the_effects_or_sums_of_them() -> None:
     assert Variable("a", np.array([4, 1]), "d", np.array([0, 1])).of(effects).tolist() == [[4, 1], [10, 7]]
     pairs = Variable("a", np.array([[0, 3], [1, 4], [2, 5]]), "d", np.arange(3))
     assert pairs.of(effects).tolist() == [[3, 5, 7], [15, 17, 19]]
+    own = Variable("a", np.array([[0, 3], [1, 4]]), "d", np.arange(2), weights=np.array([[1.0, 2.0], [3.0, -1.0]]))
+    assert own.of(effects).tolist() == [[6, -1], [24, 11]]
 
 
 @pytest.mark.parametrize(
     ("right", "message"),
     [
-        ("s()", r"s\(\) needs `x`.*\n.*\n.*\n.*`s\(x, bs=..., k=...\)`"),
-        ("s(x, 5)", r"s\(\) takes 1 argument without a keyword"),
+        (
+            "s()",
+            r"s\(\) needs `x`.*\n.*\n.*\n.*`s\(x, ..., bs=..., k=..., m=..., knots=..., xt=..., graph=..., by=...\)`",
+        ),
+        ("s(x, 5)", r"the variable of s\(x, 5\) `5` is a single value, 5"),
+        ("rw1(t, 5)", r"rw1\(\) takes 1 argument without a keyword"),
         ("s(x, K=5)", r"s\(\) has no argument `K`"),
         ("s(x, x=t)", r"s\(\) gets `x` twice"),
         ("icar(region)", r"icar\(\) needs `graph`"),

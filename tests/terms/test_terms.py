@@ -92,8 +92,8 @@ def test_a_term_of_a_users_own() -> None:
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
-        ("s", "lgm has ar, ar1, bym2, icar, ou, rw1, rw2, s, seasonal and offset already"),
-        ("offset", "lgm has ar, ar1, bym2, icar, ou, rw1, rw2, s, seasonal and offset already"),
+        ("s", "lgm has ar, ar1, .* and offset already"),
+        ("offset", "lgm has ar, ar1, .* and offset already"),
         ("log", "`log` is a function of formulas"),
         ("poly", "`poly` is a function of formulas"),
         ("my term", "its name must be a Python name"),

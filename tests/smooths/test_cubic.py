@@ -18,8 +18,8 @@ from scipy.interpolate import BSpline, CubicSpline
 
 from lgm.arrays import FloatArray
 from lgm.errors import DataError
-from lgm.terms import splines
-from lgm.terms.splines import Basis, build
+from lgm.smooths import cubic
+from lgm.smooths.cubic import Basis, build
 
 ROOT = Path(__file__).parents[2]
 KINDS = ("tp", "cr", "ps")
@@ -239,7 +239,7 @@ def test_units_of_x(kind: str, power: float, x: FloatArray) -> None:
 
 def test_thin_plate_of_many_values_uses_knots_evenly_spaced_in_rank(monkeypatch: pytest.MonkeyPatch) -> None:
     x = np.sort(np.random.default_rng(3).normal(size=301))
-    monkeypatch.setattr(splines, "MAX_THIN_PLATE_KNOTS", 151)
+    monkeypatch.setattr(cubic, "MAX_THIN_PLATE_KNOTS", 151)
     many, few = build("tp", x, 8), build("tp", x[::2], 8)
     A, Z = with_null(x, few.evaluate(x)), many.evaluate(x)
     residual = Z - A @ np.linalg.lstsq(A, Z, rcond=None)[0]
@@ -291,7 +291,12 @@ SEVEN = np.repeat(np.arange(7.0), 3)
         ("ps", SEVEN, 3, "s(age): k=3 is too small; bs='ps' needs k=4 or more"),
         ("ps", SEVEN, 4.5, "s(age): k must be a whole number, got 4.5"),
         ("tp", [1.0, np.nan, np.inf], 3, "s(age): 2 of 3 values of age are missing or infinite (rows 1, 2)"),
-        ("tp", SEVEN[:, None], 3, "s(age): age must be one column of numbers, got an array of shape (21, 1)"),
+        (
+            "tp",
+            np.column_stack([SEVEN] * 2),
+            3,
+            "s(age): age must be one column of numbers, got an array of shape (21, 2)",
+        ),
     ],
 )
 def test_errors_name_what_is_wrong(kind: str, x: Any, k: Any, message: str) -> None:

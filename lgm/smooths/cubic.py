@@ -1,4 +1,4 @@
-"""Spline bases of univariate smooths: ``bs="tp"``, ``"cr"`` and ``"ps"`` with the meaning that they have in mgcv.
+"""Cubic splines of one variable: ``bs="tp"``, ``"cr"`` and ``"ps"`` of order two, as they are in mgcv.
 
 A smooth is ``f(x) = beta_0 + beta_1 x + Z(x) b`` with the penalty ``b'b``: penalised least squares with
 ``lambda b'b`` is the mixed model ``b ~ N(0, sd^2 I)`` with ``lambda = sigma^2 / sd^2`` (Wood 2017, sec. 5.8). This file
@@ -36,6 +36,7 @@ from scipy.linalg import solve_triangular
 
 from lgm.arrays import FloatArray
 from lgm.errors import DataError
+from lgm.smooths.basis import Polynomials
 
 MAX_THIN_PLATE_KNOTS = 2000  # the order of the dense matrix whose eigenvectors tp takes (0.5 s); mgcv's number too
 
@@ -61,6 +62,8 @@ class Basis:
         variances of ``Z b``, ``b ~ N(0, I)`` (as Sorbye & Rue 2014 scale intrinsic priors). Rows with no variance (to
         rounding) are left out: they say nothing about a typical size, and one of them would make c zero. They occur
         when k is small: the only column for k = 3 crosses its mean.
+    mean_t : float
+        Mean of t over the training rows.
     """
 
     kind: str
@@ -70,11 +73,19 @@ class Basis:
     coefficients: FloatArray
     centre: FloatArray
     scale: float
+    mean_t: float
 
     @property
     def k(self) -> int:
         """Dimension of the basis with its null space, as mgcv counts it."""
         return int(self.coefficients.shape[1]) + 2
+
+    @property
+    def null(self) -> Polynomials:
+        """The straight line."""
+        low, high = self.range
+        width = np.array([high - low if high > low else 1.0])
+        return Polynomials(np.array([[1]]), np.array([low]), width, np.array([self.mean_t]))
 
     def design(self, x: npt.ArrayLike) -> FloatArray:
         """Columns of Z at x, in the units of the penalty and not centred.
@@ -115,7 +126,15 @@ class Basis:
         return (x < self.range[0]) | (x > self.range[1])
 
 
-def build(kind: str, x: npt.ArrayLike, k: int = 10, *, name: str = "x") -> Basis:
+def build(
+    kind: str,
+    x: npt.ArrayLike,
+    k: int = 10,
+    *,
+    name: str = "x",
+    label: str = "",
+    knots: npt.ArrayLike | None = None,
+) -> Basis:
     """Make the spline basis of dimension k for the covariate x.
 
     Parameters
@@ -126,8 +145,10 @@ def build(kind: str, x: npt.ArrayLike, k: int = 10, *, name: str = "x") -> Basis
         Training values. Only the distinct values and their counts matter, not the order of the rows.
     k : int
         Dimension, null space included; at least 3 (ps: 4), at most the number of distinct values of x.
-    name : str
-        What messages call x.
+    name, label : str
+        What messages call x, and the smooth: by default ``s(name)``.
+    knots : float array (k,), optional
+        Of cr, within the range of the data; by default quantiles of the distinct values.
 
     Returns
     -------
@@ -151,20 +172,24 @@ def build(kind: str, x: npt.ArrayLike, k: int = 10, *, name: str = "x") -> Basis
     low, high = (float(x.min()), float(x.max())) if x.size else (0.0, 0.0)
     length = high - low if high > low else 1.0
     t, counts = np.unique((x - low) / length, return_counts=True)
-    k = _dimension(k, smallest, t.size, kind, name)
-    knots, coefficients = _canonical(*make(t, k), t, counts)
+    k = _dimension(k, smallest, t.size, kind, name, label or f"s({name})")
+    given = None if knots is None else (_finite_vector(knots, name) - low) / length
+    first = make(t, k) if given is None else _cubic_regression(t, k, np.sort(given))
+    at, coefficients = _canonical(*first, t, counts)
     coefficients *= length**length_power  # from the penalty in t to the penalty in x
-    z = _spline(knots, coefficients, t)
+    z = _spline(at, coefficients, t)
     centre = counts @ z / counts.sum()
     scale = _geometric_mean(np.sum((z - centre) ** 2, axis=1), counts)
-    for array in (knots, coefficients, centre):
+    for array in (at, coefficients, centre):
         array.setflags(write=False)
-    return Basis(kind, name, (low, high), knots, coefficients, centre, scale)
+    return Basis(kind, name, (low, high), at, coefficients, centre, scale, float(counts @ t / counts.sum()))
 
 
 def _finite_vector(x: npt.ArrayLike, name: str) -> FloatArray:
     """Return x as a float vector, or say which rows are not finite."""
     x = np.asarray(x, dtype=np.float64)
+    if x.ndim == 2 and x.shape[1] == 1:
+        x = x[:, 0]
     if x.ndim != 1:
         raise DataError(f"s({name}): {name} must be one column of numbers, got an array of shape {x.shape}")
     bad = np.flatnonzero(~np.isfinite(x))
@@ -174,17 +199,17 @@ def _finite_vector(x: npt.ArrayLike, name: str) -> FloatArray:
     return x
 
 
-def _dimension(k: int, smallest: int, n_distinct: int, kind: str, name: str) -> int:
+def _dimension(k: int, smallest: int, n_distinct: int, kind: str, name: str, label: str) -> int:
     """Return k, or say what is wrong with it."""
     try:
         k = operator.index(k)
     except TypeError:
-        raise DataError(f"s({name}): k must be a whole number, got {k!r}") from None
+        raise DataError(f"{label}: k must be a whole number, got {k!r}") from None
     if k < smallest:
-        raise DataError(f"s({name}): k={k} is too small; bs={kind!r} needs k={smallest} or more")
+        raise DataError(f"{label}: k={k} is too small; bs={kind!r} needs k={smallest} or more")
     if k > n_distinct:
         advice = f"pass k={n_distinct} or less" if n_distinct >= smallest else f"bs={kind!r} needs {smallest} or more"
-        raise DataError(f"s({name}): k={k} but {name} has only {n_distinct} distinct values; {advice}")
+        raise DataError(f"{label}: k={k} but {name} has only {n_distinct} distinct values; {advice}")
     return k
 
 
@@ -214,15 +239,15 @@ def _thin_plate(t: FloatArray, k: int) -> tuple[FloatArray, FloatArray]:
     return _integrated_twice(t, np.pad(np.cumsum(rises, axis=0), ((1, 0), (0, 0))))
 
 
-def _cubic_regression(t: FloatArray, k: int) -> tuple[FloatArray, FloatArray]:
-    """Natural cubic spline with k knots at the type-7 quantiles of the distinct values.
+def _cubic_regression(t: FloatArray, k: int, knots: FloatArray | None = None) -> tuple[FloatArray, FloatArray]:
+    """Natural cubic spline with k knots, by default at the type-7 quantiles of the distinct values.
 
     In values at the knots, ``J(f) = f' D' B^-1 D f`` with ``B gamma = D f``, where gamma are the second derivatives at
     the inner knots (zero at the outer ones), ``B_ii = (h_{i-1} + h_i) / 3`` and ``B_{i,i+1} = h_i / 6`` (Wood 2017,
     sec. 5.3.1, table 5.1). So J is ``gamma' B gamma``, which is ``b'b`` for ``gamma = L^-T b``, ``B = L L'``: the same
     splines and penalty, without a nearly singular D.
     """
-    knots = np.quantile(t, np.linspace(0.0, 1.0, k))
+    knots = np.quantile(t, np.linspace(0.0, 1.0, k)) if knots is None else knots
     h = np.diff(knots)
     b = np.diag((h[:-1] + h[1:]) / 3.0) + np.diag(h[1:-1] / 6.0, 1) + np.diag(h[1:-1] / 6.0, -1)
     gamma = solve_triangular(np.linalg.cholesky(b).T, np.eye(k - 2))
