@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from lgm.errors import PriorError
 from lgm.pc_priors import Distance
-from lgm.priors import Flat, Lkj, ThetaPrior, lkj, pc_corr, pc_sd, uniform
+from lgm.priors import Flat, Lkj, ThetaPrior, lkj, pc_sd, uniform
 
 
 @dataclass(frozen=True)
@@ -148,14 +148,16 @@ def one(kind: str, owner: str, domain: Domain, default: ThetaPrior, start: float
     return Parameter((f"{kind}({owner})",), kind, domain, default, start, ((owner, kind),))
 
 
-_BEYOND_HALF = (0.5, 0.4, 0.3, 0.2, 0.1)  # P(|psi_k| > 1/2), then the last one: the defaults of R-INLA
+# Of LKJ priors, under which P(|psi_k| > 1/2) is 0.50, 0.39, 0.31, 0.21 and 0.10, nearly the defaults of R-INLA; unlike
+# those they have no kink at zero, where the mode of an order that the data do not need would stick.
+_CONCENTRATIONS = (1.0, 1.5, 2.0, 3.0, 5.0)
 
 
 def partial_autocorrelations(owner: str, p: int) -> tuple[Parameter, ...]:
     """The partial autocorrelations ``pacf1(owner)``, ... of an autoregression of order p, the first ones the widest."""
     found = []
     for k in range(1, p + 1):
-        default = pc_corr(0.5, _BEYOND_HALF[min(k, len(_BEYOND_HALF)) - 1])
-        name, start = f"pacf{k}", 0.5 if k == 1 else 0.1
-        found.append(Parameter((f"{name}({owner})",), "pacf", AUTOCORRELATION, default, start, ((owner, name),)))
+        default = lkj(_CONCENTRATIONS[min(k, len(_CONCENTRATIONS)) - 1])
+        name, start = f"pacf{k}", 0.5 if k == 1 else 0.0
+        found.append(Parameter((f"{name}({owner})",), "pacf", CORRELATION, default, start, ((owner, name),)))
     return tuple(found)

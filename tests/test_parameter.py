@@ -2,7 +2,9 @@
 
 import math
 
+import numpy as np
 import pytest
+from scipy import stats
 
 from lgm.parameter import (
     AUTOCORRELATION,
@@ -12,6 +14,7 @@ from lgm.parameter import (
     STANDARD_DEVIATION,
     correlations,
     one,
+    partial_autocorrelations,
     standard_deviation,
 )
 from lgm.priors import Flat, lkj, pc_corr, uniform
@@ -60,3 +63,12 @@ def test_names_keys_and_places():
     three = correlations("g", [("a", "b"), ("a", "c"), ("b", "c")], 3, 2.0)
     assert (three.keys, three.title) == (("corr(g)", "corr"), "corr(g)")  # they have one prior in common
     assert three.places[1] == ("g", "corr(a,c)")
+
+
+def test_partial_autocorrelations_pull_higher_orders_to_zero():
+    """P(|psi_k| > 1/2) under each default: one half for the first, a tenth from the fifth on."""
+    found = partial_autocorrelations("ar(t)", 7)
+    assert [p.names for p in found][::6] == [("pacf1(ar(t))",), ("pacf7(ar(t))",)]
+    assert {p.kind for p in found} == {"pacf"} and found[2].keys == ("pacf3(ar(t))", "pacf")
+    outside = [2.0 * stats.beta(p.default.concentration, p.default.concentration).sf(0.75) for p in found]
+    np.testing.assert_allclose(outside, [0.5, 0.4, 0.3, 0.2, 0.1, 0.1, 0.1], atol=0.013)

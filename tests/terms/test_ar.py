@@ -119,9 +119,9 @@ def test_names_and_priors():
     built = model(3)
     assert built.design.theta_names == ("sd(ar(t))", "pacf1(ar(t))", "pacf2(ar(t))", "pacf3(ar(t))", "sigma")
     assert built.priors.loc[["pacf1(ar(t))", "pacf2(ar(t))", "pacf3(ar(t))"], "prior"].tolist() == [
-        "pc_corr(0.5, 0.5)",
-        "pc_corr(0.5, 0.4)",
-        "pc_corr(0.5, 0.3)",
+        "lkj(1)",
+        "lkj(1.5)",
+        "lkj(2)",
     ]
     assert "order 3, 14 times in steps of 3; lag 1 is that of one step" in repr(built)
     of_class = lgm.model("y ~ ar(t, p=2)", DATA, priors={"pacf": lgm.priors.uniform(-1, 1), "sd(ar(t))": flat()})
