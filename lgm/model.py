@@ -83,8 +83,9 @@ def fit(
         numbers, dates or periods, ``icar(region, graph)``, ``bym2(region, graph)``, ``car(region, graph)``,
         ``leroux(region, graph)``, ``sar(region, graph)``, ``matern(lon, lat)``, ``hs(x1, x2, ...)``,
         ``r2d2(x1, x2, ...)``. Processes in time and space take ``replicate=g`` and ``group=ar1(year)``. Before ``~``: a
-        column or an expression, ``cbind(successes, failures)``, ``y | trials(n)``, or ``y | cens(code, upper)``, whose codes are ``"none"`` (0,
-        False), ``"right"`` (1, True), ``"left"`` (-1) and ``"interval"`` (2, from ``y`` to ``upper``).
+        column or an expression, ``cbind(successes, failures)``, ``y | trials(n)``, or ``y | cens(code, upper)``, whose
+        codes are ``"none"`` (0, False), ``"right"`` (1, True), ``"left"`` (-1) and ``"interval"`` (2, from ``y`` to
+        ``upper``).
     data : pandas, polars or Arrow table, dict of columns, or list of records
     family : str or Family
         The distribution of the response: ``"gaussian"``, ``"bernoulli"``, ``"binomial"``, ``"poisson"`` or another one

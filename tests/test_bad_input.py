@@ -139,7 +139,6 @@ FORMULAS: list[tuple[type[LgmError], str, list[str]]] = [
     # Values that cannot be what they should be
     (DataError, "y ~ s(>g<)", [f"the variable of s(g) `g` holds text, {NUMERIC}", "converted by astype(float)"]),
     (DataError, "y ~ s(>flag<)", [f"`flag` holds booleans, {NUMERIC} Booleans are factors"]),
-    (DataError, "y ~ s(>date<)", [f"`date` holds dates, {NUMERIC}", "days since the first date"]),
     (DataError, "y ~ ar1(>date - date.min()<)", ["holds durations. Write their days", "numbers, dates, or periods of"]),
     (DataError, "y ~ >date<", ["`date` holds dates, which cannot be a predictor. Write `C(date)` for a factor, or"]),
     (DataError, "y ~ >{date - date.min()}<", ["holds durations, which cannot be a predictor.", "numbers, text,"]),

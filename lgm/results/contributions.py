@@ -171,7 +171,8 @@ def _surface(fit: Fit, term: Term, shown: view.Surface, kind: str, level: Any) -
     d = fit.design
     j = next(i for i, other in enumerate(d.terms) if other is term)
     own = Own(fit, j, shown.by, level)
-    at = np.column_stack([d.seen.numbers(v, f"the variable of {term.label}") for v in shown.variables])[own.rows()]
+    role, read = f"the variable of {term.label}", zip(shown.clocks, shown.variables, strict=True)
+    at = np.column_stack([clock.read(d.seen, variable, role) for clock, variable in read])[own.rows()]
     x, y = (np.linspace(*ends, _ACROSS) for ends in zip(at.min(axis=0), at.max(axis=0), strict=True))
     points = np.column_stack([np.tile(x, _ACROSS), np.repeat(y, _ACROSS)])
     width = np.where(np.ptp(at, axis=0) > 0.0, np.ptp(at, axis=0), 1.0)

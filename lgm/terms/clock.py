@@ -224,6 +224,11 @@ def clock_of(scope: Scope, piece: Expression, role: str, freq: Expression | None
     return Clock(_REAL_DAYS, zone=dates.tz, dates=True)
 
 
+def clock_of_numbers(scope: Scope, piece: Expression, role: str) -> Clock:
+    """The same, for a variable that mostly is no time: it may hold any numbers, or dates."""
+    return clock_of(scope, piece, role, None, whole=False) if _is_time(scope.column(piece, role)) else NUMBERS
+
+
 def _placed(dates: pd.DatetimeIndex, unit: str, *, distinct: bool = False) -> Clock | None:
     """The clock in whose periods all dates have the same place; None if there is none."""
     local = _local(dates, dates.tz, unit)

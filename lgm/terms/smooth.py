@@ -26,6 +26,7 @@ from lgm.terms import by as copies
 from lgm.terms import factor_smooth, field, random, view
 from lgm.terms.block import Block
 from lgm.terms.by import By
+from lgm.terms.clock import NUMBERS, Clock, clock_of_numbers
 from lgm.terms.term import Encoded, Signature, Smooth, Term, Variable, arguments
 from lgm.words import counted
 
@@ -53,6 +54,7 @@ class SmoothTerm(Term):
     z: sp.csc_array
     block: Block
     null_columns: dict[str, FloatArray]
+    clocks: tuple[Clock, ...]  # of the variables
 
     @property
     def variables(self) -> tuple[Variable, ...]:
@@ -77,9 +79,9 @@ class SmoothTerm(Term):
     def view(self) -> view.View:
         """A curve or a surface over the range of the data."""
         if len(self.pieces) == 1:
-            return view.Curve(self.pieces[0], by=self.by.view)
+            return view.Curve(self.pieces[0], clock=self.clocks[0], by=self.by.view)
         if len(self.pieces) == 2:
-            return view.Surface((self.pieces[0], self.pieces[1]), self.by.view)
+            return view.Surface((self.pieces[0], self.pieces[1]), self.by.view, (self.clocks[0], self.clocks[1]))
         return view.Levels()
 
     @property
@@ -116,7 +118,7 @@ class SmoothTerm(Term):
 
     def encode(self, scope: Scope) -> Encoded:
         """The basis at other rows; beyond the range of the data it is continued, and a note says so."""
-        x = values_of(self.pieces, scope, self.label)
+        x = values_of(self.pieces, scope, self.label, self.clocks)
         outside = int(np.count_nonzero(self.basis.outside(x)))
         note = f"{self.label}: {counted(outside, 'row')} outside the data's range{self._range()}: extrapolated"
         return Encoded(
@@ -127,7 +129,7 @@ class SmoothTerm(Term):
 
     def _range(self) -> str:
         bounds = getattr(self.basis, "range", None)
-        return "" if bounds is None else f" {bounds[0]:g} to {bounds[1]:g}"
+        return "" if bounds is None else f" {self.clocks[0].said(bounds[0])} to {self.clocks[0].said(bounds[1])}"
 
     def _columns(self, x: FloatArray, scope: Scope) -> sp.csc_array:
         codes, weights = self.by.rows(scope)
@@ -136,19 +138,32 @@ class SmoothTerm(Term):
 
     def on_columns(self, names: Sequence[str], by: str) -> SmoothTerm:
         """The same term, its variables read from plain columns."""
-        return replace(self, pieces=tuple(Expression.column(name) for name in names), by=self.by.on(by))
+        pieces = tuple(Expression.column(name) for name in names)
+        return replace(self, pieces=pieces, by=self.by.on(by), clocks=(NUMBERS,) * len(names))
 
 
-def values_of(pieces: Sequence[Expression], scope: Scope, label: str) -> FloatArray:
+def clocks_of(pieces: Sequence[Expression], scope: Scope, label: str) -> tuple[Clock, ...]:
+    """How each variable of a smooth is read at the rows of the data."""
+    return tuple(clock_of_numbers(scope, piece, f"the variable of {label}") for piece in pieces)
+
+
+def values_of(pieces: Sequence[Expression], scope: Scope, label: str, clocks: Sequence[Clock]) -> FloatArray:
     """The variables of a smooth, (n, d)."""
-    return np.column_stack([scope.numbers(piece, f"the variable of {label}") for piece in pieces])
+    role = f"the variable of {label}"
+    return np.column_stack(
+        [
+            scope.numbers(piece, role) if clock == NUMBERS else clock.read(scope, piece, role)
+            for piece, clock in zip(pieces, clocks, strict=True)
+        ]
+    )
 
 
 def of(
     label: str, pieces: tuple[Expression, ...], basis: Basis | Tensor, by: By, scope: Scope, yardstick: float
 ) -> SmoothTerm:
     """The term of a basis, at the rows of the data."""
-    x = values_of(pieces, scope, label)
+    clocks = clocks_of(pieces, scope, label)
+    x = values_of(pieces, scope, label, clocks)
     codes, weights = by.rows(scope)
     ratios = np.ones(by.count)
     if by.piece is not None:
@@ -162,7 +177,7 @@ def of(
     factors = np.concatenate([own * ratio for ratio in ratios])
     block = Block(_template(basis, by.count, x), parameters, factors=factors)
     called = tuple(piece.text for piece in pieces)
-    term = SmoothTerm(label, pieces, called, basis, by, ratios, sp.csc_array((0, 0)), block, {})
+    term = SmoothTerm(label, pieces, called, basis, by, ratios, sp.csc_array((0, 0)), block, {}, clocks)
     return replace(term, z=term._columns(x, scope), null_columns=_null(basis.null, x, called, by, scope))
 
 
@@ -215,7 +230,7 @@ def build(call: Call, scope: Scope, label: str, yardstick: float) -> Term:
     if kind == "fs":
         base = option(scope, given["xt"], "xt", bases.MARGINS) if "xt" in given else "tp"
         return factor_smooth.build(pieces, base, k, m, scope, label, yardstick)
-    x = values_of(pieces, scope, label)
+    x = values_of(pieces, scope, label, clocks_of(pieces, scope, label))
     at = None if knots is None else read_knots(knots, len(pieces), given["knots"], scope)
     basis = bases.build(kind, x, k, m, at, label_of(pieces), pieces[0].text)
     return of(label, pieces, basis, copies.read(given.get("by"), scope, label), scope, yardstick)

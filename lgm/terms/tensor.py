@@ -14,7 +14,7 @@ from lgm.formula.sides import Call
 from lgm.smooths import build as bases
 from lgm.smooths import tensor
 from lgm.terms import by as copies
-from lgm.terms.smooth import SmoothTerm, of, values_of, variables, whole_number
+from lgm.terms.smooth import SmoothTerm, clocks_of, of, values_of, variables, whole_number
 from lgm.terms.term import Signature, arguments
 
 SIGNATURE = Signature(("x",), options=("bs", "k", "m"), shown=("by",), many=True)
@@ -35,7 +35,7 @@ def build(call: Call, scope: Scope, label: str, yardstick: float) -> SmoothTerm:
     if len(pieces) < (1 if call.name == "ti" else 2):  # ti(x) is the main effect beside ti(x, z)
         accepted = f"{call.name}(x, z), or s({pieces[0].text}) for a smooth of one variable."
         raise scope.formula.error(f"{label} is a product of one variable.", call.span, accepted)
-    x = values_of(pieces, scope, label)
+    x = values_of(pieces, scope, label, clocks_of(pieces, scope, label))
     kinds = _kinds(given.get("bs"), scope, len(pieces))
     sizes = _each(given.get("k"), scope, len(pieces), "k")
     orders = _each(given.get("m"), scope, len(pieces), "m")

@@ -62,11 +62,13 @@ class Surface:
     variables : (Expression, Expression)
         In the formula.
     by : By, optional
+    clocks : (Clock, Clock)
         As for a curve.
     """
 
     variables: tuple[Expression, Expression]
     by: By | None = None
+    clocks: tuple[Clock, Clock] = (NUMBERS, NUMBERS)
 
 
 @dataclass(frozen=True)

@@ -201,6 +201,23 @@ def test_another_zone_is_brought_to_that_of_the_fit() -> None:
     assert found.argmax(axis=1).tolist() == [1, 0]
 
 
+def test_smooths_of_dates() -> None:
+    """Of months as of their numbers; of irregular dates in days, drawn over dates."""
+    dated, numbered = model("s({}, k=6)", "last"), model("s({}, k=6)")
+    found, wanted = (built.log_likelihood(theta(built)) for built in (dated, numbered))
+    assert found == pytest.approx(wanted, rel=1e-9)
+    later = encode(dated.design, pd.DataFrame({"last": pd.to_datetime(["2000-02-29", "2005-01-31"])})).encoded[0]
+    assert "outside the data's range 2000-01-31 to 2003-12-31" in later.notes[0]
+    two = lgm.model("y ~ te(tenth, x, k=3)", DATA.assign(x=np.cos(np.arange(N))))
+    at = {name: 0.5 for name in two.design.theta_names}
+    assert two.log_likelihood(at) == pytest.approx(
+        lgm.model("y ~ te(number, x, k=3)", DATA.assign(x=np.cos(np.arange(N)))).log_likelihood(
+            dict(zip([name.replace("tenth", "number") for name in at], at.values(), strict=True))
+        ),
+        rel=1e-9,
+    )
+
+
 # Bad input ------------------------------------------------------------------------------------------------------------
 
 MOMENTS = pd.Timestamp("2020") + pd.to_timedelta(np.cumsum(np.linspace(0.1, 2.7, N) ** 2), unit="D")
