@@ -373,7 +373,8 @@ def test_a_surface_with_its_rows_and_a_scale(ax: Axes, spread: bool) -> None:
     filled = ax.collections[0]
     assert ax.figure.axes[-1].get_ylabel() == "effect on y"
     if not spread:
-        assert filled.norm.vmin == -filled.norm.vmax
+        norm: Any = filled.norm
+        assert norm.vmin == -norm.vmax
 
 
 def test_a_flat_surface_has_a_scale(ax: Axes) -> None:
