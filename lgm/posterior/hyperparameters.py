@@ -20,7 +20,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
-from jax.scipy.special import ndtr, ndtri
 from numpyro.distributions import biject_to, constraints
 from numpyro.distributions.transforms import CorrCholeskyTransform
 from scipy.special import betaln
@@ -229,15 +228,16 @@ class Alike:
 
     def natural(self, x: jax.Array) -> jax.Array:
         """Working (size,) to natural (size,)."""
-        return self._transform(x)
+        return biject_to(self.distribution.support)(x)
 
     def working(self, value: jax.Array) -> jax.Array:
         """Natural (size,) to working (size,)."""
-        return self._transform.inv(value)
+        return biject_to(self.distribution.support).inv(value)
 
     def log_jacobian(self, x: jax.Array) -> jax.Array:
         """``log |d natural / d working|``."""
-        return jnp.sum(self._transform.log_abs_det_jacobian(x, self._transform(x)))
+        transform = biject_to(self.distribution.support)
+        return jnp.sum(transform.log_abs_det_jacobian(x, transform(x)))
 
     def log_prior(self, value: jax.Array) -> jax.Array:
         """Log density of the natural values; -inf outside the support, to which zero belongs as a half line's end."""
@@ -247,45 +247,11 @@ class Alike:
 
     def log_prior_working(self, x: jax.Array) -> jax.Array:
         """Log density of the working values, Jacobian included."""
-        if isinstance(self._transform, _Quantile):
-            return jnp.sum(dist.Normal(0.0, 1.0).log_prob(x))
         return jnp.sum(self.distribution.log_prob(self.natural(x))) + self.log_jacobian(x)
 
     def sample(self, key: jax.Array) -> jax.Array:
         """One natural draw (size,)."""
         return self.distribution.sample(key, (self.size,))
-
-    @property
-    def _transform(self) -> Any:
-        if isinstance(self.distribution, dist.HalfCauchy):
-            return _Quantile(self.distribution.scale)
-        return biject_to(self.distribution.support)
-
-
-class _Quantile:
-    """The half-Cauchy value of the same rank as a standard normal one.
-
-    Tails of a half-Cauchy are long even on the log scale, and those of many scales at once are where chains lose
-    their way; as normals they are short.
-    """
-
-    def __init__(self, scale: jax.Array) -> None:
-        self.scale = scale
-
-    def __call__(self, x: jax.Array) -> jax.Array:
-        small = jnp.tan(0.5 * jnp.pi * ndtr(-jnp.abs(x)))  # below one, with all its digits
-        return self.scale * jnp.where(x < 0.0, small, 1.0 / small)
-
-    def inv(self, value: jax.Array) -> jax.Array:
-        """Its normal."""
-        ratio = value / self.scale
-        below = ratio < 1.0
-        rank = (2.0 / jnp.pi) * jnp.arctan(jnp.where(below, ratio, 1.0 / jnp.where(below, 1.0, ratio)))
-        return jnp.where(below, 1.0, -1.0) * ndtri(rank)
-
-    def log_abs_det_jacobian(self, x: jax.Array, value: jax.Array) -> jax.Array:
-        """By the densities of the two."""
-        return dist.Normal(0.0, 1.0).log_prob(x) - dist.HalfCauchy(self.scale).log_prob(value)
 
 
 Slot = Scalar | Held | Correlations | Alike
