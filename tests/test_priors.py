@@ -85,7 +85,7 @@ OF_SCIPY = [
 ]
 
 
-@pytest.mark.parametrize(("prior", "wanted"), OF_SCIPY, ids=repr)
+@pytest.mark.parametrize(("prior", "wanted"), OF_SCIPY, ids=[repr(prior) for prior, _ in OF_SCIPY])
 def test_densities_are_those_of_their_names(prior, wanted):
     x = np.array([2.1, 2.6, 5.0, 11.0])
     with jax.enable_x64(True):
