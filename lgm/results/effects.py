@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 from scipy.special import ndtri
+from scipy.stats import rankdata
 
 from lgm.arrays import FloatArray, IntArray
 from lgm.design.predictor import Printed
@@ -382,9 +383,14 @@ def _mean_variances(drawing: Drawing, spread: FloatArray) -> FloatArray:
 
 
 def _controls(thetas: FloatArray) -> FloatArray:
-    """Theta and its squares, standardised over all thetas; zero for what is held."""
-    centred = thetas - thetas.mean(axis=0)
-    moves = np.ptp(thetas, axis=0) > 0  # not by the spread, which rounding may leave above zero
+    """Normal scores of theta and their squares, standardised over all thetas; zero for what is held.
+
+    Ranks, because the local scales of a horseshoe have no moments: a few far thetas would be all that a regression on
+    theta itself sees.
+    """
+    scores = ndtri((rankdata(thetas, axis=0) - 0.5) / len(thetas))
+    moves = np.ptp(thetas, axis=0) > 0
+    centred = np.where(moves, scores - scores.mean(axis=0), 0.0)
     linear = np.divide(centred, centred.std(axis=0), out=np.zeros_like(centred), where=moves)
     return np.concatenate([linear, linear**2 - np.mean(linear**2, axis=0)], axis=1)
 

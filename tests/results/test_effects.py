@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from dense_model import EPS, condition, correlation, icar_structure, rounding, rw_structure, scaled_covariance
+from scipy.special import ndtri
+from scipy.stats import rankdata
 from synthetic import successes
 
 import lgm
@@ -177,9 +179,19 @@ def test_what_is_held_controls_nothing():
     controls = effects._controls(thetas)
     assert np.all(controls[:, [0, 2]] == 0.0)
     np.testing.assert_allclose(controls.mean(axis=0), 0.0, atol=1e-14)
-    average, error = effects._controlled_mean(2.0 + 3.0 * thetas[:50, 1:] ** 2, controls[:50])
-    np.testing.assert_allclose(average, 2.0 + 3.0 * np.mean(thetas[:, 1] ** 2), rtol=1e-12)  # exact for a quadratic
+    scores = ndtri((rankdata(thetas[:, 1:], axis=0) - 0.5) / 300)
+    average, error = effects._controlled_mean(2.0 + 3.0 * scores[:50] ** 2, controls[:50])
+    np.testing.assert_allclose(average, 2.0 + 3.0 * np.mean(scores**2), rtol=1e-12)  # exact for a quadratic of these
     assert error[0] < 1e-12
+
+
+def test_thetas_without_moments_mislead_no_average():
+    """Bounded functions of many half-Cauchy thetas, of which some are far out, as of the scales of a horseshoe."""
+    thetas = np.abs(np.random.default_rng(4).standard_cauchy((2000, 40)))
+    values = thetas[:, :5] ** 2 / (1.0 + thetas[:, :5] ** 2)
+    average, error = effects._controlled_mean(values[:200], effects._controls(thetas)[:200])
+    assert np.all(np.abs(average - values.mean(axis=0)) < 5.0 * error)
+    assert np.all(error < np.std(values[:200], axis=0) / np.sqrt(200))
 
 
 def test_draws_satisfy_their_constraints():
