@@ -79,6 +79,14 @@ class Factors:
                 return [self._rows(group)[group.diagonal.index(i)], np.array([i])]
         return [np.array([i])]
 
+    def beside(self, i: int) -> IntArray:
+        """Coordinates of the block of coordinate i that are neither sds nor in a factor: a rho, a range, a share."""
+        at = _scalars(self.post)
+        factors = {place for group in self.groups for place in (*group.diagonal, *group.below)}
+        blocks = [[at[k] for _, where in block for k in where if k in at] for block in self.post.prior.places]
+        own = next((block for block in blocks if i in block), [])
+        return np.array([k for k in own if not self.folded[k] and k not in factors], dtype=np.int64)
+
     def moves(self, z: FloatArray) -> BoolArray:
         """Which coordinates move the density where those that are zero stay there."""
         out = ~self.folded | (z != 0.0)
@@ -207,13 +215,22 @@ def _root(square: jax.Array) -> jax.Array:
 
 def _coordinates(post: Marginal) -> dict[int, int]:
     """For values of theta that are free over all of their range, and are coordinates one by one: where they stand."""
-    at: dict[int, int] = {}
+    return {place: at for place, (slot, at) in _slots(post).items() if slot.working_size == slot.size and _whole(slot)}
+
+
+def _scalars(post: Marginal) -> dict[int, int]:
+    """The same for single values, whatever their range."""
+    return {place: at for place, (slot, at) in _slots(post).items() if isinstance(slot, Scalar)}
+
+
+def _slots(post: Marginal) -> dict[int, tuple[Slot, int]]:
+    """For each value of theta: its slot, and where its coordinate stands if the slot has one for each."""
+    found: dict[int, tuple[Slot, int]] = {}
     natural = working = 0
     for slot in post.hyper.slots:
-        if slot.working_size == slot.size and _whole(slot):
-            at |= {natural + i: working + i for i in range(slot.size)}
+        found |= {natural + i: (slot, working + i) for i in range(slot.size)}
         natural, working = natural + slot.size, working + slot.working_size
-    return at
+    return found
 
 
 def _groups(post: Marginal, at: Mapping[int, int]) -> Iterator[Group]:

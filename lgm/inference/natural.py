@@ -25,6 +25,13 @@ from lgm.posterior.hyperparameters import Slot
 _FACTORS = tuple(10.0 ** (-0.5 * np.arange(13)))  # by which the sds of a first guess may be too large
 _STARTS = (1.0, 0.1, 4.0)  # times the first guess of the sds of effects
 _LIFTED = (0.3, 0.1, 0.03, 0.01, 0.003)  # times its first guess: where an sd of zero may start again
+_MOVED = (
+    0.0,
+    -3.0,
+    3.0,
+    -6.0,
+    6.0,
+)  # and with it what is free at zero, such as a rho whose first guess makes its effects noise
 # Variance of an effect given others, beside its own, at which its group's covariance counts as singular: the precision
 # is its inverse, and rounding grows with it, most in derivatives. In the first climbs, and where second derivatives are
 # wanted; in the last climb; where only the value is wanted.
@@ -128,16 +135,17 @@ def _highest(target: Factors, first: FloatArray) -> tuple[FloatArray, FloatArray
     z = max(reached, key=lambda x: search.target(x)[0])
     for i in map(int, np.flatnonzero(folded)):
         if z[i] == 0.0:
-            lifted = max((_with(z, i, size * search.scale[i]) for size in _LIFTED), key=lambda x: search.target(x)[0])
-            there = _climbed(search, target, lifted, loosely=True)
+            tries = [_lifted(target, z, i, size * search.scale[i], by) for by in _MOVED for size in _LIFTED]
+            there = _climbed(search, target, max(tries, key=lambda x: search.target(x)[0]), loosely=True)
             if search.target(there)[0] > search.target(z)[0] + no_gain(search.target(z)[0]):
                 z = there
     return z, search.scale
 
 
-def _with(z: FloatArray, i: int, value: float) -> FloatArray:
+def _lifted(target: Factors, z: FloatArray, i: int, value: float, by: float) -> FloatArray:
     out = z.copy()
     out[i] = value
+    out[target.beside(i)] += by
     return out
 
 

@@ -106,6 +106,12 @@ class Clock:
             return times
         if self.position is None and self.unit != _REAL_DAYS:
             return np.array(pd.PeriodIndex.from_ordinals(times.astype(np.int64), freq=self.unit), dtype=object)
+        return self.moments(times)
+
+    def moments(self, times: FloatArray) -> np.ndarray[Any, Any]:
+        """What tables call times that need not be those of data: numbers, or dates with their time of day."""
+        if self.unit is None:
+            return times
         stamps = self._stamps(times)
         return stamps.as_unit("us").to_numpy() if self.zone is None else np.array(self._in_zone(stamps), dtype=object)
 
@@ -227,6 +233,11 @@ def clock_of(scope: Scope, piece: Expression, role: str, freq: Expression | None
 def clock_of_numbers(scope: Scope, piece: Expression, role: str) -> Clock:
     """The same, for a variable that mostly is no time: it may hold any numbers, or dates."""
     return clock_of(scope, piece, role, None, whole=False) if _is_time(scope.column(piece, role)) else NUMBERS
+
+
+def read_numbers(clock: Clock, scope: Scope, piece: Expression, role: str) -> FloatArray:
+    """The values of such a variable at some rows, as numbers."""
+    return scope.numbers(piece, role) if clock == NUMBERS else clock.read(scope, piece, role)
 
 
 def _placed(dates: pd.DatetimeIndex, unit: str, *, distinct: bool = False) -> Clock | None:

@@ -241,6 +241,8 @@ def build(scope: Scope, label: str, inner: Term, outer: Term, by: Keyword) -> Co
         If one of the terms cannot be a factor of a product.
     """
     _require_factors(scope, label, inner, outer, by)
+    copy = _code(outer.z)
+    inner = inner.in_copies(copy)
     a, b = outer.block, inner.block
     template = Kronecker.of(a.template, b.template, (_kinds(a), _kinds(b)), (a.constraint, b.constraint))
     block = Block(
@@ -249,7 +251,6 @@ def build(scope: Scope, label: str, inner: Term, outer: Term, by: Keyword) -> Co
         constraint=constraint_of(a.constraint, b.constraint, a.n, b.n),
         factors=_factors(a.factors, b.factors),
     )
-    copy = _code(outer.z)
     centres = {name: _centre(inner, values) for name, values in inner.null.items()}
     built = CopiesTerm(label, outer, inner, _spread(inner.z, copy, a.n), block, template, {}, centres)
     return replace(built, lines=_of_copies(inner.null, centres, copy, built.levels)) if built.independent else built

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.sparse as sp
@@ -15,6 +16,7 @@ from lgm.formula.sides import Call
 from lgm.parameter import standard_deviation
 from lgm.precision.spde import Matern, intervals
 from lgm.terms.block import Block
+from lgm.terms.clock import NUMBERS, Clock, clock_of_numbers, read_numbers
 from lgm.terms.matern import range_parameter
 from lgm.terms.term import Encoded, Signature, Term, Variable, arguments
 from lgm.terms.view import Curve, View
@@ -40,6 +42,7 @@ class ProcessTerm(Term):
 
     label: str
     piece: Expression
+    clock: Clock
     knots: FloatArray
     inside: IntArray
     z: sp.csc_array
@@ -48,27 +51,33 @@ class ProcessTerm(Term):
     @property
     def variables(self) -> tuple[Variable, ...]:
         """The values at the knots over the range of the data."""
-        return (Variable(self.label, self.inside, self.piece.text, self.knots[self.inside]),)
+        labels = self.clock.moments(self.knots[self.inside])
+        return (Variable(self.label, self.inside, self.piece.text, labels),)
 
     @property
     def view(self) -> View:
         """A curve."""
-        return Curve(self.piece)
+        return Curve(self.piece, clock=self.clock)
+
+    def on_columns(self, names: Sequence[str], by: str) -> ProcessTerm:
+        """The same term, its variable read as numbers from a plain column."""
+        return replace(self, piece=Expression.column(names[0]), clock=NUMBERS)
 
     @property
     def size(self) -> str:
         """Number of knots."""
-        return f"{self.inside.size} knots over the data, {self.knots.size} in all"
+        return f"{self.inside.size} knots over the data, {self.knots.size} in all{self.clock.counted}"
 
     def encode(self, scope: Scope) -> Encoded:
         """Weights of the knots at other rows."""
-        values = scope.numbers(self.piece, f"the variable of {self.label}")
+        values = read_numbers(self.clock, scope, self.piece, f"the variable of {self.label}")
         low, high = self.knots[[0, -1]]
         outside = np.flatnonzero((values < low) | (values > high))
         if outside.size:
+            said = self.clock.said
             raise DataError(
-                f"{self.label} reaches from {low:.6g} to {high:.6g}, and `{self.piece.text}` has "
-                f"{values[outside[0]]:.6g} in row {listed(scope.frame.index[outside[:1]], 1)}: that is more than "
+                f"{self.label} reaches from {said(low)} to {said(high)}, and `{self.piece.text}` has "
+                f"{said(values[outside[0]])} in row {listed(scope.frame.index[outside[:1]], 1)}: that is more than "
                 f"{BEYOND:g} times the range of the data away from them."
             )
         return Encoded(_interpolation(self.knots, values))
@@ -114,7 +123,9 @@ def build(call: Call, scope: Scope, label: str, yardstick: float) -> ProcessTerm
     """
     given = arguments(call, scope, SIGNATURE)
     piece = given["x"]
-    values = scope.numbers(piece, f"the variable of {label}")
+    role = f"the variable of {label}"
+    clock = clock_of_numbers(scope, piece, role)
+    values = read_numbers(clock, scope, piece, role)
     alpha = int(option(scope, given["alpha"], "alpha", (1, 2))) if "alpha" in given else 2
     k = _number_of_knots(scope, given.get("k"), alpha)
     low, high = float(values.min()), float(values.max())
@@ -124,4 +135,4 @@ def build(call: Call, scope: Scope, label: str, yardstick: float) -> ProcessTerm
     edge, widest = (high - low) / (k - 1), float(knots[-1] - knots[0])
     length = range_parameter(label, high - low, edge, widest, f"such as {label[:-1]}, k={2 * k})", 1)
     block = Block(Matern.on(intervals(knots), alpha), (standard_deviation(label, yardstick), length))
-    return ProcessTerm(label, piece, knots, inside, _interpolation(knots, values), block)
+    return ProcessTerm(label, piece, clock, knots, inside, _interpolation(knots, values), block)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import scipy.sparse as sp
 
-from lgm.arrays import FloatArray
+from lgm.arrays import FloatArray, IntArray
 from lgm.data.scope import Scope
 from lgm.errors import DataError
 from lgm.formula.python import Expression
@@ -32,9 +32,9 @@ SIGNATURE = Signature(("t",), options=("step", "freq"))
 class OrnsteinUhlenbeckTerm(Term):
     """Effects with marginal standard deviation ``sd`` and correlation ``rho^(lag / step)``, at times of any spacing.
 
-    ``rho`` is the correlation of effects one step apart. The step is the median spacing of the times, so that their
-    unit does not matter, or what a user says: with ``step=1`` rho is that of one unit of time, the ``Phi`` of
-    `corCAR1` in R's nlme.
+    ``rho`` is the correlation of effects one step apart. The step is the median spacing of the times, of copies that
+    within each, so that their unit does not matter, or what a user says: with ``step=1`` rho is that of one unit of
+    time, the ``Phi`` of `corCAR1` in R's nlme.
     """
 
     label: str
@@ -42,6 +42,7 @@ class OrnsteinUhlenbeckTerm(Term):
     clock: Clock
     timeline: Timeline
     step: float
+    is_given: bool  # whether a user says the step
     z: sp.csc_array
     block: Block
 
@@ -69,6 +70,19 @@ class OrnsteinUhlenbeckTerm(Term):
     def size(self) -> str:
         """Number of times, and the step that rho is about."""
         return f"{self.timeline.n} times{in_steps(self.clock, self.step)}"
+
+    def in_copies(self, copy: IntArray) -> Term:
+        """With the median spacing within copies, which does not depend on how many there are."""
+        if self.is_given:
+            return self
+        rows = sp.coo_array(self.z)
+        owner, place = np.unique(np.stack([copy[rows.row], rows.col]), axis=1)
+        gaps = np.diff(self.timeline.times[place])[np.diff(owner) == 0]
+        if gaps.size == 0:
+            return self
+        step = float(np.median(gaps))
+        template = _template(self.timeline, self.label, step)
+        return replace(self, step=step, block=replace(self.block, template=template))
 
     def encode(self, scope: Scope) -> Encoded:
         """Columns at other rows; new times are interpolated or forecast given the fitted effects."""
@@ -110,11 +124,15 @@ def build(call: Call, scope: Scope, label: str, yardstick: float) -> OrnsteinUhl
         raise DataError(f"{label} needs at least 2 distinct times, `{piece.text}` has {timeline.n}.")
     require_ordinary(timeline.times, piece, label)
     step = _step(scope, given["step"]) if "step" in given else float(np.median(timeline.gaps))
-    require_apart(timeline.gaps, label, step * least_gap(timeline.n))
-    template = Ou(timeline.gaps / step, timeline.n)
     parameters = (standard_deviation(label, yardstick), one("rho", label, PROPORTION, uniform(0.0, 1.0), 0.5))
     z = one_hot(timeline.locate(values)[0], timeline.n)
-    return OrnsteinUhlenbeckTerm(label, piece, clock, timeline, step, z, Block(template, parameters))
+    block = Block(_template(timeline, label, step), parameters)
+    return OrnsteinUhlenbeckTerm(label, piece, clock, timeline, step, "step" in given, z, block)
+
+
+def _template(timeline: Timeline, label: str, step: float) -> Ou:
+    require_apart(timeline.gaps, label, step * least_gap(timeline.n))
+    return Ou(timeline.gaps / step, timeline.n)
 
 
 def _step(scope: Scope, piece: Expression) -> float:

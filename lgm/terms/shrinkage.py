@@ -120,6 +120,11 @@ class ShrunkTerm(Term):
         return (Variable(self.label, np.arange(labels.size), "coefficient", labels),)
 
     @property
+    def uncopied(self) -> str:
+        """Covariates are not places of a process."""
+        return "its effects are coefficients, not those of one process"
+
+    @property
     def size(self) -> str:
         """Number of coefficients."""
         return f"{counted(self.block.n, 'coefficient')} of covariates about their means"

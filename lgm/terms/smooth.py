@@ -26,7 +26,7 @@ from lgm.terms import by as copies
 from lgm.terms import factor_smooth, field, random, view
 from lgm.terms.block import Block
 from lgm.terms.by import By
-from lgm.terms.clock import NUMBERS, Clock, clock_of_numbers
+from lgm.terms.clock import NUMBERS, Clock, clock_of_numbers, read_numbers
 from lgm.terms.term import Encoded, Signature, Smooth, Term, Variable, arguments
 from lgm.words import counted
 
@@ -151,10 +151,7 @@ def values_of(pieces: Sequence[Expression], scope: Scope, label: str, clocks: Se
     """The variables of a smooth, (n, d)."""
     role = f"the variable of {label}"
     return np.column_stack(
-        [
-            scope.numbers(piece, role) if clock == NUMBERS else clock.read(scope, piece, role)
-            for piece, clock in zip(pieces, clocks, strict=True)
-        ]
+        [read_numbers(clock, scope, piece, role) for piece, clock in zip(pieces, clocks, strict=True)]
     )
 
 

@@ -266,6 +266,10 @@ class Term(ABC):
         one = len(own) == 1 and own[0].index.ndim == 1 and self.block.printing is None
         return "" if one else "its effects are not those of one process"
 
+    def in_copies(self, copy: IntArray) -> Term:
+        """The same term where rows (n,) belong to copies, for what its defaults take from the rows of one process."""
+        return self
+
     @property
     def one_series(self) -> bool:
         """Whether it is one series in time, where users may mean one for each of several groups of rows."""

@@ -155,6 +155,19 @@ def singular() -> dict[str, np.ndarray]:
     return {"y": y, "f": f, "g": g}
 
 
+def test_a_first_guess_of_rho_at_which_effects_are_noise() -> None:
+    """From rho = 0.5 at a step far below the range of the process, its sd falls to zero: noise is sigma's."""
+    t = np.linspace(0.0, 10.0, 60)
+    y = np.sin(t) + 0.3 * np.random.default_rng(2).normal(size=60)
+    model = lgm.model("y ~ ou(t, step=0.002)", {"y": y, "t": t})
+    found = natural_mode_of(model)
+    sd, rho, sigma = found.theta
+    assert sd > 0.3 and rho > 0.95 and sigma < 0.5
+    far = lgm.model("y ~ ou(t, step=1)", {"y": y, "t": t})
+    same = natural_mode_of(far).theta  # a flat prior of rho has the same mode at every step
+    np.testing.assert_allclose([sd, rho**500, sigma], same, rtol=1e-4)
+
+
 def test_a_singular_fit_has_the_standard_errors_that_exist() -> None:
     """In two codings, which are one model; that of sigma is about ``sigma / sqrt(2 (n - p - effects of g))``."""
     found = []

@@ -322,3 +322,12 @@ def test_numbers_are_themselves() -> None:
 def test_between_two_months_in_proportion() -> None:
     clock = Clock("M", pd.Timedelta(0), dates=True)
     assert clock.axis(np.array([361.5]))[0] == np.datetime64("2000-02-15T12")
+
+
+def test_moments_between_periods_are_dates() -> None:
+    assert NUMBERS.moments(np.array([0.5])).tolist() == [0.5]
+    months = Clock("M")
+    assert pd.DatetimeIndex(months.moments(np.array([1.0, 1.5]))).tolist() == [
+        pd.Timestamp("1970-02-01"),
+        pd.Timestamp("1970-02-15"),
+    ]

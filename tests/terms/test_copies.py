@@ -406,6 +406,8 @@ GRAPHS = "group=ar1\\(year\\), group=rw1\\(year\\)"
             "bym2(r, GRAPH, replicate=g)",
             r"bym2\(r, replicate=g\) cannot be copied: its effects are not those of one process",
         ),
+        ("hs(x, z, replicate=g)", r"hs\(x, z, replicate=g\) cannot be copied: its effects are coefficients"),
+        ("rw1(t, group=r2d2(x, z))", r"group=r2d2\(x, z\) cannot say how copies depend on each other: .*coefficients"),
         ("rw1(t, group=s(x))", r"group=s\(x\) cannot say how copies depend on each other: .*basis"),
         ("rw1(t, group=bym2(r, GRAPH))", r"group=bym2\(r, GRAPH\) cannot say how copies depend"),
         ("rw1(t, group=ar1())", r"ar1\(\) needs `t`"),
@@ -419,7 +421,7 @@ GRAPHS = "group=ar1\\(year\\), group=rw1\\(year\\)"
 )
 def test_what_cannot_be_copied(call, message):
     with pytest.raises(lgm.FormulaError, match=message):
-        lgm.model(f"y ~ x + {call}", DATA)
+        lgm.model(f"y ~ x + {call}", DATA.assign(z=DATA["x"] ** 2))
 
 
 @pytest.mark.parametrize(

@@ -105,3 +105,26 @@ def test_bad_arguments():
         lgm.model("y ~ gp(x, alpha=3)", DATA)
     with pytest.raises(lgm.FormulaError, match=r"gp\(\) takes 1 argument"):
         lgm.model("y ~ gp(x, w)", DATA)
+
+
+def test_dates_are_days(tmp_path):
+    days = np.array([0, 1, 3, 4, 8, 9, 15, 16])
+    data = pd.DataFrame({"d": pd.Timestamp("2020-02-27") + pd.to_timedelta(days, "D"), "x": days.astype(float)})
+    data["y"] = np.sin(days / 4.0)
+    dates, numbers = (lgm.model(f"y ~ gp({name}, k=31)", data) for name in "dx")
+    assert "in days" in repr(dates)
+    theta = [0.7, 6.0, 0.3]
+    values = [each.log_likelihood(dict(zip(each.design.theta_names, theta, strict=True))) for each in (dates, numbers)]
+    assert values[0] == pytest.approx(values[1], rel=1e-10)
+    fit = around(dates, dict(zip(dates.design.theta_names, theta, strict=True)), spread=0.0, chains=1, draws=4)
+    assert fit.ranef().index.get_level_values("level")[0] == pd.Timestamp("2020-02-27")
+    same = around(numbers, dict(zip(numbers.design.theta_names, theta, strict=True)), spread=0.0, chains=1, draws=4)
+    fit.save(tmp_path / "a.lgm")
+    new = {"d": pd.to_datetime(["2020-03-01", "2020-04-01"]), "x": [3.0, 34.0]}
+    asked = [each.predict(new, kind="linear")["mean"] for each in (fit, lgm.load(tmp_path / "a.lgm"), same)]
+    np.testing.assert_array_equal(asked[0], asked[1])
+    np.testing.assert_allclose(asked[0], asked[2], rtol=1e-8)
+    with pytest.raises(lgm.DataError, match=r"from 2019-12-07.* to .*, and `d` has 2030-01-01 in row"):
+        fit.predict({"d": [pd.Timestamp("2030-01-01")]})
+    with pytest.raises(lgm.DataError, match="holds numbers, and dates in the data of the fit"):
+        fit.predict({"d": [3.0]})

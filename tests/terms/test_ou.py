@@ -130,3 +130,22 @@ def test_bad_times():
         t = DATA["t"].where(DATA.index != 1, DATA["t"][0] + close)
         with pytest.raises(lgm.DataError, match=r"ou\(t\): some of its values are so close to each other"):
             lgm.model("y ~ ou(t)", DATA.assign(t=t))
+
+
+def test_the_step_of_copies_is_the_spacing_within_each():
+    """However many there are: pooled, the times of all stand closer and closer."""
+    rng = np.random.default_rng(4)
+    g = np.repeat(np.arange(8), 5)
+    t = rng.permutation((np.arange(5) + 0.2 * rng.uniform(size=(8, 5))).ravel())  # rows in no order
+    data = pd.DataFrame({"t": t, "g": [f"g{i}" for i in g], "y": rng.normal(size=40)})
+    step = np.median(np.concatenate([np.diff(np.sort(own)) for _, own in data.groupby("g")["t"]]))
+    label = "ou(t, replicate=g)"
+    built = lgm.model(f"y ~ 1 + {label}", data, priors={"Intercept": flat()})
+    (term,) = built.design.terms
+    assert term.inner.step == pytest.approx(step)
+    alike = np.equal.outer(data["g"].to_numpy(), data["g"].to_numpy())
+    V = covariance(t, 0.9, 0.4, step) * alike + 0.36 * np.eye(40)
+    value = built.log_likelihood(by_name(0.9, 0.4, 0.6, label))
+    assert value == pytest.approx(restricted(data["y"].to_numpy(), np.ones((40, 1)), V)[0], rel=1e-10)
+    given = lgm.model("y ~ 1 + ou(t, step=2, replicate=g)", data).design.terms[0]
+    assert given.inner.step == 2.0
