@@ -202,7 +202,9 @@ def test_draws_of_correlations():
         assert stats.kstest((column + 1) / 2, stats.beta(2.0, 2.0).cdf).statistic < BOUND
 
 
-@pytest.mark.parametrize("prior", [dist.HalfCauchy(0.7), dist.Gamma(0.5, 1.0), dist.Normal(0.0, 2.0)], ids=repr)
+@pytest.mark.parametrize(
+    "prior", [dist.HalfCauchy(0.7), dist.Gamma(0.5, 1.0), dist.Normal(0.0, 2.0)], ids=["half-Cauchy", "gamma", "normal"]
+)
 def test_several_alike(prior):
     """The same densities as those of as many single ones, and the same working scale, a logarithm on half lines."""
     with jax.enable_x64(True):
