@@ -1,0 +1,126 @@
+"""Simulation-based calibration of groups, smooths and copies: effects are drawn from covariances by their definitions.
+
+Ranked are the parameters, the linear predictor of two rows as predictions draw it, and the log likelihood.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import pytest
+from statistical import uniformity
+
+import lgm
+from lgm import priors
+
+REPLICATIONS, DRAWS, THIN = 200, 1000, 10
+RANKS = DRAWS // THIN + 1
+PRIORS = {
+    "Intercept": priors.normal(0, 1),
+    "sd": priors.exponential(1),
+    "sigma": priors.exponential(2),
+}
+
+Theta = Mapping[str, float]
+
+
+class Case(NamedTuple):
+    """A model, and what effects add to the rows given the hyperparameters."""
+
+    formula: str
+    frame: pd.DataFrame
+    added: Callable[[Theta, np.random.Generator], np.ndarray]
+
+
+def _compound() -> Case:
+    frame = pd.DataFrame({"g": np.repeat(np.arange(10), 6), "f": np.tile(list("abcabc"), 10)})
+    kind = np.tile([0, 1, 2, 0, 1, 2], 10)
+
+    def added(theta: Theta, rng: np.random.Generator) -> np.ndarray:
+        rho = theta["rho(homcs(0 + f | g))"]
+        root = np.linalg.cholesky((1.0 - rho) * np.eye(3) + rho)
+        b = theta["sd(homcs(0 + f | g))"] * rng.standard_normal((10, 3)) @ root.T
+        return b[frame["g"], kind]
+
+    return Case("y ~ 1 + homcs(0 + f | g)", frame, added)
+
+
+def _copies() -> Case:
+    frame = pd.DataFrame({"g": np.repeat(list("abcd"), 15), "t": np.tile(np.repeat(np.arange(5.0), 3), 4)})
+    root = np.linalg.pinv(np.diff(np.eye(5), axis=0))  # of a walk whose effects sum to zero
+    root = root / np.exp(0.5 * np.mean(np.log(np.sum(root**2, axis=1))))
+
+    def added(theta: Theta, rng: np.random.Generator) -> np.ndarray:
+        walks = theta["sd(rw1(t, replicate=g))"] * rng.standard_normal((4, 4)) @ root.T
+        return walks[np.repeat(np.arange(4), 15), frame["t"].astype(int)]
+
+    return Case("y ~ 1 + rw1(t, replicate=g)", frame, added)
+
+
+def _smooth() -> Case:
+    """Of its own columns, whose meaning `tests/smooths` checks: coefficients are independent."""
+    rng = np.random.default_rng(5)
+    frame = pd.DataFrame({"x": rng.uniform(-1, 1, 60)})
+    (term,) = lgm.model("y ~ s(x, k=7)", frame.assign(y=rng.normal(size=60))).design.terms
+    z = term.z.toarray()
+
+    def added(theta: Theta, rng: np.random.Generator) -> np.ndarray:
+        return theta["sd(s(x))"] * z @ rng.standard_normal(z.shape[1])
+
+    return Case("y ~ s(x, k=7)", frame, added)
+
+
+CASES = {"compound symmetry": _compound, "copies": _copies, "smooth": _smooth}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.filterwarnings("ignore::lgm.ConvergenceWarning")
+def test_ranks_are_uniform(name: str) -> None:
+    case, rng = CASES[name](), np.random.default_rng(12)
+    rows, x = len(case.frame), np.zeros(len(case.frame))
+    given = PRIORS
+    if "x" in case.frame:  # beside the line of a smooth
+        given, x = {**PRIORS, "fixed": priors.normal(0, 1)}, case.frame["x"].to_numpy()
+    model = lgm.model(case.formula, case.frame.assign(y=rng.normal(size=rows)), priors=given)
+    thetas = model.sample_prior(REPLICATIONS, seed=4)
+    ranks = []
+    for i, theta in enumerate(thetas.to_dict("records")):
+        level, slope = rng.standard_normal(2)
+        eta, sigma = level + slope * x + case.added(theta, rng), theta["sigma"]
+        y = eta + sigma * rng.standard_normal(rows)
+        fit = lgm.fit(
+            case.formula,
+            case.frame.assign(y=y),
+            priors=given,
+            method="importance",
+            chains=1,
+            draws=DRAWS,
+            seed=i,
+            progress=False,
+        )
+        taken: Any = {"chain": 0, "draw": slice(THIN - 1, None, THIN)}
+        kept = fit.posterior.isel(taken)
+        lines_drawn = fit.predict(case.frame, kind="draws").isel(taken).to_numpy().reshape(-1, rows)
+        noise = kept["sigma"].to_numpy()
+        loglik = -0.5 * np.sum((y - lines_drawn) ** 2, axis=1) / noise**2 - rows * np.log(noise)
+        true = {
+            **{key: theta[key] for key in model.design.theta_names},
+            "eta[first]": eta[0],
+            "eta[last]": eta[-1],
+            "log p(y | eta)": -0.5 * np.sum((y - eta) ** 2) / sigma**2 - rows * np.log(sigma),
+        }
+        among = {
+            **{key: kept[key].to_numpy() for key in model.design.theta_names},
+            "eta[first]": lines_drawn[:, 0],
+            "eta[last]": lines_drawn[:, -1],
+            "log p(y | eta)": loglik,
+        }
+        ranks.append({key: int(np.sum(among[key] < true[key])) for key in true})
+    table = pd.DataFrame(ranks)
+    uniformity.plot(table, RANKS, f"sbc_{name.replace(' ', '_')}")
+    tails, gamma = uniformity.worst_tails(table, RANKS), uniformity.gamma_of(table, RANKS)
+    assert (tails >= gamma).all(), f"outside the band (gamma = {gamma:.2g}):\n{tails}"
