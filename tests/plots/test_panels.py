@@ -228,6 +228,18 @@ def test_whole_times_have_whole_ticks(ax: Axes) -> None:
     assert all(tick == round(tick) for tick in ax.get_xticks())
 
 
+def test_dates_have_room_in_narrow_panels() -> None:
+    figure = Figure(figsize=(8.0, 3.0), dpi=100)
+    x = np.datetime64("2020-01-01") + 30 * np.arange(16)
+    c = replace(_curve(5, points=16), at=x[:5], x=x)
+    for ax in figure.subplots(1, 4):
+        panels.curve(ax, c, 0.95)
+        assert 2 <= len([tick for tick in ax.get_xticks() if ax.get_xlim()[0] <= tick <= ax.get_xlim()[1]]) <= 3
+    whole = Figure(figsize=(8.0, 3.0), dpi=100).subplots()
+    panels.many_curves(whole, [c])
+    assert len(whole.get_xticks()) > 3
+
+
 def test_a_curve_says_what_it_lacks(ax: Axes) -> None:
     panels.curve(ax, replace(_curve(5), without="x"), 0.95)
     assert ax.get_title(loc="left") == "s(x) without what is in the fixed part"
