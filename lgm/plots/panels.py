@@ -10,7 +10,7 @@ import scipy.stats
 from matplotlib import colormaps, colors, rcParams  # noqa: TID253 - this module is itself read late
 from matplotlib.axes import Axes  # noqa: TID253
 from matplotlib.collections import LineCollection, PathCollection  # noqa: TID253
-from matplotlib.dates import AutoDateFormatter, AutoDateLocator  # noqa: TID253
+from matplotlib.dates import AutoDateFormatter, AutoDateLocator, ConciseDateFormatter  # noqa: TID253
 from matplotlib.figure import Figure, SubFigure  # noqa: TID253
 from matplotlib.lines import Line2D  # noqa: TID253
 from matplotlib.patches import Patch  # noqa: TID253
@@ -33,6 +33,7 @@ LABELS_PER_INCH = 7.0
 MOST_RESIDUALS = 5000
 _ACCEPTED = "a dict {label: (x, y)}, or a GeoSeries or GeoDataFrame whose index holds the labels"
 MOST_TRACED = 600
+FEWEST_DATES = 5  # of ticks: with fewer, there are spans of time for which matplotlib has no step
 INCHES_OF_A_DATE = 0.85  # along an axis, with what keeps it from the next one
 
 Density = Callable[[FloatArray], FloatArray]
@@ -219,14 +220,16 @@ def curve(ax: Axes, c: Curve, interval: float) -> list[Any]:
 
 
 def _few_dates(ax: Axes, x: np.ndarray[Any, Any]) -> None:
-    """No more dates along the axis than have room: they are written in full."""
+    """No more dates along the axis than have room, in short where that is less than what matplotlib can choose."""
     if x.dtype.kind == "M":
         own = ax.get_subplotspec()
         share = 1.0 if own is None else 1.0 / own.get_gridspec().ncols
         width = ax.figure.bbox.width / ax.figure.dpi * share
-        locator = AutoDateLocator(minticks=2, maxticks=max(2, int(width / INCHES_OF_A_DATE)))
+        room = int(width / INCHES_OF_A_DATE)
+        locator = AutoDateLocator(minticks=2, maxticks=max(room, FEWEST_DATES))
         ax.xaxis.set_major_locator(locator)
-        ax.xaxis.set_major_formatter(AutoDateFormatter(locator))
+        formatter = AutoDateFormatter if room >= FEWEST_DATES else ConciseDateFormatter
+        ax.xaxis.set_major_formatter(formatter(locator))
 
 
 def many_curves(ax: Axes, shown: Sequence[Curve]) -> list[Any]:

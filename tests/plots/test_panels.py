@@ -1,5 +1,6 @@
 """Single panels: every mark stands where its numbers say."""
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import replace
 from types import SimpleNamespace
@@ -234,10 +235,23 @@ def test_dates_have_room_in_narrow_panels() -> None:
     c = replace(_curve(5, points=16), at=x[:5], x=x)
     for ax in figure.subplots(1, 4):
         panels.curve(ax, c, 0.95)
-        assert 2 <= len([tick for tick in ax.get_xticks() if ax.get_xlim()[0] <= tick <= ax.get_xlim()[1]]) <= 3
+    figure.draw_without_rendering()
+    for ax in figure.axes:
+        low, high = ax.get_xlim()
+        pairs = zip(ax.get_xticks(), ax.get_xticklabels(), strict=True)
+        ends = [label.get_window_extent().intervalx for tick, label in pairs if low <= tick <= high]
+        assert len(ends) >= 2 and all(one[1] < other[0] for one, other in itertools.pairwise(ends))
     whole = Figure(figsize=(8.0, 3.0), dpi=100).subplots()
     panels.many_curves(whole, [c])
     assert len(whole.get_xticks()) > 3
+
+
+@pytest.mark.parametrize("minutes", [1.0, 3.0, 119.0, 2879.0, 85e3, 1.05e6, 5e7])
+def test_every_span_of_time_has_dates(ax: Axes, minutes: float) -> None:
+    x = np.datetime64("2020-01-01", "us") + (np.linspace(0.0, 6e7 * minutes, 9)).astype("timedelta64[us]")
+    panels.many_curves(ax, [replace(_curve(5, points=9), x=x)])
+    ax.set_xlim(x[0], x[-1])
+    assert 1 <= len(ax.get_xticks()) <= 12
 
 
 def test_a_curve_says_what_it_lacks(ax: Axes) -> None:
