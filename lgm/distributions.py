@@ -66,6 +66,10 @@ class SparsePrecisionNormal(dist.Distribution):
     def __init__(
         self, loc: ArrayLike, analysis: Analysis, values: ArrayLike, *, validate_args: bool | None = None
     ) -> None:
+        if analysis.constraints:
+            raise ValueError(
+                "the analysis is that of a precision bordered by constraints; accepted: one without a border"
+            )
         self.analysis = analysis
         loc, values = jnp.asarray(loc), jnp.asarray(values)
         if loc.shape[-1:] != (analysis.n,) or values.shape[-1:] != (analysis.nnz,):

@@ -14,6 +14,7 @@ from numpyro.infer import MCMC, NUTS
 
 from lgm.distributions import LowRankCovarianceNormal, SparsePrecisionNormal
 from lgm.linalg import Analysis, analyse
+from lgm.linalg.constrained import Border
 
 
 @pytest.fixture(autouse=True)
@@ -107,6 +108,9 @@ def test_shapes_are_checked() -> None:
     sym, values, _ = chain(5)
     with pytest.raises(ValueError, match=r"must end in \(5,\) and \(9,\), not \(4,\)"):
         SparsePrecisionNormal(np.zeros(4), sym, values)
+    border = Border.of(sym.pattern, sp.csc_array(np.ones((5, 1))), np.array([0]), np.ones(1))
+    with pytest.raises(ValueError, match="accepted: one without a border"):
+        SparsePrecisionNormal(np.zeros(7), border.analyse(), border.values)
     with pytest.raises(ValueError, match=r"with factor \(5, 2\).* must end in \(5,\)"):
         LowRankCovarianceNormal(np.zeros(4), np.ones(5), np.ones((5, 2)))
 

@@ -64,6 +64,8 @@ class Chains(Draws):
         moving = summary[summary["sd"] > 0]
         chains, kept, _ = self.theta.shape
         diverging = int(np.sum(self.stats["diverging"]))
+        if chains > 1:  # what moves between chains and not within them has no R-hat
+            moving = moving.fillna({"r_hat": math.inf, "ess_bulk": 0.0, "ess_tail": 0.0})
         rhat, ess = moving["r_hat"].max(), moving[["ess_bulk", "ess_tail"]].min(axis=None)
         shown = "no R-hat from one chain" if chains == 1 else f"largest R-hat {rhat:.3f}"
         plural = "" if diverging == 1 else "s"

@@ -40,6 +40,13 @@ def test_not_converged_names_the_worst_variable_and_what_to_do() -> None:
     assert "disagree about sd(s(t)): draw more (draws=1000, warmup=400)" in found
 
 
+def test_chains_that_never_moved_have_not_converged() -> None:
+    """Each stuck at its own place: R-hat and effective sample sizes are not defined, beside others that are good."""
+    found = _draws().verdict(_table(r_hat=np.nan, ess=np.nan))
+    assert found.doubted and found.text.startswith("Not converged: largest R-hat inf, smallest effective sample size 0")
+    assert "disagree about sd(s(t))" in found.text
+
+
 def test_many_divergences_are_doubtful() -> None:
     found = _draws(diverging=50).verdict(_table()).text
     assert found.startswith("Doubtful: ")

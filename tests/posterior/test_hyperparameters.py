@@ -203,7 +203,9 @@ def test_draws_of_correlations():
 
 
 @pytest.mark.parametrize(
-    "prior", [dist.HalfCauchy(0.7), dist.Gamma(1.5, 1.0), dist.Gamma(0.5, 1.0), dist.Normal(0.0, 2.0)]
+    "prior",
+    [dist.HalfCauchy(0.7), dist.Gamma(1.5, 1.0), dist.Gamma(0.5, 1.0), dist.Normal(0.0, 2.0)],
+    ids=["half-cauchy", "gamma", "gamma-pole", "normal"],
 )
 def test_several_alike(prior):
     """The same densities as those of as many single ones, and the same working scale, a logarithm on half lines."""
