@@ -10,6 +10,7 @@ import scipy.stats
 from matplotlib import colormaps, colors, rcParams  # noqa: TID253 - this module is itself read late
 from matplotlib.axes import Axes  # noqa: TID253
 from matplotlib.collections import LineCollection, PathCollection  # noqa: TID253
+from matplotlib.dates import AutoDateFormatter, AutoDateLocator, ConciseDateFormatter  # noqa: TID253
 from matplotlib.figure import Figure, SubFigure  # noqa: TID253
 from matplotlib.lines import Line2D  # noqa: TID253
 from matplotlib.patches import Patch  # noqa: TID253
@@ -32,6 +33,8 @@ LABELS_PER_INCH = 7.0
 MOST_RESIDUALS = 5000
 _ACCEPTED = "a dict {label: (x, y)}, or a GeoSeries or GeoDataFrame whose index holds the labels"
 MOST_TRACED = 600
+FEWEST_DATES = 5  # of ticks: with fewer, there are spans of time for which matplotlib has no step
+INCHES_OF_A_DATE = 0.85  # along an axis, with what keeps it from the next one
 
 Density = Callable[[FloatArray], FloatArray]
 
@@ -207,12 +210,26 @@ def curve(ax: Axes, c: Curve, interval: float) -> list[Any]:
     ax.margins(x=0.02)
     if c.at.dtype.kind != "M" and np.all(c.at == np.round(c.at)):
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    _few_dates(ax, c.x)
     handles += [
         Line2D([], [], color=BLUE, lw=1.6, label="mean"),
         Patch(facecolor=BLUE, alpha=0.55, label="50%"),
         Patch(facecolor=BLUE, alpha=0.2, label=f"{100 * interval:.4g}% interval"),
     ]
     return handles
+
+
+def _few_dates(ax: Axes, x: np.ndarray[Any, Any]) -> None:
+    """No more dates along the axis than have room, in short where that is less than what matplotlib can choose."""
+    if x.dtype.kind == "M":
+        own = ax.get_subplotspec()
+        share = 1.0 if own is None else 1.0 / own.get_gridspec().ncols
+        width = ax.figure.bbox.width / ax.figure.dpi * share
+        room = int(width / INCHES_OF_A_DATE)
+        locator = AutoDateLocator(minticks=2, maxticks=max(room, FEWEST_DATES))
+        ax.xaxis.set_major_locator(locator)
+        formatter = AutoDateFormatter if room >= FEWEST_DATES else ConciseDateFormatter
+        ax.xaxis.set_major_formatter(formatter(locator))
 
 
 def many_curves(ax: Axes, shown: Sequence[Curve]) -> list[Any]:
@@ -223,6 +240,7 @@ def many_curves(ax: Axes, shown: Sequence[Curve]) -> list[Any]:
     ax.set_xlabel(shown[0].variable)
     ax.set_ylabel(shown[0].unit)
     ax.margins(x=0.02)
+    _few_dates(ax, shown[0].x)
     return [Line2D([], [], color=BLUE, lw=1.0, label=f"means of {len(shown)} levels")]
 
 

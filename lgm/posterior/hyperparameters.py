@@ -7,7 +7,7 @@ blocks and draws know natural values only. There are two other coordinate system
 
 - *working*: the whole real line, by NumPyro's bijection onto the support. A standard deviation is on the log scale.
 - *folded*: the same, except that what lives on a half line is itself, given a sign that does not matter. Zero is an
-  ordinary point, and a proposal may straddle it.
+  ordinary point, and a proposal may straddle it; where a prior has a pole there, the value stays on the log scale.
 """
 
 from __future__ import annotations
@@ -70,14 +70,15 @@ class Scalar:
     """One hyperparameter with its distribution."""
 
     distribution: dist.Distribution
+    rises: bool = field(default=False, metadata={"static": True})
 
     size = 1
     working_size = 1
 
     @property
     def half_line(self) -> bool:
-        """Whether the values are those from zero up."""
-        return isinstance(self.distribution.support, _HALF_LINES)
+        """Whether the values are those from zero up, and zero is an ordinary point of their density."""
+        return isinstance(self.distribution.support, _HALF_LINES) and not self.rises
 
     def natural(self, x: jax.Array) -> jax.Array:
         """Working (1,) to natural (1,)."""
@@ -215,6 +216,7 @@ class Alike:
 
     distribution: dist.Distribution
     size: int = field(metadata={"static": True})
+    rises: bool = field(default=False, metadata={"static": True})
 
     @property
     def working_size(self) -> int:
@@ -223,8 +225,8 @@ class Alike:
 
     @property
     def half_line(self) -> bool:
-        """Whether the values are those from zero up."""
-        return isinstance(self.distribution.support, _HALF_LINES)
+        """Whether the values are those from zero up, and zero is an ordinary point of their density."""
+        return isinstance(self.distribution.support, _HALF_LINES) and not self.rises
 
     def natural(self, x: jax.Array) -> jax.Array:
         """Working (size,) to natural (size,)."""
@@ -276,7 +278,16 @@ def slot(prior: ThetaPrior, parameter: Parameter) -> Slot:
             return Correlations(jnp.asarray(prior.concentration, dtype=jnp.float64), parameter.q)
         one = _LkjCorrelation(prior.concentration) if isinstance(prior, Lkj) else prior.distribution
         one = jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype=jnp.float64), one)
-        return Scalar(one) if len(parameter.names) == 1 else Alike(one, len(parameter.names))
+        rises = _rises_to_infinity(one)
+        return Scalar(one, rises) if len(parameter.names) == 1 else Alike(one, len(parameter.names), rises)
+
+
+def _rises_to_infinity(one: dist.Distribution) -> bool:
+    """Whether a density of positive values has a pole at zero, as that of gamma(0.5, 1): it has none of their logs."""
+    if not isinstance(one.support, _HALF_LINES):
+        return False
+    nearer, near = (float(one.log_prob(jnp.asarray(value))) for value in (1e-280, 1e-140))
+    return nearer > near + 1.0
 
 
 @jax.tree_util.register_dataclass

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -37,10 +36,7 @@ COLUMNS = ["k'", "edf", "k-index", "p-value"]
 
 def table(fit: Fit, seed: int) -> pd.DataFrame:
     """See `Fit.k_check`."""
-    found = list(_smooths(fit))
-    if not found:
-        labels = ", ".join(term.label for term in fit.design.terms)
-        raise LgmError(f"there is no smooth in this model{f', only {labels}' if labels else ''}.")
+    found = _smooths(fit)
     dofs = degrees_of_freedom(fit)
     rng = np.random.default_rng(seed)
     residuals = _residuals(fit)
@@ -89,10 +85,19 @@ def _traced(post: Marginal, theta: jax.Array, sums: Sums) -> jax.Array:
     return jnp.sum(jnp.where(prior > 0.0, 1.0 - variance / jnp.where(prior > 0.0, prior, 1.0), 0.0))
 
 
-def _smooths(fit: Fit) -> Iterator[tuple[int, Smooth]]:
-    """All smooths with the number of their term."""
-    for j, term in enumerate(fit.design.terms):
-        yield from ((j, smooth) for smooth in term.smooths)
+def _smooths(fit: Fit) -> list[tuple[int, Smooth]]:
+    """All smooths with the number of their term.
+
+    Raises
+    ------
+    LgmError
+        If there is none.
+    """
+    found = [(j, smooth) for j, term in enumerate(fit.design.terms) for smooth in term.smooths]
+    if not found:
+        labels = ", ".join(term.label for term in fit.design.terms)
+        raise LgmError(f"there is no smooth in this model{f', only {labels}' if labels else ''}.")
+    return found
 
 
 def _residuals(fit: Fit) -> FloatArray:

@@ -96,6 +96,7 @@ def _outer(by: Keyword, scope: Scope, label: str) -> Term:
     if by.call is None:
         return independent.build(by.value, scope, f"{label}[{by.value.text}]")
     signature = _signature(by.call)
+    copies.require_places(signature, scope, by)
     variable = arguments(by.call, scope, signature)[signature.variables[0]]
     inside = f"{label}[{variable.text}]"
     if by.call.name == "iid":

@@ -12,7 +12,7 @@ import scipy.sparse as sp
 
 from lgm.arrays import BoolArray, FloatArray, IntArray
 from lgm.data.scope import Scope
-from lgm.errors import DataError
+from lgm.errors import DataError, LgmError
 from lgm.formula.sides import Call, Keyword
 from lgm.precision.kronecker import Kronecker, constraint_of
 from lgm.precision.template import Kinds
@@ -20,7 +20,7 @@ from lgm.terms.block import Block
 from lgm.terms.clock import NUMBERS
 from lgm.terms.extension import Extension
 from lgm.terms.independent import IndependentTerm
-from lgm.terms.term import Column, Encoded, Novel, Term, Variable
+from lgm.terms.term import Column, Encoded, Novel, Signature, Term, Variable
 from lgm.terms.view import By, Curve, Levels, Map, Maps, View
 
 KEYWORDS = ("replicate", "group")
@@ -222,6 +222,22 @@ def asked(call: Call, scope: Scope) -> Keyword | None:
     return replicate or group
 
 
+def require_places(signature: Signature, scope: Scope, by: Keyword) -> None:
+    """Refuse a term after ``group=`` that has no variable of its own, whose values are the copies.
+
+    Raises
+    ------
+    FormulaError
+    """
+    if not signature.variables:
+        raise _no_outer(scope, by, "its effects are coefficients, not those of one process")
+
+
+def _no_outer(scope: Scope, by: Keyword, reason: str) -> LgmError:
+    message = f"{by.name}={by.value.text} cannot say how copies depend on each other: {reason}."
+    return scope.formula.error(message, by.span, _GROUP)
+
+
 def without(call: Call) -> Call:
     """The call of the term that is copied."""
     return replace(call, keywords=tuple(keyword for keyword in call.keywords if keyword.name not in KEYWORDS))
@@ -268,9 +284,7 @@ def _require_factors(scope: Scope, label: str, inner: Term, outer: Term, by: Key
     if not reason and _kinds(outer.block)[0] != ("sd", 1):
         reason = "it has not one standard deviation"
     if reason:
-        raise scope.formula.error(
-            f"{by.name}={by.value.text} cannot say how copies depend on each other: {reason}.", by.span, _GROUP
-        )
+        raise _no_outer(scope, by, reason)
 
 
 def _of_indicators(z: sp.csc_array) -> bool:

@@ -27,7 +27,7 @@ from lgm.terms.kinds import Kinds
 from lgm.terms.levels import Grouping
 from lgm.terms.members import Members
 from lgm.terms.structures import DEFAULT_LKJ
-from lgm.terms.term import Encoded, Novel, Term, Variable
+from lgm.terms.term import Caution, Encoded, Novel, Term, Variable
 from lgm.terms.timeline import LARGEST_WHOLE
 from lgm.words import counted, listed
 
@@ -196,6 +196,20 @@ class GroupSeriesTerm(Term):
         kinds = "" if self.kinds is None else f"; {self.kinds.words}"
         levels = counted(self.grouping.n, "level")
         return f"{levels}, {self.pairs.n} effects; {name}, {what}{step}{kinds}"
+
+    @property
+    def cautions(self) -> tuple[Caution, ...]:
+        """Columns of several variables, such as an intercept and a slope, are rarely meant to be a series."""
+        effects = self.bar.effects
+        if len(list(effects.formula)) == 1:
+            return ()
+        *_, rho = self.block.parameters
+        time = effects.text if effects.text in effects.factors else "time"
+        text = (
+            f"in {self.label}, {listed(list(self.times.names), 3)} are taken for successive times. An effect for each "
+            f"time is {self.bar.structure}(0 + {time} | {self.group})."
+        )
+        return (Caution(rho.names[0], text),)
 
     def encode(self, scope: Scope) -> Encoded:
         """Columns at other rows; new times of a level are drawn given the others, new levels from the population."""

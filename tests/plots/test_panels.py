@@ -1,5 +1,6 @@
 """Single panels: every mark stands where its numbers say."""
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import replace
 from types import SimpleNamespace
@@ -226,6 +227,31 @@ def test_whole_times_have_whole_ticks(ax: Axes) -> None:
     c = _curve(5, points=4)
     panels.curve(ax, replace(c, at=np.array([1.0, 2.0, 2.0, 3.0, 4.0]), x=np.arange(1.0, 5.0)), 0.95)
     assert all(tick == round(tick) for tick in ax.get_xticks())
+
+
+def test_dates_have_room_in_narrow_panels() -> None:
+    figure = Figure(figsize=(8.0, 3.0), dpi=100)
+    x = np.datetime64("2020-01-01") + 30 * np.arange(16)
+    c = replace(_curve(5, points=16), at=x[:5], x=x)
+    for ax in figure.subplots(1, 4):
+        panels.curve(ax, c, 0.95)
+    figure.draw_without_rendering()
+    for ax in figure.axes:
+        low, high = ax.get_xlim()
+        pairs = zip(ax.get_xticks(), ax.get_xticklabels(), strict=True)
+        ends = [label.get_window_extent().intervalx for tick, label in pairs if low <= tick <= high]
+        assert len(ends) >= 2 and all(one[1] < other[0] for one, other in itertools.pairwise(ends))
+    whole = Figure(figsize=(8.0, 3.0), dpi=100).subplots()
+    panels.many_curves(whole, [c])
+    assert len(whole.get_xticks()) > 3
+
+
+@pytest.mark.parametrize("minutes", [1.0, 3.0, 119.0, 2879.0, 85e3, 1.05e6, 5e7])
+def test_every_span_of_time_has_dates(ax: Axes, minutes: float) -> None:
+    x = np.datetime64("2020-01-01", "us") + (np.linspace(0.0, 6e7 * minutes, 9)).astype("timedelta64[us]")
+    panels.many_curves(ax, [replace(_curve(5, points=9), x=x)])
+    ax.set_xlim(x[0], x[-1])
+    assert 1 <= len(ax.get_xticks()) <= 12
 
 
 def test_a_curve_says_what_it_lacks(ax: Axes) -> None:

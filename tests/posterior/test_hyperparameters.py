@@ -203,7 +203,9 @@ def test_draws_of_correlations():
 
 
 @pytest.mark.parametrize(
-    "prior", [dist.HalfCauchy(0.7), dist.Gamma(0.5, 1.0), dist.Normal(0.0, 2.0)], ids=["half-Cauchy", "gamma", "normal"]
+    "prior",
+    [dist.HalfCauchy(0.7), dist.Gamma(1.5, 1.0), dist.Gamma(0.5, 1.0), dist.Normal(0.0, 2.0)],
+    ids=["half-cauchy", "gamma", "gamma-pole", "normal"],
 )
 def test_several_alike(prior):
     """The same densities as those of as many single ones, and the same working scale, a logarithm on half lines."""
@@ -224,6 +226,7 @@ def test_several_alike(prior):
         assert float(many.log_prior_working(x)) == pytest.approx(whole, rel=1e-9)
         assert many.sample(jax.random.key(0)).shape == (4,) and many.working_size == many.size == 4
         assert many.half_line == one.half_line
-        assert many.half_line == (not isinstance(prior, dist.Normal))
-        if many.half_line:
+        pole = isinstance(prior, dist.Gamma) and prior.concentration < 1.0
+        assert many.half_line == (not isinstance(prior, dist.Normal) and not pole)
+        if not isinstance(prior, dist.Normal):
             assert not np.isfinite(many.log_prior(value.at[0].set(-1.0)))

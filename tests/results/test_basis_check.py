@@ -90,5 +90,7 @@ def test_many_rows_are_sampled(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_there_must_be_a_smooth() -> None:
-    with pytest.raises(lgm.LgmError, match=r"there is no smooth in this model, only \(1 \| f\)"):
-        fit_of("(1|f)").k_check()
+    fit = fit_of("(1|f)")
+    for asked in (fit.k_check, fit.edf):
+        with pytest.raises(lgm.LgmError, match=r"there is no smooth in this model, only \(1 \| f\)"):
+            asked()

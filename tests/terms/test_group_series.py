@@ -105,7 +105,8 @@ def test_likelihood(name: str) -> None:
 def test_columns_that_are_no_factor_stand_one_after_the_other() -> None:
     """As in lme4: neighbours in the model matrix, an intercept and a slope say, have the correlation rho."""
     data = DATA.assign(x=DATA["s"] - 4.0)
-    found = lgm.model("y ~ 1 + ar1(1 + x | g)", data, priors={"Intercept": flat()})
+    with pytest.warns(lgm.DataWarning, match=r"Intercept, x are taken for successive times.*ar1\(0 \+ time \| g\)"):
+        found = lgm.model("y ~ 1 + ar1(1 + x | g)", data, priors={"Intercept": flat()})
     label = "ar1(1 + x | g)"
     x = data["x"].to_numpy()
     C = SAME * (1.0 + np.outer(x, x) + 0.3 * np.add.outer(x, x))
@@ -113,6 +114,11 @@ def test_columns_that_are_no_factor_stand_one_after_the_other() -> None:
     theta = {f"sd({label})": 0.5, f"rho({label})": 0.3, "sigma": 0.6}
     wanted = restricted(DATA["y"].to_numpy(), np.ones((N, 1)), V)[0]
     assert found.log_likelihood(theta) == pytest.approx(wanted, abs=100 * rounding(N, V))
+
+
+def test_a_forgotten_zero() -> None:
+    with pytest.warns(lgm.DataWarning, match=r"in ar1\(t \| g\), .* An effect for each time is ar1\(0 \+ t \| g\)\."):
+        lgm.model("y ~ 1 + ar1(t | g)", DATA)
 
 
 def test_effects_and_size() -> None:

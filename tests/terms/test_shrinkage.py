@@ -118,3 +118,16 @@ def test_bad_input() -> None:
         build("hs(a, b, p0=2)")
     with pytest.raises(DataError, match="mean=1 is that of a share of variance"):
         build("r2d2(a, b, mean=1)")
+
+
+def test_shares_are_drawn_where_their_weights_have_a_pole_at_zero() -> None:
+    """The density of gamma(0.5, 1) weights is infinite at zero, that of their logs is not."""
+    rng = np.random.default_rng(3)
+    data = pd.DataFrame(rng.normal(size=(60, 3)), columns=["a", "b", "c"])
+    data["y"] = 0.6 * data["a"] + rng.normal(size=60)
+    built = lgm.model("y ~ r2d2(a, b, c)", data)
+    assert built.analysed.marginal.hyper.folded == (False, False, False, False, True)
+    fit = built.fit(method="importance", draws=200, seed=1, progress=False)
+    assert fit.summary().attrs["pareto_k"] < 0.7
+    least_squares = np.linalg.lstsq(np.column_stack([np.ones(60), data[["a", "b", "c"]]]), data["y"])[0]
+    assert 0.5 * least_squares[1] < fit.ranef()["mean"].iloc[0] < least_squares[1]
