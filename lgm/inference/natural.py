@@ -25,13 +25,8 @@ from lgm.posterior.hyperparameters import Slot
 _FACTORS = tuple(10.0 ** (-0.5 * np.arange(13)))  # by which the sds of a first guess may be too large
 _STARTS = (1.0, 0.1, 4.0)  # times the first guess of the sds of effects
 _LIFTED = (0.3, 0.1, 0.03, 0.01, 0.003)  # times its first guess: where an sd of zero may start again
-_MOVED = (
-    0.0,
-    -3.0,
-    3.0,
-    -6.0,
-    6.0,
-)  # and with it what is free at zero, such as a rho whose first guess makes its effects noise
+# And with it what is free at zero, such as a rho whose first guess makes its effects noise.
+_MOVED = (0.0, -3.0, 3.0, -6.0, 6.0)
 # Variance of an effect given others, beside its own, at which its group's covariance counts as singular: the precision
 # is its inverse, and rounding grows with it, most in derivatives. In the first climbs, and where second derivatives are
 # wanted; in the last climb; where only the value is wanted.
