@@ -131,22 +131,22 @@ def own_range(label, yardstick):
 
 
 def test_a_determinant_that_is_left_to_a_factorisation(registered):
-    registered("car", ProperCar(8), own_range)
+    registered("own_car", ProperCar(8), own_range)
     R = np.diag(W.sum(axis=1)) - 0.6 * W
     at = DATA["t"].to_numpy()
     V = 0.7**2 * np.linalg.inv(R)[np.ix_(at, at)] + 0.81 * np.eye(N)
-    ours = value("y ~ 1 + car(t)", {"range(car(t))": 0.6, "sd(car(t))": 0.7, "sigma": 0.9})
+    ours = value("y ~ 1 + own_car(t)", {"range(own_car(t))": 0.6, "sd(own_car(t))": 0.7, "sigma": 0.9})
     assert ours == pytest.approx(restricted(DATA["y"].to_numpy(), np.ones((N, 1)), V)[0], abs=N * rounding(N, V))
-    none = value("y ~ 1 + car(t)", {"range(car(t))": 0.6, "sd(car(t))": 0.0, "sigma": 0.9})
+    none = value("y ~ 1 + own_car(t)", {"range(own_car(t))": 0.6, "sd(own_car(t))": 0.0, "sigma": 0.9})
     assert none == pytest.approx(restricted(DATA["y"].to_numpy(), np.ones((N, 1)), 0.81 * np.eye(N))[0], abs=1e-10)
 
 
 def test_a_kind_of_its_own(registered):
-    registered("car", ProperCar(8), own_range)
-    for key in ("range(car(t))", "range"):
-        model = lgm.model("y ~ 1 + car(t)", DATA, priors={key: lgm.priors.beta(2, 3)})
-        assert model.priors.loc["range(car(t))", "prior"] == "beta(2, 3)"
+    registered("own_car", ProperCar(8), own_range)
+    for key in ("range(own_car(t))", "range"):
+        model = lgm.model("y ~ 1 + own_car(t)", DATA, priors={key: lgm.priors.beta(2, 3)})
+        assert model.priors.loc["range(own_car(t))", "prior"] == "beta(2, 3)"
     with pytest.raises(lgm.PriorError, match="which allows values that are not between 0 and 1"):
-        lgm.model("y ~ 1 + car(t)", DATA, priors={"range": gamma(2, 2)})
-    fit = lgm.fit("y ~ 1 + car(t)", DATA, method="mode", draws=10, seed=1, progress=False)
-    assert ("car(t)", "range") in fit.varcorr().index
+        lgm.model("y ~ 1 + own_car(t)", DATA, priors={"range": gamma(2, 2)})
+    fit = lgm.fit("y ~ 1 + own_car(t)", DATA, method="mode", draws=10, seed=1, progress=False)
+    assert ("own_car(t)", "range") in fit.varcorr().index
