@@ -1,5 +1,10 @@
 """The errors and warnings of lgm: one tree, so that ``except lgm.LgmError`` catches all of them."""
 
+from __future__ import annotations
+
+import sys
+import warnings
+
 
 class LgmError(Exception):
     """Root of every error that lgm raises on purpose."""
@@ -47,3 +52,11 @@ class PredictionWarning(LgmWarning):
 
 class ConvergenceWarning(LgmWarning):
     """The draws should not be trusted yet; the message says what to do next."""
+
+
+def warn(text: str, category: type[Warning]) -> None:
+    """Warn about the line outside of lgm that led here, however deep in lgm this is."""
+    level, frame = 1, sys._getframe()
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "lgm":
+        level, frame = level + 1, frame.f_back
+    warnings.warn(text, category, stacklevel=level)

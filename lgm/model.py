@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -19,7 +18,7 @@ from lgm import families, pickling
 from lgm.data.table import Table
 from lgm.design import design
 from lgm.design.design import Design
-from lgm.errors import ConvergenceWarning, LgmError, PriorError
+from lgm.errors import ConvergenceWarning, LgmError, PriorError, warn
 from lgm.families.family import Family
 from lgm.formula.parse import parse
 from lgm.formula.plain import require_plain
@@ -369,7 +368,7 @@ class Model:
         model = replace(self, analysed=replace(self.analysed, marginal=post))
         made = Fit(model, run, interval, seed, progress)
         if made.doubt_of_theta:
-            warnings.warn(made.doubt_of_theta, ConvergenceWarning, stacklevel=3)
+            warn(made.doubt_of_theta, ConvergenceWarning)
         return made
 
     @cached_property

@@ -174,19 +174,21 @@ def one(kind: str, owner: str, domain: Domain, default: ThetaPrior, start: float
     return Parameter((f"{kind}({owner})",), kind, domain, default, start, ((owner, kind),))
 
 
-# Of LKJ priors, under which P(|psi_k| > 1/2) is 0.50, 0.39, 0.31, 0.21 and 0.10, nearly the defaults of R-INLA; unlike
-# those they have no kink at zero, where the mode of an order that the data do not need would stick.
-_CONCENTRATIONS = (1.0, 1.5, 2.0, 3.0, 5.0)
+def partial_autocorrelations(owner: str, concentrations: Sequence[float], first: float = 0.0) -> list[Parameter]:
+    """The partial autocorrelations ``pacf1(owner)``, ``pacf2(owner)``, ..., under LKJ priors of two effects.
 
-
-def partial_autocorrelations(owner: str, p: int) -> tuple[Parameter, ...]:
-    """The partial autocorrelations ``pacf1(owner)``, ... of an autoregression of order p, the first ones the widest."""
-    found = []
-    for k in range(1, p + 1):
-        default = lkj(_CONCENTRATIONS[min(k, len(_CONCENTRATIONS)) - 1])
-        name, start = f"pacf{k}", 0.5 if k == 1 else 0.0
-        found.append(Parameter((f"{name}({owner})",), "pacf", CORRELATION, default, start, ((owner, name),)))
-    return tuple(found)
+    Parameters
+    ----------
+    owner : str
+    concentrations : sequence of p floats
+        Of the priors; the density of each is proportional to ``(1 - pacf^2)^(concentration - 1)``.
+    first : float
+        A first guess of the first one; that of the others is zero.
+    """
+    return [
+        Parameter((f"pacf{k}({owner})",), "pacf", CORRELATION, Lkj(c), 0.0 if k > 1 else first, ((owner, f"pacf{k}"),))
+        for k, c in enumerate(concentrations, 1)
+    ]
 
 
 def alike(kind: str, owner: str, of: Sequence[str], domain: Domain, default: ThetaPrior, start: float) -> Parameter:

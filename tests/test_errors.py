@@ -3,6 +3,7 @@
 import inspect
 import warnings
 
+import pandas as pd
 import pytest
 
 import lgm
@@ -34,3 +35,15 @@ def test_what_python_programmers_catch_works_too() -> None:
     for error in (lgm.FormulaError, lgm.DataError, lgm.PriorError, lgm.IdentifiabilityError):
         assert issubclass(error, ValueError)
     assert issubclass(errors.NotPositiveDefiniteError, ArithmeticError)
+
+
+def test_a_warning_names_the_line_that_called_lgm_from_whatever_depth() -> None:
+    weighted = {"from": ["a", "b"], "to": ["b", "c"], "weight": [1.0, 2.0]}
+    data = {"y": [0.1, 0.5, 0.2, 0.9], "r": ["a", "b", "c", "a"], "x": [1.0, None, 0.0, 2.0]}
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        lgm.graph(pd.DataFrame(weighted))  # near
+        lgm.model("y ~ x + icar(r, table)", data, env={"table": pd.DataFrame(weighted)})  # deep inside
+    said = [str(each.message) for each in caught]
+    assert sum("weights of the edges" in text for text in said) == 2 and any("dropped" in text for text in said)
+    assert {each.filename for each in caught} == {__file__}

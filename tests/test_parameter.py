@@ -2,9 +2,7 @@
 
 import math
 
-import numpy as np
 import pytest
-from scipy import stats
 
 from lgm.parameter import (
     AUTOCORRELATION,
@@ -78,10 +76,9 @@ def test_several_with_one_prior():
     assert found.title == "lambda(hs(x, z))" and found.places[1] == ("hs(x, z)", "lambda(z)")
 
 
-def test_partial_autocorrelations_pull_higher_orders_to_zero():
-    """P(|psi_k| > 1/2) under each default: one half for the first, a tenth from the fifth on."""
-    found = partial_autocorrelations("ar(t)", 7)
-    assert [p.names for p in found][::6] == [("pacf1(ar(t))",), ("pacf7(ar(t))",)]
+def test_partial_autocorrelations_by_their_order():
+    found = partial_autocorrelations("ar(t)", [1.0, 1.5, 2.0], 0.5)
+    assert [p.names for p in found] == [("pacf1(ar(t))",), ("pacf2(ar(t))",), ("pacf3(ar(t))",)]
     assert {p.kind for p in found} == {"pacf"} and found[2].keys == ("pacf3(ar(t))", "pacf")
-    outside = [2.0 * stats.beta(p.default.concentration, p.default.concentration).sf(0.75) for p in found]
-    np.testing.assert_allclose(outside, [0.5, 0.4, 0.3, 0.2, 0.1, 0.1, 0.1], atol=0.013)
+    assert [p.default for p in found] == [lkj(1.0), lkj(1.5), lkj(2.0)]
+    assert [p.start for p in found] == [0.5, 0.0, 0.0]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import numbers
-import warnings
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -19,7 +18,7 @@ import pandas as pd
 import scipy.sparse as sp
 
 from lgm.arrays import FloatArray
-from lgm.errors import DataError, DataWarning
+from lgm.errors import DataError, DataWarning, warn
 from lgm.words import counted, some
 
 Label = str | int | float
@@ -89,12 +88,11 @@ def _read_shapes(shapes: Any) -> Links:
         )
     i, j = shapes.sindex.query(shapes, predicate="intersects")
     start, end = ([labels[k] for k in side[i != j]] for side in (i, j))
-    warnings.warn(
+    warn(
         f"neighbours are the regions that share at least one point of their borders (queen contiguity): "
         f"{counted(len(start) // 2, 'edge')} among {len(labels)} regions, under the labels of the index. For other "
         "neighbours, give an edge table or a graph of libpysal",
         DataWarning,
-        stacklevel=4,
     )
     return Links(start, end, own_nodes=labels, both_directions=True)
 
@@ -250,8 +248,7 @@ def _check_weights(weights: dict[tuple[Label, Label], float], both_directions: b
         )
     extremes = sorted(weights.values())
     if extremes and not math.isclose(extremes[0], extremes[-1], rel_tol=1e-9):
-        warnings.warn(
+        warn(
             f"the weights of the edges, {extremes[0]:g} to {extremes[-1]:g}, are not used: a Graph has none",
             DataWarning,
-            stacklevel=4,
         )

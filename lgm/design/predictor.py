@@ -210,6 +210,7 @@ def build(side: RightHandSide, scope: Scope, offset: FloatArray, yardstick: floa
     intercept = names.index("Intercept") if "Intercept" in names else None
     gram = require_full_rank(x, names, intercept)
     terms = _terms(side, scope, yardstick)
+    _require_once(scope, names, terms)
     x, null_names = _with_null_columns(x, [term for _, term in terms], intercept)
     z = sp.hstack([sp.csc_array((scope.n, 0)), *(term.z for _, term in terms)], format="csc")
     return Predictor(
@@ -279,6 +280,20 @@ def _terms(side: RightHandSide, scope: Scope, yardstick: float) -> list[tuple[Ba
             "(1 + x | g), or (1 | g) + (0 + x | g) without a correlation.",
         )
     return built
+
+
+def _require_once(scope: Scope, names: Sequence[str], terms: Sequence[tuple[Bar | Call, Term]]) -> None:
+    """A coefficient is in the fixed part or in one term."""
+    owner = dict.fromkeys(names, "the fixed part")
+    for source, term in terms:
+        for name in term.coefficients:
+            if name in owner:
+                raise scope.formula.error(
+                    f"The coefficient `{name}` is in {term.label} and in {owner[name]}.",
+                    source.span,
+                    "each of them once.",
+                )
+            owner[name] = term.label
 
 
 def _bar(bar: Bar, scope: Scope, yardstick: float) -> Term:

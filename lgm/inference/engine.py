@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 from lgm.arrays import FloatArray
-from lgm.errors import ConvergenceWarning
+from lgm.errors import ConvergenceWarning, warn
 from lgm.inference.at_mode import AllFixed, AtMode
 from lgm.inference.chains import Chains
 from lgm.inference.compile import Plan
@@ -86,7 +85,7 @@ class WithFallback:
         if doubt is None:
             return run
         assert run.mode is not None
-        warnings.warn(f"{doubt}: continuing with NUTS from these draws", ConvergenceWarning, stacklevel=4)
+        warn(f"{doubt}: continuing with NUTS from these draws", ConvergenceWarning)
         return self.then.run_from(post, run.mode, run.draws.theta[0, : self.then.chains])
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from lgm.arrays import BoolArray, FloatArray, IntArray
 from lgm.posterior import density
 from lgm.posterior.density import Marginal
-from lgm.posterior.hyperparameters import Scalar, Slot
+from lgm.posterior.hyperparameters import Scalars, Slot
 
 _DEPENDENT = 1e-4  # what a row of a factor has of its own, beside all of it, below which that is nothing
 
@@ -219,8 +219,8 @@ def _coordinates(post: Marginal) -> dict[int, int]:
 
 
 def _scalars(post: Marginal) -> dict[int, int]:
-    """The same for single values, whatever their range."""
-    return {place: at for place, (slot, at) in _slots(post).items() if isinstance(slot, Scalar)}
+    """The same for all but correlations, whatever their range."""
+    return {place: at for place, (slot, at) in _slots(post).items() if isinstance(slot, Scalars)}
 
 
 def _slots(post: Marginal) -> dict[int, tuple[Slot, int]]:
@@ -244,7 +244,7 @@ def _groups(post: Marginal, at: Mapping[int, int]) -> Iterator[Group]:
 
 def _whole(slot: Slot) -> bool:
     """Whether a prior allows all values of an sd or of a correlation."""
-    if slot.half_line or not isinstance(slot, Scalar):
+    if slot.half_line or not isinstance(slot, Scalars):
         return True
     low, high = (float(slot.natural(jnp.array([end]))[0]) for end in (-40.0, 40.0))
     return bool(np.allclose(sorted((low, high)), (-1.0, 1.0)))

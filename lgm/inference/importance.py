@@ -11,7 +11,6 @@ of an approximation, and a few points go ahead to find where the posterior is.
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -21,7 +20,7 @@ import numpy as np
 from scipy.special import logsumexp
 
 from lgm.arrays import BoolArray, FloatArray
-from lgm.errors import ConvergenceWarning
+from lgm.errors import ConvergenceWarning, warn
 from lgm.inference import faces, pareto
 from lgm.inference.compile import LOOPS, Plan, compiled, floats, wholes
 from lgm.inference.coordinates import Bend, Folded, bent
@@ -114,7 +113,7 @@ class Importance:
             post, wide, draws=self.draws, seed=self.seed, progress=self.progress
         )
         if stopped:
-            warnings.warn(f"stopped after {points.size} points; these are kept", ConvergenceWarning, stacklevel=5)
+            warn(f"stopped after {points.size} points; these are kept", ConvergenceWarning)
         index = resampled(np.exp(points.log_weights), self.draws, np.random.default_rng([self.seed, ROUNDS + 1]))
         stats = {"lp": log_density[index][None], "diverging": np.zeros((1, self.draws), dtype=bool)}
         return Run(found, Weighted(points.theta[index][None], stats, stopped, points, index), "importance")

@@ -6,16 +6,14 @@ Thorson & Carpenter 2026).
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from typing import Any
 
 import jax
 import numpy as np
 
-from lgm import linalg
 from lgm.arrays import FloatArray
-from lgm.errors import ConvergenceWarning, IdentifiabilityError, NotPositiveDefiniteError
+from lgm.errors import ConvergenceWarning, IdentifiabilityError, NotPositiveDefiniteError, warn
 from lgm.inference import sampler
 from lgm.inference.compile import Compiled, Plan, floats
 from lgm.inference.draws import Expected, Run
@@ -26,7 +24,7 @@ from lgm.inference.sampler import Schedule
 from lgm.linalg.root import entries, square_root
 from lgm.linalg.rows import Rows
 from lgm.posterior.density import Marginal
-from lgm.posterior.joint import Expansion, Joint, expansion, free_pattern
+from lgm.posterior.joint import Expansion, Joint, expansion, free_analysis
 
 WARMUP = 150  # draws that find the step size: coordinates are of one scale already
 TARGET_ACCEPT = 0.8
@@ -54,7 +52,7 @@ def joint(post: Marginal, x: FloatArray, root: FloatArray) -> Joint:
         If effects given theta have no mode there.
     """
     with jax.enable_x64(True):
-        analysis = linalg.analyse(free_pattern(post))
+        analysis = free_analysis(post)
         at = _expansion(analysis, post, x)
     try:
         return Joint(post, x, root, at, square_root(analysis, np.asarray(at.values)), analysis)
@@ -68,7 +66,7 @@ def joint(post: Marginal, x: FloatArray, root: FloatArray) -> Joint:
 def _shapes(post: Marginal, how: Schedule) -> tuple[Any, ...]:
     """The density, starts, their metric and keys."""
     d, f, k = post.dim, post.hyper.working_size, post.prior.k
-    analysis = linalg.analyse(free_pattern(post))
+    analysis = free_analysis(post)
     size = entries(analysis)
     vector: Any = floats(d)
     at: Any = (floats(analysis.nnz), vector, floats(d, f), *[vector] * 4, floats(d, k), floats(k, k))
@@ -117,7 +115,7 @@ class JointNuts:
             state = self._begun(target)
             made = sampler.run(self._schedule, target, state, self.draws, shown=self.progress)
         if made.stopped:
-            warnings.warn(made.stopped, ConvergenceWarning, stacklevel=4)
+            warn(made.stopped, ConvergenceWarning)
         theta, effects = made.drawn
         draws = Sampled(theta, made.stats, bool(made.stopped), made.step_size, made.warmup, effects)
         return Run(found, draws, "joint")

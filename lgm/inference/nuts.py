@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import sys
-import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +13,7 @@ import jax
 import numpy as np
 
 from lgm.arrays import FloatArray
-from lgm.errors import ConvergenceWarning
+from lgm.errors import ConvergenceWarning, warn
 from lgm.inference import progress, sampler
 from lgm.inference.chains import Chains
 from lgm.inference.compile import Plan, floats
@@ -97,7 +96,7 @@ class Nuts:
             state = sampler.begin(how, target, points, begun.metric, key(self.seed, shape=(self.chains,)))
             made = sampler.run(how, target, state, self.draws, shown=self.progress)
         if made.stopped:
-            warnings.warn(made.stopped, ConvergenceWarning, stacklevel=5)
+            warn(made.stopped, ConvergenceWarning)
         chains = Chains(made.drawn, made.stats, bool(made.stopped), made.step_size, made.warmup)
         return Run(found, corrected(post, chains, self.seed, progress=self.progress), "nuts")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import warnings
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -15,7 +14,7 @@ from lgm.arrays import IntArray
 from lgm.data.rowwise import entangled
 from lgm.design.design import ROWWISE, Design, numbers_as_text
 from lgm.design.fixed_effects import adds
-from lgm.errors import DataWarning, IdentifiabilityError, IdentifiabilityWarning
+from lgm.errors import DataWarning, IdentifiabilityError, IdentifiabilityWarning, warn
 from lgm.formula.sides import Bar
 from lgm.posterior.assemble import Analysed
 from lgm.posterior.confounding import Moved, Remainder, relations, standardised
@@ -158,7 +157,7 @@ def _say(text: str, accepted: str, otherwise: str, *, proper: bool) -> None:
     """An error under flat priors, a warning under proper ones."""
     if not proper:
         raise IdentifiabilityError(f"{text} {accepted}".strip())
-    warnings.warn(f"{text} {otherwise}".strip(), IdentifiabilityWarning, stacklevel=5)
+    warn(f"{text} {otherwise}".strip(), IdentifiabilityWarning)
 
 
 def report_cautions(design: Design, priors: Priors) -> None:
@@ -166,15 +165,15 @@ def report_cautions(design: Design, priors: Priors) -> None:
     for term in design.terms:
         for caution in term.cautions:
             if priors.table.loc[caution.parameter, "source"] == "default":
-                warnings.warn(caution.text, DataWarning, stacklevel=4)
+                warn(caution.text, DataWarning)
 
 
 def report_terms(design: Design) -> None:
     """Terms that may not mean what their author thinks."""
     for text in (*_without_level(design), *_without_levels(design), *_shared_series(design)):
-        warnings.warn(text, DataWarning, stacklevel=4)
+        warn(text, DataWarning)
     for text in (*_unknown_directions(design), *_single_rows(design), *_categories_without_rows(design)):
-        warnings.warn(text, IdentifiabilityWarning, stacklevel=4)
+        warn(text, IdentifiabilityWarning)
 
 
 def _without_level(design: Design) -> Iterator[str]:
@@ -281,21 +280,18 @@ def report_data(design: Design) -> None:
     rows = design.rows
     if rows.dropped:
         where = ", ".join(f"{name} ({count})" for name, count in rows.missing_in.items())
-        warnings.warn(
+        warn(
             f"{rows.dropped} of {rows.dropped + len(rows.kept)} rows are dropped: missing values in {where}",
             DataWarning,
-            stacklevel=4,
         )
     for expression in design.entangled:
-        warnings.warn(
+        warn(
             f"{entangled(expression, design.scope.env)}, so the fit cannot predict other rows. Accepted: {ROWWISE}",
             DataWarning,
-            stacklevel=4,
         )
     for name, levels, first in numbers_as_text(design):
-        warnings.warn(
+        warn(
             f"`{name}` holds numbers as text ({first}), which is a factor of {levels} levels. For a slope, make "
             "numbers of it: astype(float).",
             DataWarning,
-            stacklevel=4,
         )

@@ -66,14 +66,27 @@ class _LkjCorrelation(dist.Distribution):
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
-class Scalar:
-    """One hyperparameter with its distribution."""
+class Scalars:
+    """One hyperparameter with its distribution, or several with the same one, independent of each other.
+
+    Parameters
+    ----------
+    distribution : Distribution
+        Of one value.
+    size : int
+        How many: one expression serves them all.
+    rises : bool
+        Whether the density of positive values has a pole at zero.
+    """
 
     distribution: dist.Distribution
+    size: int = field(default=1, metadata={"static": True})
     rises: bool = field(default=False, metadata={"static": True})
 
-    size = 1
-    working_size = 1
+    @property
+    def working_size(self) -> int:
+        """Number of working coordinates."""
+        return self.size
 
     @property
     def half_line(self) -> bool:
@@ -81,31 +94,31 @@ class Scalar:
         return isinstance(self.distribution.support, _HALF_LINES) and not self.rises
 
     def natural(self, x: jax.Array) -> jax.Array:
-        """Working (1,) to natural (1,)."""
+        """Working (size,) to natural (size,)."""
         return biject_to(self.distribution.support)(x)
 
     def working(self, value: jax.Array) -> jax.Array:
-        """Natural (1,) to working (1,)."""
+        """Natural (size,) to working (size,)."""
         return biject_to(self.distribution.support).inv(value)
 
     def log_jacobian(self, x: jax.Array) -> jax.Array:
         """``log |d natural / d working|``."""
         transform = biject_to(self.distribution.support)
-        return transform.log_abs_det_jacobian(x[0], transform(x[0]))
+        return jnp.sum(transform.log_abs_det_jacobian(x, transform(x)))
 
     def log_prior(self, value: jax.Array) -> jax.Array:
-        """Log density of the natural value; -inf outside the support, to which zero belongs as a half line's end."""
+        """Log density of the natural values; -inf outside the support, to which zero belongs as a half line's end."""
         support = constraints.nonnegative if self.half_line else self.distribution.support
-        density = self.distribution.log_prob(value[0])
-        return jnp.where(support(value[0]) & ~jnp.isnan(density), density, -jnp.inf)
+        density = self.distribution.log_prob(value)
+        return jnp.sum(jnp.where(support(value) & ~jnp.isnan(density), density, -jnp.inf))
 
     def log_prior_working(self, x: jax.Array) -> jax.Array:
-        """Log density of the working value, Jacobian included."""
-        return self.distribution.log_prob(self.natural(x)[0]) + self.log_jacobian(x)
+        """Log density of the working values, Jacobian included."""
+        return jnp.sum(self.distribution.log_prob(self.natural(x))) + self.log_jacobian(x)
 
     def sample(self, key: jax.Array) -> jax.Array:
-        """One natural draw (1,)."""
-        return jnp.reshape(self.distribution.sample(key), (1,))
+        """One natural draw (size,)."""
+        return self.distribution.sample(key, (self.size,))
 
 
 @jax.tree_util.register_dataclass
@@ -209,54 +222,7 @@ class Correlations:
         return jnp.linalg.cholesky(lower + lower.T + jnp.eye(self.q))
 
 
-@jax.tree_util.register_dataclass
-@dataclass(frozen=True)
-class Alike:
-    """Many hyperparameters with the same distribution, independent of each other: one expression for all."""
-
-    distribution: dist.Distribution
-    size: int = field(metadata={"static": True})
-    rises: bool = field(default=False, metadata={"static": True})
-
-    @property
-    def working_size(self) -> int:
-        """Number of working coordinates."""
-        return self.size
-
-    @property
-    def half_line(self) -> bool:
-        """Whether the values are those from zero up, and zero is an ordinary point of their density."""
-        return isinstance(self.distribution.support, _HALF_LINES) and not self.rises
-
-    def natural(self, x: jax.Array) -> jax.Array:
-        """Working (size,) to natural (size,)."""
-        return biject_to(self.distribution.support)(x)
-
-    def working(self, value: jax.Array) -> jax.Array:
-        """Natural (size,) to working (size,)."""
-        return biject_to(self.distribution.support).inv(value)
-
-    def log_jacobian(self, x: jax.Array) -> jax.Array:
-        """``log |d natural / d working|``."""
-        transform = biject_to(self.distribution.support)
-        return jnp.sum(transform.log_abs_det_jacobian(x, transform(x)))
-
-    def log_prior(self, value: jax.Array) -> jax.Array:
-        """Log density of the natural values; -inf outside the support, to which zero belongs as a half line's end."""
-        support = constraints.nonnegative if self.half_line else self.distribution.support
-        density = self.distribution.log_prob(value)
-        return jnp.sum(jnp.where(support(value) & ~jnp.isnan(density), density, -jnp.inf))
-
-    def log_prior_working(self, x: jax.Array) -> jax.Array:
-        """Log density of the working values, Jacobian included."""
-        return jnp.sum(self.distribution.log_prob(self.natural(x))) + self.log_jacobian(x)
-
-    def sample(self, key: jax.Array) -> jax.Array:
-        """One natural draw (size,)."""
-        return self.distribution.sample(key, (self.size,))
-
-
-Slot = Scalar | Held | Correlations | Alike
+Slot = Scalars | Held | Correlations
 
 
 def slot(prior: ThetaPrior, parameter: Parameter) -> Slot:
@@ -273,13 +239,12 @@ def slot(prior: ThetaPrior, parameter: Parameter) -> Slot:
         if isinstance(prior, Constant):
             return Held(jnp.asarray(prior.value, dtype=jnp.float64))
         if isinstance(prior, Flat):
-            return Scalar(_FlatPositive())
+            return Scalars(_FlatPositive())
         if isinstance(prior, Lkj) and parameter.q > 2:
             return Correlations(jnp.asarray(prior.concentration, dtype=jnp.float64), parameter.q)
         one = _LkjCorrelation(prior.concentration) if isinstance(prior, Lkj) else prior.distribution
         one = jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype=jnp.float64), one)
-        rises = _rises_to_infinity(one)
-        return Scalar(one, rises) if len(parameter.names) == 1 else Alike(one, len(parameter.names), rises)
+        return Scalars(one, len(parameter.names), _rises_to_infinity(one))
 
 
 def _rises_to_infinity(one: dist.Distribution) -> bool:
@@ -338,7 +303,7 @@ class Hyperparameters:
     @property
     def proper(self) -> bool:
         """Whether draws can be made of all of them."""
-        return not any(isinstance(s, Scalar) and isinstance(s.distribution, _FlatPositive) for s in self.slots)
+        return not any(isinstance(s, Scalars) and isinstance(s.distribution, _FlatPositive) for s in self.slots)
 
     @property
     def folded(self) -> tuple[bool, ...]:

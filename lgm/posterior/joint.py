@@ -23,6 +23,7 @@ itself is given the normal distribution that it has there, independent of all el
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -80,10 +81,17 @@ class Expansion:
     removed: Numbers
 
 
-def free_pattern(post: Marginal) -> Pattern:
+def free_analysis(post: Marginal) -> linalg.Analysis:
     """Of H without the border of its constraints."""
-    inside = _inside(post)
-    return Pattern.from_entries(post.dim, post.analysis.pattern.rows[inside], post.analysis.pattern.cols[inside])
+    if not post.prior.k:
+        return post.analysis
+    inside, pattern = _inside(post), post.analysis.pattern
+    return _analysed(Pattern.from_entries(post.dim, pattern.rows[inside], pattern.cols[inside]))
+
+
+@functools.lru_cache(maxsize=2)
+def _analysed(pattern: Pattern) -> linalg.Analysis:
+    return linalg.analyse(pattern)
 
 
 def _inside(post: Marginal) -> IntArray:

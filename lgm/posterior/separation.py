@@ -8,7 +8,6 @@ Linear programming finds such a d, or that there is none (Konis 2007).
 
 from __future__ import annotations
 
-import warnings
 from typing import NamedTuple
 
 import numpy as np
@@ -18,7 +17,7 @@ from scipy.optimize import linprog
 from lgm.arrays import BoolArray, FloatArray, IntArray
 from lgm.design.design import Design
 from lgm.design.fixed_effects import prior_functionals, standardise
-from lgm.errors import IdentifiabilityError, IdentifiabilityWarning
+from lgm.errors import IdentifiabilityError, IdentifiabilityWarning, warn
 from lgm.posterior.priors import Priors
 from lgm.priors import Flat, Normal
 from lgm.words import listed
@@ -60,7 +59,7 @@ def check_separation(design: Design, priors: Priors) -> None:
     proper = [f"{name} ~ {priors.table.loc[name, 'prior']}" for name in _names(design, found & ~flat)]
     shown = f": {listed(proper, 3)}" if proper else ""
     text = f"{_of_what(design, sides, found)}. Priors alone do, and their width decides the estimates{shown}"
-    warnings.warn(text, IdentifiabilityWarning, stacklevel=4)
+    warn(text, IdentifiabilityWarning)
 
 
 def _names(design: Design, columns: BoolArray) -> list[str]:

@@ -12,9 +12,27 @@ from lgm.pattern import Pattern
 from lgm.precision.template import Theta, Whitened
 
 
+@dataclass(frozen=True)
+class _Coefficients:
+    """Of p covariates, independent of each other given their scales."""
+
+    unit: Numbers
+    p: int = field(metadata={"static": True})
+
+    @property
+    def n(self) -> int:
+        """Number of coefficients."""
+        return self.p
+
+    @property
+    def pattern(self) -> Pattern:
+        """The diagonal."""
+        return Pattern.diagonal(self.p)
+
+
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
-class Horseshoe:
+class Horseshoe(_Coefficients):
     r"""Independent coefficients with a scale of their own each, under a common one and a slab.
 
         b_j ~ N(0, (tau l_j / u_j)^2),   l_j^2 = c^2 lambda_j^2 / (c^2 + tau^2 lambda_j^2)
@@ -41,19 +59,6 @@ class Horseshoe:
     [2.4, 2.0]
     """
 
-    unit: Numbers
-    p: int = field(metadata={"static": True})
-
-    @property
-    def n(self) -> int:
-        """Number of coefficients."""
-        return self.p
-
-    @property
-    def pattern(self) -> Pattern:
-        """The diagonal."""
-        return Pattern.diagonal(self.p)
-
     def whiten(self, theta: Theta) -> Whitened:
         """The precision is that of independent coefficients of unit variance."""
         alone = jnp.asarray(theta["tau"])[0] * jnp.asarray(theta["lambda"])
@@ -63,7 +68,7 @@ class Horseshoe:
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
-class R2D2:
+class R2D2(_Coefficients):
     r"""Independent coefficients whose variances are shares of one: ``b_j ~ N(0, R2 phi_j (s / u_j)^2)``.
 
     ``phi_j = w_j / (w_1 + ... + w_p)``, so that with independent gamma weights the shares are Dirichlet, and R2 is the
@@ -87,19 +92,6 @@ class R2D2:
     >>> np.square(found.scale).tolist()
     [0.375, 0.125]
     """
-
-    unit: Numbers
-    p: int = field(metadata={"static": True})
-
-    @property
-    def n(self) -> int:
-        """Number of coefficients."""
-        return self.p
-
-    @property
-    def pattern(self) -> Pattern:
-        """The diagonal."""
-        return Pattern.diagonal(self.p)
 
     def whiten(self, theta: Theta) -> Whitened:
         """The precision is that of independent coefficients of unit variance."""

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from lgm.precision.ar import coefficients
 from lgm.precision.correlated import sound
 from lgm.precision.template import Theta
 
@@ -54,10 +55,11 @@ class Toeplitz:
         inside = jnp.all(jnp.abs(p) < 1.0)
         p = jnp.where(inside, p, jnp.nan)
         left = jnp.concatenate([jnp.zeros(1), jnp.cumsum(jnp.log1p(-p) + jnp.log1p(p))])  # log d
-        rows, a = [jnp.zeros(q).at[0].set(1.0)], jnp.zeros(0)
-        for k in range(1, q):
-            a = jnp.concatenate([a - p[k - 1] * a[::-1], p[k - 1 : k]])
-            rows.append(jnp.concatenate([-a[::-1], jnp.ones(1), jnp.zeros(q - k - 1)]))
+        zero, one = jnp.zeros(()), jnp.ones(())
+        rows = [
+            jnp.stack([*(-c for c in reversed(each)), one, *[zero] * (q - 1 - len(each))])
+            for each in coefficients([p[k] for k in range(q - 1)])
+        ]
         lower = jnp.stack(rows) * jnp.exp(-0.5 * left)[:, None]
         return sound(lower.T @ lower, jnp.sum(left))
 
@@ -71,12 +73,7 @@ def correlations(pacf: Any) -> Any:
     [0.5, 0.25]
     """
     xp = pacf.__array_namespace__()
-    found: list[Any] = []
-    a: list[Any] = []
-    left = xp.ones_like(pacf[..., 0])
-    for k in range(pacf.shape[-1]):
-        p = pacf[..., k]
-        found.append(sum((a[m] * found[k - 1 - m] for m in range(k)), xp.zeros_like(p)) + p * left)
-        a = [*(a[m] - p * a[k - 1 - m] for m in range(k)), p]
-        left = left * (1.0 - p) * (1.0 + p)
-    return xp.stack(found, axis=-1)
+    found = [xp.ones_like(pacf[..., 0])]  # r_k is what the best predictor from the k before says
+    for each in coefficients([pacf[..., k] for k in range(pacf.shape[-1])])[1:]:
+        found.append(sum(c * r for c, r in zip(each, reversed(found), strict=True)))
+    return xp.stack(found[1:], axis=-1)

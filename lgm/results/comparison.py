@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from lgm.errors import ConvergenceWarning, DataError, LgmError, PriorError
+from lgm.errors import ConvergenceWarning, DataError, LgmError, PriorError, warn
 from lgm.families.response import Response
 from lgm.inference.draws import Points
 from lgm.inference.importance import weighted_points
@@ -93,11 +92,7 @@ def compare(*fits: Fit) -> pd.DataFrame:
     found = [evidence(fit) for fit in fits]
     for fit, e in zip(fits, found, strict=True):
         if e.k > e.limit:
-            warnings.warn(
-                f"log p(y) of {fit.design.formula.source} is not reliable: Pareto k is {e.k:.2f}",
-                ConvergenceWarning,
-                stacklevel=2,
-            )
+            warn(f"log p(y) of {fit.design.formula.source} is not reliable: Pareto k is {e.k:.2f}", ConvergenceWarning)
     index = pd.Index(_labels(fits), name="model")
     values = [(e.log_evidence, e.log_evidence_se) for e in found]
     table = pd.DataFrame(values, index, columns=["log_evidence", "se"])

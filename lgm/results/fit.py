@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -15,7 +14,7 @@ import xarray as xr
 from lgm.arrays import FloatArray
 from lgm.design.design import Design
 from lgm.design.predictor import Printed
-from lgm.errors import LgmWarning
+from lgm.errors import LgmWarning, warn
 from lgm.inference.draws import Run, Verdict, joined
 from lgm.inference.engine import AnyDraws
 from lgm.inference.held import Conditional
@@ -152,7 +151,7 @@ class Fit:
         variables: dict[str, Any] = {name: (LEAD, draws) for name, draws in self._scalars().items()}
         shown, left_out = tables.few_enough(self)
         if left_out:
-            warnings.warn(left_out, LgmWarning, stacklevel=2)
+            warn(left_out, LgmWarning)
         return self._dataset(variables, [(printed, slice(None)) for printed in shown])
 
     def effect_draws(self, term: str, levels: Any = None) -> xr.Dataset:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -17,7 +16,7 @@ from lgm.arrays import BoolArray, FloatArray, IntArray
 from lgm.data.table import Rows, Table, of_library, per_row, read_weights
 from lgm.design import answer, design
 from lgm.design.predictor import NewRows, Parts
-from lgm.errors import DataError, LgmError, PredictionWarning
+from lgm.errors import DataError, LgmError, PredictionWarning, warn
 from lgm.results.averages import Average
 from lgm.results.linear_predictor import LinearPredictor, linear_predictor, parts_of
 from lgm.results.progress import bar
@@ -88,7 +87,7 @@ def predict(
         columns = ", ".join(f"{name} ({count})" for name, count in missing.items())
         rows = counted(int(np.count_nonzero(~complete)), "row")
         text = f"{what} missing values in {columns}: the predictions of {rows} are missing too"
-        warnings.warn(text, PredictionWarning, stacklevel=3)
+        warn(text, PredictionWarning)
         found = _in_place(fit, found, given.index, complete, outcomes)
     return of_library(found, given.library) if isinstance(found, pd.DataFrame) else found
 
@@ -101,7 +100,7 @@ def _with_unknown_trials(fit: Fit, known: Known, parts: Parts, wanted: _Wanted) 
         return found
     rows = counted(int(np.count_nonzero(unknown)), "row")
     text = f"the number of trials of {rows} is missing, and so are the predictions of new responses there"
-    warnings.warn(text, PredictionWarning, stacklevel=4)
+    warn(text, PredictionWarning)
     if isinstance(found, xr.DataArray):
         return found.where(~xr.DataArray(unknown, dims="row"))
     found[unknown] = np.nan
@@ -266,13 +265,13 @@ def _announce(rows: NewRows, new_levels: str) -> None:
         if encoded is None:
             continue
         for note in encoded.notes:
-            warnings.warn(note, PredictionWarning, stacklevel=5)
+            warn(note, PredictionWarning)
         novel = encoded.novel
         if novel is not None and np.any(novel.population):
             if new_levels == "error":
                 raise DataError(f'new_data has {novel.what}; accepted: new_levels="sample" or "zero", or known levels.')
             how = "drawn from the population" if new_levels == "sample" else "set to zero"
-            warnings.warn(f"{novel.what}: their effects are {how}", PredictionWarning, stacklevel=5)
+            warn(f"{novel.what}: their effects are {how}", PredictionWarning)
 
 
 def _own_weights(fit: Fit, weights: Any) -> FloatArray:
@@ -297,7 +296,7 @@ def _weights(fit: Fit, table: Table, weights: Any, kept: IntArray) -> FloatArray
         weights = given
     if weights is None and (fit.design.weighted or fit.design.answer.share):
         text = "the fit has weights, but none are given for new_data: each of its rows counts with weight 1"
-        warnings.warn(text, PredictionWarning, stacklevel=4)
+        warn(text, PredictionWarning)
     frame = table.select({weights} if isinstance(weights, str) else ())
     return read_weights(weights, frame, table.names, kept)
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
-import scipy.sparse as sp
 
 from lgm.arrays import FloatArray
 from lgm.data.scope import Scope
@@ -14,20 +12,20 @@ from lgm.errors import DataError
 from lgm.formula.python import Expression
 from lgm.formula.sides import Call
 from lgm.parameter import AUTOCORRELATION, one, standard_deviation
-from lgm.precision import continuation
 from lgm.precision.ar import Ar1
 from lgm.priors import pc_corr
 from lgm.terms.block import Block
-from lgm.terms.clock import NUMBERS, Clock, clock_of
-from lgm.terms.term import Draw, Encoded, Signature, Term, Variable, arguments, one_hot
-from lgm.terms.timeline import Timeline, novel, role_of, whole_times
+from lgm.terms.clock import Clock, clock_of
+from lgm.terms.series import AutoregressiveTerm
+from lgm.terms.term import Signature, arguments, one_hot
+from lgm.terms.timeline import Timeline, role_of, whole_times
 from lgm.terms.view import Curve, View
 
 SIGNATURE = Signature(("t",), options=("freq",))
 
 
 @dataclass(frozen=True)
-class AutoregressiveTerm(Term):
+class Ar1Term(AutoregressiveTerm):
     """AR(1) effects with marginal standard deviation ``sd``; times may have gaps.
 
     ``rho`` is the correlation of effects one step apart. The step is the largest whole number of which all spacings of
@@ -36,24 +34,7 @@ class AutoregressiveTerm(Term):
     effect is independent of the others.
     """
 
-    label: str
-    piece: Expression
-    clock: Clock
-    timeline: Timeline
-    step: int
-    z: sp.csc_array
-    block: Block
-
-    @property
-    def variables(self) -> tuple[Variable, ...]:
-        """The effects by time."""
-        labels = self.clock.labels(self.timeline.times)
-        return (Variable(self.label, np.arange(self.timeline.n), self.piece.text, labels),)
-
-    @property
-    def one_series(self) -> bool:
-        """All rows share its effects."""
-        return True
+    rounding = 0.0
 
     @property
     def view(self) -> View:
@@ -62,46 +43,16 @@ class AutoregressiveTerm(Term):
         between = start + self.step * np.round((self.timeline.between() - start) / self.step)
         return Curve(self.piece, np.union1d(self.timeline.times, between), self.clock)
 
-    def on_columns(self, names: Sequence[str], by: str) -> Term:
-        """The same term, its times read as numbers from a plain column."""
-        return replace(self, piece=Expression.column(names[0]), clock=NUMBERS)
-
-    @property
-    def size(self) -> str:
-        """Number of times, and the step that rho is about."""
-        return f"{self.timeline.n} times{in_steps(self.clock, self.step)}"
-
-    def encode(self, scope: Scope) -> Encoded:
-        """Columns at other rows; new times are interpolated or forecast given the fitted effects."""
-        values = _whole(scope, self.piece, self.label, self.clock)
-        codes, new, where = self.timeline.locate(values)
-        z = one_hot(codes, self.timeline.n)
-        if new.size == 0:
-            return Encoded(z)
-        return Encoded(z, novel=novel(self.piece, new, where, new, self._continuation(new), mean_needs_theta=True))
-
-    def _continuation(self, new: FloatArray) -> Draw:
-        start = self.timeline.times[0]
-        old, fresh = ((times - start) / self.step for times in (self.timeline.times, new))
-
-        def draw(theta: Mapping[str, FloatArray], b: FloatArray, normals: FloatArray) -> FloatArray:
-            bridge = continuation.autoregressive(theta["sd"][:, 0], theta["rho"][:, 0])
-            return continuation.markov(old, fresh, bridge, b, normals)
-
-        return draw
+    def read(self, scope: Scope) -> FloatArray:
+        """Whole times."""
+        return _whole(scope, self.piece, self.label, self.clock)
 
 
 def _whole(scope: Scope, piece: Expression, label: str, clock: Clock) -> FloatArray:
     return whole_times(scope, piece, label, f", or use ou({piece.text})", clock)
 
 
-def in_steps(clock: Clock, step: float, what: str = "rho") -> str:
-    """To append to a number of times: what one step is, where that is not one."""
-    plain = clock.unit is None and step == 1
-    return "" if plain else f" in steps of {clock.words(step)}; {what} is that of one step"
-
-
-def build(call: Call, scope: Scope, label: str, yardstick: float) -> AutoregressiveTerm:
+def build(call: Call, scope: Scope, label: str, yardstick: float) -> Ar1Term:
     """Read ``ar1(t)`` against the data."""
     given = arguments(call, scope, SIGNATURE)
     piece = given["t"]
@@ -119,4 +70,4 @@ def build(call: Call, scope: Scope, label: str, yardstick: float) -> Autoregress
     )
     codes, _, _ = timeline.locate(values)
     z = one_hot(codes, timeline.n)
-    return AutoregressiveTerm(label, piece, clock, timeline, step, z, Block(template, parameters))
+    return Ar1Term(label, piece, clock, timeline, z, Block(template, parameters), step)

@@ -9,7 +9,6 @@ import numpy as np
 import scipy.sparse as sp
 
 from lgm.arrays import FloatArray
-from lgm.data.graph import Graph
 from lgm.data.scope import Scope
 from lgm.formula.python import Expression
 from lgm.parameter import standard_deviation
@@ -19,6 +18,7 @@ from lgm.smooths import markov
 from lgm.smooths.basis import require_dimension
 from lgm.terms.block import Block
 from lgm.terms.icar import (
+    ArealTerm,
     ComponentLevels,
     areal_term,
     graph_in_words,
@@ -27,46 +27,23 @@ from lgm.terms.icar import (
     region_labels,
 )
 from lgm.terms.term import Encoded, Smooth, Term, Variable
-from lgm.terms.view import Map, View
 
 
 @dataclass(frozen=True)
-class FieldTerm(Term):
+class FieldTerm(ArealTerm):
     """The smoothest functions on a graph, with the penalty of ``icar(region, graph)``, centred over the rows.
 
     The levels of connected components beside the first are fixed effects, as those of ``icar`` are. Tables show the
     effect of each region.
     """
 
-    label: str
-    piece: Expression
-    graph: Graph
     columns: FloatArray  # (regions, r)
-    z: sp.csc_array
-    block: Block
-    levels: ComponentLevels
-    null_columns: dict[str, FloatArray]
-
-    @property
-    def null(self) -> Mapping[str, FloatArray]:
-        """The levels of the components."""
-        return self.null_columns
 
     @property
     def variables(self) -> tuple[Variable, ...]:
         """The effects by region, each the sum of all functions there."""
         index = np.broadcast_to(np.arange(self.block.n), self.columns.shape)
         return (Variable(self.label, index, self.piece.text, region_labels(self.graph), weights=self.columns),)
-
-    @property
-    def centred(self) -> bool:
-        """Over the rows of the data."""
-        return True
-
-    @property
-    def view(self) -> View:
-        """A map."""
-        return Map(self.graph)
 
     @property
     def smooths(self) -> tuple[Smooth, ...]:
@@ -117,4 +94,4 @@ def build(
     block = Block(Iid(k - graph.n_components), (standard_deviation(label, yardstick),), factors=np.array([found.scale]))
     levels = ComponentLevels.of(graph, codes, label)
     z = sp.csc_array(found.columns[codes])
-    return FieldTerm(label, piece, graph, found.columns, z, block, levels, levels.columns(codes))
+    return FieldTerm(label, piece, graph, z, block, levels, levels.columns(codes), found.columns)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +12,7 @@ from lgm.arrays import FloatArray
 from lgm.data.mesh import Mesh, as_mesh, extent
 from lgm.data.mesher import mesh as mesh_of
 from lgm.data.scope import Scope, option
-from lgm.errors import DataError, DataWarning
+from lgm.errors import DataError, DataWarning, warn
 from lgm.formula.python import Expression
 from lgm.formula.sides import Call
 from lgm.parameter import POSITIVE, Parameter, Span, standard_deviation
@@ -107,12 +106,11 @@ def _warn_of_degrees(places: FloatArray, pieces: tuple[Expression, Expression], 
     degrees = np.max(np.abs(x)) <= 180.0 and np.max(np.abs(y)) <= 90.0
     if degrees and np.ptp(x) > AROUND:
         lon = pieces[0].text
-        warnings.warn(
+        warn(
             f"{label}: `{lon}` runs from {x.min():.6g} to {x.max():.6g}. If these are degrees, places on both sides of "
             "the date line are taken to be far apart: distances are those of the plane. Shift the longitudes, such as "
             f"({lon} + 360) % 360, or project the coordinates.",
             DataWarning,
-            stacklevel=8,  # the caller of lgm.model or lgm.fit
         )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,22 +13,20 @@ from lgm.errors import DataError
 from lgm.formula.python import Expression
 from lgm.formula.sides import Call
 from lgm.parameter import PROPORTION, one, standard_deviation
-from lgm.precision import continuation
 from lgm.precision.ar import Ou, least_gap
 from lgm.precision.intrinsic import require_apart
 from lgm.priors import uniform
-from lgm.terms.ar1 import in_steps
 from lgm.terms.block import Block
-from lgm.terms.clock import NUMBERS, Clock, clock_of
-from lgm.terms.term import Draw, Encoded, Signature, Term, Variable, arguments, one_hot
-from lgm.terms.timeline import Timeline, novel, require_ordinary, role_of
-from lgm.terms.view import Curve, View
+from lgm.terms.clock import clock_of
+from lgm.terms.series import AutoregressiveTerm
+from lgm.terms.term import Signature, Term, arguments, one_hot
+from lgm.terms.timeline import Timeline, require_ordinary, role_of
 
 SIGNATURE = Signature(("t",), options=("step", "freq"))
 
 
 @dataclass(frozen=True)
-class OrnsteinUhlenbeckTerm(Term):
+class OrnsteinUhlenbeckTerm(AutoregressiveTerm):
     """Effects with marginal standard deviation ``sd`` and correlation ``rho^(lag / step)``, at times of any spacing.
 
     ``rho`` is the correlation of effects one step apart. The step is the median spacing of the times, of copies that
@@ -37,39 +34,18 @@ class OrnsteinUhlenbeckTerm(Term):
     time, the ``Phi`` of `corCAR1` in R's nlme.
     """
 
-    label: str
-    piece: Expression
-    clock: Clock
-    timeline: Timeline
-    step: float
     is_given: bool  # whether a user says the step
-    z: sp.csc_array
-    block: Block
 
     @property
-    def variables(self) -> tuple[Variable, ...]:
-        """The effects by time."""
-        labels = self.clock.labels(self.timeline.times)
-        return (Variable(self.label, np.arange(self.timeline.n), self.piece.text, labels),)
+    def rounding(self) -> float:
+        """That of the span."""
+        return self.timeline.rounding
 
-    @property
-    def one_series(self) -> bool:
-        """All rows share its effects."""
-        return True
-
-    @property
-    def view(self) -> View:
-        """A curve through the times, and where these are far apart, between them."""
-        return Curve(self.piece, np.union1d(self.timeline.times, self.timeline.between()), self.clock)
-
-    def on_columns(self, names: Sequence[str], by: str) -> Term:
-        """The same term, its times read as numbers from a plain column."""
-        return replace(self, piece=Expression.column(names[0]), clock=NUMBERS)
-
-    @property
-    def size(self) -> str:
-        """Number of times, and the step that rho is about."""
-        return f"{self.timeline.n} times{in_steps(self.clock, self.step)}"
+    def read(self, scope: Scope) -> FloatArray:
+        """Any times."""
+        values = self.clock.read(scope, self.piece, role_of(self.label))
+        require_ordinary(np.append(self.timeline.times, values), self.piece, self.label)
+        return values
 
     def in_copies(self, copy: IntArray) -> Term:
         """With the median spacing within copies, which does not depend on how many there are."""
@@ -83,26 +59,6 @@ class OrnsteinUhlenbeckTerm(Term):
         step = float(np.median(gaps))
         template = _template(self.timeline, self.label, step)
         return replace(self, step=step, block=replace(self.block, template=template))
-
-    def encode(self, scope: Scope) -> Encoded:
-        """Columns at other rows; new times are interpolated or forecast given the fitted effects."""
-        values = self.clock.read(scope, self.piece, role_of(self.label))
-        require_ordinary(np.append(self.timeline.times, values), self.piece, self.label)
-        codes, new, where = self.timeline.locate(values, self.timeline.rounding)
-        z = one_hot(codes, self.timeline.n)
-        if new.size == 0:
-            return Encoded(z)
-        return Encoded(z, novel=novel(self.piece, new, where, new, self._continuation(new), mean_needs_theta=True))
-
-    def _continuation(self, new: FloatArray) -> Draw:
-        start = self.timeline.times[0]
-        old, fresh = ((times - start) / self.step for times in (self.timeline.times, new))
-
-        def draw(theta: Mapping[str, FloatArray], b: FloatArray, normals: FloatArray) -> FloatArray:
-            bridge = continuation.autoregressive(theta["sd"][:, 0], theta["rho"][:, 0])
-            return continuation.markov(old, fresh, bridge, b, normals)
-
-        return draw
 
 
 def build(call: Call, scope: Scope, label: str, yardstick: float) -> OrnsteinUhlenbeckTerm:
@@ -127,7 +83,7 @@ def build(call: Call, scope: Scope, label: str, yardstick: float) -> OrnsteinUhl
     parameters = (standard_deviation(label, yardstick), one("rho", label, PROPORTION, uniform(0.0, 1.0), 0.5))
     z = one_hot(timeline.locate(values)[0], timeline.n)
     block = Block(_template(timeline, label, step), parameters)
-    return OrnsteinUhlenbeckTerm(label, piece, clock, timeline, step, "step" in given, z, block)
+    return OrnsteinUhlenbeckTerm(label, piece, clock, timeline, z, block, step, "step" in given)
 
 
 def _template(timeline: Timeline, label: str, step: float) -> Ou:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
@@ -11,7 +10,7 @@ import numpy as np
 from lgm.arrays import IntArray
 from lgm.data.relationship import LabelledMatrix, read_matrix
 from lgm.data.scope import Scope
-from lgm.errors import DataError, DataWarning
+from lgm.errors import DataError, DataWarning, warn
 from lgm.formula.python import Expression
 from lgm.formula.sides import Bar
 from lgm.formula.tokens import without_backticks
@@ -115,12 +114,11 @@ def _require_levels(values: Sequence[Hashable], levels: Sequence[Hashable], what
 def _relationship(given: LabelledMatrix, is_precision: bool, what: str) -> Relationship:
     n = len(given.levels)
     if given.dense and n > LARGE and not is_precision:
-        warnings.warn(
+        warn(
             f"{what} is a dense matrix of {n} levels, whose inverse has {n * (n + 1) // 2:,} numbers "
             f"({amount(4.0 * n * (n + 1))}), and a fit factors it again and again. Where the inverse is known to be "
             "sparse, as that of a pedigree is, give it: precision=(matrix, levels).",
             DataWarning,
-            stacklevel=6,
         )
     found = Relationship.of_precision(given.matrix) if is_precision else Relationship.of_covariance(given.matrix)
     if found.singular is None:

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
-import scipy.sparse as sp
 
 from lgm.arrays import FloatArray
 from lgm.data.scope import Scope
 from lgm.errors import DataError
-from lgm.formula.python import Expression
 from lgm.formula.sides import Call
 from lgm.parameter import standard_deviation
 from lgm.precision import continuation
 from lgm.precision.seasonal import contrasts, seasonal
 from lgm.terms.block import Block
-from lgm.terms.clock import NUMBERS, Clock, clock_of
-from lgm.terms.term import Draw, Encoded, Signature, Term, Variable, arguments, one_hot
+from lgm.terms.clock import clock_of
+from lgm.terms.series import SeriesTerm
+from lgm.terms.term import Draw, Encoded, Signature, arguments, one_hot
 from lgm.terms.timeline import Timeline, every, novel, role_of, whole_period, whole_times
 from lgm.terms.view import Curve, View
 from lgm.words import listed
@@ -27,7 +26,7 @@ SIGNATURE = Signature(("t",), others=("period",), options=("freq",))
 
 
 @dataclass(frozen=True)
-class SeasonalTerm(Term):
+class SeasonalTerm(SeriesTerm):
     """Effects at successive whole times whose sums over one period are independent with one standard deviation.
 
     The pattern that repeats for ever, which these sums do not see, is in the fixed effects ``seasonal(t)[0]``, ...:
@@ -35,13 +34,7 @@ class SeasonalTerm(Term):
     departs from it, and ``sd`` is that of a typical one (geometric mean over the times).
     """
 
-    label: str
-    piece: Expression
-    clock: Clock
     period: int
-    timeline: Timeline
-    z: sp.csc_array
-    block: Block
     pattern: dict[str, FloatArray]
 
     @property
@@ -50,19 +43,9 @@ class SeasonalTerm(Term):
         return self.pattern
 
     @property
-    def variables(self) -> tuple[Variable, ...]:
-        """The effects by time."""
-        labels = self.clock.labels(self.timeline.times)
-        return (Variable(self.label, np.arange(self.timeline.n), self.piece.text, labels),)
-
-    @property
     def view(self) -> View:
         """A curve through all times, the repeating pattern included."""
         return Curve(self.piece, self.timeline.times, self.clock)
-
-    def on_columns(self, names: Sequence[str], by: str) -> Term:
-        """The same term, its times read as numbers from a plain column."""
-        return replace(self, piece=Expression.column(names[0]), clock=NUMBERS)
 
     @property
     def size(self) -> str:
@@ -138,4 +121,4 @@ def build(call: Call, scope: Scope, label: str, yardstick: float) -> SeasonalTer
     template, factors = structure.scaled(label)
     block = Block(template, (standard_deviation(label, yardstick),), structure.constraint, factors)
     z = one_hot(timeline.locate(values)[0], timeline.n)
-    return SeasonalTerm(label, piece, clock, period, timeline, z, block, _pattern(label, values, period))
+    return SeasonalTerm(label, piece, clock, timeline, z, block, period, _pattern(label, values, period))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import jax
@@ -118,6 +118,11 @@ class ShrunkTerm(Term):
         """The coefficients, in units of the covariates."""
         labels = np.array(self.names, dtype=object)
         return (Variable(self.label, np.arange(labels.size), "coefficient", labels),)
+
+    @property
+    def coefficients(self) -> Sequence[str]:
+        """All of them."""
+        return self.names
 
     @property
     def uncopied(self) -> str:

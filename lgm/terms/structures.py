@@ -9,7 +9,15 @@ import jax
 import numpyro.distributions as dist
 
 from lgm.arrays import FloatArray
-from lgm.parameter import CORRELATION, Domain, Parameter, correlations, one, standard_deviation
+from lgm.parameter import (
+    CORRELATION,
+    Domain,
+    Parameter,
+    correlations,
+    one,
+    partial_autocorrelations,
+    standard_deviation,
+)
 from lgm.precision.correlated import Correlated, Structure, Unstructured
 from lgm.precision.exchangeable import Exchangeable
 from lgm.precision.iid import Iid
@@ -92,7 +100,9 @@ class CovarianceClass:
             case Exchangeable():
                 found.append(one("rho", label, *exchangeable(q), 0.1))
             case Toeplitz():
-                found += partial_autocorrelations(label, q - 1)
+                # those that the partial correlations of a matrix have under its default LKJ prior (Lewandowski,
+                # Kurowicka & Joe 2009)
+                found += partial_autocorrelations(label, [DEFAULT_LKJ + 0.5 * (q - 1 - k) for k in range(1, q)], 0.1)
         return found
 
 
@@ -109,22 +119,3 @@ def exchangeable(q: int) -> tuple[Domain, ThetaPrior]:
         to_range = dist.transforms.AffineTransform(low, 1.0 - low, domain=dist.constraints.unit_interval)
         over = dist.TransformedDistribution(dist.Beta(2.0, 2.0), to_range)
     return Domain(low, 1.0, words, example), Prior(over, f"beta(2, 2) over ({low:.4g}, 1)")
-
-
-def partial_autocorrelations(owner: str, count: int) -> list[Parameter]:
-    """The partial autocorrelations ``pacf1(owner)``, ``pacf2(owner)``, ... of effects in an order.
-
-    Their default priors are those that the partial correlations of a matrix have under its default LKJ prior
-    (Lewandowski, Kurowicka & Joe 2009).
-    """
-    return [
-        Parameter(
-            names=(f"pacf{k}({owner})",),
-            kind="pacf",
-            domain=CORRELATION,
-            default=Lkj(DEFAULT_LKJ + 0.5 * (count - k)),
-            start=0.1,
-            places=((owner, f"pacf{k}"),),
-        )
-        for k in range(1, count + 1)
-    ]

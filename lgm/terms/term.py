@@ -271,6 +271,11 @@ class Term(ABC):
         return self
 
     @property
+    def coefficients(self) -> Sequence[str]:
+        """Names of fixed effects in whose place it has effects: they may stand once in a formula."""
+        return ()
+
+    @property
     def one_series(self) -> bool:
         """Whether it is one series in time, where users may mean one for each of several groups of rows."""
         return False

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import scipy.sparse as sp
 
 from lgm.arrays import FloatArray
 from lgm.data.scope import Scope
@@ -19,10 +18,10 @@ from lgm.precision import continuation, rw
 from lgm.precision.intrinsic import Structure, require_apart
 from lgm.terms import circular
 from lgm.terms.block import Block
-from lgm.terms.clock import NUMBERS, Clock, clock_of
-from lgm.terms.term import Draw, Encoded, Signature, Term, Variable, arguments, one_hot
+from lgm.terms.clock import clock_of
+from lgm.terms.series import SeriesTerm
+from lgm.terms.term import Draw, Encoded, Signature, arguments, one_hot
 from lgm.terms.timeline import Timeline, novel, require_ordinary
-from lgm.terms.view import Curve, View
 
 SIGNATURE = Signature(("t",), options=("cyclic", "period", "freq"))
 _STRUCTURES: dict[str, Callable[[npt.ArrayLike], Structure]] = {"rw1": rw.rw1, "rw2": rw.rw2}
@@ -30,7 +29,7 @@ _FEWEST = {"rw1": 2, "rw2": 3}
 
 
 @dataclass(frozen=True)
-class WalkTerm(Term):
+class WalkTerm(SeriesTerm):
     """An intrinsic random walk over the distinct values of a variable, which may be irregular.
 
     Effects sum to zero over the distinct values; for ``rw2`` the straight line is taken out as well and becomes the
@@ -38,20 +37,8 @@ class WalkTerm(Term):
     distinct values), not of a step.
     """
 
-    label: str
     order: str
-    piece: Expression
-    clock: Clock
-    timeline: Timeline
-    z: sp.csc_array
-    block: Block
     lines: dict[str, FloatArray]
-
-    @property
-    def variables(self) -> tuple[Variable, ...]:
-        """The effects by time."""
-        labels = self.clock.labels(self.timeline.times)
-        return (Variable(self.label, np.arange(self.timeline.n), self.piece.text, labels),)
 
     @property
     def null(self) -> Mapping[str, FloatArray]:
@@ -62,15 +49,6 @@ class WalkTerm(Term):
     def centred(self) -> bool:
         """Over its distinct values."""
         return True
-
-    @property
-    def view(self) -> View:
-        """A curve through the values of the walk, and where these are far apart, between them."""
-        return Curve(self.piece, np.union1d(self.timeline.times, self.timeline.between()), self.clock)
-
-    def on_columns(self, names: Sequence[str], by: str) -> Term:
-        """The same term, its times read as numbers from a plain column."""
-        return replace(self, piece=Expression.column(names[0]), clock=NUMBERS)
 
     @property
     def size(self) -> str:
@@ -123,7 +101,7 @@ def build(call: Call, scope: Scope, label: str, yardstick: float) -> WalkTerm | 
     block = Block(template, (standard_deviation(label, yardstick),), structure.constraint, factors)
     lines = {f"{label}[linear]": values} if call.name == "rw2" else {}
     codes, _, _ = timeline.locate(values)
-    return WalkTerm(label, call.name, piece, clock, timeline, one_hot(codes, timeline.n), block, lines)
+    return WalkTerm(label, piece, clock, timeline, one_hot(codes, timeline.n), block, call.name, lines)
 
 
 def _closed(call: Call, scope: Scope, given: Mapping[str, Expression]) -> bool:

@@ -8,11 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from dense_model import condition, restricted, rounding
+from scipy import stats
 from synthetic import around
 
 import lgm
 from lgm.design.design import encode
 from lgm.priors import flat
+from lgm.terms.ar import CONCENTRATIONS, MOST
 
 N = 30
 RNG = np.random.default_rng(12)
@@ -158,3 +160,14 @@ def test_saved_and_read(tmp_path):
     pd.testing.assert_frame_equal(again.predict(new), fit.predict(new))
     (ax,) = fit.plot_term("ar(t)").axes[:1]
     assert max(len(line.get_xdata()) for line in ax.lines) == 14
+
+
+def test_default_priors_pull_higher_orders_to_zero():
+    """P(|psi_k| > 1/2): one half for the first, a tenth from the fifth on, as R-INLA has them."""
+    outside = [2.0 * stats.beta(c, c).sf(0.75) for c in CONCENTRATIONS]
+    assert len(outside) == MOST
+    np.testing.assert_allclose(outside[:4], [0.50, 0.39, 0.31, 0.21], atol=0.005)  # as the comment there says
+    np.testing.assert_allclose(outside[4:], 0.10, atol=0.005)
+    model = lgm.model("y ~ ar(t, p=3)", {"y": np.arange(9) % 4, "t": np.arange(9)})
+    priors = model.priors["prior"].to_dict()
+    assert [priors[f"pacf{k}(ar(t))"] for k in (1, 2, 3)] == ["lkj(1)", "lkj(1.5)", "lkj(2)"]

@@ -108,6 +108,10 @@ def test_bad_input() -> None:
         build("hs(a, b)", DATA.assign(a=3.0))
     with pytest.raises(FormulaError, match="`a` is twice in hs"):
         build("hs(a, b, a)")
+    with pytest.raises(FormulaError, match=r"The coefficient `a` is in hs\(a, b\) and in the fixed part"):
+        lgm.model("y ~ a + hs(a, b)", DATA)
+    with pytest.raises(FormulaError, match=r"The coefficient `b` is in r2d2\(b, c\) and in hs\(a, b\)"):
+        lgm.model("y ~ hs(a, b) + r2d2(b, c)", DATA)
     with pytest.raises(FormulaError, match="needs covariates"):
         build("hs(p0=2)")
     with pytest.raises(FormulaError, match=r"has no argument `p`. Did you mean `p0`\?"):
