@@ -1,9 +1,12 @@
 """Counting what XLA compiles."""
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import jax.monitoring
+
+from lgm.inference.compile import _compilers
 
 _seen: list[str] = []
 
@@ -17,10 +20,20 @@ def _note(event: str, duration: float, **details: object) -> None:
 jax.monitoring.register_event_duration_secs_listener(_note)
 
 
+def _settle() -> None:
+    """Wait for what is compiled ahead of its use: all of lgm's threads meet after their work."""
+    pool = _compilers()
+    meeting = threading.Barrier(pool._max_workers)
+    for arrived in [pool.submit(meeting.wait) for _ in range(meeting.parties)]:
+        arrived.result()
+
+
 @contextmanager
 def compilations() -> Iterator[list[str]]:
-    """Names of the functions that are compiled inside the block, complete when it ends."""
+    """Names of the functions whose compilation begins inside the block, complete when it ends."""
     names: list[str] = []
+    _settle()
     start = len(_seen)
     yield names
+    _settle()
     names.extend(_seen[start:])
