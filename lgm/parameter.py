@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from lgm.errors import PriorError
 from lgm.pc_priors import Distance
-from lgm.priors import Flat, Lkj, ThetaPrior, lkj, pc_sd, uniform
+from lgm.priors import Flat, Lkj, ThetaPrior, beta, lkj, pc_sd, uniform
 
 
 @dataclass(frozen=True)
@@ -172,6 +172,28 @@ def correlations(group: str, pairs: Sequence[tuple[str, str]], q: int, concentra
 def one(kind: str, owner: str, domain: Domain, default: ThetaPrior, start: float) -> Parameter:
     """A hyperparameter ``kind(owner)`` of a term, such as ``rho(ar1(t))``."""
     return Parameter((f"{kind}({owner})",), kind, domain, default, start, ((owner, kind),))
+
+
+# Of the default prior of the correlation of an effect and the next in time, as an LKJ prior or a beta prior on (0, 1).
+# P(|rho| > 1/2) is then 0.39. Without density at the ends it keeps the mode away from them, where one series in time is
+# one number for all times.
+SERIAL = 1.5
+
+
+def autocorrelation(owner: str) -> Parameter:
+    """The correlation ``rho(owner)`` of effects one step apart, in (-1, 1).
+
+    Examples
+    --------
+    >>> autocorrelation("ar1(t)").default
+    lkj(1.5)
+    """
+    return one("rho", owner, CORRELATION, Lkj(SERIAL), 0.5)
+
+
+def positive_autocorrelation(owner: str) -> Parameter:
+    """The same in (0, 1), where any power of it is a correlation."""
+    return one("rho", owner, PROPORTION, beta(SERIAL, SERIAL), 0.5)
 
 
 def partial_autocorrelations(owner: str, concentrations: Sequence[float], first: float = 0.0) -> list[Parameter]:
