@@ -115,6 +115,8 @@ class Parameter:
         From the model in which it is zero, for penalised-complexity priors.
     span : Span, optional
         Where the median of its prior must be.
+    ratios : bool
+        Whether only the ratios of its values matter to the effects.
     """
 
     names: tuple[str, ...]
@@ -127,6 +129,7 @@ class Parameter:
     q: int = 2
     distance: Distance | None = None
     span: Span | None = None
+    ratios: bool = False
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -213,7 +216,16 @@ def partial_autocorrelations(owner: str, concentrations: Sequence[float], first:
     ]
 
 
-def alike(kind: str, owner: str, of: Sequence[str], domain: Domain, default: ThetaPrior, start: float) -> Parameter:
+def alike(
+    kind: str,
+    owner: str,
+    of: Sequence[str],
+    domain: Domain,
+    default: ThetaPrior,
+    start: float,
+    *,
+    ratios: bool = False,
+) -> Parameter:
     """Hyperparameters ``kind(x1)``, ``kind(x2)``, ... with one prior, whose key is ``kind(owner)``."""
     return Parameter(
         names=tuple(f"{kind}({name})" for name in of),
@@ -223,4 +235,5 @@ def alike(kind: str, owner: str, of: Sequence[str], domain: Domain, default: The
         start=start,
         places=tuple((owner, f"{kind}({name})") for name in of),
         key=f"{kind}({owner})",
+        ratios=ratios,
     )

@@ -244,15 +244,19 @@ def slot(prior: ThetaPrior, parameter: Parameter) -> Slot:
             return Correlations(jnp.asarray(prior.concentration, dtype=jnp.float64), parameter.q)
         one = _LkjCorrelation(prior.concentration) if isinstance(prior, Lkj) else prior.distribution
         one = jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype=jnp.float64), one)
-        return Scalars(one, len(parameter.names), _rises_to_infinity(one))
+        return Scalars(one, len(parameter.names), rise_to_zero(one) > 1.0)
 
 
-def _rises_to_infinity(one: dist.Distribution) -> bool:
-    """Whether a density of positive values has a pole at zero, as that of gamma(0.5, 1): it has none of their logs."""
+def rise_to_zero(one: dist.Distribution) -> float:
+    """What a log density of positive values gains close to zero, in 140 powers of ten; minus infinity for others.
+
+    It is zero where the density ends there as that of exponential(1) does, negative where it vanishes, and large where
+    it has a pole, as gamma(0.5, 1) has; the density of logs has none.
+    """
     if not isinstance(one.support, _HALF_LINES):
-        return False
+        return -np.inf
     nearer, near = (float(one.log_prob(jnp.asarray(value))) for value in (1e-280, 1e-140))
-    return nearer > near + 1.0
+    return nearer - near
 
 
 @jax.tree_util.register_dataclass

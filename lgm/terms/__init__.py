@@ -36,7 +36,7 @@ from lgm.terms import (
 )
 from lgm.terms.block import Block
 from lgm.terms.own import Custom, custom
-from lgm.terms.term import Encoded, Novel, Signature, Term, Variable, arguments, one_hot
+from lgm.terms.term import COPYING, Encoded, Novel, Signature, Term, Variable, arguments, one_hot
 from lgm.terms.view import Curve, Levels, Map
 
 Builder = Callable[[Call, Scope, str, float], Term]
@@ -84,7 +84,7 @@ def label_of(call: Call) -> str:
 def build(call: Call, scope: Scope, label: str, yardstick: float) -> Term:
     """Read a call against the data, or copies of it where it asks for them."""
     entry = TERMS[call.name]
-    by = None if {*copies.KEYWORDS} & {*entry.signature.names} else copies.asked(call, scope)
+    by = None if {*COPYING} & {*entry.signature.names} else copies.asked(call, scope)
     if by is None:
         return entry.build(call, scope, label, yardstick)
     inner = entry.build(copies.without(call), scope, label, yardstick)
