@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from lgm.errors import PriorError
 from lgm.pc_priors import Distance
-from lgm.priors import Flat, Lkj, ThetaPrior, beta, lkj, pc_sd, uniform
+from lgm.priors import Dirichlet, Flat, Lkj, ThetaPrior, beta, dirichlet, lkj, pc_sd, uniform
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,8 @@ class Domain:
         Whether it may be held at the lower end: an sd of zero takes its effects out of the model.
     correlations : bool
         Whether the values are those of a correlation matrix, which takes an LKJ prior.
+    shares : bool
+        Whether the values sum to one, which takes a Dirichlet prior.
     """
 
     low: float
@@ -35,6 +37,7 @@ class Domain:
     example: str
     held_at_low: bool = False
     correlations: bool = False
+    shares: bool = False
 
     def holds(self, value: float) -> bool:
         """Whether a hyperparameter may be held at this value."""
@@ -49,6 +52,8 @@ class Domain:
         """Flat on the natural scale: improper on a half line, hence proper on a bounded interval."""
         if self.correlations:
             return lkj(1.0)
+        if self.shares:
+            return dirichlet(1.0)
         if math.isfinite(self.high - self.low):
             return uniform(self.low, self.high)
         if self.low != 0.0:
@@ -61,6 +66,7 @@ POSITIVE = Domain(0.0, math.inf, "positive", "half_normal(1)")
 CORRELATION = Domain(-1.0, 1.0, "in (-1, 1)", "lkj(2)", correlations=True)
 AUTOCORRELATION = Domain(-1.0, 1.0, "in (-1, 1)", "uniform(-1, 1)")
 REAL = Domain(-math.inf, math.inf, "a finite number", "normal(0, 1)")
+SHARES = Domain(0.0, 1.0, "shares that sum to one", "dirichlet(1)", shares=True)
 PROPORTION = Domain(0.0, 1.0, "in (0, 1)", "beta(1, 1)")
 
 
@@ -214,6 +220,26 @@ def partial_autocorrelations(owner: str, concentrations: Sequence[float], first:
         Parameter((f"pacf{k}({owner})",), "pacf", CORRELATION, Lkj(c), 0.0 if k > 1 else first, ((owner, f"pacf{k}"),))
         for k, c in enumerate(concentrations, 1)
     ]
+
+
+def simplex(owner: str, size: int, concentration: float = 1.0) -> Parameter:
+    """Shares ``simplex(owner)[1]``, ``simplex(owner)[2]``, ... that sum to one; the key of their prior has no number.
+
+    Examples
+    --------
+    >>> simplex("mo(x)", 2).names
+    ('simplex(mo(x))[1]', 'simplex(mo(x))[2]')
+    """
+    key = f"simplex({owner})"
+    return Parameter(
+        names=tuple(f"{key}[{k + 1}]" for k in range(size)),
+        kind="simplex",
+        domain=SHARES,
+        default=Dirichlet(concentration),
+        start=1.0 / size,
+        places=tuple((owner, f"simplex[{k + 1}]") for k in range(size)),
+        key=key,
+    )
 
 
 def alike(

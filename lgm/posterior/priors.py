@@ -19,7 +19,7 @@ from lgm.design.fixed_effects import COLLINEAR, Interactions, column_means, prio
 from lgm.errors import PriorError
 from lgm.parameter import REAL, Domain, Parameter, Span
 from lgm.posterior.hyperparameters import Hyperparameters, rise_to_zero
-from lgm.priors import Constant, FixedEffectPrior, Flat, Lkj, Normal, PcShare, Prior, ThetaPrior
+from lgm.priors import Constant, Dirichlet, FixedEffectPrior, Flat, Lkj, Normal, PcShare, Prior, ThetaPrior
 from lgm.words import in_composed_form, suggest
 
 _CLASSES = ("sd", "corr", "fixed", "rho", "phi", "pacf")  # in this order in messages, before those of other terms
@@ -196,6 +196,12 @@ def _theta_prior(key: str, prior: Any, parameter: Parameter) -> ThetaPrior:
             )
         if not domain.holds(prior.value):
             raise PriorError(f"{what} is {prior!r}, but it must be {domain.words}.")
+        return prior
+    if isinstance(prior, Dirichlet) != domain.shares:
+        if domain.shares:
+            raise PriorError(f"{what} must be lgm.priors.dirichlet(concentration): shares sum to one.")
+        raise PriorError(f"{what} is {prior!r}, but a Dirichlet prior is for shares that sum to one.")
+    if isinstance(prior, Dirichlet):
         return prior
     if isinstance(prior, Lkj):
         if not domain.correlations:

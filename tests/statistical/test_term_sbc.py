@@ -1,4 +1,4 @@
-"""Simulation-based calibration of groups, smooths and copies: effects are drawn from covariances by their definitions.
+"""Simulation-based calibration of groups, copies, smooths and shrinkage: effects are drawn by their definitions.
 
 Ranked are the parameters, the linear predictor of two rows as predictions draw it, and the log likelihood.
 """
@@ -6,6 +6,7 @@ Ranked are the parameters, the linear predictor of two rows as predictions draw 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,7 +21,6 @@ REPLICATIONS, DRAWS, THIN = 200, 1000, 10
 RANKS = DRAWS // THIN + 1
 PRIORS = {
     "Intercept": priors.normal(0, 1),
-    "sd": priors.exponential(1),
     "sigma": priors.exponential(2),
 }
 
@@ -33,6 +33,8 @@ class Case(NamedTuple):
     formula: str
     frame: pd.DataFrame
     added: Callable[[Theta, np.random.Generator], np.ndarray]
+    priors: Mapping[str, Any] = MappingProxyType({"sd": priors.exponential(1)})  # beside those of all
+    method: str = "importance"
 
 
 def _compound() -> Case:
@@ -73,7 +75,24 @@ def _smooth() -> Case:
     return Case("y ~ s(x, k=7)", frame, added)
 
 
-CASES = {"compound symmetry": _compound, "copies": _copies, "smooth": _smooth}
+def _shrinkage() -> Case:
+    """A horseshoe as its definition says; priors are given, as the defaults depend on the spread of the response."""
+    names = list("abcde")
+    rng = np.random.default_rng(6)
+    frame = pd.DataFrame(rng.normal(size=(40, 5)) * [1.0, 0.5, 2.0, 1.0, 1.0], columns=names)
+    label = "hs(a, ..., e)"
+
+    def added(theta: Theta, rng: np.random.Generator) -> np.ndarray:
+        tau, slab = theta[f"tau({label})"], theta[f"slab({label})"]
+        local = np.array([theta[f"lambda({name})"] for name in names])
+        sd = tau * np.sqrt(slab**2 * local**2 / (slab**2 + tau**2 * local**2)) / frame.std(ddof=0).to_numpy()
+        return (frame - frame.mean()).to_numpy() @ (sd * rng.standard_normal(5))
+
+    given = {"tau": priors.half_student_t(3, 0.3), "slab": priors.lognormal(0.5, 0.3)}
+    return Case("y ~ 1 + hs(a, b, c, d, e)", frame, added, given, "nuts")
+
+
+CASES = {"shrinkage": _shrinkage, "compound symmetry": _compound, "copies": _copies, "smooth": _smooth}
 
 
 @pytest.mark.slow
@@ -82,9 +101,9 @@ CASES = {"compound symmetry": _compound, "copies": _copies, "smooth": _smooth}
 def test_ranks_are_uniform(name: str) -> None:
     case, rng = CASES[name](), np.random.default_rng(12)
     rows, x = len(case.frame), np.zeros(len(case.frame))
-    given = PRIORS
+    given = {**PRIORS, **case.priors}
     if "x" in case.frame:  # beside the line of a smooth
-        given, x = {**PRIORS, "fixed": priors.normal(0, 1)}, case.frame["x"].to_numpy()
+        given, x = {**given, "fixed": priors.normal(0, 1)}, case.frame["x"].to_numpy()
     model = lgm.model(case.formula, case.frame.assign(y=rng.normal(size=rows)), priors=given)
     thetas = model.sample_prior(REPLICATIONS, seed=4)
     ranks = []
@@ -96,7 +115,7 @@ def test_ranks_are_uniform(name: str) -> None:
             case.formula,
             case.frame.assign(y=y),
             priors=given,
-            method="importance",
+            method=case.method,
             chains=1,
             draws=DRAWS,
             seed=i,
