@@ -48,6 +48,7 @@ def test_priors_of_lgm_need_no_trust() -> None:
         p.lognormal(0, 1),
         p.inverse_gamma(3, 2),
         p.lkj(2),
+        p.dirichlet(2),
         p.pc_phi(0.5, 0.4),
         p.normal(0, 1),
         p.flat(),
