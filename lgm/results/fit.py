@@ -24,6 +24,7 @@ from lgm.posterior.priors import Priors, starts
 from lgm.results import basis_check, predict, tables, text
 from lgm.results.arviz import container, diagnostics, plain_labels
 from lgm.results.effects import Effects, Kept
+from lgm.results.interpret.methods import Interpretation
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure, SubFigure
@@ -34,7 +35,7 @@ LEAD = ("chain", "draw")
 
 
 @dataclass(frozen=True, eq=False)
-class Fit:
+class Fit(Interpretation):
     """The posterior of a model.
 
     Tables hold posterior means, standard deviations and equal-tailed intervals of probability ``interval``. Means and

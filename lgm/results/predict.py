@@ -121,7 +121,7 @@ def _predicted(
 ) -> pd.DataFrame | xr.DataArray:
     """Complete rows, of whose new responses this is known."""
     rows = design.encode(fit.design, table, parts)
-    _announce(rows, wanted.new_levels)
+    announce(rows, wanted.new_levels)
     eta = linear_predictor(fit, rows, new_levels=wanted.new_levels, seed=wanted.seed)
     rng = np.random.default_rng([wanted.seed, 3])
     if wanted.draws:
@@ -260,7 +260,8 @@ def _require(fine: bool, message: str) -> None:
         raise LgmError(message)
 
 
-def _announce(rows: NewRows, new_levels: str) -> None:
+def announce(rows: NewRows, new_levels: str) -> None:
+    """Say what rows need beyond what the fit has; an error where that is not wanted."""
     for encoded in rows.encoded:
         if encoded is None:
             continue
