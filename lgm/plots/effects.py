@@ -79,7 +79,7 @@ def conditional(
         data = fit.design.seen.frame
         if panel.x not in data or not panel.numeric:
             return
-        at = data[panel.x].to_numpy()
+        at = _on_axis(data[panel.x])
         if points and at.size <= MOST_POINTS:
             alpha = float(np.clip(60 / at.size, 0.2, 0.7))
             axes.scatter(at, fit.design.as_given, s=9.0, color=GREY, linewidths=0, alpha=alpha, zorder=1)
@@ -94,6 +94,7 @@ def _of_effect(fit: Fit, name: str, effect: Effect, kind: str) -> list[Panel]:
     table, (first, *second) = effect.table, effect.variables
     line = second[0] if second else "category" if "category" in table else None
     facets = [*effect.conditions, *(["category"] if second and "category" in table else [])]
+    line, facets = _room(table, first, line, facets, numeric=effect.numeric)
     unit = unit_of(fit.design, kind)
     return [
         Panel(part, first, line, effect.numeric, unit, f"{name}, {words}" if words else name)
@@ -109,9 +110,10 @@ def estimates(
         raise LgmError(f"by= has {len(by)} columns; a picture shows estimates by one or two.")
     words = [name for name in ("term", "contrast") if name in table and name not in by]
     if by:
-        numeric = pd.api.types.is_numeric_dtype(table[by[0]].dtype) or table[by[0]].dtype.kind == "M"
+        numeric = _is_numeric(table[by[0]])
         line = by[1] if len(by) > 1 else "category" if "category" in table else None
         facets = [*words, *(["category"] if "category" in table and line != "category" else [])]
+        line, facets = _room(table, by[0], line, facets, numeric=numeric)
         shown = [
             Panel(part, by[0], line, numeric, unit, name, average) for name, part in _facets(table, facets, named=False)
         ]
@@ -131,6 +133,30 @@ def _facets(table: pd.DataFrame, names: Sequence[str], *, named: bool = True) ->
         words = [f"{name} = {_word(v)}" if named else _word(v) for name, v in zip(names, values, strict=True)]
         found.append((", ".join(words), part))
     return found
+
+
+def _room(
+    table: pd.DataFrame, x: str, line: str | None, facets: list[str], *, numeric: bool
+) -> tuple[str | None, list[str]]:
+    """What tells lines and panels apart: lines of many levels have panels of their own."""
+    if line is None or numeric or table[x].nunique() <= ACROSS:
+        return line, facets
+    return None, [*facets, line]
+
+
+def _is_numeric(column: pd.Series) -> bool:
+    dtype = column.dtype
+    numbers = pd.api.types.is_numeric_dtype(dtype) and not pd.api.types.is_bool_dtype(dtype)
+    return numbers or dtype.kind in "Mm" or isinstance(dtype, pd.PeriodDtype)
+
+
+def _on_axis(column: pd.Series) -> Any:
+    """Numbers or dates; a period stands where it begins, and a duration is one of days."""
+    if isinstance(column.dtype, pd.PeriodDtype):
+        return column.dt.to_timestamp().to_numpy()
+    if column.dtype.kind == "m":
+        return column.dt.total_seconds().to_numpy() / 86400.0
+    return column.to_numpy()
 
 
 def unit_of(design: Design, kind: str) -> str:
@@ -172,28 +198,33 @@ def _draw(fit: Fit, shown: Sequence[Panel], beside: Any, ax: Any, figsize: Any) 
 
 def _height(panel: Panel) -> float:
     """Inches of a panel."""
-    levels = panel.table[panel.x].nunique()
-    return 2.7 if panel.numeric or levels <= ACROSS else max(2.7, panels.tall(levels))
+    return max(2.7, panels.tall(panel.table[panel.x].nunique())) if _is_tall(panel) else 2.7
+
+
+def _is_tall(panel: Panel) -> bool:
+    """Whether its levels stand below each other."""
+    return not panel.numeric and panel.table[panel.x].nunique() > ACROSS
 
 
 def _panel(ax: Axes, panel: Panel, ends: tuple[str, str], width: float) -> None:
     """One panel of about this width in inches."""
     if panel.average is not None:
-        ax.axhline(panel.average, color=PALE, lw=1.0, zorder=0)
+        line = ax.axvline if _is_tall(panel) else ax.axhline
+        line(panel.average, color=PALE, lw=1.0, zorder=0)
     ax.set_title(panel.title)
     if panel.numeric:
         _curves(ax, panel, ends)
-    elif panel.table[panel.x].nunique() <= ACROSS:
-        _levels(ax, panel, ends, width)
-    else:
+    elif _is_tall(panel):
         _many_levels(ax, panel, ends)
+    else:
+        _levels(ax, panel, ends, width)
 
 
 def _curves(ax: Axes, panel: Panel, ends: tuple[str, str]) -> None:
     """Means with bands; of more lines than there are styles the means alone."""
     lines = panel.lines()
     for k, (name, part) in enumerate(lines):
-        x, mean = part[panel.x].to_numpy(), part["mean"].to_numpy()
+        x, mean = _on_axis(part[panel.x]), part["mean"].to_numpy()
         if len(lines) > len(DASHES):
             ax.plot(x, mean, color=BLUE, lw=0.9, alpha=float(np.clip(10 / len(lines), 0.15, 0.8)))
             continue
@@ -204,13 +235,13 @@ def _curves(ax: Axes, panel: Panel, ends: tuple[str, str]) -> None:
         ax.legend(title=panel.line, handlelength=3.2, title_fontsize=8.0)
     elif len(lines) > 1:
         ax.set_title(f"{panel.title}: {counted(len(lines), 'level')} of {panel.line}")
-    ax.set_xlabel(panel.x)
+    values = _on_axis(panel.table[panel.x])
+    ax.set_xlabel(f"{panel.x} (days)" if panel.table[panel.x].dtype.kind == "m" else panel.x)
     ax.set_ylabel(panel.unit)
     ax.margins(x=0.02)
-    values = panel.table[panel.x]
     if values.dtype.kind in "fi" and np.all(values == np.round(values)):
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    panels.few_dates(ax, values.to_numpy())
+    panels.few_dates(ax, values)
 
 
 def _levels(ax: Axes, panel: Panel, ends: tuple[str, str], width: float) -> None:
@@ -238,20 +269,14 @@ def _levels(ax: Axes, panel: Panel, ends: tuple[str, str], width: float) -> None
 
 
 def _many_levels(ax: Axes, panel: Panel, ends: tuple[str, str]) -> None:
-    """Means with intervals at levels below each other, in the order of the means of the first line."""
-    lines = panel.lines()
-    first = lines[0][1].sort_values("mean", kind="stable")
-    places = {level: at for at, level in enumerate(first[panel.x])}
-    for k, (name, part) in enumerate(lines):
-        at = [places[level] for level in part[panel.x]]
-        colour, marker = COLOURS[k % len(COLOURS)], MARKERS[k % len(MARKERS)]
-        ax.hlines(at, part[ends[0]], part[ends[1]], color=colour, lw=0.8)
-        ax.plot(part["mean"], at, marker, color=colour, ms=2.5, label=_word(name))
-    if 1 < len(lines) <= len(MARKERS):
-        ax.legend(title=panel.line, title_fontsize=8.0)
+    """Means with intervals at levels below each other, in the order of the means."""
+    table = panel.table.sort_values("mean", kind="stable")
+    places = np.arange(len(table))
+    ax.hlines(places, table[ends[0]], table[ends[1]], color=BLUE, lw=0.8)
+    ax.plot(table["mean"], places, "o", color=BLUE, ms=2.5)
     step = -(-len(places) // round(panels.LABELS_PER_INCH * panels.tall(len(places))))
-    shown = list(places)[step // 2 :: step]
-    ax.set_yticks([places[level] for level in shown], [panels.short(level) for level in shown])
+    shown = places[step // 2 :: step]
+    ax.set_yticks(shown, [panels.short(level) for level in table[panel.x].iloc[shown]])
     ax.tick_params(axis="y", length=0, labelsize=6.5)
     ax.set_ylim(-0.8, len(places) - 0.2)
     ax.set_ylabel(panel.x.strip() if step == 1 else f"{panel.x} ({len(shown)} of {len(places)} are labelled)")
@@ -266,7 +291,9 @@ def _key(interval: float, shown: Sequence[Panel]) -> list[Any]:
     """What lines, bands and bars mean."""
     words, handles = f"{100 * interval:.4g}% interval", []
     if any(panel.numeric for panel in shown):
-        handles += [Line2D([], [], color=GREY, lw=1.6, label="mean"), Patch(facecolor=GREY, alpha=0.25, label=words)]
+        handles.append(Line2D([], [], color=GREY, lw=1.6, label="mean"))
+    if any(panel.numeric and len(panel.lines()) <= len(DASHES) for panel in shown):
+        handles.append(Patch(facecolor=GREY, alpha=0.25, label=words))
     if not all(panel.numeric for panel in shown):
         words = f"mean, {words}"
         handles.append(Line2D([], [], color=GREY, lw=1.4, marker="o", ms=5, label=words))

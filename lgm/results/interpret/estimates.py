@@ -160,7 +160,7 @@ def _of_draws(fit: Fit, eta: LinearPredictor, line: LinearPredictor, estimand: E
     size, m = fit.effects.size, max(len(outcomes(fit, how)), 1)
     out = np.empty((m * estimand.cells, 4))
     step = max(int((HELD if eta.in_one else KEPT_BYTES / 32) // (size * m)), 1)
-    with bar(estimand.cells, "cells", progress=fit.progress) as shown:
+    with bar(estimand.cells, "averages", progress=fit.progress) as shown:
         for start in range(0, estimand.cells, step):
             part = np.arange(start, min(start + step, estimand.cells))
             drawn = _drawn(fit, eta, part, estimand, how)

@@ -306,9 +306,9 @@ def of_grid(
 ) -> Rows:
     """All combinations of some values, where other variables are typical.
 
-    Group effects, and effects of regions and places, count where all of their columns are among the values: elsewhere
-    the grid is about the population. ``include_group_specific`` may say otherwise of groups. What is ``held`` is not
-    crossed: it has its value instead of a typical one.
+    Group effects count where all of their columns are among the values, and effects of regions and places where one
+    is: elsewhere the grid is about the population. ``include_group_specific`` may say otherwise of groups. What is
+    ``held`` is not crossed: it has its value instead of a typical one.
     """
     variables = Variables.of(fit)
     said = {*values, *(held or {})}
@@ -322,7 +322,7 @@ def of_grid(
                 f"conditions={{{missing[0]!r}: [...]}} with levels, of which new ones are drawn from the population, "
                 "or include_group_specific=False for the population level."
             )
-        terms[j] = terms[j] and not missing
+        terms[j] = terms[j] and (not missing if term.group is not None else len(missing) < len(columns))
     parts = replace(parts, terms=tuple(terms))
     needed = variables.needed(parts)
     size = int(np.prod([len(each) for each in values.values()], dtype=float))

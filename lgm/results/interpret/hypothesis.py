@@ -22,12 +22,13 @@ from lgm.formula.hypotheses import Hypothesis
 from lgm.formula.tokens import Problem
 from lgm.posterior.priors import sample_prior
 from lgm.priors import Flat, Normal
-from lgm.results.exact import row_variances
+from lgm.results.exact import moments_given_theta, row_variances
 
 if TYPE_CHECKING:
     from lgm.results.fit import Fit
 
 PRIOR_DRAWS = 20_000
+THETAS = 400  # normal distributions in a mixture
 
 _OPERATIONS: dict[type[ast.AST], Callable[..., Any]] = {
     ast.Add: operator.add,
@@ -175,7 +176,7 @@ def _row(fit: Fit, parameters: Parameters, asked: Hypothesis) -> tuple[Any, ...]
         note = "all draws are on one side" if 1.0 in (above, below) else ""
         note = note if sd > 0.0 else "all that it is about is held"
     if asked.sign == "=":
-        density = float(exact.pdf(0.0)) if exact is not None else _density(draws, *_ends(fit, line))
+        density = float(exact.pdf(0.0)) if exact is not None else _posterior_density(fit, parameters, line, draws)
         prior, note = _prior_density(fit, parameters, asked, line) if sd > 0.0 else (np.nan, note)
         ratio = density / prior
         probability = ratio / (1.0 + ratio)
@@ -224,6 +225,15 @@ def _mean(fit: Fit, parameters: Parameters, line: _Line | None, drawn: float) ->
         return drawn
     functional = _functional(fit, parameters, line)
     return drawn if functional is None else float(functional @ fit.effects.mean + line.constant)
+
+
+def _posterior_density(fit: Fit, parameters: Parameters, line: _Line | None, draws: FloatArray) -> float:
+    """The density at zero: of a mixture of normal distributions where it is one, else of draws."""
+    functional = None if line is None else _functional(fit, parameters, line)
+    if line is None or functional is None or not fit.analysed.marginal.data.normal:
+        return _density(draws, *_ends(fit, line))
+    mean, variance = moments_given_theta(fit.effects.drawing, functional, THETAS)
+    return float(np.mean(scipy.stats.norm(mean + line.constant, np.sqrt(variance)).pdf(0.0)))
 
 
 def _density(draws: FloatArray, low: float = -np.inf, high: float = np.inf) -> float:
