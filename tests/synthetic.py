@@ -84,4 +84,4 @@ def ranked() -> Fit:
     data = pd.DataFrame({"x": rng.normal(size=60), "f": np.tile(["u", "v", "w"], 20)})
     data["y"] = pd.cut(data.x + (data.f == "v") + rng.logistic(size=60), [-99, 0, 1, 99], labels=["low", "mid", "high"])
     model = lgm.model("y ~ x + f", data, family="cumulative")
-    return around(model, dict.fromkeys(model.design.theta_names, 1.0), draws=50)
+    return around(model, dict.fromkeys(model.design.theta_names, 1.0), spread=0.0, draws=50)

@@ -289,12 +289,12 @@ def _word(value: Any) -> str:
 
 def _key(interval: float, shown: Sequence[Panel]) -> list[Any]:
     """What lines, bands and bars mean."""
-    words, handles = f"{100 * interval:.4g}% interval", []
+    words = f"{100 * interval:.4g}% interval"
+    handles: list[Any] = []
     if any(panel.numeric for panel in shown):
         handles.append(Line2D([], [], color=GREY, lw=1.6, label="mean"))
     if any(panel.numeric and len(panel.lines()) <= len(DASHES) for panel in shown):
         handles.append(Patch(facecolor=GREY, alpha=0.25, label=words))
     if not all(panel.numeric for panel in shown):
-        words = f"mean, {words}"
-        handles.append(Line2D([], [], color=GREY, lw=1.4, marker="o", ms=5, label=words))
+        handles.append(Line2D([], [], color=GREY, lw=1.4, marker="o", ms=5, label=f"mean, {words}"))
     return handles

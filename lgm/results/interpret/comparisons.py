@@ -105,7 +105,7 @@ def _one(
     estimand = Estimand((high - low,)) if compare is None else Estimand((high, low), compare)
     values = estimates(fit, encoded(fit, both, how), estimand, how)
     labels = labels.drop(columns=name) if by is False and not change.added and name in labels else labels
-    return table(fit, pd.concat([pd.DataFrame(words, labels.index), labels], axis=1), values, how)
+    return table(fit, labels, values, how, words)
 
 
 def _asked(variables: Variables, asked: Any) -> dict[str, Any]:

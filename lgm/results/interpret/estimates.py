@@ -5,7 +5,7 @@ What is linear in the effects needs no draws of rows: averages and differences a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -239,11 +239,17 @@ def names_of_by(by: Any) -> tuple[str, ...]:
     return tuple(names)
 
 
-def table(fit: Fit, labels: pd.DataFrame, values: FloatArray, how: How) -> pd.DataFrame:
-    """A table of estimates beside what they are of; a variable of the name of a column of it gets an underscore."""
-    own, categories = ["mean", "sd", *fit.interval_names], outcomes(fit, how)
-    taken = {*own, "category"} if categories else {*own}
+def table(
+    fit: Fit, labels: pd.DataFrame, values: FloatArray, how: How, words: Mapping[str, Any] | None = None
+) -> pd.DataFrame:
+    """A table of estimates beside what they are of; a variable of the name of a column of it gets an underscore.
+
+    ``words`` come first, the same in each row or one for each.
+    """
+    own, categories, words = ["mean", "sd", *fit.interval_names], outcomes(fit, how), words or {}
+    taken = {*own, *words, *(["category"] if categories else [])}
     labels = labels.rename(columns={name: f"{name}_" for name in labels if name in taken})
+    labels = pd.concat([pd.DataFrame(dict(words), labels.index), labels], axis=1) if words else labels
     if categories:
         labels = labels.iloc[np.repeat(np.arange(len(labels)), len(categories))]
         codes = np.tile(np.arange(len(categories)), len(values) // len(categories))

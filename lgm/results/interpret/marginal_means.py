@@ -40,10 +40,12 @@ def marginal_means(
     shown = [*within, *(name for name in factors if name not in within)]
     cells, labels = grouped(rows.frame, shown)
     weights = averages(cells, len(labels))
+    words: dict[str, Any] = {}
     if contrasts is not None:
-        labels, chosen = _contrasts(labels, within, [name for name in factors if name not in within], contrasts)
+        own = [name for name in factors if name not in within]
+        words["contrast"], labels, chosen = _contrasts(labels, within, own, contrasts)
         weights = sp.csr_array(chosen @ weights)
-    return table(fit, labels, estimates(fit, encoded(fit, rows, how), Estimand((weights,)), how), how)
+    return table(fit, labels, estimates(fit, encoded(fit, rows, how), Estimand((weights,)), how), how, words)
 
 
 def _factors(variables: Variables, asked: Any) -> tuple[str, ...]:
@@ -74,8 +76,8 @@ def _fixed(variables: Variables) -> tuple[str, ...]:
 
 def _contrasts(
     labels: pd.DataFrame, within: Sequence[str], factors: Sequence[str], contrasts: Any
-) -> tuple[pd.DataFrame, sp.csr_array]:
-    """Contrasts of cells within each combination of other columns, and what they are called."""
+) -> tuple[list[str], pd.DataFrame, sp.csr_array]:
+    """Contrasts of cells within each combination of other columns: names, these columns, coefficients."""
     groups, outer = grouped(labels, list(within) or True)
     names, rows, found = [], [], []
     for group in range(len(outer)):
@@ -89,9 +91,7 @@ def _contrasts(
             row = np.zeros(len(labels))
             row[cells] = coefficients
             rows.append(row)
-    shown = outer.iloc[found].reset_index(drop=True)
-    shown.insert(0, "contrast", names)
-    return shown, sp.csr_array(np.array(rows))
+    return names, outer.iloc[found].reset_index(drop=True), sp.csr_array(np.array(rows))
 
 
 def _coefficients(levels: Sequence[str], contrasts: Any) -> dict[str, FloatArray]:

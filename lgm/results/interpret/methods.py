@@ -162,7 +162,7 @@ class Interpretation:
         >>> fit.predictions("grid", conditions={"Days": [0, 9]})["mean"].round(0).tolist()
         [251.0, 346.0]
         >>> fit.predictions(by="Subject")["mean"].round(0).tolist()[:2]
-        [341.0, 217.0]
+        [342.0, 219.0]
         """
         fit = self._asked(interval)
         how = How.of(fit, kind, new_levels, seed)
@@ -222,11 +222,10 @@ class Interpretation:
         Examples
         --------
         >>> import lgm
-        >>> data = lgm.load_dataset("epil")
-        >>> fit = lgm.fit("y ~ trt * Base + (1|subject)", data, "poisson", method="mode", seed=1, progress=False)
-        >>> found = fit.comparisons("trt", comparison="ratio")
-        >>> found["contrast"].tolist()
-        ['progabide / placebo']
+        >>> data = lgm.load_dataset("Penicillin")
+        >>> fit = lgm.fit("diameter ~ sample + (1|plate)", data, method="mode", draws=100, seed=1, progress=False)
+        >>> fit.comparisons({"sample": ("A", "F")}, comparison="ratio")[["contrast", "mean"]].round(2).to_numpy().tolist()
+        [['F / A', 0.82]]
         """
         fit = self._asked(interval)
         how = How.of(fit, kind, new_levels, seed)
@@ -522,9 +521,9 @@ class Interpretation:
         Examples
         --------
         >>> import lgm
-        >>> data = lgm.load_dataset("epil")
-        >>> fit = lgm.fit("y ~ trt * Base + (1|subject)", data, "poisson", method="mode", seed=1, progress=False)
-        >>> len(fit.plot_comparisons("trt", "grid", by="Base").axes)
+        >>> sleep = lgm.load_dataset("sleepstudy")
+        >>> fit = lgm.fit("Reaction ~ Days + (Days|Subject)", sleep, method="mode", draws=100, seed=1, progress=False)
+        >>> len(fit.plot_comparisons("Days", by="Subject").axes)
         1
         """
         from lgm.plots import effects as pictures

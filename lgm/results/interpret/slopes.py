@@ -63,7 +63,7 @@ def _one(fit: Fit, rows: Rows, name: str, slope: str, by: Any, how: How) -> pd.D
     estimand = Estimand((weights,), of_rows=_log if slope in ("eyex", "eydx") else None)
     values = estimates(fit, encoded(fit, stacked(rows, frames), how), estimand, how)
     words = {"term": name, "slope": slope} if slope != "dydx" else {"term": name}
-    return table(fit, pd.concat([pd.DataFrame(words, labels.index), labels], axis=1), values, how)
+    return table(fit, labels, values, how, words)
 
 
 def _log(values: FloatArray) -> FloatArray:

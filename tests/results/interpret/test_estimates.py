@@ -116,6 +116,6 @@ def test_words_that_are_not_known() -> None:
 
 
 def test_a_variable_of_the_name_of_a_column_gets_an_underscore() -> None:
-    labels = pd.DataFrame({"mean": [1.0], "x": [2.0]})
-    found = module.table(measured(), labels, np.zeros((1, 4)), How("mean", "sample", 1))
-    assert list(found.columns) == ["mean_", "x", "mean", "sd", "2.5%", "97.5%"]
+    labels = pd.DataFrame({"mean": [1.0], "term": [2.0]})
+    found = module.table(measured(), labels, np.zeros((1, 4)), How("mean", "sample", 1), {"term": "x"})
+    assert list(found.columns) == ["term", "mean_", "term_", "mean", "sd", "2.5%", "97.5%"]

@@ -1,7 +1,7 @@
 """Marginal means and contrasts against R's emmeans, and averages over a balanced grid by hand.
 
-The references are of emmeans 1.8.4 with asymptotic df for ``m <- lmer(y ~ trt*x + trt*sex + (1|g))``, of which `measured`
-has the variances.
+The references are of emmeans 1.8.4 with asymptotic df for ``m <- lmer(y ~ trt*x + trt*sex + (1|g))``, of which
+`measured` has the variances.
 """
 
 from typing import Any
