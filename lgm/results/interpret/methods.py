@@ -224,8 +224,9 @@ class Interpretation:
         >>> import lgm
         >>> data = lgm.load_dataset("Penicillin")
         >>> fit = lgm.fit("diameter ~ sample + (1|plate)", data, method="mode", draws=100, seed=1, progress=False)
-        >>> fit.comparisons({"sample": ("A", "F")}, comparison="ratio")[["contrast", "mean"]].round(2).to_numpy().tolist()
-        [['F / A', 0.82]]
+        >>> found = fit.comparisons({"sample": ("A", "F")}, comparison="ratio")
+        >>> found[["contrast", "mean"]].round(2).to_numpy().tolist()
+        [['F / A', 0.79]]
         """
         fit = self._asked(interval)
         how = How.of(fit, kind, new_levels, seed)
