@@ -349,7 +349,8 @@ class Interpretation:
         -----
         Numbers have their mean. These are the estimated marginal means of R's emmeans (Searle, Speed & Milliken 1980,
         Am. Stat. 34, 216-221), on the scale that ``kind`` says: with ``kind="mean"`` the average is that of expected
-        responses, emmeans' ``regrid = "response"``.
+        responses, emmeans' ``regrid = "response"``. A number of two values is a number here, and a factor there:
+        ``conditions={"x": [0, 1]}`` averages over both.
 
         Examples
         --------
