@@ -34,7 +34,7 @@ from lgm.posterior.checks import check_identifiability, report_cautions, report_
 from lgm.posterior.density import Marginal
 from lgm.posterior.hyperparameters import Hyperparameters
 from lgm.posterior.no_rows import without_rows
-from lgm.posterior.priors import Priors, require_proper, sample_prior, starts
+from lgm.posterior.priors import Priors, require_highest, require_proper, sample_prior, starts
 from lgm.posterior.priors import settle as settle_priors
 from lgm.posterior.separation import check_separation
 from lgm.priors import Flat
@@ -393,6 +393,8 @@ class Model:
                 f"the prior of {', '.join(flat)} is flat, so the posterior may be improper. "
                 'Accepted: a proper prior, or method="mode".'
             )
+        if method == "mode":
+            require_highest(self.design, self.chosen_priors.theta)
         post, start = self.analysed.marginal, starts(self.design, self.chosen_priors.theta)
         settings = Settings(method, chains, draws, warmup, seed, progress, fallback)
         if method == "prior":

@@ -317,8 +317,7 @@ class Fit(Sampling, Interpretation):
 
         On average over theta; at one theta it is the trace of the smooth's part of the matrix that makes fitted values
         of the response, as in mgcv's ``summary``. Where the response is not Gaussian, it is that of the weighted least
-        squares at the mode. Walks, processes and map effects are no smooths, nor is ``s(region, bs="mrf", graph=g)``
-        without ``k``, which is ``icar(region, g)``.
+        squares at the mode. Walks, processes and map effects are no smooths.
 
         Raises
         ------
