@@ -38,7 +38,6 @@ def carried(base: FloatArray, known: FloatArray, at: IntArray, theta: FloatArray
     out[:, fine] = base[:, fine] + columns @ coefficients
     free = max(at.size - columns.shape[1], 1)
     miss[fine] = np.sqrt(np.sum((difference[:, fine] - columns[at] @ coefficients) ** 2, axis=0) / free)
-    out[at] = known
     return out, miss
 
 

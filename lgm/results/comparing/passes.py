@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 MOST, FEWEST = 1000, 200  # thetas: as many as memory allows
 NUMBERS = 20_000_000  # thetas times rows that are kept
-TOGETHER = 2_000_000  # rows times thetas in one call
+TOGETHER, AT_ONCE = 2_000_000, 64  # rows times thetas, and thetas, in one call
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,7 +153,7 @@ def _in_parts(
     call: Callable[[FloatArray], Cavity], thetas: FloatArray, rows: EveryRow, what: str, *, progress: bool
 ) -> Iterator[tuple[IntArray, Cavity]]:
     size = len(thetas)
-    step = int(np.clip(TOGETHER // rows.observed.a.n, 1, size))
+    step = int(np.clip(TOGETHER // rows.observed.a.n, 1, AT_ONCE)) if size > 1 else 1  # few shapes, few programs
     with bar(size, what, progress=progress) as shown:
         for start in range(0, size, step):
             at = np.minimum(np.arange(start, start + step), size - 1)  # every call has the same shapes

@@ -9,7 +9,7 @@ import pytest
 
 import lgm
 from lgm.families.response import Response
-from lgm.results.comparison import _labels, _same
+from lgm.results.comparing.compare import labels, same_response
 
 DATA = lgm.load_dataset("Dyestuff")
 FIT = lgm.fit("Yield ~ 1", DATA, method="mode", draws=4, seed=1, progress=False)
@@ -39,13 +39,13 @@ def test_other_rows_in_another_order() -> None:
 
 def test_the_same_successes_of_other_trials_are_other_data() -> None:
     y = np.array([1.0, 0.0, 3.0])
-    assert _same(Response(y), Response(y.copy(), np.ones(3)))
-    assert not _same(Response(y, np.full(3, 4.0)), Response(y, np.full(3, 5.0)))
-    assert not _same(Response(y), Response(y, censored=np.zeros(3)))
+    assert same_response(Response(y), Response(y.copy(), np.ones(3)))
+    assert not same_response(Response(y, np.full(3, 4.0)), Response(y, np.full(3, 5.0)))
+    assert not same_response(Response(y), Response(y, censored=np.zeros(3)))
 
 
 def test_models_are_told_apart() -> None:
     """By their numbers, and by their families where these differ."""
     other: Any = SimpleNamespace(design=lgm.model("Yield ~ 1", DATA, "lognormal").design)
-    assert _labels([FIT, FIT]) == ["Yield ~ 1 [1]", "Yield ~ 1 [2]"]
-    assert _labels([FIT, other]) == ["Yield ~ 1, gaussian", "Yield ~ 1, lognormal"]
+    assert labels([FIT, FIT]) == ["Yield ~ 1 [1]", "Yield ~ 1 [2]"]
+    assert labels([FIT, other]) == ["Yield ~ 1, gaussian", "Yield ~ 1, lognormal"]
