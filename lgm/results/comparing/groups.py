@@ -15,7 +15,7 @@ from lgm.results.comparing.estimable import unknown_without
 from lgm.results.comparing.labels import Labels, by_group
 from lgm.results.comparing.loo import Loo, fit_index, notes, summed
 from lgm.results.comparing.new_rows import predicted
-from lgm.results.comparing.over_theta import carried, spread
+from lgm.results.comparing.over_theta import carried
 from lgm.results.comparing.passes import Thetas, rows_of, smoothed
 from lgm.results.progress import bar
 from lgm.words import counted
@@ -62,7 +62,7 @@ def _densities(fit: Fit, rows: Any, units: Labels, thetas: Thetas) -> FloatArray
     plain = refits.units_left_out(fit, rows, units.of, every, thetas.theta)
     if fit.analysed.marginal.data.exact:
         return plain
-    at = spread(thetas.size, CORRECTED)
+    at = thetas.spread(CORRECTED)
     known = refits.units_left_out(fit, rows, units.of, every, thetas.theta[at], corrected=True)
     return carried(plain, known, at, thetas.slow)[0]
 

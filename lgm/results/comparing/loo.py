@@ -18,7 +18,7 @@ from lgm.inference.pareto import threshold
 from lgm.results.comparing import conditional, pit, refits
 from lgm.results.comparing.estimable import unknown_without
 from lgm.results.comparing.labels import Labels
-from lgm.results.comparing.over_theta import carried, spread
+from lgm.results.comparing.over_theta import carried
 from lgm.results.comparing.passes import Thetas, Weights, cavities_at, rows_of, smoothed
 from lgm.words import counted
 
@@ -175,7 +175,7 @@ def _by_rows(fit: Fit, thetas: Thetas, rows: Any) -> _Found:
 def _refitted(fit: Fit, thetas: Thetas, rows: Any, found: _Found) -> _Found:
     """With fits without each row where cavities may be off, as many as there is time for."""
     doubted = np.flatnonzero(~(found.error <= SMALL))
-    at = spread(thetas.size, max(min(REFITTED, REFITS // max(doubted.size, 1)), 1))
+    at = thetas.spread(max(min(REFITTED, REFITS // max(doubted.size, 1)), 1))
     units = doubted[np.argsort(-np.nan_to_num(found.error[doubted], nan=np.inf))][: REFITS // at.size]
     if not units.size:
         return found

@@ -9,7 +9,7 @@ import numpy as np
 from lgm.arrays import FloatArray, IntArray
 from lgm.posterior.every_row import EveryRow
 from lgm.results.comparing import refits
-from lgm.results.comparing.over_theta import carried, spread
+from lgm.results.comparing.over_theta import carried
 from lgm.results.comparing.passes import Thetas, predictions_at
 
 if TYPE_CHECKING:
@@ -28,5 +28,5 @@ def predicted(fit: Fit, rows: EveryRow, thetas: Thetas, out: IntArray) -> FloatA
         found[at] = cavity.log_density[:, out]
     if fit.analysed.marginal.data.normal or out.size * ADDED > FITS:
         return found
-    at = spread(thetas.size, ADDED)
+    at = thetas.spread(ADDED)
     return carried(found, refits.rows_added(fit, rows, kept, out, thetas.theta[at]), at, thetas.slow)[0]

@@ -7,11 +7,6 @@ import numpy as np
 from lgm.arrays import FloatArray, IntArray
 
 
-def spread(size: int, count: int) -> IntArray:
-    """Numbers of so many of all thetas, evenly spread."""
-    return np.unique(np.linspace(0, size - 1, min(count, size)).round().astype(np.int64))
-
-
 def carried(base: FloatArray, known: FloatArray, at: IntArray, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Log densities (S, U) at all thetas, and the sd (U,) of what they miss.
 
