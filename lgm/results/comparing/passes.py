@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 MOST, FEWEST = 1000, 200  # thetas: as many as memory allows
 WIDER = 4  # times as many where they are weighted points
 NEGLIGIBLE = 30.0  # logs below the largest weight
-NUMBERS = 20_000_000  # thetas times rows that are kept
+NUMBERS = 20_000_000  # thetas times rows that are kept, up to four times as many where they are weighted points
 TOGETHER, AT_ONCE = 2_000_000, 64  # rows times thetas, and thetas, in one call
 
 
@@ -71,7 +71,7 @@ class Thetas:
         most = int(np.clip(NUMBERS // max(rows, 1), FEWEST, MOST)) if most is None else most
         chains, size, _ = fit.draws.theta.shape
         draws = np.arange(0, size, max(-(-chains * size // most), 1))
-        if isinstance(fit.draws, Weighted) and fit.draws.points.size <= most * WIDER:
+        if isinstance(fit.draws, Weighted) and fit.draws.points.size <= min(most, NUMBERS // max(rows, 1)) * WIDER:
             points, index = fit.draws.points, fit.draws.index
             known = np.flatnonzero(points.log_weights > points.log_weights.max() - NEGLIGIBLE)
             place = np.searchsorted(known, index[draws])

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from lgm.results.fit import Fit
 
 TOGETHER = 64  # fits in one call
-PAIRS = 64  # of points, where what Laplace's approximation leaves out is put back by weights
+PAIRS, MOST_PAIRS, ALL_PAIRS = 64, 1024, 1536  # of points where weights correct: at a theta, and over all thetas
 
 
 class Masks(NamedTuple):
@@ -67,7 +67,8 @@ def units_left_out(
 
 def rows_added(fit: Fit, rows: EveryRow, kept: FloatArray, units: IntArray, thetas: FloatArray) -> FloatArray:
     """``log p(y_i | y_K, theta)`` (S, U) of some rows that those with a one (n,) are without."""
-    return _changes(fit, rows, Masks(kept, np.arange(kept.size), 1.0), units, thetas, corrected=False)
+    masks = Masks(kept, np.arange(kept.size), 1.0)
+    return _changes(fit, rows, masks, units, thetas, corrected=not fit.analysed.marginal.data.exact)
 
 
 def _changes(
@@ -76,7 +77,8 @@ def _changes(
     """By how much each change of a unit changes the log-likelihood (S, U)."""
     post = fit.analysed.marginal
     with jax.enable_x64(True):
-        shape = (post.n_normals, post.data.columns(PAIRS))
+        pairs = int(np.clip(ALL_PAIRS // len(thetas), PAIRS, MOST_PAIRS))
+        shape = (post.n_normals, post.data.columns(pairs))
         z = jax.random.normal(jax.random.key(fit.seed), shape) if corrected else np.zeros((0, 0))
     every = np.append(units, -1)  # no row has a label of -1
     which, who = (x.ravel() for x in np.indices((len(thetas), every.size)))

@@ -76,7 +76,9 @@ def test_theta_is_weighted() -> None:
     error = np.abs(found.table["elpd"].to_numpy() - expected)
     assert np.all(error < 4 * found.table["se"] + 0.01)
     again = found.log_likelihood.values.reshape(-1, y.size)
-    np.testing.assert_allclose(-logsumexp(-again, axis=0) + np.log(len(again)), expected, atol=0.1)
+    usual = y < 9.0  # the posterior's own draws do not reach where it is without the outlier; weighted points do
+    harmonic = -logsumexp(-again, axis=0) + np.log(len(again))
+    np.testing.assert_allclose(harmonic[usual], np.array(expected)[usual], atol=0.1)
 
 
 def test_a_row_that_alone_tells_of_a_flat_effect_has_no_density() -> None:
