@@ -22,6 +22,7 @@ from lgm.inference.mode import Mode, find_mode
 from lgm.posterior.assemble import Analysed
 from lgm.posterior.priors import Priors, starts
 from lgm.results import basis_check, predict, tables, text
+from lgm.results.again.methods import Again
 from lgm.results.arviz import container, diagnostics, plain_labels
 from lgm.results.effects import Effects, Kept
 
@@ -34,7 +35,7 @@ LEAD = ("chain", "draw")
 
 
 @dataclass(frozen=True, eq=False)
-class Fit:
+class Fit(Again):
     """The posterior of a model.
 
     Tables hold posterior means, standard deviations and equal-tailed intervals of probability ``interval``. Means and
@@ -62,6 +63,7 @@ class Fit:
     seed: int
     progress: bool = True
     stored_effects: Kept | None = None  # of a fit that was read from a file
+    asked: Mapping[str, Any] | None = None  # how `Model.fit` was asked to draw
 
     @property
     def design(self) -> Design:

@@ -1,0 +1,108 @@
+"""What a fit does once more: the methods of `lgm.results.fit.Fit` that make another fit of it, or weigh it anew."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from formulaic.utils.context import capture_context
+
+from lgm.results.again.settings import settings_of
+
+if TYPE_CHECKING:
+    from lgm.families.family import Family
+    from lgm.results.fit import Fit
+
+
+class Again:
+    """Methods of a fit."""
+
+    def update(
+        self: Fit,  # type: ignore[misc]
+        formula: str | None = None,
+        data: Any = None,
+        *,
+        family: str | Family | None = None,
+        link: str | None = None,
+        priors: Mapping[str, Any] | None = None,
+        weights: Any = None,
+        env: Mapping[str, Any] | None = None,
+        **settings: Any,
+    ) -> Fit:
+        """The model with some of its inputs changed, fitted in the same way.
+
+        What has been compiled is not compiled again: another fit compiles only where its model has another structure.
+
+        Parameters
+        ----------
+        formula : str, optional
+            A change by the rules of R's ``update``: ``". ~ . + z"``, ``"log(.) ~ ."``, ``". ~ . - (1|g)"``. A ``.``
+            stands for what is there on its side.
+        data : table, optional
+            By default the rows and columns in use: what the formula does not name was not kept, and rows that were
+            dropped stay out, so that both fits are of the same rows.
+        family, link : optional
+            Of another family the link is its usual one.
+        priors : mapping, optional
+            Added to those that were given before, of which the ones of parameters that are no longer there fall away.
+        weights : column name or array, optional
+            By default those of before: the same column of other data.
+        env : mapping, optional
+            Added to the names of before.
+        **settings
+            Arguments of `lgm.model.Model.fit`, such as ``method="mode"``; by default those of this fit, its seed too.
+
+        Raises
+        ------
+        FormulaError, DataError, PriorError, IdentifiabilityError
+            As from `lgm.fit`, and where something is taken away that is not there.
+
+        Examples
+        --------
+        >>> import lgm
+        >>> sleep = lgm.load_dataset("sleepstudy")
+        >>> fit = lgm.fit("Reaction ~ Days + (1|Subject)", sleep, method="mode", draws=100, seed=1, progress=False)
+        >>> fit.update(". ~ . - (1|Subject) + (Days|Subject)").model.inputs.formula
+        'Reaction ~ Days + (Days|Subject)'
+        """
+        model = self.model.update(
+            formula,
+            data,
+            family=family,
+            link=link,
+            priors=priors,
+            weights=weights,
+            env=env,
+            caller=capture_context(1),
+        )
+        return model.fit(**settings_of(self, **settings))
+
+    def refit(self: Fit, y: Any, **settings: Any) -> Fit:  # type: ignore[misc]
+        """The same model of another response of the same rows, fitted in the same way: lme4's ``refit``.
+
+        Nothing is compiled. Columns and priors stay, default ones with the scale of the first response: they are part
+        of the model.
+
+        Parameters
+        ----------
+        y : array
+            As what stands before ``~`` in the formula, one value for each row with a response, or for each row of the
+            data, where those of other rows are not looked at. Successes are of the same trials.
+        **settings
+            Arguments of `lgm.model.Model.fit`; by default those of this fit, its seed too.
+
+        Raises
+        ------
+        DataError, IdentifiabilityError
+            For values that the family does not take, or of which flat priors make no posterior.
+
+        Examples
+        --------
+        >>> import lgm
+        >>> dyestuff = lgm.load_dataset("Dyestuff")
+        >>> fit = lgm.fit("Yield ~ 1 + (1|Batch)", dyestuff, method="mode", draws=100, seed=1, progress=False)
+        >>> other = fit.refit(dyestuff["Yield"] + 100.0)
+        >>> round(float(other.fixef()["mean"].iloc[0] - fit.fixef()["mean"].iloc[0]), 1)
+        98.7
+        """
+        return self.model.with_response(y).fit(**settings_of(self, **settings))
