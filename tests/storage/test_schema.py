@@ -141,7 +141,10 @@ def test_wrong_rows(name: str, value: Any) -> None:
         *(("seed", value) for value in (-1, 1.5, None, "1")),
         *(("method", value) for value in ("os", None, 3)),
         *(("weights", value) for value in (3, ["w"])),
-        *(("asked", value) for value in (3, {}, {**ASKED, "draws": 1.5}, {**ASKED, "method": 1}, {**ASKED, "warmup": -1})),
+        *(
+            ("asked", value)
+            for value in (3, {}, {**ASKED, "draws": 1.5}, {**ASKED, "method": 1}, {**ASKED, "warmup": -1})
+        ),
         ("more", 1),
     ],
 )
