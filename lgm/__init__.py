@@ -25,6 +25,7 @@ from lgm.errors import (
     PriorError,
 )
 from lgm.model import Model, fit, model
+from lgm.results.again.sbc import sbc
 from lgm.results.comparison import compare
 from lgm.results.fit import Fit
 from lgm.storage.load import load
@@ -73,5 +74,6 @@ __all__ = [
     "plots",
     "priors",
     "register_term",
+    "sbc",
     "terms",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from formulaic.utils.context import capture_context
 
@@ -18,7 +18,7 @@ class Again:
     """Methods of a fit."""
 
     def update(
-        self: Fit,  # type: ignore[misc]
+        self,
         formula: str | None = None,
         data: Any = None,
         *,
@@ -65,7 +65,8 @@ class Again:
         >>> fit.update(". ~ . - (1|Subject) + (Days|Subject)").model.inputs.formula
         'Reaction ~ Days + (Days|Subject)'
         """
-        model = self.model.update(
+        fit = cast("Fit", self)
+        model = fit.model.update(
             formula,
             data,
             family=family,
@@ -75,9 +76,9 @@ class Again:
             env=env,
             caller=capture_context(1),
         )
-        return model.fit(**settings_of(self, **settings))
+        return model.fit(**settings_of(fit, **settings))
 
-    def refit(self: Fit, y: Any, **settings: Any) -> Fit:  # type: ignore[misc]
+    def refit(self, y: Any, **settings: Any) -> Fit:
         """The same model of another response of the same rows, fitted in the same way: lme4's ``refit``.
 
         Nothing is compiled. Columns and priors stay, default ones with the scale of the first response: they are part
@@ -105,4 +106,5 @@ class Again:
         >>> round(float(other.fixef()["mean"].iloc[0] - fit.fixef()["mean"].iloc[0]), 1)
         98.7
         """
-        return self.model.with_response(y).fit(**settings_of(self, **settings))
+        fit = cast("Fit", self)
+        return fit.model.with_response(y).fit(**settings_of(fit, **settings))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import lgm
 from lgm.results.again.settings import settings_of
@@ -13,7 +14,14 @@ def test_settings_are_those_that_were_asked_for() -> None:
     fit = lgm.fit(
         "Yield ~ 1 + (1|Batch)", data, method="mode", chains=2, draws=50, interval=0.9, seed=4, progress=False
     )
-    wanted = {"method": "mode", "approximation": "auto", "fallback": None, "chains": 2, "draws": 50, "warmup": None}
+    wanted: dict[str, Any] = {
+        "method": "mode",
+        "approximation": "auto",
+        "fallback": None,
+        "chains": 2,
+        "draws": 50,
+        "warmup": None,
+    }
     wanted |= {"interval": 0.9, "seed": 4, "progress": False}
     assert settings_of(fit) == wanted
     assert settings_of(fit, seed=5, draws=None) == {**wanted, "seed": 5}
