@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 from formulaic.utils.context import capture_context
 
+from lgm.results.again import sensitivity
 from lgm.results.again.settings import settings_of
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from lgm.families.family import Family
     from lgm.results.fit import Fit
 
@@ -108,3 +111,49 @@ class Again:
         """
         fit = cast("Fit", self)
         return fit.model.with_response(y).fit(**settings_of(fit, **settings))
+
+    def prior_sensitivity(self, *, alpha: float = 1.25, limit: float = 0.05, each: bool = False) -> pd.DataFrame:
+        """How much each fixed effect and hyperparameter hangs on the priors, and on the data.
+
+        Of the draws at hand, by weights: no new fit is made. The prior of all of them, and their likelihood with the
+        effects of terms integrated out, is raised to the powers ``alpha`` and ``1 / alpha``; what b is given theta is
+        part of the model, and no prior in this sense. A response that is not Gaussian has Laplace's approximation of
+        this likelihood.
+
+        Parameters
+        ----------
+        alpha : float
+            Powers close to one keep weights reliable; the result depends little on it.
+        limit : float
+            From which sensitivity on there is a diagnosis.
+        each : bool
+            Whether to scale the prior of each parameter alone, too: one more column for each.
+
+        Returns
+        -------
+        pandas.DataFrame
+            ``prior`` and ``likelihood``: by how much the cumulative Jensen-Shannon distance from the posterior grows
+            with each doubling of the weight. A ``diagnosis`` of "potential prior-data conflict" where both are above
+            the limit, "potential strong prior / weak likelihood" where the first is. Parameters that are held are left
+            out. ``attrs`` holds ``alpha`` and the largest ``pareto_k`` by column.
+
+        Raises
+        ------
+        LgmError, PriorError
+            Where theta is held at its mode, draws are from the prior, or every prior is flat.
+
+        References
+        ----------
+        Kallioinen, Paananen, Buerkner & Vehtari (2024), Detecting and diagnosing prior and likelihood sensitivity with
+        power-scaling. Statistics and Computing 34, 57.
+
+        Examples
+        --------
+        >>> import lgm
+        >>> dyestuff = lgm.load_dataset("Dyestuff")
+        >>> tight = {"sigma": lgm.priors.exponential(1.0)}
+        >>> fit = lgm.fit("Yield ~ 1", dyestuff, priors=tight, method="importance", seed=1, progress=False)
+        >>> fit.prior_sensitivity().loc["sigma", "diagnosis"]
+        'potential prior-data conflict'
+        """
+        return sensitivity.table(cast("Fit", self), alpha, limit, each=each)
