@@ -32,15 +32,21 @@ def with_response(design: Design, values: Any) -> Design:
     DataError
         Of another length, or not what the family takes.
     """
-    if design.response.censored is not None:
-        raise DataError(
-            f"the response `{design.formula.response.text}` is censored, and other values would be censored elsewhere. "
-            "Accepted: the data with another response and its codes, as in fit.update(data=...)."
-        )
+    refuse_censored(design)
     response = replace(design.response, value=_numbers(design, _observed(design, values)))
     offset, labels = design.predictor.offset, design.seen.frame.index
     require_taken(design.formula, design.family, response, offset, labels)
     return replace(design, answer=replace(design.answer, response=response))
+
+
+def refuse_censored(design: Design) -> None:
+    """Raise where responses are censored: no model says where others would be."""
+    if design.response.censored is not None:
+        raise DataError(
+            f"the response `{design.formula.response.text}` is censored, and the model does not say where another one "
+            "would be. Accepted: a model of a response that is not censored, or the data with other codes, as in "
+            "fit.update(data=...)."
+        )
 
 
 def _observed(design: Design, values: Any) -> pd.Series:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from formulaic.utils.context import capture_context
 
-from lgm.results.again import sensitivity
+from lgm.results.again import bootstrap, sensitivity
 from lgm.results.again.settings import settings_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from lgm.families.family import Family
+    from lgm.results.again.bootstrap import Bootstrap
     from lgm.results.fit import Fit
 
 
@@ -111,6 +112,65 @@ class Again:
         """
         fit = cast("Fit", self)
         return fit.model.with_response(y).fit(**settings_of(fit, **settings))
+
+    def bootstrap(
+        self,
+        n: int = 500,
+        statistic: Callable[[Fit], Any] | None = None,
+        *,
+        use_u: bool = False,
+        seed: int | None = None,
+        progress: bool | None = None,
+    ) -> Bootstrap:
+        """Parametric bootstrap of what ``method="mode"`` estimates: lme4's ``bootMer``.
+
+        New responses are drawn at the mode of theta and the means of the fixed effects there, and the model is fitted
+        to each by its mode. The effects of terms are drawn anew from their distribution given theta. Nothing is
+        compiled after the first fit; Ctrl-C keeps the estimates there are.
+
+        Parameters
+        ----------
+        n : int
+            Number of new responses.
+        statistic : callable, optional
+            From a fit to a number or to a dict of numbers by name. By default all fixed effects and hyperparameters.
+        use_u : bool
+            Whether the effects of terms are held at their means instead.
+        seed : int, optional
+            By default that of the fit.
+        progress : bool, optional
+
+        Returns
+        -------
+        Bootstrap
+            Its ``estimates`` are a table with a row for each response; ``summary()`` gives bias, standard error and
+            interval.
+
+        Raises
+        ------
+        DataError
+            If the response is censored, which the model does not explain.
+        LgmError
+            If few responses can be fitted.
+
+        Examples
+        --------
+        >>> import lgm
+        >>> flat = {"Intercept": lgm.priors.flat(), "sd": lgm.priors.flat(), "sigma": lgm.priors.flat()}
+        >>> model = lgm.model("Yield ~ 1 + (1|Batch)", lgm.load_dataset("Dyestuff"), priors=flat)
+        >>> fit = model.fit(method="mode", draws=100, seed=1, progress=False)
+        >>> fit.bootstrap(10).estimates.shape
+        (10, 3)
+        """
+        fit = cast("Fit", self)
+        return bootstrap.bootstrap(
+            fit,
+            n,
+            statistic,
+            use_u=use_u,
+            seed=fit.seed if seed is None else seed,
+            progress=fit.progress if progress is None else progress,
+        )
 
     def prior_sensitivity(self, *, alpha: float = 1.25, limit: float = 0.05, each: bool = False) -> pd.DataFrame:
         """How much each fixed effect and hyperparameter hangs on the priors, and on the data.

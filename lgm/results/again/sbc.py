@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,19 +15,19 @@ import xarray as xr
 
 from lgm.arrays import FloatArray, IntArray
 from lgm.design import predictor as predictors
+from lgm.design.another import refuse_censored
 from lgm.design.design import Design
 from lgm.design.predictor import Parts
-from lgm.errors import DataError, LgmError, LgmWarning
+from lgm.errors import LgmError
 from lgm.families.family import Family
 from lgm.families.response import Response
 from lgm.inference.compile import compiled
-from lgm.inference.interrupt import interruptible
 from lgm.inference.weighted import Weighted
 from lgm.posterior.latent_prior import by_kind
 from lgm.results.again import uniformity
+from lgm.results.again.repeated import repeated
 from lgm.results.groups import LEAD
 from lgm.results.linear_predictor import linear_predictor
-from lgm.results.progress import bar
 from lgm.words import counted
 
 if TYPE_CHECKING:
@@ -225,18 +224,13 @@ def sbc(
     rng = np.random.default_rng([seed, 20])
     source = _from_prior(model, rng) if simulate is None else _given(simulate, rng)
     found = _Ranked(int(ranks), quantities, rng)
-    stopped = False
-    with bar(int(n), "simulated data sets", progress=progress) as shown:
-        try:
-            with interruptible("data set") as pressed, warnings.catch_warnings():
-                warnings.simplefilter("ignore", LgmWarning)
-                while len(found.rows) < n and not (stopped or pressed):
-                    stopped = _replicate(model, next(source), found, settings, int(rng.integers(2**31)))
-                    shown.update(len(found.rows) - shown.n)
-                    _require_fits(found, n)
-            stopped |= bool(pressed)
-        except KeyboardInterrupt:
-            stopped = True
+
+    def step() -> int:
+        _replicate(model, next(source), found, settings, int(rng.integers(2**31)))
+        _require_fits(found)
+        return len(found.rows)
+
+    stopped = repeated(step, int(n), "simulated data set", progress=progress)
     if not found.rows:
         raise KeyboardInterrupt
     return SBC(pd.DataFrame(found.rows), int(ranks), float(level), found.refused, found.doubted, stopped)
@@ -281,20 +275,19 @@ def _chosen(posterior: xr.Dataset, numbers: IntArray) -> xr.Dataset:
     return xr.Dataset(parts, {name: each for name, each in posterior.coords.items() if name not in LEAD})
 
 
-def _replicate(model: Model, made: Simulated, found: _Ranked, settings: dict[str, Any], seed: int) -> bool:
-    """Fit one data set; whether Ctrl-C came in between."""
+def _replicate(model: Model, made: Simulated, found: _Ranked, settings: dict[str, Any], seed: int) -> None:
+    """Fit one data set."""
     try:
         fit = model.with_response(made.y).fit(**settings, seed=seed, progress=False)
     except LgmError as error:  # by the response alone, so that leaving it out leaves ranks uniform
         found.refused, found.why = found.refused + 1, error
-        return False
+        return
     if fit.draws.interrupted:
-        return True
+        raise KeyboardInterrupt
     found.add(made, fit)
-    return False
 
 
-def _require_fits(found: _Ranked, n: int) -> None:
+def _require_fits(found: _Ranked) -> None:
     if found.refused > _TRIED * (len(found.rows) + 10):
         raise LgmError(
             f"{found.refused} of {found.refused + len(found.rows)} responses that were drawn from the priors cannot be "
@@ -313,11 +306,7 @@ def _from_prior(model: Model, rng: np.random.Generator) -> Iterator[Simulated]:
         If the response is censored, which the model does not explain.
     """
     d = model.design
-    if d.response.censored is not None:
-        raise DataError(
-            f"the response `{d.formula.response.text}` is censored, and the model does not say how. Accepted: a model "
-            "of the same response without censoring."
-        )
+    refuse_censored(d)
     size = int(np.clip(_HELD // len(d.rows.index), 4, _AT_ONCE))
     while True:
         prior = model.fit(method="prior", chains=1, draws=size, seed=int(rng.integers(2**31)), progress=False)

@@ -155,7 +155,7 @@ def test_what_is_not_accepted() -> None:
 
 @pytest.mark.slow
 def test_an_error_of_a_fifth_in_sigma_is_found() -> None:
-    """Draws whose sigma is a fifth too large, in 300 data sets of the model itself."""
+    """Draws whose sigma is a fifth too large, in 150 data sets of the model itself."""
 
     def spoilt(rng: np.random.Generator) -> Any:
         theta = MODEL.sample_prior(1, seed=int(rng.integers(2**31))).iloc[0]
@@ -163,7 +163,7 @@ def test_an_error_of_a_fifth_in_sigma_is_found() -> None:
         eta = theta["Intercept"] + theta["x"] * DATA["x"].to_numpy() + np.repeat(b, 4)
         return {**theta, "sigma": theta["sigma"] / 1.2}, eta + theta["sigma"] * rng.normal(size=20), eta
 
-    found = lgm.sbc(MODEL, n=300, simulate=spoilt, seed=11, progress=False)
+    found = lgm.sbc(MODEL, n=150, simulate=spoilt, seed=11, progress=False)
     table = found.summary()
     assert table.loc["sigma", "outside"] and table.loc[LIKELIHOOD, "outside"]
     assert not table.loc[["Intercept", "x", "sd(Intercept|g)"], "outside"].any()

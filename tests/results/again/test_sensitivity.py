@@ -128,7 +128,7 @@ def _copies(n: int) -> pd.DataFrame:
 
 
 def _fitted(data: pd.DataFrame, given: dict[str, Any], family: str = "gaussian") -> lgm.Fit:
-    settings: dict[str, Any] = {"method": "importance", "chains": 1, "draws": 8000, "seed": 3, "progress": False}
+    settings: dict[str, Any] = {"method": "importance", "chains": 1, "draws": 16000, "seed": 3, "progress": False}
     return lgm.fit("y ~ x + (1|g)", data, family, priors=given, **settings)
 
 
@@ -151,7 +151,7 @@ def _compared(before: lgm.Fit, density: str, alpha: float, after: lgm.Fit) -> No
 @pytest.mark.slow
 @pytest.mark.parametrize("alpha", [0.8, 1.25])
 def test_as_refits_with_scaled_priors(alpha: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sensitivity, "MOST", 8000)
+    monkeypatch.setattr(sensitivity, "MOST", 16000)
     scaled = {
         "Intercept": priors.normal(-2.0, 0.8 / np.sqrt(alpha)),
         "x": priors.normal(0.0, 3.0 / np.sqrt(alpha)),
@@ -168,7 +168,7 @@ def test_as_refits_of_more_and_fewer_copies(
     family: str, before: int, after: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A power of the likelihood of theta and beta is as many copies of the data, each with groups of its own."""
-    monkeypatch.setattr(sensitivity, "MOST", 8000)
+    monkeypatch.setattr(sensitivity, "MOST", 16000)
     given = {k: v for k, v in GIVEN.items() if k != "sigma" or family == "gaussian"}
     many, few = _copies(before), _copies(after)
     if family == "poisson":
