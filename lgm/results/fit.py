@@ -26,6 +26,7 @@ from lgm.results import basis_check, predict, tables, text
 from lgm.results.again.methods import Again
 from lgm.results.arviz import diagnostics
 from lgm.results.effects import Effects, Kept
+from lgm.results.quoted.methods import Quoted
 from lgm.results.sampling import LEAD, Sampling
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Fit(Sampling, Again):
+class Fit(Sampling, Again, Quoted):
     """The posterior of a model.
 
     Tables hold posterior means, standard deviations and equal-tailed intervals of probability ``interval``. Means and
