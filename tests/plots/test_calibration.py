@@ -25,7 +25,7 @@ def test_a_panel_for_each_quantity() -> None:
     last = [line for line in shown[-1].lines if line.get_color() == RED]
     assert len(last) == 1 and last[0].get_linestyle() == "--"
     assert not any(line.get_color() == RED for ax in shown[:-1] for line in ax.lines)
-    np.testing.assert_allclose(last[0].get_ydata()[10], np.mean(RANKS["low"] < 11) - 11 / 21)
+    np.testing.assert_allclose(np.asarray(last[0].get_ydata())[10], np.mean(RANKS["low"] < 11) - 11 / 21)
 
 
 def test_it_fits_four_inches_and_axes_of_ones_own() -> None:

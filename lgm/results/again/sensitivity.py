@@ -80,7 +80,11 @@ def table(fit: Fit, alpha: float, limit: float, *, each: bool) -> pd.DataFrame:
         columns[name] = np.sum(distances, axis=0) / (2.0 * np.log2(alpha))
         worst[name] = max(w.k for w in ends)
     out = pd.DataFrame(columns, found.draws.columns).rename_axis("variable")
-    out.insert(2, "diagnosis", [_diagnosis(*row, limit) for row in out[["prior", "likelihood"]].to_numpy()])
+    out.insert(
+        2,
+        "diagnosis",
+        [_diagnosis(prior, data, limit) for prior, data in zip(columns["prior"], columns["likelihood"], strict=True)],
+    )
     doubted = [name for name, k in worst.items() if k > threshold(len(found.draws))]
     if doubted:
         text = f"the weights of draws with another power of the {doubted[0]} are not reliable (Pareto k "

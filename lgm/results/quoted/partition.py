@@ -80,7 +80,8 @@ def _different_rows(d: Design) -> list[tuple[str, sp.csr_array, IntArray]]:
     for term, where in zip(d.terms, d.predictor.term_slices(), strict=True):
         z = sp.csr_array(term.z)
         z.sort_indices()
-        first, counts = {}, {}
+        first: dict[tuple[bytes, bytes], int] = {}
+        counts: dict[tuple[bytes, bytes], int] = {}
         for i in range(z.shape[0]):
             part = slice(z.indptr[i], z.indptr[i + 1])
             key = (z.indices[part].tobytes(), z.data[part].tobytes())
