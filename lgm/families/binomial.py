@@ -76,6 +76,11 @@ class Binomial(Family):
         """No success, and nothing but successes."""
         return np.where(y.value == 0, -1, np.where(y.value == trials_of(y), 1, 0))
 
+    def variance(self, eta: FloatArray, theta: Theta, weights: FloatArray, trials: FloatArray) -> FloatArray:
+        """``mu (1 - mu) / n``."""
+        mu = self.mean(eta, theta)
+        return np.asarray(mu * (1.0 - mu) / trials[:, None])
+
     def simulate(self, rng: Rng, eta: FloatArray, theta: Theta, weights: FloatArray, trials: FloatArray) -> FloatArray:
         """Numbers of successes."""
         return rng.binomial(trials.astype(np.int64)[:, None], self.mean(eta, theta)).astype(float)

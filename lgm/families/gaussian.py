@@ -71,6 +71,10 @@ class Gaussian(Family):
         slope = 1.0 if self.link == "identity" else self.linked.traced(eta)
         return weights * jnp.square(slope / theta["sigma"])
 
+    def variance(self, eta: FloatArray, theta: Theta, weights: FloatArray, trials: FloatArray) -> FloatArray:
+        """``sigma^2 / w``."""
+        return np.asarray(np.square(theta["sigma"]) / weights[:, None] + np.zeros(eta.shape))
+
     def simulate(self, rng: Rng, eta: FloatArray, theta: Theta, weights: FloatArray, trials: FloatArray) -> FloatArray:
         """The mean with independent errors added."""
         errors = (1.0 / np.sqrt(weights))[:, None] * theta["sigma"] * rng.standard_normal(eta.shape)

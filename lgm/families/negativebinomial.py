@@ -56,6 +56,11 @@ class NegativeBinomial(Truncatable):
         ways = log_rising(log_shape, y.value) - y.value * log_shape - log_factorial(y.value)
         return weights * (ways + y.value * (eta - rate) - shape * rate)
 
+    def variance(self, eta: FloatArray, theta: Theta, weights: FloatArray, trials: FloatArray) -> FloatArray:
+        """``mu + mu^2 / shape``."""
+        mu = self.mean(eta, theta)
+        return np.asarray(mu + np.square(mu) / theta["shape"])
+
     def simulate(self, rng: Rng, eta: FloatArray, theta: Theta, weights: FloatArray, trials: FloatArray) -> FloatArray:
         """Poisson counts with gamma factors."""
         return poisson_draws(rng, self.mean(eta, theta) * rng.gamma(theta["shape"], size=eta.shape) / theta["shape"])

@@ -42,6 +42,10 @@ class Poisson(Truncatable):
         constant = gammaln(total + 1.0) - sums(gammaln(y.value + 1.0)) - total * np.log(size)
         return Response(total), np.log(size), constant
 
+    def variance(self, eta: FloatArray, theta: Theta, weights: FloatArray, trials: FloatArray) -> FloatArray:
+        """The mean."""
+        return self.mean(eta, theta)
+
     def simulate(self, rng: Rng, eta: FloatArray, theta: Theta, weights: FloatArray, trials: FloatArray) -> FloatArray:
         """Counts."""
         return poisson_draws(rng, self.mean(eta, theta))

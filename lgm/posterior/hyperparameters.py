@@ -393,6 +393,10 @@ class Hyperparameters:
         """Log prior density of theta on the natural scale, no Jacobian."""
         return _sum(s.log_prior(part) for s, part in self._values(theta))
 
+    def log_priors(self, theta: jax.Array) -> jax.Array:
+        """Its parts, one of each slot (number of slots,)."""
+        return jnp.array([s.log_prior(part) for s, part in self._values(theta)])
+
     def log_prior_working(self, x: jax.Array) -> jax.Array:
         """Log prior density of the working coordinates, Jacobian included."""
         return _sum(s.log_prior_working(part) for s, part in self._coordinates(x))

@@ -82,6 +82,14 @@ def settle(design: Design, given: Mapping[str, Any] | None) -> tuple[Design, Pri
     return about_zero, resolve(about_zero, given)
 
 
+def fitting(design: Design, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of the priors whose keys are of some parameter of a design."""
+    intercept = design.predictor.intercept
+    known = {*design.fixed_names, *(key for parameter in design.parameters for key in parameter.keys)}
+    known |= {"fixed"} if design.p > (intercept is not None) else set()
+    return {key: prior for key, prior in given.items() if key in known}
+
+
 def _informative(chosen: Mapping[str, ThetaPrior], titles: Collection[str]) -> set[str]:
     """Those that are not flat; a uniform prior of correlations is flat where that of an sd beside it is improper."""
     improper = any(isinstance(chosen[title], Flat) for title in titles)

@@ -23,8 +23,12 @@ from lgm.posterior.assemble import Analysed
 from lgm.posterior.no_rows import without_rows
 from lgm.posterior.priors import Priors, starts
 from lgm.results import basis_check, predict, tables, text
+from lgm.results.again.methods import Again
 from lgm.results.arviz import diagnostics
+from lgm.results.comparing.methods import Criteria
 from lgm.results.effects import Effects, Kept
+from lgm.results.interpret.methods import Interpretation
+from lgm.results.quoted.methods import Quoted
 from lgm.results.sampling import LEAD, Sampling
 
 if TYPE_CHECKING:
@@ -34,7 +38,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Fit(Sampling):
+class Fit(Sampling, Interpretation, Criteria, Again, Quoted):
     """The posterior of a model.
 
     Tables hold posterior means, standard deviations and equal-tailed intervals of probability ``interval``. Means and
@@ -62,6 +66,7 @@ class Fit(Sampling):
     seed: int
     progress: bool = True
     stored_effects: Kept | None = None  # of a fit that was read from a file
+    asked: Mapping[str, Any] | None = None  # how `Model.fit` was asked to draw
 
     @property
     def design(self) -> Design:

@@ -200,13 +200,13 @@ def test_compare() -> None:
     data = lgm.load_dataset("Dyestuff")
     batch = lgm.fit("Yield ~ 1 + (1|Batch)", data, method="importance", seed=1, progress=False)
     alone = lgm.fit("Yield ~ 1", data, method="mode", seed=1, progress=False)
-    table = lgm.compare(alone, batch)
+    table = lgm.compare(alone, batch, by="evidence")
     assert list(table.index) == ["Yield ~ 1 + (1|Batch)", "Yield ~ 1"]
     assert table["probability"].sum() == pytest.approx(1.0)
     assert table["log_evidence"].iloc[0] == batch.draws.points.log_evidence
     flat = lgm.fit("Yield ~ 1", data, priors={"Intercept": priors.flat()}, method="mode", seed=1, progress=False)
     with pytest.raises(lgm.PriorError, match="Intercept is flat"):
-        lgm.compare(alone, flat)
+        lgm.compare(alone, flat, by="evidence")
     with pytest.raises(lgm.DataError, match="not fits of the same data"):
         lgm.compare(alone, lgm.fit("Yield ~ 1", data.head(20), method="mode", seed=1, progress=False))
     with pytest.raises(lgm.LgmError, match="two or more"):
