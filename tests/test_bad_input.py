@@ -99,7 +99,7 @@ FORMULAS: list[tuple[type[LgmError], str, list[str]]] = [
     (FormulaError, "y ~ >foo<(x)", [f"lgm has no term `foo()`, {FUNCTION} {TERMS}"]),
     (FormulaError, "y ~ s(>foo<(x))", [f"lgm has no term `foo()`, {FUNCTION} {TERMS}"]),
     (FormulaError, "y ~ (1|>foo<(g))", [f"lgm has no term `foo()`, {FUNCTION} {TERMS}"]),
-    (FormulaError, "y ~ >mo<(x)", [f"lgm has no term `mo()`, {FUNCTION} Monotonic effects", TERMS]),
+    (FormulaError, "y ~ >me<(x, 0.1)", [f"lgm has no term `me()`, {FUNCTION} A covariate that is measured", TERMS]),
     (FormulaError, "y ~ >te(x)<", ["te(x) is a product of one variable.", "te(x, z), or s(x) for a smooth of one"]),
     (DataError, "y ~ s(x, z, bs='fs')", ["s(x, z): bs='fs' has a curve for each level of one factor, and none of"]),
     (FormulaError, "y ~ >f<(t)", ['INLA\'s `f(x, model="rw1")` is written with the name of the model as the call']),

@@ -18,7 +18,6 @@ _ELSEWHERE = {
     "iid": " A group effect is written as a bar, `(1 | g)`.",
     "re": " A group effect is written as a bar, `(1 | g)`.",
     "gr": " A grouping stands after a bar: `(1 | gr(g, cov=K))`, or `(1 | g, cov=K)`.",
-    "mo": " Monotonic effects, as brms has them, are not available.",
     "besagproper": " It is written `car(region, graph)`, and INLA's `besagproper2` is `leroux(region, graph)`.",
     "besagproper2": " It is written `leroux(region, graph)`.",
     "slm": " It is written `sar(region, graph)`.",
@@ -27,7 +26,8 @@ _ELSEWHERE = {
     "mm": " A grouping stands after a bar: `(1 | mm(a, b))`.",
     "me": (
         " A covariate that is measured with error has true values, which are unknown and multiplied by an unknown "
-        "coefficient: given its hyperparameters such a model is not Gaussian, and lgm does not have it."
+        "coefficient: given its hyperparameters such a model is not Gaussian, and lgm does not have it. Instead, fit "
+        "data sets with values drawn for the covariate and join the draws (multiple imputation), or a joint model."
     ),
     "horseshoe": " It is written `hs(x1, x2, ...)`.",
     "R2D2": " It is written `r2d2(x1, x2, ...)`.",

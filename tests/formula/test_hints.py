@@ -10,7 +10,7 @@ TERMS = ["s", "rw1", "icar"]
 @pytest.mark.parametrize(
     ("name", "hint"),
     [
-        ("mo", "Monotonic effects"),
+        ("me", "(multiple imputation)"),
         ("bym", "`bym2(region, graph)`"),
         ("besagproper2", "`leroux(region, graph)`"),
         ("factor", "`C(x)`"),

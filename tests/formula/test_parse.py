@@ -355,7 +355,7 @@ def test_suggest() -> None:
     [
         ("f", 'INLA\'s `f(x, model="rw1")` is written'),
         ("re", "A group effect is written as a bar, `(1 | g)`."),
-        ("mo", "Monotonic effects, as brms has them, are not available."),
+        ("me", "and lgm does not have it. Instead, fit data sets"),
         ("foo", "nor is there a function of that name. The terms are"),
         ("iid", "A group effect is written as a bar, `(1 | g)`."),
         ("besag", "Map effects are written `icar(region, graph)`."),

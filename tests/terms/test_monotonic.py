@@ -139,11 +139,6 @@ def test_counts_and_missing_responses() -> None:
         ("mo(many)", DataError, "60 categories, from 0 to 59, of 50 at most"),
         ("mo(k):z", FormulaError, "is part of a larger term"),
         ("mo(k, replicate=g)", FormulaError, "cannot be copied: its effects are those of categories"),
-        (
-            "me(z, 0.1)",
-            FormulaError,
-            r"(?s)me\(z, 0.1\) is the product of a coefficient and of true values of `z`.*Accepted",
-        ),
     ],
 )
 def test_what_is_refused(right: str, error: type[Exception], message: str) -> None:
