@@ -42,7 +42,7 @@ def _added_up(family: Family, value: float, row: int, draw: int) -> float:
         last = 1.0 if family.name == "bernoulli" else TRIALS[row] if "trials" in family.forms else np.inf
         fine = counts <= min(value, last)
         return float(_density(family, np.where(fine, counts, 1.0), row, draw) @ fine)
-    log_step, real = np.linspace(-150.0, 12.0, 12001), family.links[0] == "identity"
+    log_step, real = np.linspace(-80.0, 12.0, 12001), family.links[0] == "identity"
     if not real:
         log_step = log_step - log_step[-1] + np.log(value)
     y = value - np.exp(log_step) if real else np.exp(log_step)
