@@ -23,6 +23,7 @@ from lgm.posterior.assemble import Analysed
 from lgm.posterior.priors import Priors, starts
 from lgm.results import basis_check, predict, tables, text
 from lgm.results.arviz import container, diagnostics, plain_labels
+from lgm.results.checking.methods import Adequacy
 from lgm.results.effects import Effects, Kept
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ LEAD = ("chain", "draw")
 
 
 @dataclass(frozen=True, eq=False)
-class Fit:
+class Fit(Adequacy):
     """The posterior of a model.
 
     Tables hold posterior means, standard deviations and equal-tailed intervals of probability ``interval``. Means and

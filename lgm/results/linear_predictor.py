@@ -133,6 +133,11 @@ class LinearPredictor:
                 out[start : start + step, numbers] = eta
         return out
 
+    def some(self, numbers: IntArray) -> FloatArray:
+        """The draws (rows, B) with these numbers (B,), which ascend."""
+        u = self.fit.effects.some(numbers)
+        return self._at(slice(None), u, [None if new is None else new.draws(numbers, u) for new in self.fresh])
+
     def blocks(self, take: IntArray | slice = slice(None)) -> Iterator[tuple[IntArray, FloatArray]]:
         """Draws (rows, B) with their numbers (B,): all at once where they may be held, else block by block."""
         for numbers, u, fresh in [self._whole] if self.in_one else self._sections():
