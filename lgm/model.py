@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
+import xarray as xr
 from formulaic.utils.context import capture_context
 
 from lgm import families, pickling
@@ -32,7 +33,8 @@ from lgm.posterior.assemble import Analysed, analyse
 from lgm.posterior.checks import check_identifiability, report_cautions, report_data, report_terms
 from lgm.posterior.density import Marginal
 from lgm.posterior.hyperparameters import Hyperparameters
-from lgm.posterior.priors import Priors, sample_prior, starts
+from lgm.posterior.no_rows import without_rows
+from lgm.posterior.priors import Priors, require_proper, sample_prior, starts
 from lgm.posterior.priors import settle as settle_priors
 from lgm.posterior.separation import check_separation
 from lgm.priors import Flat
@@ -53,7 +55,7 @@ def fit(
     env: Mapping[str, Any] | None = None,
     missing: Literal["drop", "error"] = "drop",
     python: bool = True,
-    method: Literal["nuts", "importance", "mode", "joint"] = "nuts",
+    method: Literal["nuts", "importance", "mode", "joint", "prior"] = "nuts",
     approximation: Literal["auto", "weighted", "quadrature", "transport", "second-order", "laplace"] = "auto",
     fallback: Literal["nuts"] | None = None,
     chains: int = 4,
@@ -107,13 +109,15 @@ def fit(
         in ``env``, numbers, operators, terms and a list of functions (``log``, ``C``, ``poly``, ``np.sqrt``, ...): for
         formulas from strangers, whose use of time and memory is still yours to limit. The caller's own names are then
         out of reach.
-    method : {"nuts", "importance", "mode", "joint"}
+    method : {"nuts", "importance", "mode", "joint", "prior"}
         NUTS on theta; weighted points around the mode (a thousand values instead of ten thousand gradients, equally
-        exact where its own diagnostic, Pareto k, says so); theta held at its posterior mode, as lme4 does; or NUTS on
-        theta and all effects together. Up to eight hyperparameters, dimension costs weighted points, not trust: NUTS
-        is the better choice where k or the number of effective points raises a warning. ``"joint"`` approximates
-        nothing, whatever the family: the last resort where no approximation serves, and what others can be compared
-        with. It takes about ten to a hundred gradients for an effective draw, and memory for all draws of all effects.
+        exact where its own diagnostic, Pareto k, says so); theta held at its posterior mode, as lme4 does; NUTS on
+        theta and all effects together; or draws from the prior, for which no response is used: tables, predictions and
+        plots of such a fit show what the priors imply. Up to eight hyperparameters, dimension costs weighted points,
+        not trust: NUTS is the better choice where k or the number of effective points raises a warning. ``"joint"``
+        approximates nothing, whatever the family: the last resort where no approximation serves, and what others can be
+        compared with. It takes about ten to a hundred gradients for an effective draw, and memory for all draws of all
+        effects.
     approximation : {"auto", "weighted", "quadrature", "transport", "second-order", "laplace"}
         What stands for ``p(y | theta)`` of a response that is not Gaussian. ``"weighted"`` is exact up to Monte Carlo
         error: effects are drawn around their mode and weighted. ``"quadrature"`` is so too, and integrates out the
@@ -317,10 +321,43 @@ class Model:
         _require(_is_whole(draws, 1), f"draws={draws!r}; accepted: a whole number of at least 1.")
         return sample_prior(self.design, self.chosen_priors, self.analysed.marginal.hyper, int(draws), _seed(seed))
 
+    def prior_predictive(self, draws: int = 1000, *, seed: int | None = None) -> xr.DataArray:
+        """New responses at the rows of the data, from parameters and effects that are drawn from their priors.
+
+        ``y ~ p(y | u, theta)`` with ``u, theta`` from their joint prior. They are predictions of
+        ``model.fit(method="prior")``, a fit whose tables and plots show what the priors imply of all else.
+
+        Parameters
+        ----------
+        draws : int
+        seed : int, optional
+
+        Returns
+        -------
+        xarray.DataArray
+            With the dimensions chain, draw and row.
+
+        Raises
+        ------
+        PriorError
+            If a prior is flat.
+
+        Examples
+        --------
+        >>> import lgm
+        >>> model = lgm.model("Yield ~ 1 + (1|Batch)", lgm.load_dataset("Dyestuff"))
+        >>> dict(model.prior_predictive(draws=50, seed=1).sizes)
+        {'chain': 1, 'draw': 50, 'row': 30}
+        """
+        found: xr.DataArray = self.fit(method="prior", chains=1, draws=draws, seed=seed).predict(
+            kind="draws", of="response"
+        )
+        return found
+
     def fit(
         self,
         *,
-        method: Literal["nuts", "importance", "mode", "joint"] = "nuts",
+        method: Literal["nuts", "importance", "mode", "joint", "prior"] = "nuts",
         approximation: Literal["auto", "weighted", "quadrature", "transport", "second-order", "laplace"] = "auto",
         fallback: Literal["nuts"] | None = None,
         chains: int = 4,
@@ -357,7 +394,12 @@ class Model:
                 'Accepted: a proper prior, or method="mode".'
             )
         post, start = self.analysed.marginal, starts(self.design, self.chosen_priors.theta)
-        chosen = engine(post, Settings(method, chains, draws, warmup, seed, progress, fallback))
+        settings = Settings(method, chains, draws, warmup, seed, progress, fallback)
+        if method == "prior":
+            require_proper(self.design, self.chosen_priors)
+            post = without_rows(post)
+            return Fit(self, engine(post, settings).run(post, start), interval, seed, progress)
+        chosen = engine(post, settings)
         with watched():
             wanted = JOINT if method == "joint" else approximation
             if wanted in ("auto", USUAL, JOINT):  # what most models need is compiled while theirs is chosen

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from matplotlib import rcParams  # noqa: TID253 - this module is itself read late
 from matplotlib.axes import Axes  # noqa: TID253 - this module is itself read late
 from matplotlib.figure import Figure, SubFigure  # noqa: TID253
 from matplotlib.lines import Line2D  # noqa: TID253
@@ -86,6 +87,14 @@ def _finish(on: Canvas, handles: list[Any], fit: Fit) -> None:
     on.doubt(text.doubt(fit))
 
 
+def _ink() -> str:
+    return str(rcParams["text.color"])
+
+
+def _paper() -> str:
+    return str(rcParams["axes.facecolor"])
+
+
 def _response(rows: Observed) -> str:
     return rows.fit.design.formula.response.text
 
@@ -103,13 +112,13 @@ def _overlay(ax: Axes, rows: Observed, kind: str, how: tuple[int, Any, int]) -> 
     shown = function(rows, *how)
     style: Any = {} if kind == "dens_overlay" else {"drawstyle": "steps-post"}
     ax.plot(shown.x, shown.new.T, color=PALE, lw=0.6, alpha=0.7, zorder=1, **style)
-    ax.plot(shown.x, shown.observed, color=panels.ink(), lw=1.8, zorder=3, **style)
+    ax.plot(shown.x, shown.observed, color=_ink(), lw=1.8, zorder=3, **style)
     ax.set_xlabel(_response(rows))
     ax.set_ylabel(label)
     ax.set_ylim(bottom=0.0)
     ax.margins(x=0.01)
     return [
-        Line2D([], [], color=panels.ink(), lw=1.8, label="data"),
+        Line2D([], [], color=_ink(), lw=1.8, label="data"),
         Line2D([], [], color=PALE, lw=1.5, label=f"{len(shown.new)} new data sets"),
     ]
 
@@ -123,13 +132,13 @@ def _statistic(
     with canvas(WIDTH, HEIGHT, ax=ax, figsize=figsize) as on:
         one, finite = on.axes[0, 0], new[np.isfinite(new)]
         one.hist(finite, bins=_bins(finite), color=PALE, edgecolor="white", lw=0.5)
-        one.axvline(row["observed"], color=panels.ink(), lw=2.0)
+        one.axvline(row["observed"], color=_ink(), lw=2.0)
         one.set_xlabel(f"{table.index[0]} of {_response(Observed(fit))}")
         one.set_ylabel("new data sets")
         one.yaxis.set_major_locator(MaxNLocator(integer=True))
         share = row["P(new > observed)"]
         handles = [
-            Line2D([], [], color=panels.ink(), lw=2.0, label="data"),
+            Line2D([], [], color=_ink(), lw=2.0, label="data"),
             Patch(facecolor=PALE, label=f"new data; {share:.3g} of them larger"),
         ]
         _finish(on, handles, fit)
@@ -162,10 +171,9 @@ def _by_group(
         outside = (observed < low) | (observed > high)
         one.hlines(y, low, high, color=NEW, lw=1.6 if len(table) <= 60 else 0.9)
         size = 4.5 if len(table) <= 60 else 2.5
-        one.plot(observed[~outside], y[~outside], "o", color=panels.ink(), ms=size, mew=0.0)
+        one.plot(observed[~outside], y[~outside], "o", color=_ink(), ms=size, mew=0.0)
         one.plot(observed[outside], y[outside], "D", mfc="none", mec=panels.RED, ms=size + 1.0, mew=1.2)
-        panels.label_levels(one, table.index.to_numpy(), on.room)
-        one.set_ylabel(str(table.index.name))
+        panels.name_levels(one, table.index.to_numpy(), str(table.index.name), on.room)
         one.set_xlabel(f"{name} of {_response(rows)}")
         one.set_ylim(-0.8, len(table) - 0.2)
         _finish(on, [*_inside_outside(bool(outside.any())), _interval(fit)], fit)
@@ -173,7 +181,7 @@ def _by_group(
 
 
 def _inside_outside(outside: bool) -> list[Any]:
-    marks = [Line2D([], [], ls="", marker="o", color=panels.ink(), ms=4.5, label="data")]
+    marks = [Line2D([], [], ls="", marker="o", color=_ink(), ms=4.5, label="data")]
     if outside:
         marks.append(Line2D([], [], ls="", marker="D", mfc="none", mec=panels.RED, ms=5.5, label="outside"))
     return marks
@@ -193,7 +201,7 @@ def _rows(ax: Axes, rows: Observed, by: Any, table: pd.DataFrame) -> list[Any]:
     few = rows.n <= 300
     ax.vlines(x[chosen], low[chosen], high[chosen], color=PALE, lw=1.6 if few else 0.7, zorder=1)
     inside = chosen[~outside[chosen]]
-    ax.plot(x[inside], y[inside], "o", color=panels.ink(), ms=3.0 if few else 1.5, mew=0.0, zorder=3)
+    ax.plot(x[inside], y[inside], "o", color=_ink(), ms=3.0 if few else 1.5, mew=0.0, zorder=3)
     beyond = chosen[outside[chosen]]
     ax.plot(x[beyond], y[beyond], "D", mfc="none", mec=panels.RED, ms=4.0, mew=1.0, zorder=4)
     ax.set_xlabel("row" if by is None else str(rows.column(by, "by").name))
@@ -215,7 +223,7 @@ def _bars(ax: Axes, rows: Observed, table: pd.DataFrame, room: float) -> list[An
     low, high = (table[end].to_numpy() for end in rows.fit.interval_names)
     ax.bar(x, table["observed"], width=0.8, color="#d9d9d9", edgecolor="#808080", lw=0.6)
     ax.vlines(x, low, high, color=NEW, lw=1.6)
-    ax.plot(x, table["mean"], "o", mfc=panels.paper(), mec=NEW, ms=4.5, mew=1.3)
+    ax.plot(x, table["mean"], "o", mfc=_paper(), mec=NEW, ms=4.5, mew=1.3)
     labels = list(names) if names else [str(v) for v in table.index]
     step = max(int(np.ceil(sum(len(label) + 2 for label in labels) / (14.0 * max(room, 1.0)))), 1)
     ax.set_xticks(x[::step], [label if len(label) <= 14 else label[:13] + "\u2026" for label in labels[::step]])
@@ -223,7 +231,7 @@ def _bars(ax: Axes, rows: Observed, table: pd.DataFrame, room: float) -> list[An
     ax.set_ylabel("rows")
     return [
         Patch(facecolor="#d9d9d9", edgecolor="#808080", lw=0.6, label="data"),
-        Line2D([], [], color=NEW, lw=1.6, marker="o", mfc=panels.paper(), ms=4.5,
+        Line2D([], [], color=NEW, lw=1.6, marker="o", mfc=_paper(), ms=4.5,
                label=f"mean, {100 * rows.fit.interval:.4g}% of new data"),
     ]
 
@@ -241,7 +249,7 @@ def _rootogram(ax: Axes, rows: Observed, table: pd.DataFrame) -> list[Any]:
     ax.bar(x, observed, bottom=expected - observed, width=0.8, color="#d9d9d9", edgecolor="#808080", lw=0.5)
     ax.fill_between(x, expected - high, expected - low, step="mid", color=NEW, alpha=0.3, lw=0.0, zorder=3)
     ax.plot(x, expected, "-o", color=NEW, ms=2.5, lw=1.2)
-    ax.axhline(0.0, color=panels.ink(), lw=0.9)
+    ax.axhline(0.0, color=_ink(), lw=0.9)
     ax.set_xlabel(_counted(rows))
     ax.set_ylabel("square root of rows")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -262,7 +270,7 @@ def _calibration(ax: Axes, rows: Observed, draws: int, redraw: Any, seed: int) -
     found = bands.calibration(rows.y / per_trial, mean / per_trial, new, rows.trials, rows.fit.interval)
     ax.plot([0.0, 1.0], [0.0, 1.0], color=panels.GREY, lw=0.8, ls=(0, (4, 2)))
     ax.fill_between(found.x, found.low, found.high, color=NEW, alpha=0.25, lw=0.0)
-    ax.plot(found.x, found.share, color=panels.ink(), lw=1.6)
+    ax.plot(found.x, found.share, color=_ink(), lw=1.6)
     _rug(ax, found.x)
     low, high = found.x[0], found.x[-1]
     pad = 0.03 * max(high - low, 0.02)
@@ -273,7 +281,7 @@ def _calibration(ax: Axes, rows: Observed, draws: int, redraw: Any, seed: int) -
     ax.set_xlabel(f"predicted probability of {_event(rows)}")
     ax.set_ylabel("observed share")
     return [
-        Line2D([], [], color=panels.ink(), lw=1.6, label="data"),
+        Line2D([], [], color=_ink(), lw=1.6, label="data"),
         Patch(facecolor=NEW, alpha=0.25, label=f"{100 * rows.fit.interval:.4g}% if calibrated"),
     ]
 
@@ -297,14 +305,14 @@ def _pit(ax: Axes, rows: Observed, seed: int) -> list[Any]:
     x, start = np.concatenate([[0.0], found.x]), np.zeros(1)
     low, high, line = (np.concatenate([start, each]) for each in (found.low, found.high, found.difference))
     ax.fill_between(x, low, high, color=NEW, alpha=0.25, lw=0.0)
-    ax.plot(x, line, color=panels.ink(), lw=1.5)
+    ax.plot(x, line, color=_ink(), lw=1.5)
     ax.axhline(0.0, color=panels.GREY, lw=0.7)
     ax.set_xlim(0.0, 1.0)
     ax.set_xlabel("place of each row among predictions by the others")
     ax.set_ylabel("share of rows, less the place")
     said = "outside" if found.outside else "inside"
     return [
-        Line2D([], [], color=panels.ink(), lw=1.5, label=f"data ({said})"),
+        Line2D([], [], color=_ink(), lw=1.5, label=f"data ({said})"),
         Patch(facecolor=NEW, alpha=0.25, label=f"all of it, {100 * rows.fit.interval:.4g}% of the time"),
     ]
 
@@ -355,11 +363,11 @@ def _normal_plot(ax: Axes, values: FloatArray, label: str, probability: float) -
                                        np.arange(max(values.size - 200, 0), values.size)]))
     ax.fill_between(found.normal, found.low * scale, found.high * scale, color=NEW, alpha=0.25, lw=0.0)
     ax.plot(found.normal, found.normal * scale, color=panels.GREY, lw=0.8, ls=(0, (4, 2)))
-    ax.plot(found.normal[chosen], found.values[chosen] * scale, "o", color=panels.ink(), ms=2.5, mew=0.0)
+    ax.plot(found.normal[chosen], found.values[chosen] * scale, "o", color=_ink(), ms=2.5, mew=0.0)
     ax.set_xlabel("normal quantile")
     ax.set_ylabel(label)
     return [
-        Line2D([], [], ls="", marker="o", color=panels.ink(), ms=3.0, label="data"),
+        Line2D([], [], ls="", marker="o", color=_ink(), ms=3.0, label="data"),
         Patch(facecolor=NEW, alpha=0.25, label=f"{100 * probability:.4g}% of each, if normal"),
     ]
 
@@ -375,9 +383,9 @@ def _scatter(ax: Axes, x: FloatArray, values: FloatArray, name: str, label: str)
     if line is None:
         return []
     ax.fill_between(line.x, line.mean - 2.0 * line.se, line.mean + 2.0 * line.se, color=NEW, alpha=0.25, lw=0.0)
-    ax.plot(line.x, line.mean, color=panels.ink(), lw=1.8)
+    ax.plot(line.x, line.mean, color=_ink(), lw=1.8)
     return [
-        Line2D([], [], color=panels.ink(), lw=1.8, label="smooth mean"),
+        Line2D([], [], color=_ink(), lw=1.8, label="smooth mean"),
         Patch(facecolor=NEW, alpha=0.25, label="two standard errors"),
     ]
 
@@ -391,13 +399,12 @@ def _by_level(ax: Axes, values: FloatArray, column: pd.Series, label: str, room:
     ax.axvline(0.0, color=panels.GREY, lw=0.7)
     ax.hlines(y, table[0.025], table[0.975], color=NEW, lw=1.0 if thick else 0.6)
     ax.hlines(y, table[0.25], table[0.75], color=NEW, lw=3.2 if thick else 1.6)
-    ax.plot(table[0.5], y, "o", mfc=panels.paper(), mec=NEW, ms=4.5 if thick else 2.5, mew=1.0)
-    panels.label_levels(ax, table.index.to_numpy(), room)
+    ax.plot(table[0.5], y, "o", mfc=_paper(), mec=NEW, ms=4.5 if thick else 2.5, mew=1.0)
+    panels.name_levels(ax, table.index.to_numpy(), str(column.name), room)
     ax.set_ylim(-0.8, len(table) - 0.2)
-    ax.set_ylabel(str(column.name))
     ax.set_xlabel(label)
     return [
-        Line2D([], [], ls="", marker="o", mfc=panels.paper(), mec=NEW, ms=4.5, label="median"),
+        Line2D([], [], ls="", marker="o", mfc=_paper(), mec=NEW, ms=4.5, label="median"),
         Line2D([], [], color=NEW, lw=3.2, label="half"),
         Line2D([], [], color=NEW, lw=1.0, label="95% of the rows"),
     ]
@@ -418,7 +425,7 @@ def _acf(rows: Observed, values: FloatArray, against: Any, label: str, ax: Any, 
         one, lag = on.axes[0, 0], found.index.to_numpy()
         end = 1.96 / np.sqrt(found["pairs"].to_numpy())
         one.fill_between(lag, -end, end, step="mid", color=NEW, alpha=0.25, lw=0.0)
-        one.vlines(lag, 0.0, found["correlation"], color=panels.ink(), lw=2.0)
+        one.vlines(lag, 0.0, found["correlation"], color=_ink(), lw=2.0)
         one.axhline(0.0, color=panels.GREY, lw=0.7)
         one.set_xlabel(f"lag, in {what}" + (f" within {within}" if within else ""))
         one.set_ylabel(f"autocorrelation of {label}s")

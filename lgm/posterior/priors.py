@@ -279,6 +279,15 @@ def starts(design: Design, priors: Sequence[ThetaPrior]) -> FloatArray:
     return np.array(out)
 
 
+def require_proper(design: Design, priors: Priors) -> None:
+    """Raise a PriorError unless there are draws from every prior."""
+    flat = [name for name, prior in zip(design.fixed_names, priors.fixed, strict=True) if isinstance(prior, Flat)]
+    pairs = zip(design.parameters, priors.theta, strict=True)
+    flat += [parameter.names[0] for parameter, prior in pairs if isinstance(prior, Flat)]
+    if flat:
+        raise PriorError(f"the prior of {', '.join(flat)} is flat, so nothing can be drawn from it; give a proper one.")
+
+
 def sample_prior(design: Design, priors: Priors, hyper: Hyperparameters, draws: int, seed: int) -> pd.DataFrame:
     """Draws of the fixed effects and theta from their priors, one column per variable.
 
@@ -287,11 +296,7 @@ def sample_prior(design: Design, priors: Priors, hyper: Hyperparameters, draws: 
     PriorError
         If a prior is flat.
     """
-    flat = [name for name, prior in zip(design.fixed_names, priors.fixed, strict=True) if isinstance(prior, Flat)]
-    pairs = zip(design.parameters, priors.theta, strict=True)
-    flat += [parameter.names[0] for parameter, prior in pairs if isinstance(prior, Flat)]
-    if flat:
-        raise PriorError(f"the prior of {', '.join(flat)} is flat, so nothing can be drawn from it; give a proper one.")
+    require_proper(design, priors)
     with jax.enable_x64(True):
         theta = hyper.printed(np.asarray(jax.vmap(hyper.sample)(jax.random.split(jax.random.key(seed), draws))))
     normals = np.random.default_rng(seed).standard_normal((draws, design.p))

@@ -192,15 +192,6 @@ class Effects:
             return [printed.of(self.draws)[:, where] for printed, where in parts]
         return np.split(self.of(function, sum(sizes)), np.cumsum(sizes)[:-1], axis=1) if parts else []
 
-    def some(self, numbers: IntArray) -> FloatArray:
-        """The draws (B, p + q) with these numbers (B,), which ascend."""
-        if self.held:
-            return self.draws[numbers]
-        out = np.empty((numbers.size, self.drawing.dim))
-        for block in self.drawing.blocks(numbers):
-            out[np.searchsorted(numbers, block.numbers)] = block.draws
-        return out
-
     def blocks(self) -> Iterator[tuple[IntArray, FloatArray]]:
         """Draws (B, p + q) with their numbers (B,): all at once where they may be held, else block by block."""
         if self.held:

@@ -18,6 +18,7 @@ from lgm import families
 from lgm.errors import LgmError
 from lgm.inference.draws import Draws
 from lgm.inference.engine import AnyDraws
+from lgm.inference.from_prior import Independent
 from lgm.inference.held import Conditional
 from lgm.inference.importance import STORED_BYTES
 from lgm.inference.ladder import Rung
@@ -175,7 +176,7 @@ def _checked(header: dict[str, Any], box: Archive) -> Record:
     plain = {name: box.unpack(header[name]) for name in ("mode", "draws", "effects", "rung")}
     results = schema.Results()
     draws, effects = results.made(plain["draws"], Draws), results.made(plain["effects"], Kept)
-    without = plain["mode"] is None and isinstance(draws, Conditional)
+    without = plain["mode"] is None and isinstance(draws, (Conditional, Independent))
     mode = None if without else results.made(plain["mode"], Mode)
     rung = None if plain["rung"] is None else results.made(plain["rung"], Rung)
     schema.require_rung(rung)

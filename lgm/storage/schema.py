@@ -13,6 +13,7 @@ from lgm.inference.chains import Chains
 from lgm.inference.corrected import Corrected
 from lgm.inference.draws import Mixture, Points
 from lgm.inference.engine import ENGINES
+from lgm.inference.from_prior import Independent
 from lgm.inference.held import Conditional, Exact
 from lgm.inference.ladder import MOST, RUNGS, Rung
 from lgm.inference.mode import Mode
@@ -21,7 +22,7 @@ from lgm.inference.weighted import Weighted
 from lgm.results.effects import Kept
 from lgm.storage.container import Damaged
 
-_RESULTS = (Mode, Chains, Corrected, Sampled, Weighted, Conditional, Exact, Mixture, Points, Kept, Rung)
+_RESULTS = (Mode, Chains, Corrected, Sampled, Weighted, Conditional, Exact, Independent, Mixture, Points, Kept, Rung)
 RESULTS = {kind.__name__: kind for kind in _RESULTS}
 
 # The sizes of each array, a letter each: (c)hains, (d)raws, (k) hyperparameters, (f)ree ones, (u) effects,
@@ -34,6 +35,7 @@ SHAPES: dict[str, dict[str, str]] = {
     "Weighted": {"theta": "cdk", "stats": "cd", "index": "d"},
     "Conditional": {"theta": "cdk", "stats": "cd", "standard_errors": "k", "at_end": "k"},
     "Exact": {"theta": "cdk", "stats": "cd"},
+    "Independent": {"theta": "cdk", "stats": "cd"},
     "Mixture": {"theta": "pk", "log_weights": "p", "mean": "pA", "draws": "pAA"},
     "Points": {"theta": "pk", "log_weights": "p", "mean": "pA", "draws": "pAA"},
     "Kept": {"mean": "u", "sd": "t", "ends": "At", "fixed": "Ab", "draws": "Au"},

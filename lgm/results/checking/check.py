@@ -139,7 +139,7 @@ def _answers(rows: Observed, asked: Sequence[Question], numbers: Any, seed: int)
 
 def _drawn(rows: Observed, scores: FloatArray, numbers: Any) -> Drawn:
     """With what some statistics need beside the residuals."""
-    d, eta = rows.fit.design, rows.eta.some(numbers)
+    d, eta = rows.fit.design, rows.eta.draws(only=numbers)
     theta = {kind: draws[numbers] for kind, draws in rows.theta.items()}
     zero = d.family.cdf(np.zeros(rows.n), eta, theta, d.weights, rows.trials) if d.family.whole else None
     rank = rankdata(eta, axis=0) / rows.n * 2.0 - 1.0

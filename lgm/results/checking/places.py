@@ -55,7 +55,7 @@ def given_draws(rows: Observed, numbers: IntArray, seed: int) -> FloatArray:
     If the model is right these are independent and uniform, whatever the draw: it and the data come from the same
     joint distribution as the true values and the data (Johnson 2004).
     """
-    eta, rng = rows.eta.some(numbers), np.random.default_rng([seed, 7])
+    eta, rng = rows.eta.draws(only=numbers), np.random.default_rng([seed, 7])
     theta = {kind: draws[numbers] for kind, draws in rows.theta.items()}
     if _known(rows):
         return Places(*_ends(rows, np.arange(rows.n), eta, theta, rng)).drawn(rng)

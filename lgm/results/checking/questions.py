@@ -245,7 +245,7 @@ def _orders(
             about = term.view.variable.text
             times.setdefault(about, term.view.clock.read(d.seen, term.view.variable, about).astype(float))
     for about, order in times.items():
-        within = _one_row_each(order, groups)
+        within = one_row_each(order, groups)
         by = f" within {within}" if within else ""
         codes = groups[within] if within else None
         yield f"{about}{by}", order, codes, f"ar1({about}){_copies(within)}, or a smaller step of what is there"
@@ -269,7 +269,7 @@ def _copies(within: str | None) -> str:
     return f" with replicate={within}" if within else ""
 
 
-def _one_row_each(order: FloatArray, groups: dict[str, IntArray]) -> str | None:
+def one_row_each(order: FloatArray, groups: dict[str, IntArray]) -> str | None:
     """The group that has one row at each time, where times alone do not tell rows apart."""
     if np.unique(order).size == order.size:
         return None

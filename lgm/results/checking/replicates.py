@@ -50,7 +50,7 @@ def replicates(rows: Observed, draws: int, redraw: Any, seed: int) -> FloatArray
         taken = amount(8.0 * rows.n * numbers.size)
         raise LgmError(f"{numbers.size} new data sets of {rows.n} rows take {taken}; accepted: fewer draws=.")
     d, theta = rows.fit.design, {kind: draws[numbers] for kind, draws in rows.theta.items()}
-    eta, rng = rows.redrawn(redraw).some(numbers), np.random.default_rng([seed, 9])
+    eta, rng = rows.redrawn(redraw).draws(only=numbers), np.random.default_rng([seed, 9])
     drawn = d.family.simulate(rng, eta, theta, d.weights, rows.trials)
     return np.ascontiguousarray((drawn / rows.shares[:, None]).T)
 
