@@ -101,8 +101,8 @@ def _response(rows: Observed) -> str:
 
 _OVERLAYS: Mapping[str, tuple[Callable[..., predictive.Overlay], str]] = {
     "dens_overlay": (predictive.densities, "density"),
-    "ecdf_overlay": (predictive.distributions, "share of rows that are at most this"),
-    "km_overlay": (predictive.survival, "share of rows that are above this"),
+    "ecdf_overlay": (predictive.distributions, "share at most this"),
+    "km_overlay": (predictive.survival, "share above this"),
 }
 
 
@@ -146,14 +146,16 @@ def _statistic(
 
 
 def _bins(values: FloatArray) -> Any:
-    """As many as show the shape; one for each value where there are few."""
-    distinct = np.unique(values)
-    if 1 < distinct.size <= 25:
-        step = np.min(np.diff(distinct))
-        count = int(round((distinct[-1] - distinct[0]) / step)) + 1
-        if count <= 40:
-            return distinct[0] + step * (np.arange(count + 1) - 0.5)
-    return int(np.clip(np.sqrt(values.size), 10, 30))
+    """As many as show the shape; where values are on a lattice, each with as many of its points."""
+    distinct, most = np.unique(values), int(np.clip(np.sqrt(values.size), 10, 30))
+    if distinct.size < 2:
+        return 1
+    steps = (distinct - distinct[0]) / np.min(np.diff(distinct))
+    if np.all(np.abs(steps - np.round(steps)) < 1e-6) and steps[-1] < 1e6:
+        width = (distinct[-1] - distinct[0]) / steps[-1] * max(int(np.ceil(steps[-1] / most)), 1)
+        count = int(np.ceil((distinct[-1] - distinct[0]) / width + 0.5))
+        return distinct[0] + width * (np.arange(count + 1) - 0.5)
+    return most
 
 
 def _by_group(
@@ -231,8 +233,16 @@ def _bars(ax: Axes, rows: Observed, table: pd.DataFrame, room: float) -> list[An
     ax.set_ylabel("rows")
     return [
         Patch(facecolor="#d9d9d9", edgecolor="#808080", lw=0.6, label="data"),
-        Line2D([], [], color=NEW, lw=1.6, marker="o", mfc=_paper(), ms=4.5,
-               label=f"mean, {100 * rows.fit.interval:.4g}% of new data"),
+        Line2D(
+            [],
+            [],
+            color=NEW,
+            lw=1.6,
+            marker="o",
+            mfc=_paper(),
+            ms=4.5,
+            label=f"mean, {100 * rows.fit.interval:.4g}% of new data",
+        ),
     ]
 
 
@@ -294,8 +304,16 @@ def _event(rows: Observed) -> str:
 def _rug(ax: Axes, x: FloatArray) -> None:
     """Where predictions are, along the lower edge."""
     chosen = _some(x.size)
-    ax.plot(x[chosen], np.full(chosen.size, 0.015), "|", color=panels.GREY, ms=4.0, mew=0.5, alpha=0.6,
-            transform=ax.get_xaxis_transform())
+    ax.plot(
+        x[chosen],
+        np.full(chosen.size, 0.015),
+        "|",
+        color=panels.GREY,
+        ms=4.0,
+        mew=0.5,
+        alpha=0.6,
+        transform=ax.get_xaxis_transform(),
+    )
 
 
 def _pit(ax: Axes, rows: Observed, seed: int) -> list[Any]:
@@ -359,8 +377,11 @@ def _normal_plot(ax: Axes, values: FloatArray, label: str, probability: float) -
     standard = label.startswith("quantile")
     scale = 1.0 if standard else float(np.std(values))
     found = patterns.quantiles(values / scale, probability)
-    chosen = np.unique(np.concatenate([_some(values.size), np.arange(min(200, values.size)),
-                                       np.arange(max(values.size - 200, 0), values.size)]))
+    chosen = np.unique(
+        np.concatenate(
+            [_some(values.size), np.arange(min(200, values.size)), np.arange(max(values.size - 200, 0), values.size)]
+        )
+    )
     ax.fill_between(found.normal, found.low * scale, found.high * scale, color=NEW, alpha=0.25, lw=0.0)
     ax.plot(found.normal, found.normal * scale, color=panels.GREY, lw=0.8, ls=(0, (4, 2)))
     ax.plot(found.normal[chosen], found.values[chosen] * scale, "o", color=_ink(), ms=2.5, mew=0.0)
@@ -428,7 +449,7 @@ def _acf(rows: Observed, values: FloatArray, against: Any, label: str, ax: Any, 
         one.vlines(lag, 0.0, found["correlation"], color=_ink(), lw=2.0)
         one.axhline(0.0, color=panels.GREY, lw=0.7)
         one.set_xlabel(f"lag, in {what}" + (f" within {within}" if within else ""))
-        one.set_ylabel(f"autocorrelation of {label}s")
+        one.set_ylabel("autocorrelation")
         one.set_xlim(0.5, lag[-1] + 0.5)
         one.xaxis.set_major_locator(MaxNLocator(integer=True))
         _finish(on, [Patch(facecolor=NEW, alpha=0.25, label="95% of each, if there is none")], rows.fit)
@@ -452,11 +473,18 @@ def _map(
         factor = 18.0 * min(1.0, 400.0 / rows.n) + 1.0
         for chosen, marker, face in ((values >= 0.0, "^", panels.RED), (values < 0.0, "v", "none")):
             edge = panels.RED if marker == "^" else NEW
-            one.scatter(x[chosen], y[chosen], factor * size[chosen], marker=marker, facecolors=face, edgecolors=edge,
-                        linewidths=0.7)
+            one.scatter(
+                x[chosen],
+                y[chosen],
+                factor * size[chosen],
+                marker=marker,
+                facecolors=face,
+                edgecolors=edge,
+                linewidths=0.7,
+            )
         one.set_xlabel(names[0])
         one.set_ylabel(names[1])
-        one.set_title(f"Moran's I {observed:.2f}; {right.mean():.2f} \u00b1 {right.std():.2f} if there is no pattern")
+        one.set_title(f"Moran's I {observed:.2f}; within {2.0 * right.std():.2f} of zero if there is no pattern")
         handles = [
             Line2D([], [], ls="", marker="^", color=panels.RED, ms=5.0, label=f"positive {label}"),
             Line2D([], [], ls="", marker="v", mfc="none", mec=NEW, ms=5.0, label="negative"),

@@ -42,7 +42,7 @@ class Adequacy:
 
             - ``"dens_overlay"``, ``"ecdf_overlay"``: densities or distribution functions of the data and of new data.
             - ``"km_overlay"``: Kaplan and Meier's share of survivors, beside new times.
-            - ``"stat"``: a statistic of the data within its distribution over new data; with ``by=`` one for each group.
+            - ``"stat"``: a statistic of the data within its distribution over new data; one for each group ``by=``.
             - ``"intervals"``: responses beside intervals of new ones, row by row, along a column of numbers ``by=``, or
               the means of groups ``by=``.
             - ``"bars"``, ``"rootogram"``: how often each value occurs; the bars of a rootogram hang from the expected

@@ -95,5 +95,3 @@ def autocorrelations(values: FloatArray, order: FloatArray, within: IntArray | N
             products = (scaled[lag:] * scaled[:-lag])[same]
             rows.append((lag, float(np.mean(products) / np.mean(scaled**2)), int(same.sum())))
     return pd.DataFrame(rows, columns=["lag", "correlation", "pairs"]).set_index("lag")
-
-

@@ -55,7 +55,9 @@ def require(rows: Observed, kind: str) -> None:
     if kind == "km_overlay":
         if not (rows.censored.any() and np.all(np.isin(rows.censored, (0, RIGHT)))):
             instead = "'loo_pit'" if rows.censored.any() else "'ecdf_overlay'"
-            raise LgmError(f"kind='km_overlay' is for times some of which are censored on the right; accepted: {instead}.")
+            raise LgmError(
+                f"kind='km_overlay' is for times some of which are censored on the right; accepted: {instead}."
+            )
         return
     require_known(rows, f"pictures of the kind {kind!r}")
     binary = _whole(rows) and np.max(rows.y) <= 1.0
@@ -66,8 +68,10 @@ def require(rows: Observed, kind: str) -> None:
         "calibration": not _is_share(rows) and "predicts no probabilities or shares",
     }
     if wrong.get(kind):
-        raise LgmError(f"kind={kind!r} cannot be: {family} {wrong[kind]}. Accepted here: {usual(rows)!r}, 'ecdf_overlay', "
-                       "'stat', 'intervals', 'loo_pit'.")
+        raise LgmError(
+            f"kind={kind!r} cannot be: {family} {wrong[kind]}. Accepted here: {usual(rows)!r}, 'ecdf_overlay', "
+            "'stat', 'intervals', 'loo_pit'."
+        )
 
 
 def _whole(rows: Observed) -> bool:
@@ -186,7 +190,9 @@ def frequencies(rows: Observed, draws: int, redraw: Any, seed: int) -> pd.DataFr
     first = int(d.answer.first) if d.family.outcomes else 0
     last = first + len(d.family.outcomes) - 1 if d.family.outcomes else int(max(y.max(), np.quantile(new, 0.999)))
     values = np.arange(first, last + 1)
-    counts = np.array([np.bincount(np.minimum(each - first, last + 1 - first), minlength=last - first + 2) for each in new])
+    counts = np.array(
+        [np.bincount(np.minimum(each - first, last + 1 - first), minlength=last - first + 2) for each in new]
+    )
     counts = counts[:, : values.size]
     ends = np.quantile(counts, [(1 - rows.fit.interval) / 2, (1 + rows.fit.interval) / 2], axis=0)
     observed = np.bincount(y - first, minlength=values.size)
