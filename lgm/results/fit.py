@@ -25,6 +25,7 @@ from lgm.posterior.priors import Priors, starts
 from lgm.results import basis_check, predict, tables, text
 from lgm.results.arviz import diagnostics
 from lgm.results.checking.methods import Adequacy
+from lgm.results.comparing.methods import Criteria
 from lgm.results.effects import Effects, Kept
 from lgm.results.sampling import LEAD, Sampling
 
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Fit(Sampling, Adequacy):
+class Fit(Sampling, Criteria, Adequacy):
     """The posterior of a model.
 
     Tables hold posterior means, standard deviations and equal-tailed intervals of probability ``interval``. Means and

@@ -77,7 +77,9 @@ class Check:
         return f"<div>{self._shown.to_html(index=False, border=0)}{said}{notes}</div>"
 
 
-def check(fit: Fit, checks: Sequence[str] | str | None, *, draws: int, time: Any, near: Any, seed: int) -> Check:
+def check(
+    fit: Fit, checks: Sequence[str] | str | None, *, draws: int, time: Any, near: Any, loo: bool, seed: int
+) -> Check:
     """See `Fit.check`."""
     rows = Observed(fit)
     wanted = None if checks is None else [checks] if isinstance(checks, str) else list(checks)
@@ -104,7 +106,7 @@ def check(fit: Fit, checks: Sequence[str] | str | None, *, draws: int, time: Any
         for f, amiss in zip(found, table["amiss"], strict=True)
         if amiss
     ]
-    return Check(table, tuple(said), _notes(fit, numbers.size))
+    return Check(table, tuple(said), _notes(fit, numbers.size, loo=loo))
 
 
 @dataclass(frozen=True)
@@ -183,7 +185,7 @@ def _bases(fit: Fit, seed: int) -> list[_Found]:
     return found
 
 
-def _notes(fit: Fit, draws: int) -> tuple[str, ...]:
+def _notes(fit: Fit, draws: int, *, loo: bool) -> tuple[str, ...]:
     level = f"{100 * LEVEL:.0f}%"
     notes = [
         f"Residuals by {counted(draws, 'draw')} of the posterior, beside {NORMALS} sets of residuals of a right model. "
@@ -193,4 +195,4 @@ def _notes(fit: Fit, draws: int) -> tuple[str, ...]:
         notes.append(f"First of all: {fit.doubt}")
     if fit.design.weighted and fit.design.family.weights_count:
         notes.append("Weights count rows; residuals of rows with weights other than one are not calibrated.")
-    return tuple(notes)
+    return (*notes, *(fit.loo().notes if loo else ()))

@@ -231,6 +231,7 @@ class Adequacy:
         draws: int = 40,
         time: Any = None,
         near: Any = None,
+        loo: bool = False,
         seed: int | None = None,
     ) -> check.Check:
         """What is amiss with the model, in words, each with its number.
@@ -248,6 +249,8 @@ class Adequacy:
             within the levels of the largest group.
         near : pair of column names or arrays, optional
             Coordinates, of which the six nearest places are neighbours; by default regions of a graph in the model.
+        loo : bool
+            Also what is to be known of leave-one-out: on how many rows the hyperparameters hang (Pareto k).
         seed : int, optional
             By default that of the fit.
 
@@ -288,4 +291,5 @@ class Adequacy:
         True
         """
         fit = cast("Fit", self)
-        return check.check(fit, checks, draws=draws, time=time, near=near, seed=fit.seed if seed is None else seed)
+        seed = fit.seed if seed is None else seed
+        return check.check(fit, checks, draws=draws, time=time, near=near, loo=loo, seed=seed)
