@@ -191,8 +191,7 @@ def _notes(fit: Fit, draws: int, *, loo: bool) -> tuple[str, ...]:
         f"Residuals by {counted(draws, 'draw')} of the posterior, beside {NORMALS} sets of residuals of a right model. "
         f"Amiss is what stands out among all {level} of the time at most if the model is right (Holm)."
     ]
-    if fit.doubt:
-        notes.append(f"First of all: {fit.doubt}")
+    notes.append(f"First of all: {fit.doubt}" if fit.doubt else fit.verdict)
     if fit.design.weighted and fit.design.family.weights_count:
         notes.append("Weights count rows; residuals of rows with weights other than one are not calibrated.")
     return (*notes, *(fit.loo().notes if loo else ()))
