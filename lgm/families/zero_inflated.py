@@ -75,6 +75,7 @@ class ZeroInflated(Family):
     def cdf(self, y: FloatArray, eta: FloatArray, theta: Theta, weights: FloatArray, trials: FloatArray) -> FloatArray:
         """``zi + (1 - zi) F(y)`` from zero on."""
         inside = self.other.cdf(y, eta, theta, weights, trials)
+        assert inside is not None
         return np.where(y[:, None] < 0.0, 0.0, theta["zi"] + (1.0 - theta["zi"]) * inside)
 
     def simulate(self, rng: Rng, eta: FloatArray, theta: Theta, weights: FloatArray, trials: FloatArray) -> FloatArray:

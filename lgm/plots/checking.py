@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 WIDTH, HEIGHT = 6.0, 3.8  # inches
 OVERLAYS = 50  # new data sets of which each is drawn
-MANY = 1000  # of which only a summary is
 MOST_POINTS = 5000
 PALE, NEW = "#a8c8e0", panels.BLUE
 
@@ -59,7 +58,7 @@ def pp_check(
         raise LgmError(f"statistic= is for kind='stat', not for {kind!r}.")
     if kind == "loo_pit" and redraw is not False:
         raise LgmError("redraw= is for new data; kind='loo_pit' is about the data of the fit, with their groups.")
-    many = draws or (OVERLAYS if kind in _OVERLAYS else MANY)
+    many = (OVERLAYS if kind in _OVERLAYS else replicates.affordable(rows)) if draws is None else draws
     if by is not None and not (kind == "intervals" and predictive.is_axis(rows, by)):
         return _by_group(rows, statistic or "mean", by, many, redraw, seed, ax, figsize)
     if kind == "stat":

@@ -1,5 +1,7 @@
 """Pictures of new data and of residuals: what is in them; how they look was judged by eye."""
 
+from typing import Any
+
 import numpy as np
 import planted
 import pytest
@@ -34,9 +36,9 @@ def test_measurements(kind: str, expected: str) -> None:
 
 def test_counts_and_categories() -> None:
     fit = planted.few()
-    bars = fit.pp_check(draws=30).axes[0]
-    assert [bar.get_height() for bar in bars.patches[:3]] == [np.sum(fit.design.y == k) for k in range(3)]
-    hanging = fit.pp_check("rootogram", draws=30).axes[0].patches[0]
+    bars: list[Any] = list(fit.pp_check(draws=30).axes[0].patches)
+    assert [bar.get_height() for bar in bars[:3]] == [np.sum(fit.design.y == k) for k in range(3)]
+    hanging: Any = fit.pp_check("rootogram", draws=30).axes[0].patches[0]
     assert hanging.get_height() == pytest.approx(np.sqrt(np.sum(fit.design.y == 0)))
     assert [t.get_text() for t in planted.ordered().pp_check().axes[0].get_xticklabels()] == [
         "bad", "poor", "fair", "good"

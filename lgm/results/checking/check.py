@@ -152,7 +152,7 @@ def _found(question: Question, observed: FloatArray, reference: FloatArray) -> _
     ordered, size = np.sort(reference), reference.size
     above = (1.0 + size - np.searchsorted(ordered, observed, side="left")) / (size + 1.0)
     below = (1.0 + np.searchsorted(ordered, observed, side="right")) / (size + 1.0)
-    p = above if not question.low else np.minimum(1.0, 2.0 * np.minimum(above, below))
+    p = np.asarray(above if not question.low else np.minimum(1.0, 2.0 * np.minimum(above, below)), dtype=float)
     value, expected = float(np.mean(observed)), float(np.mean(reference))
     says = question.low if question.low and value < expected else question.high
     return _Found(

@@ -52,7 +52,8 @@ class Adequacy:
             - ``"loo_pit"``: places of the responses among predictions by all other rows, as the difference of their
               distribution function from the uniform one, with a simultaneous band (Sailynoja, Burkner & Vehtari 2022).
         draws : int, optional
-            How many new data sets, by default 50 of a picture that draws each of them, else 1000.
+            How many new data sets, by default 50 of a picture that draws each of them, else 1000, fewer of very many
+            rows.
         by : column name or array, optional
             For ``"stat"`` and ``"intervals"``.
         statistic : str or callable, optional
@@ -99,7 +100,7 @@ class Adequacy:
         statistic: str | Callable[[Any], float] = "mean",
         *,
         by: Any = None,
-        draws: int = 1000,
+        draws: int | None = None,
         redraw: bool | Sequence[str] = False,
         interval: float | None = None,
         seed: int | None = None,
@@ -113,8 +114,8 @@ class Adequacy:
             ``"prop_zero"``, or a function of an array of responses to a number.
         by : column name or array, optional
             Groups of rows with a statistic each.
-        draws : int
-            How many new data sets; no more than the fit has draws.
+        draws : int, optional
+            How many new data sets, by default 1000, fewer of very many rows; no more than the fit has draws.
         redraw : bool or list of str
             As in `pp_check`.
         interval : float, optional

@@ -117,7 +117,7 @@ def densities(rows: Observed, draws: int, redraw: Any, seed: int) -> Overlay:
     new = replicates(rows, draws, redraw, seed)
     low, high = _range(rows.y, new)
     floor, ceiling = _support(rows)
-    spread = np.std(rows.y)
+    spread = float(np.std(rows.y))
     robust = float(np.subtract(*np.quantile(rows.y, [0.75, 0.25]))) / 1.349
     width = 0.9 * (min(spread, robust) if robust > 0.0 else spread) * rows.n**-0.2
     low, high = max(low - 3.0 * width, floor), min(high + 3.0 * width, ceiling)
@@ -135,7 +135,7 @@ def _density(y: FloatArray, edges: FloatArray, width: float, floor: float, ceili
     extra = int(np.ceil(5.0 * width / step))
     wide = edges[0] + step * np.arange(-extra, edges.size + extra)
     both = [y, *(2.0 * end - y for end in (floor, ceiling) if np.isfinite(end))]
-    counts = sum(np.histogram(values, wide)[0] for values in both)
+    counts = np.sum([np.histogram(values, wide)[0] for values in both], axis=0).astype(float)
     kernel = np.exp(-0.5 * (step * np.arange(-extra, extra + 1) / width) ** 2)
     return np.convolve(counts, kernel / (kernel.sum() * step * y.size), mode="valid")
 

@@ -175,7 +175,8 @@ def _curves(rows: Observed) -> Iterator[Question]:
 
 def _of_functions(rows: Observed) -> set[str]:
     """Columns that terms are functions of."""
-    d, found = rows.fit.design, set()
+    d = rows.fit.design
+    found: set[str] = set()
     for term in d.terms:
         expressions = [e for smooth in term.smooths for e in smooth.variables]
         expressions += [term.view.variable] if isinstance(term.view, Curve) else []

@@ -17,6 +17,9 @@ from lgm.words import amount, suggest
 if TYPE_CHECKING:
     from lgm.results.fit import Fit
 
+MANY = 1000
+BYTES = 24.0  # of each number that is drawn, with what it is made of
+
 Statistic = Callable[[FloatArray], float]
 STATISTICS: Mapping[str, Statistic] = {
     "mean": lambda y: float(np.mean(y)),
@@ -30,6 +33,11 @@ STATISTICS: Mapping[str, Statistic] = {
     "q90": lambda y: float(np.quantile(y, 0.9)),
     "prop_zero": lambda y: float(np.mean(y == 0.0)),
 }
+
+
+def affordable(rows: Observed) -> int:
+    """How many new data sets are made where a user does not say: as many as show the tails and may be held."""
+    return int(np.clip(KEPT_BYTES / (BYTES * rows.n), 50, MANY))
 
 
 def replicates(rows: Observed, draws: int, redraw: Any, seed: int) -> FloatArray:
@@ -46,7 +54,7 @@ def replicates(rows: Observed, draws: int, redraw: Any, seed: int) -> FloatArray
     if not (isinstance(draws, (int, np.integer)) and not isinstance(draws, bool) and draws >= 1):
         raise LgmError(f"draws={draws!r}; accepted: how many new data sets there shall be, such as 50.")
     numbers = rows.some(int(draws))
-    if 24.0 * rows.n * numbers.size > KEPT_BYTES:
+    if BYTES * rows.n * numbers.size > 2.0 * KEPT_BYTES:
         taken = amount(8.0 * rows.n * numbers.size)
         raise LgmError(f"{numbers.size} new data sets of {rows.n} rows take {taken}; accepted: fewer draws=.")
     d, theta = rows.fit.design, {kind: draws[numbers] for kind, draws in rows.theta.items()}
@@ -66,13 +74,15 @@ def statistic_of(given: Any) -> tuple[str, Statistic]:
     return given, STATISTICS[given]
 
 
-def statistics(fit: Fit, given: Any, *, by: Any, draws: int, redraw: Any, seed: int) -> tuple[pd.DataFrame, FloatArray]:
+def statistics(
+    fit: Fit, given: Any, *, by: Any, draws: int | None, redraw: Any, seed: int
+) -> tuple[pd.DataFrame, FloatArray]:
     """See `Fit.pp_statistic`; also the statistics (D, groups) of the new data sets."""
     rows = Observed(fit)
     require_known(rows, "statistics of responses")
     name, function = statistic_of(given)
     labels, codes = _groups(rows, by, name)
-    new = replicates(rows, draws, redraw, seed)
+    new = replicates(rows, affordable(rows) if draws is None else draws, redraw, seed)
     observed = np.array([_applied(function, rows.y[each], name) for each in codes])
     drawn = np.array([[_applied(function, y[each], name) for each in codes] for y in new])
     ends = np.quantile(drawn, [(1 - fit.interval) / 2, (1 + fit.interval) / 2], axis=0)

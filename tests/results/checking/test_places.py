@@ -52,10 +52,11 @@ ETA = np.random.default_rng(5).normal(size=(4, 30))
 
 
 def test_trials_are_those_of_each_row() -> None:
-    y = Response(np.array([0.0, 2.0, 1.0, 5.0]), np.array([3.0, 2.0, 4.0, 9.0]))
+    trials = np.array([3.0, 2.0, 4.0, 9.0])
+    y = Response(np.array([0.0, 2.0, 1.0, 5.0]), trials)
     found = places.predictive(_rows(find("binomial"), y, ETA), 1)
     p = 1.0 / (1.0 + np.exp(-ETA))
-    upper, lower = (scipy.stats.binom.cdf(y.value[:, None] - k, y.trials[:, None], p).mean(axis=1) for k in (0, 1))
+    upper, lower = (scipy.stats.binom.cdf(y.value[:, None] - k, trials[:, None], p).mean(axis=1) for k in (0, 1))
     np.testing.assert_allclose(found.upper, upper, rtol=1e-9)
     np.testing.assert_allclose(found.lower, lower, rtol=1e-9)
 
