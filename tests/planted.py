@@ -43,7 +43,7 @@ def response(fault: str, seed: int) -> tuple[pd.DataFrame, str]:
         "slope": noise + slopes * data.x,
         "autocorrelation": along.ravel(),
         "curve": noise + 0.25 * (data.x**2 - 4.0 / 3.0),
-        "space": noise + 0.6 * np.sin(5.0 * data.lon) * np.cos(4.0 * data.lat),
+        "space": noise + np.sin(5.0 * data.lon) * np.cos(4.0 * data.lat),
         "outliers": np.where(np.arange(n) == 17, 5.5 * SIGMA, noise),
         "spread": noise * np.exp(0.4 * (eta - 1.0)),
     }
