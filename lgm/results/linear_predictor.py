@@ -139,11 +139,10 @@ class LinearPredictor:
     ) -> Iterator[tuple[IntArray, FloatArray]]:
         """Draws (rows, B) with their numbers (B,): all at once where they may be held, else block by block."""
         for numbers, u, fresh in [self._whole] if self.in_one else self._sections():
-            if only is None:
+            kept = slice(None) if only is None else np.flatnonzero(np.isin(numbers, only))
+            if isinstance(kept, slice) or kept.size == numbers.size:
                 yield numbers, self._at(take, u, fresh)
-                continue
-            kept = np.flatnonzero(np.isin(numbers, only))
-            if kept.size:
+            elif kept.size:
                 yield numbers[kept], self._at(take, u[kept], [None if new is None else new[kept] for new in fresh])
 
     @cached_property
