@@ -25,6 +25,7 @@ from lgm.errors import (
     PriorError,
 )
 from lgm.model import Model, fit, model
+from lgm.results.again.sbc import sbc
 from lgm.results.comparing.compare import compare
 from lgm.results.comparing.labels import blocks
 from lgm.results.fit import Fit
@@ -75,5 +76,6 @@ __all__ = [
     "plots",
     "priors",
     "register_term",
+    "sbc",
     "terms",
 ]

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from lgm.arrays import FloatArray
+from lgm.arrays import FloatArray, IntArray
 from lgm.errors import DataError, DataWarning, warn
 from lgm.words import counted, some
 
@@ -25,6 +25,7 @@ Label = str | int | float
 
 # The pairs of column names that libraries give to an edge table, ours first.
 _COLUMNS = (("from", "to"), ("focal", "neighbor"), ("source", "target"))
+_SAME = 1e-9  # relative difference of weights that rounding explains
 _AREAS = ("Polygon", "MultiPolygon")
 _ACCEPTED = (
     "a data frame with the columns 'from' and 'to', a list of pairs of labels, a scipy sparse adjacency matrix (with "
@@ -114,7 +115,8 @@ def _read_matrix(matrix: Any, nodes: list[Label] | None) -> Links:
         shape = " x ".join(str(k) for k in matrix.shape)
         raise DataError(f"the matrix is {shape} but nodes= has {len(nodes)} labels, one per row and column is needed")
     entries = sp.csr_array(matrix).tocoo()
-    ends = [[nodes[k] for k in positions] for positions in entries.coords]
+    labels = _as_objects(nodes)
+    ends = [labels[positions].tolist() for positions in entries.coords]
     return Links(ends[0], ends[1], np.asarray(entries.data, dtype=float), both_directions=True)
 
 
@@ -179,6 +181,9 @@ def canonical_labels(values: Iterable[Any], where: str) -> list[Label]:
     >>> canonical_labels([3.0, "a", np.int32(7)], "the example")
     [3, 'a', 7]
     """
+    values = values.tolist() if isinstance(values, np.ndarray) and values.dtype.kind in "iuU" else list(values)
+    if {*map(type, values)} <= {int, str}:
+        return values
     labels = [_canonical(value, where) for value in values]
     missing = [k for k, label in enumerate(labels) if label is None]
     if missing:
@@ -209,46 +214,72 @@ def check_links(links: Links) -> None:
         If an edge is repeated in one direction, a node is its own neighbour, a weight is not positive, or the two
         directions of an edge differ.
     """
-    directed = list(zip(links.start, links.end, strict=True))
-    weight = np.ones(len(directed)) if links.weight is None else links.weight
-    _check_repeats(directed)
-    proper = []
-    for (start, end), w in zip(directed, weight.tolist(), strict=True):
-        if start != end:
-            proper.append(((start, end), w))
-        elif w != 0 or links.weight is None:
-            raise DataError(
-                f"region {start!r} is its own neighbour. A region without neighbours is marked by a weight of zero, or "
-                "by listing it in nodes= alone; the diagonal of an adjacency matrix is zero"
-            )
-    _check_weights(dict(proper), links.both_directions)
-
-
-def _check_repeats(directed: list[tuple[Label, Label]]) -> None:
-    repeats = [pair for pair, times in Counter(directed).items() if times > 1]
-    if repeats:
-        raise DataError(f"edges are given more than once in the same direction: {some(repeats)}")
-
-
-def _check_weights(weights: dict[tuple[Label, Label], float], both_directions: bool) -> None:
-    bad = [f"{pair} has {w:g}" for pair, w in weights.items() if not (w > 0 and math.isfinite(w))]
-    if bad:
+    codes, labels = pd.factorize(_as_objects([*links.start, *links.end]))
+    start, end = codes.reshape(2, -1).astype(np.int64)
+    pairs = _Pairs(start, end, labels)
+    _check_repeats(pairs)
+    weight = np.ones(start.size) if links.weight is None else links.weight
+    loops = np.flatnonzero((start == end) & ((weight != 0) | (links.weight is None)))
+    if loops.size:
         raise DataError(
-            f"weights of edges must be positive; leave out pairs that are not neighbours: {'; '.join(bad[:5])}"
+            f"region {labels[start[loops[0]]]!r} is its own neighbour. A region without neighbours is marked by a "
+            "weight of zero, or by listing it in nodes= alone; the diagonal of an adjacency matrix is zero"
         )
-    differing = {}
-    for (i, j), w in weights.items():
-        back = weights.get((j, i), 0.0 if both_directions else w)
-        if not math.isclose(w, back, rel_tol=1e-9) and (j, i) not in differing:
-            differing[i, j] = f"{(i, j)} has {w:g}, {(j, i)} has {back:g}"
-    if differing:
+    proper = start != end
+    _check_weights(_Pairs(start[proper], end[proper], labels), weight[proper], links.both_directions)
+
+
+class _Pairs(NamedTuple):
+    """Directed edges by the codes of their ends (m,), and the label of each code."""
+
+    start: IntArray
+    end: IntArray
+    labels: np.ndarray[Any, Any]
+
+    def keys(self, *, reverse: bool = False) -> IntArray:
+        """A number for each pair, or for the pair the other way round."""
+        a, b = (self.end, self.start) if reverse else (self.start, self.end)
+        return a * np.int64(self.labels.size) + b
+
+    def __getitem__(self, k: Any) -> Any:
+        """The labels of one."""
+        return (self.labels[self.start[k]], self.labels[self.end[k]])
+
+
+def _as_objects(values: list[Any]) -> np.ndarray[Any, Any]:
+    out = np.empty(len(values), dtype=object)
+    out[:] = values
+    return out
+
+
+def _check_repeats(pairs: _Pairs) -> None:
+    keys = pd.Series(pairs.keys())
+    repeated = np.flatnonzero(keys.duplicated(keep=False) & ~keys.duplicated())
+    if repeated.size:
+        found = [pairs[k] for k in repeated]
+        raise DataError(f"edges are given more than once in the same direction: {some(found)}")
+
+
+def _check_weights(pairs: _Pairs, weight: FloatArray, both_directions: bool) -> None:
+    bad = np.flatnonzero(~((weight > 0) & np.isfinite(weight)))
+    if bad.size:
         raise DataError(
-            f"the two directions of an edge have different weights: {'; '.join(list(differing.values())[:5])}. "
+            "weights of edges must be positive; leave out pairs that are not neighbours: "
+            f"{'; '.join(f'{pairs[k]} has {weight[k]:g}' for k in bad[:5])}"
+        )
+    back = pd.Series(weight, pairs.keys()).reindex(pairs.keys(reverse=True)).to_numpy()
+    back = np.where(np.isnan(back), 0.0 if both_directions else weight, back)
+    differ = np.abs(weight - back) > _SAME * np.maximum(weight, back)
+    if differ.any():
+        keys = np.minimum(pairs.keys(), pairs.keys(reverse=True))
+        once = np.flatnonzero(differ & ~pd.Series(np.where(differ, keys, -1)).duplicated().to_numpy())
+        found = [f"{pairs[k]} has {weight[k]:g}, {pairs[k][::-1]} has {back[k]:g}" for k in once[:5]]
+        raise DataError(
+            f"the two directions of an edge have different weights: {'; '.join(found)}. "
             "Neighbours must be mutual; row-standardised weights of libpysal become so by transform 'B'"
         )
-    extremes = sorted(weights.values())
-    if extremes and not math.isclose(extremes[0], extremes[-1], rel_tol=1e-9):
+    if weight.size and weight.max() - weight.min() > _SAME * weight.max():
         warn(
-            f"the weights of the edges, {extremes[0]:g} to {extremes[-1]:g}, are not used: a Graph has none",
+            f"the weights of the edges, {weight.min():g} to {weight.max():g}, are not used: a Graph has none",
             DataWarning,
         )

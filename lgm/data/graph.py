@@ -206,8 +206,9 @@ def graph(edges: Any, nodes: Iterable[Any] | None = None) -> Graph:
         raise DataError(f"the edges name regions that nodes= does not list: {some(unknown)}")
     check_links(links)
     ends = np.array([[position[label] for label in side] for side in (links.start, links.end)], dtype=np.int64)
-    joined = np.sort(ends[:, ends[0] != ends[1]].T, axis=1)
-    return Graph(tuple(order), np.unique(joined, axis=0))
+    joined = np.sort(ends[:, ends[0] != ends[1]], axis=0)
+    once = np.unique(joined[0] * len(order) + joined[1])
+    return Graph(tuple(order), np.column_stack(np.divmod(once, len(order))))
 
 
 def as_graph(obj: Any) -> Graph:

@@ -1,4 +1,4 @@
-"""The engines behind ``method=``: NUTS, importance sampling, the mode, NUTS on theta and effects together."""
+"""The engines behind ``method=``: NUTS, importance sampling, the mode, NUTS on theta and effects, the prior."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from lgm.inference.at_mode import AllFixed, AtMode
 from lgm.inference.chains import Chains
 from lgm.inference.compile import Plan
 from lgm.inference.draws import Expected, Run
+from lgm.inference.from_prior import FromPrior, Independent
 from lgm.inference.held import Held
 from lgm.inference.importance import Importance
 from lgm.inference.joint import JointNuts
@@ -19,7 +20,7 @@ from lgm.inference.nuts import Nuts
 from lgm.inference.weighted import Weighted
 from lgm.posterior.density import Marginal
 
-AnyDraws = Chains | Weighted | Held
+AnyDraws = Chains | Weighted | Held | Independent
 
 
 @dataclass(frozen=True)
@@ -106,16 +107,22 @@ def _joint(settings: Settings) -> JointNuts:
     return JointNuts(settings.chains, settings.draws, settings.warmup, settings.seed, settings.progress)
 
 
+def _prior(settings: Settings) -> FromPrior:
+    return FromPrior(settings.chains * settings.draws, settings.seed)
+
+
 ENGINES: dict[str, Callable[[Settings], Engine]] = {
     "nuts": _nuts,
     "importance": _importance,
     "mode": _mode,
     "joint": _joint,
+    "prior": _prior,
 }
 
 
 def engine(post: Marginal, settings: Settings) -> Engine:
     """The engine that the settings name; where no hyperparameter moves, draws of u are exact without it."""
-    if post.hyper.working_size == 0 and (settings.method != "joint" or post.data.normal):
+    kept = settings.method == "prior" or (settings.method == "joint" and not post.data.normal)
+    if post.hyper.working_size == 0 and not kept:
         return AllFixed(settings.chains * settings.draws, settings.method)
     return ENGINES[settings.method](settings)

@@ -20,22 +20,26 @@ from lgm.inference.engine import AnyDraws
 from lgm.inference.held import Conditional
 from lgm.inference.mode import Mode, find_mode
 from lgm.posterior.assemble import Analysed
+from lgm.posterior.no_rows import without_rows
 from lgm.posterior.priors import Priors, starts
 from lgm.results import basis_check, predict, tables, text
-from lgm.results.arviz import container, diagnostics, plain_labels
+from lgm.results.again.methods import Again
+from lgm.results.arviz import diagnostics
+from lgm.results.checking.methods import Adequacy
 from lgm.results.comparing.methods import Criteria
 from lgm.results.effects import Effects, Kept
+from lgm.results.interpret.methods import Interpretation
+from lgm.results.quoted.methods import Quoted
+from lgm.results.sampling import LEAD, Sampling
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure, SubFigure
 
     from lgm.model import Inputs, Model
 
-LEAD = ("chain", "draw")
-
 
 @dataclass(frozen=True, eq=False)
-class Fit(Criteria):
+class Fit(Sampling, Interpretation, Criteria, Again, Quoted, Adequacy):
     """The posterior of a model.
 
     Tables hold posterior means, standard deviations and equal-tailed intervals of probability ``interval``. Means and
@@ -63,6 +67,7 @@ class Fit(Criteria):
     seed: int
     progress: bool = True
     stored_effects: Kept | None = None  # of a fit that was read from a file
+    asked: Mapping[str, Any] | None = None  # how `Model.fit` was asked to draw
 
     @property
     def design(self) -> Design:
@@ -74,10 +79,11 @@ class Fit(Criteria):
         """Priors of all parameters of the model."""
         return self.model.chosen_priors
 
-    @property
+    @cached_property
     def analysed(self) -> Analysed:
-        """The model's posterior with u integrated out, and its structure."""
-        return self.model.analysed
+        """The posterior with u integrated out, and its structure; of draws from the prior, that of no rows."""
+        whole = self.model.analysed
+        return replace(whole, marginal=without_rows(whole.marginal)) if self.method == "prior" else whole
 
     @property
     def inputs(self) -> Inputs:
@@ -219,23 +225,6 @@ class Fit(Criteria):
         coords[dim] = labels
         return dim
 
-    @cached_property
-    def idata(self) -> Any:
-        """Everything as an ArviZ object (InferenceData, or an xarray DataTree with ArviZ 1).
-
-        Neither xarray's trees nor NetCDF take a slash in a name, so a name such as ``I(Days / 10)`` has a division
-        slash in its place here, ``I(Days \u2215 10)``. `posterior` has the names as they were typed. Labels that are
-        neither text nor numbers, such as those of a MultiIndex, are text.
-        """
-        response = self.design.formula.response.text
-        rows = self.design.scope.frame.index[self.design.rows.observed]
-        stats = {name: (LEAD, values) for name, values in self.draws.stats.items()}
-        return container(
-            posterior=self.posterior,
-            sample_stats=xr.Dataset(stats),
-            observed_data=xr.Dataset({response: ("row", self.design.as_given)}, {"row": plain_labels(rows)}),
-        )
-
     def _at(self, interval: float | None) -> Fit:
         """The same fit with intervals of another probability."""
         if interval is None or interval == self.interval:
@@ -333,8 +322,7 @@ class Fit(Criteria):
 
         On average over theta; at one theta it is the trace of the smooth's part of the matrix that makes fitted values
         of the response, as in mgcv's ``summary``. Where the response is not Gaussian, it is that of the weighted least
-        squares at the mode. Walks, processes and map effects are no smooths, nor is ``s(region, bs="mrf", graph=g)``
-        without ``k``, which is ``icar(region, g)``.
+        squares at the mode. Walks, processes and map effects are no smooths.
 
         Raises
         ------
@@ -549,7 +537,7 @@ class Fit(Criteria):
 
     def __getstate__(self) -> dict[str, Any]:
         """All but what follows from the rest; what is kept of the effects takes long, so it is among it."""
-        follows = ("posterior", "idata", "_summary", "_verdict", "effects")
+        follows = ("posterior", "idata", "_summary", "_verdict", "effects", "analysed")
         state = {name: value for name, value in vars(self).items() if name not in follows}
         return {**state, "stored_effects": self.effects.kept if "effects" in vars(self) else self.stored_effects}
 

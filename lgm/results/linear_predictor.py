@@ -123,20 +123,27 @@ class LinearPredictor:
         variance = row_variances(effects.drawing, rows, solves=effects.size)
         return None if variance is None else np.sqrt(variance)
 
-    def draws(self, take: IntArray | slice = slice(None)) -> FloatArray:
-        """One draw for each kept draw of theta, (rows, S)."""
+    def draws(self, take: IntArray | slice = slice(None), only: IntArray | None = None) -> FloatArray:
+        """One draw for each kept draw of theta, (rows, S), or those of only some, by number in increasing order."""
         chosen = np.arange(self.n)[take]
-        out = np.empty((chosen.size, self.fit.effects.size))
-        step = max(_HELD // out.shape[1], 1) if self.in_one else max(chosen.size, 1)
+        wanted = np.arange(self.fit.effects.size) if only is None else only
+        out = np.empty((chosen.size, wanted.size))
+        step = max(_HELD // wanted.size, 1) if self.in_one else max(chosen.size, 1)
         for start in range(0, chosen.size, step):
-            for numbers, eta in self.blocks(chosen[start : start + step]):
-                out[start : start + step, numbers] = eta
+            for numbers, eta in self.blocks(chosen[start : start + step], only):
+                out[start : start + step, np.searchsorted(wanted, numbers)] = eta
         return out
 
-    def blocks(self, take: IntArray | slice = slice(None)) -> Iterator[tuple[IntArray, FloatArray]]:
+    def blocks(
+        self, take: IntArray | slice = slice(None), only: IntArray | None = None
+    ) -> Iterator[tuple[IntArray, FloatArray]]:
         """Draws (rows, B) with their numbers (B,): all at once where they may be held, else block by block."""
         for numbers, u, fresh in [self._whole] if self.in_one else self._sections():
-            yield numbers, self._at(take, u, fresh)
+            kept = slice(None) if only is None else np.flatnonzero(np.isin(numbers, only))
+            if isinstance(kept, slice) or kept.size == numbers.size:
+                yield numbers, self._at(take, u, fresh)
+            elif kept.size:
+                yield numbers[kept], self._at(take, u[kept], [None if new is None else new[kept] for new in fresh])
 
     @cached_property
     def _whole(self) -> _Section:

@@ -15,6 +15,7 @@ from scipy.special import ndtri
 from lgm.arrays import BoolArray, FloatArray, IntArray
 from lgm.data.table import Rows, Table, of_library, per_row, read_weights
 from lgm.design import answer, design
+from lgm.design import predictor as predictors
 from lgm.design.predictor import NewRows, Parts
 from lgm.errors import DataError, LgmError, PredictionWarning, warn
 from lgm.results.averages import Average
@@ -51,59 +52,97 @@ def predict(
     weights: Any,
     trials: Any,
     seed: int,
+    draws: int | None = None,
 ) -> pd.DataFrame | xr.DataArray:
-    """See `Fit.predict`."""
+    """See `Fit.predict`; of draws, as many as `draws`, or all."""
     _require(kind in KINDS, f"kind={kind!r}; accepted: {', '.join(map(repr, KINDS))}.")
     _require(of is None or kind == "draws", f'of={of!r} goes with kind="draws"; with kind={kind!r} leave it out.')
     _require(of in (None, *SCALES), f"of={of!r}; accepted: {', '.join(map(repr, SCALES))}.")
+    scale = (of or "mean") if kind == "draws" else kind
+    parts = parts_of(fit, terms, exclude, include_group_specific)
+    wanted = _Wanted(scale, _chosen(fit, draws) if kind == "draws" else None, new_levels, seed)
+    asked = _asked(fit, new_data, scale, parts, new_levels, weights, trials)
+    if not asked.complete.any():
+        found = _nothing(fit, wanted)
+    elif asked.table is None and asked.known is not None:
+        found = _with_unknown_trials(fit, asked, parts, wanted)
+    else:
+        found = _predicted(fit, asked.table, parts, wanted, asked.known)
+    if asked.missing:
+        columns = ", ".join(f"{name} ({count})" for name, count in asked.missing.items())
+        rows = counted(int(np.count_nonzero(~asked.complete)), "row")
+        what = "the data have" if asked.table is None else "new_data has"
+        text = f"{what} missing values in {columns}: the predictions of {rows} are missing too"
+        warn(text, PredictionWarning)
+        found = _in_place(fit, found, asked, wanted)
+    return of_library(found, asked.library) if isinstance(found, pd.DataFrame) else found
+
+
+class _Asked(NamedTuple):
+    """Rows as a user gave them: which of them are complete, and what is known of these."""
+
+    table: Table | None  # the complete ones; None means those of the fit
+    index: pd.Index  # of all
+    library: str | None
+    complete: BoolArray
+    missing: dict[str, int]
+    known: Known | None
+
+
+def _asked(fit: Fit, new_data: Any, scale: str, parts: Parts, new_levels: str, weights: Any, trials: Any) -> _Asked:
     _require(
         new_levels in ("sample", "zero", "error"), f'new_levels={new_levels!r}; accepted: "sample", "zero", "error".'
     )
-    scale = (of or "mean") if kind == "draws" else kind
     _refuse_trials(fit, trials)
-    parts = parts_of(fit, terms, exclude, include_group_specific)
-    wanted, outcomes = _Wanted(scale, kind == "draws", new_levels, seed), _outcomes(fit, scale)
     known, given = None, fit.design.rows if new_data is None else Table.of(new_data, "new_data")
     if isinstance(given, Rows):
-        what, table, complete, missing = "the data have", None, given.complete, given.missing_in
         if scale == "response":
             own = _own_weights(fit, weights)
             known = Known(own, _own_trials(fit, trials, own))
-    else:
-        of_trials = fit.design.formula.response.of_trials if scale == "response" and trials is None else ()
-        what, (complete, missing) = "new_data has", design.complete_rows(fit.design, given, parts, of_trials)
-        table = given.rows(complete)
-        kept = np.flatnonzero(complete)
-        if scale == "response":
-            new = _weights(fit, given, weights, kept)
-            known = Known(new, _trials(fit, given, trials, new, kept))
-    if not complete.any():
-        found = _nothing(fit, kind, outcomes)
-    elif table is None and known is not None:
-        found = _with_unknown_trials(fit, known, parts, wanted)
-    else:
-        found = _predicted(fit, table, parts, wanted, known)
-    if missing:
-        columns = ", ".join(f"{name} ({count})" for name, count in missing.items())
-        rows = counted(int(np.count_nonzero(~complete)), "row")
-        text = f"{what} missing values in {columns}: the predictions of {rows} are missing too"
-        warn(text, PredictionWarning)
-        found = _in_place(fit, found, given.index, complete, outcomes)
-    return of_library(found, given.library) if isinstance(found, pd.DataFrame) else found
+        return _Asked(None, given.index, given.library, given.complete, given.missing_in, known)
+    of_trials = fit.design.formula.response.of_trials if scale == "response" and trials is None else ()
+    complete, missing = design.complete_rows(fit.design, given, parts, of_trials)
+    kept = np.flatnonzero(complete)
+    if scale == "response":
+        new = _weights(fit, given, weights, kept)
+        known = Known(new, _trials(fit, given, trials, new, kept))
+    return _Asked(given.rows(complete), given.index, given.library, complete, missing, known)
 
 
-def _with_unknown_trials(fit: Fit, known: Known, parts: Parts, wanted: _Wanted) -> pd.DataFrame | xr.DataArray:
+def stream(
+    fit: Fit, new_data: Any, of: str, chunk: int, *, draws: int | None, seed: int, **how: Any
+) -> Iterator[xr.DataArray]:
+    """Draws of ``of`` for so many rows at a time, those that miss something left out; see `Fit.posterior_predict`."""
+    parts = parts_of(fit, how["terms"], how["exclude"], how["include_group_specific"])
+    wanted = _Wanted(of, _chosen(fit, draws), how["new_levels"], seed)
+    asked = _asked(fit, new_data, of, parts, how["new_levels"], how.get("weights"), how.get("trials"))
+    known = asked.known
+    if asked.complete.any():
+        eta = _eta(fit, asked.table, parts, wanted)
+        rng = np.random.default_rng([wanted.seed, 3])
+        for start in range(0, eta.n, chunk):
+            yield _drawn(fit, eta, slice(start, start + chunk), wanted, known, rng)
+
+
+def at_observed(fit: Fit, seed: int) -> tuple[FloatArray, FloatArray]:
+    """Mean and sd (n,) of new responses at the rows with a response, as it is given."""
+    d = fit.design
+    eta = linear_predictor(fit, predictors.encode(d.predictor, d.seen, Parts.all(d.predictor)))
+    trials = np.ones(d.n) if d.response.trials is None else np.asarray(d.response.trials)
+    found = _summarised(fit, eta, "response", Known(d.weights, trials), np.random.default_rng([seed, 3]))
+    return found["mean"].to_numpy(), found["sd"].to_numpy()
+
+
+def _with_unknown_trials(fit: Fit, asked: _Asked, parts: Parts, wanted: _Wanted) -> pd.DataFrame | xr.DataArray:
     """New responses of the rows of the fit; those of which the number of trials is missing are NaN."""
-    unknown = np.isnan(known.trials)
-    found = _predicted(fit, None, parts, wanted, known._replace(trials=np.where(unknown, 1.0, known.trials)))
-    if not unknown.any():
-        return found
-    rows = counted(int(np.count_nonzero(unknown)), "row")
-    text = f"the number of trials of {rows} is missing, and so are the predictions of new responses there"
-    warn(text, PredictionWarning)
-    if isinstance(found, xr.DataArray):
-        return found.where(~xr.DataArray(unknown, dims="row"))
-    found[unknown] = np.nan
+    assert asked.known is not None
+    found, unknown = _predicted(fit, None, parts, wanted, asked.known), np.isnan(asked.known.trials)
+    if unknown.any():
+        rows = counted(int(np.count_nonzero(unknown)), "row")
+        text = f"the number of trials of {rows} is missing, and so are the predictions of new responses there"
+        warn(text, PredictionWarning)
+        if isinstance(found, pd.DataFrame):
+            found[unknown] = np.nan
     return found
 
 
@@ -111,27 +150,53 @@ class _Wanted(NamedTuple):
     """What a user wants to know of complete rows."""
 
     scale: str
-    draws: bool
+    draws: IntArray | None  # their places within a chain, where draws are wanted instead of a table
     new_levels: str
     seed: int
+
+
+def _chosen(fit: Fit, draws: int | None) -> IntArray:
+    """Places within each chain of so many draws in all, evenly spread; None means all."""
+    chains, size, _ = fit.draws.theta.shape
+    if draws is None:
+        return np.arange(size)
+    fine = isinstance(draws, (int, np.integer)) and not isinstance(draws, bool) and 1 <= draws <= chains * size
+    _require(fine, f"draws={draws!r}; accepted: a whole number from 1 to {chains * size}, as many as the fit has.")
+    return np.linspace(0, size - 1, max(int(draws) // chains, 1)).round().astype(np.int64)
 
 
 def _predicted(
     fit: Fit, table: Table | None, parts: Parts, wanted: _Wanted, known: Known | None
 ) -> pd.DataFrame | xr.DataArray:
     """Complete rows, of whose new responses this is known."""
-    rows = design.encode(fit.design, table, parts)
-    _announce(rows, wanted.new_levels)
-    eta = linear_predictor(fit, rows, new_levels=wanted.new_levels, seed=wanted.seed)
+    eta = _eta(fit, table, parts, wanted)
     rng = np.random.default_rng([wanted.seed, 3])
-    if wanted.draws:
-        drawn = _on(wanted.scale, fit, eta.draws(), theta_of_family(fit), known, rng)
-        return _labelled(fit, drawn, eta.rows.index, _outcomes(fit, wanted.scale))
+    if wanted.draws is not None:
+        return _drawn(fit, eta, slice(None), wanted, known, rng)
     if _mean_is_linear(fit, wanted.scale) and known is None:
         sd = eta.exact_sd()
         if sd is not None:
             return _normal(fit, eta, sd)
     return _summarised(fit, eta, wanted.scale, known, rng)
+
+
+def _eta(fit: Fit, table: Table | None, parts: Parts, wanted: _Wanted) -> LinearPredictor:
+    rows = design.encode(fit.design, table, parts)
+    announce(rows, wanted.new_levels)
+    return linear_predictor(fit, rows, new_levels=wanted.new_levels, seed=wanted.seed)
+
+
+def _drawn(
+    fit: Fit, eta: LinearPredictor, take: slice, wanted: _Wanted, known: Known | None, rng: np.random.Generator
+) -> xr.DataArray:
+    """Draws at some of the rows."""
+    assert wanted.draws is not None
+    chains, size, _ = fit.draws.theta.shape
+    numbers = (size * np.arange(chains)[:, None] + wanted.draws).ravel()
+    theta = {kind: values[numbers] for kind, values in theta_of_family(fit).items()}
+    of_part = None if known is None else Known(*(each[take] for each in known))
+    drawn = _on(wanted.scale, fit, eta.draws(take, numbers), theta, of_part, rng)
+    return _labelled(fit, drawn, eta.rows.index[take], wanted)
 
 
 def _mean_is_linear(fit: Fit, scale: str) -> bool:
@@ -147,7 +212,10 @@ def _outcomes(fit: Fit, scale: str) -> tuple[str, ...]:
 def _on(
     scale: str, fit: Fit, eta: FloatArray, theta: dict[str, FloatArray], known: Known | None, rng: np.random.Generator
 ) -> FloatArray:
-    """Draws (rows, B) of the linear predictor, on another scale; (rows m, B) where m outcomes have probabilities."""
+    """Draws (rows, B) of the linear predictor, on another scale; (rows m, B) where m outcomes have probabilities.
+
+    New responses out of an unknown number of trials are NaN.
+    """
     family = fit.design.family
     if scale == "linear":
         return eta
@@ -155,27 +223,31 @@ def _on(
         return np.moveaxis(family.probabilities(eta, theta), 0, 1).reshape(-1, eta.shape[1])
     if known is None:
         return family.mean(eta, theta)
-    drawn = family.simulate(rng, eta, theta, *known)
+    trials = np.where(np.isnan(known.trials), 1.0, known.trials)
+    drawn = np.asarray(family.simulate(rng, eta, theta, known.weights, trials), dtype=float)
+    drawn[np.isnan(known.trials)] = np.nan
     return drawn / known.trials[:, None] if fit.design.answer.share else drawn
 
 
-def _in_place(fit: Fit, found: Any, index: pd.Index, complete: BoolArray, outcomes: tuple[str, ...]) -> Any:
+def _in_place(fit: Fit, found: Any, asked: _Asked, wanted: _Wanted) -> Any:
     """The predictions of complete rows among all rows; those of the others are NaN."""
-    each = np.repeat(complete, max(len(outcomes), 1))
+    outcomes = _outcomes(fit, wanted.scale)
+    each = np.repeat(asked.complete, max(len(outcomes), 1))
     if isinstance(found, xr.DataArray):
-        draws = np.full((each.size, fit.draws.theta[..., 0].size), np.nan)
+        draws = np.full((each.size, found.sizes["chain"] * found.sizes["draw"]), np.nan)
         draws[each] = found.values.reshape(draws.shape[1], -1).T
-        return _labelled(fit, draws, index, outcomes)
+        return _labelled(fit, draws, asked.index, wanted)
     values = np.full((each.size, 4), np.nan)
     values[each] = found[_columns(fit)]
-    return _table(fit, values, index, outcomes)
+    return _table(fit, values, asked.index, outcomes)
 
 
-def _nothing(fit: Fit, kind: str, outcomes: tuple[str, ...]) -> pd.DataFrame | xr.DataArray:
+def _nothing(fit: Fit, wanted: _Wanted) -> pd.DataFrame | xr.DataArray:
     """The predictions of no row."""
-    if kind == "draws":
-        return _labelled(fit, np.empty((0, fit.draws.theta[..., 0].size)), pd.RangeIndex(0), outcomes)
-    return _table(fit, np.empty((0, 4)), pd.RangeIndex(0), outcomes)
+    if wanted.draws is not None:
+        size = fit.draws.theta.shape[0] * wanted.draws.size
+        return _labelled(fit, np.empty((0, size)), pd.RangeIndex(0), wanted)
+    return _table(fit, np.empty((0, 4)), pd.RangeIndex(0), _outcomes(fit, wanted.scale))
 
 
 def _columns(fit: Fit) -> list[str]:
@@ -237,10 +309,11 @@ def _summarised(
     return _table(fit, out, eta.rows.index, outcomes)
 
 
-def _labelled(fit: Fit, values: FloatArray, index: pd.Index, outcomes: tuple[str, ...]) -> xr.DataArray:
+def _labelled(fit: Fit, values: FloatArray, index: pd.Index, wanted: _Wanted) -> xr.DataArray:
     """Draws (rows, S), or (rows m, S) of m outcomes, by chain, draw, row and category."""
-    chains, draws, _ = fit.draws.theta.shape
-    coords = {"chain": np.arange(chains), "draw": np.arange(draws), "row": _row_labels(index)}
+    assert wanted.draws is not None
+    outcomes = _outcomes(fit, wanted.scale)
+    coords = {"chain": np.arange(len(fit.draws.theta)), "draw": wanted.draws, "row": _row_labels(index)}
     if outcomes:
         coords["category"] = np.array(outcomes)
     shaped = values.T.reshape([len(each) for each in coords.values()])
@@ -260,7 +333,8 @@ def _require(fine: bool, message: str) -> None:
         raise LgmError(message)
 
 
-def _announce(rows: NewRows, new_levels: str) -> None:
+def announce(rows: NewRows, new_levels: str) -> None:
+    """Say what rows need beyond what the fit has; an error where that is not wanted."""
     for encoded in rows.encoded:
         if encoded is None:
             continue

@@ -13,6 +13,7 @@ from lgm.inference.chains import Chains
 from lgm.inference.corrected import Corrected
 from lgm.inference.draws import Mixture, Points
 from lgm.inference.engine import ENGINES
+from lgm.inference.from_prior import Independent
 from lgm.inference.held import Conditional, Exact
 from lgm.inference.ladder import MOST, RUNGS, Rung
 from lgm.inference.mode import Mode
@@ -21,7 +22,7 @@ from lgm.inference.weighted import Weighted
 from lgm.results.effects import Kept
 from lgm.storage.container import Damaged
 
-_RESULTS = (Mode, Chains, Corrected, Sampled, Weighted, Conditional, Exact, Mixture, Points, Kept, Rung)
+_RESULTS = (Mode, Chains, Corrected, Sampled, Weighted, Conditional, Exact, Independent, Mixture, Points, Kept, Rung)
 RESULTS = {kind.__name__: kind for kind in _RESULTS}
 
 # The sizes of each array, a letter each: (c)hains, (d)raws, (k) hyperparameters, (f)ree ones, (u) effects,
@@ -34,6 +35,7 @@ SHAPES: dict[str, dict[str, str]] = {
     "Weighted": {"theta": "cdk", "stats": "cd", "index": "d"},
     "Conditional": {"theta": "cdk", "stats": "cd", "standard_errors": "k", "at_end": "k"},
     "Exact": {"theta": "cdk", "stats": "cd"},
+    "Independent": {"theta": "cdk", "stats": "cd"},
     "Mixture": {"theta": "pk", "log_weights": "p", "mean": "pA", "draws": "pAA"},
     "Points": {"theta": "pk", "log_weights": "p", "mean": "pA", "draws": "pAA"},
     "Kept": {"mean": "u", "sd": "t", "ends": "At", "fixed": "Ab", "draws": "Au"},
@@ -90,7 +92,7 @@ def require_rows(rows: Any, data: pd.DataFrame) -> None:
 def require_settings(settings: Any) -> None:
     """Raise unless these can be the settings of a fit."""
     require(
-        isinstance(settings, dict) and settings.keys() == {"interval", "seed", "method", "weights"},
+        isinstance(settings, dict) and settings.keys() == {"interval", "seed", "method", "weights", "asked"},
         "its settings are not those of a fit",
     )
     require(
@@ -100,6 +102,24 @@ def require_settings(settings: Any) -> None:
     require(_is_whole(settings["seed"]), "its seed is no whole number")
     require(settings["method"] in ENGINES, f"its method is {str(settings['method'])[:80]!r}")
     require(settings["weights"] is None or isinstance(settings["weights"], str), "its weights have no name")
+    require(settings["asked"] is None or _can_be_asked(settings["asked"]), "what was asked of its engine is wrong")
+
+
+def _can_be_asked(asked: Any) -> bool:
+    """Whether these can be arguments of `lgm.model.Model.fit`, which checks what they say."""
+    if not isinstance(asked, dict) or asked.keys() != {
+        "method",
+        "approximation",
+        "fallback",
+        "chains",
+        "draws",
+        "warmup",
+    }:
+        return False
+    words, numbers = [asked["method"], asked["approximation"]], [asked["chains"], asked["draws"]]
+    words += [] if asked["fallback"] is None else [asked["fallback"]]
+    numbers += [] if asked["warmup"] is None else [asked["warmup"]]
+    return all(isinstance(word, str) for word in words) and all(map(_is_whole, numbers))
 
 
 def require_draws(effects: Kept, size: int) -> None:

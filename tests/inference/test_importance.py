@@ -216,7 +216,7 @@ def test_compare() -> None:
 def test_a_tail_that_no_student_t_reaches_is_found_by_every_seed() -> None:
     """The walk's sd is below half far from the mode, where rho is nearly one.
 
-    Three runs of 16,384 points say that the probability is 0.054; runs like these scatter by 0.0043 around it.
+    Three runs of 8,192 points say that the probability is 0.043; runs like these scatter by 0.0025 around it.
     """
     data = {"y": np.cumsum(np.random.default_rng(3).normal(size=30)), "t": np.arange(30)}
     model = lgm.model("y ~ ar1(t) + rw1(t)", data)
@@ -227,4 +227,4 @@ def test_a_tail_that_no_student_t_reaches_is_found_by_every_seed() -> None:
         points, _, _ = importance.weighted_points(post, mode, draws=100, seed=seed, progress=False)
         assert points.k < points.limit and points.ess > draws.ENOUGH
         low.append(np.exp(points.log_weights) @ (points.theta[:, place] < 0.5))
-    np.testing.assert_allclose(low, 0.054, atol=4 * 0.0043)
+    np.testing.assert_allclose(low, 0.043, atol=4 * 0.0025)

@@ -1,0 +1,103 @@
+"""The data side of no rows at all: with it, the posterior is the prior."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import jax
+import jax.numpy as jnp
+
+from lgm import linalg
+from lgm.arrays import FloatArray
+from lgm.linalg import constrained
+from lgm.linalg.constrained import normals
+from lgm.posterior.density import Marginal
+from lgm.posterior.functionals import Effects, Sums
+from lgm.posterior.latent_prior import LatentPrior, Places
+from lgm.posterior.variances import normal_variances
+
+
+def without_rows(post: Marginal) -> Marginal:
+    """The prior of theta and of the effects, in the form of a posterior.
+
+    Fixed effects need proper priors: without rows nothing else says where they are.
+    """
+    return replace(post, data=NoRows(post.data.places))
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class NoRows:
+    """Says nothing: ``p(y | theta) = 1``.
+
+    Parameters
+    ----------
+    places : Places
+        Of the family's parameters in theta.
+    """
+
+    places: Places = field(metadata={"static": True})
+
+    normal = True  # the effects given theta
+    exact = True
+    pairs = 1
+    extra_normals = 0
+    least_residual = 0.0
+
+    def lost(self, theta: FloatArray) -> None:
+        """Nothing is."""
+
+    def started(self, prior: LatentPrior, analysis: linalg.Analysis, theta: jax.Array) -> NoRows:
+        """The same."""
+        return self
+
+    def columns(self, draws: int) -> int:
+        """Columns of normals that give so many draws."""
+        return draws
+
+    def log_likelihood(self, prior: LatentPrior, analysis: linalg.Analysis, theta: jax.Array) -> jax.Array:
+        """Zero."""
+        return jnp.zeros(())
+
+    def conditional(
+        self,
+        prior: LatentPrior,
+        analysis: linalg.Analysis,
+        theta: jax.Array,
+        z: jax.Array,
+        draws: int | None = None,
+    ) -> tuple[jax.Array, Effects]:
+        """Zero, and the effects given theta, one draw per column of standard normals z."""
+        at, d = prior.whiten(theta), prior.dim
+        pull = constrained.bordered(prior.pull[:, None], prior.k)
+        _, solved, noise = linalg.solve_and_sample(analysis, at.values, pull, normals(z, d, prior.k))
+        mean = solved[:d, 0]
+        drawn = at.scale[:, None] * (mean[:, None] + noise[:d])
+        return jnp.zeros(()), Effects(at.scale * mean, drawn, jnp.zeros(()))
+
+    def variances(
+        self,
+        prior: LatentPrior,
+        analysis: linalg.Analysis,
+        theta: jax.Array,
+        functionals: jax.Array,
+        sums: Sequence[Sums],
+        z: jax.Array,
+    ) -> tuple[jax.Array, jax.Array]:
+        """Variances of sums of few effects, and of linear functionals (p + q, m) of u, given theta."""
+        at = prior.whiten(theta)
+        return normal_variances(prior, analysis, at.values, at.scale, functionals, sums)
+
+    def given(self, analysis: linalg.Analysis, theta: jax.Array, u: jax.Array) -> jax.Array:
+        """Zero."""
+        return jnp.zeros(())
+
+    def information(self, analysis: linalg.Analysis, theta: jax.Array, u: jax.Array) -> jax.Array:
+        """Zeros in pattern order."""
+        return jnp.zeros(analysis.pattern.nnz)
+
+    def mode(self, prior: LatentPrior, analysis: linalg.Analysis, theta: jax.Array) -> jax.Array:
+        """The whitened prior mean of the effects."""
+        pull = constrained.bordered(prior.pull[:, None], prior.k)
+        return linalg.solve(analysis, prior.whiten(theta).values, pull)[: prior.dim, 0]

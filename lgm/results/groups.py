@@ -1,0 +1,101 @@
+"""The groups of a fit's ArviZ object: each is a dataset by chain and draw, or by row of the data."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from lgm.data.expression import names_of
+from lgm.errors import LgmError
+from lgm.results.arviz import plain_labels
+from lgm.words import suggest
+
+if TYPE_CHECKING:
+    from lgm.results.fit import Fit
+
+LEAD = ("chain", "draw")
+
+
+def light(fit: Fit) -> dict[str, xr.Dataset]:
+    """What every object has: the draws, how they were made, and the data."""
+    stats = {name: (LEAD, values) for name, values in fit.draws.stats.items()}
+    name = "prior" if fit.method == "prior" else "posterior"
+    return {
+        name: fit.posterior,
+        "sample_stats" if name == "posterior" else "sample_stats_prior": xr.Dataset(stats),
+        "observed_data": _by_row(fit, {_response(fit): fit.design.as_given}),
+        "constant_data": _constant_data(fit),
+    }
+
+
+def posterior_predictive(fit: Fit) -> xr.Dataset:
+    """New responses at the rows that have one."""
+    return _predictive(fit)
+
+
+def prior(fit: Fit) -> xr.Dataset:
+    """Draws of all parameters and effects from their priors."""
+    return _from_prior(fit).posterior
+
+
+def prior_predictive(fit: Fit) -> xr.Dataset:
+    """New responses that the priors imply."""
+    return _predictive(_from_prior(fit))
+
+
+HEAVY = {
+    "posterior_predictive": posterior_predictive,
+    "prior": prior,
+    "prior_predictive": prior_predictive,
+}
+
+
+def require_known(names: tuple[str, ...]) -> None:
+    """Raise unless all of these can be made."""
+    for name in names:
+        if name not in HEAVY:
+            near = suggest(str(name), list(HEAVY))
+            raise LgmError(f"there is no group {name!r} to add.{near} Accepted: {', '.join(map(repr, HEAVY))}.")
+
+
+def _from_prior(fit: Fit) -> Fit:
+    """As many draws from the prior as from the posterior, in one chain."""
+    found: Fit = fit.model.fit(method="prior", chains=1, draws=fit.effects.size, seed=fit.seed, progress=fit.progress)
+    return found
+
+
+def _predictive(fit: Fit) -> xr.Dataset:
+    drawn = fit.posterior_predict()
+    observed = fit.design.rows.kept[fit.design.rows.observed]
+    values = drawn.values[..., observed]
+    coords = {**{name: drawn[name].values for name in LEAD}, "row": _labels(fit)}
+    return xr.Dataset({_response(fit): ((*LEAD, "row"), values)}, coords)
+
+
+def _response(fit: Fit) -> str:
+    return fit.design.formula.response.text
+
+
+def _labels(fit: Fit) -> np.ndarray[Any, Any]:
+    """Of the rows that have a response."""
+    return plain_labels(fit.design.scope.frame.index[fit.design.rows.observed])
+
+
+def _by_row(fit: Fit, columns: dict[str, Any]) -> xr.Dataset:
+    return xr.Dataset({name: ("row", values) for name, values in columns.items()}, {"row": _labels(fit)})
+
+
+def _constant_data(fit: Fit) -> xr.Dataset:
+    """The predictors, as far as they are columns, and known weights and trials."""
+    d, seen = fit.design, fit.design.seen.frame
+    found = [names_of(each, seen.columns, d.scope.env).columns for each in d.formula.mu.expressions]
+    used = dict.fromkeys(name for names in found for name in names if name not in ("row", _response(fit)))
+    columns = {name: plain_labels(pd.Index(seen[name])) for name in used}
+    if d.weighs:
+        columns["weights"] = d.weights
+    if d.response.trials is not None:
+        columns["trials"] = np.asarray(d.response.trials)
+    return _by_row(fit, columns)
