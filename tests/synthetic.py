@@ -55,3 +55,33 @@ def successes() -> Fit:
     data = pd.DataFrame({"y": np.array([1, 1, 1, 1, 0, 0, 1, 0, 0, 0.0]), "g": list("aaaaabbbbb")})
     model = lgm.model("y ~ 1 + (1|g)", data, family="binomial")
     return around(model, {"sd(Intercept|g)": 3.0}, spread=0.0, draws=1000)
+
+
+def factorial() -> pd.DataFrame:
+    """Unbalanced data of two factors, a number and a group, without chance."""
+    i = np.arange(90)
+    data = pd.DataFrame({"trt": np.array(list("abc"))[(i * i + i // 7) % 3], "g": i % 9})
+    data["sex"] = np.where((i * 3 + i // 5) % 7 < 3, "f", "m")
+    data["x"] = np.round(np.sin(1.7 * i) * 2.0 + i / 30.0, 3)
+    level = 3.0 + 0.8 * data.x + (data.trt == "b") * (1.0 - 0.5 * data.x) + (data.sex == "m") * 0.7
+    data["y"] = np.round(level + np.cos(data.g * 2.1) * 0.9 + np.sin(i * i * 0.37), 3)
+    return data
+
+
+@cache
+def measured() -> Fit:
+    """A normal response with flat priors of fixed effects and theta where lme4's REML has it: all is exact."""
+    flat, held = lgm.priors.flat(), lgm.priors.constant
+    sds = {"sd(Intercept|g)": held(0.6665017369271911), "sigma": held(0.6825265225025158)}
+    model = lgm.model("y ~ trt*x + trt*sex + (1|g)", factorial(), priors={"Intercept": flat, "fixed": flat, **sds})
+    return around(model, {"sd(Intercept|g)": 0.6665017369271911, "sigma": 0.6825265225025158}, spread=0.0, draws=50)
+
+
+@cache
+def ranked() -> Fit:
+    """Ordered categories."""
+    rng = np.random.default_rng(2)
+    data = pd.DataFrame({"x": rng.normal(size=60), "f": np.tile(["u", "v", "w"], 20)})
+    data["y"] = pd.cut(data.x + (data.f == "v") + rng.logistic(size=60), [-99, 0, 1, 99], labels=["low", "mid", "high"])
+    model = lgm.model("y ~ x + f", data, family="cumulative")
+    return around(model, dict.fromkeys(model.design.theta_names, 1.0), spread=0.0, draws=50)

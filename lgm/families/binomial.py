@@ -78,6 +78,11 @@ class Binomial(Family):
         """No success, and nothing but successes."""
         return np.where(y.value == 0, -1, np.where(y.value == trials_of(y), 1, 0))
 
+    def variance(self, eta: FloatArray, theta: Theta, weights: FloatArray, trials: FloatArray) -> FloatArray:
+        """``mu (1 - mu) / n``."""
+        mu = self.mean(eta, theta)
+        return np.asarray(mu * (1.0 - mu) / trials[:, None])
+
     def cdf(self, y: FloatArray, eta: FloatArray, theta: Theta, weights: FloatArray, trials: FloatArray) -> FloatArray:
         """A beta probability."""
         n = trials[:, None]

@@ -123,6 +123,10 @@ class Family(ABC):
         """The expected response; of successes, as a share of the trials."""
         return np.asarray(self.linked.inverse(eta))
 
+    def variance(self, eta: FloatArray, theta: Theta, weights: FloatArray, trials: FloatArray) -> FloatArray | None:
+        """Of new responses (rows, S) about their `mean`, shares of the trials for successes; None if it has no form."""
+        return None
+
     def probabilities(self, eta: FloatArray, theta: Theta) -> FloatArray:
         """Of each of the m outcomes (m, rows, S), where there are some."""
         raise NotImplementedError

@@ -72,6 +72,10 @@ class Gaussian(Family):
         slope = 1.0 if self.link == "identity" else self.linked.traced(eta)
         return weights * jnp.square(slope / theta["sigma"])
 
+    def variance(self, eta: FloatArray, theta: Theta, weights: FloatArray, trials: FloatArray) -> FloatArray:
+        """``sigma^2 / w``."""
+        return np.asarray(np.square(theta["sigma"]) / weights[:, None] + np.zeros(eta.shape))
+
     def cdf(self, y: FloatArray, eta: FloatArray, theta: Theta, weights: FloatArray, trials: FloatArray) -> FloatArray:
         """That of the standardised error."""
         return np.asarray(ndtr((y[:, None] - self.mean(eta, theta)) * np.sqrt(weights)[:, None] / theta["sigma"]))

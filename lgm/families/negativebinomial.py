@@ -57,6 +57,11 @@ class NegativeBinomial(Truncatable):
         ways = log_rising(log_shape, y.value) - y.value * log_shape - log_factorial(y.value)
         return weights * (ways + y.value * (eta - rate) - shape * rate)
 
+    def variance(self, eta: FloatArray, theta: Theta, weights: FloatArray, trials: FloatArray) -> FloatArray:
+        """``mu + mu^2 / shape``."""
+        mu = self.mean(eta, theta)
+        return np.asarray(mu + np.square(mu) / theta["shape"])
+
     def cdf(self, y: FloatArray, eta: FloatArray, theta: Theta, weights: FloatArray, trials: FloatArray) -> FloatArray:
         """A beta probability."""
         shape = theta["shape"]

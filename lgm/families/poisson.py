@@ -42,6 +42,10 @@ class Poisson(Truncatable):
         constant = gammaln(total + 1.0) - sums(gammaln(y.value + 1.0)) - total * np.log(size)
         return Response(total), np.log(size), constant
 
+    def variance(self, eta: FloatArray, theta: Theta, weights: FloatArray, trials: FloatArray) -> FloatArray:
+        """The mean."""
+        return self.mean(eta, theta)
+
     def cdf(self, y: FloatArray, eta: FloatArray, theta: Theta, weights: FloatArray, trials: FloatArray) -> FloatArray:
         """A gamma probability: that as many events take longer."""
         return at_counts(y, lambda k: gammaincc(k + 1.0, np.exp(eta)))

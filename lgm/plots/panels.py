@@ -169,12 +169,13 @@ def name_levels(ax: Axes, labels: np.ndarray, group: str, room: float) -> None:
     """Labels of levels from below, as many as fit into a height of ``room`` inches, and the name of their group."""
     step = -(-labels.size // max(round(LABELS_PER_INCH * room), 1))
     shown = np.arange(labels.size)[step // 2 :: step]
-    ax.set_yticks(shown, [_short(labels[k]) for k in shown])
+    ax.set_yticks(shown, [short(labels[k]) for k in shown])
     ax.tick_params(axis="y", length=0, labelsize=8.0 if labels.size <= 30 else 6.5)
     ax.set_ylabel(group if step == 1 else f"{group} (every {_ordinal(step)} is labelled)")
 
 
-def _short(label: Any) -> str:
+def short(label: Any) -> str:
+    """A label, cut where it is long."""
     text = str(label)
     return text if len(text) <= 22 else text[:21] + "\u2026"
 
@@ -216,7 +217,7 @@ def curve(ax: Axes, c: Curve, interval: float) -> list[Any]:
     ax.margins(x=0.02)
     if c.at.dtype.kind != "M" and np.all(c.at == np.round(c.at)):
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    _few_dates(ax, c.x)
+    few_dates(ax, c.x)
     handles += [
         Line2D([], [], color=BLUE, lw=1.6, label="mean"),
         Patch(facecolor=BLUE, alpha=0.55, label="50%"),
@@ -225,7 +226,7 @@ def curve(ax: Axes, c: Curve, interval: float) -> list[Any]:
     return handles
 
 
-def _few_dates(ax: Axes, x: np.ndarray[Any, Any]) -> None:
+def few_dates(ax: Axes, x: np.ndarray[Any, Any]) -> None:
     """No more dates along the axis than have room, in short where that is less than what matplotlib can choose."""
     if x.dtype.kind == "M":
         own = ax.get_subplotspec()
@@ -246,7 +247,7 @@ def many_curves(ax: Axes, shown: Sequence[Curve]) -> list[Any]:
     ax.set_xlabel(shown[0].variable)
     ax.set_ylabel(shown[0].unit)
     ax.margins(x=0.02)
-    _few_dates(ax, shown[0].x)
+    few_dates(ax, shown[0].x)
     return [Line2D([], [], color=BLUE, lw=1.0, label=f"means of {len(shown)} levels")]
 
 

@@ -112,9 +112,10 @@ class GaussianData:
         return (
             f"sigma is {sigma:.2g} where the response varies by {self.spread:.2g} beside the fixed effects, so the "
             "effects are lost to rounding. If sigma is to be estimated, the response has no residual: it is constant "
-            "within groups, or a function of the predictors. Accepted: one row for each group, without the term of "
-            'that group, or the precision of the measurements, priors={"sigma": lgm.priors.constant(...)}. If sigma is '
-            "held by its prior: a larger one."
+            "within groups, or a function of the predictors, or each row has an effect of its own, as one row for each "
+            "time has. Accepted: one row for each group, without the term of that group; a prior of sigma without "
+            "density at zero, such as lgm.priors.lognormal(...); or the precision of the measurements, "
+            'priors={"sigma": lgm.priors.constant(...)}. If sigma is held by its prior: a larger one.'
         )
 
     def started(self, prior: LatentPrior, analysis: linalg.Analysis, theta: jax.Array) -> GaussianData:

@@ -15,12 +15,13 @@ import scipy.sparse as sp
 
 from lgm.arrays import BoolArray, FloatArray, IntArray
 from lgm.inference.compile import compiled, floats, wholes
-from lgm.posterior.density import Marginal, variances
+from lgm.posterior.density import Marginal, effects, variances
 from lgm.posterior.functionals import Sums
 from lgm.results.drawing import Drawing
 from lgm.results.progress import bar
 
 CHUNK_BYTES = 64e6  # of what one call is given
+_AT_ONCE = 16  # thetas in one call
 
 
 @compiled(
@@ -37,6 +38,35 @@ def _of_sums(how: tuple[int, int], post: Marginal, theta: jax.Array, sums: Sums)
 @compiled(shapes=lambda post, m: (post, floats(post.hyper.size), floats(post.dim, m)))
 def _of_functionals(m: int, post: Marginal, theta: jax.Array, functionals: jax.Array) -> jax.Array:
     return variances(post, theta, functionals, ())[1]
+
+
+@compiled(shapes=lambda post, m: (post, floats(m, post.hyper.size), floats(post.dim, 1)))
+def _given_thetas(m: int, post: Marginal, thetas: jax.Array, functional: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Conditional means of all effects (m, p + q), and variances of one functional (m,)."""
+
+    def one(theta: jax.Array) -> tuple[jax.Array, jax.Array]:
+        mean = effects(post, theta, jnp.zeros((post.n_normals, 0)), 0).mean
+        return mean, variances(post, theta, functional, ())[1][0]
+
+    return jax.vmap(one)(thetas)
+
+
+def moments_given_theta(drawing: Drawing, row: FloatArray, most: int) -> tuple[FloatArray, FloatArray]:
+    """Mean and variance (m,) of a functional of the effects (p + q,) given each of up to so many draws of theta.
+
+    Where the effects given theta are normal, its posterior is the mixture of these normal distributions.
+    """
+    analysed, p, size = drawing.analysed, drawing.p, drawing.size
+    chosen = drawing.thetas[np.unique(np.linspace(0, size - 1, min(most, size)).astype(int))]
+    functional = np.concatenate([row[:p] @ analysed.basis, row[p:]])[:, None]
+    step, means, spreads = min(_AT_ONCE, len(chosen)), [], []
+    for start in range(0, len(chosen), step):
+        at = np.minimum(np.arange(start, start + step), len(chosen) - 1)  # every call has the same shapes
+        with jax.enable_x64(True):
+            mean, variance = _given_thetas(step, analysed.marginal, chosen[at], functional)
+        means.append((analysed.natural(np.asarray(mean)) @ row)[: len(chosen) - start])
+        spreads.append(np.asarray(variance)[: len(chosen) - start])
+    return np.concatenate(means), np.concatenate(spreads)
 
 
 def row_variances(drawing: Drawing, rows: sp.csr_array, solves: int) -> FloatArray | None:

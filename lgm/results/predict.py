@@ -182,7 +182,7 @@ def _predicted(
 
 def _eta(fit: Fit, table: Table | None, parts: Parts, wanted: _Wanted) -> LinearPredictor:
     rows = design.encode(fit.design, table, parts)
-    _announce(rows, wanted.new_levels)
+    announce(rows, wanted.new_levels)
     return linear_predictor(fit, rows, new_levels=wanted.new_levels, seed=wanted.seed)
 
 
@@ -333,7 +333,8 @@ def _require(fine: bool, message: str) -> None:
         raise LgmError(message)
 
 
-def _announce(rows: NewRows, new_levels: str) -> None:
+def announce(rows: NewRows, new_levels: str) -> None:
+    """Say what rows need beyond what the fit has; an error where that is not wanted."""
     for encoded in rows.encoded:
         if encoded is None:
             continue

@@ -1,5 +1,7 @@
 """Variances without draws against dense algebra: rows of a fit, rows that combine anew, and too many of these."""
 
+from dataclasses import replace
+
 import jax
 import numpy as np
 import pandas as pd
@@ -61,3 +63,15 @@ def test_rows_that_combine_anew(drawing: Drawing, covariance: np.ndarray, monkey
     monkeypatch.setattr(exact, "CHUNK_BYTES", 8.0 * drawing.dim)
     np.testing.assert_allclose(row_variances(drawing, sp.csr_array(rows), solves=2), expected, rtol=1e-11)
     assert expected[3] == 0.0
+
+
+def test_moments_given_each_theta(drawing: Drawing, covariance: np.ndarray) -> None:
+    row = np.random.default_rng(3).normal(size=drawing.dim)
+    other = THETA.copy()
+    other[-1] *= 2.0
+    thetas = np.stack([THETA, other] * 20)
+    mean, variance = exact.moments_given_theta(replace(drawing, thetas=thetas), row, most=40)
+    np.testing.assert_allclose(variance[::2], row @ covariance @ row, rtol=1e-9)
+    np.testing.assert_allclose(mean[::2], row @ drawing.first_mean(), rtol=1e-9)
+    assert np.ptp(variance[1::2]) == 0.0 and variance[1] > variance[0]
+    assert exact.moments_given_theta(replace(drawing, thetas=thetas), row, most=7)[0].shape == (7,)

@@ -54,3 +54,13 @@ def log_likelihood(fit: Fit, numbers: IntArray) -> FloatArray:
         with jax.enable_x64(True):
             eta[part] = np.asarray(_of_draws(d.family, d.response, eta[part], some, d.weights))
     return eta
+
+
+def at_means(fit: Fit) -> float:
+    """The log-likelihood at posterior means of the linear predictors and of the family's parameters."""
+    d = fit.design
+    eta = linear_predictor(fit, design.encode(d)).mean(np.flatnonzero(d.rows.observed))
+    own = {kind: values.mean(axis=0) for kind, values in theta_of_family(fit).items()}
+    with jax.enable_x64(True):
+        batch = jax.tree.map(lambda x: np.asarray(x)[None], (eta, own))
+        return float(np.sum(np.asarray(_of_draws(d.family, d.response, *batch, d.weights))))

@@ -13,9 +13,12 @@ from scipy.special import logsumexp
 
 from lgm.arrays import FloatArray
 from lgm.data.table import of_library
+from lgm.errors import LgmError
 from lgm.inference.pareto import threshold
 from lgm.results.comparing import conditional, pit, refits
-from lgm.results.comparing.over_theta import carried, spread
+from lgm.results.comparing.estimable import unknown_without
+from lgm.results.comparing.labels import Labels
+from lgm.results.comparing.over_theta import carried
 from lgm.results.comparing.passes import Thetas, Weights, cavities_at, rows_of, smoothed
 from lgm.words import counted
 
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
     from lgm.results.fit import Fit
 
 REFITTED = 64  # thetas at which fits without a row are made, where the response is not Gaussian
-REFITS = 60_000  # of them in all
+REFITS = 20_000  # of them in all
 SMALL = 0.01  # error of a row's log density that is not worth a fit
 
 
@@ -59,7 +62,7 @@ class Criterion:
     @property
     def elpd(self) -> float:
         """The sum over all that was left out."""
-        return float(self.table["elpd"].sum())
+        return float(self.table["elpd"].sum(min_count=1))  # of what has a density
 
     @property
     def se(self) -> float:
@@ -69,7 +72,7 @@ class Criterion:
     @property
     def estimates(self) -> pd.DataFrame:
         """The elpd, the effective number of parameters, and the former on the scale of the deviance."""
-        rows = {f"elpd_{self.name}": (self.elpd, self.se)}
+        rows: dict[str, tuple[float, float]] = {f"elpd_{self.name}": (self.elpd, self.se)}
         p = f"p_{self.name}"
         if p in self.table:
             rows[p] = (float(self.table[p].sum()), _se(self.table[p]))
@@ -82,6 +85,7 @@ class Criterion:
 
 
 def _se(values: pd.Series) -> float:
+    values = values.dropna()
     return float(np.sqrt(values.size * values.var(ddof=1))) if values.size > 1 else np.nan
 
 
@@ -128,6 +132,8 @@ class Loo(Criterion):
         ``P(y < y_i)`` and ``P(y <= y_i)``, which differ where responses are discrete or censored. Of a model that is
         right, numbers drawn evenly between the two are uniform. By simulation unless the response is Gaussian.
         """
+        if self.name != "loo":
+            raise LgmError("pit is for single rows given all others; accepted: fit.loo().pit.")
         return pit.leave_one_out(self)
 
 
@@ -138,7 +144,13 @@ def loo(fit: Fit) -> Loo:
     if not fit.draws.conditional:
         return _conditional(fit, thetas)
     found = _by_rows(fit, thetas, rows)
+    found.log_density[:, unknown_without(fit, each_row(fit))] = np.nan
     return _result(fit, "loo", f"Leave-one-out, {counted(n, 'row')}", fit_index(fit), thetas, found)
+
+
+def each_row(fit: Fit) -> Labels:
+    """Every row by itself."""
+    return Labels(np.arange(fit.nobs), fit_index(fit).rename("row"))
 
 
 class _Found(NamedTuple):
@@ -163,12 +175,12 @@ def _by_rows(fit: Fit, thetas: Thetas, rows: Any) -> _Found:
 def _refitted(fit: Fit, thetas: Thetas, rows: Any, found: _Found) -> _Found:
     """With fits without each row where cavities may be off, as many as there is time for."""
     doubted = np.flatnonzero(~(found.error <= SMALL))
-    at = spread(thetas.size, max(min(REFITTED, REFITS // max(doubted.size, 1)), 1))
+    at = thetas.spread(max(min(REFITTED, REFITS // max(doubted.size, 1)), 1))
     units = doubted[np.argsort(-np.nan_to_num(found.error[doubted], nan=np.inf))][: REFITS // at.size]
     if not units.size:
         return found
     units = np.sort(units)
-    known = refits.log_densities(fit, rows, np.arange(fit.nobs), units, thetas.theta[at])
+    known = refits.units_left_out(fit, rows, np.arange(fit.nobs), units, thetas.theta[at])
     base = found.log_density[:, units]
     base = np.where(np.all(np.isfinite(base), axis=0), base, 0.0)
     log_density, error = found.log_density.copy(), found.error.copy()
@@ -195,8 +207,8 @@ def _result(fit: Fit, name: str, what: str, index: pd.Index, thetas: Thetas, fou
     elpd, se, total = summed(thetas, weights, found.log_density)
     columns = {"elpd": elpd, "se": se, f"p_{name}": found.given_all - elpd, "pareto_k": weights.k, "error": found.error}
     table = pd.DataFrame(columns, index)
-    notes = _notes(thetas, table, total)
-    return Loo(name, what, table, notes, fit, thetas, found.log_density)
+    said = notes(thetas, table, total)
+    return Loo(name, what, table, said, fit, thetas, found.log_density)
 
 
 def summed(thetas: Thetas, weights: Weights, log_density: FloatArray) -> tuple[FloatArray, FloatArray, float]:
@@ -210,10 +222,16 @@ def summed(thetas: Thetas, weights: Weights, log_density: FloatArray) -> tuple[F
     return elpd, np.sqrt(np.sum(pull**2, axis=0)), float(np.sqrt(np.sum(whole**2)))
 
 
-def _notes(thetas: Thetas, table: pd.DataFrame, total: float) -> tuple[str, ...]:
+def notes(thetas: Thetas, table: pd.DataFrame, total: float) -> tuple[str, ...]:
+    """What should be known of sums over a table, with their Monte Carlo error."""
+    found = []
+    unknown = int(table["elpd"].isna().sum())
+    if unknown:
+        found.append(f"{unknown} of {len(table)} have no density given the others, and are left out.")
     if not thetas.moved:
-        return ("The hyperparameters are held: what they could learn from each row is left in.",)
+        return (*found, "The hyperparameters are held: what they learn from what is left out is not taken from them.")
     limit = threshold(thetas.size)
     high = int(np.sum(table["pareto_k"] > limit))
-    k = f"Pareto k: all below {limit:.2f}" if not high else f"Pareto k above {limit:.2f} in {high} of {len(table)}"
-    return (f"Monte Carlo error of the elpd {total:.2g}, by {thetas.size} values of the hyperparameters. {k}.",)
+    k = f"Pareto k: all below {limit:.2f}." if not high else f"Pareto k above {limit:.2f} in {high} of {len(table)}."
+    error = "" if np.isnan(total) else f"Monte Carlo error of the elpd {total:.2g}, "
+    return (*found, f"{error}{counted(thetas.size, 'value')} of the hyperparameters. {k}")

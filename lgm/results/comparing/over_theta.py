@@ -7,11 +7,6 @@ import numpy as np
 from lgm.arrays import FloatArray, IntArray
 
 
-def spread(size: int, count: int) -> IntArray:
-    """Numbers of so many of all thetas, evenly spread."""
-    return np.unique(np.linspace(0, size - 1, min(count, size)).round().astype(np.int64))
-
-
 def carried(base: FloatArray, known: FloatArray, at: IntArray, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Log densities (S, U) at all thetas, and the sd (U,) of what they miss.
 
@@ -38,7 +33,6 @@ def carried(base: FloatArray, known: FloatArray, at: IntArray, theta: FloatArray
     out[:, fine] = base[:, fine] + columns @ coefficients
     free = max(at.size - columns.shape[1], 1)
     miss[fine] = np.sqrt(np.sum((difference[:, fine] - columns[at] @ coefficients) ** 2, axis=0) / free)
-    out[at] = known
     return out, miss
 
 

@@ -14,6 +14,7 @@ from lgm.arrays import FloatArray, IntArray
 from lgm.inference import pareto
 from lgm.inference.compile import jit
 from lgm.inference.draws import joined
+from lgm.inference.weighted import Weighted
 from lgm.posterior import density
 from lgm.posterior.assemble import every_row
 from lgm.posterior.cavity import Cavity, cavities, predicted
@@ -26,26 +27,30 @@ if TYPE_CHECKING:
     from lgm.results.fit import Fit
 
 MOST, FEWEST = 1000, 200  # thetas: as many as memory allows
-NUMBERS = 20_000_000  # thetas times rows that are kept
-TOGETHER = 2_000_000  # rows times thetas in one call
+WIDER = 4  # times as many where they are weighted points
+NEGLIGIBLE = 30.0  # logs below the largest weight
+NUMBERS = 20_000_000  # thetas times rows that are kept, up to four times as many where they are weighted points
+TOGETHER, AT_ONCE = 2_000_000, 64  # rows times thetas, and thetas, in one call
 
 
 @dataclass(frozen=True, eq=False)
 class Thetas:
-    """Some of the thetas of a fit, evenly spread over its draws.
+    """Some of the thetas of a fit: evenly spread over its draws, or the weighted points that these were drawn from.
 
     Parameters
     ----------
     theta : float array (S, k)
         All different.
     log_weights : float array (S,)
-        Logs of how often each is among the chosen draws; sum of exponentials is one.
+        Sum of exponentials is about one.
     which : int array (chains, draws)
         Which of them each chosen draw is.
     draws : int array (draws,)
         Numbers of the chosen draws in their chains.
     numbers : int array (S,)
-        A draw of each theta, counted through all chains.
+        A draw of each theta, counted through all chains; -1 for points that were not drawn.
+    proposed : bool
+        Whether the weights are importance weights, of points that reach further than the posterior.
     """
 
     theta: FloatArray
@@ -53,6 +58,7 @@ class Thetas:
     which: IntArray
     draws: IntArray
     numbers: IntArray
+    proposed: bool = False
 
     @property
     def size(self) -> int:
@@ -65,12 +71,24 @@ class Thetas:
         most = int(np.clip(NUMBERS // max(rows, 1), FEWEST, MOST)) if most is None else most
         chains, size, _ = fit.draws.theta.shape
         draws = np.arange(0, size, max(-(-chains * size // most), 1))
+        if isinstance(fit.draws, Weighted) and fit.draws.points.size <= min(most, NUMBERS // max(rows, 1)) * WIDER:
+            points, index = fit.draws.points, fit.draws.index
+            known = np.flatnonzero(points.log_weights > points.log_weights.max() - NEGLIGIBLE)
+            place = np.searchsorted(known, index[draws])
+            first = np.full(known.size, -1)
+            first[np.searchsorted(known, index)] = np.arange(size)
+            return cls(points.theta[known], points.log_weights[known], place[None], draws, first, proposed=True)
         theta, first, which, counts = np.unique(
             joined(fit.draws.theta[:, draws]), axis=0, return_index=True, return_inverse=True, return_counts=True
         )
         chain, place = np.divmod(first, draws.size)
         which = which.reshape(chains, draws.size)
         return cls(theta, np.log(counts / counts.sum()), which, draws, chain * size + draws[place])
+
+    def spread(self, count: int) -> IntArray:
+        """Numbers of so many of those that are among the draws, evenly spread."""
+        drawn = np.unique(self.which)
+        return drawn[np.unique(np.linspace(0, drawn.size - 1, min(count, drawn.size)).round().astype(np.int64))]
 
     @property
     def slow(self) -> FloatArray:
@@ -99,13 +117,14 @@ def smoothed(thetas: Thetas, log_density: FloatArray) -> Weights:
     log, k = np.empty(log_density.shape), np.full(log_density.shape[1], np.nan)
     if not thetas.moved:
         return Weights(np.zeros(log.shape), k)
-    for i, own in enumerate(log_density.T):
-        known = np.isfinite(own)
-        if not known.any():
-            log[:, i] = np.nan
-            continue
-        found = pareto.smooth(np.where(known, -np.where(known, own, 0.0), -np.inf))
-        log[:, i], k[i] = found.log_weights + thetas.log_weights, found.k
+    whole = thetas.log_weights[:, None] if thetas.proposed else 0.0
+    known = np.any(np.isfinite(log_density), axis=0)
+    given = log_density[:, known]
+    ratios = np.where(np.isfinite(given), whole - np.where(np.isfinite(given), given, 0.0), -np.inf)
+    log[:, ~known] = np.nan
+    log[:, known], k[known] = pareto.smooth_columns(ratios)
+    if not thetas.proposed:
+        log += thetas.log_weights[:, None]
     return Weights(log - logsumexp(log, axis=0), k)
 
 
@@ -153,7 +172,7 @@ def _in_parts(
     call: Callable[[FloatArray], Cavity], thetas: FloatArray, rows: EveryRow, what: str, *, progress: bool
 ) -> Iterator[tuple[IntArray, Cavity]]:
     size = len(thetas)
-    step = int(np.clip(TOGETHER // rows.observed.a.n, 1, size))
+    step = int(np.clip(TOGETHER // rows.observed.a.n, 1, AT_ONCE)) if size > 1 else 1  # few shapes, few programs
     with bar(size, what, progress=progress) as shown:
         for start in range(0, size, step):
             at = np.minimum(np.arange(start, start + step), size - 1)  # every call has the same shapes
