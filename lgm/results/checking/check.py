@@ -60,7 +60,7 @@ class Check:
     def _shown(self) -> pd.DataFrame:
         table = self.table.drop(columns="measured")
         for column in ("value", "if right"):
-            table[column] = [f"{v:.3g}" for v in table[column]]
+            table[column] = [f"{v:.4g}" for v in table[column]]
         table["p"] = ["< 0.002" if p < 0.002 else f"{p:.3f}" for p in table["p"]]
         table["amiss"] = ["yes" if amiss else "" for amiss in table["amiss"]]
         return table
@@ -101,7 +101,7 @@ def check(
     )
     table["amiss"] = _holm(table["p"].to_numpy(dtype=float)) <= LEVEL
     said = [
-        f"{f.says[:1].upper()}{f.says[1:]} ({f.measured} {f.value:.3g}; {f.expected:.3g} if the model is right). "
+        f"{f.says[:1].upper()}{f.says[1:]} ({f.measured} {f.value:.4g}; {f.expected:.4g} if the model is right). "
         f"To try: {f.advice}."
         for f, amiss in zip(found, table["amiss"], strict=True)
         if amiss

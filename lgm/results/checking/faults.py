@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import scipy.sparse as sp
-from scipy.special import ndtr
+from scipy.special import ndtr, ndtri
 
 from lgm.arrays import FloatArray, IntArray
 
@@ -71,8 +71,7 @@ def dispersion(drawn: Drawn) -> FloatArray:
 
 def zeros(drawn: Drawn) -> FloatArray:
     """Zeros over the number expected."""
-    p = np.broadcast_to(drawn.zero, drawn.scores.shape)
-    return (ndtr(drawn.scores) <= p).sum(axis=0) / p.sum(axis=0)
+    return (drawn.scores <= ndtri(drawn.zero)).sum(axis=0) / drawn.zero.sum(axis=0)
 
 
 def outliers(drawn: Drawn) -> FloatArray:
