@@ -25,6 +25,7 @@ from lgm.posterior.priors import Priors, starts
 from lgm.results import basis_check, predict, tables, text
 from lgm.results.again.methods import Again
 from lgm.results.arviz import diagnostics
+from lgm.results.checking.methods import Adequacy
 from lgm.results.comparing.methods import Criteria
 from lgm.results.effects import Effects, Kept
 from lgm.results.interpret.methods import Interpretation
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Fit(Sampling, Interpretation, Criteria, Again, Quoted):
+class Fit(Sampling, Interpretation, Criteria, Again, Quoted, Adequacy):
     """The posterior of a model.
 
     Tables hold posterior means, standard deviations and equal-tailed intervals of probability ``interval``. Means and

@@ -11,6 +11,7 @@ import xarray as xr
 from lgm.data.expression import names_of
 from lgm.errors import LgmError
 from lgm.results.arviz import plain_labels
+from lgm.results.comparing import conditional
 from lgm.words import suggest
 
 if TYPE_CHECKING:
@@ -46,10 +47,26 @@ def prior_predictive(fit: Fit) -> xr.Dataset:
     return _predictive(_from_prior(fit))
 
 
+def log_likelihood(fit: Fit) -> xr.Dataset:
+    """Of each row given theta and all others, effects integrated out: the densities behind `Fit.loo`."""
+    return _by_draw(fit, fit.loo().log_likelihood)
+
+
+def log_likelihood_given_effects(fit: Fit) -> xr.Dataset:
+    """Of each row given its own effects, at the same draws."""
+    found = fit.loo().log_likelihood
+    chains, draws = (found[name].to_numpy() for name in LEAD)
+    numbers = (fit.draws.theta.shape[1] * chains[:, None] + draws).ravel()
+    values = conditional.log_likelihood(fit, numbers).reshape(found.shape)
+    return _by_draw(fit, found.copy(data=values))
+
+
 HEAVY = {
     "posterior_predictive": posterior_predictive,
     "prior": prior,
     "prior_predictive": prior_predictive,
+    "log_likelihood": log_likelihood,
+    "log_likelihood_given_effects": log_likelihood_given_effects,
 }
 
 
@@ -73,6 +90,10 @@ def _predictive(fit: Fit) -> xr.Dataset:
     values = drawn.values[..., observed]
     coords = {**{name: drawn[name].values for name in LEAD}, "row": _labels(fit)}
     return xr.Dataset({_response(fit): ((*LEAD, "row"), values)}, coords)
+
+
+def _by_draw(fit: Fit, values: xr.DataArray) -> xr.Dataset:
+    return xr.Dataset({_response(fit): values.assign_coords(row=_labels(fit)).drop_attrs()})
 
 
 def _response(fit: Fit) -> str:

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from lgm.inference import pareto
 from lgm.inference.pareto import smooth, threshold
 
 
@@ -106,3 +107,18 @@ def test_a_tail_beyond_all_numbers_is_not_to_be_trusted() -> None:
 def test_threshold() -> None:
     assert threshold(1000) == pytest.approx(2 / 3)
     assert threshold(10_000) == 0.7
+
+
+def test_many_columns_at_once() -> None:
+    """As one by one, also where weights are equal, zero, or one has it all."""
+    rng = np.random.default_rng(6)
+    log_weights = rng.normal(size=(300, 40)) * np.linspace(0.01, 6.0, 40)
+    log_weights[:, 0] = 0.0
+    log_weights[:250, 1] = -np.inf
+    log_weights[:, 2] = np.round(log_weights[:, 2], 1)
+    log_weights[7, 3] = 1e4
+    found, k = pareto.smooth_columns(log_weights)
+    for i, column in enumerate(log_weights.T):
+        expected = pareto.smooth(column)
+        np.testing.assert_allclose(found[:, i], expected.log_weights, atol=1e-9)
+        np.testing.assert_allclose(k[i], expected.k, atol=1e-9)

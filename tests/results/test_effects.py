@@ -349,3 +349,12 @@ def test_few_binary_effects_against_quadrature():
     weight = (beside * four).sum(axis=1) / (beside * four).sum()
     assert abs(intercept["mean"]) < 0.05 * intercept["sd"]
     assert abs(intercept["sd"] / np.sqrt(weight @ b0[:, 0] ** 2) - 1) < 0.015
+
+
+def test_draws_are_made_once_whatever_is_asked_for_first() -> None:
+    fit = lgm.fit(
+        "Yield ~ 1 + (1|Batch)", lgm.load_dataset("Dyestuff"), method="mode", draws=20, seed=1, progress=False
+    )
+    fixed = fit.effects.fixed
+    assert len(fit.effects.kept.draws) == len(fixed) == 80
+    assert fit.effects.draws is fit.effects.draws

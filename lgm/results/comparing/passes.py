@@ -117,14 +117,14 @@ def smoothed(thetas: Thetas, log_density: FloatArray) -> Weights:
     log, k = np.empty(log_density.shape), np.full(log_density.shape[1], np.nan)
     if not thetas.moved:
         return Weights(np.zeros(log.shape), k)
-    for i, own in enumerate(log_density.T):
-        known = np.isfinite(own)
-        if not known.any():
-            log[:, i] = np.nan
-            continue
-        whole = thetas.log_weights if thetas.proposed else 0.0
-        found = pareto.smooth(np.where(known, whole - np.where(known, own, 0.0), -np.inf))
-        log[:, i], k[i] = found.log_weights + (0.0 if thetas.proposed else thetas.log_weights), found.k
+    whole = thetas.log_weights[:, None] if thetas.proposed else 0.0
+    known = np.any(np.isfinite(log_density), axis=0)
+    given = log_density[:, known]
+    ratios = np.where(np.isfinite(given), whole - np.where(np.isfinite(given), given, 0.0), -np.inf)
+    log[:, ~known] = np.nan
+    log[:, known], k[known] = pareto.smooth_columns(ratios)
+    if not thetas.proposed:
+        log += thetas.log_weights[:, None]
     return Weights(log - logsumexp(log, axis=0), k)
 
 
