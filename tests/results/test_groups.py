@@ -7,7 +7,5 @@ from lgm.results.groups import require_known
 
 
 def test_a_group_near_by_is_suggested() -> None:
-    with pytest.raises(
-        LgmError, match=r"there is no group 'prior_predictiv' to add. Did you mean `prior_predictive`"
-    ):
+    with pytest.raises(LgmError, match=r"there is no group 'prior_predictiv' to add. Did you mean `prior_predictive`"):
         require_known(("prior", "prior_predictiv"))
