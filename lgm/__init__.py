@@ -25,7 +25,9 @@ from lgm.errors import (
     PriorError,
 )
 from lgm.model import Model, fit, model
-from lgm.results.comparison import compare
+from lgm.results.again.sbc import sbc
+from lgm.results.comparing.compare import compare
+from lgm.results.comparing.labels import blocks
 from lgm.results.fit import Fit
 from lgm.storage.load import load
 from lgm.terms import register_term
@@ -59,6 +61,7 @@ __all__ = [
     "Model",
     "PredictionWarning",
     "PriorError",
+    "blocks",
     "compare",
     "distributions",
     "errors",
@@ -73,5 +76,6 @@ __all__ = [
     "plots",
     "priors",
     "register_term",
+    "sbc",
     "terms",
 ]

@@ -18,11 +18,13 @@ from formulaic.utils.context import capture_context
 from lgm import families, pickling
 from lgm.data.table import Table
 from lgm.design import design
+from lgm.design.another import with_response
 from lgm.design.design import Design
-from lgm.errors import ConvergenceWarning, LgmError, PriorError, warn
+from lgm.errors import ConvergenceWarning, DataError, LgmError, PriorError, warn
 from lgm.families.family import Family
 from lgm.formula.parse import parse
 from lgm.formula.plain import require_plain
+from lgm.formula.update import updated
 from lgm.inference import forked
 from lgm.inference.compile import begin, jit
 from lgm.inference.engine import ENGINES, Engine, Settings, engine
@@ -34,7 +36,7 @@ from lgm.posterior.checks import check_identifiability, report_cautions, report_
 from lgm.posterior.density import Marginal
 from lgm.posterior.hyperparameters import Hyperparameters
 from lgm.posterior.no_rows import without_rows
-from lgm.posterior.priors import Priors, require_proper, sample_prior, starts
+from lgm.posterior.priors import Priors, fitting, require_highest, require_proper, sample_prior, starts
 from lgm.posterior.priors import settle as settle_priors
 from lgm.posterior.separation import check_separation
 from lgm.priors import Flat
@@ -208,8 +210,13 @@ def build(
     missing: str,
     caller: Mapping[str, Any] | None,
     python: bool = True,
+    inherited: Mapping[str, Any] | None = None,
 ) -> Model:
-    """Build a model; see `model`. ``caller`` are the names that come after ``env``, if any."""
+    """Build a model; see `model`.
+
+    ``caller`` are the names that come after ``env``, if any; ``inherited`` are priors of another model, which hold
+    where they are of a parameter of this one and ``priors`` says nothing else.
+    """
     forked.refuse()
     likelihood = families.find(family, link)
     _require(missing in ("drop", "error"), f'missing={missing!r}; accepted: "drop" or "error".')
@@ -223,6 +230,8 @@ def build(
     given = {in_composed_form(name): value for name, value in (env or {}).items()}
     names = {**{k: v for k, v in (caller or {}).items() if k.isidentifier()}, **given}
     built = design.build(parsed, data, likelihood, names, weights, missing)
+    if inherited and isinstance(priors, Mapping | None):
+        priors = {**fitting(built, inherited), **(priors or {})}
     built, resolved = settle_priors(built, priors)
     report_data(built)
     report_cautions(built, resolved)
@@ -231,7 +240,7 @@ def build(
     check_identifiability(built, resolved, analysed)
     check_separation(built, resolved)
     own = weights if weights is None or isinstance(weights, str) else built.all_weights
-    inputs = Inputs(source, likelihood, dict(priors or {}), own, built.scope.env, missing)
+    inputs = Inputs(source, likelihood, dict(priors or {}), own, built.scope.env, missing, python)
     return Model(built, resolved, analysed, inputs)
 
 
@@ -248,6 +257,8 @@ class Inputs:
     weights: Any
     env: Mapping[str, Any]
     missing: str
+    python: bool = True  # whether the formula may hold any
+    refitted: bool = False  # whether the model is of another response than these data have
 
 
 @dataclass(frozen=True, eq=False)
@@ -309,6 +320,130 @@ class Model:
         0.00672
         """
         return self._evaluated(density.log_likelihood, _log_likelihood, theta)
+
+    def update(
+        self,
+        formula: str | None = None,
+        data: Any = None,
+        *,
+        family: str | Family | None = None,
+        link: str | None = None,
+        priors: Mapping[str, Any] | None = None,
+        weights: Any = None,
+        env: Mapping[str, Any] | None = None,
+        caller: Mapping[str, Any] | None = None,
+    ) -> Model:
+        """The model with some of its inputs changed; the others stay.
+
+        Parameters
+        ----------
+        formula : str, optional
+            A change by the rules of R's ``update``: ``". ~ . + z"``, ``"log(.) ~ ."``, ``". ~ . - (1|g)"``. A ``.``
+            stands for what is there on its side.
+        data : table, optional
+            By default the rows and columns in use: what the formula does not name was not kept, and rows that were
+            dropped stay out, so that the model is one of the same rows.
+        family, link : optional
+            Of another family the link is its usual one.
+        priors : mapping, optional
+            Added to those that were given before, of which the ones of parameters that are no longer there fall away.
+        weights : column name or array, optional
+            By default those of before: the same column of other data.
+        env : mapping, optional
+            Added to the names of before.
+        caller : mapping, optional
+            Names that come last, by default those where this is called.
+
+        Raises
+        ------
+        FormulaError, DataError, PriorError, IdentifiabilityError
+            As from `lgm.model`, and where something is taken away that is not there.
+
+        Examples
+        --------
+        >>> import lgm
+        >>> model = lgm.model("Reaction ~ Days + (Days|Subject)", lgm.load_dataset("sleepstudy"))
+        >>> model.update(". ~ . - (Days|Subject) + (1|Subject)").inputs.formula
+        'Reaction ~ Days + (1|Subject)'
+        """
+        given = self.inputs
+        if given.refitted:
+            raise LgmError(
+                "this model is of another response than its data have, so that they cannot be read again. Accepted: "
+                "update() of the model that it was made from, or lgm.model() on data with the response."
+            )
+        source = given.formula if formula is None else updated(given.formula, formula, tuple(TERMS))
+        if family is None and link is None:
+            family, link = given.family, None
+        elif family is None:
+            family = given.family.name
+        own = data is None
+        built = build(
+            source,
+            self.design.scope.frame if own else data,
+            family,
+            link,
+            priors,
+            self._weights_again(weights, own=own),
+            {**given.env, **(env or {})},
+            given.missing,
+            (capture_context(1) if caller is None else caller) if given.python else None,
+            given.python,
+            given.priors,
+        )
+        return built._of_rows(self) if own else built
+
+    def _weights_again(self, weights: Any, *, own: bool) -> Any:
+        given = self.inputs.weights
+        if weights is not None or given is None:
+            return weights
+        if own:
+            return self.design.all_weights
+        if isinstance(given, str):
+            return given
+        raise DataError(
+            "the weights were given as an array, which belongs to the rows of the first data. Give weights=."
+        )
+
+    def _of_rows(self, before: Model) -> Model:
+        """The model, with its rows counted among those of the data that another was built from."""
+        mine, was = self.design.rows, before.design.rows
+        missing = {name: count for name, count in {**was.missing_in, **mine.missing_in}.items() if count}
+        rows = replace(mine, kept=was.kept[mine.kept], index=was.index, missing_in=missing, library=was.library)
+        scope = replace(self.design.scope, columns=before.design.scope.columns)
+        named = before.inputs.weights if isinstance(before.inputs.weights, str) else self.inputs.weights
+        design = replace(self.design, rows=rows, scope=scope)
+        return replace(self, design=design, inputs=replace(self.inputs, weights=named))
+
+    def with_response(self, y: Any) -> Model:
+        """The same model for another response of the same rows; priors and columns stay, and nothing is compiled anew.
+
+        Default priors are those of the first response, whose scale they follow: they are part of the model.
+
+        Parameters
+        ----------
+        y : array
+            As what stands before ``~`` in the formula, one value for each row with a response, or for each row of the
+            data, where those of other rows are not looked at. Successes are of the same trials.
+
+        Raises
+        ------
+        DataError, IdentifiabilityError
+            For values that the family does not take, or of which flat priors make no posterior.
+
+        Examples
+        --------
+        >>> import lgm
+        >>> dyestuff = lgm.load_dataset("Dyestuff")
+        >>> model = lgm.model("Yield ~ 1 + (1|Batch)", dyestuff)
+        >>> other = model.with_response(dyestuff["Yield"] + 100.0)
+        >>> round(other.log_likelihood({"sd(Intercept|Batch)": 40.0, "sigma": 50.0}), 3)
+        -166.01
+        """
+        design, priors = with_response(self.design, y), self.chosen_priors
+        analysed = analyse(design, priors.fixed, priors.theta, centred_intercept=priors.centred_intercept)
+        check_separation(design, priors)
+        return Model(design, priors, analysed, replace(self.inputs, refitted=True))
 
     def sample_prior(self, draws: int = 1000, seed: int | None = None) -> pd.DataFrame:
         """Draws of the fixed effects and theta from their priors, one column per variable.
@@ -393,12 +528,22 @@ class Model:
                 f"the prior of {', '.join(flat)} is flat, so the posterior may be improper. "
                 'Accepted: a proper prior, or method="mode".'
             )
+        if method == "mode":
+            require_highest(self.design, self.chosen_priors.theta)
         post, start = self.analysed.marginal, starts(self.design, self.chosen_priors.theta)
+        asked = {
+            "method": method,
+            "approximation": approximation,
+            "fallback": fallback,
+            "chains": chains,
+            "draws": draws,
+            "warmup": warmup,
+        }
         settings = Settings(method, chains, draws, warmup, seed, progress, fallback)
         if method == "prior":
             require_proper(self.design, self.chosen_priors)
             post = without_rows(post)
-            return Fit(self, engine(post, settings).run(post, start), interval, seed, progress)
+            return Fit(self, engine(post, settings).run(post, start), interval, seed, progress, asked=asked)
         chosen = engine(post, settings)
         with watched():
             wanted = JOINT if method == "joint" else approximation
@@ -408,7 +553,7 @@ class Model:
             _begin(post, chosen)
             run = chosen.run(post, start)._replace(rung=rung)
         model = replace(self, analysed=replace(self.analysed, marginal=post))
-        made = Fit(model, run, interval, seed, progress)
+        made = Fit(model, run, interval, seed, progress, asked=asked)
         if made.doubt_of_theta:
             warn(made.doubt_of_theta, ConvergenceWarning)
         return made

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from lgm.errors import PriorError
 from lgm.pc_priors import Distance
-from lgm.priors import Flat, Lkj, ThetaPrior, lkj, pc_sd, uniform
+from lgm.priors import Dirichlet, Flat, Lkj, ThetaPrior, beta, dirichlet, lkj, pc_sd, uniform
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,8 @@ class Domain:
         Whether it may be held at the lower end: an sd of zero takes its effects out of the model.
     correlations : bool
         Whether the values are those of a correlation matrix, which takes an LKJ prior.
+    shares : bool
+        Whether the values sum to one, which takes a Dirichlet prior.
     """
 
     low: float
@@ -35,6 +37,7 @@ class Domain:
     example: str
     held_at_low: bool = False
     correlations: bool = False
+    shares: bool = False
 
     def holds(self, value: float) -> bool:
         """Whether a hyperparameter may be held at this value."""
@@ -49,6 +52,8 @@ class Domain:
         """Flat on the natural scale: improper on a half line, hence proper on a bounded interval."""
         if self.correlations:
             return lkj(1.0)
+        if self.shares:
+            return dirichlet(1.0)
         if math.isfinite(self.high - self.low):
             return uniform(self.low, self.high)
         if self.low != 0.0:
@@ -61,6 +66,7 @@ POSITIVE = Domain(0.0, math.inf, "positive", "half_normal(1)")
 CORRELATION = Domain(-1.0, 1.0, "in (-1, 1)", "lkj(2)", correlations=True)
 AUTOCORRELATION = Domain(-1.0, 1.0, "in (-1, 1)", "uniform(-1, 1)")
 REAL = Domain(-math.inf, math.inf, "a finite number", "normal(0, 1)")
+SHARES = Domain(0.0, 1.0, "shares that sum to one", "dirichlet(1)", shares=True)
 PROPORTION = Domain(0.0, 1.0, "in (0, 1)", "beta(1, 1)")
 
 
@@ -115,6 +121,8 @@ class Parameter:
         From the model in which it is zero, for penalised-complexity priors.
     span : Span, optional
         Where the median of its prior must be.
+    ratios : bool
+        Whether only the ratios of its values matter to the effects.
     """
 
     names: tuple[str, ...]
@@ -127,6 +135,7 @@ class Parameter:
     q: int = 2
     distance: Distance | None = None
     span: Span | None = None
+    ratios: bool = False
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -174,6 +183,28 @@ def one(kind: str, owner: str, domain: Domain, default: ThetaPrior, start: float
     return Parameter((f"{kind}({owner})",), kind, domain, default, start, ((owner, kind),))
 
 
+# Of the default prior of the correlation of an effect and the next in time, as an LKJ prior or a beta prior on (0, 1).
+# P(|rho| > 1/2) is then 0.39. Without density at the ends it keeps the mode away from them, where one series in time is
+# one number for all times.
+SERIAL = 1.5
+
+
+def autocorrelation(owner: str) -> Parameter:
+    """The correlation ``rho(owner)`` of effects one step apart, in (-1, 1).
+
+    Examples
+    --------
+    >>> autocorrelation("ar1(t)").default
+    lkj(1.5)
+    """
+    return one("rho", owner, CORRELATION, Lkj(SERIAL), 0.5)
+
+
+def positive_autocorrelation(owner: str) -> Parameter:
+    """The same in (0, 1), where any power of it is a correlation."""
+    return one("rho", owner, PROPORTION, beta(SERIAL, SERIAL), 0.5)
+
+
 def partial_autocorrelations(owner: str, concentrations: Sequence[float], first: float = 0.0) -> list[Parameter]:
     """The partial autocorrelations ``pacf1(owner)``, ``pacf2(owner)``, ..., under LKJ priors of two effects.
 
@@ -191,7 +222,36 @@ def partial_autocorrelations(owner: str, concentrations: Sequence[float], first:
     ]
 
 
-def alike(kind: str, owner: str, of: Sequence[str], domain: Domain, default: ThetaPrior, start: float) -> Parameter:
+def simplex(owner: str, size: int, concentration: float = 1.0) -> Parameter:
+    """Shares ``simplex(owner)[1]``, ``simplex(owner)[2]``, ... that sum to one; the key of their prior has no number.
+
+    Examples
+    --------
+    >>> simplex("mo(x)", 2).names
+    ('simplex(mo(x))[1]', 'simplex(mo(x))[2]')
+    """
+    key = f"simplex({owner})"
+    return Parameter(
+        names=tuple(f"{key}[{k + 1}]" for k in range(size)),
+        kind="simplex",
+        domain=SHARES,
+        default=Dirichlet(concentration),
+        start=1.0 / size,
+        places=tuple((owner, f"simplex[{k + 1}]") for k in range(size)),
+        key=key,
+    )
+
+
+def alike(
+    kind: str,
+    owner: str,
+    of: Sequence[str],
+    domain: Domain,
+    default: ThetaPrior,
+    start: float,
+    *,
+    ratios: bool = False,
+) -> Parameter:
     """Hyperparameters ``kind(x1)``, ``kind(x2)``, ... with one prior, whose key is ``kind(owner)``."""
     return Parameter(
         names=tuple(f"{kind}({name})" for name in of),
@@ -201,4 +261,5 @@ def alike(kind: str, owner: str, of: Sequence[str], domain: Domain, default: The
         start=start,
         places=tuple((owner, f"{kind}({name})") for name in of),
         key=f"{kind}({owner})",
+        ratios=ratios,
     )

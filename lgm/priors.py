@@ -70,6 +70,16 @@ class Lkj:
 
 
 @dataclass(frozen=True)
+class Dirichlet:
+    """Dirichlet prior of shares, with one concentration for all of them."""
+
+    concentration: float
+
+    def __repr__(self) -> str:
+        return f"dirichlet({self.concentration:.6g})"
+
+
+@dataclass(frozen=True)
 class Constant:
     """A hyperparameter held at a value."""
 
@@ -124,8 +134,8 @@ class ShiftedGamma(dist.Distribution):
 
 
 FixedEffectPrior = Normal | Flat
-ThetaPrior = Prior | Lkj | Constant | Flat
-KINDS = (Prior, Normal, Flat, Lkj, Constant, PcShare)  # all that a user may have given
+ThetaPrior = Prior | Lkj | Dirichlet | Constant | Flat
+KINDS = (Prior, Normal, Flat, Lkj, Dirichlet, Constant, PcShare)  # all that a user may have given
 
 
 def _numbers(**values: float) -> list[float]:
@@ -307,6 +317,19 @@ def lkj(concentration: float) -> Lkj:
     One is uniform over correlation matrices, more pulls towards independence (Lewandowski, Kurowicka & Joe 2009).
     """
     return Lkj(*_positive(concentration=concentration))
+
+
+def dirichlet(concentration: float = 1.0) -> Dirichlet:
+    """Dirichlet prior of shares that sum to one, density proportional to ``prod(share)^(concentration - 1)``.
+
+    One is uniform, more pulls towards equal shares.
+
+    Examples
+    --------
+    >>> dirichlet(2)
+    dirichlet(2)
+    """
+    return Dirichlet(*_positive(concentration=concentration))
 
 
 def pc_corr(U: float = 0.5, alpha: float = 0.5) -> Prior:

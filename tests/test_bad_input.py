@@ -204,8 +204,16 @@ FORMULAS: list[tuple[type[LgmError], str, list[str]]] = [
     (DataError, "y ~ s(x, k=25)", ["s(x): k=25 but x has only 24 distinct values; pass k=24 or less"]),
     (DataError, "y ~ s(two)", ["s(two): k=10 but two has only 2 distinct values; bs='tp' needs 3 or more"]),
     (DataError, "y ~ s(x, k=2)", ["s(x): k=2 is too small; bs='tp' needs k=3 or more"]),
-    (FormulaError, "y ~ ar1(t, >p=2<)", ["ar1() has no argument `p`.", "Accepted: `ar1(t, freq=...)`"]),
-    (FormulaError, "y ~ >icar(region)<", ["icar() needs `graph`.", "Accepted: `icar(region, graph)`"]),
+    (
+        FormulaError,
+        "y ~ ar1(t, >p=2<)",
+        ["ar1() has no argument `p`.", "Accepted: `ar1(t, freq=..., replicate=..., group=...)`"],
+    ),
+    (
+        FormulaError,
+        "y ~ >icar(region)<",
+        ["icar() needs `graph`.", "Accepted: `icar(region, graph, replicate=..., group=...)`"],
+    ),
     (DataError, "y ~ rw2(two)", ["rw2(two) needs at least 3 distinct values, `two` has 2."]),
     (DataError, "y ~ rw1(three)", ["rw1(three) needs at least 2 distinct values, `three` has 1."]),
     (DataError, "y ~ ar1(three)", ["ar1(three) needs at least 2 distinct times, `three` has 1."]),

@@ -11,7 +11,6 @@ WITHOUT = {
     "precision/template.py",
     "linalg/_arguments.py",
     "linalg/_ffi.py",
-    "families/family.py",
     "posterior/functionals.py",
     "terms/view.py",
 }

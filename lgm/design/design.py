@@ -183,14 +183,7 @@ def build(formula: Formula, data: Any, family: Family, env: Mapping[str, Any], w
     answer = answers.read(scope, rows.observed, family, w, weighted=weights is not None)
     family = family.of_categories(answer.categories, answer.first)
     y, offset = answer.response, predictors.offset_of(side, seen)
-    response = f"`{formula.response.text}`"
-    try:
-        if family.conjugate:
-            family.check(y.less(offset), response + (" less its offset" if side.offsets else ""))
-        else:
-            family.check(y, response)
-    except RowError as error:
-        raise error.labelled(seen.frame.index) from None
+    require_taken(formula, family, y, offset, seen.frame.index)
     yardstick = family.scale_of(y, offset)
     _require_observed_levels(side, scope, rows.observed)
     predictor = predictors.build(side, seen, offset, yardstick)
@@ -203,6 +196,24 @@ def build(formula: Formula, data: Any, family: Family, env: Mapping[str, Any], w
     built = Design(formula, family, scope, rows, answer, w, predictor, own, from_all)
     _require_distinct_names(built)
     return built
+
+
+def require_taken(formula: Formula, family: Family, y: Response, offset: FloatArray, labels: pd.Index) -> None:
+    """Raise unless a family takes this response of rows with these labels.
+
+    Raises
+    ------
+    DataError
+        It names the row.
+    """
+    response = f"`{formula.response.text}`"
+    try:
+        if family.conjugate:
+            family.check(y.less(offset), response + (" less its offset" if formula.mu.offsets else ""))
+        else:
+            family.check(y, response)
+    except RowError as error:
+        raise error.labelled(labels) from None
 
 
 def encode(design: Design, data: Any | None = None, parts: Parts | None = None) -> NewRows:

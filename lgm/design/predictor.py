@@ -124,7 +124,8 @@ class Printed:
     def of(self, u: FloatArray) -> FloatArray:
         """The printed effects (..., m) of all effects (..., p + q)."""
         if self.index.shape[1] == 1:
-            return u[..., self.index[:, 0]]
+            one = u[..., self.index[:, 0]]
+            return one if self.variable.weights is None else one * self.weights[..., 0]
         return np.asarray(np.sum(u[..., self.index] * self.weights, axis=-1))
 
 

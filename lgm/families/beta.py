@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import gammaln, polygamma
+from scipy.special import betainc
 
 from lgm.arrays import FloatArray
 from lgm.families.binomial import log_probabilities
@@ -76,6 +77,12 @@ class Beta(Family):
             jnp.square(slope) * (1.0 + jnp.square(part) * polygamma(1, 1.0 + part))
             for part, slope in zip((theta["kappa"] * jnp.exp(log) for log in logs), slopes, strict=True)
         )
+
+    def cdf(self, y: FloatArray, eta: FloatArray, theta: Theta, weights: FloatArray, trials: FloatArray) -> FloatArray:
+        """The incomplete beta function."""
+        mu, kappa, least = self.mean(eta, theta), theta["kappa"], np.finfo(float).tiny
+        shapes = np.maximum(mu * kappa, least), np.maximum((1.0 - mu) * kappa, least)
+        return np.asarray(betainc(*shapes, np.clip(y, 0.0, 1.0)[:, None]))
 
     def simulate(self, rng: Rng, eta: FloatArray, theta: Theta, weights: FloatArray, trials: FloatArray) -> FloatArray:
         """Proportions; what is closer to an end than a double can be is that end."""

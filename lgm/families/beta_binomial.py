@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import gammaln
+from scipy.special import betaln
 
 from lgm.arrays import FloatArray
 from lgm.errors import DataError
@@ -19,6 +20,8 @@ from lgm.families.response import Response
 from lgm.families.stable import log_rising
 from lgm.parameter import POSITIVE, Parameter
 from lgm.priors import pc_prec
+
+_LEAST = np.finfo(float).tiny  # of a shape of the beta distribution
 
 
 @dataclass(frozen=True)
@@ -79,9 +82,19 @@ class BetaBinomial(Binomial):
         inflation = 1.0 + (trials - 1.0) / (theta["kappa"] + 1.0)
         return weights * trials * jnp.square(slope) * jnp.exp(success - failure) / inflation
 
+    def cdf(self, y: FloatArray, eta: FloatArray, theta: Theta, weights: FloatArray, trials: FloatArray) -> FloatArray:
+        """By summing up the probabilities of all numbers of successes."""
+        kappa, mean, n = theta["kappa"], self.mean(eta, theta), trials[:, None]
+        a, b = np.maximum(mean * kappa, _LEAST), np.maximum((1.0 - mean) * kappa, _LEAST)
+        total = np.zeros(eta.shape)
+        for k in range(int(np.max(np.clip(y, -1.0, trials), initial=-1.0)) + 1):
+            rest = np.maximum(n - k, 0.0)
+            ways = -np.log(n + 1.0) - betaln(k + 1.0, rest + 1.0)
+            total += np.where((y >= k)[:, None] & (k <= n), np.exp(ways + betaln(k + a, rest + b) - betaln(a, b)), 0.0)
+        return np.minimum(total, 1.0)
+
     def simulate(self, rng: Rng, eta: FloatArray, theta: Theta, weights: FloatArray, trials: FloatArray) -> FloatArray:
         """Numbers of successes with shares that are beta variables."""
         mean = self.mean(eta, theta)
-        least = np.finfo(float).tiny
-        share = rng.beta(np.maximum(mean * theta["kappa"], least), np.maximum((1.0 - mean) * theta["kappa"], least))
+        share = rng.beta(np.maximum(mean * theta["kappa"], _LEAST), np.maximum((1.0 - mean) * theta["kappa"], _LEAST))
         return rng.binomial(trials.astype(np.int64)[:, None], share).astype(float)

@@ -13,6 +13,7 @@ from scipy import special
 
 from lgm.arrays import FloatArray, IntArray
 from lgm.families.checks import RowError
+from lgm.families.counts import at_counts
 from lgm.families.family import Family, Rng, Sums, Theta
 from lgm.families.response import Response
 from lgm.families.stable import log_one_minus_exp, softplus_both
@@ -33,6 +34,7 @@ class Binomial(Family):
     links = ("logit", "probit", "cloglog")
     forms: ClassVar[tuple[str, ...]] = ("trials", "event")
     adds_up: ClassVar[bool] = True
+    whole: ClassVar[bool] = True
 
     @property
     def kernel(self) -> str | None:
@@ -75,6 +77,18 @@ class Binomial(Family):
     def one_sided(self, y: Response) -> IntArray:
         """No success, and nothing but successes."""
         return np.where(y.value == 0, -1, np.where(y.value == trials_of(y), 1, 0))
+
+    def variance(self, eta: FloatArray, theta: Theta, weights: FloatArray, trials: FloatArray) -> FloatArray:
+        """``mu (1 - mu) / n``."""
+        mu = self.mean(eta, theta)
+        return np.asarray(mu * (1.0 - mu) / trials[:, None])
+
+    def cdf(self, y: FloatArray, eta: FloatArray, theta: Theta, weights: FloatArray, trials: FloatArray) -> FloatArray:
+        """A beta probability."""
+        n = trials[:, None]
+        return at_counts(
+            y, lambda k: np.where(k < n, special.betaincc(k + 1.0, np.maximum(n - k, 0.5), self.mean(eta, theta)), 1.0)
+        )
 
     def simulate(self, rng: Rng, eta: FloatArray, theta: Theta, weights: FloatArray, trials: FloatArray) -> FloatArray:
         """Numbers of successes."""

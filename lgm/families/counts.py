@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +24,7 @@ class Counts(Family):
     link: str = "log"
 
     links = ("log",)
+    whole = True
 
     def check(self, y: Response, name: str) -> None:
         """Whole numbers from zero."""
@@ -44,6 +45,10 @@ class Truncatable(Counts):
     @abstractmethod
     def nonzero(self, eta: FloatArray, theta: Mapping[str, FloatArray]) -> FloatArray:
         """``-log P(y = 0)``, without loss where that is small."""
+
+    @abstractmethod
+    def above(self, y: FloatArray, eta: FloatArray, theta: Mapping[str, FloatArray]) -> FloatArray:
+        """``P(count > y)`` (rows, S) for numbers (rows,), none below zero, without loss where that is small."""
 
     @abstractmethod
     def positive(self, rng: np.random.Generator, eta: FloatArray, theta: Mapping[str, FloatArray]) -> FloatArray:
@@ -79,3 +84,16 @@ def first_event(rng: np.random.Generator, events: FloatArray) -> FloatArray:
     So many are expected; those after the first are a Poisson number, expected ``events`` less its time.
     """
     return -np.log1p(rng.random(events.shape) * np.expm1(-events))
+
+
+def at_counts(y: FloatArray, cdf: Callable[[FloatArray], FloatArray]) -> FloatArray:
+    """A distribution function (rows, S) of counts at any numbers (rows,): that of the whole number below, zero below 0.
+
+    Examples
+    --------
+    >>> at_counts(np.array([-1.0, 0.5]), lambda k: 1.0 - 0.5 ** (k + np.ones((1, 1))))
+    array([[0. ],
+           [0.5]])
+    """
+    counts = np.floor(y)[:, None]
+    return np.where(counts < 0.0, 0.0, cdf(np.maximum(counts, 0.0)))

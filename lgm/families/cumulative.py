@@ -54,6 +54,7 @@ class Cumulative(Family):
     links = ("logit", "probit")
     aliases = ("ordinal", "clm")
     forms = ("categories",)
+    whole = True
 
     @property
     def outcomes(self) -> tuple[str, ...]:
@@ -118,6 +119,13 @@ class Cumulative(Family):
         gaps = gaps[..., None] if len(self.categories) == 3 else gaps
         sums = np.cumsum(gaps, axis=-1)
         return [np.zeros(sums.shape[:-1]), *np.moveaxis(sums, -1, 0)]
+
+    def cdf(self, y: FloatArray, eta: FloatArray, theta: Theta, weights: FloatArray, trials: FloatArray) -> FloatArray:
+        """Probability of the category and of those before it."""
+        cuts = np.stack([np.broadcast_to(cut, eta.shape[1]) for cut in self.thresholds(theta)])
+        place = np.floor(np.clip(y - self.first, -1.0, len(cuts))).astype(np.int64)
+        below = self.linked.inverse(cuts[np.clip(place, 0, len(cuts) - 1)] - eta)
+        return np.where(place[:, None] < 0, 0.0, np.where(place[:, None] >= len(cuts), 1.0, below))
 
     def simulate(self, rng: Rng, eta: FloatArray, theta: Theta, weights: FloatArray, trials: FloatArray) -> FloatArray:
         """The numbers of categories."""

@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from lgm.arrays import FloatArray
 from lgm.families.family import Rng, Theta
 from lgm.families.response import Response
 from lgm.families.standard import EXTREME
-from lgm.families.times import Times, log_likelihood
+from lgm.families.times import Times, log_likelihood, log_times
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,10 @@ class Exponential(Times):
     def loglik(self, y: Response, eta: Any, theta: Mapping[str, Any], weights: Any) -> Any:
         """``w (-eta - y exp(-eta))``, or of censored times ``w log P``."""
         return weights * log_likelihood(y, EXTREME, eta, 1.0)
+
+    def cdf(self, y: FloatArray, eta: FloatArray, theta: Theta, weights: FloatArray, trials: FloatArray) -> FloatArray:
+        """``1 - exp(-y / mu)``."""
+        return -np.expm1(-np.exp(log_times(y) - eta))
 
     def simulate(self, rng: Rng, eta: FloatArray, theta: Theta, weights: FloatArray, trials: FloatArray) -> FloatArray:
         """Times, none of them censored."""

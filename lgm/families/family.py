@@ -47,6 +47,7 @@ class Family(ABC):
     log_concave: ClassVar[bool] = True  # in eta, whatever theta
     weights_count: ClassVar[bool] = True  # a weight multiplies the log-likelihood of its row
     adds_up: ClassVar[bool] = False  # responses of rows that are alike but for them; then `added_up`, and no parameters
+    whole: ClassVar[bool] = False  # responses are whole numbers
     forms: ClassVar[tuple[str, ...]] = ()  # of a response beside numbers: "trials", "event", "categories", "cens"
     intercept: ClassVar[bool] = True
 
@@ -122,9 +123,19 @@ class Family(ABC):
         """The expected response; of successes, as a share of the trials."""
         return np.asarray(self.linked.inverse(eta))
 
+    def variance(self, eta: FloatArray, theta: Theta, weights: FloatArray, trials: FloatArray) -> FloatArray | None:
+        """Of new responses (rows, S) about their `mean`, shares of the trials for successes; None if it has no form."""
+        return None
+
     def probabilities(self, eta: FloatArray, theta: Theta) -> FloatArray:
         """Of each of the m outcomes (m, rows, S), where there are some."""
         raise NotImplementedError
+
+    def cdf(
+        self, y: FloatArray, eta: FloatArray, theta: Theta, weights: FloatArray, trials: FloatArray
+    ) -> FloatArray | None:
+        """Probability (rows, S) that what `simulate` draws is at most ``y`` (rows,), any number; None: not known."""
+        return None
 
     @abstractmethod
     def simulate(self, rng: Rng, eta: FloatArray, theta: Theta, weights: FloatArray, trials: FloatArray) -> FloatArray:

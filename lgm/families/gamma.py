@@ -9,6 +9,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import gammaln
+from scipy.special import gammainc
 
 from lgm.arrays import FloatArray
 from lgm.families.family import Rng, Theta
@@ -47,6 +48,11 @@ class Gamma(Positive):
         """With ``a = shape w``: ``a (log(a y) - eta - y exp(-eta)) - log y - log Gamma(a)``."""
         a = theta["shape"] * weights
         return a * (jnp.log(a * y.value) - eta - y.value * jnp.exp(-eta)) - jnp.log(y.value) - gammaln(a)
+
+    def cdf(self, y: FloatArray, eta: FloatArray, theta: Theta, weights: FloatArray, trials: FloatArray) -> FloatArray:
+        """The incomplete gamma function."""
+        a = theta["shape"] * weights[:, None]
+        return np.asarray(gammainc(a, a * np.maximum(y, 0.0)[:, None] / self.mean(eta, theta)))
 
     def simulate(self, rng: Rng, eta: FloatArray, theta: Theta, weights: FloatArray, trials: FloatArray) -> FloatArray:
         """Measurements."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
+from scipy.special import ndtr
 
 from lgm.arrays import FloatArray
 from lgm.families.checks import require_varied
@@ -70,6 +71,14 @@ class Gaussian(Family):
         """``w mu'(eta)^2 / sigma^2``."""
         slope = 1.0 if self.link == "identity" else self.linked.traced(eta)
         return weights * jnp.square(slope / theta["sigma"])
+
+    def variance(self, eta: FloatArray, theta: Theta, weights: FloatArray, trials: FloatArray) -> FloatArray:
+        """``sigma^2 / w``."""
+        return np.asarray(np.square(theta["sigma"]) / weights[:, None] + np.zeros(eta.shape))
+
+    def cdf(self, y: FloatArray, eta: FloatArray, theta: Theta, weights: FloatArray, trials: FloatArray) -> FloatArray:
+        """That of the standardised error."""
+        return np.asarray(ndtr((y[:, None] - self.mean(eta, theta)) * np.sqrt(weights)[:, None] / theta["sigma"]))
 
     def simulate(self, rng: Rng, eta: FloatArray, theta: Theta, weights: FloatArray, trials: FloatArray) -> FloatArray:
         """The mean with independent errors added."""

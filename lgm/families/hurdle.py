@@ -71,6 +71,13 @@ class Hurdle(Counts):
         eta = np.maximum(eta, -700.0)  # the mean of the counts above zero is then one to rounding
         return (1.0 - theta["zi"]) * np.exp(eta) / -np.expm1(-self.other.nonzero(eta, theta))
 
+    def cdf(self, y: FloatArray, eta: FloatArray, theta: Theta, weights: FloatArray, trials: FloatArray) -> FloatArray:
+        """``zi + (1 - zi) (F(y) - F(0)) / (1 - F(0))`` from zero on."""
+        eta = np.maximum(eta, -700.0)
+        zero = self.other.nonzero(eta, theta)
+        above = self.other.above(y, eta, theta) / -np.expm1(-zero)
+        return np.where(y[:, None] < 0.0, 0.0, 1.0 - (1.0 - theta["zi"]) * np.where(y[:, None] < 1.0, 1.0, above))
+
     def simulate(self, rng: Rng, eta: FloatArray, theta: Theta, weights: FloatArray, trials: FloatArray) -> FloatArray:
         """Counts above zero, some of them made zero."""
         drawn = self.other.positive(rng, np.maximum(eta, -700.0), theta)

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.special import ndtr
 
 from lgm.arrays import FloatArray
 from lgm.families.family import Rng, Theta
 from lgm.families.response import Response
 from lgm.families.standard import NORMAL
-from lgm.families.times import Times, log_likelihood
+from lgm.families.times import Times, log_likelihood, log_times
 from lgm.parameter import POSITIVE, Parameter
 from lgm.priors import exponential
 
@@ -50,6 +51,10 @@ class Lognormal(Times):
     def mean(self, eta: FloatArray, theta: Theta) -> FloatArray:
         """``exp(eta + sigma^2 / 2)``."""
         return np.exp(eta + 0.5 * np.square(theta["sigma"]))
+
+    def cdf(self, y: FloatArray, eta: FloatArray, theta: Theta, weights: FloatArray, trials: FloatArray) -> FloatArray:
+        """That of the standardised logarithm."""
+        return np.asarray(ndtr((log_times(y) - eta) / theta["sigma"]))
 
     def simulate(self, rng: Rng, eta: FloatArray, theta: Theta, weights: FloatArray, trials: FloatArray) -> FloatArray:
         """Values, none of them censored."""

@@ -8,9 +8,10 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
+from scipy.special import betainc
 
 from lgm.arrays import FloatArray
-from lgm.families.counts import Counts, poisson_draws
+from lgm.families.counts import Counts, at_counts, poisson_draws
 from lgm.families.family import Rng, Theta
 from lgm.families.response import Response
 from lgm.families.stable import log_factorial, log_rising
@@ -56,6 +57,11 @@ class NegativeBinomial1(Counts):
     def information(self, y: Response, eta: Any, theta: Mapping[str, Any], weights: Any) -> Any:
         """``w mu'^2 / var(y) = w mu / (1 + d)``, at most Fisher's: that of the best score that is linear in y."""
         return weights * jnp.exp(eta) / (1.0 + theta["dispersion"])
+
+    def cdf(self, y: FloatArray, eta: FloatArray, theta: Theta, weights: FloatArray, trials: FloatArray) -> FloatArray:
+        """A beta probability."""
+        d = theta["dispersion"]
+        return at_counts(y, lambda k: betainc(self.mean(eta, theta) / d, k + 1.0, 1.0 / (1.0 + d)))
 
     def simulate(self, rng: Rng, eta: FloatArray, theta: Theta, weights: FloatArray, trials: FloatArray) -> FloatArray:
         """Poisson counts whose means are gamma variables."""

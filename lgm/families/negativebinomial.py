@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 from jax.numpy import log
+from scipy.special import betainc, expit
 
 from lgm.arrays import FloatArray
-from lgm.families.counts import Truncatable, first_event, poisson_draws
+from lgm.families.counts import Truncatable, at_counts, first_event, poisson_draws
 from lgm.families.family import Rng, Theta
 from lgm.families.response import Response
 from lgm.families.stable import log_factorial, log_rising, softplus
@@ -56,6 +57,16 @@ class NegativeBinomial(Truncatable):
         ways = log_rising(log_shape, y.value) - y.value * log_shape - log_factorial(y.value)
         return weights * (ways + y.value * (eta - rate) - shape * rate)
 
+    def variance(self, eta: FloatArray, theta: Theta, weights: FloatArray, trials: FloatArray) -> FloatArray:
+        """``mu + mu^2 / shape``."""
+        mu = self.mean(eta, theta)
+        return np.asarray(mu + np.square(mu) / theta["shape"])
+
+    def cdf(self, y: FloatArray, eta: FloatArray, theta: Theta, weights: FloatArray, trials: FloatArray) -> FloatArray:
+        """A beta probability."""
+        shape = theta["shape"]
+        return at_counts(y, lambda k: betainc(shape, k + 1.0, expit(np.log(shape) - eta)))
+
     def simulate(self, rng: Rng, eta: FloatArray, theta: Theta, weights: FloatArray, trials: FloatArray) -> FloatArray:
         """Poisson counts with gamma factors."""
         return poisson_draws(rng, self.mean(eta, theta) * rng.gamma(theta["shape"], size=eta.shape) / theta["shape"])
@@ -63,6 +74,11 @@ class NegativeBinomial(Truncatable):
     def nonzero(self, eta: FloatArray, theta: Theta) -> FloatArray:
         """``shape log(1 + mu / shape)``."""
         return theta["shape"] * _log_ratio(eta, theta)
+
+    def above(self, y: FloatArray, eta: FloatArray, theta: Theta) -> FloatArray:
+        """The other beta probability."""
+        shape = theta["shape"]
+        return np.asarray(betainc(np.floor(y)[:, None] + 1.0, shape, expit(eta - np.log(shape))))
 
     def positive(self, rng: np.random.Generator, eta: FloatArray, theta: Theta) -> FloatArray:
         """The count is that of members of a Poisson number of clusters, of logarithmic sizes; the first is certain."""

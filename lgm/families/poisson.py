@@ -8,10 +8,10 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
-from scipy.special import gammaln
+from scipy.special import gammainc, gammaincc, gammaln
 
 from lgm.arrays import FloatArray
-from lgm.families.counts import Truncatable, first_event, poisson_draws
+from lgm.families.counts import Truncatable, at_counts, first_event, poisson_draws
 from lgm.families.family import Rng, Sums, Theta
 from lgm.families.response import Response
 from lgm.families.stable import log_factorial
@@ -42,6 +42,14 @@ class Poisson(Truncatable):
         constant = gammaln(total + 1.0) - sums(gammaln(y.value + 1.0)) - total * np.log(size)
         return Response(total), np.log(size), constant
 
+    def variance(self, eta: FloatArray, theta: Theta, weights: FloatArray, trials: FloatArray) -> FloatArray:
+        """The mean."""
+        return self.mean(eta, theta)
+
+    def cdf(self, y: FloatArray, eta: FloatArray, theta: Theta, weights: FloatArray, trials: FloatArray) -> FloatArray:
+        """A gamma probability: that as many events take longer."""
+        return at_counts(y, lambda k: gammaincc(k + 1.0, np.exp(eta)))
+
     def simulate(self, rng: Rng, eta: FloatArray, theta: Theta, weights: FloatArray, trials: FloatArray) -> FloatArray:
         """Counts."""
         return poisson_draws(rng, self.mean(eta, theta))
@@ -49,6 +57,10 @@ class Poisson(Truncatable):
     def nonzero(self, eta: FloatArray, theta: Theta) -> FloatArray:
         """The mean."""
         return np.exp(eta)
+
+    def above(self, y: FloatArray, eta: FloatArray, theta: Theta) -> FloatArray:
+        """That so many events take less."""
+        return np.asarray(gammainc(np.floor(y)[:, None] + 1.0, np.exp(eta)))
 
     def positive(self, rng: np.random.Generator, eta: FloatArray, theta: Theta) -> FloatArray:
         """The first event and those after it."""

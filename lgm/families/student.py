@@ -9,6 +9,7 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
+from scipy.special import stdtr
 
 from lgm.arrays import FloatArray
 from lgm.families.checks import require_varied
@@ -77,6 +78,10 @@ class Student(Family):
         """
         nu, precision = theta["nu"], weights / jnp.square(theta["sigma"])
         return (nu + 1.0) * precision / (nu + precision * jnp.square(y.value - eta))
+
+    def cdf(self, y: FloatArray, eta: FloatArray, theta: Theta, weights: FloatArray, trials: FloatArray) -> FloatArray:
+        """That of the standardised error."""
+        return np.asarray(stdtr(theta["nu"], (y[:, None] - eta) * np.sqrt(weights)[:, None] / theta["sigma"]))
 
     def simulate(self, rng: Rng, eta: FloatArray, theta: Theta, weights: FloatArray, trials: FloatArray) -> FloatArray:
         """The location with independent errors added."""

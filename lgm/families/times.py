@@ -76,3 +76,8 @@ def log_likelihood(y: Response, standard: Standard, location: Any, scale: Any) -
     upper = jnp.where(code == INTERVAL, jnp.asarray(y.upper), 2.0 * jnp.asarray(y.value))  # others have no interval
     width = (jnp.log(upper) - log_value) / scale
     return jnp.where(code == INTERVAL, standard.between(z, width), found)
+
+
+def log_times(y: FloatArray) -> FloatArray:
+    """Logarithms (rows, 1) of any numbers (rows,), minus infinity where they are not above zero."""
+    return np.log(y, out=np.full(y.shape, -np.inf), where=y > 0.0)[:, None]

@@ -8,6 +8,7 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
+from scipy.special import log_ndtr, ndtr
 
 from lgm.arrays import FloatArray
 from lgm.families.family import Rng, Theta
@@ -53,6 +54,14 @@ class Wald(Positive):
     def information(self, y: Response, eta: Any, theta: Mapping[str, Any], weights: Any) -> Any:
         """``shape w / mu``."""
         return theta["shape"] * weights * jnp.exp(-eta)
+
+    def cdf(self, y: FloatArray, eta: FloatArray, theta: Theta, weights: FloatArray, trials: FloatArray) -> FloatArray:
+        """By normal probabilities (Shuster 1968)."""
+        value, mean = np.maximum(y, 1e-200)[:, None], self.mean(eta, theta)
+        a = theta["shape"] * weights[:, None]
+        root = np.sqrt(a / value)
+        other = np.exp(2.0 * a / mean + log_ndtr(-root * (value / mean + 1.0)))
+        return np.where(y[:, None] > 0.0, np.minimum(ndtr(root * (value / mean - 1.0)) + other, 1.0), 0.0)
 
     def simulate(self, rng: Rng, eta: FloatArray, theta: Theta, weights: FloatArray, trials: FloatArray) -> FloatArray:
         """Measurements."""

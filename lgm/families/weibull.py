@@ -14,7 +14,7 @@ from lgm.arrays import FloatArray
 from lgm.families.family import Rng, Theta
 from lgm.families.response import Response
 from lgm.families.standard import EXTREME
-from lgm.families.times import Times, log_likelihood
+from lgm.families.times import Times, log_likelihood, log_times
 from lgm.parameter import POSITIVE, Parameter
 from lgm.priors import gamma
 
@@ -45,6 +45,11 @@ class Weibull(Times):
         """``w (log(shape / y) + z - exp(z))``, ``z = shape log(y / s)``; of censored times ``w log P``."""
         scale = 1.0 / theta["shape"]
         return weights * log_likelihood(y, EXTREME, eta - traced_gammaln(1.0 + scale), scale)
+
+    def cdf(self, y: FloatArray, eta: FloatArray, theta: Theta, weights: FloatArray, trials: FloatArray) -> FloatArray:
+        """``1 - exp(-(y / s)^shape)``."""
+        shape = theta["shape"]
+        return -np.expm1(-np.exp(shape * (log_times(y) - eta + gammaln(1.0 + 1.0 / shape))))
 
     def simulate(self, rng: Rng, eta: FloatArray, theta: Theta, weights: FloatArray, trials: FloatArray) -> FloatArray:
         """Times, none of them censored."""

@@ -28,6 +28,7 @@ class ZeroInflated(Family):
     of: ClassVar[type[Poisson | NegativeBinomial | Binomial]]
 
     log_concave = False
+    whole = True
 
     @property
     def other(self) -> Family:
@@ -70,6 +71,12 @@ class ZeroInflated(Family):
     def mean(self, eta: FloatArray, theta: Theta) -> FloatArray:
         """``(1 - zi) mu``."""
         return (1.0 - theta["zi"]) * self.other.mean(eta, theta)
+
+    def cdf(self, y: FloatArray, eta: FloatArray, theta: Theta, weights: FloatArray, trials: FloatArray) -> FloatArray:
+        """``zi + (1 - zi) F(y)`` from zero on."""
+        inside = self.other.cdf(y, eta, theta, weights, trials)
+        assert inside is not None
+        return np.where(y[:, None] < 0.0, 0.0, theta["zi"] + (1.0 - theta["zi"]) * inside)
 
     def simulate(self, rng: Rng, eta: FloatArray, theta: Theta, weights: FloatArray, trials: FloatArray) -> FloatArray:
         """Those of the other family, some of them made zero."""

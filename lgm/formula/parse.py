@@ -73,14 +73,14 @@ def parse(source: str, term_names: Collection[str]) -> Formula:
 
 
 def _parse(source: str, names: frozenset[str]) -> Formula:
-    left, right = _sides(tokenize(source))
+    left, right = halves(tokenize(source))
     right = opened(right)
     operands = {token: Expression.of(token) for token in right if token.kind in (Kind.NAME, Kind.PYTHON)}
     response = left_hand_side(left, names)
     fixed: list[Token] = []
     lifted: list[Bar | Call] = []
-    for signs, tokens in _summands(right):
-        terms = _lift(signs, tokens, operands, names)
+    for signs, tokens in summands(right):
+        terms = lifted_from(signs, tokens, operands, names)
         lifted.extend(terms)
         fixed.extend([] if terms else [*signs, *tokens])
     while fixed and fixed[0].is_operator("+"):
@@ -99,7 +99,8 @@ def _parse(source: str, names: frozenset[str]) -> Formula:
     return Formula(source, response, {"mu": side})
 
 
-def _sides(tokens: Sequence[Token]) -> tuple[Sequence[Token], Sequence[Token]]:
+def halves(tokens: Sequence[Token]) -> tuple[Sequence[Token], Sequence[Token]]:
+    """Tokens before and after the one `~`."""
     tildes = [i for i, token in enumerate(tokens) if token.is_operator("~")]
     if not tildes:
         raise Problem("There is no `~` in this formula." if tokens else "The formula is empty.", None, _FORMULA)
@@ -115,7 +116,7 @@ def _sides(tokens: Sequence[Token]) -> tuple[Sequence[Token], Sequence[Token]]:
     return left, right
 
 
-def _summands(tokens: Sequence[Token]) -> Iterator[tuple[list[Token], list[Token]]]:
+def summands(tokens: Sequence[Token]) -> Iterator[tuple[list[Token], list[Token]]]:
     """Parts of the right-hand side between plus and minus signs, each with the signs before it."""
     signs: list[Token] = []
     body: list[Token] = []
@@ -132,7 +133,7 @@ def _summands(tokens: Sequence[Token]) -> Iterator[tuple[list[Token], list[Token
     yield signs, body
 
 
-def _lift(
+def lifted_from(
     signs: list[Token],
     tokens: list[Token],
     operands: Mapping[Token, Expression],

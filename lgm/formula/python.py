@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from lgm.formula.tokens import MAX_DEPTH, Kind, Problem, Span, Token, in_backticks, without_backticks
 
+_BOTH = re.compile(r"\b([^\W\d]\w*) *: *([^\W\d]\w*)\b")  # factors together, as in bars
 _PYTHON = "a Python expression in a call or in braces, such as `log(x)` or `{x + 1}`."
 _TOO_DEEP = "This Python is nested too deep."
 _FLAT = f"calls and operators up to {MAX_DEPTH} levels deep; a sum of many columns can be a column of the data."
@@ -93,6 +94,9 @@ class _Code:
         """What to say if it is no Python because a column has a name that Python does not take."""
         if self.text.lstrip("(").startswith(("as.", "is.")):
             return " R's `as.factor(x)` is written `C(x)`."
+        both = _BOTH.search(_QUOTED.sub("", self.text))
+        if both:
+            return f" In a call, factors together are `{both[1]}.astype(str) + ':' + {both[2]}.astype(str)`."
         found = _NO_NAME.search(_QUOTED.sub("", self.text))
         return f" A column called `{found[0]}` is written in backticks." if found else ""
 

@@ -87,6 +87,12 @@ class Factors:
         own = next((block for block in blocks if i in block), [])
         return np.array([k for k in own if not self.folded[k] and k not in factors], dtype=np.int64)
 
+    def beside_zero(self, z: FloatArray) -> dict[int, int]:
+        """Values of theta and their coordinates that are neither sds nor in a factor, of blocks with an sd of zero."""
+        at = _scalars(self.post)
+        beside = {k for i in map(int, np.flatnonzero(self.folded & (z == 0.0))) for k in self.beside(i).tolist()}
+        return {place: k for place, k in at.items() if k in beside}
+
     def moves(self, z: FloatArray) -> BoolArray:
         """Which coordinates move the density where those that are zero stay there."""
         out = ~self.folded | (z != 0.0)

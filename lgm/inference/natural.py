@@ -19,6 +19,7 @@ from lgm.inference.compile import jit
 from lgm.inference.factors import Factors
 from lgm.inference.mode import evaluate, first_finite, remembering, require_resolved
 from lgm.inference.search import CLOSELY, LOOSELY, Search, no_gain
+from lgm.posterior import density
 from lgm.posterior.density import Marginal
 from lgm.posterior.hyperparameters import Slot
 
@@ -40,6 +41,8 @@ _LEAK = 1e-3  # share of a parameter's slope along directions without curvature 
 _STILL = 1e-5  # distance of a correlation from one, or its slope, below which it is at the end of its range
 _FEW, _MANY = 3, 20  # Newton steps to the mode from a climb that ended loosely, or tightly
 _AT_REST = 1e-4  # in log density: where a Newton step would gain more, this is no mode
+_RESIDUAL = 100.0  # times the least: as small, a residual still keeps its digits
+_LEVEL = 0.01  # in log density: what a residual that small loses where zero is best, by its prior and by rounding
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,11 @@ def _natural(target: Factors, z: jax.Array) -> jax.Array:
 
 
 @jit
+def _likelihood(target: Factors, z: jax.Array) -> jax.Array:
+    return density.log_likelihood(target.post, target.natural(z))
+
+
+@jit
 def _slopes(target: Factors, z: jax.Array) -> jax.Array:
     return jax.jacfwd(lambda z: target.post.hyper.printed(target.natural(z)))(z)
 
@@ -101,10 +109,27 @@ def find_natural_mode(post: Marginal, start: FloatArray) -> NaturalMode:
         top = None if target.singular(z) else _top(search, soft, target, z, units, _FEW)
         if top is None or not top.rests:
             top = _top(search, soft, target, _climbed(search, target, z, loosely=False), units, _MANY)
+        _require_residual(target, top.z)
         finest = max(target, Factors.of(post, _VALUE), key=lambda each: evaluate(each, top.z)[0])
         theta, value = np.asarray(_natural(finest, top.z)), evaluate(finest, top.z)[0]
         require_resolved(post, theta)
         return _described(target, theta, value, top)
+
+
+def _require_residual(target: Factors, z: FloatArray) -> None:
+    """Refuse a residual whose density is highest at zero, where a climb ends somewhere near.
+
+    Raises
+    ------
+    IdentifiabilityError
+    """
+    least = target.lower()
+    for _, at in target.logs:
+        small = z.copy()
+        small[at] = least[at] + np.log(_RESIDUAL)
+        if np.isfinite(least[at]) and evaluate(target, small)[0] >= evaluate(target, z)[0] - _LEVEL:
+            small[at] = least[at]
+            require_resolved(target.post, np.asarray(_natural(target, small)))
 
 
 def _guess(target: Factors, start: FloatArray) -> FloatArray:
@@ -130,11 +155,25 @@ def _highest(target: Factors, first: FloatArray) -> tuple[FloatArray, FloatArray
     z = max(reached, key=lambda x: search.target(x)[0])
     for i in map(int, np.flatnonzero(folded)):
         if z[i] == 0.0:
-            tries = [_lifted(target, z, i, size * search.scale[i], by) for by in _MOVED for size in _LIFTED]
-            there = _climbed(search, target, max(tries, key=lambda x: search.target(x)[0]), loosely=True)
-            if search.target(there)[0] > search.target(z)[0] + no_gain(search.target(z)[0]):
-                z = there
+            reached = [_climbed(search, target, x, loosely=True) for x in _lifts(search, target, z, i)]
+            z = max(
+                [z, *reached], key=lambda x: search.target(x)[0] - (0.0 if x is z else no_gain(search.target(x)[0]))
+            )
     return z, search.scale
+
+
+def _lifts(search: Search, target: Factors, z: FloatArray, i: int) -> list[FloatArray]:
+    """Where the density is higher than with an sd of zero, for each place of what is free there.
+
+    Places are not compared with each other: their prior is lost where effects are gained.
+    """
+    found = []
+    for by in _MOVED if target.beside(i).size else _MOVED[:1]:
+        tries = [_lifted(target, z, i, size * search.scale[i], by) for size in _LIFTED]
+        best, none = max(tries, key=lambda x: search.target(x)[0]), _lifted(target, z, i, 0.0, by)
+        if search.target(best)[0] > search.target(none)[0]:
+            found.append(best)
+    return found
 
 
 def _lifted(target: Factors, z: FloatArray, i: int, value: float, by: float) -> FloatArray:
@@ -194,6 +233,7 @@ def _described(target: Factors, theta: FloatArray, value: float, top: _Top) -> N
     steep, along = top.curvature > _FLAT, top.slopes
     length = np.sqrt(np.sum(along**2, axis=1))
     at_one = np.abs(printed) > 1.0 - _STILL
+    unspoken = _unspoken(target, top.z, printed)
     still = np.where(half_line, printed == 0.0, at_one | (length < _STILL)) & ~held
     lost = np.sqrt(np.sum(along[:, ~steep] ** 2, axis=1)) > _LEAK * length
     errors = np.sqrt(np.sum(along[:, steep] ** 2 / top.curvature[steep], axis=1))
@@ -201,10 +241,20 @@ def _described(target: Factors, theta: FloatArray, value: float, top: _Top) -> N
     return NaturalMode(
         theta=theta,
         value=value,
-        standard_errors=np.where(held, 0.0, np.where(still | lost, np.nan, errors)),
-        ends=still & ~target.unspoken(printed),
+        standard_errors=np.where(held, 0.0, np.where(still | lost | unspoken, np.nan, errors)),
+        ends=still & ~unspoken,
         settled=gain < _AT_REST,
     )
+
+
+def _unspoken(target: Factors, z: FloatArray, printed: FloatArray) -> BoolArray:
+    """Which values of theta (k,) the data do not speak of, because effects that they are about have no variance."""
+    out, here = target.unspoken(printed), float(_likelihood(target, z))
+    for place, at in target.beside_zero(z).items():
+        moved = z.copy()
+        moved[at] += 1.0
+        out[place] |= abs(float(_likelihood(target, moved)) - here) <= no_gain(here)
+    return out
 
 
 def _each(slots: tuple[Slot, ...], of: Callable[[Slot], bool]) -> BoolArray:

@@ -75,12 +75,23 @@ class Canvas:
         ax = self.axes.flat[0]
         return float((self.figure.bbox.height if self.own else ax.bbox.height) / self.figure.dpi - MARGINS * self.own)
 
+    @property
+    def room_across(self) -> float:
+        """Width of the first axes in inches, about."""
+        ax = self.axes.flat[0]
+        return float((0.8 * self.figure.bbox.width if self.own else ax.bbox.width) / self.figure.dpi)
+
     def legend(self, handles: Sequence[Any], side: str) -> None:
         """Above all axes at one side, or on the first of the user's axes."""
-        if self.own:
+        if self.own and handles:
             where: Any = f"outside upper {side}"
-            self.figure.legend(handles=handles, loc=where, ncols=len(handles), handlelength=1.8, columnspacing=1.4)
-        else:
+            room = LETTERS_PER_INCH * self.figure.bbox.width / self.figure.dpi
+            longest = max(len(handle.get_label()) for handle in handles) + 6
+            columns = int(np.clip(room // longest, 1, len(handles)))
+            if sum(len(handle.get_label()) + 6 for handle in handles) <= room:
+                columns = len(handles)
+            self.figure.legend(handles=handles, loc=where, ncols=columns, handlelength=1.8, columnspacing=1.4)
+        elif handles:
             self.axes.flat[0].legend(handles=handles, loc="best")
 
     def doubt(self, text: str) -> None:

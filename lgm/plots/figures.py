@@ -19,7 +19,7 @@ from lgm.design.predictor import Printed
 from lgm.errors import LgmError
 from lgm.plots import panels
 from lgm.plots.canvas import MARGINS, canvas
-from lgm.priors import Lkj, Normal, Prior
+from lgm.priors import Dirichlet, Lkj, Normal, Prior
 from lgm.results import contributions, tables, text
 from lgm.terms.icar import region_labels
 from lgm.terms.term import Variable
@@ -368,6 +368,9 @@ def _prior_densities(fit: Fit) -> dict[str, Density]:
             # each correlation of a q x q LKJ(c) matrix is a stretched Beta(c - 1 + q/2, c - 1 + q/2)
             half = prior.concentration - 1.0 + parameter.q / 2.0
             out |= {name: scipy.stats.beta(half, half, loc=-1.0, scale=2.0).pdf for name in parameter.names}
+        elif isinstance(prior, Dirichlet):
+            others = prior.concentration * (len(parameter.names) - 1)
+            out |= {name: scipy.stats.beta(prior.concentration, others).pdf for name in parameter.names}
     for name in _reprinted(fit):
         out.pop(name, None)
     normals = {j: p for j, p in enumerate(fit.chosen_priors.fixed) if isinstance(p, Normal)}

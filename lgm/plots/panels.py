@@ -162,9 +162,15 @@ def caterpillar(
     ax.hlines(y, *wide, color=BLUE, lw=max(1.0 * scale, 0.4))
     ax.hlines(y, *half, color=BLUE, lw=3.2 * scale)
     ax.plot(mean, y, "o", color=_paper(), mec=BLUE, ms=max(4.5 * scale, 1.5), mew=max(1.1 * scale, 0.5))
-    shown = y[step // 2 :: step]
+    name_levels(ax, labels, group, room)
+
+
+def name_levels(ax: Axes, labels: np.ndarray, group: str, room: float) -> None:
+    """Labels of levels from below, as many as fit into a height of ``room`` inches, and the name of their group."""
+    step = -(-labels.size // max(round(LABELS_PER_INCH * room), 1))
+    shown = np.arange(labels.size)[step // 2 :: step]
     ax.set_yticks(shown, [short(labels[k]) for k in shown])
-    ax.tick_params(axis="y", length=0, labelsize=8.0 if mean.size <= 30 else 6.5)
+    ax.tick_params(axis="y", length=0, labelsize=8.0 if labels.size <= 30 else 6.5)
     ax.set_ylabel(group if step == 1 else f"{group} (every {_ordinal(step)} is labelled)")
 
 

@@ -22,6 +22,7 @@ from lgm.linalg.rows import Rows
 from lgm.pattern import Pattern
 from lgm.posterior.collapse import Observations, collapse
 from lgm.posterior.density import Marginal
+from lgm.posterior.every_row import EveryRow
 from lgm.posterior.functionals import Sums
 from lgm.posterior.gaussian import GaussianData
 from lgm.posterior.hyperparameters import Hyperparameters, Reprinted, slot
@@ -110,8 +111,7 @@ def analyse(
         rows = rows._replace(offset=rows.offset + x @ internal)
         beta_ref = basis @ internal
         beta = _fixed_prior(predictor, fixed_priors, basis, beta_ref, centred_intercept)
-        k = sum(len(parameter.names) for block in predictor.blocks for parameter in block.parameters)
-        own = places_of(design.family_parameters, k)
+        own = _places_of_family(design)
         slots = (slot(prior, owner) for prior, owner in zip(theta_priors, design.parameters, strict=True))
         constraints = _constraints(predictor.blocks, predictor.p)
         border = Border.of(inner, *constraints)
@@ -131,6 +131,26 @@ def analyse(
             analysis=border.analyse(),
         )
         return Analysed(jax.device_put(marginal), basis, beta_ref, inner, weighted)
+
+
+def every_row(design: Design, analysed: Analysed) -> EveryRow:
+    """The rows with a response, each by itself, in the coordinates of the posterior."""
+    predictor, pattern = design.predictor, analysed.marginal.analysis.pattern
+    fixed = standardise(predictor.X, predictor.intercept)[0]
+    a = sp.csr_array(sp.hstack([fixed, predictor.Z], format="csr")) if predictor.q else sp.csr_array(fixed)
+    offset = predictor.offset + predictor.X @ analysed.reference
+    places = _places_of_family(design)
+    observed = Observed(
+        Rows.of(a, pattern), design.response, design.weights, offset, np.zeros(()), design.family, places
+    )
+    leaves = None if design.family.conjugate else Leaves.of(a, predictor.blocks, predictor.p, pattern)
+    return jax.device_put(EveryRow(observed, leaves))
+
+
+def _places_of_family(design: Design) -> Places:
+    """Of the family's parameters in theta: after those of the blocks."""
+    k = sum(len(parameter.names) for block in design.predictor.blocks for parameter in block.parameters)
+    return places_of(design.family_parameters, k)
 
 
 def _target(design: Design, rows: Observations) -> FloatArray:

@@ -13,7 +13,7 @@ It is hyperparameters x latent prior x data side: priors of theta (`lgm.posterio
 of u given theta (`lgm.posterior.latent_prior`), and what the rows say of u (`lgm.posterior.gaussian` or
 `lgm.posterior.laplace`). Five functions
 of this file, ``log_likelihood``, ``value_and_grad``, ``log_likelihood_and_effects``, ``effects`` and ``variances``,
-are all that engines, tables and predictions use of it.
+are all that engines, tables and predictions use of it; criteria that leave rows out ask for ``linear`` and ``keeping``.
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ import jax.numpy as jnp
 
 from lgm import linalg
 from lgm.arrays import FloatArray
-from lgm.posterior.functionals import Effects, Sums
+from lgm.linalg.rows import Rows
+from lgm.posterior.every_row import EveryRow
+from lgm.posterior.functionals import Effects, Linear, Sums
 from lgm.posterior.hyperparameters import Hyperparameters
 from lgm.posterior.latent_prior import LatentPrior, Places
 
@@ -100,6 +102,12 @@ class DataSide(Protocol):
         z: jax.Array,
     ) -> tuple[jax.Array, jax.Array]:
         """Conditional variances of sums of effects and of linear functionals."""
+
+    def linear(self, prior: LatentPrior, analysis: linalg.Analysis, theta: jax.Array, a: Rows) -> Linear:
+        """Means and variances of ``A u`` for rows whose pairs of columns are in the pattern of H."""
+
+    def keeping(self, rows: EveryRow, counted: jax.Array, nnz: int) -> DataSide:
+        """The data side of those of all rows that have a one (n,), of the same structure for any of them."""
 
 
 @jax.tree_util.register_dataclass
@@ -234,3 +242,27 @@ def variances(
     normals = jnp.zeros((post.n_normals, post.data.pairs)) if z is None else z
     wanted = post.printed if sums is None else sums
     return post.data.variances(post.prior, post.analysis, theta, functionals, wanted, normals)
+
+
+def linear(post: Marginal, theta: jax.Array, a: Rows) -> Linear:
+    """Mean and variance given theta of ``a_i'u`` for rows ``a_i`` of the fit, by one selected inverse.
+
+    Exact where the effects are normal; else mode and variance of the normal approximation, and the shift to the mean.
+
+    Parameters
+    ----------
+    a : Rows
+        In the coordinates of `effects`, all pairs of columns of a row in the pattern of H.
+    """
+    return post.data.linear(post.prior, post.analysis, theta, a)
+
+
+def keeping(post: Marginal, rows: EveryRow, counted: jax.Array) -> Marginal:
+    """The posterior from those of all rows that have a one (n,); it is of one structure for any of them.
+
+    Parameters
+    ----------
+    rows : EveryRow
+        As `lgm.posterior.assemble.every_row` makes them.
+    """
+    return replace(post, data=post.data.keeping(rows, counted, post.analysis.pattern.nnz))

@@ -38,3 +38,11 @@ class Sums:
     weights: Numbers
     pairs: Numbers
     place: Numbers
+
+
+class Linear(NamedTuple):
+    """Linear functionals of the effects given theta (n,), one for each of some rows."""
+
+    mean: jax.Array  # where the effects are normal; else at their mode
+    variance: jax.Array  # of the normal approximation, where they are not
+    shift: jax.Array  # from the mode to the mean, to first order

@@ -15,7 +15,7 @@ directions, and ``p_flat`` counts flat fixed effects: with all of them flat this
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import jax
@@ -27,9 +27,11 @@ from lgm import linalg
 from lgm.arrays import FloatArray, Numbers
 from lgm.linalg import constrained
 from lgm.linalg.constrained import normals
-from lgm.posterior.functionals import Effects, Sums
+from lgm.linalg.rows import Rows
+from lgm.posterior.every_row import EveryRow
+from lgm.posterior.functionals import Effects, Linear, Sums
 from lgm.posterior.latent_prior import LOG_2PI, LatentPrior, Places, by_kind, quadratic
-from lgm.posterior.variances import normal_variances
+from lgm.posterior.variances import normal_rows, normal_variances
 
 # Least sigma, beside the response less its fixed effects: the likelihood is a difference of squares of the two.
 RESOLVED = 1e-6
@@ -110,9 +112,10 @@ class GaussianData:
         return (
             f"sigma is {sigma:.2g} where the response varies by {self.spread:.2g} beside the fixed effects, so the "
             "effects are lost to rounding. If sigma is to be estimated, the response has no residual: it is constant "
-            "within groups, or a function of the predictors. Accepted: one row for each group, without the term of "
-            'that group, or the precision of the measurements, priors={"sigma": lgm.priors.constant(...)}. If sigma is '
-            "held by its prior: a larger one."
+            "within groups, or a function of the predictors, or each row has an effect of its own, as one row for each "
+            "time has. Accepted: one row for each group, without the term of that group; a prior of sigma without "
+            "density at zero, such as lgm.priors.lognormal(...); or the precision of the measurements, "
+            'priors={"sigma": lgm.priors.constant(...)}. If sigma is held by its prior: a larger one.'
         )
 
     def started(self, prior: LatentPrior, analysis: linalg.Analysis, theta: jax.Array) -> GaussianData:
@@ -160,6 +163,25 @@ class GaussianData:
         """Exact conditional variances of sums of few effects, and of linear functionals (p + q, m) of u."""
         system = self._system(prior, analysis, theta)
         return normal_variances(prior, analysis, system.values, system.scale, functionals, sums)
+
+    def linear(self, prior: LatentPrior, analysis: linalg.Analysis, theta: jax.Array, a: Rows) -> Linear:
+        """Exact means and variances of ``A u`` for rows whose pairs of columns are in the pattern of H."""
+        system = self._system(prior, analysis, theta)
+        return normal_rows(prior, analysis, system.values, system.scale, system.rhs, a)
+
+    def keeping(self, rows: EveryRow, counted: jax.Array, nnz: int) -> GaussianData:
+        """The statistics of those of all rows that have a one (n,)."""
+        each = rows.observed
+        w = each.weights * counted
+        r = each.y.value - each.offset
+        return replace(
+            self,
+            gram=each.a.gram(w, nnz),
+            projection=each.a.transposed_times((w * r)[:, None], self.projection.shape[0])[:, 0],
+            square=jnp.vdot(r, w * r),
+            n=jnp.sum(counted),
+            sum_log_w=jnp.vdot(counted, jnp.log(each.weights)),
+        )
 
     def given(self, analysis: linalg.Analysis, theta: jax.Array, u: jax.Array) -> jax.Array:
         """``log p(y | u, theta)`` at effects u (p + q,)."""

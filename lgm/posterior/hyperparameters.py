@@ -20,14 +20,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
+from jax.scipy.special import gammaln, xlogy
 from numpyro.distributions import biject_to, constraints
-from numpyro.distributions.transforms import CorrCholeskyTransform
+from numpyro.distributions.transforms import CorrCholeskyTransform, StickBreakingTransform
 from scipy.special import betaln
 
 from lgm.parameter import Parameter
 from lgm.posterior.latent_prior import Places, by_kind
 from lgm.precision.template import Printing, Theta
-from lgm.priors import Constant, Flat, Lkj, ThetaPrior
+from lgm.priors import Constant, Dirichlet, Flat, Lkj, ThetaPrior
 
 _HALF_LINES = (type(constraints.positive), type(constraints.nonnegative))
 
@@ -222,7 +223,59 @@ class Correlations:
         return jnp.linalg.cholesky(lower + lower.T + jnp.eye(self.q))
 
 
-Slot = Scalars | Held | Correlations
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Shares:
+    """Shares that sum to one under a Dirichlet prior; densities are those of all but the last. Working: stick breaking.
+
+    Parameters
+    ----------
+    concentration : float array ()
+    size : int
+    """
+
+    concentration: jax.Array
+    size: int = field(metadata={"static": True})
+
+    half_line = False
+
+    @property
+    def working_size(self) -> int:
+        """Number of working coordinates."""
+        return self.size - 1
+
+    def natural(self, x: jax.Array) -> jax.Array:
+        """Working (size - 1,) to natural (size,)."""
+        return StickBreakingTransform()(x)
+
+    def working(self, value: jax.Array) -> jax.Array:
+        """Natural (size,) to working (size - 1,)."""
+        return StickBreakingTransform().inv(value)
+
+    def log_jacobian(self, x: jax.Array) -> jax.Array:
+        """``log |d natural / d working|``."""
+        transform = StickBreakingTransform()
+        return transform.log_abs_det_jacobian(x, transform(x))
+
+    def log_prior(self, value: jax.Array) -> jax.Array:
+        """Log density; -inf where a value is not a share, or they do not sum to one."""
+        inside = jnp.all(value >= 0.0) & (jnp.abs(jnp.sum(value) - 1.0) < 1e-9)
+        return jnp.where(inside, self._density(value), -jnp.inf)
+
+    def log_prior_working(self, x: jax.Array) -> jax.Array:
+        """Log density of the working coordinates, Jacobian included."""
+        return self._density(self.natural(x)) + self.log_jacobian(x)
+
+    def sample(self, key: jax.Array) -> jax.Array:
+        """One natural draw (size,)."""
+        return jax.random.dirichlet(key, jnp.full(self.size, self.concentration))
+
+    def _density(self, value: jax.Array) -> jax.Array:
+        constant = gammaln(self.size * self.concentration) - self.size * gammaln(self.concentration)
+        return constant + jnp.sum(xlogy(self.concentration - 1.0, value))
+
+
+Slot = Scalars | Held | Correlations | Shares
 
 
 def slot(prior: ThetaPrior, parameter: Parameter) -> Slot:
@@ -240,19 +293,25 @@ def slot(prior: ThetaPrior, parameter: Parameter) -> Slot:
             return Held(jnp.asarray(prior.value, dtype=jnp.float64))
         if isinstance(prior, Flat):
             return Scalars(_FlatPositive())
+        if isinstance(prior, Dirichlet):
+            return Shares(jnp.asarray(prior.concentration, dtype=jnp.float64), len(parameter.names))
         if isinstance(prior, Lkj) and parameter.q > 2:
             return Correlations(jnp.asarray(prior.concentration, dtype=jnp.float64), parameter.q)
         one = _LkjCorrelation(prior.concentration) if isinstance(prior, Lkj) else prior.distribution
         one = jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype=jnp.float64), one)
-        return Scalars(one, len(parameter.names), _rises_to_infinity(one))
+        return Scalars(one, len(parameter.names), rise_to_zero(one) > 1.0)
 
 
-def _rises_to_infinity(one: dist.Distribution) -> bool:
-    """Whether a density of positive values has a pole at zero, as that of gamma(0.5, 1): it has none of their logs."""
+def rise_to_zero(one: dist.Distribution) -> float:
+    """What a log density of positive values gains close to zero, in 140 powers of ten; minus infinity for others.
+
+    It is zero where the density ends there as that of exponential(1) does, negative where it vanishes, and large where
+    it has a pole, as gamma(0.5, 1) has; the density of logs has none.
+    """
     if not isinstance(one.support, _HALF_LINES):
-        return False
+        return -np.inf
     nearer, near = (float(one.log_prob(jnp.asarray(value))) for value in (1e-280, 1e-140))
-    return nearer > near + 1.0
+    return nearer - near
 
 
 @jax.tree_util.register_dataclass
@@ -333,6 +392,10 @@ class Hyperparameters:
     def log_prior(self, theta: jax.Array) -> jax.Array:
         """Log prior density of theta on the natural scale, no Jacobian."""
         return _sum(s.log_prior(part) for s, part in self._values(theta))
+
+    def log_priors(self, theta: jax.Array) -> jax.Array:
+        """Its parts, one of each slot (number of slots,)."""
+        return jnp.array([s.log_prior(part) for s, part in self._values(theta)])
 
     def log_prior_working(self, x: jax.Array) -> jax.Array:
         """Log prior density of the working coordinates, Jacobian included."""

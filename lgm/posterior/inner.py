@@ -10,7 +10,7 @@ with R and b the precision and pull of the prior. Minus its second derivative is
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import jax
@@ -43,6 +43,8 @@ class Observed:
     family : Family
     places : Places
         Of the family's parameters in theta.
+    counted : float array (n,), optional
+        Zero for rows that say nothing, else one; by default all rows speak.
     """
 
     a: Rows
@@ -52,6 +54,12 @@ class Observed:
     constant: Numbers
     family: Family = field(metadata={"static": True})
     places: Places = field(metadata={"static": True})
+    counted: Numbers | None = None
+
+    def keeping(self, counted: jax.Array) -> Observed:
+        """The same rows, of which those with a zero (n,) say nothing; structure and shapes stay."""
+        weights = self.weights * counted if self.family.weights_count else self.weights
+        return replace(self, weights=weights, counted=counted)
 
     def eta(self, u: jax.Array) -> jax.Array:
         """Linear predictors (n,) at effects u (d,)."""
@@ -65,7 +73,14 @@ class Observed:
     def loglik(self, theta: jax.Array) -> Callable[[jax.Array], jax.Array]:
         """The log-likelihoods (n,) as an elementwise function of eta (n,)."""
         own = self.own(theta)
-        return lambda eta: self.family.loglik(self.y, eta, own, self.weights)
+        return lambda eta: self._spoken(self.family.loglik(self.y, eta, own, self.weights))
+
+    def information(self, eta: jax.Array, theta: jax.Array) -> jax.Array:
+        """The Fisher information of eta (n,)."""
+        return self._spoken(self.family.information(self.y, eta, self.own(theta), self.weights))
+
+    def _spoken(self, values: jax.Array) -> jax.Array:
+        return values if self.counted is None else jnp.where(self.counted > 0, values, 0.0)
 
 
 class Point(NamedTuple):
@@ -162,8 +177,7 @@ class Inner:
         g, second = derivatives(self.observed.loglik(self.theta), eta, 2)
         w = -second
         if fisher:
-            o = self.observed
-            w = jnp.maximum(w, o.family.information(o.y, eta, o.own(self.theta), o.weights))
+            w = jnp.maximum(w, self.observed.information(eta, self.theta))
         return Point(eta, self.slope(g, v), self.curvature(w))
 
     def slope(self, g: jax.Array, v: jax.Array) -> jax.Array:

@@ -18,9 +18,11 @@ import jax.numpy as jnp
 from lgm import linalg
 from lgm.arrays import FloatArray
 from lgm.linalg._jax import vmap_in_parts
+from lgm.linalg.rows import Rows
 from lgm.posterior import points, spine, transport
 from lgm.posterior.approximation import approximate, moments
-from lgm.posterior.functionals import Effects, Sums
+from lgm.posterior.every_row import EveryRow
+from lgm.posterior.functionals import Effects, Linear, Sums
 from lgm.posterior.inner import Inner, Observed, derivatives
 from lgm.posterior.latent_prior import LatentPrior, Places
 from lgm.posterior.leaves import Leaves
@@ -218,6 +220,21 @@ class LaplaceData:
         shift = functionals.T @ (inner.scale * found.shift)
         eta = points.noise(inner, found.values, _of_effects(prior, z)).eta
         return Accuracy(pairs, shift / jnp.sqrt(variance), points.second_order(inner, found, eta))
+
+    def linear(self, prior: LatentPrior, analysis: linalg.Analysis, theta: jax.Array, a: Rows) -> Linear:
+        """Modes, variances and shifts of ``A u`` by the normal approximation.
+
+        For rows whose pairs of columns are in the pattern of H.
+        """
+        inner, start = self.at(prior, analysis, theta)
+        found = moments(inner, start)
+        variance = a.quadratic(inner.whole(linalg.selected_inverse(analysis, found.values)))
+        both = a.times(inner.scale[:, None] * jnp.stack([found.v, found.shift], axis=1))
+        return Linear(both[:, 0], variance, both[:, 1])
+
+    def keeping(self, rows: EveryRow, counted: jax.Array, nnz: int) -> LaplaceData:
+        """Those of all rows that have a one (n,)."""
+        return replace(self, observed=rows.observed.keeping(counted), leaves=rows.leaves)
 
     def given(self, analysis: linalg.Analysis, theta: jax.Array, u: jax.Array) -> jax.Array:
         """``log p(y | u, theta)`` at effects u (p + q,)."""

@@ -18,8 +18,8 @@ from lgm.design.design import Design
 from lgm.design.fixed_effects import COLLINEAR, Interactions, column_means, prior_functionals
 from lgm.errors import PriorError
 from lgm.parameter import REAL, Domain, Parameter, Span
-from lgm.posterior.hyperparameters import Hyperparameters
-from lgm.priors import Constant, FixedEffectPrior, Flat, Lkj, Normal, PcShare, Prior, ThetaPrior
+from lgm.posterior.hyperparameters import Hyperparameters, rise_to_zero
+from lgm.priors import Constant, Dirichlet, FixedEffectPrior, Flat, Lkj, Normal, PcShare, Prior, ThetaPrior
 from lgm.words import in_composed_form, suggest
 
 _CLASSES = ("sd", "corr", "fixed", "rho", "phi", "pacf")  # in this order in messages, before those of other terms
@@ -80,6 +80,14 @@ def settle(design: Design, given: Mapping[str, Any] | None) -> tuple[Design, Pri
         return design, priors
     about_zero = design.with_terms(terms)
     return about_zero, resolve(about_zero, given)
+
+
+def fitting(design: Design, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of the priors whose keys are of some parameter of a design."""
+    intercept = design.predictor.intercept
+    known = {*design.fixed_names, *(key for parameter in design.parameters for key in parameter.keys)}
+    known |= {"fixed"} if design.p > (intercept is not None) else set()
+    return {key: prior for key, prior in given.items() if key in known}
 
 
 def _informative(chosen: Mapping[str, ThetaPrior], titles: Collection[str]) -> set[str]:
@@ -197,6 +205,12 @@ def _theta_prior(key: str, prior: Any, parameter: Parameter) -> ThetaPrior:
         if not domain.holds(prior.value):
             raise PriorError(f"{what} is {prior!r}, but it must be {domain.words}.")
         return prior
+    if isinstance(prior, Dirichlet) != domain.shares:
+        if domain.shares:
+            raise PriorError(f"{what} must be lgm.priors.dirichlet(concentration): shares sum to one.")
+        raise PriorError(f"{what} is {prior!r}, but a Dirichlet prior is for shares that sum to one.")
+    if isinstance(prior, Dirichlet):
+        return prior
     if isinstance(prior, Lkj):
         if not domain.correlations:
             raise PriorError(f"{what} is {prior!r}, but an LKJ prior is for correlations.")
@@ -268,6 +282,28 @@ def _refuse_unused(unused: set[Any], design: Design) -> None:
     own = ", ".join(name for parameter in design.family_parameters for name in parameter.names)
     family = f"Parameters of the family {design.family.name}: {own or 'none'}."
     raise PriorError(f"{found}\n{family}\nVariables: {', '.join(names)}.\nClasses: {', '.join(classes)}.")
+
+
+def require_highest(design: Design, priors: Sequence[ThetaPrior]) -> None:
+    """Refuse priors under which the density of theta has no highest point, and so no mode.
+
+    Raises
+    ------
+    PriorError
+        If one has a pole at zero, or does not vanish there where only ratios matter, so that less is always better.
+    """
+    for parameter, prior in zip(design.parameters, priors, strict=True):
+        if not isinstance(prior, Prior):
+            continue
+        with jax.enable_x64(True):
+            rise = rise_to_zero(prior.distribution)
+        if rise > 1.0 or (parameter.ratios and rise > -1.0):
+            only = ", of which only ratios matter," if parameter.ratios else ""
+            raise PriorError(
+                f"the prior of {parameter.title}{only} is {prior!r}, which is highest at zero, so the density of the "
+                'hyperparameters has no highest point: there is no mode. Accepted: method="nuts" or "importance", or a '
+                "prior that vanishes at zero, such as lgm.priors.gamma(2, 1)."
+            )
 
 
 def starts(design: Design, priors: Sequence[ThetaPrior]) -> FloatArray:

@@ -1,4 +1,4 @@
-"""Variances of sums and linear functionals of effects that are normal, within the constraints."""
+"""Moments of sums and linear functionals of effects that are normal, within the constraints."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import jax.numpy as jnp
 
 from lgm import linalg
 from lgm.linalg import constrained
-from lgm.posterior.functionals import Sums
+from lgm.linalg.rows import Rows
+from lgm.posterior.functionals import Linear, Sums
 from lgm.posterior.latent_prior import LatentPrior
 
 
@@ -45,3 +46,20 @@ def normal_variances(
         own = jnp.einsum("ma,mab,mb->m", scales, inverse[some.pairs], scales)
         printed = printed.at[some.place].set(own)
     return printed, jnp.sum(whitened * solved[:d], axis=0)
+
+
+def normal_rows(
+    prior: LatentPrior,
+    analysis: linalg.Analysis,
+    values: jax.Array,
+    scale: jax.Array,
+    rhs: jax.Array,
+    a: Rows,
+) -> Linear:
+    """Means and variances of ``A u``, by one factorisation; arguments as above, and a right-hand side, bordered."""
+    d, pattern = prior.dim, analysis.pattern
+    _, solved, inverse = linalg.solve_and_invert(analysis, values, rhs)
+    wide = constrained.bordered(scale, prior.k)
+    variance = a.quadratic(inverse * wide[pattern.rows] * wide[pattern.cols])
+    mean = a.times(scale[:, None] * solved[:d, :1])[:, 0]
+    return Linear(mean, variance, jnp.zeros_like(mean))

@@ -16,10 +16,11 @@ from lgm.data.table import is_number
 from lgm.design import predictor as predictors
 from lgm.design.predictor import Parts
 from lgm.errors import LgmError
-from lgm.inference.compile import jit
+from lgm.inference.compile import compiled
 from lgm.posterior.density import Marginal, variances
 from lgm.posterior.functionals import Sums
 from lgm.posterior.laplace import LaplaceData
+from lgm.posterior.latent_prior import by_kind
 from lgm.results import contributions
 from lgm.results.linear_predictor import linear_predictor
 from lgm.terms.term import Smooth
@@ -53,8 +54,8 @@ def table(fit: Fit, seed: int) -> pd.DataFrame:
 def degrees_of_freedom(fit: Fit) -> pd.Series:
     """Effective degrees of freedom of each smooth: the trace of its part of the smoother, on average over theta.
 
-    Of effects with the prior variance v and the variance s given the data, both at one theta, it is ``1 - s / v``; a
-    fixed effect of the null space counts as one.
+    Of effects with the precision R of unit scale and the covariance C given the data, in units of their scale, both at
+    one theta, it is ``rank(R) - tr(R C)``; a fixed effect of the null space counts as one.
     """
     d, thetas = fit.design, fit.effects.drawing.thetas
     chosen = np.unique(thetas[np.linspace(0, len(thetas) - 1, min(MOST_THETAS, len(thetas))).astype(int)], axis=0)
@@ -64,25 +65,42 @@ def degrees_of_freedom(fit: Fit) -> pd.Series:
     names, values = [], []
     slices = d.predictor.term_slices()
     for j, smooth in _smooths(fit):
-        penalised = _penalised(post, chosen, d.p + slices[j].start + smooth.effects)
+        penalised = _penalised(post, chosen, j, d.p + slices[j].start, smooth)
         names.append(smooth.name)
         values.append(penalised + len(set(smooth.fixed) & set(d.predictor.null_names)))
     return pd.Series(values, names, name="edf", dtype=float)
 
 
-def _penalised(post: Marginal, thetas: FloatArray, effects: IntArray) -> float:
-    one = effects[:, None]
-    diagonal = post.analysis.pattern.indptr[:-1][effects]
-    sums = Sums(one, np.ones(one.shape), diagonal[:, None, None], np.arange(effects.size))
+def _penalised(post: Marginal, thetas: FloatArray, j: int, start: int, smooth: Smooth) -> float:
+    """Of the effects of block j, which starts there; ``tr(R C)`` is a sum over the entries of R.
+
+    As ``2 C_ik = C_ii + C_kk - var(v_i - v_k)``, it takes a variance for each entry below the diagonal, and on the
+    diagonal one for each row that does not sum to zero.
+    """
+    pattern = post.prior.templates[j].pattern
+    kept = np.flatnonzero(np.isin(pattern.rows, smooth.effects) & np.isin(pattern.cols, smooth.effects))
+    own = np.column_stack([pattern.rows[kept], pattern.cols[kept]])
+    weights = np.where(own[:, :1] == own[:, 1:], 0.5, np.array([[1.0, -1.0]]))
+    index = start + own
+    pairs = post.analysis.pattern.positions(*np.broadcast_arrays(index[:, :, None], index[:, None, :]))
+    sums = Sums(index, weights, pairs, np.arange(kept.size))
     with jax.enable_x64(True):
-        return float(np.mean([np.asarray(_traced(post, theta, sums)) for theta in thetas]))
+        each = [_traced(j, post, theta, sums, own, kept, smooth.lost) for theta in thetas]
+        return float(np.mean([np.asarray(one) for one in each]))
 
 
-@jit
-def _traced(post: Marginal, theta: jax.Array, sums: Sums) -> jax.Array:
-    variance = variances(post, theta, jnp.zeros((post.dim, 0)), (sums,))[0]
-    prior = jnp.square(post.prior.whiten(theta).scale[sums.index[:, 0]])
-    return jnp.sum(jnp.where(prior > 0.0, 1.0 - variance / jnp.where(prior > 0.0, prior, 1.0), 0.0))
+@compiled(shapes=lambda post, j: ())
+def _traced(
+    j: int, post: Marginal, theta: jax.Array, sums: Sums, own: jax.Array, kept: jax.Array, lost: jax.Array
+) -> jax.Array:
+    at = post.prior.templates[j].whiten(by_kind(theta, post.prior.places[j]))
+    there, values, diagonal = at.scale > 0.0, at.values[kept], own[:, 0] == own[:, 1]
+    unit = jnp.where(there, at.scale, 1.0)
+    variance = variances(post, theta, jnp.zeros((post.dim, 0)), (replace(sums, weights=sums.weights / unit[own]),))[0]
+    total = jnp.zeros_like(unit).at[own[:, 0]].add(values).at[own[:, 1]].add(jnp.where(diagonal, 0.0, values))
+    share = jnp.where(diagonal, total[own[:, 0]], -values) * variance
+    rank = jnp.sum(diagonal & there[own[:, 0]]) - jnp.where(jnp.any(there[own[:, 0]]), lost, 0)
+    return rank - jnp.sum(jnp.where(jnp.all(there[own], axis=1), share, 0.0))
 
 
 def _smooths(fit: Fit) -> list[tuple[int, Smooth]]:

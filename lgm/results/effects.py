@@ -163,7 +163,8 @@ class Effects:
     def fixed(self) -> FloatArray:
         """Draws of the fixed effects (S, p)."""
         if not len(self.kept.fixed):
-            self._kept = replace(self.kept, fixed=self.of(lambda u: u[:, : self.drawing.p], self.drawing.p))
+            fixed = self.of(lambda u: u[:, : self.drawing.p], self.drawing.p)  # may keep the draws that it makes
+            self._kept = replace(self.kept, fixed=fixed)
         return self.kept.fixed
 
     def of(self, function: Callable[[FloatArray], FloatArray], m: int) -> FloatArray:

@@ -23,9 +23,13 @@ from lgm.posterior.assemble import Analysed
 from lgm.posterior.no_rows import without_rows
 from lgm.posterior.priors import Priors, starts
 from lgm.results import basis_check, predict, tables, text
+from lgm.results.again.methods import Again
 from lgm.results.arviz import diagnostics
+from lgm.results.checking.methods import Adequacy
+from lgm.results.comparing.methods import Criteria
 from lgm.results.effects import Effects, Kept
 from lgm.results.interpret.methods import Interpretation
+from lgm.results.quoted.methods import Quoted
 from lgm.results.sampling import LEAD, Sampling
 
 if TYPE_CHECKING:
@@ -35,7 +39,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Fit(Sampling, Interpretation):
+class Fit(Sampling, Interpretation, Criteria, Again, Quoted, Adequacy):
     """The posterior of a model.
 
     Tables hold posterior means, standard deviations and equal-tailed intervals of probability ``interval``. Means and
@@ -63,6 +67,7 @@ class Fit(Sampling, Interpretation):
     seed: int
     progress: bool = True
     stored_effects: Kept | None = None  # of a fit that was read from a file
+    asked: Mapping[str, Any] | None = None  # how `Model.fit` was asked to draw
 
     @property
     def design(self) -> Design:
@@ -317,8 +322,7 @@ class Fit(Sampling, Interpretation):
 
         On average over theta; at one theta it is the trace of the smooth's part of the matrix that makes fitted values
         of the response, as in mgcv's ``summary``. Where the response is not Gaussian, it is that of the weighted least
-        squares at the mode. Walks, processes and map effects are no smooths, nor is ``s(region, bs="mrf", graph=g)``
-        without ``k``, which is ``icar(region, g)``.
+        squares at the mode. Walks, processes and map effects are no smooths.
 
         Raises
         ------

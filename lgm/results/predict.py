@@ -15,6 +15,7 @@ from scipy.special import ndtri
 from lgm.arrays import BoolArray, FloatArray, IntArray
 from lgm.data.table import Rows, Table, of_library, per_row, read_weights
 from lgm.design import answer, design
+from lgm.design import predictor as predictors
 from lgm.design.predictor import NewRows, Parts
 from lgm.errors import DataError, LgmError, PredictionWarning, warn
 from lgm.results.averages import Average
@@ -121,6 +122,15 @@ def stream(
         rng = np.random.default_rng([wanted.seed, 3])
         for start in range(0, eta.n, chunk):
             yield _drawn(fit, eta, slice(start, start + chunk), wanted, known, rng)
+
+
+def at_observed(fit: Fit, seed: int) -> tuple[FloatArray, FloatArray]:
+    """Mean and sd (n,) of new responses at the rows with a response, as it is given."""
+    d = fit.design
+    eta = linear_predictor(fit, predictors.encode(d.predictor, d.seen, Parts.all(d.predictor)))
+    trials = np.ones(d.n) if d.response.trials is None else np.asarray(d.response.trials)
+    found = _summarised(fit, eta, "response", Known(d.weights, trials), np.random.default_rng([seed, 3]))
+    return found["mean"].to_numpy(), found["sd"].to_numpy()
 
 
 def _with_unknown_trials(fit: Fit, asked: _Asked, parts: Parts, wanted: _Wanted) -> pd.DataFrame | xr.DataArray:

@@ -73,7 +73,7 @@ def load(path: str | os.PathLike[str], *, trusted: bool = False) -> Fit:
     run = Run(kept.mode, kept.draws, settings["method"], kept.rung)
     marginal = approximated(built.analysed.marginal, kept.rung)
     same = replace(built, design=design, inputs=inputs, analysed=replace(built.analysed, marginal=marginal))
-    return Fit(same, run, settings["interval"], settings["seed"], stored_effects=kept.effects)
+    return Fit(same, run, settings["interval"], settings["seed"], stored_effects=kept.effects, asked=settings["asked"])
 
 
 def _rebuilt(kept: Record) -> Model:

@@ -30,7 +30,7 @@ from lgm.storage.archive import Archive
 if TYPE_CHECKING:
     from lgm.results.fit import Fit
 
-FORMAT = 5  # raise it whenever an older lgm could not read what is written
+FORMAT = 6  # raise it whenever an older lgm could not read what is written
 # Draws of effects up to this size are in the file, larger ones are made again from the seed. Those that importance
 # sampling drew along with its points cannot be, but they are half as large as what it keeps or smaller; those that were
 # sampled together with theta are all in the file.
@@ -50,7 +50,7 @@ class Record:
         What the data looked like before rows were dropped: ``kept``, ``index`` (None if no row was), ``library``,
         ``missing_in``, ``columns``.
     settings : dict
-        Interval, seed, method, and the name of the weights if they had one.
+        Interval, seed, method, what was asked of the engine, and the name of the weights if they had one.
     names : list of str
         Fixed effects and hyperparameters, by which a rebuilt model is recognised.
     mode, draws, effects, rung : the results; no mode where the engine did without, and the approximation of the density
@@ -96,6 +96,11 @@ def of(fit: Fit) -> Record:
     """The record of a fit."""
     d, given = fit.design, fit.inputs
     rows, family = d.rows, given.family
+    if given.refitted:
+        raise LgmError(
+            "this fit is of another response than the data of its model have, and a file holds a model by its data: "
+            "pickle the fit, or fit data with that response."
+        )
     if not families.is_listed(family):
         raise LgmError(
             f"the family {family.name!r} is one of your own, and a file holds families by name and link: keep "
@@ -122,6 +127,7 @@ def of(fit: Fit) -> Record:
         settings={
             **{name: getattr(fit, name) for name in _SETTINGS},
             "weights": given.weights if isinstance(given.weights, str) else None,
+            "asked": None if fit.asked is None else dict(fit.asked),
         },
         names=[*d.fixed_names, *d.theta_names],
         mode=fit.run.mode,

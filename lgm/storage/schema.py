@@ -92,7 +92,7 @@ def require_rows(rows: Any, data: pd.DataFrame) -> None:
 def require_settings(settings: Any) -> None:
     """Raise unless these can be the settings of a fit."""
     require(
-        isinstance(settings, dict) and settings.keys() == {"interval", "seed", "method", "weights"},
+        isinstance(settings, dict) and settings.keys() == {"interval", "seed", "method", "weights", "asked"},
         "its settings are not those of a fit",
     )
     require(
@@ -102,6 +102,24 @@ def require_settings(settings: Any) -> None:
     require(_is_whole(settings["seed"]), "its seed is no whole number")
     require(settings["method"] in ENGINES, f"its method is {str(settings['method'])[:80]!r}")
     require(settings["weights"] is None or isinstance(settings["weights"], str), "its weights have no name")
+    require(settings["asked"] is None or _can_be_asked(settings["asked"]), "what was asked of its engine is wrong")
+
+
+def _can_be_asked(asked: Any) -> bool:
+    """Whether these can be arguments of `lgm.model.Model.fit`, which checks what they say."""
+    if not isinstance(asked, dict) or asked.keys() != {
+        "method",
+        "approximation",
+        "fallback",
+        "chains",
+        "draws",
+        "warmup",
+    }:
+        return False
+    words, numbers = [asked["method"], asked["approximation"]], [asked["chains"], asked["draws"]]
+    words += [] if asked["fallback"] is None else [asked["fallback"]]
+    numbers += [] if asked["warmup"] is None else [asked["warmup"]]
+    return all(isinstance(word, str) for word in words) and all(map(_is_whole, numbers))
 
 
 def require_draws(effects: Kept, size: int) -> None:

@@ -27,6 +27,8 @@ from lgm.terms import (
     icar,
     independent,
     matern,
+    measured,
+    monotonic,
     ou,
     seasonal,
     shrinkage,
@@ -36,7 +38,7 @@ from lgm.terms import (
 )
 from lgm.terms.block import Block
 from lgm.terms.own import Custom, custom
-from lgm.terms.term import Encoded, Novel, Signature, Term, Variable, arguments, one_hot
+from lgm.terms.term import COPYING, Encoded, Novel, Signature, Term, Variable, arguments, one_hot
 from lgm.terms.view import Curve, Levels, Map
 
 Builder = Callable[[Call, Scope, str, float], Term]
@@ -59,6 +61,8 @@ TERMS: dict[str, Entry] = {
     "icar": Entry(icar.SIGNATURE, icar.build),
     "leroux": Entry(car.SIGNATURE, car.build),
     "matern": Entry(matern.SIGNATURE, matern.build),
+    "me": Entry(measured.SIGNATURE, measured.build),
+    "mo": Entry(monotonic.SIGNATURE, monotonic.build),
     "ou": Entry(ou.SIGNATURE, ou.build),
     "r2d2": Entry(shrinkage.R2, shrinkage.build),
     "rw1": Entry(walk.SIGNATURE, walk.build),
@@ -84,7 +88,7 @@ def label_of(call: Call) -> str:
 def build(call: Call, scope: Scope, label: str, yardstick: float) -> Term:
     """Read a call against the data, or copies of it where it asks for them."""
     entry = TERMS[call.name]
-    by = None if {*copies.KEYWORDS} & {*entry.signature.names} else copies.asked(call, scope)
+    by = None if {*COPYING} & {*entry.signature.names} else copies.asked(call, scope)
     if by is None:
         return entry.build(call, scope, label, yardstick)
     inner = entry.build(copies.without(call), scope, label, yardstick)

@@ -12,7 +12,7 @@ from lgm.data.scope import Scope
 from lgm.errors import DataError
 from lgm.formula.python import Expression
 from lgm.formula.sides import Call
-from lgm.parameter import partial_autocorrelations, standard_deviation
+from lgm.parameter import SERIAL, partial_autocorrelations, standard_deviation
 from lgm.precision import continuation
 from lgm.precision.ar import Ar, coefficients
 from lgm.terms.block import Block
@@ -24,10 +24,10 @@ from lgm.terms.view import Curve, View
 
 SIGNATURE = Signature(("t",), options=("p", "freq"))
 MOST = 10  # of which two orders apart the data of any series say little
-# Of LKJ priors, under which P(|psi_k| > 1/2) is 0.50, 0.39, 0.31, 0.21 and from the fifth order on 0.10, nearly the
-# defaults of R-INLA; unlike those they have no kink at zero, where the mode of an order that the data do not need would
-# stick.
-CONCENTRATIONS = (1.0, 1.5, 2.0, 3.0) + (5.0,) * (MOST - 4)
+# Of LKJ priors, the first that of ar1(): P(|psi_k| > 1/2) is 0.39, 0.39, 0.31, 0.21 and from the fifth order on 0.10,
+# near the defaults of R-INLA; unlike those they have no kink at zero, where the mode of an order that the data do not
+# need would stick.
+CONCENTRATIONS = (SERIAL, 1.5, 2.0, 3.0) + (5.0,) * (MOST - 4)
 
 
 @dataclass(frozen=True)

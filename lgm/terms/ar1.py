@@ -11,9 +11,8 @@ from lgm.data.scope import Scope
 from lgm.errors import DataError
 from lgm.formula.python import Expression
 from lgm.formula.sides import Call
-from lgm.parameter import AUTOCORRELATION, one, standard_deviation
+from lgm.parameter import autocorrelation, standard_deviation
 from lgm.precision.ar import Ar1
-from lgm.priors import pc_corr
 from lgm.terms.block import Block
 from lgm.terms.clock import Clock, clock_of
 from lgm.terms.series import AutoregressiveTerm
@@ -64,10 +63,7 @@ def build(call: Call, scope: Scope, label: str, yardstick: float) -> Ar1Term:
     gaps = timeline.gaps.astype(np.int64)
     step = int(np.gcd.reduce(gaps))
     template = Ar1(gaps // step, timeline.n)
-    parameters = (
-        standard_deviation(label, yardstick),
-        one("rho", label, AUTOCORRELATION, pc_corr(0.5, 0.5), 0.5),
-    )
+    parameters = (standard_deviation(label, yardstick), autocorrelation(label))
     codes, _, _ = timeline.locate(values)
     z = one_hot(codes, timeline.n)
     return Ar1Term(label, piece, clock, timeline, z, Block(template, parameters), step)

@@ -11,7 +11,7 @@ import scipy.sparse as sp
 
 from lgm.arrays import FloatArray, IntArray
 from lgm.data.scope import Scope
-from lgm.data.table import is_number
+from lgm.data.table import is_number, kind_of
 from lgm.errors import DataError
 from lgm.formula.python import Expression
 from lgm.terms import view
@@ -117,7 +117,7 @@ def read(piece: Expression | None, scope: Scope, label: str) -> By:
     Raises
     ------
     DataError
-        If an ordered factor has one level only.
+        If an ordered factor has one level only, or the column holds dates or periods.
     """
     if piece is None:
         return By(label)
@@ -125,6 +125,11 @@ def read(piece: Expression | None, scope: Scope, label: str) -> By:
     if is_number(column):
         scope.numbers(piece, f"by= of {label}")
         return By(label, piece)
+    kind = kind_of(column)
+    if kind in ("dates", "periods", "durations"):
+        message = f"by= of {label} holds {kind}, which neither multiply a smooth nor are levels of a factor."
+        accepted = "numbers, or a factor, which astype(str) makes; a function of two variables is te(x, z)."
+        raise scope.formula.error(message, piece.span, accepted, DataError)
     grouping = Grouping.over((piece,), scope)[0]
     ordered = isinstance(column.dtype, pd.CategoricalDtype) and bool(column.cat.ordered)
     if ordered and grouping.n == 1:

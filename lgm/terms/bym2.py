@@ -23,7 +23,7 @@ from lgm.terms.icar import ComponentLevels, graph_in_words, read_graph, region_c
 from lgm.terms.term import Component, Encoded, Signature, Term, Variable, arguments, one_hot
 from lgm.terms.view import Map, View
 
-SIGNATURE = Signature(("region",), others=("graph",))
+SIGNATURE = Signature(("region",), others=("graph",), copied=False)
 
 
 @dataclass(frozen=True)

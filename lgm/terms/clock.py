@@ -167,7 +167,7 @@ class Clock:
         [label] = self.labels(np.array([time]))
         if isinstance(label, pd.Period):
             return str(label)
-        stamp = pd.Timestamp(label)
+        stamp = pd.Timestamp(label).round("s")
         return str(stamp.date() if stamp == stamp.normalize() else stamp)
 
 

@@ -20,10 +20,9 @@ from lgm.terms.block import Block
 from lgm.terms.clock import NUMBERS
 from lgm.terms.extension import Extension
 from lgm.terms.independent import IndependentTerm
-from lgm.terms.term import Column, Encoded, Novel, Signature, Term, Variable
+from lgm.terms.term import COPYING, Column, Encoded, Novel, Signature, Term, Variable
 from lgm.terms.view import By, Curve, Levels, Map, Maps, View
 
-KEYWORDS = ("replicate", "group")
 _GROUP = "the dependence of copies as a term, such as group=ar1(year), group=rw1(year) or group=icar(region, graph)"
 
 
@@ -240,7 +239,7 @@ def _no_outer(scope: Scope, by: Keyword, reason: str) -> LgmError:
 
 def without(call: Call) -> Call:
     """The call of the term that is copied."""
-    return replace(call, keywords=tuple(keyword for keyword in call.keywords if keyword.name not in KEYWORDS))
+    return replace(call, keywords=tuple(keyword for keyword in call.keywords if keyword.name not in COPYING))
 
 
 def label_of(inner: str, by: Keyword, outer: str) -> str:

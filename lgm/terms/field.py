@@ -61,6 +61,19 @@ class FieldTerm(ArealTerm):
         return Encoded(sp.csc_array(self.columns[codes]), self.levels.columns(codes))
 
 
+@dataclass(frozen=True)
+class WholeFieldTerm(ArealTerm):
+    """All functions on a graph: ``icar(region, graph)`` as a smooth."""
+
+    @property
+    def smooths(self) -> tuple[Smooth, ...]:
+        """Itself."""
+        constraint = self.block.constraint
+        lost = 0 if constraint is None else constraint.anchors.size
+        fixed = tuple(self.levels.names.values())
+        return (Smooth(self.label, np.arange(self.block.n), fixed, (self.piece,), lost=lost),)
+
+
 def build(
     pieces: tuple[Expression, ...],
     given: Mapping[str, Expression],
@@ -83,7 +96,7 @@ def build(
     graph = read_graph(scope, given["graph"], label)
     codes = region_codes(scope, piece, graph, label)
     if k is None or k == graph.n:
-        return areal_term(piece, graph, codes, label, yardstick)
+        return areal_term(piece, graph, codes, label, yardstick, WholeFieldTerm)
     smallest = graph.n_components + 2
     k = require_dimension(k, smallest, graph.n, "mrf", label, f"the graph has only {graph.n} regions")
     structure = icar(graph.edges, graph.components)

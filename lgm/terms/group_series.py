@@ -18,15 +18,13 @@ from lgm.data.table import is_number
 from lgm.errors import DataError
 from lgm.formula.python import Expression
 from lgm.formula.sides import Bar
-from lgm.parameter import CORRELATION, PROPORTION, Parameter, one, standard_deviation
+from lgm.parameter import Parameter, autocorrelation, positive_autocorrelation, standard_deviation
 from lgm.precision import continuation
 from lgm.precision.chain import Chain
-from lgm.priors import Lkj, beta
 from lgm.terms.block import Block
 from lgm.terms.kinds import Kinds
 from lgm.terms.levels import Grouping
 from lgm.terms.members import Members
-from lgm.terms.structures import DEFAULT_LKJ
 from lgm.terms.term import Caution, Encoded, Novel, Term, Variable
 from lgm.terms.timeline import LARGEST_WHOLE
 from lgm.words import counted, listed
@@ -335,8 +333,5 @@ def _parameters(bar: Bar, times: Times, yardstick: float, kinds: Kinds | None) -
             found += [standard_deviation(owner, yardstick, name) for name in times.names]
         else:
             found.append(standard_deviation(term, yardstick))
-        if bar.structure == "ou":
-            found.append(one("rho", term, PROPORTION, beta(2.0, 2.0), 0.5))
-        else:
-            found.append(one("rho", term, CORRELATION, Lkj(DEFAULT_LKJ), 0.5))
+        found.append(positive_autocorrelation(term) if bar.structure == "ou" else autocorrelation(term))
     return tuple(found)

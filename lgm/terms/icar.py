@@ -160,11 +160,18 @@ def build(call: Call, scope: Scope, label: str, yardstick: float) -> ArealTerm:
     return areal_term(given["region"], graph, region_codes(scope, given["region"], graph, label), label, yardstick)
 
 
-def areal_term(piece: Expression, graph: Graph, codes: IntArray, label: str, yardstick: float) -> ArealTerm:
+def areal_term(
+    piece: Expression,
+    graph: Graph,
+    codes: IntArray,
+    label: str,
+    yardstick: float,
+    make: type[ArealTerm] = ArealTerm,
+) -> ArealTerm:
     """The term of a graph, of which the rows have these regions."""
     structure = icar(graph.edges, graph.components)
     template, factors = structure.scaled(label)
     parameters = (standard_deviation(label, yardstick),)
     block = Block(template, parameters, structure.constraint, factors)
     levels = ComponentLevels.of(graph, codes, label)
-    return ArealTerm(label, piece, graph, one_hot(codes, graph.n), block, levels, levels.columns(codes))
+    return make(label, piece, graph, one_hot(codes, graph.n), block, levels, levels.columns(codes))

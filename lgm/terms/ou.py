@@ -12,10 +12,9 @@ from lgm.data.scope import Scope
 from lgm.errors import DataError
 from lgm.formula.python import Expression
 from lgm.formula.sides import Call
-from lgm.parameter import PROPORTION, one, standard_deviation
+from lgm.parameter import positive_autocorrelation, standard_deviation
 from lgm.precision.ar import Ou, least_gap
 from lgm.precision.intrinsic import require_apart
-from lgm.priors import uniform
 from lgm.terms.block import Block
 from lgm.terms.clock import clock_of
 from lgm.terms.series import AutoregressiveTerm
@@ -80,7 +79,7 @@ def build(call: Call, scope: Scope, label: str, yardstick: float) -> OrnsteinUhl
         raise DataError(f"{label} needs at least 2 distinct times, `{piece.text}` has {timeline.n}.")
     require_ordinary(timeline.times, piece, label)
     step = _step(scope, given["step"]) if "step" in given else float(np.median(timeline.gaps))
-    parameters = (standard_deviation(label, yardstick), one("rho", label, PROPORTION, uniform(0.0, 1.0), 0.5))
+    parameters = (standard_deviation(label, yardstick), positive_autocorrelation(label))
     z = one_hot(timeline.locate(values)[0], timeline.n)
     block = Block(_template(timeline, label, step), parameters)
     return OrnsteinUhlenbeckTerm(label, piece, clock, timeline, z, block, step, "step" in given)

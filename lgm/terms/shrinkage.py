@@ -42,8 +42,8 @@ class Listed(Signature):
         return f"{call.name}({', '.join(shown)})"
 
 
-HS = Listed((), options=("p0",))
-R2 = Listed((), options=("mean", "precision", "concentration"))
+HS = Listed((), options=("p0",), copied=False)
+R2 = Listed((), options=("mean", "precision", "concentration"), copied=False)
 
 
 @dataclass(frozen=True)
@@ -233,6 +233,6 @@ def _r2d2(
     a = options.get("concentration", 0.5)
     parameters = [
         one("r2", label, PROPORTION, beta(mean * precision, (1.0 - mean) * precision), 0.5),
-        alike("weight", label, names, POSITIVE, gamma(a, 1.0), 1.0),
+        alike("weight", label, names, POSITIVE, gamma(a, 1.0), 1.0, ratios=True),
     ]
     return Block(R2D2(sds / yardstick, len(names)), tuple(parameters))

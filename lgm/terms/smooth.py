@@ -30,7 +30,7 @@ from lgm.terms.clock import NUMBERS, Clock, clock_of_numbers, read_numbers
 from lgm.terms.term import Encoded, Signature, Smooth, Term, Variable, arguments
 from lgm.words import counted
 
-SIGNATURE = Signature(("x",), options=("bs", "k", "m", "knots", "xt", "graph"), shown=("by",), many=True)
+SIGNATURE = Signature(("x",), options=("bs", "k", "m", "knots", "xt", "graph"), shown=("by",), many=True, copied=False)
 KINDS = (*bases.KINDS, "re", "fs", "mrf")
 
 

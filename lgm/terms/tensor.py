@@ -17,7 +17,7 @@ from lgm.terms import by as copies
 from lgm.terms.smooth import SmoothTerm, clocks_of, of, values_of, variables, whole_number
 from lgm.terms.term import Signature, arguments
 
-SIGNATURE = Signature(("x",), options=("bs", "k", "m"), shown=("by",), many=True)
+SIGNATURE = Signature(("x",), options=("bs", "k", "m"), shown=("by",), many=True, copied=False)
 
 
 def build(call: Call, scope: Scope, label: str, yardstick: float) -> SmoothTerm:

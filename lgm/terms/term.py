@@ -168,7 +168,7 @@ class Smooth:
     ----------
     name : str
     effects : int array (n,)
-        Its penalised effects within the block, independent of each other.
+        Its penalised effects within the block.
     fixed : tuple of str
         Its unpenalised ones.
     variables : tuple of Expression
@@ -179,6 +179,8 @@ class Smooth:
         Of a factor after ``by=``.
     of_margins : bool
         Whether its variables have no unit in common.
+    lost : int
+        Directions that constraints take out of its penalised effects.
     """
 
     name: str
@@ -188,11 +190,12 @@ class Smooth:
     by: By | None = None
     level: Any = None
     of_margins: bool = False
+    lost: int = 0
 
     @property
     def dimension(self) -> int:
         """Number of functions, without the constant that centring takes out."""
-        return self.effects.size + len(self.fixed)
+        return self.effects.size + len(self.fixed) - self.lost
 
 
 class Term(ABC):
@@ -306,6 +309,9 @@ def one_hot(codes: IntArray, n: int) -> sp.csc_array:
     return sp.csc_array((np.ones(rows.size), (rows, codes[rows])), shape=(codes.size, n))
 
 
+COPYING = ("replicate", "group")  # arguments by which terms are copied, unless they have such arguments of their own
+
+
 @dataclass(frozen=True)
 class Signature:
     """How a term is called, and what of a call its name shows.
@@ -322,6 +328,8 @@ class Signature:
         Arguments by keyword that show where they are given, because they make another term of it.
     many : bool
         Whether further variables may follow those named: they are called after the last of these, ``x2``, ``x3``, ...
+    copied : bool
+        Whether ``replicate=`` and ``group=`` make copies of the term.
     """
 
     variables: tuple[str, ...]
@@ -329,6 +337,7 @@ class Signature:
     options: tuple[str, ...] = ()
     shown: tuple[str, ...] = ()
     many: bool = False
+    copied: bool = True
 
     @property
     def positional(self) -> tuple[str, ...]:
@@ -339,6 +348,11 @@ class Signature:
     def names(self) -> tuple[str, ...]:
         """All arguments."""
         return (*self.positional, *self.options, *self.shown)
+
+    @property
+    def copying(self) -> tuple[str, ...]:
+        """What asks for copies."""
+        return tuple(name for name in COPYING if self.copied and name not in self.names)
 
     def given(self, call: Call) -> dict[str, Expression]:
         """Arguments of a call by name; `arguments` is the one that checks them."""
@@ -375,7 +389,7 @@ def arguments(call: Call, scope: Scope, signature: Signature) -> dict[str, Expre
     FormulaError
         For too many, missing, unknown or repeated arguments; the signature is part of the message.
     """
-    keywords = [f"{name}=..." for name in (*signature.options, *signature.shown)]
+    keywords = [f"{name}=..." for name in (*signature.options, *signature.shown, *signature.copying)]
     more = ["..."] if signature.many else []
     accepted = f"`{call.name}({', '.join([*signature.positional, *more, *keywords])})`"
     positional = len(signature.positional)
@@ -384,7 +398,7 @@ def arguments(call: Call, scope: Scope, signature: Signature) -> dict[str, Expre
         raise scope.formula.error(f"{call.name}() takes {few}.", call.args[positional].span, accepted)
     for keyword in call.keywords:
         if keyword.name not in signature.names:
-            hint = suggest(keyword.name, (*signature.names, "replicate", "group"))
+            hint = suggest(keyword.name, (*signature.names, *signature.copying))
             message = f"{call.name}() has no argument `{keyword.name}`.{hint}"
             raise scope.formula.error(message, keyword.span, accepted)
         if keyword.name in signature.positional[: len(call.args)]:

@@ -282,6 +282,12 @@ ERRORS = [
     ("y ~ >log(x,,)<", "This is not valid Python: invalid syntax.", "a Python expression"),
     ("y ~ >as.factor(x)<", f"This is not valid Python: invalid syntax. {AS_FACTOR}", "a Python expression"),
     ("y ~ (1|>is.na(x)<)", f"This is not valid Python: invalid syntax. {AS_FACTOR}", "a Python expression"),
+    (
+        "y ~ >rw1(t, replicate=g:f)<",
+        "This is not valid Python: invalid syntax. "
+        "In a call, factors together are `g.astype(str) + ':' + f.astype(str)`.",
+        "a Python expression",
+    ),
     ("y ~ >{~_`a b`}<", "This is not valid Python: invalid syntax.", "a Python expression"),
     ("y ~ >s(x.`a b`)<", "This is not valid Python: invalid syntax.", "a Python expression"),
     ("y ~ I(>x^2<)", XOR, "`**` for a power"),

@@ -200,13 +200,13 @@ def test_compare() -> None:
     data = lgm.load_dataset("Dyestuff")
     batch = lgm.fit("Yield ~ 1 + (1|Batch)", data, method="importance", seed=1, progress=False)
     alone = lgm.fit("Yield ~ 1", data, method="mode", seed=1, progress=False)
-    table = lgm.compare(alone, batch)
+    table = lgm.compare(alone, batch, by="evidence")
     assert list(table.index) == ["Yield ~ 1 + (1|Batch)", "Yield ~ 1"]
     assert table["probability"].sum() == pytest.approx(1.0)
     assert table["log_evidence"].iloc[0] == batch.draws.points.log_evidence
     flat = lgm.fit("Yield ~ 1", data, priors={"Intercept": priors.flat()}, method="mode", seed=1, progress=False)
     with pytest.raises(lgm.PriorError, match="Intercept is flat"):
-        lgm.compare(alone, flat)
+        lgm.compare(alone, flat, by="evidence")
     with pytest.raises(lgm.DataError, match="not fits of the same data"):
         lgm.compare(alone, lgm.fit("Yield ~ 1", data.head(20), method="mode", seed=1, progress=False))
     with pytest.raises(lgm.LgmError, match="two or more"):
@@ -216,7 +216,7 @@ def test_compare() -> None:
 def test_a_tail_that_no_student_t_reaches_is_found_by_every_seed() -> None:
     """The walk's sd is below half far from the mode, where rho is nearly one.
 
-    Three runs of 16,384 points say that the probability is 0.054; runs like these scatter by 0.0043 around it.
+    Three runs of 8,192 points say that the probability is 0.043; runs like these scatter by 0.0025 around it.
     """
     data = {"y": np.cumsum(np.random.default_rng(3).normal(size=30)), "t": np.arange(30)}
     model = lgm.model("y ~ ar1(t) + rw1(t)", data)
@@ -227,4 +227,4 @@ def test_a_tail_that_no_student_t_reaches_is_found_by_every_seed() -> None:
         points, _, _ = importance.weighted_points(post, mode, draws=100, seed=seed, progress=False)
         assert points.k < points.limit and points.ess > draws.ENOUGH
         low.append(np.exp(points.log_weights) @ (points.theta[:, place] < 0.5))
-    np.testing.assert_allclose(low, 0.054, atol=4 * 0.0043)
+    np.testing.assert_allclose(low, 0.043, atol=4 * 0.0025)

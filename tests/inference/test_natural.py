@@ -159,11 +159,12 @@ def test_a_first_guess_of_rho_at_which_effects_are_noise() -> None:
     """From rho = 0.5 at a step far below the range of the process, its sd falls to zero: noise is sigma's."""
     t = np.linspace(0.0, 10.0, 60)
     y = np.sin(t) + 0.3 * np.random.default_rng(2).normal(size=60)
-    model = lgm.model("y ~ ou(t, step=0.002)", {"y": y, "t": t})
-    found = natural_mode_of(model)
-    sd, rho, sigma = found.theta
-    assert sd > 0.3 and rho > 0.95 and sigma < 0.5
-    far = lgm.model("y ~ ou(t, step=1)", {"y": y, "t": t})
+    flat = {"rho": priors.uniform(0.0, 1.0)}
+    for given in ({}, flat):
+        model = lgm.model("y ~ ou(t, step=0.002)", {"y": y, "t": t}, priors=given)
+        sd, rho, sigma = natural_mode_of(model).theta
+        assert sd > 0.3 and rho > 0.95 and sigma < 0.5
+    far = lgm.model("y ~ ou(t, step=1)", {"y": y, "t": t}, priors=flat)
     same = natural_mode_of(far).theta  # a flat prior of rho has the same mode at every step
     np.testing.assert_allclose([sd, rho**500, sigma], same, rtol=1e-4)
 
@@ -214,6 +215,21 @@ def test_what_the_data_do_not_speak_of_has_no_standard_error() -> None:
     assert found.standard_errors[3] == pytest.approx(found.theta[3] / np.sqrt(2 * 78), rel=1e-5)
 
 
+@pytest.mark.parametrize("term", ["cs(1 + x | g)", "ar1(t)"])
+def test_nor_has_what_is_about_effects_without_variance(term: str) -> None:
+    """Groups and times whose means are all the same: the correlations are what their prior says."""
+    rng = np.random.default_rng(3)
+    x, g, t = np.tile([-1.0, 1.0], 40), np.repeat(np.arange(10), 8), np.repeat(np.arange(10), 8)
+    y = rng.normal(size=80)
+    y -= np.array([np.mean(y[g == k]) for k in range(10)])[g]
+    y -= x * np.array([np.mean((x * y)[g == k]) for k in range(10)])[g]
+    model = lgm.model(f"y ~ x + {term}", {"y": y, "x": x, "g": g, "t": t})
+    found = natural_mode_of(model)
+    rho = next(i for i, name in enumerate(model.design.theta_names) if name.startswith("rho"))
+    assert not found.theta[:rho].any() and np.isnan(found.standard_errors[rho])
+    assert not found.ends[rho] and np.isfinite(found.standard_errors[-1])
+
+
 def test_standard_errors_are_those_of_the_curvature() -> None:
     """Of the likelihood, by differences in theta as it is printed."""
     priors = {**FLAT, "fixed": flat(), "corr": flat()}
@@ -241,6 +257,16 @@ def test_no_mode_of_flat_priors_without_a_residual() -> None:
     model = flat_model("y ~ x + (1|g)", y=np.array([3.0, 1.0, 4.0, 1.5, 9.0])[g] + 2.0 * x, x=x, g=g)
     with pytest.raises(IdentifiabilityError, match="response has no residual"):
         natural_mode_of(model)
+
+
+@pytest.mark.parametrize("term", ["ar1(t)", "rw1(t)"])
+def test_no_mode_where_no_residual_is_best(term: str) -> None:
+    """One row for each time of a walk: by its prior the density of sigma is highest at zero."""
+    data = {"t": np.arange(8), "y": np.cumsum([3.0, 9.0, 7.0, 8.0, -2.0, 5.0, 6.0, -1.0])}
+    with pytest.raises(IdentifiabilityError, match="one row for each time has.*such as lgm.priors.lognormal"):
+        natural_mode_of(lgm.model(f"y ~ {term}", data))
+    found = natural_mode_of(lgm.model(f"y ~ {term}", data, priors={"sigma": priors.lognormal(0.0, 1.0)}))
+    assert found.settled and np.isfinite(found.standard_errors).all()
 
 
 @pytest.mark.parametrize("sigma", [1e-7, 1e-100])

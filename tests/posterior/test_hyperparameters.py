@@ -9,7 +9,7 @@ from scipy import stats
 from scipy.integrate import cumulative_trapezoid, quad
 
 from lgm import priors
-from lgm.parameter import POSITIVE, alike, correlations, standard_deviation
+from lgm.parameter import POSITIVE, alike, correlations, simplex, standard_deviation
 from lgm.posterior import hyperparameters
 from lgm.posterior.hyperparameters import Hyperparameters
 from lgm.priors import constant, lkj, pc_corr, pc_sd
@@ -63,6 +63,7 @@ SLOTS = {
     "flat": slot(priors.flat()),
     "lkj of three": slot(lkj(2.0), 3),
     "lkj of four": slot(lkj(1.0), 4),
+    "shares": hyperparameters.slot(priors.dirichlet(1.7), simplex("mo(x)", 4)),
 }
 
 
@@ -75,7 +76,7 @@ def test_working_scale(name):
     @jax.jit
     def everything(x):
         theta = chosen.natural(x)
-        jacobian = jax.jacfwd(chosen.natural)(x)
+        jacobian = jax.jacfwd(chosen.natural)(x)[: chosen.working_size]  # shares: all but the last
         return theta, chosen.working(theta), jacobian, chosen.log_prior_working(x), chosen.log_prior(theta)
 
     with jax.enable_x64(True):
@@ -96,7 +97,7 @@ def test_folded_scale(name):
     @jax.jit
     def everything(x):
         theta = chosen.from_folded(x)
-        jacobian = jax.jacfwd(chosen.from_folded)(x)
+        jacobian = jax.jacfwd(chosen.from_folded)(x)[: chosen.working_size]
         mirrored = chosen.from_folded(jnp.where(jnp.array(chosen.folded, dtype=bool), -x, x))
         unfolded = chosen.natural(x)
         return theta, mirrored, unfolded, chosen.to_folded(theta), jacobian, chosen.log_jacobian_folded(x)
@@ -110,6 +111,23 @@ def test_folded_scale(name):
     np.testing.assert_allclose(back, x, rtol=0, atol=1e-13)
     wanted = np.linalg.slogdet(jacobian)[1] if chosen.working_size else 0.0
     assert float(log_jacobian) == pytest.approx(wanted, abs=1e-12)
+
+
+def test_shares_have_their_density_on_the_simplex_alone():
+    chosen = SLOTS["shares"]
+    inside = np.array([0.1, 0.2, 0.3, 0.4])
+    with jax.enable_x64(True):
+        assert float(chosen.log_prior(inside)) == pytest.approx(stats.dirichlet.logpdf(inside, [1.7] * 4), abs=1e-12)
+        assert (
+            float(chosen.log_prior(inside + 0.01))
+            == -np.inf
+            == float(chosen.log_prior(np.array([-0.1, 0.3, 0.4, 0.4])))
+        )
+        flat = hyperparameters.slot(priors.dirichlet(1.0), simplex("mo(x)", 3))
+        assert float(flat.log_prior(np.array([0.0, 0.0, 1.0]))) == pytest.approx(np.log(2.0))  # a corner is a point
+        drawn = np.asarray(jax.vmap(flat.sample)(jax.random.split(jax.random.key(1), 4000)))
+    np.testing.assert_allclose(drawn.sum(axis=1), 1.0)
+    assert stats.kstest(drawn[:, 1], stats.beta(1.0, 2.0).cdf).pvalue > 1e-3
 
 
 def test_hyperparameters_join_their_slots():

@@ -10,6 +10,7 @@ import pytest
 import lgm
 from lgm import priors
 from lgm.errors import PriorError
+from lgm.posterior.priors import require_highest
 from lgm.priors import Constant, Flat, Lkj, Normal, constant, flat, lkj, normal, pc_corr
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*is one series:lgm.DataWarning")
@@ -106,7 +107,7 @@ def test_hyperparameters():
         assert isinstance(found[name].distribution, dist.Exponential)
         assert float(found[name].distribution.rate) == pytest.approx(wanted)
     assert found["corr(g)"] == Lkj(2.0)
-    assert repr(found["rho(ar1(t))"]) == "pc_corr(0.5, 0.5)"
+    assert repr(found["rho(ar1(t))"]) == "lkj(1.5)"
 
 
 @pytest.mark.parametrize(
@@ -168,8 +169,26 @@ def test_flat_hyperparameters():
     """Improper on a half line, uniform on a bounded range."""
     model, found = resolved(given={"sd(Intercept|h)": flat(), "sigma": flat(), "corr": flat(), "rho": flat()})
     shown = [repr(found[name]) for name in ("sd(Intercept|h)", "sigma", "corr(g)", "rho(ar1(t))")]
-    assert shown == ["flat()", "flat()", "lkj(1)", "uniform(-1, 1)"]
+    assert shown == ["flat()", "flat()", "lkj(1)", "lkj(1)"]
     assert not model.chosen_priors.proper
+
+
+@pytest.mark.parametrize(
+    ("formula", "given", "title"),
+    [
+        ("y ~ r2d2(x, z)", {}, r"weight\(r2d2\(x, z\)\), of which only ratios matter, is gamma\(0.5, 1\)"),
+        ("y ~ r2d2(x, z, concentration=1)", {}, r"is gamma\(1, 1\)"),
+        ("y ~ x + (1|g)", {"sd": priors.gamma(0.5, 1.0)}, r"sd\(Intercept\|g\) is gamma\(0.5, 1\)"),
+    ],
+)
+def test_no_mode_of_what_has_no_highest_point(formula, given, title):
+    rng = np.random.default_rng(1)
+    data = {"y": rng.normal(size=12), "x": rng.normal(size=12), "z": rng.normal(size=12), "g": np.arange(12) % 3}
+    built = lgm.model(formula, data, priors=given)
+    with pytest.raises(PriorError, match=f"(?s){title}, which is highest at zero.*no mode. Accepted: method="):
+        built.fit(method="mode", progress=False)
+    other = lgm.model("y ~ r2d2(x, z, concentration=2) + (1|g)", data)
+    require_highest(other.design, other.chosen_priors.theta)
 
 
 def test_table():
@@ -208,7 +227,6 @@ def test_table():
         ({"corr": priors.uniform(-1.001, 1)}, r"`corr` is .* allows values that are not in \(-1, 1\)"),
         ({"corr": constant(1.0)}, r"`corr` is constant\(1\), but it must be in \(-1, 1\)"),
         ({"rho": priors.exponential(1)}, r"allows values that are not in \(-1, 1\)"),
-        ({"rho(ar1(t))": lkj(1)}, "an LKJ prior is for correlations"),
     ],
     ids=lambda each: each if isinstance(each, str) else "",
 )

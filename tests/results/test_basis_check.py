@@ -32,6 +32,43 @@ def test_degrees_of_freedom_are_a_trace() -> None:
     assert fit.edf()["s(x)"] == pytest.approx(np.trace(F[2:10, 2:10]) + 1.0, rel=1e-9)
 
 
+def trace_of(model: lgm.Model, theta: dict[str, float], basis: np.ndarray, precision: np.ndarray) -> float:
+    """Degrees of freedom of the only term, whose effects are ``basis @ c``, by dense algebra."""
+    X, Z = model.design.predictor.X.toarray(), model.design.terms[0].z.toarray() @ basis
+    A, p = np.hstack([X, Z]), X.shape[1]
+    P = np.zeros((A.shape[1], A.shape[1]))
+    P[p:, p:] = theta["sigma"] ** 2 * precision
+    return float(np.trace(np.linalg.solve(A.T @ A + P, A.T @ A)[p:, p:]))
+
+
+def test_those_of_curves_of_levels() -> None:
+    model = lgm.model("y ~ s(x, f, bs='fs', k=6)", DATA, priors={"Intercept": lgm.priors.flat()})
+    sds = {"sd(s(x, f))": 0.8, "sd(s(x, f)[constant])": 1.1, "sd(s(x, f)[linear])": 0.6, "sigma": 0.3}
+    precision = np.diag(np.tile([*[0.8**-2] * 4, 1.1**-2, 0.6**-2], 2))
+    found = around(model, sds, spread=0.0, draws=2).edf()["s(x, f)"]
+    assert found == pytest.approx(trace_of(model, sds, np.eye(12), precision), rel=1e-9)
+
+
+def test_those_of_a_whole_field_whose_components_sum_to_zero() -> None:
+    edges = pd.DataFrame({"from": [0, 1, 2, 0, 4], "to": [1, 2, 3, 2, 5]})
+    data = DATA.assign(r=RNG.integers(0, 6, N))
+    flat = {"Intercept": lgm.priors.flat(), "fixed": lgm.priors.flat()}
+    model = lgm.model("y ~ z + s(r, bs='mrf', graph=edges)", data, env={"edges": edges}, priors=flat)
+    laplacian = np.zeros((6, 6))
+    for a, b in edges.to_numpy():
+        laplacian[[a, b, a, b], [a, b, b, a]] += [1.0, 1.0, -1.0, -1.0]
+    c = np.repeat(
+        [np.exp(np.mean(np.log(np.diag(np.linalg.pinv(laplacian))[k]))) for k in (slice(4), slice(4, 6))], [4, 2]
+    )
+    free = np.linalg.svd(laplacian)[0][:, :4]
+    precision = free.T @ (laplacian * np.sqrt(np.outer(c, c))) @ free / 0.7**2
+    theta = {"sd(s(r))": 0.7, "sigma": 0.3}
+    found = around(model, theta, spread=0.0, draws=2)
+    assert found.edf()["s(r)"] == pytest.approx(trace_of(model, theta, free, precision) + 1.0, rel=1e-7)
+    assert found.k_check().loc["s(r)", "k'"] == 5
+    assert around(model, {"sd(s(r))": 0.0, "sigma": 0.3}, spread=0.0, draws=2).edf()["s(r)"] == 1.0
+
+
 def test_they_are_averages_over_theta() -> None:
     fit = fit_of("s(x)", spread=0.1)
     each = [

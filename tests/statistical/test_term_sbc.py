@@ -1,11 +1,12 @@
-"""Simulation-based calibration of groups, smooths and copies: effects are drawn from covariances by their definitions.
+"""Simulation-based calibration of groups, copies, smooths and shrinkage: effects are drawn by their definitions.
 
 Ranked are the parameters, the linear predictor of two rows as predictions draw it, and the log likelihood.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,11 +17,10 @@ from statistical import uniformity
 import lgm
 from lgm import priors
 
-REPLICATIONS, DRAWS, THIN = 200, 1000, 10
+DRAWS, THIN = 1000, 10
 RANKS = DRAWS // THIN + 1
 PRIORS = {
     "Intercept": priors.normal(0, 1),
-    "sd": priors.exponential(1),
     "sigma": priors.exponential(2),
 }
 
@@ -33,6 +33,9 @@ class Case(NamedTuple):
     formula: str
     frame: pd.DataFrame
     added: Callable[[Theta, np.random.Generator], np.ndarray]
+    priors: Mapping[str, Any] = MappingProxyType({"sd": priors.exponential(1)})  # beside those of all
+    method: str = "importance"
+    replications: int = 200
 
 
 def _compound() -> Case:
@@ -73,21 +76,35 @@ def _smooth() -> Case:
     return Case("y ~ s(x, k=7)", frame, added)
 
 
-CASES = {"compound symmetry": _compound, "copies": _copies, "smooth": _smooth}
+def _shrinkage() -> Case:
+    """A horseshoe as its definition says; priors are given, as the defaults depend on the spread of the response."""
+    names = list("abcde")
+    rng = np.random.default_rng(6)
+    frame = pd.DataFrame(rng.normal(size=(40, 5)) * [1.0, 0.5, 2.0, 1.0, 1.0], columns=names)
+    label = "hs(a, ..., e)"
+
+    def added(theta: Theta, rng: np.random.Generator) -> np.ndarray:
+        tau, slab = theta[f"tau({label})"], theta[f"slab({label})"]
+        local = np.array([theta[f"lambda({name})"] for name in names])
+        sd = tau * np.sqrt(slab**2 * local**2 / (slab**2 + tau**2 * local**2)) / frame.std(ddof=0).to_numpy()
+        return (frame - frame.mean()).to_numpy() @ (sd * rng.standard_normal(5))
+
+    given = {"tau": priors.half_student_t(3, 0.3), "slab": priors.lognormal(0.5, 0.3)}
+    return Case("y ~ 1 + hs(a, b, c, d, e)", frame, added, given, "nuts", 80)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", CASES)
-@pytest.mark.filterwarnings("ignore::lgm.ConvergenceWarning")
-def test_ranks_are_uniform(name: str) -> None:
-    case, rng = CASES[name](), np.random.default_rng(12)
+CASES = {"shrinkage": _shrinkage, "compound symmetry": _compound, "copies": _copies, "smooth": _smooth}
+
+
+def ranks_of(case: Case) -> Iterator[dict[str, int]]:
+    """Of what is true among its draws, one replication after the other."""
+    rng = np.random.default_rng(12)
     rows, x = len(case.frame), np.zeros(len(case.frame))
-    given = PRIORS
+    given = {**PRIORS, **case.priors}
     if "x" in case.frame:  # beside the line of a smooth
-        given, x = {**PRIORS, "fixed": priors.normal(0, 1)}, case.frame["x"].to_numpy()
+        given, x = {**given, "fixed": priors.normal(0, 1)}, case.frame["x"].to_numpy()
     model = lgm.model(case.formula, case.frame.assign(y=rng.normal(size=rows)), priors=given)
-    thetas = model.sample_prior(REPLICATIONS, seed=4)
-    ranks = []
+    thetas = model.sample_prior(case.replications, seed=4)
     for i, theta in enumerate(thetas.to_dict("records")):
         level, slope = rng.standard_normal(2)
         eta, sigma = level + slope * x + case.added(theta, rng), theta["sigma"]
@@ -96,7 +113,7 @@ def test_ranks_are_uniform(name: str) -> None:
             case.formula,
             case.frame.assign(y=y),
             priors=given,
-            method="importance",
+            method=case.method,
             chains=1,
             draws=DRAWS,
             seed=i,
@@ -119,8 +136,14 @@ def test_ranks_are_uniform(name: str) -> None:
             "eta[last]": lines_drawn[:, -1],
             "log p(y | eta)": loglik,
         }
-        ranks.append({key: int(np.sum(among[key] < true[key])) for key in true})
-    table = pd.DataFrame(ranks)
+        yield {key: int(np.sum(among[key] < true[key])) for key in true}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.filterwarnings("ignore::lgm.ConvergenceWarning")
+def test_ranks_are_uniform(name: str) -> None:
+    table = pd.DataFrame(ranks_of(CASES[name]()))
     uniformity.plot(table, RANKS, f"sbc_{name.replace(' ', '_')}")
     tails, gamma = uniformity.worst_tails(table, RANKS), uniformity.gamma_of(table, RANKS)
     assert (tails >= gamma).all(), f"outside the band (gamma = {gamma:.2g}):\n{tails}"

@@ -52,7 +52,7 @@ def test_what_is_kept(fit: lgm.Fit) -> None:
     assert (kept.rows["index"].tolist(), kept.rows["missing_in"]) == (fit.design.rows.index.tolist(), {"x": 1})
     assert kept.rows["kept"].tolist() == [i for i in range(24) if i != 5]
     assert kept.rows["columns"] == ["g", "x", "w", "unused", "y"]
-    assert kept.settings == {"interval": 0.95, "seed": 1, "method": "nuts", "weights": "w"}
+    assert kept.settings == {"interval": 0.95, "seed": 1, "method": "nuts", "weights": "w", "asked": None}
     assert kept.names == ["Intercept", "log(x)", "x * HIDDEN", "sd(Intercept|g)", "sigma"]
 
 

@@ -98,7 +98,8 @@ def test_no_result(plain: Any) -> None:
 
 ROWS: dict[str, Any] = {"kept": np.array([0, 2, 3]), "index": pd.Index(list("abcd")), "library": "polars"}
 ROWS |= {"missing_in": {"x": 1}, "columns": ["x", "y"]}
-SETTINGS: dict[str, Any] = {"interval": 0.9, "seed": 3, "method": "nuts", "weights": None}
+ASKED = {"method": "nuts", "approximation": "auto", "fallback": None, "chains": 4, "draws": 1000, "warmup": None}
+SETTINGS: dict[str, Any] = {"interval": 0.9, "seed": 3, "method": "nuts", "weights": None, "asked": ASKED}
 INPUTS: dict[str, Any] = {
     "formula": "y ~ x",
     "family": "gaussian",
@@ -140,6 +141,10 @@ def test_wrong_rows(name: str, value: Any) -> None:
         *(("seed", value) for value in (-1, 1.5, None, "1")),
         *(("method", value) for value in ("os", None, 3)),
         *(("weights", value) for value in (3, ["w"])),
+        *(
+            ("asked", value)
+            for value in (3, {}, {**ASKED, "draws": 1.5}, {**ASKED, "method": 1}, {**ASKED, "warmup": -1})
+        ),
         ("more", 1),
     ],
 )

@@ -106,5 +106,15 @@ def test_times_that_are_not_whole() -> None:
 def test_its_hyperparameters() -> None:
     sd, rho = _design("ar1(t)").terms[0].block.parameters
     assert (sd.names, rho.names) == (("sd(ar1(t))",), ("rho(ar1(t))",))
-    assert repr(rho.default) == "pc_corr(0.5, 0.5)" and not rho.domain.holds(-1.0) and not rho.domain.holds(1.0)
+    assert repr(rho.default) == "lkj(1.5)" and not rho.domain.holds(-1.0) and not rho.domain.holds(1.0)
     assert _design("ar1(t)").terms[0].block.constraint is None
+
+
+def test_the_mode_of_one_series_for_all_times_is_inside():
+    """Years that are alike, or a series that hardly moves: rho is large, and known, but not one."""
+    rng = np.random.default_rng(5)
+    t, year = np.tile(np.arange(10), 5), np.repeat(np.arange(5), 10)
+    data = {"t": t, "year": year, "y": np.sin(0.5 * t) + rng.normal(0, 0.3, t.size)}
+    found = lgm.fit("y ~ ar1(t, group=ar1(year))", data, method="mode", progress=False).summary()
+    assert 0.9 < found.loc["rho(ar1(t, group=ar1(year))[year])", "mean"] < 0.9999
+    assert np.all(np.isfinite(found[["mean", "sd"]].to_numpy(float)))

@@ -108,8 +108,20 @@ def test_products_have_copies_too() -> None:
 
 @pytest.mark.parametrize(
     ("right", "message"),
-    [("s(x, by=nothing)", "`nothing` is not a column"), ("s(x, bs='re', by=f)", "bs='re' takes no by=")],
+    [
+        ("s(x, by=nothing)", "`nothing` is not a column"),
+        ("s(x, bs='re', by=f)", "bs='re' takes no by="),
+    ],
 )
 def test_what_is_refused(right: str, message: str) -> None:
     with pytest.raises(lgm.FormulaError, match=message):
         design(right)
+
+
+def test_dates_are_neither_numbers_nor_levels() -> None:
+    data = DATA.assign(d=pd.Timestamp("2024-01-01") + pd.to_timedelta(np.arange(N) // 9, unit="D"))
+    with pytest.raises(
+        DataError, match=r"(?s)by= of s\(x, by=d\) holds dates, which neither.*Accepted: numbers, or a f"
+    ):
+        design("s(x, by=d)", data)
+    assert len(design("d + s(x, k=4, by=d)", data.assign(d=data.d.astype(str))).theta_names) == len(data.d.unique()) + 1

@@ -317,6 +317,7 @@ def test_numbers_are_themselves() -> None:
     times = np.array([1.5, 2.0])
     assert NUMBERS.labels(times) is times and NUMBERS.axis(times) is times
     assert (NUMBERS.counted, NUMBERS.words(3.0), NUMBERS.said(2.5)) == ("", "3", "2.5")
+    assert Clock("D", pd.Timedelta(0), dates=True).said(19723.123456789) == "2024-01-01 02:57:47"
 
 
 def test_between_two_months_in_proportion() -> None:

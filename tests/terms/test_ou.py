@@ -108,7 +108,7 @@ def test_new_times_follow_the_conditional_gaussian(rho):
 
 def test_names_priors_and_files(tmp_path):
     assert model().design.theta_names == ("sd(ou(t))", "rho(ou(t))", "sigma")
-    assert model().priors.loc["rho(ou(t))", "prior"] == "uniform(0, 1)"
+    assert model().priors.loc["rho(ou(t))", "prior"] == "beta(1.5, 1.5)"
     with pytest.raises(lgm.PriorError, match=r"allows values that are not in \(0, 1\)"):
         lgm.model("y ~ ou(t)", DATA, priors={"rho": lgm.priors.pc_corr(0.5, 0.5)})
     fit = around(model(), by_name(0.9, 0.7, 0.6), spread=0.02, chains=1, draws=20)

@@ -114,7 +114,7 @@ def test_default_priors_have_no_density_where_matrices_are_singular() -> None:
 
     assert prior("cs(1 + x | g)") == ["lkj(2)"]
     assert prior("toep(0 + f | g)") == ["lkj(2.5)", "lkj(2)"]
-    assert prior("ar1(0 + f | g)") == ["lkj(2)"] and prior("ou(0 + x | g)") == ["beta(2, 2)"]
+    assert prior("ar1(0 + f | g)") == ["lkj(1.5)"] and prior("ou(0 + x | g)") == ["beta(1.5, 1.5)"]
     model = lgm.model("y ~ homcs(0 + f | g)", DATA)
     draws = model.sample_prior(4000)["rho(homcs(0 + f | g))"]
     assert abs(draws.mean() - 0.25) < 4 * 0.75 * 2 * np.sqrt(0.05) / np.sqrt(4000)

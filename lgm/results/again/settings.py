@@ -1,0 +1,16 @@
+"""How a fit was drawn, for one that is drawn in the same way."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lgm.results.fit import Fit
+
+
+def settings_of(fit: Fit, **others: Any) -> dict[str, Any]:
+    """Arguments of `lgm.model.Model.fit` that draw as this fit was drawn, but for what is given."""
+    chains, draws, _ = fit.draws.theta.shape
+    made = {"method": fit.method, "chains": chains, "draws": draws}
+    asked = {"interval": fit.interval, "seed": fit.seed, "progress": fit.progress, **(fit.asked or made)}
+    return {**asked, **{name: value for name, value in others.items() if value is not None}}

@@ -1,0 +1,1 @@
+"""Comparing fits: leave-one-out and its kin, and the marginal likelihood."""

@@ -1,0 +1,67 @@
+"""Variance partition by its definition, from the hyperparameters."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from dense_model import icar_structure, scaled_covariance
+
+import lgm
+from lgm import priors
+from lgm.errors import LgmError
+
+RNG = np.random.default_rng(4)
+DATA = pd.DataFrame({"g": np.repeat(np.arange(6), 5), "x": RNG.normal(size=30), "r": np.arange(30) % 5})
+DATA["y"] = RNG.normal(size=30)
+DATA["k"] = RNG.poisson(3.0, 30)
+EDGES = [[0, 1], [1, 2], [2, 3], [3, 4]]
+QUICK: dict[str, Any] = {"chains": 1, "draws": 20, "seed": 1, "progress": False}
+
+
+def test_slopes_and_a_map() -> None:
+    held = {
+        "sd(Intercept|g)": priors.constant(0.9),
+        "sd(x|g)": priors.constant(0.5),
+        "corr": priors.constant(0.3),
+        "sd(icar(r, m))": priors.constant(0.7),
+        "sigma": priors.constant(0.8),
+    }
+    env = {"m": lgm.graph(EDGES)}
+    label = lgm.model("y ~ x + (x|g) + icar(r, m)", DATA, env=env).design.terms[1].label
+    held[f"sd({label})"] = held.pop("sd(icar(r, m))")
+    fit = lgm.fit("y ~ x + (x|g) + icar(r, m)", DATA, priors=held, env=env, **QUICK)
+    cov = np.array([[0.81, 0.3 * 0.45], [0.3 * 0.45, 0.25]])
+    z = np.column_stack([np.ones(30), DATA["x"]])
+    slopes = np.mean(np.sum((z @ cov) * z, axis=1))
+    area = 0.49 * np.mean(np.diag(scaled_covariance(icar_structure(5, EDGES))[0])[DATA["r"]])
+    whole = slopes + area + 0.64
+    wanted = [slopes / whole, area / whole, 0.64 / whole]
+    np.testing.assert_allclose(fit.icc()["mean"], wanted, rtol=1e-9)
+    found = fit.icc(fixed=True)
+    assert list(found.index) == ["fixed effects", "(x | g)", label, "Residual"]
+    line = np.outer(fit.posterior["x"].to_numpy().ravel(), DATA["x"]).var(axis=1, ddof=1)
+    np.testing.assert_allclose(found.loc["fixed effects", "mean"], np.mean(line / (whole + line)), rtol=1e-9)
+
+
+@pytest.mark.parametrize(("link", "variance"), [("logit", np.pi**2 / 3), ("probit", 1.0), ("cloglog", np.pi**2 / 6)])
+def test_latent_variances_of_links(link: str, variance: float) -> None:
+    held = {"sd": priors.constant(0.9)}
+    data = DATA.assign(y=np.arange(30) % 2)
+    fit = lgm.model("y ~ x + (1|g)", data, "bernoulli", link=link, priors=held).fit(method="prior", **QUICK)
+    assert fit.icc().loc["(1 | g)", "mean"] == pytest.approx(0.81 / (0.81 + variance))
+
+
+def test_counts_at_the_mean_of_the_log() -> None:
+    fit = lgm.fit("k ~ x + (1|g)", DATA, "poisson", priors={"sd": priors.constant(0.6)}, method="prior", **QUICK)
+    draws = fit.posterior.isel(chain=0)
+    line = draws["Intercept"].to_numpy() + draws["x"].to_numpy() * DATA["x"].mean()
+    errors = np.log1p(np.exp(-(line + 0.18)))
+    assert fit.icc().loc["(1 | g)", "mean"] == pytest.approx(np.mean(0.36 / (0.36 + errors)))
+
+
+def test_what_has_none() -> None:
+    with pytest.raises(LgmError, match="has no groups or other latent terms"):
+        lgm.fit("y ~ x", DATA, priors={"sigma": priors.constant(1.0)}, **QUICK).icc()
