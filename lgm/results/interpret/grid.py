@@ -143,10 +143,10 @@ class Variables:
         out: dict[str, Any] = {}
         groups: dict[str, list[str]] = {}
         for name in names:
-            if name in on_points or _is_time(self.frame[name]):
-                groups.setdefault(on_points.get(name, name), []).append(name)
-            elif self.is_factor(name):
+            if self.is_factor(name):
                 out[name] = self.levels(name)[0]
+            elif name in on_points or _is_time(self.frame[name]):
+                groups.setdefault(on_points.get(name, name), []).append(name)
             else:
                 out[name] = float(self.frame[name].mean())
         for together in groups.values():
@@ -155,15 +155,11 @@ class Variables:
         return {name: out[name] for name in names}
 
     def _central(self, names: Sequence[str]) -> int:
-        """The row nearest to the means of some columns; labels are near where they are frequent."""
+        """The row nearest to the means of some columns of numbers or times."""
         away = np.zeros(len(self.frame))
         for name in names:
-            column = self.frame[name]
-            if self.is_factor(name):
-                away += 1.0 - column.map(column.value_counts(normalize=True)).to_numpy(dtype=float)
-            else:
-                at = _as_numbers(column)
-                away += ((at - at.mean()) / (at.std() or 1.0)) ** 2
+            at = _as_numbers(self.frame[name])
+            away += ((at - at.mean()) / (at.std() or 1.0)) ** 2
         return int(np.argmin(away))
 
     def spread(self, name: str, resolution: int = RESOLUTION) -> list[Any]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
+import scipy.sparse as sp
 
 from lgm.data.table import of_library
 from lgm.errors import LgmError
@@ -31,9 +31,7 @@ def predictions(fit: Fit, new_data: Any, *, by: Any, conditions: Any, groups: An
     return found
 
 
-def rows_of(
-    fit: Fit, new_data: Any, conditions: Any, groups: Any, by: Any, moved: Sequence[str] = (), typical: bool = True
-) -> Rows:
+def rows_of(fit: Fit, new_data: Any, conditions: Any, groups: Any, by: Any, moved: Sequence[str] = ()) -> Rows:
     """The rows that a user asks about: those of data, or ``"grid"``; ``moved`` are variables that get other values."""
     names = names_of_by(by)
     if not isinstance(new_data, str):
@@ -44,7 +42,7 @@ def rows_of(
     variables.require(names, "by=")
     values = grid.conditions_of(conditions, variables)
     values |= {name: variables.spread(name) for name in names if name not in values}
-    held = {name: variables.typical([name])[name] for name in moved if name not in values} if typical else {}
+    held = variables.typical([name for name in moved if name not in values])
     return grid.of_grid(fit, values, groups, held=held)
 
 
@@ -54,15 +52,8 @@ def stacked(rows: Rows, frames: Sequence[pd.DataFrame]) -> Rows:
     return Rows(frame, rows.parts, rows.held, rows.library)
 
 
-def in_version(weights: Any, version: int, versions: int) -> Any:
+def in_version(weights: sp.csr_array, version: int, versions: int) -> sp.csr_array:
     """Weights (cells, rows) of rows as weights of one of their versions, in `stacked` rows."""
     cells, n = weights.shape
     coo = weights.tocoo()
-    return type(weights)((coo.data, (coo.row, coo.col + version * n)), shape=(cells, n * versions))
-
-
-def combinations(table_of: pd.DataFrame, names: Sequence[str]) -> np.ndarray[Any, Any]:
-    """Each row's combination of some columns, numbered in the order in which they come."""
-    if not names:
-        return np.zeros(len(table_of), dtype=np.int64)
-    return table_of.groupby(list(names), sort=False, observed=True, dropna=False).ngroup().to_numpy()
+    return sp.csr_array((coo.data, (coo.row, coo.col + version * n)), shape=(cells, n * versions))

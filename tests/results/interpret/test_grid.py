@@ -68,6 +68,11 @@ def test_a_number_that_is_also_a_group_stays_a_number(data: pd.DataFrame) -> Non
     assert design_of("y ~ x + (1|t)", data).is_factor("t")
 
 
+def test_a_factor_that_is_also_part_of_a_group_has_its_first_level(data: pd.DataFrame) -> None:
+    variables = design_of("y ~ f + (1|f:region)", data.assign(f=np.where(data.n < 7, "z", "a")))
+    assert variables.typical(["f"]) == {"f": "a"}
+
+
 def test_groups_regions_and_places_count_where_they_are_given(data: pd.DataFrame) -> None:
     graph = lgm.graph([("n", "e"), ("e", "s"), ("s", "w")])
     design = lgm.model("y ~ x + icar(region, g) + matern(lon, lat) + (x|t)", data, env={"g": graph}).design
