@@ -9,6 +9,7 @@ from formulaic.utils.context import capture_context
 
 from lgm.results.again import bootstrap, sensitivity
 from lgm.results.again.settings import settings_of
+from lgm.results.learned import learned
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -162,7 +163,7 @@ class Again:
         >>> fit.bootstrap(10).estimates.shape
         (10, 3)
         """
-        fit = cast("Fit", self)
+        fit = learned(self, "the bootstrap")
         return bootstrap.bootstrap(
             fit,
             n,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 import pandas as pd
 
 from lgm.results.checking import check, replicates, residuals
+from lgm.results.learned import learned
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure, SubFigure
@@ -176,7 +177,7 @@ class Adequacy:
         >>> bool(abs(fit.residuals("response").mean()) < 0.01), fit.residuals().name
         (True, 'quantile residual')
         """
-        fit = cast("Fit", self)
+        fit = learned(self, "residuals")
         return residuals.residuals(fit, kind, given=given, seed=fit.seed if seed is None else seed)
 
     def plot_residuals(
@@ -221,7 +222,7 @@ class Adequacy:
         """
         from lgm import plots
 
-        fit = cast("Fit", self)
+        fit = learned(self, "residuals")
         seed = fit.seed if seed is None else seed
         return plots.plot_residuals(fit, against, kind=kind, given=given, acf=acf, ax=ax, figsize=figsize, seed=seed)
 
@@ -291,6 +292,6 @@ class Adequacy:
         >>> "slopes" in fit.check().amiss
         True
         """
-        fit = cast("Fit", self)
+        fit = learned(self, "check")
         seed = fit.seed if seed is None else seed
         return check.check(fit, checks, draws=draws, time=time, near=near, loo=loo, seed=seed)

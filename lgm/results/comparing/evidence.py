@@ -12,6 +12,7 @@ from lgm.inference.draws import Points
 from lgm.inference.importance import weighted_points
 from lgm.inference.mode import find_folded_mode
 from lgm.priors import Flat
+from lgm.results.learned import learned
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,6 +28,7 @@ def evidence(fit: Fit) -> Points:
     PriorError
         If a prior is flat: ``p(y)`` is then undefined.
     """
+    learned(fit, "the marginal likelihood")
     names = [*fit.design.fixed_names, *(p.names[0] for p in fit.design.parameters)]
     priors = [*fit.chosen_priors.fixed, *fit.chosen_priors.theta]
     flat = [name for name, prior in zip(names, priors, strict=True) if isinstance(prior, Flat)]

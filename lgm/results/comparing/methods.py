@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from lgm.results.comparing import information
 from lgm.results.comparing import kfold as _kfold
 from lgm.results.comparing import loo as _loo
 from lgm.results.comparing.groups import leave_group_out
+from lgm.results.learned import learned
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from lgm.results.comparing.loo import Criterion, Loo
-    from lgm.results.fit import Fit
 
 
 class Criteria:
@@ -63,7 +63,7 @@ class Criteria:
         >>> round(found.elpd, 1), list(found.pointwise.columns)
         (-162.3, ['elpd', 'se', 'p_loo', 'pareto_k', 'error'])
         """
-        fit = cast("Fit", self)
+        fit = learned(self, "leave-one-out")
         return _loo.loo(fit) if groups is None else leave_group_out(fit, groups, joint=joint)
 
     def kfold(self, k: int | None = None, *, groups: Any = None, seed: int | None = None) -> Criterion:
@@ -100,7 +100,8 @@ class Criteria:
         >>> fit.kfold(groups="Batch").pointwise.columns.tolist()
         ['Batch', 'elpd']
         """
-        return _kfold.kfold(cast("Fit", self), k, groups, cast("Fit", self).seed if seed is None else seed)
+        fit = learned(self, "cross-validation")
+        return _kfold.kfold(fit, k, groups, fit.seed if seed is None else seed)
 
     def waic(self) -> Criterion:
         """The widely applicable information criterion, given the effects (Watanabe 2010); `loo` is more reliable.
@@ -115,7 +116,7 @@ class Criteria:
         >>> fit.waic().pointwise.columns.tolist()
         ['elpd', 'p_waic']
         """
-        return information.waic(cast("Fit", self))
+        return information.waic(learned(self, "WAIC"))
 
     def dic(self) -> pd.Series:
         """The deviance information criterion, given the effects (Spiegelhalter et al. 2002, JRSS B 64, 583-639).
@@ -131,4 +132,4 @@ class Criteria:
         >>> fit.dic().index.tolist()
         ['dic', 'p_dic', 'mean_deviance', 'deviance_at_means']
         """
-        return information.dic(cast("Fit", self))
+        return information.dic(learned(self, "DIC"))
