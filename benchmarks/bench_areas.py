@@ -71,7 +71,8 @@ for (i in 1:side) for (j in 1:side) {{{{
 fit <- {function}(y ~ s(area, bs = "mrf", k = k, xt = list(nb = nb)), data = data, method = "{criterion}")
 cat(sprintf('{{{{"all": %.4f, "sigma": %.6f}}}}', proc.time()[["elapsed"]] - start, sqrt(fit$sig2)))
 '''
-done = subprocess.run(["Rscript", "-e", code.replace("{{{{", "{{").replace("}}}}", "}}")], capture_output=True, text=True)
+code = code.replace("{{{{", "{{").replace("}}}}", "}}")
+done = subprocess.run(["Rscript", "-e", code], capture_output=True, text=True)
 assert done.returncode == 0, done.stderr
 out = json.loads(done.stdout.strip().splitlines()[-1])
 out["GB"] = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e6

@@ -12,10 +12,12 @@ from lgm import linalg
 from lgm.arrays import FloatArray
 from lgm.linalg import constrained
 from lgm.linalg.constrained import normals
+from lgm.linalg.rows import Rows
 from lgm.posterior.density import Marginal
-from lgm.posterior.functionals import Effects, Sums
+from lgm.posterior.every_row import EveryRow
+from lgm.posterior.functionals import Effects, Linear, Sums
 from lgm.posterior.latent_prior import LatentPrior, Places
-from lgm.posterior.variances import normal_variances
+from lgm.posterior.variances import normal_rows, normal_variances
 
 
 def without_rows(post: Marginal) -> Marginal:
@@ -88,6 +90,15 @@ class NoRows:
         """Variances of sums of few effects, and of linear functionals (p + q, m) of u, given theta."""
         at = prior.whiten(theta)
         return normal_variances(prior, analysis, at.values, at.scale, functionals, sums)
+
+    def linear(self, prior: LatentPrior, analysis: linalg.Analysis, theta: jax.Array, a: Rows) -> Linear:
+        """Means and variances of ``A u`` given theta, for rows whose pairs of columns are in the pattern of H."""
+        at = prior.whiten(theta)
+        return normal_rows(prior, analysis, at.values, at.scale, constrained.bordered(prior.pull[:, None], prior.k), a)
+
+    def keeping(self, rows: EveryRow, counted: jax.Array, nnz: int) -> NoRows:
+        """The same."""
+        return self
 
     def given(self, analysis: linalg.Analysis, theta: jax.Array, u: jax.Array) -> jax.Array:
         """Zero."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
+from lgm.errors import LgmError
 from lgm.results.comparing import information
 from lgm.results.comparing import kfold as _kfold
 from lgm.results.comparing import loo as _loo
@@ -14,6 +15,17 @@ if TYPE_CHECKING:
 
     from lgm.results.comparing.loo import Criterion, Loo
     from lgm.results.fit import Fit
+
+
+def _after_data(criteria: Criteria) -> Fit:
+    """The fit, which has to have seen its responses."""
+    fit = cast("Fit", criteria)
+    if fit.method == "prior":
+        raise LgmError(
+            'this fit is of the prior (method="prior"), which has learnt from no row that could be left out. Accepted: '
+            "a fit by another method."
+        )
+    return fit
 
 
 class Criteria:
@@ -63,7 +75,7 @@ class Criteria:
         >>> round(found.elpd, 1), list(found.pointwise.columns)
         (-162.3, ['elpd', 'se', 'p_loo', 'pareto_k', 'error'])
         """
-        fit = cast("Fit", self)
+        fit = _after_data(self)
         return _loo.loo(fit) if groups is None else leave_group_out(fit, groups, joint=joint)
 
     def kfold(self, k: int | None = None, *, groups: Any = None, seed: int | None = None) -> Criterion:
@@ -100,7 +112,8 @@ class Criteria:
         >>> fit.kfold(groups="Batch").pointwise.columns.tolist()
         ['Batch', 'elpd']
         """
-        return _kfold.kfold(cast("Fit", self), k, groups, cast("Fit", self).seed if seed is None else seed)
+        fit = _after_data(self)
+        return _kfold.kfold(fit, k, groups, fit.seed if seed is None else seed)
 
     def waic(self) -> Criterion:
         """The widely applicable information criterion, given the effects (Watanabe 2010); `loo` is more reliable.
@@ -115,7 +128,7 @@ class Criteria:
         >>> fit.waic().pointwise.columns.tolist()
         ['elpd', 'p_waic']
         """
-        return information.waic(cast("Fit", self))
+        return information.waic(_after_data(self))
 
     def dic(self) -> pd.Series:
         """The deviance information criterion, given the effects (Spiegelhalter et al. 2002, JRSS B 64, 583-639).
@@ -131,4 +144,4 @@ class Criteria:
         >>> fit.dic().index.tolist()
         ['dic', 'p_dic', 'mean_deviance', 'deviance_at_means']
         """
-        return information.dic(cast("Fit", self))
+        return information.dic(_after_data(self))
