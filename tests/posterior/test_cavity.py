@@ -19,8 +19,9 @@ def test_integrals_over_a_row(log_concave: bool) -> None:
 
     def loglik(eta: jax.Array) -> jax.Array:
         if log_concave:
-            return Y * eta - jnp.exp(eta) - jax.scipy.special.gammaln(Y + 1.0)
-        return -2.5 * jnp.log1p(jnp.square((Y - eta) / 0.5) / 4.0)
+            y = jnp.asarray(Y)
+            return y * eta - jnp.exp(eta) - jax.scipy.special.gammaln(y + 1.0)
+        return -2.5 * jnp.log1p(jnp.square((jnp.asarray(Y) - eta) / 0.5) / 4.0)
 
     def density(y: float, eta: float) -> float:
         if log_concave:

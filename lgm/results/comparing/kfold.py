@@ -38,7 +38,9 @@ def kfold(fit: Fit, k: Any, groups: Any, seed: int) -> Criterion:
     """See `Criteria.kfold`."""
     units = _units(fit, k, groups, seed)
     rows, n = rows_of(fit), fit.nobs
-    elpd, done, doubted = np.full(n, np.nan), [], []
+    elpd = np.full(n, np.nan)
+    done: list[Any] = []
+    doubted: list[Any] = []
     with bar(len(units.index), "folds", progress=fit.progress) as shown:
         for unit, label in enumerate(units.index):
             out = np.flatnonzero(units.of == unit)
@@ -87,9 +89,11 @@ def _fold(fit: Fit, rows: EveryRow, out: IntArray) -> tuple[FloatArray, bool]:
     chains, draws, _ = fit.draws.theta.shape
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", LgmWarning)
+        method: Any = fit.method
+        approximation: Any = "auto" if fit.run.rung is None or fit.method == "joint" else fit.run.rung.name
         again = model.fit(
-            method=fit.method if fit.method in ("importance", "mode", "joint") else "nuts",
-            approximation="auto" if fit.run.rung is None or fit.method == "joint" else fit.run.rung.name,
+            method=method,
+            approximation=approximation,
             chains=chains if chains > 1 else 4,
             draws=draws if chains > 1 else max(draws // 4, 4),
             seed=fit.seed,

@@ -119,9 +119,9 @@ def blocks(x: Any, size: Any) -> npt.NDArray[Any]:
     >>> lgm.blocks([[0.5, 0.5], [0.6, 0.7], [3.0, 0.6]], 1.0).tolist()
     [0, 0, 1]
     """
-    columns = x if isinstance(x, pd.DataFrame) else np.asarray(x)
-    if columns.ndim == 2:
-        cells = [_cells(columns.iloc[:, j] if isinstance(x, pd.DataFrame) else columns[:, j], size) for j in (0, 1)]
+    if np.ndim(x) == 2:
+        columns = pd.DataFrame(x)
+        cells = [_cells(columns.iloc[:, j], size) for j in (0, 1)]
         return np.unique(np.column_stack(cells), axis=0, return_inverse=True)[1].ravel()
     return _cells(x, size)
 

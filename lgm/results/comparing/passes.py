@@ -179,7 +179,7 @@ def _in_parts(
             real = min(step, size - start)
             with jax.enable_x64(True):
                 found = call(thetas[at])
-            yield at[:real], Cavity(*(np.asarray(part)[:real] for part in found))
+            yield at[:real], jax.tree.map(lambda part, real=real: np.asarray(part)[:real], found)
             shown.update(real)
 
 

@@ -49,7 +49,7 @@ def _predictors(loo: Loo) -> Iterator[tuple[IntArray, FloatArray, FloatArray]]:
     fit, thetas = loo.fit, loo.thetas
     if fit.draws.conditional:
         for at, found in cavities_at(fit, thetas.theta, rows_of(fit)):
-            yield at, found.mean, np.sqrt(found.variance)
+            yield at, np.asarray(found.mean), np.sqrt(np.asarray(found.variance))
     else:
         eta = conditional.linear_predictors(fit, thetas.numbers)
         for k in range(thetas.size):

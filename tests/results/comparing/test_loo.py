@@ -60,8 +60,8 @@ def test_pit_of_counts(counts: lgm.Fit) -> None:
 def test_theta_is_weighted() -> None:
     """As by its definition: an average over the posterior of theta given all other rows, by fine quadrature."""
     y = np.array([1.0, 2.0, 4.0, 3.0, 9.0, 2.5])
-    data, priors = pd.DataFrame({"y": y}), {"Intercept": lgm.priors.normal(3.0, 5.0)}
-    priors["sigma"] = lgm.priors.exponential(0.5)
+    data = pd.DataFrame({"y": y})
+    priors = {"Intercept": lgm.priors.normal(3.0, 5.0), "sigma": lgm.priors.exponential(0.5)}
     found = lgm.fit("y ~ 1", data, priors=priors, method="importance", seed=1, progress=False).loo()
     sigma = np.exp(np.linspace(-4, 5, 4001))
     prior = np.log(0.5) - 0.5 * sigma + np.log(sigma)
