@@ -23,7 +23,7 @@ from lgm.formula.tokens import without_backticks
 from lgm.results.linear_predictor import parts_of
 from lgm.terms import group_series
 from lgm.terms.term import Term
-from lgm.terms.view import Curve, Field, Surface
+from lgm.terms.view import Curve, Field, Map, Maps, Surface
 from lgm.words import counted, listed, some, suggest
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ class Variables:
     def deviations(self) -> Iterator[tuple[int, Term, tuple[str, ...]]]:
         """Terms whose effects are deviations of levels, regions or places from what is usual, and their columns."""
         for j, (source, term) in enumerate(self._sources()):
-            if term.group is not None or (not isinstance(term.view, (Curve, Surface)) and not _is_smooth(term)):
+            if term.group is not None or isinstance(term.view, (Map, Maps, Field)):
                 yield j, term, self.within(self._labels(source))
 
     def _sources(self) -> Iterator[tuple[Bar | Call, Term]]:

@@ -68,6 +68,13 @@ def test_a_number_that_is_also_a_group_stays_a_number(data: pd.DataFrame) -> Non
     assert design_of("y ~ x + (1|t)", data).is_factor("t")
 
 
+def test_steps_count_and_have_a_value_of_the_data(data: pd.DataFrame) -> None:
+    variables = design_of("y ~ x + mo(n)", data)
+    nearest = data["n"].iloc[1:][(data["n"].iloc[1:] - data["n"].iloc[1:].mean()).abs().idxmin()]
+    assert variables.typical(["n"]) == {"n": nearest}
+    assert not list(variables.deviations())
+
+
 def test_a_factor_that_is_also_part_of_a_group_has_its_first_level(data: pd.DataFrame) -> None:
     variables = design_of("y ~ f + (1|f:region)", data.assign(f=np.where(data.n < 7, "z", "a")))
     assert variables.typical(["f"]) == {"f": "a"}
