@@ -1,7 +1,6 @@
 """Methods of a fit pass on to the functions of their files, which have the tests."""
 
 import left_out
-import pytest
 
 import lgm
 from lgm.results.comparing.methods import Criteria
