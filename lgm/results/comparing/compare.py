@@ -180,9 +180,12 @@ def same_response(one: Response, other: Response) -> bool:
 
 
 def labels(fits: Sequence[Fit]) -> list[str]:
-    """The formulas, with their families where these differ; numbered where one is repeated (with other priors)."""
-    several = len({fit.design.family for fit in fits}) > 1
-    names = [fit.design.formula.source + (f", {fit.design.family.name}" if several else "") for fit in fits]
+    """The formulas or families, or both where both differ; numbered where one is repeated (with other priors)."""
+    formulas = [fit.design.formula.source for fit in fits]
+    names, families = formulas, [fit.design.family.name for fit in fits]
+    if len(set(families)) > 1:
+        one = len(set(formulas)) == 1
+        names = families if one else [", ".join(both) for both in zip(formulas, families, strict=True)]
     return [f"{name} [{i + 1}]" if names.count(name) > 1 else name for i, name in enumerate(names)]
 
 
