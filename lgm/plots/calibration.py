@@ -10,7 +10,7 @@ from matplotlib.figure import Figure, SubFigure  # noqa: TID253 - this module is
 
 from lgm.plots.canvas import RED, canvas
 from lgm.plots.panels import BLUE, GREY
-from lgm.results.again.uniformity import band, difference
+from lgm.results.uniformity import band, difference
 
 if TYPE_CHECKING:
     from lgm.results.again.sbc import SBC

@@ -318,7 +318,7 @@ def _rug(ax: Axes, x: FloatArray) -> None:
 def _pit(ax: Axes, rows: Observed, seed: int) -> list[Any]:
     """Places by all other rows: their distribution function less the uniform one."""
     drawn = residuals.left_out(rows).drawn(np.random.default_rng([seed, 8]))
-    found = bands.uniform(drawn, rows.fit.interval, seed)
+    found = bands.uniform(drawn, rows.fit.interval)
     x, start = np.concatenate([[0.0], found.x]), np.zeros(1)
     low, high, line = (np.concatenate([start, each]) for each in (found.low, found.high, found.difference))
     ax.fill_between(x, low, high, color=NEW, alpha=0.25, lw=0.0)

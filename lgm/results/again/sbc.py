@@ -24,7 +24,7 @@ from lgm.families.response import Response
 from lgm.inference.compile import compiled
 from lgm.inference.weighted import Weighted
 from lgm.posterior.latent_prior import by_kind
-from lgm.results.again import uniformity
+from lgm.results import uniformity
 from lgm.results.again.repeated import repeated
 from lgm.results.groups import LEAD
 from lgm.results.linear_predictor import linear_predictor

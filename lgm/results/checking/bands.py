@@ -6,12 +6,11 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy.optimize import isotonic_regression
-from scipy.special import bdtr, bdtrik
 
 from lgm.arrays import FloatArray
+from lgm.results.uniformity import band, critical, difference
 
-POINTS = 100  # most at which a distribution function is looked at
-SIMULATED = 4000  # uniform samples behind a band
+BINS = 100  # most in which a distribution function is looked at
 
 
 class Pit(NamedTuple):
@@ -34,32 +33,14 @@ class Pit(NamedTuple):
         return bool(np.any((self.difference < self.low - slack) | (self.difference > self.high + slack)))
 
 
-def uniform(places: FloatArray, probability: float, seed: int) -> Pit:
-    """Places (n,) beside a uniform distribution (Sailynoja, Burkner & Vehtari 2022).
-
-    The band is of intervals of the binomial distribution at each of K points, all of one probability: such that the
-    whole curve of n uniform numbers is within it with the probability that is asked for. That one is found by
-    simulation (their algorithm 1).
-    """
-    n = places.size
-    k = int(min(n, POINTS))
-    x = np.arange(1, k + 1) / k
-    share = _pointwise(n, x, probability, seed)
-    low, high = (bdtrik(p, n, x[:-1]) for p in (0.5 * share, 1.0 - 0.5 * share))
-    low, high = (np.append(np.ceil(np.maximum(ends, 0.0) - 1e-9), n) / n for ends in (low, high))
-    found = np.searchsorted(np.sort(places), x, side="right") / n
-    return Pit(x, found - x, low - x, high - x)
-
-
-def _pointwise(n: int, x: FloatArray, probability: float, seed: int) -> float:
-    """Probability outside of the interval at each point such that a curve leaves none of them."""
-    rng, k = np.random.default_rng([seed, 10]), x.size
-    counts = np.cumsum(rng.multinomial(n, np.full(k, 1.0 / k), size=SIMULATED), axis=1)[:, :-1]
-    if not counts.size:
-        return 1.0 - probability
-    below = bdtr(counts.astype(float), n, x[:-1])
-    before = np.where(counts > 0, bdtr(np.maximum(counts - 1, 0).astype(float), n, x[:-1]), 0.0)
-    return float(np.quantile(2.0 * np.minimum(below, 1.0 - before).min(axis=1), 1.0 - probability))
+def uniform(places: FloatArray, probability: float) -> Pit:
+    """Places (n,) on (0, 1) beside a uniform distribution; see `lgm.results.uniformity`."""
+    most = int(min(places.size, BINS)) - 1
+    x, low, high = band(places.size, most, critical(places.size, most, round(1.0 - probability, 12)))
+    bins = np.minimum((places * (most + 1)).astype(np.int64), most)
+    return Pit(
+        *(np.append(each, end) for each, end in zip((x, difference(bins, most), low, high), (1, 0, 0, 0), strict=True))
+    )
 
 
 class Calibration(NamedTuple):

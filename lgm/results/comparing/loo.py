@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 REFITTED = 64  # thetas at which fits without a row are made, where the response is not Gaussian
 REFITS = 20_000  # of them in all
+REACHED = 0.5  # Pareto k up to which draws of the posterior have been where the weights lead
 SMALL = 0.01  # error of a row's log density that is not worth a fit
 
 
@@ -234,4 +235,10 @@ def notes(thetas: Thetas, table: pd.DataFrame, total: float) -> tuple[str, ...]:
     high = int(np.sum(table["pareto_k"] > limit))
     k = f"Pareto k: all below {limit:.2f}." if not high else f"Pareto k above {limit:.2f} in {high} of {len(table)}."
     error = "" if np.isnan(total) else f"Monte Carlo error of the elpd {total:.2g}, "
-    return (*found, f"{error}{counted(thetas.size, 'value')} of the hyperparameters. {k}")
+    found.append(f"{error}{counted(thetas.size, 'value')} of the hyperparameters. {k}")
+    if not thetas.proposed and np.any(table["pareto_k"] > REACHED):
+        found.append(
+            f"The largest is {table['pareto_k'].max():.2f}: without that row or group the hyperparameters are where "
+            'few draws are. A fit by method="importance" has points that reach further; compare with it.'
+        )
+    return tuple(found)

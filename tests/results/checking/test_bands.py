@@ -9,20 +9,20 @@ from lgm.results.checking import bands
 @pytest.mark.parametrize(("n", "probability"), [(30, 0.9), (250, 0.95)])
 def test_a_band_holds_a_whole_curve_of_uniform_places(n: int, probability: float) -> None:
     rng, times = np.random.default_rng(1), 400
-    level = bands.uniform(rng.random(n), probability, 1)
+    level = bands.uniform(rng.random(n), probability)
     share = np.mean([_inside(rng.random(n), level) for _ in range(times)])
     assert abs(share - probability) < 4.0 * np.sqrt(probability * (1 - probability) / times) + 0.01
 
 
 def _inside(places: np.ndarray, known: bands.Pit) -> bool:
-    found = np.searchsorted(np.sort(places), known.x, side="right") / places.size - known.x
+    found = np.searchsorted(np.sort(places), known.x, side="left") / places.size - known.x
     return not known._replace(difference=found).outside
 
 
 def test_places_that_are_not_uniform_leave_it() -> None:
     rng = np.random.default_rng(2)
-    assert bands.uniform(rng.beta(2.0, 2.0, 200), 0.95, 1).outside
-    found = bands.uniform(np.array([0.1, 0.6]), 0.95, 1)
+    assert bands.uniform(rng.beta(2.0, 2.0, 200), 0.95).outside
+    found = bands.uniform(np.array([0.1, 0.6]), 0.95)
     np.testing.assert_allclose(found.difference, [0.0, 0.0])
     assert found.x.size == 2
 

@@ -1,5 +1,7 @@
 """Leave-one-out: against densities of the response by their definition, and against real refits."""
 
+from dataclasses import replace
+
 import left_out
 import numpy as np
 import pandas as pd
@@ -9,6 +11,8 @@ from scipy.special import logsumexp
 from scipy.stats import norm, poisson
 
 import lgm
+from lgm.results.comparing.loo import notes
+from lgm.results.comparing.passes import Thetas
 
 
 @pytest.mark.parametrize("name", left_out.CASES)
@@ -89,3 +93,19 @@ def test_a_row_that_alone_tells_of_a_flat_effect_has_no_density() -> None:
         found = fit.loo()
     assert np.flatnonzero(found.table["elpd"].isna()).tolist() == [3]
     assert "1 of 4 have no density" in repr(found)
+
+
+def test_draws_that_do_not_reach_are_said() -> None:
+    """Weighted points reach further than draws of the posterior, so the same k says more of these."""
+    size = 400
+    whole = np.arange(size)
+    drawn = Thetas(np.linspace(0, 1, size)[:, None], np.full(size, -np.log(size)), whole[None], whole, whole)
+    table = pd.DataFrame({"elpd": [-1.0, -2.0], "pareto_k": [0.1, 0.55]})
+    said = notes(drawn, table, 0.01)
+    assert said[-1].startswith("The largest is 0.55: without that row or group")
+    assert 'method="importance"' in said[-1]
+    assert (
+        len(notes(drawn, table.assign(pareto_k=0.3), 0.01))
+        == len(notes(replace(drawn, proposed=True), table, 0.01))
+        == 1
+    )

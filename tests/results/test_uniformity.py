@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy.stats import binom
 
-from lgm.results.again import uniformity
+from lgm.results import uniformity
 
 N, MOST = 60, 20
 
