@@ -459,7 +459,7 @@ def _map(
     rows: Observed, values: FloatArray, near: Any, label: str, ax: Any, figsize: Any, seed: int
 ) -> Figure | SubFigure:
     """Where residuals are positive and negative, as triangles sized by them."""
-    _, codes, adjacency, _ = neighbours(rows, near)
+    _, codes, adjacency, _ = neighbours(rows, near, "against")
     statistic = faults.moran(codes, adjacency)
     nothing = np.zeros((rows.n, 1))
     observed = float(statistic(Drawn(values[:, None], nothing, nothing))[0])
@@ -483,7 +483,7 @@ def _map(
             )
         one.set_xlabel(names[0])
         one.set_ylabel(names[1])
-        one.set_title(f"Moran's I {observed:.2f}; within {2.0 * right.std():.2f} of zero if there is no pattern")
+        one.set_title(f"Moran's I {observed:.2f} (of noise: within {2.0 * right.std():.2f} of 0)")
         handles = [
             Line2D([], [], ls="", marker="^", color=panels.RED, ms=5.0, label=f"positive {label}"),
             Line2D([], [], ls="", marker="v", mfc="none", mec=NEW, ms=5.0, label="negative"),

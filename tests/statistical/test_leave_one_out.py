@@ -23,7 +23,7 @@ CASES: dict[str, Any] = {
     "sleepstudy": ("Reaction ~ Days + (Days|Subject)", lambda: lgm.load_dataset("sleepstudy"), "gaussian"),
     "Penicillin": ("diameter ~ 1 + (1|plate) + (1|sample)", lambda: lgm.load_dataset("Penicillin"), "gaussian"),
     "columbus": ("CRIME ~ INC + HOVAL + icar(id, graph)", lambda: lgm.load_dataset("columbus"), "gaussian"),
-    "Nile": ("flow ~ rw1(year)", lambda: lgm.load_dataset("Nile"), "gaussian"),
+    "Nile": ("flow ~ rw1(time)", lambda: lgm.load_dataset("Nile"), "gaussian"),
     "cbpp": (
         "cbind(incidence, size - incidence) ~ C(period) + (1|herd)",
         lambda: lgm.load_dataset("cbpp"),

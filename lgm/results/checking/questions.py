@@ -327,20 +327,25 @@ def _regions(term: Term, rows: Observed) -> IntArray | None:
     return np.asarray(region[places][found.indices], dtype=np.int64)
 
 
-def neighbours(rows: Observed, near: Any) -> tuple[str, IntArray, sp.csr_array, str]:
-    """The places of rows by coordinates, and which of them are neighbours: the nearest few, one way or the other."""
+def neighbours(rows: Observed, near: Any, argument: str = "near") -> tuple[str, IntArray, sp.csr_array, str]:
+    """The places of rows by coordinates, and which of them are neighbours: the nearest few, one way or the other.
+
+    ``argument`` is where the user said the coordinates, for messages.
+    """
     if isinstance(near, str) or not hasattr(near, "__len__") or len(near) != 2:
-        raise LgmError(f"near={near!r}; accepted: two coordinates, by column names or as arrays, such as ('x', 'y').")
-    columns = [rows.column(each, "near") for each in near]
+        raise LgmError(
+            f"{argument}={near!r}; accepted: two coordinates, by column names or as arrays, such as ('x', 'y')."
+        )
+    columns = [rows.column(each, argument) for each in near]
     wrong = [str(column.name) for column in columns if not is_number(column) or column.isna().any()]
     if wrong:
-        raise DataError(f"near= has {listed(wrong)}; accepted: columns of numbers, none of them missing.")
+        raise DataError(f"{argument}= has {listed(wrong)}; accepted: columns of numbers, none of them missing.")
     places, codes = np.unique(
         np.column_stack([column.to_numpy(dtype=float) for column in columns]), axis=0, return_inverse=True
     )
     count = min(NEIGHBOURS, len(places) - 1)
     if count < 2:
-        raise DataError(f"near= has {len(places)} different places; accepted: three or more.")
+        raise DataError(f"{argument}= has {len(places)} different places; accepted: three or more.")
     nearest = cKDTree(places).query(places, count + 1)[1][:, 1:]
     m = len(places)
     one = sp.csr_array((np.ones(nearest.size), (np.repeat(np.arange(m), count), nearest.ravel())), shape=(m, m))
