@@ -20,7 +20,7 @@ def learned(fit: Any, what: str) -> Fit:
     """
     if fit.method == "prior":
         raise LgmError(
-            f"{what} asks what the data say, but this fit is draws from the prior, for which no response was used. "
-            "Accepted: a fit by another method, such as fit.model.fit()."
+            f"there is no {what} of draws from the prior, for which no response was used. Accepted: a fit by another "
+            "method, such as fit.model.fit()."
         )
     return cast("Fit", fit)

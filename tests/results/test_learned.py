@@ -21,16 +21,18 @@ def prior() -> lgm.Fit:
         ("cross-validation", lambda fit: fit.kfold()),
         ("WAIC", lambda fit: fit.waic()),
         ("DIC", lambda fit: fit.dic()),
-        ("residuals", lambda fit: fit.residuals()),
-        ("residuals", lambda fit: fit.plot_residuals()),
+        ("residual", lambda fit: fit.residuals()),
+        ("residual", lambda fit: fit.plot_residuals()),
         ("check", lambda fit: fit.check()),
-        ("the bootstrap", lambda fit: fit.bootstrap()),
-        ("the marginal likelihood", lambda fit: lgm.compare(fit, fit, by="evidence")),
+        ("bootstrap", lambda fit: fit.bootstrap()),
+        ("marginal likelihood", lambda fit: lgm.compare(fit, fit, by="evidence")),
         ("leave-one-out", lambda fit: fit.add_groups("log_likelihood")),
     ],
 )
 def test_it_is_said(prior: lgm.Fit, what: str, ask: Callable[[lgm.Fit], object]) -> None:
-    with pytest.raises(lgm.LgmError, match=f"^{what} asks what the data say, but this fit is draws from the prior"):
+    with pytest.raises(
+        lgm.LgmError, match=f"^there is no {what} of draws from the prior, for which no response was used"
+    ):
         ask(prior)
 
 

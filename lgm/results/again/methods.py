@@ -163,7 +163,7 @@ class Again:
         >>> fit.bootstrap(10).estimates.shape
         (10, 3)
         """
-        fit = learned(self, "the bootstrap")
+        fit = learned(self, "bootstrap")
         return bootstrap.bootstrap(
             fit,
             n,

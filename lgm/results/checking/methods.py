@@ -177,7 +177,7 @@ class Adequacy:
         >>> bool(abs(fit.residuals("response").mean()) < 0.01), fit.residuals().name
         (True, 'quantile residual')
         """
-        fit = learned(self, "residuals")
+        fit = learned(self, "residual")
         return residuals.residuals(fit, kind, given=given, seed=fit.seed if seed is None else seed)
 
     def plot_residuals(
@@ -222,7 +222,7 @@ class Adequacy:
         """
         from lgm import plots
 
-        fit = learned(self, "residuals")
+        fit = learned(self, "residual")
         seed = fit.seed if seed is None else seed
         return plots.plot_residuals(fit, against, kind=kind, given=given, acf=acf, ax=ax, figsize=figsize, seed=seed)
 

@@ -28,7 +28,7 @@ def evidence(fit: Fit) -> Points:
     PriorError
         If a prior is flat: ``p(y)`` is then undefined.
     """
-    learned(fit, "the marginal likelihood")
+    learned(fit, "marginal likelihood")
     names = [*fit.design.fixed_names, *(p.names[0] for p in fit.design.parameters)]
     priors = [*fit.chosen_priors.fixed, *fit.chosen_priors.theta]
     flat = [name for name, prior in zip(names, priors, strict=True) if isinstance(prior, Flat)]

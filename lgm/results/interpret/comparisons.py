@@ -124,6 +124,8 @@ def _asked(variables: Variables, asked: Any) -> dict[str, Any]:
 def changes_of(variables: Variables, name: str, contrast: Any) -> Iterator[Change]:
     """The changes of a variable that a user asks for, by default one unit, or each level against the first.
 
+    Where a term has effects at the values of a variable only, it is by default from the smallest to the largest.
+
     Raises
     ------
     LgmError
@@ -137,7 +139,8 @@ def changes_of(variables: Variables, name: str, contrast: Any) -> Iterator[Chang
         for low, high in _pairs(levels, name, contrast):
             yield Change(low, high, False, (_word(high), _word(low)))
     else:
-        yield _of_number(variables.frame[name], name, contrast)
+        on_points = contrast is None and name in variables.pointwise  # one unit further there may be nothing
+        yield _of_number(variables.frame[name], name, "minmax" if on_points else contrast)
 
 
 def _pairs(levels: list[Any], name: str, contrast: Any) -> list[tuple[Any, Any]]:

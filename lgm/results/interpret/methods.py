@@ -190,7 +190,8 @@ class Interpretation:
         ----------
         variables : str, list of str, or dict
             Which variables, and by name how each of them changes. Numbers: a step from where each row is, by default
-            1; ``"sd"`` or ``"2sd"`` around the mean, ``"iqr"``, ``"minmax"``. Factors: ``"reference"`` (each level
+            1; ``"sd"`` or ``"2sd"`` around the mean, ``"iqr"``, ``"minmax"``, which is the default where a term has
+            effects at the values of the data only, as ``rw1`` and ``mo`` have. Factors: ``"reference"`` (each level
             against the first, the default), ``"pairwise"``, ``"sequential"``. Both: a tuple ``(low, high)``.
         new_data : table or "grid", optional
             As in `predictions`.

@@ -132,3 +132,15 @@ def test_a_factor_with_one_level_and_a_time() -> None:
         list(changes_of(variables, "day", None))
     [change] = changes_of(variables, "day", (pd.Timestamp("2024-01-02"), pd.Timestamp("2024-02-01")))
     assert change.high == pd.Timestamp("2024-02-01")
+
+
+def test_where_there_are_effects_at_values_only_the_ends_are_compared() -> None:
+    """One step further than the last category is nothing that the fit knows."""
+    rng = np.random.default_rng(6)
+    data = pd.DataFrame({"m": np.tile([1, 2, 3, 4], 10)})
+    data["y"] = data["m"] + rng.normal(0, 0.3, 40)
+    fit = lgm.fit("y ~ mo(m)", data, method="mode", draws=50, seed=1, progress=False)
+    found = fit.comparisons("m").iloc[0]
+    ends = fit.predict({"m": [1, 4]}, "linear")["mean"]
+    assert found["contrast"] == "4 - 1"
+    assert found["mean"] == pytest.approx(ends[1] - ends[0], rel=1e-9)
