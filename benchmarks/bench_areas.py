@@ -12,7 +12,8 @@ With --large lgm alone, once each: a board of 1,000 x 1,000 areas, and 100 x 100
 (interaction of type II in Knorr-Held 2000), and 30 x 30 areas at 50 times with ``icar(area, board, group=rw1(time))``
 in its place (type IV).
 
-All processes print seconds and their peak of memory.
+All processes print seconds and their peak of memory. On two cores of an AMD EPYC that other work kept busy (load 10),
+the board of 1,000 x 1,000 took 494 s of processor time, from import to table, and at most 3.6 GB.
 """
 
 import argparse
