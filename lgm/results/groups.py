@@ -71,7 +71,9 @@ HEAVY = {
 
 
 def require_known(names: tuple[str, ...]) -> None:
-    """Raise unless all of these can be made."""
+    """Raise unless these are some, and all of them can be made."""
+    if not names:
+        raise LgmError(f"add_groups() needs to know which ones. Accepted: {', '.join(map(repr, HEAVY))}.")
     for name in names:
         if name not in HEAVY:
             near = suggest(str(name), list(HEAVY))

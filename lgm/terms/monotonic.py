@@ -43,6 +43,11 @@ class MonotonicTerm(Term):
     block: Block
 
     @property
+    def of_predictors(self) -> bool:
+        """Of an ordered one."""
+        return True
+
+    @property
     def variables(self) -> tuple[Variable, ...]:
         """The coefficient, and the effects of the categories."""
         steps = self.block.n

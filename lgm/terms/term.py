@@ -279,6 +279,11 @@ class Term(ABC):
         return ()
 
     @property
+    def of_predictors(self) -> bool:
+        """Whether it says what predictors do, as fixed effects say: its prior variance is none of the population."""
+        return bool(self.coefficients)
+
+    @property
     def one_series(self) -> bool:
         """Whether it is one series in time, where users may mean one for each of several groups of rows."""
         return False

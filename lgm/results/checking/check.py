@@ -81,6 +81,8 @@ def check(
     fit: Fit, checks: Sequence[str] | str | None, *, draws: int, time: Any, near: Any, loo: bool, seed: int
 ) -> Check:
     """See `Fit.check`."""
+    if not isinstance(draws, (int, np.integer)) or isinstance(draws, bool) or draws < 1:
+        raise LgmError(f"draws={draws!r}; accepted: how many draws of the posterior give residuals, from 1.")
     rows = Observed(fit)
     wanted = None if checks is None else [checks] if isinstance(checks, str) else list(checks)
     for name in wanted or []:

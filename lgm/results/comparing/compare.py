@@ -98,9 +98,9 @@ def compare(
     if by == "loo" and groups is None and not given:
         _warn_of_groups(owners)
     found = given or [_criterion(fit, by, groups) for fit in owners]
-    if len({each.name for each in found}) > 1 or any(
-        not each.table.index.equals(found[0].table.index) for each in found
-    ):
+    by_row = all(len(each.table) == each.fit.nobs for each in found)  # of the same responses, whatever their labels
+    same = by_row or all(each.table.index.equals(found[0].table.index) for each in found)
+    if len({each.name for each in found}) > 1 or not same:
         raise LgmError(
             f"these left out different things: {listed([each.what for each in found], 4)}. Accepted: one criterion "
             "with the same groups or folds."

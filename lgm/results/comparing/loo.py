@@ -151,7 +151,8 @@ def loo(fit: Fit) -> Loo:
 
 def each_row(fit: Fit) -> Labels:
     """Every row by itself."""
-    return Labels(np.arange(fit.nobs), fit_index(fit).rename("row"))
+    index = fit_index(fit).to_flat_index()  # a label of several parts is a tuple of them
+    return Labels(np.arange(fit.nobs), index.rename("row"))
 
 
 class _Found(NamedTuple):

@@ -73,6 +73,8 @@ def comparisons(
     if comparison not in COMPARISONS:
         near = suggest(str(comparison), list(COMPARISONS))
         raise LgmError(f"comparison={comparison!r}.{near} Accepted: {', '.join(map(repr, COMPARISONS))}.")
+    if comparison == "lnor" and "logit" not in fit.design.family.links:
+        raise LgmError(f'comparison="lnor" is of odds, but the mean of {fit.design.family.name} is no probability.')
     variables = Variables.of(fit)
     wanted = _asked(variables, asked)
     compare, words = COMPARISONS[comparison]
@@ -80,7 +82,7 @@ def comparisons(
     for name, contrast in wanted.items():
         changes = list(changes_of(variables, name, contrast))
         moved = () if any(change.added for change in changes) else (name,)
-        rows = rows_of(fit, new_data, conditions, groups, by, moved if new_data != "grid" else (name,))
+        rows = rows_of(fit, new_data, conditions, groups, by, (name,) if isinstance(new_data, str) else moved)
         for change in changes:
             low, high = change.words[1], change.words[0]
             labels = {"term": name, "contrast": words.format(high=high, low=low)}

@@ -10,13 +10,16 @@ import pandas as pd
 import scipy.sparse as sp
 
 from lgm.arrays import FloatArray, IntArray
+from lgm.design import predictor as predictors
 from lgm.design.design import Design
+from lgm.design.predictor import Parts
 from lgm.errors import LgmError
 from lgm.posterior.latent_prior import by_kind
 from lgm.posterior.no_rows import without_rows
 from lgm.posterior.pinned import pinned
 from lgm.results.drawing import Drawing
 from lgm.results.exact import row_variances
+from lgm.results.linear_predictor import linear_predictor
 from lgm.results.progress import bar
 from lgm.results.quoted.errors import trials_of
 
@@ -47,11 +50,12 @@ def variances(fit: Fit) -> dict[str, FloatArray]:
         Without a latent term, and for families that have no variance on this scale.
     """
     d, size = fit.design, fit.effects.size
-    if not d.terms:
+    if all(term.of_predictors for term in d.terms):
         raise LgmError("this model has no groups or other latent terms among which a variance could be divided.")
     numbers = np.unique(np.linspace(0, size - 1, min(size, MOST_THETAS)).astype(int))
-    thetas, beta = fit.effects.drawing.thetas[numbers], fit.effects.fixed[numbers]
-    lines = np.asarray(d.predictor.X @ beta.T)
+    thetas = fit.effects.drawing.thetas[numbers]
+    parts = Parts(np.ones(d.p, dtype=bool), tuple(term.of_predictors for term in d.terms), False)
+    lines = linear_predictor(fit, predictors.encode(d.predictor, d.seen, parts)).draws(only=numbers)
     found = _of_terms(fit, thetas)
     middle = (lines + d.predictor.offset[:, None]).mean(axis=0) + 0.5 * sum(found.values())
     errors = _errors(fit, middle, thetas)
@@ -62,8 +66,8 @@ def _of_terms(fit: Fit, thetas: FloatArray) -> dict[str, FloatArray]:
     """Prior variance of what each term adds to a row, on average over the rows, at each theta."""
     d = fit.design
     alone = replace(fit.analysed, marginal=without_rows(pinned(fit.analysed.marginal)))
-    found = {term.label: np.empty(len(thetas)) for term in d.terms}
-    with bar(len(thetas) * len(d.terms), "variances", progress=fit.progress) as shown:
+    found = {term.label: np.empty(len(thetas)) for term in d.terms if not term.of_predictors}
+    with bar(len(thetas) * len(found), "variances", progress=fit.progress) as shown:
         for term, rows, counts in _different_rows(d):
             for s, theta in enumerate(thetas):
                 one = Drawing(alone, theta[None], fit.seed, progress=False)
@@ -78,6 +82,8 @@ def _different_rows(d: Design) -> list[tuple[str, sp.csr_array, IntArray]]:
     """For each term the different rows of its columns, among those of all effects, and how often each occurs."""
     out = []
     for term, where in zip(d.terms, d.predictor.term_slices(), strict=True):
+        if term.of_predictors:
+            continue
         z = sp.csr_array(term.z)
         z.sort_indices()
         first: dict[tuple[bytes, bytes], int] = {}

@@ -99,3 +99,9 @@ def test_planted_faults_are_nearly_always_found(fault: str, check: str) -> None:
         near = (data.lon, data.lat) if fault == "space" else None
         found += check in planted.fitted(fault, 2000 + seed).check(near=near).amiss
     assert found >= 36
+
+
+@pytest.mark.parametrize("draws", [0, -1, 2.5, "a", True])
+def test_how_many_draws_is_a_whole_number(draws: object) -> None:
+    with pytest.raises(lgm.LgmError, match=r"draws=.*; accepted: how many draws of the posterior"):
+        planted.of("poisson").check(draws=draws)

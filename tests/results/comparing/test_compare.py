@@ -114,3 +114,12 @@ def test_models_that_differ_between_groups() -> None:
 def test_other_arguments(how: dict[str, Any], match: str) -> None:
     with pytest.raises(lgm.LgmError, match=match):
         lgm.compare(FIT, FIT, **how)
+
+
+def test_labels_of_rows_do_not_matter() -> None:
+    """Nor do they have to be single ones: rows of the same responses are compared one by one."""
+    options: Any = {"method": "mode", "draws": 4, "seed": 1, "progress": False}
+    other = DATA.set_index([DATA["Batch"], np.arange(len(DATA))])
+    table = lgm.compare(FIT, lgm.fit("Yield ~ 1 + (1|Batch)", other, **options))
+    again = lgm.compare(FIT, lgm.fit("Yield ~ 1 + (1|Batch)", DATA, **options))
+    assert np.allclose(table.to_numpy(dtype=float), again.to_numpy(dtype=float))

@@ -144,3 +144,14 @@ def test_where_there_are_effects_at_values_only_the_ends_are_compared() -> None:
     ends = fit.predict({"m": [1, 4]}, "linear")["mean"]
     assert found["contrast"] == "4 - 1"
     assert found["mean"] == pytest.approx(ends[1] - ends[0], rel=1e-9)
+
+
+def test_at_rows_of_a_table(seen: pd.DataFrame) -> None:
+    fit, some = counts(), seen.head(9)
+    drawn = averages(fit, some, x=some.x + 1) - averages(fit, some)
+    assert fit.comparisons("x", some).iloc[0]["sd"] == pytest.approx(drawn.std(ddof=1), rel=1e-8)
+
+
+def test_odds_are_of_probabilities() -> None:
+    with pytest.raises(lgm.LgmError, match="of odds, but the mean of poisson is no probability"):
+        counts().comparisons("x", comparison="lnor")

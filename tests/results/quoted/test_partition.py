@@ -65,3 +65,17 @@ def test_counts_at_the_mean_of_the_log() -> None:
 def test_what_has_none() -> None:
     with pytest.raises(LgmError, match="has no groups or other latent terms"):
         lgm.fit("y ~ x", DATA, priors={"sigma": priors.constant(1.0)}, **QUICK).icc()
+
+
+def test_what_predictors_do_is_no_variance_of_the_population() -> None:
+    """A monotonic effect counts as fixed ones do: beside it a group has about the share that it has beside a factor."""
+    rng = np.random.default_rng(8)
+    data = pd.DataFrame({"m": rng.integers(1, 5, 120), "g": np.repeat(np.arange(12), 10)})
+    data["y"] = rng.normal(0, 1, 12)[data["g"]] + rng.normal(0, 1, 120)
+    options = {"method": "mode", "draws": 50, "seed": 1, "progress": False}
+    ordered, factor = (lgm.fit(f"y ~ {part} + (1|g)", data, **options) for part in ("mo(m)", "C(m)"))
+    shares = [fit.icc()["mean"] for fit in (ordered, factor)]
+    assert list(shares[0].index) == ["(1 | g)", "Residual"]
+    assert shares[0]["(1 | g)"] == pytest.approx(shares[1]["(1 | g)"], abs=0.03)
+    with pytest.raises(lgm.LgmError, match="no groups or other latent terms"):
+        lgm.fit("y ~ mo(m)", data, **options).icc()
