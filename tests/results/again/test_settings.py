@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 import lgm
 from lgm.results.again.settings import settings_of
 
@@ -27,3 +29,9 @@ def test_settings_are_those_that_were_asked_for() -> None:
     assert settings_of(fit, seed=5, draws=None) == {**wanted, "seed": 5}
     made = settings_of(replace(fit, asked=None))
     assert made == {"method": "mode", "chains": 1, "draws": 100, "interval": 0.9, "seed": 4, "progress": False}
+
+
+def test_an_argument_that_there_is_not() -> None:
+    fit = lgm.fit("Yield ~ 1", lgm.load_dataset("Dyestuff"), method="mode", draws=10, seed=1, progress=False)
+    with pytest.raises(lgm.LgmError, match=r"there is no argument seeed=. Did you mean `seed`\? Accepted: method, "):
+        fit.update(seeed=3)
