@@ -52,7 +52,7 @@ class Weighted(Draws):
     ) -> pd.DataFrame:
         """Points give moments directly; what was resampled from them says nothing of their number."""
         weights, theta = np.exp(self.points.log_weights), self.points.theta
-        mean = weights @ theta
+        mean = np.where(np.ptp(theta, axis=0) > 0, weights @ theta, theta[0])  # what is held has no sd by rounding
         moments = np.column_stack([mean, np.sqrt(weights @ (theta - mean) ** 2)])
         table.iloc[len(table) - mean.size :, :2] = moments
         return table.assign(ess_bulk=self.points.ess, ess_tail=np.nan, r_hat=np.nan)

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import lgm
 from lgm.inference.draws import Points
 from lgm.inference.weighted import Weighted
 
@@ -57,3 +58,10 @@ def test_moments_are_those_of_the_weights() -> None:
     assert found.loc["sigma", ["mean", "sd"]].tolist() == pytest.approx([2.8, np.sqrt(9.4 - 2.8**2)])
     assert (found.loc["Intercept", ["mean", "sd", "2.5%"]] == 1.0).all()
     assert found["ess_bulk"].tolist() == [2.6, 2.6] and found[["ess_tail", "r_hat"]].isna().all(axis=None)
+
+
+def test_what_is_held_has_no_standard_deviation() -> None:
+    held = {"sigma": lgm.priors.constant(51.3)}
+    data = lgm.load_dataset("Dyestuff")
+    fit = lgm.fit("Yield ~ 1 + (1|Batch)", data, priors=held, method="importance", draws=50, seed=1, progress=False)
+    assert fit.summary().loc["sigma", ["mean", "sd"]].tolist() == [51.3, 0.0]
