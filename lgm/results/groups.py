@@ -12,6 +12,8 @@ from lgm.data.expression import names_of
 from lgm.errors import LgmError
 from lgm.results.arviz import plain_labels
 from lgm.results.comparing import conditional
+from lgm.results.comparing.passes import Thetas
+from lgm.results.learned import learned
 from lgm.words import suggest
 
 if TYPE_CHECKING:
@@ -54,11 +56,12 @@ def log_likelihood(fit: Fit) -> xr.Dataset:
 
 def log_likelihood_given_effects(fit: Fit) -> xr.Dataset:
     """Of each row given its own effects, at the same draws."""
-    found = fit.loo().log_likelihood
-    chains, draws = (found[name].to_numpy() for name in LEAD)
-    numbers = (fit.draws.theta.shape[1] * chains[:, None] + draws).ravel()
-    values = conditional.log_likelihood(fit, numbers).reshape(found.shape)
-    return _by_draw(fit, found.copy(data=values))
+    fit, draws = learned(fit, "log likelihood"), Thetas.of(fit, fit.nobs).draws
+    chains, size, _ = fit.draws.theta.shape
+    numbers = (size * np.arange(chains)[:, None] + draws).ravel()
+    values = conditional.log_likelihood(fit, numbers).reshape(chains, draws.size, -1)
+    coords = {"chain": np.arange(chains), "draw": draws}
+    return _by_draw(fit, xr.DataArray(values, coords, (*LEAD, "row")))
 
 
 HEAVY = {

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 import lgm
 
@@ -100,3 +101,18 @@ def test_prior_predictive_draws(successes):
     drawn = successes.model.prior_predictive(40, seed=3)
     again = successes.model.fit(method="prior", chains=1, draws=40, seed=3).posterior_predict()
     assert drawn.equals(again)
+
+
+def test_log_likelihoods_of_rows(fit):
+    """Given the effects by the normal density; with these integrated out, those whose elpd `loo` gives."""
+    found = fit.add_groups("log_likelihood", "log_likelihood_given_effects")
+    given = found["log_likelihood_given_effects"]["Reaction"]
+    eta = fit.posterior_linpred().sel(draw=given["draw"], row=given["row"])
+    sigma = fit.posterior["sigma"].sel(draw=given["draw"])
+    observed = found["observed_data"]["Reaction"]
+    expected = stats.norm.logpdf(observed, eta, sigma.to_numpy()[..., None])
+    np.testing.assert_allclose(given, expected, rtol=1e-10)
+    integrated = found["log_likelihood"]["Reaction"]
+    assert integrated.dims == given.dims
+    np.testing.assert_array_equal(integrated["draw"], given["draw"])
+    np.testing.assert_array_equal(integrated, fit.loo().log_likelihood)
