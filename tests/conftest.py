@@ -7,8 +7,14 @@ from collections.abc import Iterator
 import pytest
 from helpers import CHECKOUT, PACKAGE
 
+from lgm.xla import QUICK
+
 # Before anything imports matplotlib, and for the interpreters that tests start.
 os.environ["MPLBACKEND"] = "Agg"
+# Most programs of a test run once: what JAX compiles beside lgm's own programs is compiled as briefly as those.
+os.environ["XLA_FLAGS"] = " ".join(
+    [os.environ.get("XLA_FLAGS", ""), *(f"--{name}={str(value).lower()}" for name, value in QUICK.items())]
+)
 
 
 def pytest_report_header() -> str:

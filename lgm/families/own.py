@@ -21,6 +21,7 @@ from lgm.families.links import LINKS
 from lgm.families.response import Response
 from lgm.parameter import CORRELATION, POSITIVE, PROPORTION, REAL, Domain, Parameter
 from lgm.priors import Normal, Prior
+from lgm.xla import QUICK
 
 _TAKEN = ("sd", "corr", "rho", "phi", "pacf", "range", "fixed")  # by which classes of other parameters are addressed
 _ACCEPTED = (
@@ -247,7 +248,7 @@ def _try(family: Own, y: FloatArray, level: float) -> None:
             function = lambda e: family.function(y, e, theta)  # noqa: E731
             return (*_derivatives(function, eta), jax.jvp(function, (eta,), (signs,))[1])
 
-        *values, turned = (np.asarray(part) for part in jax.jit(tried)(*at))
+        *values, turned = (np.asarray(part) for part in jax.jit(tried, compiler_options=QUICK)(*at))
     for part, order in zip(values, ("", "the first derivative of ", "the second derivative of "), strict=True):
         wrong = np.flatnonzero(~np.isfinite(part))
         if wrong.size:

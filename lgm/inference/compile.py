@@ -20,11 +20,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from lgm.inference import forked
+from lgm.xla import QUICK, suited
 
-# The kernel does the work, and XLA's own code only leads up to it. Optimised, that code takes 1.7 times as long to
-# compile; in loops it repays the first level and no more, in functions that run a few times not even that.
-QUICK: dict[str, Any] = {"xla_backend_optimization_level": 0}
-LOOPS: dict[str, Any] = {"xla_backend_optimization_level": 1}
 KEPT = 24  # structures for which a function is kept compiled, each about 10 MB; the one used longest ago goes first
 
 
@@ -122,15 +119,16 @@ class Compiled:
         except BaseException as error:
             program.fail(error)
             raise
+        options = suited(self._options, (shape for shape, _ in kinds))
         if wait:
-            self._finish(lowered, program)
+            self._finish(lowered, options, program)
         else:
-            _compilers().submit(self._finish, lowered, program)
+            _compilers().submit(self._finish, lowered, options, program)
         return program
 
-    def _finish(self, lowered: Any, program: _Program) -> None:
+    def _finish(self, lowered: Any, options: dict[str, Any], program: _Program) -> None:
         try:
-            program.executable.set_result(lowered.compile(compiler_options=self._options))
+            program.executable.set_result(lowered.compile(compiler_options=options))
         except BaseException as error:
             program.fail(error)
             raise

@@ -17,13 +17,14 @@ import pandas as pd
 from lgm.arrays import FloatArray, IntArray
 from lgm.inference import pareto
 from lgm.inference.chains import Chains
-from lgm.inference.compile import LOOPS, Plan, compiled, floats, wholes
+from lgm.inference.compile import Plan, compiled, floats, wholes
 from lgm.inference.draws import Mixture, Verdict, joined, without_density
 from lgm.inference.keys import key
 from lgm.inference.progress import bar as progress_bar
 from lgm.posterior import density
 from lgm.posterior.density import Marginal
 from lgm.posterior.hyperparameters import Hyperparameters
+from lgm.xla import LOOPS
 
 BATCH = 64  # thetas in one vectorised call
 STORED_BYTES = 5e8  # effects drawn along with the weights are kept up to this size

@@ -16,9 +16,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from lgm.arrays import BoolArray, FloatArray, IntArray
+from lgm.inference.compile import jit
 from lgm.posterior import density
 from lgm.posterior.density import Marginal
-from lgm.posterior.hyperparameters import Scalars, Slot
+from lgm.posterior.hyperparameters import Hyperparameters, Scalars, Slot
 
 _DEPENDENT = 1e-4  # what a row of a factor has of its own, beside all of it, below which that is nothing
 
@@ -174,7 +175,7 @@ class Factors:
 
     def start(self, theta: FloatArray) -> FloatArray:
         """Coordinates of a theta whose correlations are ignored, as those of a first guess are."""
-        x = np.array(self.post.hyper.to_folded(jnp.asarray(theta)))
+        x = np.array(_folded(self.post.hyper, np.asarray(theta)))
         for group in self.groups:
             x[list(group.diagonal)], x[list(group.below)] = theta[list(group.sd)], 0.0
         for i, at in self.logs:
@@ -211,6 +212,16 @@ class Factors:
         unit = jnp.where(there, sd, 1.0)
         lower = jnp.diag(jnp.where(there, own / unit, 1.0)).at[rows, cols].set(below / unit[rows])
         return sd, (lower @ lower.T)[rows, cols]
+
+
+@jit
+def _folded(hyper: Hyperparameters, theta: jax.Array) -> jax.Array:
+    return hyper.to_folded(theta)
+
+
+@jit
+def _natural(slot: Slot, x: jax.Array) -> jax.Array:
+    return slot.natural(x)
 
 
 def _root(square: jax.Array) -> jax.Array:
@@ -252,5 +263,5 @@ def _whole(slot: Slot) -> bool:
     """Whether a prior allows all values of an sd or of a correlation."""
     if slot.half_line or not isinstance(slot, Scalars):
         return True
-    low, high = (float(slot.natural(jnp.array([end]))[0]) for end in (-40.0, 40.0))
+    low, high = (np.asarray(_natural(slot, np.array([end])))[0] for end in (-40.0, 40.0))
     return bool(np.allclose(sorted((low, high)), (-1.0, 1.0)))

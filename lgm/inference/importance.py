@@ -22,7 +22,7 @@ from scipy.special import logsumexp
 from lgm.arrays import BoolArray, FloatArray
 from lgm.errors import ConvergenceWarning, warn
 from lgm.inference import faces, pareto
-from lgm.inference.compile import LOOPS, Plan, compiled, floats, wholes
+from lgm.inference.compile import Plan, compiled, floats, wholes
 from lgm.inference.coordinates import Bend, Folded, bent
 from lgm.inference.draws import ENOUGH, Expected, Points, Run
 from lgm.inference.interrupt import interruptible
@@ -33,6 +33,7 @@ from lgm.inference.proposal import Mixture, resampled
 from lgm.inference.weighted import Weighted
 from lgm.posterior import density
 from lgm.posterior.density import Marginal
+from lgm.xla import LOOPS
 
 EVALUATIONS = 1024  # per round; a power of two, as Sobol points want it
 AHEAD = 256  # in the first round, where the density is estimated

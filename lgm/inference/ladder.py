@@ -16,7 +16,7 @@ import numpy as np
 from lgm.arrays import FloatArray
 from lgm.errors import LgmError
 from lgm.inference import pareto
-from lgm.inference.compile import jit
+from lgm.inference.compile import compiled, jit, wholes
 from lgm.inference.keys import key
 from lgm.inference.mode import Mode, find_mode
 from lgm.posterior.density import Marginal, started
@@ -251,7 +251,12 @@ def _measured(post: Marginal, x: FloatArray, functionals: FloatArray, seed: int)
 
 
 def _normals(post: Marginal, seed: int, batch: int = 0) -> jax.Array:
-    return jax.random.normal(jax.random.fold_in(key(seed, 8), batch), (post.n_normals, MEASURED))
+    return _drawn(post.n_normals, key(seed, 8), np.asarray(batch))
+
+
+@compiled(shapes=lambda post, how: (key(0), wholes()))
+def _drawn(size: int, key: jax.Array, batch: jax.Array) -> jax.Array:
+    return jax.random.normal(jax.random.fold_in(key, batch), (size, MEASURED))
 
 
 def with_rung(post: Marginal, rung: str, pairs: int) -> Marginal:

@@ -18,9 +18,10 @@ from numpyro.infer.util import ParamInfo
 
 from lgm.arrays import FloatArray
 from lgm.inference import progress
-from lgm.inference.compile import LOOPS, compiled
+from lgm.inference.compile import compiled
 from lgm.inference.coordinates import log_density
 from lgm.inference.interrupt import interruptible
+from lgm.xla import LOOPS
 
 BLOCK = 10  # draws between two looks at the keyboard and two steps of the progress bar
 

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Protocol
 
 import jax
@@ -32,6 +33,7 @@ from lgm.posterior.every_row import EveryRow
 from lgm.posterior.functionals import Effects, Linear, Sums
 from lgm.posterior.hyperparameters import Hyperparameters
 from lgm.posterior.latent_prior import LatentPrior, Places
+from lgm.xla import LOOPS
 
 
 class DataSide(Protocol):
@@ -157,7 +159,7 @@ def started(post: Marginal, theta: FloatArray) -> Marginal:
         return replace(post, data=_started(post, jnp.asarray(theta)))
 
 
-@jax.jit
+@partial(jax.jit, compiler_options=LOOPS)
 def _started(post: Marginal, theta: jax.Array) -> DataSide:
     return post.data.started(post.prior, post.analysis, theta)
 

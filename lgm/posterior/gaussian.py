@@ -97,7 +97,7 @@ class GaussianData:
     @property
     def spread(self) -> float:
         """Root mean square of the residuals from the reference, for a row of weight one."""
-        return float(np.sqrt(self.square / self.n))
+        return float(np.sqrt(np.asarray(self.square) / np.asarray(self.n)))
 
     @property
     def least_residual(self) -> float:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import jax
@@ -29,6 +30,7 @@ from lgm.parameter import Parameter
 from lgm.posterior.latent_prior import Places, by_kind
 from lgm.precision.template import Printing, Theta
 from lgm.priors import Constant, Dirichlet, Flat, Lkj, ThetaPrior
+from lgm.xla import QUICK
 
 _HALF_LINES = (type(constraints.positive), type(constraints.nonnegative))
 
@@ -298,7 +300,8 @@ def slot(prior: ThetaPrior, parameter: Parameter) -> Slot:
         if isinstance(prior, Lkj) and parameter.q > 2:
             return Correlations(jnp.asarray(prior.concentration, dtype=jnp.float64), parameter.q)
         one = _LkjCorrelation(prior.concentration) if isinstance(prior, Lkj) else prior.distribution
-        one = jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype=jnp.float64), one)
+        # by NumPy, as JAX compiles a program for each kind of number that it turns into another
+        one = jax.tree.map(lambda leaf: jax.device_put(np.asarray(leaf, dtype=np.float64)), one)
         return Scalars(one, len(parameter.names), rise_to_zero(one) > 1.0)
 
 
@@ -310,8 +313,14 @@ def rise_to_zero(one: dist.Distribution) -> float:
     """
     if not isinstance(one.support, _HALF_LINES):
         return -np.inf
-    nearer, near = (float(one.log_prob(jnp.asarray(value))) for value in (1e-280, 1e-140))
+    one = jax.tree.map(lambda leaf: np.asarray(leaf, dtype=np.float64), one)
+    nearer, near = (float(_log_prob(one, np.asarray(value))) for value in (1e-280, 1e-140))
     return nearer - near
+
+
+@partial(jax.jit, compiler_options=QUICK)
+def _log_prob(one: dist.Distribution, value: jax.Array) -> jax.Array:
+    return one.log_prob(value)
 
 
 @jax.tree_util.register_dataclass

@@ -22,6 +22,7 @@ from lgm.pattern import Pattern
 from lgm.pc_priors import Distance
 from lgm.precision.intrinsic import Intrinsic, Structure, intrinsic_moments
 from lgm.precision.template import Constraint, Theta, Whitened
+from lgm.xla import LOOPS
 
 NODES = np.linspace(-10.0, 12.0, 45)  # logit phi at which the distance is tabulated
 
@@ -97,7 +98,7 @@ def distance(structure: Structure, spatial: Intrinsic) -> Distance:
     return Distance(NODES, np.sqrt(square), float(0.5 * k * phi[-1] / square[-1]))  # d^2 grows as -k log(1 - phi)
 
 
-@jax.jit(static_argnums=0)
+@jax.jit(static_argnums=0, compiler_options=LOOPS)
 def _shifted_logdets(sym: linalg.Analysis, entries: jax.Array, shifts: jax.Array) -> jax.Array:
     diagonal = jnp.asarray(sym.pattern.rows == sym.pattern.cols)
     return jax.lax.map(lambda shift: linalg.logdet(sym, entries + jnp.where(diagonal, shift, 0.0)), shifts)

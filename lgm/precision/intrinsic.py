@@ -15,6 +15,7 @@ from lgm.errors import DataError
 from lgm.linalg.constrained import Border
 from lgm.pattern import Pattern
 from lgm.precision.template import Constraint, Theta, Whitened
+from lgm.xla import QUICK
 
 EPS = np.finfo(np.float64).eps
 MOST_LOST = 0.1  # n eps max|R|; the log likelihood is then wrong by 0.01 or so
@@ -153,7 +154,7 @@ def intrinsic_moments(structure: Structure) -> Moments:
         return Moments(np.asarray(inverse)[border.inner[diagonal]], float(logdet) - border.log_scale)
 
 
-@jax.jit(static_argnums=0)
+@jax.jit(static_argnums=0, compiler_options=QUICK)
 def _inverted(sym: linalg.Analysis, values: jax.Array) -> tuple[jax.Array, jax.Array]:
     logdet, _, inverse = linalg.solve_and_invert(sym, values, jnp.zeros((sym.n, 0)))
     return logdet, inverse

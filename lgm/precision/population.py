@@ -15,6 +15,7 @@ from lgm.errors import IdentifiabilityError
 from lgm.linalg import constrained
 from lgm.linalg.constrained import Border
 from lgm.precision.template import Constraint, Template, Theta
+from lgm.xla import LOOPS, QUICK
 
 
 def normals_of(template: Template, constraint: Constraint | None) -> int:
@@ -66,7 +67,7 @@ def prior_draws(template: Template, constraint: Constraint | None, theta: Theta,
     return found
 
 
-@jax.jit
+@partial(jax.jit, compiler_options=QUICK)
 def _whitened(template: Template, theta: Theta) -> tuple[jax.Array, jax.Array]:
     found = jax.vmap(template.whiten)(theta)
     return found.scale, found.values
@@ -80,7 +81,7 @@ def _border(template: Template, constraint: Constraint | None, values: FloatArra
     return Border.of(template.pattern, constraint.null_space, constraint.anchors, kappa)
 
 
-@partial(jax.jit, static_argnums=0)
+@partial(jax.jit, static_argnums=0, compiler_options=LOOPS)
 def _draws(
     analysis: linalg.Analysis, border: jax.Array, inner: jax.Array, values: jax.Array, z: jax.Array
 ) -> jax.Array:

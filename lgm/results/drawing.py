@@ -14,12 +14,13 @@ import jax
 import numpy as np
 
 from lgm.arrays import FloatArray, IntArray
-from lgm.inference.compile import LOOPS, Plan, compiled, floats
+from lgm.inference.compile import Plan, compiled, floats
 from lgm.inference.draws import Expected
 from lgm.inference.keys import normals
 from lgm.posterior.assemble import Analysed
 from lgm.posterior.density import Marginal, effects
 from lgm.results.progress import bar
+from lgm.xla import LOOPS
 
 CHUNK_BYTES = 128e6  # of intermediate results held at once
 MANY, FEW = 250, 16  # thetas in one call

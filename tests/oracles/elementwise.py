@@ -6,8 +6,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from lgm.xla import QUICK
 
-@partial(jax.jit, static_argnums=0, compiler_options={"xla_backend_optimization_level": 0})
+
+@partial(jax.jit, static_argnums=0, compiler_options=QUICK)
 def _orders(family, y, eta, theta, weights):
     def higher(function):
         def more(e):

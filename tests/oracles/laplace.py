@@ -19,6 +19,7 @@ from lgm.families import find
 from lgm.posterior import density
 from lgm.posterior.assemble import analyse
 from lgm.priors import normal
+from lgm.xla import QUICK
 
 # Central differences of nine points, of the order of the step to the eighth power (Fornberg 1988).
 _FIRST = np.array([1 / 280, -4 / 105, 1 / 5, -4 / 5, 0.0, 4 / 5, -1 / 5, 4 / 105, -1 / 280])
@@ -158,9 +159,7 @@ def tiny(family, y, logp, step=0.05):
 
 
 # One program for each family: little optimised, because it runs a few times only.
-_value_and_slopes = jax.jit(
-    jax.value_and_grad(density.log_likelihood, argnums=1), compiler_options={"xla_backend_optimization_level": 0}
-)
+_value_and_slopes = jax.jit(jax.value_and_grad(density.log_likelihood, argnums=1), compiler_options=QUICK)
 
 
 def marginal_likelihood(marginal, theta):
