@@ -12,6 +12,7 @@ import scipy.sparse as sp
 
 from lgm.arrays import BoolArray, FloatArray, IntArray
 from lgm.data.scope import Scope
+from lgm.formula.hints import argument_hint
 from lgm.formula.python import Expression
 from lgm.formula.sides import Call
 from lgm.terms.block import Block
@@ -403,7 +404,9 @@ def arguments(call: Call, scope: Scope, signature: Signature) -> dict[str, Expre
         raise scope.formula.error(f"{call.name}() takes {few}.", call.args[positional].span, accepted)
     for keyword in call.keywords:
         if keyword.name not in signature.names:
-            hint = suggest(keyword.name, (*signature.names, *signature.copying))
+            hint = argument_hint(call.name, keyword.name) or suggest(
+                keyword.name, (*signature.names, *signature.copying)
+            )
             message = f"{call.name}() has no argument `{keyword.name}`.{hint}"
             raise scope.formula.error(message, keyword.span, accepted)
         if keyword.name in signature.positional[: len(call.args)]:
