@@ -53,8 +53,8 @@ def test_what_is_refused(kind: str, d: int, k: int | None, m: Any, knots: Any, m
 
 def test_margins() -> None:
     """Five functions of each by default; those of ti have no constant."""
-    te = margins("te", ["cr", "cc"], X, [None, 6], [None, None], [None, None], "te(x, z)")
-    ti = margins("ti", ["cr", "cc"], X, [None, 6], [None, None], [None, None], "ti(x, z)")
+    te = margins("te", ["cr", "cc"], X, [None, 6], [None, None], "te(x, z)")
+    ti = margins("ti", ["cr", "cc"], X, [None, 6], [None, None], "ti(x, z)")
     assert [one.k for one in te] == [5, 5] and [one.nullity for one in te] == [2, 1]
     assert [one.k for one in ti] == [4, 4] and [one.nullity for one in ti] == [1, 0]
     for one, x in zip(ti, X.T, strict=True):

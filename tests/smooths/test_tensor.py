@@ -62,7 +62,7 @@ def dense_covariance(parts: list[tuple[FloatArray, FloatArray]], sds: FloatArray
 def test_te_is_the_kronecker_sum(kinds: str, sizes: tuple[int, ...]) -> None:
     d = len(sizes)
     x, sds = X[:, :d], np.array([0.7, 1.9, 0.4])[:d]
-    found = tensor.sum_of_penalties("te", margins("te", kinds.split(), x, sizes, [None] * d, [None] * d, "te"), x, NAMES[:d])
+    found = tensor.sum_of_penalties("te", margins("te", kinds.split(), x, sizes, [None] * d, "te"), x, NAMES[:d])
     parts = [cardinal(x[:, j], sizes[j], closed=kind == "cc") for j, kind in enumerate(kinds.split())]
     covariance, null = dense_covariance(parts, sds / np.sqrt(found.factors))
     z = found.evaluate(x)
@@ -77,7 +77,7 @@ def test_te_is_the_kronecker_sum(kinds: str, sizes: tuple[int, ...]) -> None:
 def test_ti_has_margins_that_sum_to_zero() -> None:
     """In the coordinates of an orthonormal basis of the values at the knots whose functions do."""
     x, sds = X[:, :2], np.array([0.7, 1.9])
-    found = tensor.sum_of_penalties("ti", margins("ti", ["cr", "cr"], x, (5, 4), [None] * 2, [None] * 2, "ti"), x, NAMES[:2])
+    found = tensor.sum_of_penalties("ti", margins("ti", ["cr", "cr"], x, (5, 4), [None] * 2, "ti"), x, NAMES[:2])
     parts = []
     for j, k in enumerate((5, 4)):
         f, s = cardinal(x[:, j], k)
@@ -95,7 +95,7 @@ def test_ti_has_margins_that_sum_to_zero() -> None:
 
 def test_each_sd_is_a_typical_size_where_the_others_are_infinite() -> None:
     found = tensor.sum_of_penalties(
-        "te", margins("te", ["cr", "tp"], X[:, :2], (5, 4), [None] * 2, [None] * 2, "te"), X[:, :2], "xz"
+        "te", margins("te", ["cr", "tp"], X[:, :2], (5, 4), [None] * 2, "te"), X[:, :2], "xz"
     )
     z = found.evaluate(X[:, :2])
     for weights in found.weights.T:
@@ -106,7 +106,7 @@ def test_each_sd_is_a_typical_size_where_the_others_are_infinite() -> None:
 def test_units_do_not_matter() -> None:
     x = X[:, :2]
     one, other = (
-        tensor.sum_of_penalties("te", margins("te", ["cr", "ps"], each, (5, 6), [None] * 2, [None] * 2, "te"), each, "xz")
+        tensor.sum_of_penalties("te", margins("te", ["cr", "ps"], each, (5, 6), [None] * 2, "te"), each, "xz")
         for each in (x, x * [100.0, 0.01] + 3.0)
     )
     np.testing.assert_allclose(one.weights, other.weights, rtol=1e-8, atol=1e-10)
@@ -119,7 +119,7 @@ def test_units_do_not_matter() -> None:
 def test_t2_is_made_of_products() -> None:
     """Each has its own sd: with ranges R and null spaces N of the margins, ``R R``, ``R N`` and ``N R``."""
     x = X[:, :2]
-    both = margins("t2", ["cr", "cc"], x, (5, 6), [None] * 2, [None] * 2, "t2")
+    both = margins("t2", ["cr", "cc"], x, (5, 6), [None] * 2, "t2")
     found = tensor.by_parts(both, x, NAMES[:2])
     assert found.parts == ("x:z", "x", "z")
     assert found.weights.astype(bool).sum(axis=0).tolist() == [3 * 4, 3 * 1, 2 * 4]
@@ -139,7 +139,7 @@ def test_t2_is_made_of_products() -> None:
 
 
 def test_margins_of_t2_are_of_size_one() -> None:
-    (one,) = margins("t2", ["cr"], X[:, :1], (6,), [None], [None], "t2")
+    (one,) = margins("t2", ["cr"], X[:, :1], (6,), [None], "t2")
     f = one(X[:, 0])
     np.testing.assert_allclose(f[:, :2].T @ f[:, :2] / 60, np.eye(2), atol=1e-12)
     assert np.mean(f[:, 2:] ** 2) == pytest.approx(1.0)
@@ -147,7 +147,7 @@ def test_margins_of_t2_are_of_size_one() -> None:
 
 def test_columns_vanish_nowhere_but_in_the_null_space() -> None:
     found = tensor.sum_of_penalties(
-        "te", margins("te", ["tp", "ps"], X[:, :2], (4, 5), [None] * 2, [None] * 2, "te"), X[:, :2], "xz"
+        "te", margins("te", ["tp", "ps"], X[:, :2], (4, 5), [None] * 2, "te"), X[:, :2], "xz"
     )
     whole = np.column_stack([np.ones(60), found.null(X[:, :2]), found.evaluate(X[:, :2])])
     assert np.linalg.matrix_rank(whole) == whole.shape[1] == found.k == 20
