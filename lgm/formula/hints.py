@@ -44,8 +44,8 @@ _ELSEWHERE = {
 
 _SMOOTH_ARGUMENTS = {
     "fx": (
-        " Smooths are penalised here, as with fx=FALSE. One without a penalty is fixed effects: `bs(x, df=6)`, `cr(x, df=6)` "
-        "or `poly(x, 3)`."
+        " Smooths are penalised here, as with fx=FALSE. One without a penalty is fixed effects: `bs(x, df=6)` or "
+        "`poly(x, 3)`."
     ),
     "id": (
         " Each smooth, and each copy of by=, has an sd of its own. Curves of the levels of a factor that share one are "

@@ -68,7 +68,7 @@ class Weighted(Draws):
         """Such as ``"4000 from 1024 weighted points"``."""
         return f"{self.theta.shape[1]} from {self.points.size} weighted points{self._stopped}"
 
-    def verdict(self, summary: pd.DataFrame) -> Verdict:
+    def verdict(self, summary: pd.DataFrame, *, points: bool = True) -> Verdict:
         """Can the weights be trusted where the points are, and are there enough of them."""
         points = self.points
         failed = without_density(points.failed, points.size)

@@ -81,14 +81,15 @@ def margins(
     x: FloatArray,
     sizes: Sequence[int | None],
     orders: Sequence[Any],
-    knots: Sequence[FloatArray | None],
     label: str,
     names: Sequence[str] = (),
+    knots: Sequence[FloatArray | None] = (),
 ) -> list[tensor.Margin]:
     """The margins of ``te``, ``ti`` or ``t2`` for the rows x (n, d), whose variables have names for messages."""
     found = []
     for j, kind in enumerate(kinds):
-        own, k = knots[j], dimension(kind, sizes[j], knots[j])
+        own = knots[j] if knots else None
+        k = dimension(kind, sizes[j], own)
         name = names[j] if names else "its variable"
         basis = build(kind, x[:, [j]], k, orders[j], None if own is None else own[:, None], label, name)
         at = _value_knots(kind, x[:, j], k, own)

@@ -69,9 +69,7 @@ def _plain(basis: Basis, x: FloatArray, centre: FloatArray, constant: bool) -> F
     return np.column_stack([np.ones(len(x)), *columns] if constant else columns)
 
 
-def margin(
-    basis: Basis, x: FloatArray, knots: FloatArray | None, *, constant: bool, of_values: bool = True
-) -> Margin:
+def margin(basis: Basis, x: FloatArray, knots: FloatArray | None, *, constant: bool, of_values: bool = True) -> Margin:
     """A margin of `te`, or with ``constant=False`` one of `ti`.
 
     Parameters
@@ -97,7 +95,9 @@ def margin(
         whole = _plain(basis, knots, np.zeros(centre.size), True)
     if whole is not None and constant:
         to_values = whole
-    elif whole is not None:  # the coordinates are an orthonormal basis of those whose functions sum to zero over the data
+    elif (
+        whole is not None
+    ):  # the coordinates are an orthonormal basis of those whose functions sum to zero over the data
         sums = np.linalg.solve(whole.T, _plain(basis, x, np.zeros(centre.size), True).mean(axis=0))
         free = np.linalg.qr(sums[:, None], mode="complete").Q[:, 1:]
         to_values = free.T @ (whole[:, 1:] - np.outer(whole[:, 0], np.append(centre, np.zeros(here))))

@@ -55,9 +55,7 @@ def of_margins(piece: Expression | None, pieces: Sequence[Expression], scope: Sc
     return [np.sort(_numbers(value[each.text], each, piece, scope)) if each.text in value else None for each in pieces]
 
 
-def _in_columns(
-    value: Mapping[Any, Any], piece: Expression, pieces: Sequence[Expression], scope: Scope
-) -> FloatArray:
+def _in_columns(value: Mapping[Any, Any], piece: Expression, pieces: Sequence[Expression], scope: Scope) -> FloatArray:
     """The columns of points (q, d), all variables of which a mapping must have."""
     _require_known(value, piece, pieces, scope)
     missing = [each.text for each in pieces if each.text not in value]

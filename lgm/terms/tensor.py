@@ -22,8 +22,9 @@ SIGNATURE = Signature(("x",), options=("bs", "k", "m", "knots"), shown=("by",), 
 
 
 def build(call: Call, scope: Scope, label: str, yardstick: float) -> SmoothTerm:
-    """Read ``te(x, z, ..., bs=..., k=...)``, ``ti`` or ``t2`` against the data; lists hold an entry for each margin,
-    and ``knots=`` is a mapping from variables.
+    """Read ``te(x, z, ..., bs=..., k=...)``, ``ti`` or ``t2`` against the data.
+
+    Lists hold an entry for each margin, and ``knots=`` is a mapping from variables.
 
     Raises
     ------
@@ -46,7 +47,7 @@ def build(call: Call, scope: Scope, label: str, yardstick: float) -> SmoothTerm:
     k = [bases.dimension(*each) for each in zip(kinds, k, at, strict=True)]
     _require_few(k, label)
     names = [piece.text for piece in pieces]
-    margins = bases.margins(call.name, kinds, x, k, orders, at, label, names)
+    margins = bases.margins(call.name, kinds, x, k, orders, label, names, at)
     if call.name == "t2":
         basis = tensor.by_parts(margins, x, names)
     else:

@@ -40,6 +40,9 @@ class Variable:
         The covariate whose coefficient these effects change; None for effects on the linear predictor itself.
     weights : float array (s,) or (m, s), optional
         Of the s effects in each sum; by default one.
+    prior_sd : str, optional
+        For one number that tables show with the fixed effects, and on which with the hyperparameters all effects of the
+        term depend: the hyperparameter that is the standard deviation of its prior, which is normal about zero.
     """
 
     name: str
@@ -48,6 +51,7 @@ class Variable:
     labels: np.ndarray[Any, Any]
     slope_of: str | None = None
     weights: FloatArray | None = None
+    prior_sd: str | None = None
 
     def of(self, effects: FloatArray) -> FloatArray:
         """The printed effects (..., m) of the effects of a block (..., n)."""
@@ -283,6 +287,11 @@ class Term(ABC):
     def of_predictors(self) -> bool:
         """Whether it says what predictors do, as fixed effects say: its prior variance is none of the population."""
         return bool(self.coefficients)
+
+    @property
+    def around_mode(self) -> bool:
+        """Whether weighted points around the mode can stand for its hyperparameters."""
+        return True
 
     @property
     def one_series(self) -> bool:

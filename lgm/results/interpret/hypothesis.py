@@ -55,7 +55,7 @@ def hypothesis(fit: Fit, asked: Any) -> pd.DataFrame:
 
 def _read(text: str, parameters: Parameters) -> Hypothesis:
     try:
-        return hypotheses.read(text, parameters.names)
+        return hypotheses.read(parameters.fit.design.predictor.as_printed(text), parameters.names)
     except Problem as problem:
         raise LgmError(hypotheses.message(text, problem)) from None
 
@@ -74,6 +74,8 @@ class Parameters:
         found |= {name: ("theta", j) for j, name in enumerate(d.theta_names)}
         for printed in d.predictor.printed():
             name = printed.variable.name
+            if printed.variable.prior_sd is not None:
+                found.setdefault(name, ("effect", (printed, 0)))
             for k, label in enumerate(printed.variable.labels.tolist()):
                 found.setdefault(f"{name}[{label}]", ("effect", (printed, k)))
         return found
