@@ -96,7 +96,7 @@ class Predictor:
         """
         for term, source in zip(self.terms, self.sources, strict=True):
             letters = ["['\"]" if each in "'\"" else re.escape(each) for each in source.text if each != " "]
-            name = re.sub(r"(?<![\w.])" + r"\s*".join(letters), lambda _, label=term.label: label, name)
+            name = re.sub(r"(?<![\w.])" + r"\s*".join(letters), term.label.replace("\\", r"\\"), name)
         return name
 
     def printed(self) -> list[Printed]:

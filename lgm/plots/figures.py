@@ -189,7 +189,7 @@ def _surface(view: Surface, fit: Fit, found: list[Printed], wishes: _Wishes) -> 
     with canvas(*size, len(shown), 2, ax=wishes.ax, figsize=wishes.figsize) as on:
         for axes, spread in zip(on.axes.T, (False, True), strict=True):
             titles = [f"{s.label}: {'sd' if spread else 'mean'}" for s in shown]
-            planes.surfaces(on.figure, axes, shown, spread=spread, titles=titles)
+            planes.surfaces(on.figure, list(axes), shown, spread=spread, titles=titles)
         on.doubt(text.doubt(fit))
     return on.figure
 
@@ -264,7 +264,9 @@ def _fields(view: Fields, fit: Fit, found: list[Printed], wishes: _Wishes) -> Fi
             for ax in axes[count:]:
                 ax.set_axis_off()
             each = values.reshape(total, -1)[:count]
-            planes.fields(on.figure, axes[:count], view.one, each, places, view.levels[:count], title + note, centre)
+            planes.fields(
+                on.figure, list(axes[:count]), view.one, each, places, view.levels[:count], title + note, centre
+            )
         for ax in on.axes[:, 1:].ravel():
             ax.set_ylabel("")
         on.legend(planes.field_key(), "right")

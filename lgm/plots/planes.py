@@ -91,8 +91,9 @@ def fields(
         ax.set_xlabel(view.variables[0])
         ax.set_ylabel(view.variables[1])
         ax.set_title(name)
-    side = {"shrink": 0.8, "aspect": 35} if len(axes) == 1 else {"shrink": 0.5, "aspect": 50}
-    figure.colorbar(drawn, ax=list(axes), location="bottom", pad=0.02, **side).set_label(title)
+    shrink, aspect = (0.8, 35) if len(axes) == 1 else (0.5, 50)
+    bar = figure.colorbar(drawn, ax=list(axes), location="bottom", pad=0.02, shrink=shrink, aspect=aspect)
+    bar.set_label(title)
 
 
 def field_key() -> list[Any]:

@@ -75,8 +75,8 @@ def likelihood(post: Marginal, theta: jax.Array, known: jax.Array) -> jax.Array:
     if isinstance(data, GaussianData):
         moved = _times(analysis.pattern, jnp.asarray(data.gram), constrained.bordered(u, prior.k))[: prior.dim]
         square = data.square - 2.0 * jnp.vdot(data.projection, u) + jnp.vdot(u, moved)
-        known = replace(data, projection=data.projection - moved, square=square)
-        return known.log_likelihood(prior, analysis, theta)
+        rest = replace(data, projection=data.projection - moved, square=square)
+        return rest.log_likelihood(prior, analysis, theta)
     assert isinstance(data, LaplaceData)
     observed = replace(data.observed, offset=data.observed.eta(u))
     return replace(data, observed=observed, rung="laplace").log_likelihood(prior, analysis, theta)

@@ -42,9 +42,9 @@ def build(call: Call, scope: Scope, label: str, yardstick: float) -> SmoothTerm:
     kinds = _kinds(given.get("bs"), scope, len(pieces))
     sizes = _each(given.get("k"), scope, len(pieces), "k")
     orders = _each(given.get("m"), scope, len(pieces), "m")
-    k = [_size(value, given.get("k"), scope) for value in sizes]
+    asked = [_size(value, given.get("k"), scope) for value in sizes]
     at = knots.of_margins(given.get("knots"), pieces, scope)
-    k = [bases.dimension(*each) for each in zip(kinds, k, at, strict=True)]
+    k = [bases.dimension(*each) for each in zip(kinds, asked, at, strict=True)]
     _require_few(k, label)
     names = [piece.text for piece in pieces]
     margins = bases.margins(call.name, kinds, x, k, orders, label, names, at)

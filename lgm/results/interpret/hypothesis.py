@@ -54,8 +54,9 @@ def hypothesis(fit: Fit, asked: Any) -> pd.DataFrame:
 
 
 def _read(text: str, parameters: Parameters) -> Hypothesis:
+    text = parameters.fit.design.predictor.as_printed(text)
     try:
-        return hypotheses.read(parameters.fit.design.predictor.as_printed(text), parameters.names)
+        return hypotheses.read(text, parameters.names)
     except Problem as problem:
         raise LgmError(hypotheses.message(text, problem)) from None
 
