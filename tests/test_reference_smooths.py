@@ -21,7 +21,9 @@ from lgm.design.design import encode
 from lgm.errors import PriorError
 from lgm.priors import flat
 
-OWN: dict[str, Any] = json.loads((Path(__file__).parent / "oracles" / "smooths.json").read_text())
+ORACLES = Path(__file__).parent / "oracles"
+OWN: dict[str, Any] = json.loads((ORACLES / "smooths.json").read_text())
+MARGINS: dict[str, Any] = json.loads((ORACLES / "tensor_margins.json").read_text())["fits"]
 SIGMA = 0.3
 IN_FULL = ("by_factor", "fs", "te_3", "t2")  # whose likelihood is computed as fits compute it, beside the dense one
 
@@ -108,6 +110,23 @@ def test_smooths_of_mgcv(name: str) -> None:
     """
     fit = OWN["fits"][name]
     model = build(in_python(fit["formula"], fit["knots"] or None), DATA)
+    agrees_with_mgcv(fit, model, in_full=name in IN_FULL)
+
+
+@pytest.mark.parametrize("name", list(MARGINS))
+def test_margins_of_mgcv(name: str) -> None:
+    """Knots of one's own, circles, and null spaces that are penalised.
+
+    How much of the last, mgcv's cs and ts leave to eigenvectors of a repeated eigenvalue and to the coordinates of a
+    thin plate spline; the file has margins of mgcv whose penalty is defined without them, as that of `smooths.shrunk`.
+    """
+    fit = MARGINS[name]
+    formula = in_python(fit["formula"], None).replace("hs", "cs").replace("ht", "ts")
+    model = build(formula if not fit["knots"] else f"{formula[:-1]}, knots=at)", DATA, at=fit["knots"])
+    agrees_with_mgcv(fit, model)
+
+
+def agrees_with_mgcv(fit: dict[str, Any], model: lgm.Model, *, in_full: bool = False) -> None:
     first = {**sds(model, fit["sp"], fit["S_scale"], SIGMA), "sigma": SIGMA}
     second = {**sds(model, fit["sp2"], fit["S_scale"], SIGMA), "sigma": SIGMA}
     one, other = dense(model, first, NEW), dense(model, second)
@@ -118,7 +137,7 @@ def test_smooths_of_mgcv(name: str) -> None:
         np.testing.assert_allclose(one.edf, np.atleast_1d(fit["edf"]), rtol=1e-8)
     assert one.edf.sum() == pytest.approx(np.sum(fit["edf"]), rel=1e-8)
     assert other.log_likelihood - one.log_likelihood == pytest.approx(fit["reml"] - fit["reml2"], abs=1e-7)
-    if name in IN_FULL:
+    if in_full:
         assert model.log_likelihood(first) == pytest.approx(one.log_likelihood, abs=1e-8)
 
 

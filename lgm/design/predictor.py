@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -87,6 +88,17 @@ class Predictor:
         ends = np.cumsum([0] + [block.n for block in self.blocks])
         return [slice(int(a), int(b)) for a, b in zip(ends[:-1], ends[1:], strict=True)]
 
+    def as_printed(self, name: str) -> str:
+        """A name that a user typed, with terms as tables print them where it has them as the formula does.
+
+        ``"icar(id, neighbours)"`` is printed as ``"icar(id)"``, and ``"sd(icar(id, neighbours))"`` as
+        ``"sd(icar(id))"``; spaces and the kind of quotes do not matter.
+        """
+        for term, source in zip(self.terms, self.sources, strict=True):
+            letters = ["['\"]" if each in "'\"" else re.escape(each) for each in source.text if each != " "]
+            name = re.sub(r"(?<![\w.])" + r"\s*".join(letters), term.label.replace("\\", r"\\"), name)
+        return name
+
     def printed(self) -> list[Printed]:
         """The effects of terms as tables show them, in order."""
         found, start = [], 0
@@ -98,6 +110,10 @@ class Predictor:
                 found.append(Printed(term, variable, index, weights, place))
                 start = place.stop
         return found
+
+    def coefficients(self) -> list[Printed]:
+        """Those that tables show with the fixed effects."""
+        return [printed for printed in self.printed() if printed.variable.prior_sd is not None]
 
 
 @dataclass(frozen=True)

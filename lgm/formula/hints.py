@@ -42,6 +42,41 @@ _ELSEWHERE = {
 }
 
 
+_SMOOTH_ARGUMENTS = {
+    "fx": (
+        " Smooths are penalised here, as with fx=FALSE. One without a penalty is fixed effects: `bs(x, df=6)` or "
+        "`poly(x, 3)`."
+    ),
+    "id": (
+        " Each smooth, and each copy of by=, has an sd of its own. Curves of the levels of a factor that share one are "
+        "`s(x, g, bs='fs')`."
+    ),
+    "sp": " To hold a smooth's sd pass a prior, such as priors={'sd(s(x))': lgm.priors.constant(0.5)}.",
+    "pc": " A smooth sums to zero over the rows of the data, and cannot be pinned to a point.",
+}
+_BARRIER = (
+    " Barriers are not available. A mesh of your own without the triangles of the barrier, mesh=(points, triangles), "
+    "keeps the field from reaching through it; the variance then is larger along its edge."
+)
+_ARGUMENTS = {
+    **{call: _SMOOTH_ARGUMENTS for call in ("s", "te", "ti", "t2")},
+    "matern": {name: _BARRIER for name in ("barrier", "barriers", "barrier_triangles")},
+}
+
+
+def argument_hint(call: str, name: str) -> str:
+    """What users of other packages mean by an argument that a term does not have, and how it is written.
+
+    Examples
+    --------
+    >>> argument_hint("s", "pc")
+    ' A smooth sums to zero over the rows of the data, and cannot be pinned to a point.'
+    >>> argument_hint("rw1", "fx")
+    ''
+    """
+    return _ARGUMENTS.get(call, {}).get(name, "")
+
+
 def unknown_call_message(name: str, term_names: Collection[str], classes: Collection[str] = ()) -> str:
     """Message for a call that is neither a term nor a function in reach, with hints for users of other packages.
 

@@ -35,6 +35,13 @@ _ADDED = (
     "group effects, term calls and offsets may only be added, as in `y ~ x + (1 | g) + s(t) + offset(log(e))`; a term "
     "call may be the `group=` of another, as in `rw1(t, group=ar1(year))`."
 )
+_INTERACTIONS = {
+    "mo": (
+        " A monotonic effect that differs between groups is not available: the interaction `C(x)*f` lets each category "
+        "differ, and `x*f` of the numbers of the categories is a straight line for each level of f."
+    ),
+    "s": " A smooth for each level of a factor is `f + s(x, by=f)`, and a varying coefficient `s(x, by=z)`.",
+}
 _CALL = "a call such as `s(x, k=10)`: its arguments one by one, each keyword once, without `*` or `**` before them."
 _INDEPENDENT = "iid"  # a term in `group=` only; elsewhere it is a bar
 _ONCE = "each term once; note that `(1 | a/b)` already stands for `(1 | a) + (1 | a:b)`."
@@ -158,7 +165,8 @@ def lifted_from(
         what, span = "a group effect", _around(tokens, max(bars, key=lambda bar: bar.depth))
         alone = in_parentheses(body) and all(bar.depth == 1 for bar in bars)
     if not alone:
-        raise Problem(f"Here {what} is part of a larger term.", span, _ADDED)
+        interaction = _INTERACTIONS.get(expression.text_of(node.func), "") if calls else ""
+        raise Problem(f"Here {what} is part of a larger term.{interaction}", span, _ADDED)
     if any(sign.text == "-" for sign in signs):
         raise Problem(f"Here {what} is subtracted.", hull([*signs, *tokens]), _ADDED)
     return [_call(expression, node, names)] if calls else list(read_bars(tokens, operands))

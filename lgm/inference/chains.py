@@ -59,8 +59,11 @@ class Chains(Draws):
         chains, draws, _ = self.theta.shape
         return f"{chains} chain{'s' if chains > 1 else ''} of {draws} after {self.warmup} for warm-up{self._stopped}"
 
-    def verdict(self, summary: pd.DataFrame) -> Verdict:
-        """By R-hat, divergences and effective sample sizes, in this order; what is held is not judged."""
+    def verdict(self, summary: pd.DataFrame, *, points: bool = True) -> Verdict:
+        """By R-hat, divergences and effective sample sizes, in this order; what is held is not judged.
+
+        Without ``points``, weighted points around the mode would not stand for theta, and are no advice.
+        """
         moving = summary[summary["sd"] > 0]
         chains, kept, _ = self.theta.shape
         diverging = int(np.sum(self.stats["diverging"]))
@@ -80,10 +83,10 @@ class Chains(Draws):
         if diverging:
             few = diverging <= DIVERGENT_SHARE * chains * kept
             bias = "Few, but where they are the chains may not have gone" if few else "Divergences can bias the draws"
+            other = 'compare with method="importance", ' if points else ""
+            narrower = f"or give the {'standard deviations' if points else 'scales'} narrower priors"
             return Verdict(
-                f"Doubtful: {facts}. {bias}: raise warmup to {2 * self.warmup}, compare with "
-                'method="importance", or give the standard deviations narrower priors.',
-                doubted=True,
+                f"Doubtful: {facts}. {bias}: raise warmup to {2 * self.warmup}, {other}{narrower}.", doubted=True
             )
         if not ess >= ENOUGH:
             advice = f"Raise draws, so that every effective sample size reaches {ENOUGH}."

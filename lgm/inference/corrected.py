@@ -70,7 +70,7 @@ class Corrected(Chains):
         """Pareto k of the weights, how many points they leave, and how many have none."""
         return {"pareto_k": self.k, "ess": self.ess, "failed": self.failed}
 
-    def verdict(self, summary: pd.DataFrame) -> Verdict:
+    def verdict(self, summary: pd.DataFrame, *, points: bool = True) -> Verdict:
         """That of the chains, unless the weights are worse."""
         size, limit = len(self.points.theta), pareto.threshold(len(self.points.theta))
         facts = f"weights of the chains: Pareto k {self.k:.2f} (limit {limit:.2f}), {self.ess:.0f} of {size} effective"
@@ -79,7 +79,7 @@ class Corrected(Chains):
             return Verdict(
                 f"Not reliable: {facts}. The approximation is too far off to be put right.{failed}", doubted=True
             )
-        found = super().verdict(summary)
+        found = super().verdict(summary, points=points)
         return Verdict(f"{found.text} Corrected by {facts}.{failed}", found.doubted)
 
 

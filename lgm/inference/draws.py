@@ -197,7 +197,7 @@ class Draws(ABC):
         """How many draws these are, and of what kind."""
 
     @abstractmethod
-    def verdict(self, summary: pd.DataFrame) -> Verdict:
+    def verdict(self, summary: pd.DataFrame, *, points: bool = True) -> Verdict:
         """Can the draws be trusted, and what to do if not; ``summary`` is a table as from `judged`."""
 
     @property

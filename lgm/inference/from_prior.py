@@ -46,7 +46,7 @@ class Independent(Draws):
         """Such as ``"4000, independent"``."""
         return f"{self.theta.shape[1]}, independent"
 
-    def verdict(self, summary: pd.DataFrame) -> Verdict:
+    def verdict(self, summary: pd.DataFrame, *, points: bool = True) -> Verdict:
         """Always the same."""
         return Verdict("Exact: independent draws from the prior, for which no response was used.", doubted=False)
 

@@ -54,7 +54,7 @@ class Held(Draws):
 class Exact(Held):
     """Every hyperparameter is fixed by its prior: nothing is left out."""
 
-    def verdict(self, summary: pd.DataFrame) -> Verdict:
+    def verdict(self, summary: pd.DataFrame, *, points: bool = True) -> Verdict:
         """Always the same, but for a model without hyperparameters."""
         why = "every hyperparameter is fixed" if self.theta.shape[2] else "there are no hyperparameters"
         return Verdict(f"Exact: {why}, so the draws are independent.", doubted=False)
@@ -85,7 +85,7 @@ class Conditional(Held):
         """Such as ``"4000, hyperparameters held at their mode"``."""
         return f"{super().described()} at their mode"
 
-    def verdict(self, summary: pd.DataFrame) -> Verdict:
+    def verdict(self, summary: pd.DataFrame, *, points: bool = True) -> Verdict:
         """What is left out, and which modes are at the end of their range: that says little of where they are."""
         if not self.settled:
             text = (

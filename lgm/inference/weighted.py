@@ -68,17 +68,15 @@ class Weighted(Draws):
         """Such as ``"4000 from 1024 weighted points"``."""
         return f"{self.theta.shape[1]} from {self.points.size} weighted points{self._stopped}"
 
-    def verdict(self, summary: pd.DataFrame) -> Verdict:
+    def verdict(self, summary: pd.DataFrame, *, points: bool = True) -> Verdict:
         """Can the weights be trusted where the points are, and are there enough of them."""
-        points = self.points
-        failed = without_density(points.failed, points.size)
-        facts = (
-            f"Pareto k {points.k:.2f} (limit {points.limit:.2f}), {points.ess:.0f} effective of {points.size} points"
-        )
-        if not points.k <= points.limit:
+        own = self.points
+        failed = without_density(own.failed, own.size)
+        facts = f"Pareto k {own.k:.2f} (limit {own.limit:.2f}), {own.ess:.0f} effective of {own.size} points"
+        if not own.k <= own.limit:
             advice = 'A few points carry most of the weight: use method="nuts", or fallback="nuts".'
             return Verdict(f"Not reliable: {facts}. {advice}{failed}", doubted=True)
-        if points.ess < ENOUGH:
+        if own.ess < ENOUGH:
             advice = 'Use method="nuts", or fallback="nuts".'
             return Verdict(f"Too few points: {facts}, fewer than {ENOUGH}. {advice}{failed}", doubted=True)
         where = "around the mode and where standard deviations are zero"

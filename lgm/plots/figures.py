@@ -17,13 +17,13 @@ from lgm.arrays import FloatArray
 from lgm.data.graph import Graph
 from lgm.design.predictor import Printed
 from lgm.errors import LgmError
-from lgm.plots import panels
+from lgm.plots import panels, planes
 from lgm.plots.canvas import MARGINS, canvas
-from lgm.priors import Dirichlet, Lkj, Normal, Prior
+from lgm.priors import Constant, Dirichlet, Lkj, Normal, Prior
 from lgm.results import contributions, tables, text
 from lgm.terms.icar import region_labels
 from lgm.terms.term import Variable
-from lgm.terms.view import Curve, Field, Levels, Map, Maps, Surface
+from lgm.terms.view import Curve, Field, Fields, Levels, Map, Maps, Surface
 from lgm.words import suggest
 
 if TYPE_CHECKING:
@@ -74,7 +74,8 @@ def plot(
     """
     table = fit.summary()
     known = list(table.index)
-    names = known if variables is None else [variables] if isinstance(variables, str) else list(variables)
+    asked = known if variables is None else [variables] if isinstance(variables, str) else list(variables)
+    names = [fit.design.predictor.as_printed(name) for name in asked]
     for name in names:
         if name not in known:
             raise LgmError(f"there is no variable {name!r}.{suggest(name, known)} Variables: {', '.join(known)}.")
@@ -113,9 +114,9 @@ def plot_term(
     kind : {"linear", "mean"}
         What is shown, as in ``fit.predict``: effects in the linear predictor, on the scale of the link, or the expected
         response while the rest of the linear predictor has its average over the data.
-    geometry : GeoSeries or mapping, optional
+    geometry : GeoSeries, GeoDataFrame, table or mapping, optional
         For areal terms: a shape, or a point ``(x, y)``, for every region, by its label. Draws a map, of copies the
-        first twelve.
+        first twelve. A table has the labels as its index, and a column ``geometry`` or the two columns x and y.
     residuals : bool, optional
         Whether curves come with partial residuals, by default for Gaussian responses with the identity link. Those of
         others are working residuals, sized by their weights, with ``kind="linear"`` only: for counts and binary
@@ -130,10 +131,12 @@ def plot_term(
     matplotlib.figure.Figure
         Smooths and walks: the curve, its straight line included; in the linear predictor it has mean zero over the
         data. Groups and areas: effects from the smallest to the largest, one panel per varying effect, in the order of
-        the first. Fields: contours of the mean and of the standard deviation where the data are. Bars and bands are 50%
+        the first. Fields: contours of the mean and of the standard deviation where the data are, of copies the first
+        twelve with the same colours. Bars and bands are 50%
         and ``fit.interval`` intervals.
     """
-    found = [printed for printed in fit.design.predictor.printed() if tables.is_named(term, printed)]
+    name = fit.design.predictor.as_printed(term)
+    found = [printed for printed in fit.design.predictor.printed() if tables.is_named(name, printed)]
     owners = list(dict.fromkeys(printed.term.label for printed in found))
     if kind not in ("linear", "mean"):
         raise LgmError(f"kind={kind!r}; accepted: 'linear', 'mean'.")
@@ -184,9 +187,9 @@ def _surface(view: Surface, fit: Fit, found: list[Printed], wishes: _Wishes) -> 
     shown = contributions.surfaces(fit, found[0].term, view, wishes.kind)
     size = 10.0, 4.2 * len(shown)
     with canvas(*size, len(shown), 2, ax=wishes.ax, figsize=wishes.figsize) as on:
-        for (left, right), s in zip(on.axes, shown, strict=True):
-            panels.surface(on.figure, left, s, spread=False)
-            panels.surface(on.figure, right, s, spread=True)
+        for axes, spread in zip(on.axes.T, (False, True), strict=True):
+            titles = [f"{s.label}: {'sd' if spread else 'mean'}" for s in shown]
+            planes.surfaces(on.figure, list(axes), shown, spread=spread, titles=titles)
         on.doubt(text.doubt(fit))
     return on.figure
 
@@ -229,24 +232,58 @@ def _maps(view: Maps, fit: Fit, found: list[Printed], wishes: _Wishes) -> Figure
 @_draw.register(Field)
 def _field(view: Field, fit: Fit, found: list[Printed], wishes: _Wishes) -> Figure | SubFigure:
     """The mean beside the standard deviation."""
-    _refuse_geometry(wishes, found)
+    mean, sd, average, unit = _moments(fit, found, wishes)
     [printed] = found
-    average, unit = 0.0, contributions.unit(fit.design, wishes.kind)
-    if wishes.kind == "mean":
-        [shown] = _expected_of_levels(fit, found)
-        mean, sd, average = shown.mean, shown.draws.std(axis=0), shown.average
-    else:
-        where = slice(fit.design.p + printed.place.start, fit.design.p + printed.place.stop)
-        mean, sd = printed.of(fit.effects.mean), fit.effects.sd[where]
-    width, height = panels.field_size(view)
+    width, height = planes.field_size(view, 2, 1)
     with canvas(width, height, 1, 2, ax=wishes.ax, figsize=wishes.figsize) as on:
         left, right = on.axes[0]
-        panels.field(on.figure, left, view, mean, f"mean {unit}", average)
-        panels.field(on.figure, right, view, sd, f"sd of {unit}", None)
-        left.set_title(printed.term.label)
-        on.legend(panels.field_key(), "right")
+        own = [view.places]
+        planes.fields(on.figure, [left], view, mean[None], own, [printed.term.label], f"mean {unit}", average)
+        planes.fields(on.figure, [right], view, sd[None], own, [""], f"sd of {unit}", None)
+        on.legend(planes.field_key(), "right")
         on.doubt(text.doubt(fit))
     return on.figure
+
+
+@_draw.register(Fields)
+def _fields(view: Fields, fit: Fit, found: list[Printed], wishes: _Wishes) -> Figure | SubFigure:
+    """The means of the first copies with the same colours, and under them their standard deviations."""
+    mean, sd, average, unit = _moments(fit, found, wishes)
+    total = len(view.levels)
+    count = min(total, _MOST_MAPS)
+    columns = min(count, 4)
+    half = -(-count // columns)
+    note = f"; the first {count} of {total}" if count < total else ""
+    width, height = planes.field_size(view.one, columns, 2 * half)
+    with canvas(width, height + 1.0, 2 * half, columns, ax=wishes.ax, figsize=wishes.figsize) as on:
+        places = [view.one.places[view.copy == i] for i in range(count)]
+        for axes, values, title, centre in (
+            (on.axes[:half].ravel(), mean, f"{found[0].term.label}: mean {unit}", average),
+            (on.axes[half:].ravel(), sd, f"{found[0].term.label}: sd of {unit}", None),
+        ):
+            for ax in axes[count:]:
+                ax.set_axis_off()
+            each = values.reshape(total, -1)[:count]
+            planes.fields(
+                on.figure, list(axes[:count]), view.one, each, places, view.levels[:count], title + note, centre
+            )
+        for ax in on.axes[:, 1:].ravel():
+            ax.set_ylabel("")
+        on.legend(planes.field_key(), "right")
+        on.doubt(text.doubt(fit))
+    return on.figure
+
+
+def _moments(fit: Fit, found: list[Printed], wishes: _Wishes) -> tuple[FloatArray, FloatArray, float, str]:
+    """Mean and sd of the only variable of a term, what it is compared with, and its unit."""
+    _refuse_geometry(wishes, found)
+    [printed] = found
+    unit = contributions.unit(fit.design, wishes.kind)
+    if wishes.kind == "mean":
+        [shown] = _expected_of_levels(fit, found)
+        return shown.mean, shown.draws.std(axis=0), shown.average, unit
+    where = slice(fit.design.p + printed.place.start, fit.design.p + printed.place.stop)
+    return printed.of(fit.effects.mean), fit.effects.sd[where], 0.0, unit
 
 
 def _refuse_geometry(wishes: _Wishes, found: list[Printed]) -> None:
@@ -371,6 +408,11 @@ def _prior_densities(fit: Fit) -> dict[str, Density]:
         elif isinstance(prior, Dirichlet):
             others = prior.concentration * (len(parameter.names) - 1)
             out |= {name: scipy.stats.beta(prior.concentration, others).pdf for name in parameter.names}
+    held = dict(zip((q.names[0] for q in fit.design.parameters), fit.chosen_priors.theta, strict=True))
+    for each in fit.design.predictor.coefficients():
+        sd = held[str(each.variable.prior_sd)]
+        if isinstance(sd, Constant):
+            out[each.variable.name] = scipy.stats.norm(0.0, sd.value).pdf
     for name in _reprinted(fit):
         out.pop(name, None)
     normals = {j: p for j, p in enumerate(fit.chosen_priors.fixed) if isinstance(p, Normal)}

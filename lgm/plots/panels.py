@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import scipy.stats
 from matplotlib import colormaps, colors, rcParams  # noqa: TID253 - this module is itself read late
 from matplotlib.axes import Axes  # noqa: TID253
@@ -16,14 +17,12 @@ from matplotlib.lines import Line2D  # noqa: TID253
 from matplotlib.patches import Patch  # noqa: TID253
 from matplotlib.path import Path  # noqa: TID253
 from matplotlib.ticker import MaxNLocator  # noqa: TID253
-from matplotlib.tri import Triangulation  # noqa: TID253
 
 from lgm.arrays import FloatArray
 from lgm.errors import DataError
-from lgm.results.contributions import Curve, Surface
+from lgm.results.contributions import Curve
 from lgm.results.text import in_step
-from lgm.terms.view import Field
-from lgm.words import some
+from lgm.words import listed, some
 
 # Okabe and Ito's colours, which readers with any colour vision can tell apart.
 BLUE, ORANGE, GREEN, RED = "#0072B2", "#E69F00", "#009E73", "#D55E00"
@@ -31,7 +30,10 @@ GREY, PALE = "#5f5f5f", "#c9c9c9"
 CHAINS = (BLUE, ORANGE, GREEN, RED, "#CC79A7", "#56B4E9", "#000000", "#b3a600")
 LABELS_PER_INCH = 7.0
 MOST_RESIDUALS = 5000
-_ACCEPTED = "a dict {label: (x, y)}, or a GeoSeries or GeoDataFrame whose index holds the labels"
+_ACCEPTED = (
+    "a dict {label: (x, y)} or {label: shape}; or, with the labels as the index, a GeoSeries, a GeoDataFrame, or a "
+    "table with a column `geometry` of shapes or of two columns, x and y"
+)
 MOST_TRACED = 600
 FEWEST_DATES = 5  # of ticks: with fewer, there are spans of time for which matplotlib has no step
 INCHES_OF_A_DATE = 0.85  # along an axis, with what keeps it from the next one
@@ -78,8 +80,8 @@ def marginal(
     if prior is not None:
         ax.plot(x, prior(x), color=GREY, lw=1.0, ls=(0, (4, 2)))
     base = -0.07 * height.max()
-    ax.plot([low, high], [base, base], color=_ink(), lw=2.2, solid_capstyle="butt")
-    ax.plot(mean, base, "o", color=_paper(), mec=_ink(), ms=5, mew=1.2)
+    ax.plot([low, high], [base, base], color=ink(), lw=2.2, solid_capstyle="butt")
+    ax.plot(mean, base, "o", color=paper(), mec=ink(), ms=5, mew=1.2)
     ax.set_xlim(left, right)
     ax.set_ylim(2.2 * base, 1.08 * height.max())
     ax.set_title("{}   {} ({} to {})".format(name, *in_step([mean, low, high], sd)))
@@ -90,7 +92,7 @@ def key(interval: float, *, prior: bool) -> list[Any]:
     label = f"mean and {100 * interval:.4g}% interval"
     handles: list[Any] = [
         Patch(facecolor=colors.to_rgba(BLUE, 0.25), edgecolor=BLUE, label="posterior"),
-        Line2D([], [], color=_ink(), lw=2.2, marker="o", mfc=_paper(), ms=5, label=label),
+        Line2D([], [], color=ink(), lw=2.2, marker="o", mfc=paper(), ms=5, label=label),
     ]
     if prior:
         handles.append(Line2D([], [], color=GREY, lw=1.0, ls=(0, (4, 2)), label="prior"))
@@ -100,17 +102,19 @@ def key(interval: float, *, prior: bool) -> list[Any]:
 def bars(interval: float) -> list[Any]:
     """What the marks of `caterpillar` and `intervals` mean."""
     return [
-        Line2D([], [], ls="", marker="o", mfc=_paper(), mec=BLUE, ms=5, label="mean"),
+        Line2D([], [], ls="", marker="o", mfc=paper(), mec=BLUE, ms=5, label="mean"),
         Line2D([], [], color=BLUE, lw=3.2, label="50%"),
         Line2D([], [], color=BLUE, lw=1.0, label=f"{100 * interval:.4g}% interval"),
     ]
 
 
-def _ink() -> str:
+def ink() -> str:
+    """What text and lines are drawn in."""
     return str(rcParams["text.color"])
 
 
-def _paper() -> str:
+def paper() -> str:
+    """What they are drawn on."""
     return str(rcParams["axes.facecolor"])
 
 
@@ -154,14 +158,14 @@ def caterpillar(
     if step > 9:  # too many for bars: bands
         for (low, high), alpha in ((wide, 0.25), (half, 0.5)):
             ax.fill_betweenx(y, low, high, color=BLUE, alpha=alpha, lw=0, step="mid")
-        ax.plot(mean, y, color=_paper(), lw=1.2)
+        ax.plot(mean, y, color=paper(), lw=1.2)
         ax.set_yticks([])
         ax.set_ylabel(f"{group}: {mean.size} levels, sorted")
         return
     scale = float(np.clip(40 / mean.size, 0.2, 1.0))
     ax.hlines(y, *wide, color=BLUE, lw=max(1.0 * scale, 0.4))
     ax.hlines(y, *half, color=BLUE, lw=3.2 * scale)
-    ax.plot(mean, y, "o", color=_paper(), mec=BLUE, ms=max(4.5 * scale, 1.5), mew=max(1.1 * scale, 0.5))
+    ax.plot(mean, y, "o", color=paper(), mec=BLUE, ms=max(4.5 * scale, 1.5), mew=max(1.1 * scale, 0.5))
     name_levels(ax, labels, group, room)
 
 
@@ -191,7 +195,7 @@ def intervals(ax: Axes, names: Sequence[str], mean: FloatArray, draws: FloatArra
     ax.axvline(0.0, color=PALE, lw=1.0, zorder=0)
     ax.hlines(y, *wide, color=BLUE, lw=1.2)
     ax.hlines(y, *half, color=BLUE, lw=4.0)
-    ax.plot(mean, y, "o", color=_paper(), mec=BLUE, ms=6, mew=1.3)
+    ax.plot(mean, y, "o", color=paper(), mec=BLUE, ms=6, mew=1.3)
     ax.set_yticks(y, names)
     ax.tick_params(axis="y", length=0)
     ax.set_ylim(-0.7, len(names) - 0.3)
@@ -251,22 +255,6 @@ def many_curves(ax: Axes, shown: Sequence[Curve]) -> list[Any]:
     return [Line2D([], [], color=BLUE, lw=1.0, label=f"means of {len(shown)} levels")]
 
 
-def surface(figure: Figure | SubFigure, ax: Axes, s: Surface, *, spread: bool) -> None:
-    """Filled contours of the mean, or of the sd, with the rows of the data as dots; blank too far from them."""
-    values = np.ma.masked_invalid(s.sd if spread else s.mean)
-    flat = float(np.ptp(values.compressed())) == 0.0
-    levels: Any = MaxNLocator(nbins=12).tick_values(float(values.min()) - flat, float(values.max()) + flat)
-    norm = None if spread else _around(s.average, levels)
-    drawn = ax.contourf(s.x, s.y, values, levels=levels, cmap="Greys" if spread else "RdBu_r", norm=norm)
-    ax.contour(s.x, s.y, values, levels=levels, colors=GREY, linewidths=0.4)
-    if len(s.at) <= MOST_RESIDUALS:
-        ax.plot(*s.at.T, ".", color=_ink(), ms=2.5, alpha=float(np.clip(60 / len(s.at), 0.2, 0.7)), mew=0)
-    ax.set_xlabel(s.variables[0])
-    ax.set_ylabel(s.variables[1])
-    ax.set_title(f"{s.label}: {'sd' if spread else 'mean'}")
-    figure.colorbar(drawn, ax=ax, location="right", shrink=0.9, aspect=30, pad=0.02).set_label(s.unit)
-
-
 def region_map(
     figure: Figure | SubFigure,
     ax: Axes,
@@ -278,7 +266,7 @@ def region_map(
     average: float = 0.0,
 ) -> None:
     """Regions as shapes, or as dots joined to their neighbours, coloured by their effect; what is average is white."""
-    drawn = _regions(ax, geometry, labels, mean, graph, _around(average, mean))
+    drawn = _regions(ax, geometry, labels, mean, graph, around(average, mean))
     figure.colorbar(drawn, ax=ax, location="bottom", shrink=0.7, aspect=35, pad=0.02).set_label(title)
     ax.set_anchor("C")
 
@@ -295,7 +283,7 @@ def region_maps(
     average: float = 0.0,
 ) -> None:
     """Maps of several levels (levels, regions) with the same colours for the same effects."""
-    norm = _around(average, means)
+    norm = around(average, means)
     for ax, mean, name in zip(axes, means, titles, strict=True):
         drawn = _regions(ax, geometry, labels, mean, graph, norm)
         ax.set_title(name)
@@ -327,55 +315,7 @@ def _regions(ax: Axes, geometry: Any, labels: np.ndarray, mean: FloatArray, grap
     return drawn
 
 
-def field_size(view: Field) -> tuple[float, float]:
-    """Inches of a figure with two panels of a field side by side."""
-    (left, bottom), (right, top) = _window(view)
-    tallness = (top - bottom) / (right - left)
-    return 10.0, float(np.clip(4.6 * tallness + 1.6, 3.4, 8.0))
-
-
-def _window(view: Field) -> tuple[FloatArray, FloatArray]:
-    """Where the data are, and a little around; a field is of no interest beyond, and of too large a variance."""
-    low, high = view.places.min(axis=0), view.places.max(axis=0)
-    margin = 0.05 * float(np.max(high - low))
-    return low - margin, high + margin
-
-
-def field(
-    figure: Figure | SubFigure, ax: Axes, view: Field, values: FloatArray, title: str, average: float | None
-) -> None:
-    """Contours of a function of which the values at the nodes are given; without an average the scale has one end."""
-    low, high = _window(view)
-    corners = view.mesh.points[view.mesh.triangles]
-    seen = np.all((corners.max(axis=1) >= low) & (corners.min(axis=1) <= high), axis=1)
-    triangles = view.mesh.triangles[seen]
-    shown = values[np.unique(triangles)]
-    levels = MaxNLocator(nbins=14).tick_values(float(shown.min()), float(shown.max()))
-    if average is None:
-        style: dict[str, Any] = {"cmap": colormaps["YlGnBu"]}
-    else:
-        style = {"cmap": colormaps["RdBu_r"], "norm": _around(average, np.append(shown, levels))}
-    points = view.mesh.points
-    where = Triangulation(points[:, 0], points[:, 1], triangles)
-    drawn = ax.tricontourf(where, values, levels=levels, **style)
-    ax.tricontour(where, values, levels=levels, colors=[_ink()], linewidths=0.25, alpha=0.6)
-    at = np.unique(view.places, axis=0)
-    size = float(np.clip(3000 / len(at), 0.4, 9.0))
-    ax.scatter(at[:, 0], at[:, 1], s=size, color=_ink(), edgecolors=_paper(), linewidths=0.3 if size > 2.0 else 0.0)
-    ax.set_xlim(low[0], high[0])
-    ax.set_ylim(low[1], high[1])
-    ax.set_aspect("equal")
-    ax.set_xlabel(view.variables[0])
-    ax.set_ylabel(view.variables[1])
-    figure.colorbar(drawn, ax=ax, location="bottom", shrink=0.8, aspect=35, pad=0.02).set_label(title)
-
-
-def field_key() -> list[Any]:
-    """What the dots of `field` mean."""
-    return [Line2D([], [], ls="", marker="o", color=_ink(), mec=_paper(), ms=3.5, mew=0.3, label="places of the data")]
-
-
-def _around(average: float, values: FloatArray) -> colors.Normalize:
+def around(average: float, values: FloatArray) -> colors.Normalize:
     """As far to both sides of zero; elsewhere, where sides may differ by nature, to the ends of the values."""
     if average == 0.0:
         limit = float(np.max(np.abs(values))) or 1.0
@@ -387,12 +327,17 @@ def _around(average: float, values: FloatArray) -> colors.Normalize:
 
 
 def _by_label(geometry: Any) -> Any:
-    """What has an entry for each label: a mapping, a series, or the shapes of a GeoDataFrame."""
+    """What has an entry for each label: a mapping, a series, or columns of a table."""
     own = getattr(geometry, "geometry", None)
-    if hasattr(
-        own, "geom_type"
-    ):  # a GeoDataFrame, whose shapes are one of its columns; a GeoSeries is its own geometry
+    if hasattr(own, "geom_type"):  # of a GeoDataFrame, whatever the column is called; a GeoSeries is its own geometry
         return own
+    if isinstance(geometry, pd.DataFrame):
+        if "geometry" in geometry:
+            return geometry["geometry"]
+        if geometry.shape[1] == 2 and all(pd.api.types.is_numeric_dtype(kind) for kind in geometry.dtypes):
+            return dict(zip(geometry.index, geometry.itertuples(index=False, name=None), strict=True))
+        columns = listed([f"`{name}`" for name in geometry.columns], 8)
+        raise DataError(f"geometry= is a table of the columns {columns}. Accepted: {_ACCEPTED}.")
     if isinstance(geometry, Mapping) or (hasattr(geometry, "items") and np.ndim(geometry) == 1):
         return geometry
     raise DataError(f"geometry= is of the type {type(geometry).__name__}. Accepted: {_ACCEPTED}.")
@@ -407,12 +352,18 @@ def _places(geometry: Any, labels: np.ndarray) -> list[Any]:
             f"geometry lacks {len(missing)} region(s): {some(missing)}; it has {some(known)}. It needs one entry for "
             f"each region of the graph, under the same label: {_ACCEPTED}. `set_index` makes a column the index."
         )
-    found = [known[label] for label in labels.tolist()]
-    return [(p.x, p.y) if getattr(p, "geom_type", "") == "Point" else _pair(p) for p in found]
+    return [_place(label, known[label]) for label in labels.tolist()]
 
 
-def _pair(place: Any) -> Any:
-    return place if hasattr(place, "geom_type") else (float(place[0]), float(place[1]))
+def _place(label: Any, place: Any) -> Any:
+    kind = getattr(place, "geom_type", "")
+    if kind:
+        return (place.x, place.y) if kind == "Point" else place
+    try:
+        x, y = (float(each) for each in place)
+    except (TypeError, ValueError):
+        raise DataError(f"geometry of {label!r} is {short(repr(place))}. Accepted: {_ACCEPTED}.") from None
+    return x, y
 
 
 def _path(shape: Any) -> Path:

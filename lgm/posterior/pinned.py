@@ -1,5 +1,7 @@
 r"""The likelihood of theta and the fixed effects: ``p(y | theta, beta)``, with the effects of terms integrated out.
 
+Effects of terms may be known as fixed ones are, if they are all of a block's.
+
 Where fixed effects are known they are part of the offset, and what is left of them in u has a scale of zero. That is an
 ordinary point (`lgm.posterior.latent_prior`): the same matrix is factored, and its determinant is that of the terms'
 effects alone.
@@ -7,12 +9,14 @@ effects alone.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from lgm.arrays import IntArray
 from lgm.linalg import constrained
 from lgm.pattern import Pattern
 from lgm.posterior.density import Marginal
@@ -24,16 +28,24 @@ from lgm.posterior.latent_prior import LatentPrior, Whitened
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Pinned(LatentPrior):
-    """A prior of the terms' effects whose fixed effects are zero."""
+    """A prior of the terms' effects whose fixed effects, and those of some blocks, are zero.
+
+    Parameters
+    ----------
+    known : int array
+        Positions in u of all that are.
+    """
+
+    known: IntArray
 
     def whiten(self, theta: jax.Array) -> Whitened:
-        """With fixed effects of scale zero."""
+        """With known effects of scale zero."""
         found = super().whiten(theta)
-        return found._replace(scale=found.scale.at[: self.dim - self.q].set(0.0))
+        return found._replace(scale=found.scale.at[self.known].set(0.0))
 
 
-def pinned(post: Marginal) -> Marginal:
-    """A posterior of theta and the terms' effects, for fixed effects that `likelihood` is given.
+def pinned(post: Marginal, blocks: Sequence[slice] = ()) -> Marginal:
+    """A posterior of theta and the terms' effects, for fixed effects, and those of blocks, that `likelihood` is given.
 
     They are independent standard normal before their scale, and so integrate to one.
     """
@@ -45,22 +57,26 @@ def pinned(post: Marginal) -> Marginal:
     zero = np.zeros(())
     given = {f.name: getattr(prior, f.name) for f in fields(prior)}
     changed = {"base": base, "pull": np.zeros(prior.dim), "constant": zero, "flat": zero}
-    return replace(post, prior=Pinned(**{**given, **changed}))
+    known = np.concatenate([np.arange(p), *(p + np.arange(block.start, block.stop) for block in blocks)])
+    return replace(post, prior=Pinned(**{**given, **changed}, known=known.astype(np.int64)))
 
 
-def likelihood(post: Marginal, theta: jax.Array, fixed: jax.Array) -> jax.Array:
-    """``log p(y | theta, beta)`` at internal fixed effects (p,), of a `pinned` posterior; NaN where it is undefined.
+def likelihood(post: Marginal, theta: jax.Array, known: jax.Array) -> jax.Array:
+    """``log p(y | theta, beta)`` at known effects, of a `pinned` posterior; NaN where it is undefined.
+
+    Known are the internal fixed effects (p,), and after them those of the blocks that are.
 
     Exact for a Gaussian response with the identity link, elsewhere by Laplace's approximation, as is lme4's.
     """
     prior, analysis = post.prior, post.analysis
-    u = jnp.concatenate([fixed, jnp.zeros(prior.q)])
+    assert isinstance(prior, Pinned)
+    u = jnp.zeros(prior.dim).at[prior.known].set(known)
     data = post.data
     if isinstance(data, GaussianData):
         moved = _times(analysis.pattern, jnp.asarray(data.gram), constrained.bordered(u, prior.k))[: prior.dim]
         square = data.square - 2.0 * jnp.vdot(data.projection, u) + jnp.vdot(u, moved)
-        known = replace(data, projection=data.projection - moved, square=square)
-        return known.log_likelihood(prior, analysis, theta)
+        rest = replace(data, projection=data.projection - moved, square=square)
+        return rest.log_likelihood(prior, analysis, theta)
     assert isinstance(data, LaplaceData)
     observed = replace(data.observed, offset=data.observed.eta(u))
     return replace(data, observed=observed, rung="laplace").log_likelihood(prior, analysis, theta)

@@ -87,7 +87,12 @@ def fitting(design: Design, given: Mapping[str, Any]) -> dict[str, Any]:
     intercept = design.predictor.intercept
     known = {*design.fixed_names, *(key for parameter in design.parameters for key in parameter.keys)}
     known |= {"fixed"} if design.p > (intercept is not None) else set()
-    return {key: prior for key, prior in given.items() if key in known}
+    return {key: prior for key, prior in given.items() if _as_printed(key, design) in known}
+
+
+def _as_printed(key: Any, design: Design) -> Any:
+    """A key with terms as tables print them."""
+    return design.predictor.as_printed(in_composed_form(key)) if isinstance(key, str) else key
 
 
 def _informative(chosen: Mapping[str, ThetaPrior], titles: Collection[str]) -> set[str]:
@@ -110,7 +115,7 @@ def resolve(design: Design, given: Mapping[str, Any] | None) -> Priors:
             f"priors is of the type {type(given).__name__}; accepted: a dict of priors by name or class, such as "
             '{"sd": lgm.priors.exponential(1)}.'
         )
-    given = {in_composed_form(key) if isinstance(key, str) else key: prior for key, prior in (given or {}).items()}
+    given = {_as_printed(key, design): prior for key, prior in (given or {}).items()}
     intercept = design.predictor.intercept
     unused = set(given)
     rows = []

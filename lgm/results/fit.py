@@ -159,7 +159,7 @@ class Fit(Sampling, Interpretation, Criteria, Again, Quoted, Adequacy):
         shown, left_out = tables.few_enough(self)
         if left_out:
             warn(left_out, LgmWarning)
-        return self._dataset(variables, [(printed, slice(None)) for printed in shown])
+        return self._dataset(variables, [(each, slice(None)) for each in shown if each.variable.prior_sd is None])
 
     def effect_draws(self, term: str, levels: Any = None) -> xr.Dataset:
         """Draws of the effects of a term, or of some of its levels.
@@ -189,10 +189,7 @@ class Fit(Sampling, Interpretation, Criteria, Again, Quoted, Adequacy):
         >>> dict(fit.effect_draws("Days|Subject", [308, 309]).sizes)
         {'chain': 1, 'draw': 400, 'Subject': 2}
         """
-        chosen = [printed for printed in self.design.predictor.printed() if tables.is_named(term, printed)]
-        if not chosen:
-            raise tables.unknown_term(term, self.design)
-        return self._dataset({}, [(printed, tables.places(printed, levels)) for printed in chosen])
+        return self._dataset({}, [(each, tables.places(each, levels)) for each in tables.named(self, term)])
 
     def _dataset(self, variables: dict[str, Any], parts: Sequence[tuple[Printed, Any]]) -> xr.Dataset:
         """Variables, and the draws of printed effects at some of their levels."""
@@ -206,14 +203,25 @@ class Fit(Sampling, Interpretation, Criteria, Again, Quoted, Adequacy):
 
     @property
     def _names(self) -> list[str]:
-        """Fixed effects and hyperparameters, as variables of the posterior."""
-        names = [*self.design.fixed_names, *self.design.theta_names]
+        """Fixed effects, coefficients of terms and hyperparameters, as variables of the posterior."""
+        own = (each.variable.name for each in self.design.predictor.coefficients())
+        names = [*self.design.fixed_names, *own, *self.design.theta_names]
         return [f"{name}_" if name in LEAD else name for name in names]
+
+    @property
+    def _theta_names(self) -> list[str]:
+        """The hyperparameters among them."""
+        return self._names[len(self._names) - len(self.design.theta_names) :]
+
+    def _coefficients(self) -> FloatArray:
+        """Draws (S, c) of the coefficients of terms that stand with the fixed effects."""
+        parts = [(each, slice(None)) for each in self.design.predictor.coefficients()]
+        return np.concatenate([np.empty((self.effects.size, 0)), *self.effects.printed(parts)], axis=1)
 
     def _scalars(self) -> dict[str, FloatArray]:
         """Draws (chains, draws) of the fixed effects and hyperparameters."""
         chains, draws, _ = self.draws.theta.shape
-        beta = self.effects.fixed.reshape(chains, draws, -1)
+        beta = np.concatenate([self.effects.fixed, self._coefficients()], axis=1).reshape(chains, draws, -1)
         every = np.moveaxis(np.concatenate([beta, self._shown.theta], axis=-1), -1, 0)
         return dict(zip(self._names, every, strict=True))
 
@@ -235,6 +243,8 @@ class Fit(Sampling, Interpretation, Criteria, Again, Quoted, Adequacy):
     def summary(self, *, interval: float | None = None) -> pd.DataFrame:
         """Fixed effects and hyperparameters: mean, sd, interval, effective sample sizes, R-hat.
 
+        The coefficient of ``mo(x)``, the average difference of neighbouring categories, stands with the fixed effects.
+
         Parameters
         ----------
         interval : float, optional
@@ -255,8 +265,12 @@ class Fit(Sampling, Interpretation, Criteria, Again, Quoted, Adequacy):
     @cached_property
     def _summary(self) -> pd.DataFrame:
         p, effects = self.design.p, self.effects
-        fixed = np.column_stack([effects.mean[:p], effects.sd[:p], *effects.ends[:, :p]])
-        table = pd.concat([pd.DataFrame(fixed, self._names[:p], self._columns), self._moments_of_theta()])
+        spread = np.column_stack([effects.sd, *effects.ends])
+        fixed = [np.column_stack([effects.mean[:p], spread[:p]])]
+        for each in self.design.predictor.coefficients():
+            fixed.append(np.column_stack([each.of(effects.mean), spread[p:][each.place]]))
+        names = self._names[: len(self._names) - len(self._theta_names)]
+        table = pd.concat([pd.DataFrame(np.concatenate(fixed), names, self._columns), self._moments_of_theta()])
         found = self._shown.summarised(table.rename_axis("variable"), self._scalars, diagnostics)
         return found.rename_axis(columns=self.method)
 
@@ -265,7 +279,7 @@ class Fit(Sampling, Interpretation, Criteria, Again, Quoted, Adequacy):
         theta = joined(self._shown.theta)
         ends = np.quantile(theta, [(1 - self.interval) / 2, (1 + self.interval) / 2], axis=0)
         values = np.column_stack([theta.mean(axis=0), theta.std(axis=0, ddof=1), *ends])
-        return pd.DataFrame(values, self._names[self.design.p :], self._columns)
+        return pd.DataFrame(values, self._theta_names, self._columns)
 
     @property
     def interval_names(self) -> tuple[str, str]:
@@ -277,9 +291,9 @@ class Fit(Sampling, Interpretation, Criteria, Again, Quoted, Adequacy):
         return ["mean", "sd", *self.interval_names]
 
     def fixef(self, *, interval: float | None = None) -> pd.DataFrame:
-        """Fixed effects: mean, sd, interval."""
+        """Fixed effects, and coefficients such as that of ``mo(x)``: mean, sd, interval."""
         fit = self._at(interval)
-        return fit._summary.iloc[: self.design.p][fit._columns].copy()
+        return fit._summary.iloc[: len(self._names) - len(self._theta_names)][fit._columns].copy()
 
     def varcorr(self, *, interval: float | None = None) -> pd.DataFrame:
         """Standard deviations and correlations by group or term: mean, sd, interval.
@@ -287,7 +301,7 @@ class Fit(Sampling, Interpretation, Criteria, Again, Quoted, Adequacy):
         The sd of errors is that of the group ``Residual``; other parameters of the family are under its name.
         """
         fit = self._at(interval)
-        table = fit._summary.iloc[self.design.p :][fit._columns].copy()
+        table = fit._summary.iloc[len(self._names) - len(self._theta_names) :][fit._columns].copy()
         table.index = pd.MultiIndex.from_tuples(tables.places_of_theta(self.design), names=["group", "parameter"])
         return table
 
@@ -311,8 +325,8 @@ class Fit(Sampling, Interpretation, Criteria, Again, Quoted, Adequacy):
         Parameters
         ----------
         term : str, optional
-            A term, one of its effects, or a group, such as ``"(Days|Subject)"``, ``"Days|Subject"`` or ``"Subject"``;
-            by default all.
+            A term as it is printed or stands in the formula, one of its effects, or a group, such as
+            ``"(Days|Subject)"``, ``"Days|Subject"`` or ``"Subject"``; by default all.
         interval : float, optional
         """
         return tables.effects(self._at(interval), term)
@@ -505,7 +519,7 @@ class Fit(Sampling, Interpretation, Criteria, Again, Quoted, Adequacy):
     @property
     def doubt_of_theta(self) -> str | None:
         """As `doubt`, from what moved: where that is theta alone, effects given it are independent, and not drawn."""
-        theta = dict(zip(self._names[self.design.p :], np.moveaxis(self._shown.theta, -1, 0), strict=True))
+        theta = dict(zip(self._theta_names, np.moveaxis(self._shown.theta, -1, 0), strict=True))
         verdict = self._judged(self._shown.summarised(self._moments_of_theta(), lambda: theta, diagnostics))
         verdict = self._approximated(verdict)
         return verdict.text if verdict.doubted else None
@@ -516,7 +530,8 @@ class Fit(Sampling, Interpretation, Criteria, Again, Quoted, Adequacy):
 
     def _judged(self, table: pd.DataFrame) -> Verdict:
         """By a table, and by effects where they move with theta."""
-        return self.draws.verdict(self.draws.judged(table, self._each_effect, diagnostics))
+        points = all(term.around_mode for term in self.design.terms)
+        return self.draws.verdict(self.draws.judged(table, self._each_effect, diagnostics), points=points)
 
     def _each_effect(self) -> dict[str, FloatArray]:
         """Draws (chains, draws) of each effect that tables show."""

@@ -244,7 +244,8 @@ def _named(fit: Fit, names: Any, argument: str) -> Parts:
     fixed, terms, offset = np.zeros(predictor.p, dtype=bool), [False] * len(predictor.terms), False
     spec = predictor.spec
     by_term = {str(t): spec.column_names[s] for t, s in spec.term_slices.items()}
-    for name in [names] if isinstance(names, str) else list(names):
+    for typed in [names] if isinstance(names, str) else list(names):
+        name = predictor.as_printed(str(typed))
         found = name == "offset" and bool(predictor.side.offsets)
         offset |= found
         columns = [name] if name in predictor.fixed_names else by_term.get(name, ())
@@ -261,7 +262,7 @@ def _named(fit: Fit, names: Any, argument: str) -> Parts:
         if not found:
             known = list(dict.fromkeys([*predictor.fixed_names, *by_term, *(term.label for term in predictor.terms)]))
             known = [*(k for k in known if k != "1"), *(["offset"] if predictor.side.offsets else [])]
-            raise LgmError(f"{argument}= has {name!r}.{suggest(str(name), known)} Accepted: {', '.join(known)}.")
+            raise LgmError(f"{argument}= has {typed!r}.{suggest(name, known)} Accepted: {', '.join(known)}.")
     return Parts(fixed, tuple(terms), offset)
 
 

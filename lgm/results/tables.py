@@ -25,10 +25,23 @@ if TYPE_CHECKING:
 
 def effects(fit: Fit, wanted: str | None) -> pd.DataFrame:
     """See `Fit.ranef`."""
-    tables = [_table(fit, printed) for printed in fit.design.predictor.printed() if is_named(wanted, printed)]
-    if not tables:
+    return pd.concat([_table(fit, printed) for printed in named(fit, wanted)])
+
+
+def named(fit: Fit, wanted: str | None) -> list[Printed]:
+    """The effects that a name means: of a term as it is printed or stands in the formula, themselves, or of a group.
+
+    Raises
+    ------
+    LgmError
+        If there are none.
+    """
+    predictor = fit.design.predictor
+    name = None if wanted is None else predictor.as_printed(str(wanted))
+    found = [printed for printed in predictor.printed() if is_named(name, printed)]
+    if not found:
         raise unknown_term(wanted, fit.design)
-    return pd.concat(tables)
+    return found
 
 
 def thresholds(fit: Fit) -> pd.DataFrame:
@@ -125,7 +138,10 @@ def _plain_level(level: Any) -> Any:
 
 
 def is_named(wanted: str | None, printed: Printed) -> bool:
-    """Whether a name that a user typed means these effects: their term, themselves, or their group; None means all."""
+    """Whether a name, with terms as they are printed, means these effects: their term, themselves, or their group.
+
+    None means all.
+    """
     term, variable = printed.term, printed.variable
     known = [term.label, variable.name, *([variable.dim] if term.group else [])]
     return wanted is None or _plain(wanted) in map(_plain, known)

@@ -15,7 +15,7 @@ from lgm.smooths.basis import Basis
 from lgm.smooths.shrunk import shrunk
 
 KINDS = ("tp", "ts", "cr", "cs", "cc", "ps", "cp")
-MARGINS = ("tp", "cr", "cc", "ps")  # of tensor products
+MARGINS = KINDS  # of tensor products
 DEFAULT_K = 10
 DEFAULT_MARGIN = 5
 
@@ -83,14 +83,16 @@ def margins(
     orders: Sequence[Any],
     label: str,
     names: Sequence[str] = (),
+    knots: Sequence[FloatArray | None] = (),
 ) -> list[tensor.Margin]:
     """The margins of ``te``, ``ti`` or ``t2`` for the rows x (n, d), whose variables have names for messages."""
     found = []
     for j, kind in enumerate(kinds):
-        k = DEFAULT_MARGIN if sizes[j] is None else sizes[j]
+        own = knots[j] if knots else None
+        k = dimension(kind, sizes[j], own)
         name = names[j] if names else "its variable"
-        basis = build(kind, x[:, [j]], k, orders[j], None, label, name)
-        at = _value_knots(kind, x[:, j], k)
+        basis = build(kind, x[:, [j]], k, orders[j], None if own is None else own[:, None], label, name)
+        at = _value_knots(kind, x[:, j], k, own)
         if call == "t2":
             found.append(tensor.natural(basis, x[:, j], at))
         else:
@@ -98,12 +100,31 @@ def margins(
     return found
 
 
-def _value_knots(kind: str, x: FloatArray, k: int | None) -> FloatArray | None:
+def dimension(kind: str, k: int | None, knots: FloatArray | None) -> int:
+    """The dimension of a margin, which all of its knots settle where no k is given.
+
+    Examples
+    --------
+    >>> dimension("cr", None, np.arange(7.0)), dimension("cp", None, np.arange(7.0)), dimension("cc", None, None)
+    (7, 6, 5)
+    """
+    if k is not None or knots is None or knots.size == 2 or kind not in ("cr", "cs", "cc", "cp"):
+        return DEFAULT_MARGIN if k is None else k
+    return knots.size - (kind == "cp")
+
+
+def _value_knots(kind: str, x: FloatArray, k: int, own: FloatArray | None) -> FloatArray | None:
     """The knots at which the values of cubic splines are their coordinates."""
-    if kind not in ("cr", "cc"):
+    if kind not in ("cr", "cs", "cc"):
         return None
-    placed = np.quantile(np.unique(x), np.linspace(0.0, 1.0, k or DEFAULT_MARGIN))
-    return placed if kind == "cr" else placed[:-1]
+    if kind == "cc":
+        if own is not None and own.size > 2:
+            return own[:-1]
+        x = x if own is None else np.append(own, x)
+    elif own is not None:
+        return own
+    placed = np.quantile(np.unique(x), np.linspace(0.0, 1.0, k))
+    return placed[:-1] if kind == "cc" else placed
 
 
 def _require_inside(knots: FloatArray, x: FloatArray, label: str) -> None:

@@ -21,6 +21,7 @@ import numpy as np
 
 from lgm.arrays import BoolArray, FloatArray, IntArray
 from lgm.smooths.basis import Basis, Polynomials, Settled, rows, settle, typical
+from lgm.smooths.cyclic import Periodic
 
 MOST_COLUMNS = 2000  # products; they are columns that every row stores
 
@@ -68,7 +69,7 @@ def _plain(basis: Basis, x: FloatArray, centre: FloatArray, constant: bool) -> F
     return np.column_stack([np.ones(len(x)), *columns] if constant else columns)
 
 
-def margin(basis: Basis, x: FloatArray, knots: FloatArray | None, *, constant: bool) -> Margin:
+def margin(basis: Basis, x: FloatArray, knots: FloatArray | None, *, constant: bool, of_values: bool = True) -> Margin:
     """A margin of `te`, or with ``constant=False`` one of `ti`.
 
     Parameters
@@ -79,19 +80,27 @@ def margin(basis: Basis, x: FloatArray, knots: FloatArray | None, *, constant: b
     knots : float array, optional
         Where the values of its functions are its coordinates; by default as many even points as there are functions.
     constant : bool
+    of_values : bool
+        Whether values at even points are the coordinates of periodic functions too, if they tell them apart, and not
+        the coefficients of their splines.
     """
     centre = np.zeros(basis.null.m) if constant else basis.null(rows(x)).mean(axis=0)
     here = basis.evaluate(x).shape[1]
     k = here + centre.size + constant
     if knots is None:
         to_values = _plain(basis, np.linspace(x.min(), x.max(), k), centre, constant)
-    elif constant:
-        to_values = _plain(basis, knots, centre, constant)
-    else:  # the coordinates are an orthonormal basis of the values that sum to zero over the data
+        known = not _on_a_circle(basis) or (of_values and _tells_apart(to_values))
+        whole = None if known else _splines(basis)
+    else:
         whole = _plain(basis, knots, np.zeros(centre.size), True)
+    if whole is not None and constant:
+        to_values = whole
+    elif (
+        whole is not None
+    ):  # the coordinates are an orthonormal basis of those whose functions sum to zero over the data
         sums = np.linalg.solve(whole.T, _plain(basis, x, np.zeros(centre.size), True).mean(axis=0))
         free = np.linalg.qr(sums[:, None], mode="complete").Q[:, 1:]
-        to_values = free.T @ _plain(basis, knots, centre, False)
+        to_values = free.T @ (whole[:, 1:] - np.outer(whole[:, 0], np.append(centre, np.zeros(here))))
     nullity = centre.size + constant
     # The null space is where the coefficients of the basis are zero; what is orthogonal to it is the range.
     q = np.linalg.qr(to_values[:, :nullity], mode="complete").Q if nullity else np.eye(k)
@@ -102,12 +111,29 @@ def margin(basis: Basis, x: FloatArray, knots: FloatArray | None, *, constant: b
     return Margin(basis, constant, centre, np.linalg.solve(to_values, u), eigenvalues)
 
 
+def _tells_apart(values: FloatArray) -> bool:
+    """Whether functions differ at some points beyond rounding; the bound is mgcv's."""
+    sizes = np.linalg.svd(values, compute_uv=False)
+    return bool(sizes[-1] >= np.finfo(np.float64).eps ** 0.66 * sizes[0])
+
+
+def _on_a_circle(basis: Basis) -> bool:
+    return isinstance(basis, Settled) and isinstance(basis.functions, Periodic)
+
+
+def _splines(basis: Basis) -> FloatArray:
+    """Coefficients of B-splines, whose sum is one, of the constant and of the columns of a periodic basis."""
+    assert isinstance(basis, Settled)
+    columns = (basis.transform - basis.shift) / basis.scale**0.5
+    return np.column_stack([np.ones(len(columns)), columns])
+
+
 def natural(basis: Basis, x: FloatArray, knots: FloatArray | None) -> Margin:
     """A margin of `t2`: one, polynomials that are orthonormal over the data, and a range of independent coefficients.
 
     The entries of the columns of the range have the mean square one over the data.
     """
-    whole = margin(basis, x, knots, constant=True)
+    whole = margin(basis, x, knots, constant=True, of_values=False)
     n, inner, outer = basis.null(rows(x)), slice(1, whole.nullity), slice(whole.nullity, None)
     centre = n.mean(axis=0)
     turn = np.zeros_like(whole.turn)

@@ -21,7 +21,7 @@ from lgm.terms.clock import NUMBERS
 from lgm.terms.extension import Extension
 from lgm.terms.independent import IndependentTerm
 from lgm.terms.term import COPYING, Column, Encoded, Novel, Signature, Term, Variable
-from lgm.terms.view import By, Curve, Levels, Map, Maps, View
+from lgm.terms.view import By, Curve, Field, Fields, Levels, Map, Maps, View
 
 _GROUP = "the dependence of copies as a term, such as group=ar1(year), group=rw1(year) or group=icar(region, graph)"
 
@@ -79,8 +79,10 @@ class CopiesTerm(Term):
 
     @property
     def view(self) -> View:
-        """Of what is a curve or a map, one for each copy; curves of those that have rows."""
+        """Of what is a curve, a map or a field, one for each copy; curves of those that have rows."""
         one = self.inner.view
+        if isinstance(one, Field):
+            return Fields(one, tuple(self.levels), _code(self.outer.z))
         if isinstance(one, Map):
             return Maps(one.graph, tuple(self.levels))
         piece, clock = getattr(self.outer, "piece", None), getattr(self.outer, "clock", NUMBERS)

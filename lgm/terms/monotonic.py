@@ -55,7 +55,7 @@ class MonotonicTerm(Term):
         labels = np.array(self.values[1:], dtype=object)
         last = np.array([[steps - 1]])
         return (
-            Variable(self.label, last, "coefficient", own, weights=np.array([1.0 / steps])),
+            Variable(self.label, last, "coefficient", own, None, np.array([1.0 / steps]), f"scale({self.label})"),
             Variable(f"{self.label}[category]", np.arange(steps), self.piece.text, labels),
         )
 

@@ -114,6 +114,11 @@ class ShrunkTerm(Term):
         return [name for covariate in self.covariates for name in covariate.names]
 
     @property
+    def around_mode(self) -> bool:
+        """A scale for each coefficient makes too many, with tails too heavy."""
+        return False
+
+    @property
     def variables(self) -> tuple[Variable, ...]:
         """The coefficients, in units of the covariates."""
         labels = np.array(self.names, dtype=object)

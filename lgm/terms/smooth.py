@@ -11,7 +11,6 @@ import scipy.sparse as sp
 
 from lgm.arrays import FloatArray
 from lgm.data.scope import Scope, option
-from lgm.errors import LgmError
 from lgm.formula.python import Expression
 from lgm.formula.sides import Call
 from lgm.parameter import standard_deviation
@@ -23,7 +22,7 @@ from lgm.smooths import build as bases
 from lgm.smooths.basis import Basis, Polynomials, typical
 from lgm.smooths.tensor import Tensor
 from lgm.terms import by as copies
-from lgm.terms import factor_smooth, field, random, view
+from lgm.terms import factor_smooth, field, knots, random, view
 from lgm.terms.block import Block
 from lgm.terms.by import By
 from lgm.terms.clock import NUMBERS, Clock, clock_of_numbers, read_numbers
@@ -223,12 +222,12 @@ def build(call: Call, scope: Scope, label: str, yardstick: float) -> Term:
         return random.build(pieces, scope, label, yardstick)
     if kind == "mrf":
         return field.build(pieces, given, k, scope, label, yardstick)
-    m, knots = (scope.value(given[name]) if name in given else None for name in ("m", "knots"))
+    m = scope.value(given["m"]) if "m" in given else None
     if kind == "fs":
         base = option(scope, given["xt"], "xt", bases.MARGINS) if "xt" in given else "tp"
         return factor_smooth.build(pieces, base, k, m, scope, label, yardstick)
     x = values_of(pieces, scope, label, clocks_of(pieces, scope, label))
-    at = None if knots is None else read_knots(knots, len(pieces), given["knots"], scope)
+    at = knots.of_smooth(given["knots"], pieces, scope) if "knots" in given else None
     basis = bases.build(kind, x, k, m, at, label_of(pieces), pieces[0].text)
     return of(label, pieces, basis, copies.read(given.get("by"), scope, label), scope, yardstick)
 
@@ -269,20 +268,3 @@ def whole_number(value: Any, piece: Expression, name: str, accepted: str, scope:
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
         raise scope.formula.error(f"{name}={piece.text} is not a whole number.", piece.span, accepted)
     return None if value == -1 else int(value)
-
-
-def read_knots(value: Any, d: int, piece: Expression, scope: Scope) -> FloatArray:
-    """Knots (q, d) as a user gives them: a list of numbers, or for several variables one of points."""
-    try:
-        knots = np.asarray(value, dtype=float)
-    except (TypeError, ValueError):
-        raise _no_knots(d, piece, scope) from None
-    knots = knots[:, None] if knots.ndim == 1 and d == 1 else knots
-    if knots.ndim != 2 or knots.shape[1] != d or len(knots) < 2 or not np.all(np.isfinite(knots)):
-        raise _no_knots(d, piece, scope)
-    return np.asarray(knots[np.lexsort(knots.T[::-1])])
-
-
-def _no_knots(d: int, piece: Expression, scope: Scope) -> LgmError:
-    accepted = "a list of at least two numbers, such as knots=[0, 5, 10]." if d == 1 else f"points of {d} numbers each."
-    return scope.formula.error(f"knots={piece.text} are no knots.", piece.span, accepted)

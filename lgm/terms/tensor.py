@@ -14,14 +14,17 @@ from lgm.formula.sides import Call
 from lgm.smooths import build as bases
 from lgm.smooths import tensor
 from lgm.terms import by as copies
+from lgm.terms import knots
 from lgm.terms.smooth import SmoothTerm, clocks_of, of, values_of, variables, whole_number
 from lgm.terms.term import Signature, arguments
 
-SIGNATURE = Signature(("x",), options=("bs", "k", "m"), shown=("by",), many=True, copied=False)
+SIGNATURE = Signature(("x",), options=("bs", "k", "m", "knots"), shown=("by",), many=True, copied=False)
 
 
 def build(call: Call, scope: Scope, label: str, yardstick: float) -> SmoothTerm:
-    """Read ``te(x, z, ..., bs=..., k=...)``, ``ti`` or ``t2`` against the data; lists hold an entry for each margin.
+    """Read ``te(x, z, ..., bs=..., k=...)``, ``ti`` or ``t2`` against the data.
+
+    Lists hold an entry for each margin, and ``knots=`` is a mapping from variables.
 
     Raises
     ------
@@ -39,10 +42,12 @@ def build(call: Call, scope: Scope, label: str, yardstick: float) -> SmoothTerm:
     kinds = _kinds(given.get("bs"), scope, len(pieces))
     sizes = _each(given.get("k"), scope, len(pieces), "k")
     orders = _each(given.get("m"), scope, len(pieces), "m")
-    k = [_size(value, given.get("k"), scope) for value in sizes]
+    asked = [_size(value, given.get("k"), scope) for value in sizes]
+    at = knots.of_margins(given.get("knots"), pieces, scope)
+    k = [bases.dimension(*each) for each in zip(kinds, asked, at, strict=True)]
     _require_few(k, label)
     names = [piece.text for piece in pieces]
-    margins = bases.margins(call.name, kinds, x, k, orders, label, names)
+    margins = bases.margins(call.name, kinds, x, k, orders, label, names, at)
     if call.name == "t2":
         basis = tensor.by_parts(margins, x, names)
     else:
@@ -87,10 +92,10 @@ def _size(value: Any, piece: Expression | None, scope: Scope) -> int | None:
     return whole_number(value, piece, "k", "the dimension of the margins, such as k=5 or k=[5, 7].", scope)
 
 
-def _require_few(sizes: Sequence[int | None], label: str) -> None:
-    count = int(np.prod([bases.DEFAULT_MARGIN if k is None else k for k in sizes]))
+def _require_few(sizes: Sequence[int], label: str) -> None:
+    count = int(np.prod(sizes))
     if count > tensor.MOST_COLUMNS:
-        words = " x ".join(str(bases.DEFAULT_MARGIN if k is None else k) for k in sizes)
+        words = " x ".join(map(str, sizes))
         raise DataError(
             f"{label} would have {words} = {count} functions; accepted are up to {tensor.MOST_COLUMNS}. Lower k."
         )

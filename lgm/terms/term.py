@@ -12,6 +12,7 @@ import scipy.sparse as sp
 
 from lgm.arrays import BoolArray, FloatArray, IntArray
 from lgm.data.scope import Scope
+from lgm.formula.hints import argument_hint
 from lgm.formula.python import Expression
 from lgm.formula.sides import Call
 from lgm.terms.block import Block
@@ -39,6 +40,9 @@ class Variable:
         The covariate whose coefficient these effects change; None for effects on the linear predictor itself.
     weights : float array (s,) or (m, s), optional
         Of the s effects in each sum; by default one.
+    prior_sd : str, optional
+        For one number that tables show with the fixed effects, and on which with the hyperparameters all effects of the
+        term depend: the hyperparameter that is the standard deviation of its prior, which is normal about zero.
     """
 
     name: str
@@ -47,6 +51,7 @@ class Variable:
     labels: np.ndarray[Any, Any]
     slope_of: str | None = None
     weights: FloatArray | None = None
+    prior_sd: str | None = None
 
     def of(self, effects: FloatArray) -> FloatArray:
         """The printed effects (..., m) of the effects of a block (..., n)."""
@@ -284,6 +289,11 @@ class Term(ABC):
         return bool(self.coefficients)
 
     @property
+    def around_mode(self) -> bool:
+        """Whether weighted points around the mode can stand for its hyperparameters."""
+        return True
+
+    @property
     def one_series(self) -> bool:
         """Whether it is one series in time, where users may mean one for each of several groups of rows."""
         return False
@@ -403,7 +413,9 @@ def arguments(call: Call, scope: Scope, signature: Signature) -> dict[str, Expre
         raise scope.formula.error(f"{call.name}() takes {few}.", call.args[positional].span, accepted)
     for keyword in call.keywords:
         if keyword.name not in signature.names:
-            hint = suggest(keyword.name, (*signature.names, *signature.copying))
+            hint = argument_hint(call.name, keyword.name) or suggest(
+                keyword.name, (*signature.names, *signature.copying)
+            )
             message = f"{call.name}() has no argument `{keyword.name}`.{hint}"
             raise scope.formula.error(message, keyword.span, accepted)
         if keyword.name in signature.positional[: len(call.args)]:

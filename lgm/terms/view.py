@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from lgm.arrays import FloatArray
+from lgm.arrays import FloatArray, IntArray
 from lgm.data.graph import Graph
 from lgm.data.mesh import Mesh
 from lgm.formula.python import Expression
@@ -110,4 +110,21 @@ class Field:
     variables: tuple[str, str]
 
 
-View = Curve | Surface | Levels | Map | Maps | Field
+@dataclass(frozen=True)
+class Fields:
+    """A field once for each level of something else; level by level.
+
+    Parameters
+    ----------
+    one : Field
+    levels : tuple of str
+    copy : int array (rows,)
+        The level of each row of the data, -1 where there is none.
+    """
+
+    one: Field
+    levels: tuple[str, ...]
+    copy: IntArray
+
+
+View = Curve | Surface | Levels | Map | Maps | Field | Fields

@@ -57,3 +57,37 @@ def test_a_straight_line_is_read_from_its_walk(design):
 def test_what_counts_needs_its_columns(design):
     with pytest.raises(lgm.DataError, match=r"lacks the column\(s\) t\. It has: x"):
         encode(design, DATA[["x"]], parts(design, fixed=["x"], terms=["rw2(t)"]))
+
+
+@pytest.mark.parametrize(
+    ("typed", "printed"),
+    [
+        ("s(x, bs='cr', k=5)", "s(x)"),
+        ('s( x,bs = "cr",k=5 )', "s(x)"),
+        ("sd(s(x, bs='cr', k=5))", "sd(s(x))"),
+        ("s(x, bs='cr', k=5)[linear] > 0", "s(x)[linear] > 0"),
+        ("as(x, bs='cr', k=5)", "as(x, bs='cr', k=5)"),
+        ("s(x, k=5)", "s(x, k=5)"),
+        ("(1|g)", "(1 | g)"),
+        ("sd(Intercept|g)", "sd(Intercept|g)"),
+    ],
+)
+def test_terms_may_be_named_as_the_formula_has_them(typed, printed):
+    """With their options, whatever the spaces and quotes; inside the names of their parameters too."""
+    design = lgm.model("y ~ s(x, bs='cr', k=5) + (1|g)", DATA).design
+    assert design.predictor.as_printed(typed) == printed
+
+
+def test_every_table_takes_the_name_of_the_formula():
+    written = "rw2(t, cyclic=True, period=9)"
+    model = lgm.model(f"y ~ x + {written}", DATA, priors={f"sd({written})": lgm.priors.half_normal(1)})
+    assert model.priors["prior"]["sd(rw2(t))"] == "half_normal(1)"
+    fit = model.fit(method="mode", draws=50, seed=1, progress=False)
+    plain = fit.predict(terms=["rw2(t)"])
+    pd.testing.assert_frame_equal(fit.predict(terms=[written]), plain)
+    assert fit.hypothesis(f"sd({written}) > 0").index[0] == f"sd({written}) > 0"
+    assert fit.effect_draws(written).sizes == fit.effect_draws("rw2(t)").sizes
+    assert fit.plot_term(written).axes and fit.plot(f"sd({written})").axes
+    with pytest.raises(lgm.LgmError, match=r"terms= has 'rw2\(t, period=8\)'"):
+        fit.predict(terms=["rw2(t, period=8)"])
+    assert fit.update(". ~ . - x").priors["prior"]["sd(rw2(t))"] == "half_normal(1)"

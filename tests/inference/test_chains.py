@@ -54,6 +54,13 @@ def test_many_divergences_are_doubtful() -> None:
     assert "raise warmup to 400" in found
 
 
+def test_weighted_points_are_advised_where_they_can_serve() -> None:
+    draws = _draws(diverging=50)
+    assert 'compare with method="importance"' in draws.verdict(_table()).text
+    without = draws.verdict(_table(), points=False).text
+    assert "importance" not in without and without.endswith("raise warmup to 400, or give the scales narrower priors.")
+
+
 @pytest.mark.parametrize(("ess", "wanted"), [(350.0, "580"), (100.0, "2000"), (7.0, "29000")])
 def test_too_few_draws_says_how_many_would_do(ess: float, wanted: str) -> None:
     found = _draws().verdict(_table(ess=ess)).text

@@ -393,6 +393,25 @@ def test_a_field_beside_its_uncertainty() -> None:
         fit.plot_term("matern(u, v)", geometry={})
 
 
+def test_fields_over_time() -> None:
+    """A row of means and a row of standard deviations, each with one bar; places are those of each time."""
+    rng = np.random.default_rng(8)
+    data = pd.DataFrame(
+        {"u": rng.uniform(0, 3, 30), "v": rng.uniform(0, 3, 30), "t": np.repeat([1, 2, 4], [5, 10, 15])}
+    )
+    data["y"] = np.sin(data.u) + 0.1 * rng.normal(size=30)
+    env = {"grid": lgm.mesh(data[["u", "v"]], edge=0.8, extension=1.0)}
+    model = lgm.model("y ~ matern(u, v, mesh=grid, group=ar1(t))", data, env=env)
+    fit = around(model, dict.fromkeys(model.design.theta_names, 0.7), draws=25)
+    figure = fit.plot_term("matern(u, v, group=ar1(t))")
+    text = _texts(figure)
+    assert all(f"matern(u, v, group=ar1(t)): {of} effect on y" in text for of in ("mean", "sd of"))
+    means, sds = figure.axes[:3], figure.axes[3:6]
+    assert [ax.get_title(loc="left") for ax in means] == [ax.get_title(loc="left") for ax in sds] == list("124")
+    assert [len(ax.collections[-1].get_offsets()) for ax in means] == [5, 10, 15]
+    assert len(figure.axes) == 8 and len({ax.collections[0].get_clim() for ax in means}) == 1
+
+
 def test_curves_of_levels_side_by_side_or_over_each_other() -> None:
     rng = np.random.default_rng(2)
     data = pd.DataFrame({"x": rng.uniform(size=80), "z": rng.uniform(size=80), "y": rng.normal(size=80)})

@@ -8,6 +8,7 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection, PathCollection
@@ -17,8 +18,7 @@ from scipy import stats
 import lgm
 from lgm.plots import panels
 from lgm.plots.canvas import STYLE
-from lgm.results.contributions import Curve, Surface
-from lgm.terms.view import Field
+from lgm.results.contributions import Curve
 
 NOWHERE = (-np.inf, np.inf)
 
@@ -341,71 +341,39 @@ def test_degrees_of_longitude_are_shortened(ax: Axes) -> None:
     assert ax.get_aspect() == pytest.approx(2.0)  # 1 / cos(60 degrees)
 
 
+@pytest.mark.parametrize(
+    "table",
+    [
+        pd.DataFrame({"X": [0.0, 1.0, 2.0], "Y": [5, 6, 7]}, index=list("abc")),
+        pd.DataFrame({"geometry": [(0, 5), (1, 6), (2, 7)], "name": list("uvw")}, index=list("abc")),
+    ],
+)
+def test_a_table_holds_places(ax: Axes, table: pd.DataFrame) -> None:
+    """As two columns of numbers, or in the column geometry."""
+    panels.region_map(_figure(ax), ax, table, LABELS, MEAN, None, "t")
+    np.testing.assert_array_equal(ax.collections[0].get_offsets(), [[0, 5], [1, 6], [2, 7]])
+
+
+@pytest.mark.parametrize(
+    ("geometry", "message"),
+    [
+        (
+            pd.DataFrame({"X": [0], "Y": [1], "crime": [2]}),
+            "of the columns `X`, `Y`, `crime`. Accepted: a dict",
+        ),
+        (pd.DataFrame({"X": [0], "name": ["u"]}), "is a table of the columns `X`, `name`"),
+        (dict.fromkeys("abc", "POINT (0 1)"), "geometry of 'a' is 'POINT"),
+        (dict.fromkeys("abc", (0, 1, 2)), r"geometry of 'a' is \(0, 1, 2\)"),
+    ],
+)
+def test_what_holds_no_places_is_named(ax: Axes, geometry: Any, message: str) -> None:
+    with pytest.raises(lgm.DataError, match=message):
+        panels.region_map(_figure(ax), ax, geometry, LABELS, MEAN, None, "t")
+
+
 def test_regions_without_a_place_are_named(ax: Axes) -> None:
     with pytest.raises(lgm.DataError, match=r"geometry lacks 2 region\(s\): 'b', 'c'; it has .*\. It needs one entry"):
         panels.region_map(_figure(ax), ax, {"a": (0, 0)}, LABELS, MEAN, None, "t")
-
-
-# Fields --------------------------------------------------------------------------------------------------------------
-
-
-def _field() -> Field:
-    places = np.random.default_rng(3).uniform([0.0, 0.0], [4.0, 2.0], (50, 2))
-    return Field(lgm.mesh(places, edge=0.5, extension=6.0), places, ("lon", "lat"))
-
-
-@pytest.mark.parametrize("average", [0.0, None, 2.0])
-def test_a_field_is_shown_where_the_data_are(ax: Axes, average: float | None) -> None:
-    view = _field()
-    values = view.mesh.points[:, 0] - 1.0 + 100.0 * (view.mesh.points[:, 0] > 7.0)
-    panels.field(_figure(ax), ax, view, values, "mean", average)
-    assert (ax.get_xlabel(), ax.get_ylabel(), ax.get_aspect()) == ("lon", "lat", 1.0)
-    left, right = ax.get_xlim()
-    assert -0.5 < left < 0.1 and 3.9 < right < 4.5
-    filled, _, dots = ax.collections
-    assert len(np.asarray(dots.get_offsets())) == 50
-    low, high = filled.get_clim()
-    assert high < 7.0  # what is far from the data does not count
-    if average is not None:
-        assert low < average < high and (average != 0.0 or low == -high)
-    assert _figure(ax).axes[1].get_xlabel() == "mean"
-
-
-def test_a_field_of_zeros_has_a_picture(ax: Axes) -> None:
-    view = _field()
-    panels.field(_figure(ax), ax, view, np.zeros(view.mesh.n), "mean", 0.0)
-    assert len(ax.collections) == 3
-
-
-def test_the_size_of_a_field_is_that_of_the_data() -> None:
-    width, height = panels.field_size(_field())
-    assert (width, 3.4 <= height < 5.0) == (10.0, True)
-    assert [each.get_label() for each in panels.field_key()] == ["places of the data"]
-
-
-def _surface(mean: np.ndarray) -> Surface:
-    x, at = np.linspace(0.0, 1.0, mean.shape[1]), np.random.default_rng(1).uniform(size=(30, 2))
-    return Surface("te(x, z)", "effect on y", ("x", "z"), x, x, mean, np.abs(mean), 0.0, at)
-
-
-@pytest.mark.parametrize("spread", [False, True])
-def test_a_surface_with_its_rows_and_a_scale(ax: Axes, spread: bool) -> None:
-    """What is masked stays blank, and zero is in the middle of the colours of the mean."""
-    mean = np.add.outer(np.linspace(-1.0, 2.0, 10), np.linspace(0.0, 1.0, 10))
-    mean[:3, :3] = np.nan
-    panels.surface(ax.figure, ax, _surface(mean), spread=spread)
-    assert ax.get_title(loc="left") == f"te(x, z): {'sd' if spread else 'mean'}"
-    assert (ax.get_xlabel(), ax.get_ylabel()) == ("x", "z") and len(ax.lines[0].get_xdata()) == 30
-    filled = ax.collections[0]
-    assert ax.figure.axes[-1].get_ylabel() == "effect on y"
-    if not spread:
-        norm: Any = filled.norm
-        assert norm.vmin == -norm.vmax
-
-
-def test_a_flat_surface_has_a_scale(ax: Axes) -> None:
-    panels.surface(ax.figure, ax, _surface(np.zeros((10, 10))), spread=False)
-    ax.figure.canvas.draw()
 
 
 def test_many_curves_over_each_other(ax: Axes) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -23,13 +24,13 @@ GIVEN = {"Intercept": priors.normal(0.3, 2.0), "x": priors.normal(0.1, 0.7)}
 BETA = np.array([0.4, -0.6])
 
 
-def at(model: lgm.Model, theta: dict[str, float]) -> float:
+def at(model: lgm.Model, theta: dict[str, float], blocks: Sequence[slice] = (), effects: Sequence[float] = ()) -> float:
     analysed = model.analysed
     values = np.array([theta[name] for name in model.design.theta_names])
     fixed = np.linalg.solve(analysed.basis, BETA - analysed.reference)
     with jax.enable_x64(True):
         own = analysed.marginal.hyper.from_printed(values)
-        return float(likelihood(pinned(analysed.marginal), own, fixed))
+        return float(likelihood(pinned(analysed.marginal, blocks), own, np.append(fixed, effects)))
 
 
 def test_gaussian_by_dense_algebra() -> None:
@@ -56,6 +57,21 @@ def test_as_of_a_model_with_an_offset(family: str, term: str, theta: dict[str, A
     model = lgm.model(f"y ~ x + {term}", data, family, priors=GIVEN)
     other = lgm.model(f"y ~ 0 + offset(known) + {term}", data, family)
     assert at(model, theta) == pytest.approx(other.log_likelihood(theta), abs=1e-7)
+
+
+@pytest.mark.parametrize(("family", "others"), [("poisson", {}), ("gaussian", {"sigma": 1.1})])
+def test_effects_of_a_block_may_be_known(family: str, others: dict[str, float]) -> None:
+    """Of a term under constraints, whose coefficient decides on all of its effects."""
+    k, effects = np.arange(N) % 4, 3.0 * 0.2 * np.cumsum([0.2, 0.3, 0.5])
+    fixed = BETA[0] + FRAME["x"] * BETA[1]
+    data = FRAME.assign(y=RNG.poisson(2.0, N).astype(float), k=k, known=fixed + np.append(0.0, effects)[k])
+    model = lgm.model("y ~ x + (1|g) + mo(k)", data, family, priors=GIVEN)
+    [_, block] = model.design.predictor.term_slices()
+    shares = {f"simplex(mo(k))[{j + 1}]": share for j, share in enumerate([0.2, 0.3, 0.5])}
+    theta = {"sd(Intercept|g)": 0.6, "scale(mo(k))": 0.9, **shares, **others}
+    other = lgm.model("y ~ 0 + offset(known) + (1|g)", data, family)
+    wanted = other.log_likelihood({"sd(Intercept|g)": 0.6, **others})
+    assert at(model, theta, [block], effects) == pytest.approx(wanted, abs=1e-7)
 
 
 def test_flat_fixed_effects_do_not_matter() -> None:

@@ -18,7 +18,7 @@ def fit():
         {"y": rng.normal(size=30), "x": rng.normal(size=30), "g": np.arange(30) % 4, "t": np.arange(30) % 6}
     )
     theta = {"sd(Intercept|g)": 0.5, "sd(x|g)": 0.4, "corr(Intercept,x|g)": 0.1, "sd(rw1(t))": 0.3, "sigma": 1.0}
-    return around(lgm.model("y ~ x + (x|g) + rw1(t)", data), theta, draws=25)
+    return around(lgm.model("y ~ x + (x|g) + rw1(t, cyclic=False)", data), theta, draws=25)
 
 
 @pytest.mark.parametrize(
@@ -29,6 +29,7 @@ def fit():
         ("g", ["Intercept|g", "x|g"]),
         ("x|g", ["x|g"]),
         ("rw1(t)", ["rw1(t)"]),
+        ("rw1( t,cyclic = False)", ["rw1(t)"]),
         (None, ["Intercept|g", "x|g", "rw1(t)"]),
     ],
 )

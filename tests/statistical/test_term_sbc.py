@@ -17,8 +17,8 @@ from statistical import uniformity
 import lgm
 from lgm import priors
 
-DRAWS, THIN = 1000, 10
-RANKS = DRAWS // THIN + 1
+KEPT = 100  # draws among which the truth is ranked
+RANKS = KEPT + 1
 PRIORS = {
     "Intercept": priors.normal(0, 1),
     "sigma": priors.exponential(2),
@@ -36,6 +36,8 @@ class Case(NamedTuple):
     priors: Mapping[str, Any] = MappingProxyType({"sd": priors.exponential(1)})  # beside those of all
     method: str = "importance"
     replications: int = 200
+    draws: int = 1000
+    warmup: int | None = None
 
 
 def _compound() -> Case:
@@ -77,7 +79,10 @@ def _smooth() -> Case:
 
 
 def _shrinkage() -> Case:
-    """A horseshoe as its definition says; priors are given, as the defaults depend on the spread of the response."""
+    """A horseshoe as its definition says; priors are given, as the defaults depend on the spread of the response.
+
+    The local scales mix slowly: of 1000 draws some are worth a hundred, so that every tenth would not be independent.
+    """
     names = list("abcde")
     rng = np.random.default_rng(6)
     frame = pd.DataFrame(rng.normal(size=(40, 5)) * [1.0, 0.5, 2.0, 1.0, 1.0], columns=names)
@@ -90,7 +95,7 @@ def _shrinkage() -> Case:
         return (frame - frame.mean()).to_numpy() @ (sd * rng.standard_normal(5))
 
     given = {"tau": priors.half_student_t(3, 0.3), "slab": priors.lognormal(0.5, 0.3)}
-    return Case("y ~ 1 + hs(a, b, c, d, e)", frame, added, given, "nuts", 80)
+    return Case("y ~ 1 + hs(a, b, c, d, e)", frame, added, given, "nuts", 80, 2500, 300)
 
 
 CASES = {"shrinkage": _shrinkage, "compound symmetry": _compound, "copies": _copies, "smooth": _smooth}
@@ -115,11 +120,12 @@ def ranks_of(case: Case) -> Iterator[dict[str, int]]:
             priors=given,
             method=case.method,
             chains=1,
-            draws=DRAWS,
+            draws=case.draws,
+            warmup=case.warmup,
             seed=i,
             progress=False,
         )
-        taken: Any = {"chain": 0, "draw": slice(THIN - 1, None, THIN)}
+        taken: Any = {"chain": 0, "draw": slice(case.draws // KEPT - 1, None, case.draws // KEPT)}
         kept = fit.posterior.isel(taken)
         lines_drawn = fit.predict(case.frame, kind="draws").isel(taken).to_numpy().reshape(-1, rows)
         noise = kept["sigma"].to_numpy()

@@ -9,13 +9,14 @@ import numpyro
 import numpyro.distributions as dist
 import pandas as pd
 import pytest
-from scipy.stats import multivariate_normal
+from scipy.stats import multivariate_normal, norm
 from statistical import monte_carlo
 from synthetic import around
 
 import lgm
 from lgm.errors import DataError, FormulaError, IdentifiabilityError, PriorError
 from lgm.priors import constant, dirichlet, flat, normal
+from lgm.results.again import sensitivity
 
 RNG = np.random.default_rng(8)
 N = 60
@@ -63,6 +64,7 @@ def test_coefficient_and_effects_by_their_definition(model: lgm.Model) -> None:
     sd = np.sqrt(0.49 - 0.49**2 * m @ np.linalg.solve(V, m))
     own = fit.ranef("mo(k)").loc[("mo(k)", "mo(k)"), ["mean", "sd"]].to_numpy(float)
     np.testing.assert_allclose(own, [mean, sd], rtol=1e-8)
+    np.testing.assert_allclose(fit.summary().loc["mo(k)", ["mean", "sd"]].to_numpy(float), [mean, sd], rtol=1e-8)
     levels = fit.ranef("mo(k)[category]")
     np.testing.assert_allclose(levels["mean"], mean * column(np.arange(3, 7)), rtol=1e-8)
     np.testing.assert_allclose(levels["sd"], sd * column(np.arange(3, 7)), rtol=1e-8)
@@ -123,6 +125,29 @@ def test_the_mode_may_give_a_step_nothing(tmp_path) -> None:
     assert fit.plot_term("mo(k)").axes
 
 
+def test_the_coefficient_stands_with_the_fixed_effects() -> None:
+    """In every table of parameters, and a simulated response has it as it was estimated."""
+    fit = lgm.fit("y ~ z + mo(k)", DATA, method="importance", draws=200, seed=1, progress=False)
+    assert fit.fixef().index.tolist() == list(fit.summary().index[:3]) == ["Intercept", "z", "mo(k)"]
+    assert fit.varcorr().index[0] == ("mo(k)", "scale")
+    assert fit.posterior["mo(k)"].dims == ("chain", "draw")
+    draws = fit.posterior["mo(k)"].to_numpy().ravel()
+    assert fit.p_direction()["mo(k)"] == np.mean(draws > 0.0)
+    assert fit.hypothesis("mo(k) > 0.5")["mean"].iloc[0] == pytest.approx(fit.fixef().loc["mo(k)", "mean"] - 0.5)
+    found = sensitivity.scalable(fit)
+    sd = fit.summary().loc["scale(mo(k))", "mean"]
+    np.testing.assert_allclose(np.diff(found.log_priors["mo(k)"]), np.diff(norm.logpdf(draws, 0.0, sd)), rtol=1e-8)
+    residual = DATA["y"].to_numpy() - fit.posterior_linpred().to_numpy().reshape(draws.size, N)
+    sigma = fit.posterior["sigma"].to_numpy().ravel()
+    wanted = np.sum(norm.logpdf(residual, 0.0, sigma[:, None]), axis=1)
+    np.testing.assert_allclose(np.diff(found.log_likelihood), np.diff(wanted), atol=1e-7)
+    assert {"mo(k)", "sigma"} < set(fit.prior_sensitivity().index)
+    assert len(fit.plot(["mo(k)"]).axes) == 2
+    held = lgm.fit("y ~ z + mo(k)", DATA, method="mode", draws=20, seed=1, progress=False)
+    again = held.bootstrap(3, seed=1, progress=False).summary().loc["mo(k)"]
+    assert again["estimate"] == held.fixef().loc["mo(k)", "mean"] and abs(again["bias"]) < 0.2
+
+
 def test_counts_and_missing_responses() -> None:
     data = DATA.assign(c=RNG.poisson(np.exp(0.3 * DATA.k)), y=DATA.y.where(DATA.index > 3))
     fit = lgm.fit("c ~ mo(k)", data, family="poisson", method="mode", seed=1, progress=False)
@@ -137,7 +162,7 @@ def test_counts_and_missing_responses() -> None:
         ("mo(text)", DataError, r"(?s)holds text without an order.*Accepted: whole numbers, or an ordered factor"),
         ("mo(same)", IdentifiabilityError, "`same` is 3 in every row"),
         ("mo(many)", DataError, "60 categories, from 0 to 59, of 50 at most"),
-        ("mo(k):z", FormulaError, "is part of a larger term"),
+        ("mo(k):z", FormulaError, r"is part of a larger term\. A monotonic effect that differs .*`C\(x\)\*f`"),
         ("mo(k, replicate=g)", FormulaError, "cannot be copied: its effects are those of categories"),
     ],
 )

@@ -102,7 +102,7 @@ def bootstrap(
 
 def _estimates(fit: Fit) -> dict[str, float]:
     """Fixed effects and hyperparameters."""
-    values = np.concatenate([fit.effects.mean[: fit.design.p], fit._shown.theta[0, 0]])
+    values = np.concatenate([fit.fixef()["mean"].to_numpy(), fit._shown.theta[0, 0]])
     return dict(zip(fit._names, values.tolist(), strict=True))
 
 
@@ -128,7 +128,11 @@ def _responses(fit: Fit, rng: np.random.Generator, seed: int, *, use_u: bool) ->
     for part in range(2**31):
         u = np.repeat(fit.effects.mean[None], size, axis=0)
         if not use_u:
-            u[:, d.p :] = _new_effects(fit, size, seed + part)[:, d.p :]
+            new = _new_effects(fit, size, seed + part)
+            for term, where in zip(d.terms, d.predictor.term_slices(), strict=True):
+                if not term.of_predictors:  # what predictors do is as estimated, as the fixed effects are
+                    at = slice(d.p + where.start, d.p + where.stop)
+                    u[:, at] = new[:, at]
         eta = d.predictor.A @ u.T + d.predictor.offset[:, None]
         drawn = d.family.simulate(rng, eta, theta, d.all_weights[d.rows.observed], trials)
         yield from (drawn / trials[:, None] if d.answer.share else drawn).T

@@ -251,7 +251,7 @@ class _Ranked:
         drawn = _chosen(fit.posterior, numbers)
         names = [name for name in fit._names if name in made.truth]
         pairs = {name: (made.truth[name].to_numpy(), drawn[name].to_numpy()) for name in names}
-        if made.eta is not None and set(fit._names[fit.design.p :]) <= set(made.truth):
+        if made.eta is not None and set(fit._theta_names) <= set(made.truth):
             pairs[LIKELIHOOD] = _log_likelihoods(fit, made, numbers)
         if self._quantities is not None:
             true, others = self._quantities(made.truth), self._quantities(drawn)
@@ -350,7 +350,7 @@ def _log_likelihoods(fit: Fit, made: Simulated, numbers: IntArray) -> tuple[Floa
     assert made.eta is not None
     places = fit.analysed.marginal.data.places
     theta = fit.draws.theta.reshape(fit.effects.size, -1)[numbers]
-    true = np.array([made.truth[name].item() for name in fit._names[d.p :]])  # the family's are printed as they are
+    true = np.array([made.truth[name].item() for name in fit._theta_names])  # the family's are printed as they are
     every = by_kind(np.concatenate([true[None], theta]), places)
     own = {kind: values[:, 0] if values.shape[1] == 1 else values for kind, values in every.items()}
     eta = np.concatenate([made.eta[None], _linear_predictors(fit, numbers)])

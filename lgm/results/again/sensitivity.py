@@ -5,6 +5,8 @@ theta is part of the model, so that priors are those of theta and beta, and thei
 
     p(y | theta, beta) = integral of p(y | u, theta) p(b | theta) db.
 
+A coefficient of a term that stands with the fixed effects, as that of ``mo(x)``, counts as one of them.
+
 Posteriors with a power alpha of either have, relative to the posterior, the weights
 
     [p(theta) p(beta)]^(alpha - 1)      and      p(y | theta, beta)^(alpha - 1)
@@ -25,7 +27,7 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
-from lgm.arrays import FloatArray
+from lgm.arrays import FloatArray, IntArray
 from lgm.design.fixed_effects import prior_functionals
 from lgm.errors import ConvergenceWarning, LgmError, PriorError, warn
 from lgm.inference.compile import compiled
@@ -119,13 +121,22 @@ def scalable(fit: Fit) -> Scalable:
     size = fit.effects.size
     numbers = np.unique(np.linspace(0, size - 1, min(size, MOST)).astype(int))
     thetas, beta = fit.draws.theta.reshape(size, -1)[numbers], fit.effects.fixed[numbers]
-    priors = _log_priors(fit, thetas, beta)
+    printed, own = fit._shown.theta.reshape(size, -1)[numbers], fit._coefficients()[numbers]
+    priors = _log_priors(fit, thetas, beta).join(_of_coefficients(fit, printed, own))
     if not priors.shape[1]:
         raise PriorError("every prior is flat or holds a value, so there is none whose weight could be changed.")
-    printed = fit._shown.theta.reshape(size, -1)[numbers]
-    draws = pd.DataFrame(np.concatenate([beta, printed], axis=1), columns=fit._names)
+    draws = pd.DataFrame(np.concatenate([beta, own, printed], axis=1), columns=fit._names)
     moves = draws.columns[np.ptp(draws.to_numpy(), axis=0) > 0.0]
-    return Scalable(draws[moves], priors, _log_likelihoods(fit, thetas, beta))
+    return Scalable(draws[moves], priors, _log_likelihoods(fit, thetas, beta, numbers))
+
+
+def _of_coefficients(fit: Fit, printed: FloatArray, own: FloatArray) -> pd.DataFrame:
+    """Log densities of the normal priors of terms' coefficients, given their standard deviations."""
+    found = {}
+    for each, values in zip(fit.design.predictor.coefficients(), own.T, strict=True):
+        sd = printed[:, fit.design.theta_names.index(str(each.variable.prior_sd))]
+        found[each.variable.name] = -0.5 * (values / sd) ** 2 - np.log(sd)
+    return pd.DataFrame(found, index=range(len(printed)))
 
 
 def _log_priors(fit: Fit, thetas: FloatArray, beta: FloatArray) -> pd.DataFrame:
@@ -150,24 +161,35 @@ def _log_priors(fit: Fit, thetas: FloatArray, beta: FloatArray) -> pd.DataFrame:
 
 
 @compiled(shapes=lambda post, how: ())
-def _chunk(how: None, post: Marginal, thetas: jax.Array, fixed: jax.Array) -> jax.Array:
-    return jax.vmap(lambda theta, own: likelihood(post, theta, own))(thetas, fixed)
+def _chunk(how: None, post: Marginal, thetas: jax.Array, known: jax.Array) -> jax.Array:
+    return jax.vmap(lambda theta, own: likelihood(post, theta, own))(thetas, known)
 
 
-def _log_likelihoods(fit: Fit, thetas: FloatArray, beta: FloatArray) -> FloatArray:
-    analysed = fit.analysed
+def _log_likelihoods(fit: Fit, thetas: FloatArray, beta: FloatArray, numbers: IntArray) -> FloatArray:
+    """With the effects of terms integrated out, but for those that a coefficient decides on."""
+    analysed, predictor = fit.analysed, fit.design.predictor
     fixed = np.linalg.solve(analysed.basis, (beta - analysed.reference).T).T if beta.shape[1] else beta
+    owners = [id(each.term) for each in predictor.coefficients()]
+    terms = zip(predictor.terms, predictor.term_slices(), strict=True)
+    blocks = [where for term, where in terms if id(term) in owners]
+    known = np.concatenate([fixed, *(_latent(fit, block)[numbers] for block in blocks)], axis=1)
     out = np.empty(len(thetas))
     with jax.enable_x64(True), bar(len(thetas), "likelihoods", progress=fit.progress) as shown:
-        post = pinned(analysed.marginal)
+        post = pinned(analysed.marginal, blocks)
         for start in range(0, len(thetas), AT_ONCE):
             at = np.minimum(np.arange(start, start + AT_ONCE), len(thetas) - 1)  # every call has the same shapes
-            some = np.asarray(_chunk(None, post, thetas[at], fixed[at]))
+            some = np.asarray(_chunk(None, post, thetas[at], known[at]))
             out[start : start + AT_ONCE] = some[: len(thetas) - start]
             shown.update(min(AT_ONCE, len(thetas) - start))
     if not np.all(np.isfinite(out)):
         raise LgmError("the likelihood of some draws given their fixed effects could not be evaluated.")
     return out
+
+
+def _latent(fit: Fit, block: slice) -> FloatArray:
+    """Draws (S, m) of the effects of a block."""
+    start, stop = fit.design.p + block.start, fit.design.p + block.stop
+    return fit.effects.of(lambda u: u[:, start:stop], stop - start)
 
 
 def distance(draws: FloatArray, weights: FloatArray) -> float:

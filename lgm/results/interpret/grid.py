@@ -23,7 +23,7 @@ from lgm.formula.tokens import without_backticks
 from lgm.results.linear_predictor import parts_of
 from lgm.terms import group_series
 from lgm.terms.term import Term
-from lgm.terms.view import Curve, Field, Map, Maps, Surface
+from lgm.terms.view import Curve, Field, Fields, Map, Maps, Surface
 from lgm.words import counted, listed, some, suggest
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ class Variables:
     def deviations(self) -> Iterator[tuple[int, Term, tuple[str, ...]]]:
         """Terms whose effects are deviations of levels, regions or places from what is usual, and their columns."""
         for j, (source, term) in enumerate(self._sources()):
-            if term.group is not None or isinstance(term.view, (Map, Maps, Field)):
+            if term.group is not None or isinstance(term.view, (Map, Maps, Field, Fields)):
                 yield j, term, self.within(self._labels(source))
 
     def _sources(self) -> Iterator[tuple[Bar | Call, Term]]:
@@ -201,7 +201,7 @@ def _on_points(term: Term) -> bool:
     view = term.view
     if isinstance(view, Curve):
         return view.points is not None
-    return not isinstance(view, (Surface, Field)) and not _is_smooth(term)
+    return not isinstance(view, (Surface, Field, Fields)) and not _is_smooth(term)
 
 
 def _is_time(column: pd.Series) -> bool:

@@ -54,6 +54,7 @@ def hypothesis(fit: Fit, asked: Any) -> pd.DataFrame:
 
 
 def _read(text: str, parameters: Parameters) -> Hypothesis:
+    text = parameters.fit.design.predictor.as_printed(text)
     try:
         return hypotheses.read(text, parameters.names)
     except Problem as problem:
@@ -74,6 +75,8 @@ class Parameters:
         found |= {name: ("theta", j) for j, name in enumerate(d.theta_names)}
         for printed in d.predictor.printed():
             name = printed.variable.name
+            if printed.variable.prior_sd is not None:
+                found.setdefault(name, ("effect", (printed, 0)))
             for k, label in enumerate(printed.variable.labels.tolist()):
                 found.setdefault(f"{name}[{label}]", ("effect", (printed, k)))
         return found

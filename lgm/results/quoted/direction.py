@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 def of_fixed_effects(fit: Fit) -> pd.Series:
     """See `Fit.p_direction`."""
-    effects, p = fit.effects, fit.design.p
-    if effects.drawing.normal:
-        above = ndtr(effects.mean[:p] / effects.sd[:p])
+    table = fit.fixef()
+    if fit.effects.drawing.normal:
+        above = ndtr((table["mean"] / table["sd"]).to_numpy())
     else:
-        above = np.mean(effects.fixed > 0.0, axis=0)
-    return pd.Series(np.maximum(above, 1.0 - above), fit._names[:p], name="pd").rename_axis("variable")
+        above = np.mean(np.concatenate([fit.effects.fixed, fit._coefficients()], axis=1) > 0.0, axis=0)
+    return pd.Series(np.maximum(above, 1.0 - above), table.index, name="pd").rename_axis("variable")
