@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ from matplotlib.patches import Patch  # noqa: TID253
 from matplotlib.ticker import MaxNLocator  # noqa: TID253
 
 from lgm.design.design import Design
-from lgm.errors import LgmError
+from lgm.errors import LgmError, LgmWarning, warn
 from lgm.plots import panels
 from lgm.plots.canvas import MARGINS, canvas
 from lgm.plots.panels import BLUE, GREEN, GREY, ORANGE, PALE, RED
@@ -30,8 +31,11 @@ COLOURS = (BLUE, RED, GREEN, ORANGE, "#CC79A7", "#000000")
 DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (5, 1.5, 1, 1.5)), (0, (3, 1)), (0, (1, 2.5)))
 MARKERS = ("o", "s", "^", "D", "v", "P")
 MOST_PANELS = 24
+MOST_NAMES = 12  # in one legend over all panels
 MOST_POINTS = 5000
 ACROSS = 25  # levels beside each other; more stand below each other
+NARROWEST, LOWEST = 1.9, 0.8  # inches of a panel among others
+LETTERS = 13  # of a title or label in an inch
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,6 +69,11 @@ class Panel:
         if self.line is None:
             return [(None, self.table)]
         return list(self.table.groupby(self.line, sort=False, observed=True))
+
+    @property
+    def named(self) -> bool:
+        """Whether it has several lines, few enough to be told apart."""
+        return 1 < len(self.lines()) <= len(DASHES)
 
 
 def conditional(
@@ -177,23 +186,55 @@ def _draw(fit: Fit, shown: Sequence[Panel], beside: Any, ax: Any, figsize: Any) 
             "values in conditions=."
         )
     columns = min(len(shown), 3)
+    if ax is None and figsize is not None:
+        columns = min(columns, max(int(figsize[0] / NARROWEST), 1))
     rows = -(-len(shown) // columns)
     tall = max(_height(panel) for panel in shown)
     width = 6.0 if columns == 1 else 1.0 + 3.2 * columns
+    names = [entry for each in _sets(shown) for entry in each]
     with canvas(width, MARGINS + rows * tall, rows, columns, ax=ax, figsize=figsize) as on:
         axes = list(on.axes.flat)
         for each in axes[len(shown) :]:
             each.set_axis_off()
-        width_of_one = on.figure.bbox.width / on.figure.dpi / columns if on.own else 4.0
-        for one, panel in zip(axes, shown, strict=False):
-            _panel(one, panel, fit.interval_names, width_of_one)
+        outside = on.own and len(names) <= MOST_NAMES
+        if on.own:
+            size = on.figure.bbox.width / on.figure.dpi / columns, on.room / rows
+        else:
+            size = on.room_across, on.room
+        for place, (one, panel) in enumerate(zip(axes, shown, strict=False)):
+            _panel(one, panel, fit.interval_names, size, legend=not outside)
             beside(one, panel)
-        for place, one in enumerate(axes[: len(shown)]):
-            if place % columns and shown[place].unit == shown[place - 1].unit:
+            if place % columns and panel.unit == shown[place - 1].unit:
                 one.set_ylabel("")
-        on.legend(_key(fit.interval, shown), "right")
+        on.legend([*(names if outside else []), *_key(fit.interval, shown)], "right")
+        if on.own and on.room / rows < LOWEST:
+            width, height = (round(inches, 1) for inches in on.figure.get_size_inches())
+            warn(
+                f"{len(shown)} panels have little room in {width:g} x {height:g} inches. Accepted: a taller picture, "
+                f"such as figsize=({width:g}, {np.ceil(MARGINS + rows * 1.6):g}), or fewer effects.",
+                LgmWarning,
+            )
         on.doubt(text.doubt(fit))
     return on.figure
+
+
+def _sets(shown: Sequence[Panel]) -> list[list[Any]]:
+    """Entries of a legend for what tells lines apart, once for each variable where panels agree on its values."""
+    found: dict[tuple[Any, ...], list[Panel]] = {}
+    for panel in shown:
+        if panel.named:
+            found.setdefault((panel.line, *(name for name, _ in panel.lines())), []).append(panel)
+    return [_names(several, key) for key, several in found.items()]
+
+
+def _names(several: Sequence[Panel], key: tuple[Any, ...]) -> list[Any]:
+    """Entries for the lines of panels that have the same ones."""
+    out = []
+    numeric, levels = any(panel.numeric for panel in several), any(not panel.numeric for panel in several)
+    for k, name in enumerate(key[1:]):
+        style = {"ls": DASHES[k] if numeric else "none", "lw": 1.6, "marker": MARKERS[k] if levels else "", "ms": 5}
+        out.append(Line2D([], [], color=COLOURS[k], label=f"{key[0]} = {_word(name)}", **style))
+    return out
 
 
 def _height(panel: Panel) -> float:
@@ -206,18 +247,26 @@ def _is_tall(panel: Panel) -> bool:
     return not panel.numeric and panel.table[panel.x].nunique() > ACROSS
 
 
-def _panel(ax: Axes, panel: Panel, ends: tuple[str, str], width: float) -> None:
-    """One panel of about this width in inches."""
+def _panel(ax: Axes, panel: Panel, ends: tuple[str, str], size: tuple[float, float], *, legend: bool) -> None:
+    """One panel of about this width and height in inches."""
+    width, height = size
     if panel.average is not None:
         line = ax.axvline if _is_tall(panel) else ax.axhline
         line(panel.average, color=PALE, lw=1.0, zorder=0)
-    ax.set_title(panel.title)
+    title = panel.title
+    if panel.numeric and panel.line is not None and len(panel.lines()) > len(DASHES):
+        title = f"{title}: {counted(len(panel.lines()), 'level')} of {panel.line}"
+    ax.set_title(_wrapped(title, width - 0.3))
     if panel.numeric:
         _curves(ax, panel, ends)
     elif _is_tall(panel):
-        _many_levels(ax, panel, ends)
+        _many_levels(ax, panel, ends, height)
     else:
         _levels(ax, panel, ends, width)
+    ax.set_xlabel(_wrapped(ax.get_xlabel(), width - 0.6))
+    ax.set_ylabel(_wrapped(ax.get_ylabel(), height))
+    if legend and panel.named:
+        ax.legend(title=panel.line, title_fontsize=8.0, handlelength=3.2 if panel.numeric else 2.0)
 
 
 def _curves(ax: Axes, panel: Panel, ends: tuple[str, str]) -> None:
@@ -231,10 +280,6 @@ def _curves(ax: Axes, panel: Panel, ends: tuple[str, str]) -> None:
         ax.fill_between(x, part[ends[0]], part[ends[1]], color=COLOURS[k], alpha=0.2 if len(lines) == 1 else 0.13, lw=0)
         marker = MARKERS[k] if part.shape[0] <= 12 else ""
         ax.plot(x, mean, color=COLOURS[k], ls=DASHES[k], lw=1.6, marker=marker, ms=3.5, label=_word(name), zorder=3)
-    if 1 < len(lines) <= len(DASHES):
-        ax.legend(title=panel.line, handlelength=3.2, title_fontsize=8.0)
-    elif len(lines) > 1:
-        ax.set_title(f"{panel.title}: {counted(len(lines), 'level')} of {panel.line}")
     values = _on_axis(panel.table[panel.x])
     ax.set_xlabel(f"{panel.x} (days)" if panel.table[panel.x].dtype.kind == "m" else panel.x)
     ax.set_ylabel(panel.unit)
@@ -254,33 +299,38 @@ def _levels(ax: Axes, panel: Panel, ends: tuple[str, str], width: float) -> None
         colour, marker = (COLOURS[k % len(COLOURS)], MARKERS[k % len(MARKERS)]) if len(lines) <= 6 else (BLUE, ".")
         ax.vlines(at, part[ends[0]], part[ends[1]], color=colour, lw=1.4)
         ax.plot(at, part["mean"], marker, color=colour, ms=5, label=_word(name))
-    if 1 < len(lines) <= len(MARKERS):
-        ax.legend(title=panel.line, title_fontsize=8.0)
-    words = [panels.short(level) for level in levels]
-    ax.set_xticks(range(len(levels)), words)
-    if sum(len(word) + 2 for word in words) > 13 * width:
-        ax.tick_params(axis="x", labelrotation=90 if len(levels) > 12 else 30)
+    step = -(-len(levels) // max(round(panels.LABELS_PER_INCH * (width - 0.7)), 1))
+    places_shown = np.arange(len(levels))[step // 2 :: step]
+    words = [panels.short(levels[k]) for k in places_shown]
+    ax.set_xticks(places_shown, words)
+    if sum(len(word) + 2 for word in words) > 13 * (width - 0.7):
+        upright = len(words) > 3 * (width - 0.7)
+        ax.tick_params(axis="x", labelrotation=90 if upright else 30)
         for label in ax.get_xticklabels():
-            label.set_horizontalalignment("center" if len(levels) > 12 else "right")
+            label.set_horizontalalignment("center" if upright else "right")
     ax.set_xlim(-0.6, len(levels) - 0.4)
-    ax.set_xlabel(panel.x.strip())
+    ax.set_xlabel(panel.x.strip() if step == 1 else panels.thinned(panel.x, step))
     ax.set_ylabel(panel.unit)
     ax.tick_params(axis="x", length=0)
 
 
-def _many_levels(ax: Axes, panel: Panel, ends: tuple[str, str]) -> None:
+def _many_levels(ax: Axes, panel: Panel, ends: tuple[str, str], height: float) -> None:
     """Means with intervals at levels below each other, in the order of the means."""
     table = panel.table.sort_values("mean", kind="stable")
     places = np.arange(len(table))
-    ax.hlines(places, table[ends[0]], table[ends[1]], color=BLUE, lw=0.8)
-    ax.plot(table["mean"], places, "o", color=BLUE, ms=2.5)
-    step = -(-len(places) // round(panels.LABELS_PER_INCH * panels.tall(len(places))))
-    shown = places[step // 2 :: step]
-    ax.set_yticks(shown, [panels.short(level) for level in table[panel.x].iloc[shown]])
-    ax.tick_params(axis="y", length=0, labelsize=6.5)
+    apart = 72.0 * max(height - 0.5, 0.5) / len(places)  # points
+    ax.hlines(places, table[ends[0]], table[ends[1]], color=BLUE, lw=float(np.clip(0.3 * apart, 0.25, 0.8)))
+    ax.plot(table["mean"], places, "o", color=BLUE, ms=float(np.clip(0.8 * apart, 1.2, 2.5)), mew=0.0)
+    panels.name_levels(ax, table[panel.x].to_numpy(), panel.x.strip(), max(height - 0.5, 0.5))
     ax.set_ylim(-0.8, len(places) - 0.2)
-    ax.set_ylabel(panel.x.strip() if step == 1 else f"{panel.x} ({len(shown)} of {len(places)} are labelled)")
     ax.set_xlabel(panel.unit)
+
+
+def _wrapped(words: str, inches: float) -> str:
+    """Words in lines of about this length, at most two."""
+    return "\n".join(
+        textwrap.wrap(words, max(int(LETTERS * inches), 12), max_lines=2, placeholder="\u2026", break_long_words=False)
+    )
 
 
 def _word(value: Any) -> str:

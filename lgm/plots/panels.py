@@ -175,7 +175,12 @@ def name_levels(ax: Axes, labels: np.ndarray, group: str, room: float) -> None:
     shown = np.arange(labels.size)[step // 2 :: step]
     ax.set_yticks(shown, [short(labels[k]) for k in shown])
     ax.tick_params(axis="y", length=0, labelsize=8.0 if labels.size <= 30 else 6.5)
-    ax.set_ylabel(group if step == 1 else f"{group} (every {_ordinal(step)} is labelled)")
+    ax.set_ylabel(group if step == 1 else thinned(group, step))
+
+
+def thinned(group: str, step: int) -> str:
+    """The name of a group of whose levels some are labelled."""
+    return f"{group} (every {_ordinal(step)} is labelled)"
 
 
 def short(label: Any) -> str:

@@ -1,12 +1,9 @@
-"""Effective degrees of freedom of smooths, and whether their bases are large enough."""
+"""Whether the bases of smooths are large enough."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 from scipy.spatial import cKDTree
@@ -16,19 +13,14 @@ from lgm.data.table import is_number
 from lgm.design import predictor as predictors
 from lgm.design.predictor import Parts
 from lgm.errors import LgmError
-from lgm.inference.compile import compiled
-from lgm.posterior.density import Marginal, variances
-from lgm.posterior.functionals import Sums
-from lgm.posterior.laplace import LaplaceData
-from lgm.posterior.latent_prior import by_kind
 from lgm.results import contributions
 from lgm.results.linear_predictor import linear_predictor
+from lgm.results.quoted.edf import degrees_of_freedom
 from lgm.terms.term import Smooth
 
 if TYPE_CHECKING:
     from lgm.results.fit import Fit
 
-MOST_THETAS = 50  # over which degrees of freedom are averaged
 REPEATS = 400  # of the residuals in random order
 MOST_ROWS = 5000  # of which neighbours are looked for
 NEIGHBOURS = 3  # of a row, where there are several variables
@@ -38,7 +30,7 @@ COLUMNS = ["k'", "edf", "k-index", "p-value"]
 def table(fit: Fit, seed: int) -> pd.DataFrame:
     """See `Fit.k_check`."""
     found = _smooths(fit)
-    dofs = degrees_of_freedom(fit)
+    dofs = degrees_of_freedom(fit, found)
     rng = np.random.default_rng(seed)
     residuals = _residuals(fit)
     chosen = np.arange(residuals.size)
@@ -49,58 +41,6 @@ def table(fit: Fit, seed: int) -> pd.DataFrame:
         for j, smooth in found
     ]
     return pd.DataFrame(rows, [smooth.name for _, smooth in found], COLUMNS).rename_axis("smooth")
-
-
-def degrees_of_freedom(fit: Fit) -> pd.Series:
-    """Effective degrees of freedom of each smooth: the trace of its part of the smoother, on average over theta.
-
-    Of effects with the precision R of unit scale and the covariance C given the data, in units of their scale, both at
-    one theta, it is ``rank(R) - tr(R C)``; a fixed effect of the null space counts as one.
-    """
-    d, thetas = fit.design, fit.effects.drawing.thetas
-    chosen = np.unique(thetas[np.linspace(0, len(thetas) - 1, min(MOST_THETAS, len(thetas))).astype(int)], axis=0)
-    post = fit.analysed.marginal
-    if isinstance(post.data, LaplaceData):
-        post = replace(post, data=replace(post.data, rung="laplace"))
-    names, values = [], []
-    slices = d.predictor.term_slices()
-    for j, smooth in _smooths(fit):
-        penalised = _penalised(post, chosen, j, d.p + slices[j].start, smooth)
-        names.append(smooth.name)
-        values.append(penalised + len(set(smooth.fixed) & set(d.predictor.null_names)))
-    return pd.Series(values, names, name="edf", dtype=float)
-
-
-def _penalised(post: Marginal, thetas: FloatArray, j: int, start: int, smooth: Smooth) -> float:
-    """Of the effects of block j, which starts there; ``tr(R C)`` is a sum over the entries of R.
-
-    As ``2 C_ik = C_ii + C_kk - var(v_i - v_k)``, it takes a variance for each entry below the diagonal, and on the
-    diagonal one for each row that does not sum to zero.
-    """
-    pattern = post.prior.templates[j].pattern
-    kept = np.flatnonzero(np.isin(pattern.rows, smooth.effects) & np.isin(pattern.cols, smooth.effects))
-    own = np.column_stack([pattern.rows[kept], pattern.cols[kept]])
-    weights = np.where(own[:, :1] == own[:, 1:], 0.5, np.array([[1.0, -1.0]]))
-    index = start + own
-    pairs = post.analysis.pattern.positions(*np.broadcast_arrays(index[:, :, None], index[:, None, :]))
-    sums = Sums(index, weights, pairs, np.arange(kept.size))
-    with jax.enable_x64(True):
-        each = [_traced(j, post, theta, sums, own, kept, smooth.lost) for theta in thetas]
-        return float(np.mean([np.asarray(one) for one in each]))
-
-
-@compiled(shapes=lambda post, j: ())
-def _traced(
-    j: int, post: Marginal, theta: jax.Array, sums: Sums, own: jax.Array, kept: jax.Array, lost: jax.Array
-) -> jax.Array:
-    at = post.prior.templates[j].whiten(by_kind(theta, post.prior.places[j]))
-    there, values, diagonal = at.scale > 0.0, at.values[kept], own[:, 0] == own[:, 1]
-    unit = jnp.where(there, at.scale, 1.0)
-    variance = variances(post, theta, jnp.zeros((post.dim, 0)), (replace(sums, weights=sums.weights / unit[own]),))[0]
-    total = jnp.zeros_like(unit).at[own[:, 0]].add(values).at[own[:, 1]].add(jnp.where(diagonal, 0.0, values))
-    share = jnp.where(diagonal, total[own[:, 0]], -values) * variance
-    rank = jnp.sum(diagonal & there[own[:, 0]]) - jnp.where(jnp.any(there[own[:, 0]]), lost, 0)
-    return rank - jnp.sum(jnp.where(jnp.all(there[own], axis=1), share, 0.0))
 
 
 def _smooths(fit: Fit) -> list[tuple[int, Smooth]]:

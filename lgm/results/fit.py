@@ -31,6 +31,7 @@ from lgm.results.effects import Effects, Kept
 from lgm.results.interpret.methods import Interpretation
 from lgm.results.quoted.methods import Quoted
 from lgm.results.sampling import LEAD, Sampling
+from lgm.results.seeds import seed_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure, SubFigure
@@ -319,7 +320,7 @@ class Fit(Sampling, Interpretation, Criteria, Again, Quoted, Adequacy):
         """
         return tables.thresholds(self._at(interval))
 
-    def ranef(self, term: str | None = None, *, interval: float | None = None) -> pd.DataFrame:
+    def ranef(self, term: str | None = None, *, condsd: bool = False, interval: float | None = None) -> pd.DataFrame:
         """Latent effects by term and level: mean, sd, interval.
 
         Parameters
@@ -327,31 +328,27 @@ class Fit(Sampling, Interpretation, Criteria, Again, Quoted, Adequacy):
         term : str, optional
             A term as it is printed or stands in the formula, one of its effects, or a group, such as
             ``"(Days|Subject)"``, ``"Days|Subject"`` or ``"Subject"``; by default all.
+        condsd : bool
+            Whether there is a column ``condsd``: the standard deviation of each effect given the data, the
+            hyperparameters and the fixed effects, which is what lme4's ``ranef(condVar=TRUE)`` has at its estimates.
+            Here it is the root of the average of that variance over the draws of the hyperparameters, the fixed effects
+            at their means; with ``method="mode"`` at the mode alone. The column ``sd`` is the posterior one, as brms
+            has it: it knows that fixed effects and hyperparameters are uncertain, too, and is the one to report.
         interval : float, optional
-        """
-        return tables.effects(self._at(interval), term)
 
-    def edf(self) -> pd.Series:
-        """Effective degrees of freedom of each smooth: how many free coefficients it is worth.
-
-        On average over theta; at one theta it is the trace of the smooth's part of the matrix that makes fitted values
-        of the response, as in mgcv's ``summary``. Where the response is not Gaussian, it is that of the weighted least
-        squares at the mode. Walks, processes and map effects are no smooths.
-
-        Raises
-        ------
-        LgmError
-            If there is no smooth.
+        Notes
+        -----
+        Where the response is not Gaussian, ``condsd`` is from the curvature at the mode of the effects.
 
         Examples
         --------
         >>> import lgm
-        >>> model = lgm.model("accel ~ s(times)", lgm.load_dataset("mcycle"))
-        >>> fit = model.fit(method="mode", draws=100, seed=1, progress=False)
-        >>> fit.edf().round(1).to_dict()
-        {'s(times)': 8.6}
+        >>> fit = lgm.fit("Yield ~ 1 + (1|Batch)", lgm.load_dataset("Dyestuff"), method="mode", seed=1, progress=False)
+        >>> table = fit.ranef("Batch", condsd=True)
+        >>> bool((table["condsd"] < table["sd"]).all())
+        True
         """
-        return basis_check.degrees_of_freedom(self)
+        return tables.effects(self._at(interval), term, condsd=condsd)
 
     def k_check(self, *, seed: int | None = None) -> pd.DataFrame:
         """Whether the basis of each smooth is large enough, as mgcv's ``k.check`` has it.
@@ -378,7 +375,7 @@ class Fit(Sampling, Interpretation, Criteria, Again, Quoted, Adequacy):
         >>> bool(found.loc["s(times)", "p-value"] < 0.01)
         True
         """
-        return basis_check.table(self, self.seed if seed is None else seed)
+        return basis_check.table(self, seed_of(self, seed))
 
     def predict(
         self,
@@ -464,7 +461,7 @@ class Fit(Sampling, Interpretation, Criteria, Again, Quoted, Adequacy):
             include_group_specific=include_group_specific,
             weights=weights,
             trials=trials,
-            seed=self.seed if seed is None else seed,
+            seed=seed_of(self, seed),
         )
 
     def plot(
@@ -500,7 +497,9 @@ class Fit(Sampling, Interpretation, Criteria, Again, Quoted, Adequacy):
         The file is written beside the old one and then takes its place. A fit whose formula uses a function of your own
         or other Python is loaded with ``lgm.load(path, trusted=True)``.
 
-        Draws of effects of more than 50 MB are not in the file: they are made again, the same ones, when needed.
+        What was computed so far is in the file, too: `loo`, `kfold`, `waic`, and groups that `add_groups` made. Of all
+        that, what takes more than 50 MB is not, nor are draws of effects of more: they are made again, the same ones,
+        when needed.
         """
         from lgm.storage import record
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 SCALES = ("linear", "mean", "response")
 KINDS = (*SCALES, "draws")
+NUMBERS, IN_FEW_PASSES = 2_000_000, 10_000_000  # in one piece of a stream; where each takes all effects once more
 
 
 class Known(NamedTuple):
@@ -122,6 +123,14 @@ def stream(
         rng = np.random.default_rng([wanted.seed, 3])
         for start in range(0, eta.n, chunk):
             yield _drawn(fit, eta, slice(start, start + chunk), wanted, known, rng)
+
+
+def rows_at_once(fit: Fit, of: str, draws: int | None) -> int:
+    """Of how many rows draws of ``of`` are made at once where they stream."""
+    each = fit.draws.theta.shape[0] * _chosen(fit, draws).size
+    outcomes = len(fit.design.family.outcomes) if of == "mean" else 0
+    numbers = NUMBERS if fit.effects.held else IN_FEW_PASSES
+    return int(max(numbers // (each * max(outcomes, 1)), 1))
 
 
 def at_observed(fit: Fit, seed: int) -> tuple[FloatArray, FloatArray]:

@@ -13,6 +13,7 @@ from lgm.errors import LgmError
 from lgm.results import groups, predict
 from lgm.results.arviz import container
 from lgm.results.groups import LEAD
+from lgm.results.seeds import seed_of
 
 if TYPE_CHECKING:
     from lgm.results.fit import Fit
@@ -32,7 +33,7 @@ class Sampling:
         new_levels: Literal["sample", "zero", "error"] = "sample",
         include_group_specific: bool | Sequence[str] = True,
         draws: int | None = None,
-        chunk: int | None = None,
+        chunk: int | Literal["auto"] | None = None,
         seed: int | None = None,
     ) -> Any:
         """Draws of the linear predictor ``eta = A u + offset``, on the scale of the link.
@@ -58,7 +59,7 @@ class Sampling:
         new_levels: Literal["sample", "zero", "error"] = "sample",
         include_group_specific: bool | Sequence[str] = True,
         draws: int | None = None,
-        chunk: int | None = None,
+        chunk: int | Literal["auto"] | None = None,
         seed: int | None = None,
     ) -> Any:
         """Draws of the expected response ``E(y | eta, theta)``, given the effects.
@@ -88,7 +89,7 @@ class Sampling:
         weights: Any = None,
         trials: Any = None,
         draws: int | None = None,
-        chunk: int | None = None,
+        chunk: int | Literal["auto"] | None = None,
         seed: int | None = None,
     ) -> Any:
         """Draws of new responses, with their own variation: ``p(y_new | y)``.
@@ -101,9 +102,10 @@ class Sampling:
             As in `predict`.
         draws : int, optional
             How many, evenly spread over the draws of the fit and the same number from each chain; by default all.
-        chunk : int, optional
+        chunk : int or "auto", optional
             For data too large to hold all draws of all rows: arrays of so many rows come one after the other, each with
-            all the draws. Rows that miss a predictor are then left out.
+            all the draws; ``"auto"`` takes as many as two million numbers, which keeps all that it takes to make them
+            small beside what the fit takes. Rows that miss a predictor are then left out.
         seed : int, optional
             For noise and new levels; by default the seed of the fit.
 
@@ -131,7 +133,7 @@ class Sampling:
         of: str,
         new_data: Any,
         draws: int | None,
-        chunk: int | None,
+        chunk: int | Literal["auto"] | None,
         seed: int | None,
         terms: Any,
         exclude: Any,
@@ -141,13 +143,15 @@ class Sampling:
         trials: Any = None,
     ) -> xr.DataArray | Iterator[xr.DataArray]:
         fit = cast("Fit", self)
-        seed = fit.seed if seed is None else seed
+        seed = seed_of(fit, seed)
         how = {"terms": terms, "exclude": exclude, "include_group_specific": include_group_specific}
         how.update(new_levels=new_levels, weights=weights, trials=trials, draws=draws, seed=seed)
         if chunk is None:
             return cast("xr.DataArray", predict.predict(fit, new_data, "draws", of=of, **how))
+        if isinstance(chunk, str) and chunk == "auto":
+            chunk = predict.rows_at_once(fit, of, draws)
         if not isinstance(chunk, (int, np.integer)) or isinstance(chunk, bool) or chunk < 1:
-            raise LgmError(f"chunk={chunk!r}; accepted: a number of rows, from 1.")
+            raise LgmError(f'chunk={chunk!r}; accepted: a number of rows, from 1, or "auto".')
         return predict.stream(fit, new_data, of, int(chunk), **how)
 
     @cached_property
@@ -184,6 +188,13 @@ class Sampling:
         ------
         LgmError
             For a group that there is not.
+
+        Notes
+        -----
+        ``az.loo`` of ``log_likelihood`` is `loo`. ``az.plot_loo_pit`` and ``az.loo_pit`` are not for these groups: they
+        weigh ``posterior_predictive``, whose draws know the effects of each row by its own response, by
+        ``log_likelihood``, in which effects are integrated out and of which there are fewer draws.
+        ``fit.pp_check("loo_pit")`` is the picture, ``fit.loo().pit`` the numbers.
 
         Examples
         --------

@@ -17,15 +17,21 @@ from lgm.errors import LgmError
 from lgm.families.cumulative import Cumulative
 from lgm.posterior.latent_prior import by_kind
 from lgm.results.effects import KEPT_BYTES, fits
+from lgm.results.quoted.condsd import conditional_sds
 from lgm.words import amount, some, suggest
 
 if TYPE_CHECKING:
     from lgm.results.fit import Fit
 
 
-def effects(fit: Fit, wanted: str | None) -> pd.DataFrame:
+def effects(fit: Fit, wanted: str | None, *, condsd: bool = False) -> pd.DataFrame:
     """See `Fit.ranef`."""
-    return pd.concat([_table(fit, printed) for printed in named(fit, wanted)])
+    chosen = named(fit, wanted)
+    table = pd.concat([_table(fit, printed) for printed in chosen])
+    if condsd:
+        found = conditional_sds(fit)
+        table.insert(2, "condsd", np.concatenate([found[printed.place] for printed in chosen]))
+    return table
 
 
 def named(fit: Fit, wanted: str | None) -> list[Printed]:

@@ -14,7 +14,7 @@ from lgm.inference.draws import Run
 from lgm.inference.ladder import approximated
 from lgm.model import Model, build
 from lgm.results.fit import Fit
-from lgm.storage import record
+from lgm.storage import asked, record
 from lgm.storage.formulas import require_harmless, require_known_calls
 from lgm.storage.record import Record
 
@@ -73,7 +73,10 @@ def load(path: str | os.PathLike[str], *, trusted: bool = False) -> Fit:
     run = Run(kept.mode, kept.draws, settings["method"], kept.rung)
     marginal = approximated(built.analysed.marginal, kept.rung)
     same = replace(built, design=design, inputs=inputs, analysed=replace(built.analysed, marginal=marginal))
-    return Fit(same, run, settings["interval"], settings["seed"], stored_effects=kept.effects, asked=settings["asked"])
+    given = {"stored_effects": kept.effects, "asked": settings["asked"]}
+    fit = Fit(same, run, settings["interval"], settings["seed"], **given)
+    asked.put_back(fit, kept.asked)
+    return fit
 
 
 def _rebuilt(kept: Record) -> Model:

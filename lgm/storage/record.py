@@ -24,13 +24,13 @@ from lgm.inference.importance import STORED_BYTES
 from lgm.inference.ladder import Rung
 from lgm.inference.mode import Mode
 from lgm.results.effects import Kept
-from lgm.storage import container, schema
+from lgm.storage import asked, container, schema
 from lgm.storage.archive import Archive
 
 if TYPE_CHECKING:
     from lgm.results.fit import Fit
 
-FORMAT = 6  # raise it whenever an older lgm could not read what is written
+FORMAT = 7  # raise it whenever an older lgm could not read what is written
 # Draws of effects up to this size are in the file, larger ones are made again from the seed. Those that importance
 # sampling drew along with its points cannot be, but they are half as large as what it keeps or smaller; those that were
 # sampled together with theta are all in the file.
@@ -55,6 +55,8 @@ class Record:
         Fixed effects and hyperparameters, by which a rebuilt model is recognised.
     mode, draws, effects, rung : the results; no mode where the engine did without, and the approximation of the density
         if there was one.
+    asked : dict
+        Criteria and groups that were computed (`lgm.storage.asked`).
     """
 
     inputs: dict[str, Any]
@@ -65,6 +67,7 @@ class Record:
     draws: AnyDraws
     effects: Kept
     rung: Rung | None
+    asked: dict[str, Any]
 
     def write(self, path: str | os.PathLike[str]) -> None:
         """Write one file; see `lgm.results.fit.Fit.save`."""
@@ -87,6 +90,7 @@ class Record:
             "draws": box.pack(_plain(self.draws), "the draws"),
             "effects": box.pack(_plain(self.effects), "the effects"),
             "rung": box.pack(_plain(self.rung), "the approximation"),
+            "asked": box.pack(self.asked, "what was computed"),
         }
         made_by = {"format": FORMAT, "lgm": version("lgm-bayes"), "python": platform.python_version()}
         container.write(path, {**made_by, **sections}, box.arrays)
@@ -134,6 +138,7 @@ def of(fit: Fit) -> Record:
         draws=fit.draws.without_effects(),
         effects=fit.effects.kept.within(DRAWS_BYTES if fit.draws.conditional else np.inf),
         rung=fit.run.rung,
+        asked=asked.of(fit, DRAWS_BYTES),
     )
 
 
@@ -188,7 +193,9 @@ def _checked(header: dict[str, Any], box: Archive) -> Record:
     schema.require_rung(rung)
     chains, kept, _ = draws.theta.shape
     schema.require_draws(effects, chains * kept)
-    return Record(inputs, rows, settings, header["names"], mode, draws, effects, rung)
+    computed = box.unpack(header["asked"])
+    asked.require_sound(computed)
+    return Record(inputs, rows, settings, header["names"], mode, draws, effects, rung, computed)
 
 
 def _plain(value: Any) -> Any:

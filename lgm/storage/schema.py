@@ -48,7 +48,7 @@ _NUMBERS: dict[Any, tuple[type, ...]] = {
     str: (str,),
 }
 LIBRARIES = ("polars", "pyarrow", "modin", "cudf")  # beside pandas; narwhals makes tables of them
-_SECTIONS = {"inputs", "rows", "settings", "names", "mode", "draws", "effects", "rung"}
+_SECTIONS = {"inputs", "rows", "settings", "names", "mode", "draws", "effects", "rung", "asked"}
 _TEXTS = {"formula": str, "family": str, "link": str, "missing": str}
 _INPUTS = {**_TEXTS, "data": pd.DataFrame, "env": dict, "priors": dict}
 

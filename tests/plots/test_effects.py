@@ -1,5 +1,6 @@
 """Pictures of effects, predictions, comparisons and slopes: what is in them; how they look was judged by eye."""
 
+import itertools
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -135,3 +136,20 @@ def test_pictures_that_cannot_be_drawn(options: dict[str, Any], message: str) ->
         measured().plot_conditional_effects(**options)
     with pytest.raises(lgm.LgmError, match="by= has 3 columns"):
         measured().plot_predictions(by=["trt", "sex", "g"])
+
+
+@pytest.mark.parametrize("height", [3.0, 12.0])
+def test_names_of_levels_have_room_whatever_the_size(many: lgm.Fit, height: float) -> None:
+    [ax] = many.plot_predictions(by="g", figsize=(4.0, height)).axes
+    ax.figure.canvas.draw()
+    boxes = [label.get_window_extent() for label in ax.get_yticklabels()]
+    assert len(boxes) > 3 and all(above.y0 >= below.y1 - 1.0 for below, above in itertools.pairwise(boxes))
+
+
+def test_small_pictures_have_one_legend_and_say_if_there_is_no_room() -> None:
+    figure = ranked().plot_conditional_effects(["x", "f"], figsize=(4.0, 4.0))
+    assert all(ax.get_legend() is None for ax in figure.axes)
+    words = [word.get_text() for word in figure.legends[0].get_texts()]
+    assert sum(word.startswith("category = ") for word in words) == len(ranked().design.family.outcomes)
+    with pytest.warns(lgm.LgmWarning, match=r"panels have little room in 4 x 3 inches. Accepted: a taller picture"):
+        ranked().plot_conditional_effects(figsize=(4.0, 3.0))

@@ -48,6 +48,7 @@ def test_chunks(fit):
     sd = fit.posterior["sigma"].to_numpy()
     residual = (noisy - fit.posterior_linpred().to_numpy()) / sd[..., None]
     assert abs(residual.std() - 1.0) < 4.0 / np.sqrt(2 * residual.size)
+    assert [part.sizes["row"] for part in fit.posterior_linpred(chunk="auto")] == [180]
     with pytest.raises(lgm.LgmError, match=r"chunk=0; accepted: a number of rows, from 1"):
         fit.posterior_predict(chunk=0)
 

@@ -10,6 +10,7 @@ from formulaic.utils.context import capture_context
 from lgm.results.again import bootstrap, sensitivity
 from lgm.results.again.settings import settings_of
 from lgm.results.learned import learned
+from lgm.results.seeds import seed_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -169,7 +170,7 @@ class Again:
             n,
             statistic,
             use_u=use_u,
-            seed=fit.seed if seed is None else seed,
+            seed=seed_of(fit, seed),
             progress=fit.progress if progress is None else progress,
         )
 

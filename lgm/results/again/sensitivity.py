@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from lgm.results.fit import Fit
 
 MOST = 1000  # draws
+FEW = 400  # of which the tail of weights is not much known
 AT_ONCE = 50
 CONFLICT, STRONG, NONE = "potential prior-data conflict", "potential strong prior / weak likelihood", "-"
 
@@ -71,6 +72,9 @@ def table(fit: Fit, alpha: float, limit: float, *, each: bool) -> pd.DataFrame:
     """See `Fit.prior_sensitivity`."""
     if not (isinstance(alpha, (int, float)) and 1.0 < alpha <= 2.0):
         raise LgmError(f"alpha={alpha!r}; accepted: a number above 1 and up to 2, such as 1.25.")
+    number = isinstance(limit, (int, float, np.number)) and not isinstance(limit, bool)
+    if not (number and 0.0 < limit < 1.0):
+        raise LgmError(f"limit={limit!r}; accepted: a number between 0 and 1, such as 0.05.")
     found = scalable(fit)
     parts = {"prior": found.log_priors.sum(axis=1).to_numpy(), "likelihood": found.log_likelihood}
     if each:
@@ -90,7 +94,9 @@ def table(fit: Fit, alpha: float, limit: float, *, each: bool) -> pd.DataFrame:
     doubted = [name for name, k in worst.items() if k > threshold(len(found.draws))]
     if doubted:
         text = f"the weights of draws with another power of the {doubted[0]} are not reliable (Pareto k "
-        warn(f"{text}{worst[doubted[0]]:.2f}): take alpha closer to 1, such as 1.05", ConvergenceWarning)
+        few = len(found.draws) < FEW
+        more = f", or a fit with more than its {len(found.draws)} draws" if few else ""
+        warn(f"{text}{worst[doubted[0]]:.2f}): take alpha closer to 1, such as 1.05{more}", ConvergenceWarning)
     out.attrs = {"alpha": float(alpha), "pareto_k": worst}
     return out
 

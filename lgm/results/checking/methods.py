@@ -9,6 +9,7 @@ import pandas as pd
 
 from lgm.results.checking import check, replicates, residuals
 from lgm.results.learned import learned
+from lgm.results.seeds import seed_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure, SubFigure
@@ -92,7 +93,7 @@ class Adequacy:
         from lgm import plots
 
         fit = cast("Fit", self)
-        seed = fit.seed if seed is None else seed
+        seed = seed_of(fit, seed)
         wishes = {"by": by, "statistic": statistic, "redraw": redraw, "ax": ax, "figsize": figsize, "seed": seed}
         return plots.pp_check(fit, kind, draws, **wishes)
 
@@ -112,7 +113,9 @@ class Adequacy:
         ----------
         statistic : str or callable
             ``"mean"``, ``"sd"``, ``"median"``, ``"mad"``, ``"min"``, ``"max"``, ``"iqr"``, ``"q10"``, ``"q90"``,
-            ``"prop_zero"``, or a function of an array of responses to a number.
+            ``"prop_zero"``, or a function of an array of responses to a number. Ordered categories have no such
+            numbers: for them a function is accepted alone, and gets the categories as the data count them, or from
+            zero.
         by : column name or array, optional
             Groups of rows with a statistic each.
         draws : int, optional
@@ -139,7 +142,7 @@ class Adequacy:
         1635.0
         """
         fit = cast("Fit", self)._at(interval)
-        seed = fit.seed if seed is None else seed
+        seed = seed_of(fit, seed)
         return replicates.statistics(fit, statistic, by=by, draws=draws, redraw=redraw, seed=seed)[0]
 
     def residuals(
@@ -157,7 +160,8 @@ class Adequacy:
             - ``"quantile"``: the standard normal quantile of the place of the response among its predictions (Dunn &
               Smyth 1996), of any family. Counts and categories have a place drawn between the probabilities of less
               than the response and of at most it, censored responses one within their interval.
-            - ``"response"``: the response less its posterior mean.
+            - ``"response"``: the response less its posterior mean; of successes, as shares of their trials, as
+              ``fit.predict()`` has them.
             - ``"pearson"``: that over the sd of a new response, as in brms.
         given : {"posterior", "loo"}
             For quantile residuals: predictions by all rows, or of each row by all others. The first are too small where
@@ -170,6 +174,11 @@ class Adequacy:
         pandas.Series
             With the index of the data, NaN where there is no response; a column of the library of the data otherwise.
 
+        Raises
+        ------
+        LgmError
+            For responses that are categories or censored, of which quantile residuals alone are known.
+
         Examples
         --------
         >>> import lgm
@@ -178,7 +187,7 @@ class Adequacy:
         (True, 'quantile residual')
         """
         fit = learned(self, "residual")
-        return residuals.residuals(fit, kind, given=given, seed=fit.seed if seed is None else seed)
+        return residuals.residuals(fit, kind, given=given, seed=seed_of(fit, seed))
 
     def plot_residuals(
         self,
@@ -223,7 +232,7 @@ class Adequacy:
         from lgm import plots
 
         fit = learned(self, "residual")
-        seed = fit.seed if seed is None else seed
+        seed = seed_of(fit, seed)
         return plots.plot_residuals(fit, against, kind=kind, given=given, acf=acf, ax=ax, figsize=figsize, seed=seed)
 
     def check(
@@ -293,5 +302,5 @@ class Adequacy:
         True
         """
         fit = learned(self, "check")
-        seed = fit.seed if seed is None else seed
+        seed = seed_of(fit, seed)
         return check.check(fit, checks, draws=draws, time=time, near=near, loo=loo, seed=seed)

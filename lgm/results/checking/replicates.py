@@ -81,6 +81,14 @@ def statistics(
     rows = Observed(fit)
     require_known(rows, "statistics of responses")
     name, function = statistic_of(given)
+    d = rows.fit.design
+    if d.family.outcomes and not callable(given):
+        raise LgmError(
+            f"statistic={given!r} is of numbers, and `{d.formula.response.text}` has ordered categories. Accepted: "
+            f"pp_check('bars'), or a function of their numbers, from {d.answer.first} ({d.family.outcomes[0]}) to "
+            f"{d.answer.first + len(d.family.outcomes) - 1} ({d.family.outcomes[-1]}), such as "
+            f"lambda y: (y == {d.answer.first}).mean()."
+        )
     labels, codes = _groups(rows, by, name)
     new = replicates(rows, affordable(rows) if draws is None else draws, redraw, seed)
     observed = np.array([_applied(function, rows.y[each], name) for each in codes])

@@ -39,8 +39,13 @@ def of(rows: Observed, kind: str, *, given: str, seed: int) -> FloatArray:
             f"{kind} residuals need responses that are known, and {np.count_nonzero(rows.censored)} are censored. "
             "Accepted: kind='quantile', which draws a place within the interval of a censored one."
         )
+    if rows.fit.design.family.outcomes:
+        raise LgmError(
+            f"{kind} residuals are differences of numbers, and `{rows.fit.design.formula.response.text}` has ordered "
+            "categories. Accepted: kind='quantile', which takes their order alone."
+        )
     mean, sd = predict.at_observed(rows.fit, seed)
-    return (rows.y - mean) / (sd if kind == "pearson" else 1.0)
+    return (rows.y - mean) / (sd if kind == "pearson" else rows.trials / rows.shares)
 
 
 def placed(rows: Observed, given: str, seed: int) -> Places:

@@ -28,6 +28,8 @@ from lgm.words import counted, listed
 if TYPE_CHECKING:
     from lgm.results.fit import Fit
 
+STOPPED = "Stopped early"
+
 
 @jit
 def _keeping(post: Marginal, rows: EveryRow, kept: jax.Array) -> Marginal:
@@ -45,7 +47,7 @@ def kfold(fit: Fit, k: Any, groups: Any, seed: int) -> Criterion:
         for unit, label in enumerate(units.index):
             out = np.flatnonzero(units.of == unit)
             try:
-                elpd[out], doubt = _fold(fit, rows, out)
+                elpd[out], doubt = fold(fit, rows, out)
             except KeyboardInterrupt:
                 if not done:
                     raise
@@ -61,7 +63,7 @@ def kfold(fit: Fit, k: Any, groups: Any, seed: int) -> Criterion:
 def _notes(units: Labels, done: list[Any], doubted: list[Any]) -> tuple[str, ...]:
     found = []
     if len(done) < len(units.index):
-        found.append(f"Stopped early: {len(done)} of {len(units.index)} folds; the rows of the others are left out.")
+        found.append(f"{STOPPED}: {len(done)} of {len(units.index)} folds; the rows of the others are left out.")
     if doubted:
         found.append(f"Refits in doubt: {listed(doubted, 5)}.")
     return tuple(found)
@@ -78,8 +80,19 @@ def _units(fit: Fit, k: Any, groups: Any, seed: int) -> Labels:
     return folds(fit.nobs, int(k), seed)
 
 
-def _fold(fit: Fit, rows: EveryRow, out: IntArray) -> tuple[FloatArray, bool]:
+def fold(fit: Fit, rows: EveryRow, out: IntArray) -> tuple[FloatArray, bool]:
     """Log densities of the rows that are left out, and whether the refit is in doubt."""
+    again = refit(fit, rows, out)
+    if not fit.draws.conditional:
+        each = conditional.log_likelihood(again, np.arange(again.draws.theta[..., 0].size))[:, out]
+        return logsumexp(each, axis=0) - np.log(len(each)), again.doubt is not None
+    thetas = Thetas.of(again, out.size)
+    each = predicted(fit, rows, thetas, out)
+    return logsumexp(each + thetas.log_weights[:, None], axis=0), again.doubt_of_theta is not None
+
+
+def refit(fit: Fit, rows: EveryRow, out: IntArray) -> Fit:
+    """The same fit without some rows."""
     kept = np.ones(fit.nobs)
     kept[out] = 0.0
     analysed = fit.model.analysed
@@ -91,7 +104,7 @@ def _fold(fit: Fit, rows: EveryRow, out: IntArray) -> tuple[FloatArray, bool]:
         warnings.simplefilter("ignore", LgmWarning)
         method: Any = fit.method
         approximation: Any = "auto" if fit.run.rung is None or fit.method == "joint" else fit.run.rung.name
-        again = model.fit(
+        again: Fit = model.fit(
             method=method,
             approximation=approximation,
             chains=chains if chains > 1 else 4,
@@ -99,9 +112,4 @@ def _fold(fit: Fit, rows: EveryRow, out: IntArray) -> tuple[FloatArray, bool]:
             seed=fit.seed,
             progress=False,
         )
-    if not fit.draws.conditional:
-        each = conditional.log_likelihood(again, np.arange(again.draws.theta[..., 0].size))[:, out]
-        return logsumexp(each, axis=0) - np.log(len(each)), again.doubt is not None
-    thetas = Thetas.of(again, out.size)
-    each = predicted(fit, rows, thetas, out)
-    return logsumexp(each + thetas.log_weights[:, None], axis=0), again.doubt_of_theta is not None
+    return again

@@ -37,7 +37,7 @@ def by_group(fit: Fit, groups: Any) -> Labels:
     DataError
         For what is no such thing, missing labels, or fewer than two groups.
     """
-    rows, name = fit.design.rows, groups if isinstance(groups, str) else "groups"
+    rows, name = fit.design.rows, groups if isinstance(groups, str) else str(getattr(groups, "name", None) or "groups")
     if isinstance(groups, str):
         column = _named(fit, groups)
     else:
@@ -104,7 +104,8 @@ def blocks(x: Any, size: Any) -> npt.NDArray[Any]:
     Raises
     ------
     DataError
-        For values that are missing, or a size that is not positive.
+        For what is no array of times or of pairs of coordinates, values that are missing, or a size that is not
+        positive.
 
     Notes
     -----
@@ -119,7 +120,11 @@ def blocks(x: Any, size: Any) -> npt.NDArray[Any]:
     >>> lgm.blocks([[0.5, 0.5], [0.6, 0.7], [3.0, 0.6]], 1.0).tolist()
     [0, 0, 1]
     """
-    if np.ndim(x) == 2:
+    shape = np.shape(x) if hasattr(x, "__len__") and not isinstance(x, (str, bytes, dict)) else ()
+    if not shape or 0 in shape or len(shape) > 2 or (len(shape) == 2 and shape[1] != 2):
+        got = f"an array of shape {shape}" if shape else repr(x)
+        raise DataError(f"x is {got}; accepted: times (n,), or coordinates in two columns (n, 2).")
+    if len(shape) == 2:
         columns = pd.DataFrame(x)
         cells = [_cells(columns.iloc[:, j], size) for j in (0, 1)]
         return np.unique(np.column_stack(cells), axis=0, return_inverse=True)[1].ravel()
@@ -133,7 +138,7 @@ def _cells(x: Any, size: Any) -> IntArray:
     try:
         away: Any = column - column.min()
         step: Any = size if is_number(column) else pd.Timedelta(size)
-        fine = step > type(step)(0)
+        fine = step > type(step)(0) and bool(np.isfinite(step / step))
         found: FloatArray = np.floor(np.asarray(away / step, dtype=float)) if fine else np.zeros(0)
     except (TypeError, ValueError):
         fine = False

@@ -11,7 +11,7 @@ import pandas as pd
 import xarray as xr
 from scipy.special import logsumexp
 
-from lgm.arrays import FloatArray
+from lgm.arrays import BoolArray, FloatArray
 from lgm.data.table import of_library
 from lgm.errors import LgmError
 from lgm.inference.pareto import threshold
@@ -20,7 +20,7 @@ from lgm.results.comparing.estimable import unknown_without
 from lgm.results.comparing.labels import Labels
 from lgm.results.comparing.over_theta import carried
 from lgm.results.comparing.passes import Thetas, Weights, cavities_at, rows_of, smoothed
-from lgm.words import counted
+from lgm.words import counted, listed
 
 if TYPE_CHECKING:
     from lgm.results.fit import Fit
@@ -99,7 +99,8 @@ class Loo(Criterion):
     name, what, table, notes, fit
         As for `Criterion`. The table has for each row or group ``elpd``, the log density of its response given all
         others; ``se``, its Monte Carlo error; ``p_loo``, how much less that is than given all; ``pareto_k``, whether
-        importance weights of theta can be trusted; ``error``, what the approximation may have missed.
+        importance weights of theta can be trusted; ``error``, what the approximation may have missed; ``reliable``,
+        whether ``pareto_k`` is small enough, at most a half for draws of the posterior.
     thetas : Thetas
         Those behind it.
     log_density : float array (S, n)
@@ -208,9 +209,18 @@ def _result(fit: Fit, name: str, what: str, index: pd.Index, thetas: Thetas, fou
     weights = smoothed(thetas, found.log_density)
     elpd, se, total = summed(thetas, weights, found.log_density)
     columns = {"elpd": elpd, "se": se, f"p_{name}": found.given_all - elpd, "pareto_k": weights.k, "error": found.error}
+    columns["reliable"] = reliable(thetas, weights.k)
     table = pd.DataFrame(columns, index)
     said = notes(thetas, table, total)
     return Loo(name, what, table, said, fit, thetas, found.log_density)
+
+
+def reliable(thetas: Thetas, k: FloatArray) -> BoolArray:
+    """Whether weights (n,) with this k tell of theta without each unit: whether there are thetas where it would be."""
+    if not thetas.moved:
+        return np.ones(k.size, dtype=bool)
+    limit = threshold(thetas.size)
+    return ~(k > (limit if thetas.proposed else min(REACHED, limit)))
 
 
 def summed(thetas: Thetas, weights: Weights, log_density: FloatArray) -> tuple[FloatArray, FloatArray, float]:
@@ -237,9 +247,12 @@ def notes(thetas: Thetas, table: pd.DataFrame, total: float) -> tuple[str, ...]:
     k = f"Pareto k: all below {limit:.2f}." if not high else f"Pareto k above {limit:.2f} in {high} of {len(table)}."
     error = "" if np.isnan(total) else f"Monte Carlo error of the elpd {total:.2g}, "
     found.append(f"{error}{counted(thetas.size, 'value')} of the hyperparameters. {k}")
-    if not thetas.proposed and np.any(table["pareto_k"] > REACHED):
+    doubted = table.loc[~reliable(thetas, table["pareto_k"].to_numpy()), "pareto_k"]
+    if doubted.size:
+        worst = listed(list(doubted.sort_values(ascending=False).index), 5)
         found.append(
-            f"The largest is {table['pareto_k'].max():.2f}: without that row or group the hyperparameters are where "
-            'few draws are. A fit by method="importance" has points that reach further; compare with it.'
+            f"Not reliable: {worst} (Pareto k up to {doubted.max():.2f}), without which the hyperparameters are where "
+            "few draws are, so that the elpd may be off by more than its Monte Carlo error. For rows "
+            "fit.loo(reloo=True) fits again without each of these; for groups there is fit.kfold(groups=...)."
         )
     return tuple(found)

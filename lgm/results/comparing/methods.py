@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
+from lgm.errors import LgmError
 from lgm.results.comparing import information
 from lgm.results.comparing import kfold as _kfold
 from lgm.results.comparing import loo as _loo
 from lgm.results.comparing.groups import leave_group_out
+from lgm.results.comparing.reloo import fitted_again
 from lgm.results.learned import learned
+from lgm.results.seeds import seed_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -16,10 +21,31 @@ if TYPE_CHECKING:
     from lgm.results.comparing.loo import Criterion, Loo
 
 
+KEPT_BYTES = 250e6  # of log densities; larger ones are computed again
+Key: TypeAlias = tuple[Any, ...]
+
+
 class Criteria:
     """Leave-one-out and its kin, as methods of `lgm.Fit`."""
 
-    def loo(self, groups: Any = None, *, joint: bool = True) -> Loo:
+    @cached_property
+    def _criteria(self) -> dict[Key, Criterion]:
+        """What was computed so far, by what was asked for."""
+        return {}
+
+    def _kept(self, key: Key, make: Callable[[], Criterion]) -> Any:
+        """Computed once, where it is complete and not large, and what was asked for has a name."""
+        named = all(isinstance(each, (str, int, bool, type(None))) for each in key)
+        if named and key in self._criteria:
+            return self._criteria[key]
+        found = make()
+        large = isinstance(found, _loo.Loo) and found.log_density.nbytes > KEPT_BYTES
+        whole = not any(note.startswith(_kfold.STOPPED) for note in found.notes)
+        if named and whole and not large:
+            self._criteria[key] = found
+        return found
+
+    def loo(self, groups: Any = None, *, joint: bool = True, reloo: bool = False) -> Loo:
         """Leave-one-out: how well each row, or each group of rows, is predicted from all others.
 
         Parameters
@@ -31,6 +57,9 @@ class Criteria:
         joint : bool
             For groups: the joint log density of all responses of a group, or else that of each of its rows given all
             other groups.
+        reloo : bool
+            For rows: whether to fit again without each row whose ``pareto_k`` is large (above a half with draws of the
+            posterior), as `kfold` fits. ``.log_likelihood`` and ``.pit`` stay as they were.
 
         Returns
         -------
@@ -50,6 +79,10 @@ class Criteria:
         ``pareto_k`` is small even where a row has an effect of its own. At most 1000 draws are used, fewer for many
         rows. Groups are left out by fits without them, given the hyperparameters; exact for a Gaussian response.
 
+        Draws of the posterior do not reach where the hyperparameters are without an extreme outlier. Such a row has a
+        large ``pareto_k``, and is named; ``reloo=True`` and a fit by ``method="importance"`` see it. What was computed
+        is kept, and `lgm.Fit.save` keeps it, unless it is large or ``groups`` is an array.
+
         Raises
         ------
         DataError
@@ -61,10 +94,18 @@ class Criteria:
         >>> fit = lgm.fit("Yield ~ 1 + (1|Batch)", lgm.load_dataset("Dyestuff"), method="mode", seed=1, progress=False)
         >>> found = fit.loo()
         >>> round(found.elpd, 1), list(found.pointwise.columns)
-        (-162.3, ['elpd', 'se', 'p_loo', 'pareto_k', 'error'])
+        (-162.3, ['elpd', 'se', 'p_loo', 'pareto_k', 'error', 'reliable'])
         """
         fit = learned(self, "leave-one-out")
-        return _loo.loo(fit) if groups is None else leave_group_out(fit, groups, joint=joint)
+        if groups is not None:
+            if reloo:
+                raise LgmError("reloo=True is for single rows. Accepted for groups: fit.kfold(groups=...).")
+            key: Key = ("loo", groups, bool(joint))
+            return cast("Loo", self._kept(key, lambda: leave_group_out(fit, groups, joint=joint)))
+        found = cast("Loo", self._kept(("loo",), lambda: _loo.loo(fit)))
+        if not reloo:
+            return found
+        return cast("Loo", self._kept(("loo", "reloo"), lambda: fitted_again(found)))
 
     def kfold(self, k: int | None = None, *, groups: Any = None, seed: int | None = None) -> Criterion:
         """K-fold cross-validation: the model is fitted again without each fold, and predicts its rows.
@@ -101,7 +142,9 @@ class Criteria:
         ['Batch', 'elpd']
         """
         fit = learned(self, "cross-validation")
-        return _kfold.kfold(fit, k, groups, fit.seed if seed is None else seed)
+        seed = seed_of(fit, seed)
+        key: Key = ("kfold", k, groups, seed)
+        return cast("Criterion", self._kept(key, lambda: _kfold.kfold(fit, k, groups, seed)))
 
     def waic(self) -> Criterion:
         """The widely applicable information criterion, given the effects (Watanabe 2010); `loo` is more reliable.
@@ -116,7 +159,8 @@ class Criteria:
         >>> fit.waic().pointwise.columns.tolist()
         ['elpd', 'p_waic']
         """
-        return information.waic(learned(self, "WAIC"))
+        fit = learned(self, "WAIC")
+        return cast("Criterion", self._kept(("waic",), lambda: information.waic(fit)))
 
     def dic(self) -> pd.Series:
         """The deviance information criterion, given the effects (Spiegelhalter et al. 2002, JRSS B 64, 583-639).

@@ -12,7 +12,7 @@ import pandas as pd
 
 from lgm.arrays import FloatArray
 from lgm.data.table import is_number
-from lgm.errors import LgmError
+from lgm.errors import LgmError, PredictionWarning, warn
 from lgm.results.interpret import grid
 from lgm.results.interpret.estimates import Estimand, How, averages, encoded, estimates, grouped, table
 from lgm.results.interpret.grid import Rows, Variables
@@ -83,11 +83,31 @@ def comparisons(
         changes = list(changes_of(variables, name, contrast))
         moved = () if any(change.added for change in changes) else (name,)
         rows = rows_of(fit, new_data, conditions, groups, by, (name,) if isinstance(new_data, str) else moved)
+        _warn_of_range(variables, rows.frame, name, changes)
         for change in changes:
             low, high = change.words[1], change.words[0]
             labels = {"term": name, "contrast": words.format(high=high, low=low)}
             found.append(_one(fit, rows, name, change, compare, by, labels, how))
     return pd.concat(found, ignore_index=by is not False)
+
+
+def _warn_of_range(variables: Variables, frame: pd.DataFrame, name: str, changes: list[Change]) -> None:
+    """Say where steps lead out of the data, and some term knows no more there than a straight line or nothing."""
+    label = variables.bent.get(name)
+    if label is None or not is_number(frame[name]):
+        return
+    data, x = variables.frame[name], frame[name].to_numpy(dtype=float)
+    steps = [step for change in changes if change.added for step in (change.low, change.high)]
+    out = np.zeros(x.size, dtype=bool)
+    for step in steps:
+        out |= (x + step > float(data.max())) | (x + step < float(data.min()))
+    if out.any():
+        warn(
+            f"{int(out.sum())} of {x.size} rows leave the range of `{name}` in the data ({data.min():.4g} to "
+            f"{data.max():.4g}) by this step, where {label} only extrapolates. Accepted instead: "
+            f'{{{name!r}: "sd"}}, or a pair of values (low, high) within it.',
+            PredictionWarning,
+        )
 
 
 def _one(

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from lgm.errors import LgmError
@@ -42,14 +43,14 @@ def conditional_effects(
     fit: Fit, asked: Any, *, conditions: Any, resolution: int, groups: Any, how: How
 ) -> dict[str, Effect]:
     """See `Fit.conditional_effects`: the effects by name."""
-    if not isinstance(resolution, int) or isinstance(resolution, bool) or resolution < 2:
+    if not isinstance(resolution, (int, np.integer)) or isinstance(resolution, bool) or resolution < 2:
         raise LgmError(f"resolution={resolution!r}; accepted: how many values of a number, from 2.")
     variables = Variables.of(fit)
     names = grid.all_effects(variables) if asked is None else [asked] if isinstance(asked, str) else list(asked)
     if not names:
         raise LgmError("the model has no variables, so there are no effects; fit.predictions('grid') has its mean.")
     given = grid.conditions_of(conditions, variables)
-    return {name: _one(fit, grid.effect_of(variables, name), given, resolution, groups, how) for name in names}
+    return {name: _one(fit, grid.effect_of(variables, name), given, int(resolution), groups, how) for name in names}
 
 
 def _one(

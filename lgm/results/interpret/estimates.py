@@ -25,6 +25,7 @@ from lgm.results.linear_predictor import LinearPredictor, linear_predictor
 from lgm.results.predict import announce
 from lgm.results.progress import bar
 from lgm.results.quantiles import spread
+from lgm.results.seeds import seed_of
 from lgm.results.tables import theta_of_family
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 KINDS = ("mean", "linear")
 NEW_LEVELS = ("sample", "zero", "error")
 HELD = 2_000_000  # numbers in one piece of work
+ROUNDING = 1e-13  # of what is added up, where it cancels
 BLOCK = 64  # draws in one piece where all of them cannot be held
 
 
@@ -60,7 +62,7 @@ class How:
             raise LgmError(f"kind={kind!r}; accepted: {', '.join(map(repr, KINDS))}.")
         if new_levels not in NEW_LEVELS:
             raise LgmError(f"new_levels={new_levels!r}; accepted: {', '.join(map(repr, NEW_LEVELS))}.")
-        return cls(kind, new_levels, fit.seed if seed is None else seed)
+        return cls(kind, new_levels, seed_of(fit, seed))
 
 
 @dataclass(frozen=True)
@@ -131,6 +133,9 @@ def combined(rows: NewRows, weights: sp.csr_array) -> NewRows:
 
     def of(columns: sp.csc_array) -> sp.csc_array:
         found = sp.csc_array(weights @ columns)
+        if weights.data.min(initial=0.0) < 0.0:  # what cancels leaves nothing, not its rounding
+            known = abs(found) - ROUNDING * (abs(weights) @ abs(columns)) > 0
+            found = sp.csc_array(found.multiply(known))
         found.eliminate_zeros()
         return found
 
@@ -180,6 +185,8 @@ def _drawn(fit: Fit, eta: LinearPredictor, cells: IntArray, estimand: Estimand, 
     theta, weights = theta_of_family(fit), [each[cells] for each in estimand.weights]
     used = np.unique(np.concatenate([each.indices for each in weights]))
     sums = [np.zeros((m * cells.size, size)) for _ in weights]
+    signed = estimand.compare is None and weights[0].data.min(initial=0.0) < 0.0
+    sizes = np.zeros_like(sums[0]) if signed else None
     step = max(int(HELD // size if eta.in_one else KEPT_BYTES // (8 * m * BLOCK)), 1)
     for first in range(0, used.size, step):
         rows = used[first : first + step]
@@ -190,6 +197,10 @@ def _drawn(fit: Fit, eta: LinearPredictor, cells: IntArray, estimand: Estimand, 
             values = values if estimand.of_rows is None else estimand.of_rows(values)
             for total, part in zip(sums, parts, strict=True):
                 total[:, numbers] += part @ values
+                if sizes is not None:
+                    sizes[:, numbers] += abs(part) @ np.abs(values)
+    if sizes is not None:
+        sums[0][np.abs(sums[0]) <= ROUNDING * sizes] = 0.0
     if estimand.compare is None:
         return sums[0]
     with np.errstate(divide="ignore", invalid="ignore"):

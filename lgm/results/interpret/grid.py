@@ -117,6 +117,16 @@ class Variables:
                 found |= dict.fromkeys(self.within(self._labels(source)), term.label)
         return found
 
+    @property
+    def bent(self) -> dict[str, str]:
+        """Columns that smooths and fields are functions of, and the term that says so: what it says ends with them."""
+        found: dict[str, str] = {}
+        for source, term in self._sources():
+            if term.smooths or isinstance(term.view, (Surface, Field)):
+                variables = [each for smooth in term.smooths for each in smooth.variables]
+                found |= dict.fromkeys(self.within(variables or self._labels(source)), term.label)
+        return found
+
     def deviations(self) -> Iterator[tuple[int, Term, tuple[str, ...]]]:
         """Terms whose effects are deviations of levels, regions or places from what is usual, and their columns."""
         for j, (source, term) in enumerate(self._sources()):

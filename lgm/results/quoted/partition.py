@@ -14,6 +14,7 @@ from lgm.design import predictor as predictors
 from lgm.design.design import Design
 from lgm.design.predictor import Parts
 from lgm.errors import LgmError
+from lgm.families.family import Theta
 from lgm.posterior.latent_prior import by_kind
 from lgm.posterior.no_rows import without_rows
 from lgm.posterior.pinned import pinned
@@ -21,19 +22,23 @@ from lgm.results.drawing import Drawing
 from lgm.results.exact import row_variances
 from lgm.results.linear_predictor import linear_predictor
 from lgm.results.progress import bar
+from lgm.results.quoted import on_response
 from lgm.results.quoted.errors import trials_of
 
 if TYPE_CHECKING:
     from lgm.results.fit import Fit
 
+SCALES = ("latent", "response")
 MOST_THETAS = 100
 MOST_ROWS = 500  # different ones of a term, over which its variance is averaged
 _ERRORS, _FIXED = "Residual", "fixed effects"
 
 
-def table(fit: Fit, *, fixed: bool) -> pd.DataFrame:
+def table(fit: Fit, *, fixed: bool, scale: str) -> pd.DataFrame:
     """See `Fit.icc`."""
-    parts = variances(fit)
+    if scale not in SCALES:
+        raise LgmError(f"scale={scale!r}; accepted: {', '.join(map(repr, SCALES))}.")
+    parts = variances(fit, of_response=scale == "response" and not fit.design.family.conjugate)
     whole = sum(x for name, x in parts.items() if fixed or name != _FIXED)
     ends = [(1 - fit.interval) / 2, (1 + fit.interval) / 2]
     shares = {name: x / whole for name, x in parts.items() if fixed or name != _FIXED}
@@ -41,8 +46,8 @@ def table(fit: Fit, *, fixed: bool) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, "index", columns=["mean", "sd", *fit.interval_names]).rename_axis("part")
 
 
-def variances(fit: Fit) -> dict[str, FloatArray]:
-    """Of each term, of the fixed effects over the rows, and of errors on the scale of the link (draws,).
+def variances(fit: Fit, *, of_response: bool = False) -> dict[str, FloatArray]:
+    """Of each term, of the fixed effects over the rows, and of errors on the scale of the link or response (draws,).
 
     Raises
     ------
@@ -52,61 +57,78 @@ def variances(fit: Fit) -> dict[str, FloatArray]:
     d, size = fit.design, fit.effects.size
     if all(term.of_predictors for term in d.terms):
         raise LgmError("this model has no groups or other latent terms among which a variance could be divided.")
+    if of_response:
+        on_response.require_numbers(fit)
     numbers = np.unique(np.linspace(0, size - 1, min(size, MOST_THETAS)).astype(int))
     thetas = fit.effects.drawing.thetas[numbers]
     parts = Parts(np.ones(d.p, dtype=bool), tuple(term.of_predictors for term in d.terms), False)
     lines = linear_predictor(fit, predictors.encode(d.predictor, d.seen, parts)).draws(only=numbers)
-    found = _of_terms(fit, thetas)
+    if of_response:
+        rows = on_response.chosen_rows(d.n)
+        each = _at_rows(fit, thetas, [(name, z[rows]) for name, z in _columns(d)])
+        at = lines[rows] + d.predictor.offset[rows, None]
+        between, found, errors = on_response.partition(fit, rows, at, each, _of_family(fit, thetas))
+        return {_FIXED: between, **found, _ERRORS: errors}
+    different = {name: _different_rows(z) for name, z in _columns(d)}
+    each = _at_rows(fit, thetas, [(name, z) for name, (z, _) in different.items()])
+    found = {name: counts @ each[name] / counts.sum() for name, (_, counts) in different.items()}
     middle = (lines + d.predictor.offset[:, None]).mean(axis=0) + 0.5 * sum(found.values())
     errors = _errors(fit, middle, thetas)
     return {_FIXED: lines.var(axis=0, ddof=1), **found, _ERRORS: errors}
 
 
-def _of_terms(fit: Fit, thetas: FloatArray) -> dict[str, FloatArray]:
-    """Prior variance of what each term adds to a row, on average over the rows, at each theta."""
-    d = fit.design
+def _at_rows(fit: Fit, thetas: FloatArray, terms: list[tuple[str, sp.csr_array]]) -> dict[str, FloatArray]:
+    """Prior variance (rows, draws) of what each term adds to some rows of its columns among all, at each theta."""
     alone = replace(fit.analysed, marginal=without_rows(pinned(fit.analysed.marginal)))
-    found = {term.label: np.empty(len(thetas)) for term in d.terms if not term.of_predictors}
+    found = {name: np.empty((rows.shape[0], len(thetas))) for name, rows in terms}
     with bar(len(thetas) * len(found), "variances", progress=fit.progress) as shown:
-        for term, rows, counts in _different_rows(d):
+        for name, rows in terms:
             for s, theta in enumerate(thetas):
                 one = Drawing(alone, theta[None], fit.seed, progress=False)
                 each = row_variances(one, rows, solves=rows.shape[0])
                 assert each is not None
-                found[term][s] = float(counts @ each / counts.sum())
+                found[name][:, s] = each
                 shown.update(1)
     return found
 
 
-def _different_rows(d: Design) -> list[tuple[str, sp.csr_array, IntArray]]:
-    """For each term the different rows of its columns, among those of all effects, and how often each occurs."""
+def _columns(d: Design) -> list[tuple[str, sp.csr_array]]:
+    """For each term its columns among those of all effects, by row with a response."""
     out = []
     for term, where in zip(d.terms, d.predictor.term_slices(), strict=True):
         if term.of_predictors:
             continue
         z = sp.csr_array(term.z)
         z.sort_indices()
-        first: dict[tuple[bytes, bytes], int] = {}
-        counts: dict[tuple[bytes, bytes], int] = {}
-        for i in range(z.shape[0]):
-            part = slice(z.indptr[i], z.indptr[i + 1])
-            key = (z.indices[part].tobytes(), z.data[part].tobytes())
-            first.setdefault(key, i)
-            counts[key] = counts.get(key, 0) + 1
-        chosen = np.array(list(first.values()))
-        kept = np.unique(np.linspace(0, chosen.size - 1, min(chosen.size, MOST_ROWS)).astype(int))
-        before, after = d.p + where.start, d.predictor.q - where.stop
-        n = kept.size
-        wide = sp.hstack([sp.csr_array((n, before)), z[chosen[kept]], sp.csr_array((n, after))], format="csr")
-        out.append((term.label, sp.csr_array(wide), np.array(list(counts.values()))[kept]))
+        size = d.p + d.predictor.q
+        out.append((term.label, sp.csr_array((z.data, z.indices + d.p + where.start, z.indptr), (z.shape[0], size))))
     return out
+
+
+def _different_rows(z: sp.csr_array) -> tuple[sp.csr_array, IntArray]:
+    """Different ones, at most so many, and how often each occurs."""
+    first: dict[tuple[bytes, bytes], int] = {}
+    counts: dict[tuple[bytes, bytes], int] = {}
+    for i in range(z.shape[0]):
+        part = slice(z.indptr[i], z.indptr[i + 1])
+        key = (z.indices[part].tobytes(), z.data[part].tobytes())
+        first.setdefault(key, i)
+        counts[key] = counts.get(key, 0) + 1
+    chosen = np.array(list(first.values()))
+    kept = np.unique(np.linspace(0, chosen.size - 1, min(chosen.size, MOST_ROWS)).astype(int))
+    return z[chosen[kept]], np.array(list(counts.values()))[kept]
+
+
+def _of_family(fit: Fit, thetas: FloatArray) -> Theta:
+    """Draws of the family's parameters by kind."""
+    own = by_kind(thetas, fit.model.analysed.marginal.data.places)
+    return {kind: values[:, 0] if values.shape[1] == 1 else values for kind, values in own.items()}
 
 
 def _errors(fit: Fit, middle: FloatArray, thetas: FloatArray) -> FloatArray:
     """The distribution-specific variance (draws,), where the linear predictor is in its middle (draws,)."""
     d, family = fit.design, fit.design.family
-    own = by_kind(thetas, fit.model.analysed.marginal.data.places)
-    theta = {kind: values[:, 0] if values.shape[1] == 1 else values for kind, values in own.items()}
+    theta = _of_family(fit, thetas)
     if family.link == "identity" and family.residual is not None:
         weights = d.all_weights[d.rows.observed]
         spread = family.variance(np.zeros((d.n, len(thetas))), theta, weights, trials_of(fit))
@@ -121,5 +143,6 @@ def _errors(fit: Fit, middle: FloatArray, thetas: FloatArray) -> FloatArray:
             return np.log1p(spread / np.square(family.mean(eta, theta)))[0]
     raise LgmError(
         f"{family.name} with the {family.link} link has no known variance on the scale of the linear predictor; "
-        "fit.r2() gives shares of the variance of responses."
+        'scale="response" '
+        "divides the variance of responses."
     )

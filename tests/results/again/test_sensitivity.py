@@ -101,6 +101,8 @@ def test_held_parameters_are_left_out() -> None:
 def test_what_is_not_accepted(fit: lgm.Fit) -> None:
     with pytest.raises(LgmError, match="alpha=0.8; accepted: a number above 1"):
         fit.prior_sensitivity(alpha=0.8)
+    with pytest.raises(LgmError, match="limit='a'; accepted: a number between 0 and 1"):
+        fit.prior_sensitivity(limit="a")  # type: ignore[arg-type]
     by_mode = fit.model.fit(method="mode", draws=20, progress=False)
     with pytest.raises(LgmError, match='method="mode" holds theta at its mode'):
         by_mode.prior_sensitivity()

@@ -70,3 +70,13 @@ def test_what_cannot_be_is_refused() -> None:
         planted.few().pp_statistic(draws=0)
     with pytest.raises(LgmError, match="are censored. Accepted"):
         planted.times().pp_statistic()
+
+
+def test_categories_have_statistics_of_their_numbers_by_functions_alone() -> None:
+    with pytest.raises(LgmError, match=r"`y` has ordered categories. Accepted: pp_check\('bars'\), or a function"):
+        planted.ordered().pp_statistic("mean")
+
+    def lowest(y: np.ndarray) -> float:
+        return float(np.mean(y == y.min()))
+
+    assert list(planted.ordered().pp_statistic(lowest, draws=20).index) == ["lowest"]

@@ -62,3 +62,16 @@ def test_of_censored_times_there_are_quantile_residuals_only() -> None:
     with pytest.raises(LgmError, match=r"are censored. Accepted: kind='quantile'"):
         planted.times().residuals("response")
     assert planted.times().residuals().notna().all()
+
+
+def test_successes_are_shares_as_predictions_are() -> None:
+    fit = planted.several()
+    y, trials = fit.design.y, np.asarray(fit.design.response.trials)
+    expected = y / trials - fit.predict(kind="response")["mean"] / trials
+    np.testing.assert_allclose(fit.residuals("response"), expected, atol=1e-12)
+    np.testing.assert_allclose(fit.residuals("response"), y / trials - fit.predict()["mean"], atol=0.05)
+
+
+def test_categories_have_quantile_residuals_only() -> None:
+    with pytest.raises(LgmError, match=r"has ordered categories. Accepted: kind='quantile'"):
+        planted.ordered().residuals("pearson")

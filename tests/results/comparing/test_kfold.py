@@ -24,7 +24,7 @@ def test_folds_of_a_gaussian_response_are_exact_where_theta_is_held() -> None:
 
 
 def test_ctrl_c_keeps_what_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole, calls = kfold._fold, []
+    whole, calls = kfold.fold, []
 
     def stopped(*args: Any) -> Any:
         calls.append(1)
@@ -32,7 +32,7 @@ def test_ctrl_c_keeps_what_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
             raise KeyboardInterrupt
         return whole(*args)
 
-    monkeypatch.setattr(kfold, "_fold", stopped)
+    monkeypatch.setattr(kfold, "fold", stopped)
     found = left_out.case("Penicillin").fit.kfold(k=3)
     assert found.table["elpd"].notna().sum() == 48
     assert "Stopped early: 1 of 3 folds" in repr(found)

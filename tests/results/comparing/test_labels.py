@@ -6,6 +6,7 @@ import left_out
 import numpy as np
 import pandas as pd
 import pytest
+from synthetic import counts
 
 import lgm
 from lgm.results.comparing.labels import by_group, folds
@@ -46,3 +47,15 @@ def test_blocks() -> None:
     for x, size, match in (([1, np.nan], 1, "1 values of x are missing"), ([1, 2], 0, "size=0 is no length")):
         with pytest.raises(lgm.DataError, match=match):
             lgm.blocks(x, size)
+
+
+@pytest.mark.parametrize("x", ["t", 3.0, [], np.zeros((4, 3)), np.zeros((2, 2, 2)), None])
+def test_what_is_no_time_or_place(x: object) -> None:
+    with pytest.raises(lgm.DataError, match=r"x is .*; accepted: times \(n,\), or coordinates in two columns"):
+        lgm.blocks(x, 1.0)
+
+
+def test_an_array_with_a_name_is_called_by_it() -> None:
+    fit = counts()
+    of = pd.Series(np.arange(32) % 3, name="site")
+    assert (by_group(fit, of).index.name, by_group(fit, of.to_numpy()).index.name) == ("site", "groups")

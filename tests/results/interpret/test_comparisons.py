@@ -1,11 +1,12 @@
 """Comparisons against predictions at two sets of rows."""
 
+import warnings
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from synthetic import counts, factorial, measured, ranked
+from synthetic import around, counts, factorial, measured, ranked
 
 import lgm
 from lgm.results.interpret.comparisons import changes_of
@@ -155,3 +156,17 @@ def test_at_rows_of_a_table(seen: pd.DataFrame) -> None:
 def test_odds_are_of_probabilities() -> None:
     with pytest.raises(lgm.LgmError, match="of odds, but the mean of poisson is no probability"):
         counts().comparisons("x", comparison="lnor")
+
+
+def test_steps_that_leave_the_range_of_a_smooth_are_said() -> None:
+    data = pd.DataFrame({"x": np.linspace(0.0, 4.0, 41), "z": np.cos(np.arange(41.0))})
+    data["y"] = np.sin(data["x"])
+    model = lgm.model("y ~ s(x, k=5) + z", data)
+    fit = around(model, {"sd(s(x))": 1.0, "sigma": 0.1}, spread=0.0, draws=5)
+    with pytest.warns(lgm.PredictionWarning, match=r'11 of 41 rows leave the range of `x`.*\{\'x\': "sd"\}'):
+        fit.comparisons("x")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fit.comparisons({"x": "sd"})
+        fit.comparisons({"x": (1.0, 2.0)})
+        fit.comparisons("z")

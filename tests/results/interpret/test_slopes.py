@@ -103,3 +103,15 @@ def test_what_has_no_slope(asked: Any, options: dict[str, Any], message: str) ->
 def test_a_walk_has_no_slope() -> None:
     with pytest.raises(lgm.LgmError, match=r"rw1\(t\) has effects at the values of `t` only.*comparisons\('t'\)"):
         counts().slopes("t")
+
+
+@pytest.mark.parametrize("kind", ["linear", "mean"])
+def test_what_cancels_is_zero(kind: Any) -> None:
+    """Where an interaction alone has the slope, the other level has none, not its rounding."""
+    rng = np.random.default_rng(2)
+    data = pd.DataFrame({"x": rng.normal(50.0, 3.0, 60), "z": rng.normal(size=60), "late": np.arange(60) % 2})
+    data["y"] = rng.poisson(3.0, 60)
+    fit = fit_of(lgm.model("y ~ z + x:late + (1|late)", data, "poisson"), np.tile([0.3], (1, 60, 1)))
+    found = fit.slopes("x", by="late", kind=kind)
+    assert np.all(found.loc[found["late"] == 0, ["mean", "sd", "2.5%", "97.5%"]] == 0.0)
+    assert np.all(found.loc[found["late"] == 1, "sd"] > 0.0)
