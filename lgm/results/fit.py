@@ -30,7 +30,8 @@ from lgm.results.comparing.methods import Criteria
 from lgm.results.effects import Effects, Kept
 from lgm.results.interpret.methods import Interpretation
 from lgm.results.quoted.methods import Quoted
-from lgm.results.sampling import LEAD, Sampling
+from lgm.results.sampling import Sampling
+from lgm.results.tables import LEAD
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure, SubFigure
@@ -200,15 +201,14 @@ class Fit(Sampling, Interpretation, Criteria, Again, Quoted, Adequacy):
         coords: dict[str, Any] = {"chain": np.arange(chains), "draw": np.arange(draws)}
         for (printed, where), values in zip(parts, self.effects.printed(parts), strict=True):
             variable = printed.variable
-            dim = self._dim(variable.dim, variable.labels[where], coords, variables)
+            dim = tables.dimension(variable.dim, variable.labels[where], coords, variables)
             variables[variable.name] = ((*LEAD, dim), values.reshape(chains, draws, -1))
         return xr.Dataset(variables, coords, attrs={"formula": self.design.formula.source, "method": self.method})
 
     @property
     def _names(self) -> list[str]:
         """Fixed effects and hyperparameters, as variables of the posterior."""
-        names = [*self.design.fixed_names, *self.design.theta_names]
-        return [f"{name}_" if name in LEAD else name for name in names]
+        return tables.variables([*self.design.fixed_names, *self.design.theta_names])
 
     def _scalars(self) -> dict[str, FloatArray]:
         """Draws (chains, draws) of the fixed effects and hyperparameters."""
@@ -216,14 +216,6 @@ class Fit(Sampling, Interpretation, Criteria, Again, Quoted, Adequacy):
         beta = self.effects.fixed.reshape(chains, draws, -1)
         every = np.moveaxis(np.concatenate([beta, self._shown.theta], axis=-1), -1, 0)
         return dict(zip(self._names, every, strict=True))
-
-    @staticmethod
-    def _dim(dim: str, labels: Any, coords: dict[str, Any], variables: Mapping[str, Any]) -> str:
-        """Name of a dimension: as the term says, longer where that name is taken by other labels or by a variable."""
-        while dim in LEAD or dim in variables or (dim in coords and not np.array_equal(coords[dim], labels)):
-            dim += "_"
-        coords[dim] = labels
-        return dim
 
     def _at(self, interval: float | None) -> Fit:
         """The same fit with intervals of another probability."""

@@ -12,12 +12,9 @@ import xarray as xr
 from lgm.errors import LgmError
 from lgm.results import groups, predict
 from lgm.results.arviz import container
-from lgm.results.groups import LEAD
 
 if TYPE_CHECKING:
     from lgm.results.fit import Fit
-
-__all__ = ["LEAD", "Sampling"]
 
 
 class Sampling:
