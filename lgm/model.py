@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any, Literal
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import xarray as xr
@@ -25,22 +21,21 @@ from lgm.families.family import Family
 from lgm.formula.parse import parse
 from lgm.formula.plain import require_plain
 from lgm.formula.update import updated
-from lgm.inference import forked
-from lgm.inference.compile import begin, jit
+from lgm.inference import forked, keys
+from lgm.inference.compile import begin
 from lgm.inference.engine import ENGINES, Engine, Settings, engine
 from lgm.inference.interrupt import watched
 from lgm.inference.ladder import APPROXIMATIONS, JOINT, USUAL, settle
-from lgm.posterior import density
 from lgm.posterior.assemble import Analysed, analyse
 from lgm.posterior.checks import check_identifiability, report_cautions, report_data, report_terms
 from lgm.posterior.density import Marginal
-from lgm.posterior.hyperparameters import Hyperparameters
 from lgm.posterior.no_rows import without_rows
 from lgm.posterior.priors import Priors, fitting, require_highest, require_proper, sample_prior, starts
 from lgm.posterior.priors import settle as settle_priors
 from lgm.posterior.separation import check_separation
 from lgm.priors import Flat
 from lgm.results import effects, tables, text
+from lgm.results.embedding import Embedding
 from lgm.results.fit import Fit
 from lgm.terms import TERMS
 from lgm.words import in_composed_form
@@ -262,7 +257,7 @@ class Inputs:
 
 
 @dataclass(frozen=True, eq=False)
-class Model:
+class Model(Embedding):
     """A model before it is fitted; `lgm.model` builds it.
 
     It equals itself only, and a copy of it is the model itself. It can be pickled; functions that its formula uses go
@@ -289,37 +284,6 @@ class Model:
     def priors(self) -> pd.DataFrame:
         """Prior of every variable, and whether it is the default or was given."""
         return self.chosen_priors.table
-
-    def log_density(self, theta: Mapping[str, Any]) -> Any:
-        """``log p(y | theta) + log p(theta)``, with u integrated out: a density of theta as it is printed.
-
-        Parameters
-        ----------
-        theta : mapping
-            A value for every hyperparameter by name. Values that JAX traces are welcome, so that ``jax.grad`` and
-            ``jax.jit`` go through; JAX must then be in x64 mode.
-
-        Returns
-        -------
-        float, or a traced scalar
-        """
-        return self._evaluated(_density, _log_density, theta, self.analysed.marginal.hyper)
-
-    def log_likelihood(self, theta: Mapping[str, Any]) -> Any:
-        """``log p(y | theta)`` with u integrated out; with flat fixed effects this is the REML log likelihood.
-
-        As `log_density`, without the prior.
-
-        Examples
-        --------
-        >>> import jax, lgm
-        >>> model = lgm.model("Yield ~ 1 + (1|Batch)", lgm.load_dataset("Dyestuff"))
-        >>> with jax.enable_x64(True):
-        ...     slope = jax.grad(lambda sd: model.log_likelihood({"sd(Intercept|Batch)": sd, "sigma": 50.0}))(40.0)
-        >>> round(float(slope), 5)
-        0.00672
-        """
-        return self._evaluated(density.log_likelihood, _log_likelihood, theta)
 
     def update(
         self,
@@ -454,7 +418,9 @@ class Model:
             If a prior is flat.
         """
         _require(_is_whole(draws, 1), f"draws={draws!r}; accepted: a whole number of at least 1.")
-        return sample_prior(self.design, self.chosen_priors, self.analysed.marginal.hyper, int(draws), _seed(seed))
+        return sample_prior(
+            self.design, self.chosen_priors, self.analysed.marginal.hyper, int(draws), keys.chosen(seed)
+        )
 
     def prior_predictive(self, draws: int = 1000, *, seed: int | None = None) -> xr.DataArray:
         """New responses at the rows of the data, from parameters and effects that are drawn from their priors.
@@ -518,7 +484,7 @@ class Model:
             _require(fine, f"{name}={value!r}; accepted: a whole number of at least {least}.")
         chains, draws, warmup = int(chains), int(draws), None if warmup is None else int(warmup)
         tables.require_interval(interval)
-        seed = _seed(seed)
+        seed = keys.chosen(seed)
         if method == "joint":
             effects.require_memory(chains * draws, self.analysed.marginal.dim)
         if method != "mode" and not self.chosen_priors.proper_theta:
@@ -558,18 +524,6 @@ class Model:
             warn(made.doubt_of_theta, ConvergenceWarning)
         return made
 
-    @cached_property
-    def _about_zero(self) -> Marginal:
-        """The posterior with blocks whose hyperparameters are those that are printed, whatever their size.
-
-        An sd of zero about zero is an ordinary point; about the mean, correlations are then one.
-        """
-        if not any(term.origin for term in self.design.terms):
-            return self.analysed.marginal
-        terms = tuple(term.about_zero(self.design.seen) for term in self.design.terms)
-        priors, design = self.chosen_priors, self.design.with_terms(terms)
-        return analyse(design, priors.fixed, priors.theta, centred_intercept=priors.centred_intercept).marginal
-
     def __copy__(self) -> Model:
         return self
 
@@ -600,44 +554,11 @@ class Model:
                 )
         return None
 
-    def _evaluated(
-        self,
-        function: Callable[..., jax.Array],
-        compiled: Callable[..., jax.Array],
-        theta: Mapping[str, Any],
-        *parts: Any,
-    ) -> Any:
-        """The function inside what traces theta, else its compiled form."""
-        forked.refuse()
-        names = self.design.theta_names
-        if not isinstance(theta, Mapping):
-            raise LgmError(f"theta is of the type {type(theta).__name__}; accepted: a dict with {', '.join(names)}.")
-        wrong = [n for n in theta if n not in names] + [n for n in names if n not in theta]
-        if wrong:
-            raise LgmError(f"theta must have exactly the names {', '.join(names)}; look at {', '.join(wrong)}.")
-        values = [theta[name] for name in names]
-        if any(isinstance(value, jax.core.Tracer) for value in values):
-            if jax.dtypes.canonicalize_dtype(np.float64) != np.float64:
-                raise LgmError("traced values of theta need JAX's x64 mode: work inside `with jax.enable_x64(True):`.")
-            return function(self._about_zero, jnp.stack([jnp.asarray(value) for value in values]), *parts)
-        with jax.enable_x64(True):
-            return float(compiled(self._about_zero, jnp.asarray([float(value) for value in values]), *parts))
-
     def __repr__(self) -> str:
         return text.model_text(self.design, self.priors)
 
     def _repr_html_(self) -> str:
         return text.model_html(self.design, self.priors)
-
-
-def _density(about_zero: Marginal, theta: jax.Array, hyper: Hyperparameters) -> jax.Array:
-    natural = hyper.from_printed(theta)
-    prior = hyper.log_prior(natural) - hyper.log_jacobian_printed(natural)
-    value = density.log_likelihood(about_zero, theta) + prior
-    return jnp.where(jnp.isfinite(prior) & jnp.isfinite(value), value, -jnp.inf)
-
-
-_log_density, _log_likelihood = jit(_density), jit(density.log_likelihood)
 
 
 def _begin(post: Marginal, chosen: Engine) -> None:
@@ -652,10 +573,3 @@ def _require(fine: bool, message: str) -> None:
 
 def _is_whole(value: Any, least: int) -> bool:
     return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and int(value) >= least
-
-
-def _seed(seed: int | None) -> int:
-    if seed is None:
-        return secrets.randbits(31)
-    _require(_is_whole(seed, 0), f"seed={seed!r}; accepted: a whole number from 0.")
-    return int(seed)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+import secrets
+from typing import Any
 
 import jax
 import numpy as np
 
 from lgm.arrays import FloatArray, IntArray
+from lgm.errors import LgmError
 
 
 def key(*seeds: int, shape: tuple[int, ...] = ()) -> jax.Array:
@@ -23,3 +26,18 @@ def normals(*seeds: int, numbers: IntArray, size: int) -> FloatArray:
     for row, number in zip(out, numbers, strict=True):
         np.random.Generator(np.random.Philox(key=np.array([word, number], dtype=np.uint64))).standard_normal(out=row)
     return out
+
+
+def chosen(seed: Any) -> int:
+    """The seed that was given, or a fresh one for None.
+
+    Raises
+    ------
+    LgmError
+        For anything but a whole number from 0.
+    """
+    if seed is None:
+        return secrets.randbits(31)
+    if not isinstance(seed, (int, np.integer)) or isinstance(seed, bool) or seed < 0:
+        raise LgmError(f"seed={seed!r}; accepted: a whole number from 0.")
+    return int(seed)

@@ -10,11 +10,13 @@ that the sparse kernel knows it finds v^, the value and its derivatives in one c
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.custom_derivatives import SymbolicZero
 
 from lgm import linalg
 from lgm.linalg import constrained, newton
@@ -142,22 +144,43 @@ def _by_kernel(inner: Inner, start: jax.Array) -> tuple[jax.Array, jax.Array]:
     return mode.v[: inner.prior.dim], _value(inner, mode)
 
 
-@_by_kernel.defjvp
 def _by_kernel_jvp(primals: Any, tangents: Any) -> Any:
     inner, start = primals
     d_inner = tangents[0]
     mode, slopes = newton.find_mode_and_slopes(*_kernel_arguments(inner, start))
     v, by_scale = mode.v[: inner.prior.dim], slopes.scale[: inner.prior.dim]
-    d_value = jnp.vdot(slopes.values, d_inner.values) + jnp.vdot(by_scale, d_inner.scale) + 0.5 * d_inner.logdet
-    if inner.observed.places:
-        d_value = d_value + jax.jvp(lambda theta: _leaning(inner, theta, slopes), (inner.theta,), (d_inner.theta,))[1]
+    d_theta, d_values, d_scale, d_logdet = map(_instant, (d_inner.theta, d_inner.values, d_inner.scale, d_inner.logdet))
+    d_value = jnp.vdot(slopes.values, d_values) + jnp.vdot(by_scale, d_scale) + 0.5 * d_logdet
+    # What rows say moves with the family's own parameters, and with an offset that is someone's function. Responses of
+    # these families are counts, which do not move.
+    offset, d_offset = jnp.asarray(inner.observed.offset), d_inner.observed.offset
+    still = isinstance(d_offset, SymbolicZero)
 
-    def point(theta: jax.Array, values: jax.Array, scale: jax.Array) -> Point:
-        return Inner(inner.observed, inner.prior, theta, values, scale, inner.logdet, inner.analysis).point(v)
+    def of_rows(theta: jax.Array, *moved: jax.Array) -> Inner:
+        observed = replace(inner.observed, offset=moved[0]) if moved else inner.observed
+        return replace(inner, observed=observed, theta=theta)
 
-    moved = (d_inner.theta, d_inner.values, d_inner.scale)
-    here, change = jax.jvp(point, (inner.theta, inner.values, inner.scale), moved)
+    def leaning(theta: jax.Array, *moved: jax.Array) -> jax.Array:
+        eta = slopes.eta + moved[0] - offset if moved else slopes.eta
+        return _leaning(inner, theta, slopes._replace(eta=eta))
+
+    at, along = ((inner.theta,), (d_theta,)) if still else ((inner.theta, offset), (d_theta, d_offset))
+    if inner.observed.places or not still:
+        d_value = d_value + jax.jvp(leaning, at, along)[1]
+
+    def point(values: jax.Array, scale: jax.Array, *rows: jax.Array) -> Point:
+        return replace(of_rows(*rows), values=values, scale=scale).point(v)
+
+    here, change = jax.jvp(point, (inner.values, inner.scale, *at), (d_values, d_scale, *along))
     return (v, _value(inner, mode)), (inner.step(here._replace(slope=change.slope)), d_value)
+
+
+_by_kernel.defjvp(_by_kernel_jvp, symbolic_zeros=True)
+
+
+def _instant(tangent: Any) -> Any:
+    """A tangent as an array, zeros included."""
+    return jnp.zeros(tangent.shape, tangent.dtype) if isinstance(tangent, SymbolicZero) else tangent
 
 
 def _kernel_arguments(inner: Inner, start: jax.Array) -> tuple[Any, ...]:

@@ -13,7 +13,8 @@ It is hyperparameters x latent prior x data side: priors of theta (`lgm.posterio
 of u given theta (`lgm.posterior.latent_prior`), and what the rows say of u (`lgm.posterior.gaussian` or
 `lgm.posterior.laplace`). Five functions
 of this file, ``log_likelihood``, ``value_and_grad``, ``log_likelihood_and_effects``, ``effects`` and ``variances``,
-are all that engines, tables and predictions use of it; criteria that leave rows out ask for ``linear`` and ``keeping``.
+are all that engines, tables and predictions use of it; criteria that leave rows out ask for ``linear`` and ``keeping``,
+and models of others, in which response or offset move, for ``answering``.
 """
 
 from __future__ import annotations
@@ -111,6 +112,9 @@ class DataSide(Protocol):
     def keeping(self, rows: EveryRow, counted: jax.Array, nnz: int) -> DataSide:
         """The data side of those of all rows that have a one (n,), of the same structure for any of them."""
 
+    def answering(self, rows: EveryRow) -> DataSide:
+        """The data side of all rows, one by one, with responses and offsets of their own."""
+
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
@@ -176,13 +180,14 @@ def log_density(post: Marginal, theta: jax.Array) -> jax.Array:
     return jnp.where(jnp.isfinite(prior) & jnp.isfinite(value), value, -jnp.inf)
 
 
-def _log_density_working(post: Marginal, x: jax.Array) -> jax.Array:
+def log_density_working(post: Marginal, x: jax.Array) -> jax.Array:
+    """Log density of the working coordinates x, Jacobian included; NaN where it is undefined."""
     return log_likelihood(post, post.hyper.natural(x)) + post.hyper.log_prior_working(x)
 
 
 def value_and_grad(post: Marginal, x: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Log density of the working coordinates and its gradient; ``(-inf, 0)`` where either is undefined."""
-    value, grad = jax.value_and_grad(_log_density_working, argnums=1)(post, x)
+    value, grad = jax.value_and_grad(log_density_working, argnums=1)(post, x)
     fine = jnp.isfinite(value) & jnp.all(jnp.isfinite(grad))
     return jnp.where(fine, value, -jnp.inf), jnp.where(fine, grad, 0.0)
 
@@ -268,3 +273,23 @@ def keeping(post: Marginal, rows: EveryRow, counted: jax.Array) -> Marginal:
         As `lgm.posterior.assemble.every_row` makes them.
     """
     return replace(post, data=post.data.keeping(rows, counted, post.analysis.pattern.nnz))
+
+
+def answering(post: Marginal, rows: EveryRow, y: jax.Array | None, offset: jax.Array | None) -> Marginal:
+    """The posterior of another response of all rows, or with more in their linear predictors; differentiable in both.
+
+    Parameters
+    ----------
+    rows : EveryRow
+        As `lgm.posterior.assemble.every_row` makes them.
+    y : float array (n,), optional
+        Numbers of the family, as `lgm.families.response.Response.value`; by default those of the rows.
+    offset : float array (n,), optional
+        Added to the linear predictors.
+    """
+    observed = rows.observed
+    if y is not None:
+        observed = replace(observed, y=replace(observed.y, value=y))
+    if offset is not None:
+        observed = replace(observed, offset=jnp.asarray(observed.offset) + offset)
+    return replace(post, data=post.data.answering(rows._replace(observed=observed)))

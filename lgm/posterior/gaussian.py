@@ -183,6 +183,14 @@ class GaussianData:
             sum_log_w=jnp.vdot(counted, jnp.log(each.weights)),
         )
 
+    def answering(self, rows: EveryRow) -> GaussianData:
+        """The statistics of all rows, which have the same columns and weights and other responses or offsets."""
+        each = rows.observed
+        r = each.y.value - each.offset
+        weighted = (each.weights * r)[:, None]
+        projection = each.a.transposed_times(weighted, self.projection.shape[0])[:, 0]
+        return replace(self, projection=projection, square=jnp.vdot(r, weighted[:, 0]))
+
     def given(self, analysis: linalg.Analysis, theta: jax.Array, u: jax.Array) -> jax.Array:
         """``log p(y | u, theta)`` at effects u (p + q,)."""
         sigma = self._sigma(theta)

@@ -236,6 +236,10 @@ class LaplaceData:
         """Those of all rows that have a one (n,)."""
         return replace(self, observed=rows.observed.keeping(counted), leaves=rows.leaves)
 
+    def answering(self, rows: EveryRow) -> LaplaceData:
+        """All rows one by one, with responses and offsets of their own."""
+        return replace(self, observed=rows.observed, leaves=rows.leaves)
+
     def given(self, analysis: linalg.Analysis, theta: jax.Array, u: jax.Array) -> jax.Array:
         """``log p(y | u, theta)`` at effects u (p + q,)."""
         return jnp.sum(self.observed.loglik(theta)(self.observed.eta(u)))

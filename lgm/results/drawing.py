@@ -41,12 +41,13 @@ class Block(NamedTuple):
     counts: IntArray  # (slots,)
 
 
-def _normals_shape(post: Marginal, how: tuple[int, int]) -> tuple[int, int, int]:
+def normals_shape(post: Marginal, how: tuple[int, int]) -> tuple[int, int, int]:
+    """Of the normals of one call, for so many thetas and draws for each: thetas, columns, normals in a column."""
     return how[0], how[1] * post.data.pairs, post.n_normals
 
 
 @compiled(
-    shapes=lambda post, how: (post, floats(how[0], post.hyper.size), floats(*_normals_shape(post, how))), options=LOOPS
+    shapes=lambda post, how: (post, floats(how[0], post.hyper.size), floats(*normals_shape(post, how))), options=LOOPS
 )
 def _draw_chunk(how: tuple[int, int], post: Marginal, thetas: jax.Array, z: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Conditional means (slots, p + q) and draws (slots, m, p + q)."""
@@ -58,7 +59,7 @@ def _draw_chunk(how: tuple[int, int], post: Marginal, thetas: jax.Array, z: jax.
     return jax.vmap(one)(thetas, z)
 
 
-def _shape(post: Marginal, thetas: int, draws: int) -> tuple[int, int]:
+def chunk_shape(post: Marginal, thetas: int, draws: int) -> tuple[int, int]:
     """Thetas in one call and draws for each: as many as bounded memory allows, and few programs serve all."""
     room = max(int(CHUNK_BYTES // (8 * 4 * post.n_normals * post.data.pairs)), 1)
     if draws <= MOST:
@@ -71,14 +72,14 @@ def _shape(post: Marginal, thetas: int, draws: int) -> tuple[int, int]:
 
 def draws_at_once(post: Marginal) -> int:
     """How many draws of one theta are made in one call."""
-    return _shape(post, 1, MOST + 1)[1]
+    return chunk_shape(post, 1, MOST + 1)[1]
 
 
 def programs(post: Marginal, expected: Expected) -> list[Plan]:
     """What will be called for the draws of a run."""
     if expected.thetas == 1:  # tables need draws unless the effects are normal
-        return [Plan(_draw_chunk, _MEAN_ONLY if post.data.normal else _shape(post, 1, MOST + 1))]
-    return [Plan(_draw_chunk, _shape(post, expected.draws, expected.draws))] if expected.draws else []
+        return [Plan(_draw_chunk, _MEAN_ONLY if post.data.normal else chunk_shape(post, 1, MOST + 1))]
+    return [Plan(_draw_chunk, chunk_shape(post, expected.draws, expected.draws))] if expected.draws else []
 
 
 @dataclass(frozen=True)
@@ -119,14 +120,14 @@ class Drawing:
         """``E[u | theta, y]`` at the first theta (p + q,), natural scale."""
         post = self.analysed.marginal
         with jax.enable_x64(True):
-            means, _ = _draw_chunk(_MEAN_ONLY, post, self.thetas[:1], np.zeros(_normals_shape(post, _MEAN_ONLY)))
+            means, _ = _draw_chunk(_MEAN_ONLY, post, self.thetas[:1], np.zeros(normals_shape(post, _MEAN_ONLY)))
         return self.analysed.natural(np.asarray(means)[0])
 
     def blocks(self, numbers: IntArray) -> Iterator[Block]:
         """The draws with these numbers, those of the same theta from one factorisation if there are several."""
         post = self.analysed.marginal
         distinct, which, counts = np.unique(self.thetas[numbers], axis=0, return_inverse=True, return_counts=True)
-        size, each = _shape(post, len(distinct), len(numbers))
+        size, each = chunk_shape(post, len(distinct), len(numbers))
         theta, number = _slots(which.ravel(), counts, each)
         with bar(len(numbers), "effects", progress=self.progress) as shown:
             for start in range(0, len(theta), size):
@@ -138,7 +139,7 @@ class Drawing:
                 z = normals(self.seed, 1, numbers=own.ravel(), size=post.n_normals * post.data.pairs)
                 with jax.enable_x64(True):
                     means, draws = _draw_chunk(
-                        (size, each), post, distinct[theta[at]], z.reshape(_normals_shape(post, (size, each)))
+                        (size, each), post, distinct[theta[at]], z.reshape(normals_shape(post, (size, each)))
                     )
                 real = wanted >= 0
                 yield Block(

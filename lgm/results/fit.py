@@ -30,8 +30,9 @@ from lgm.results.comparing.methods import Criteria
 from lgm.results.effects import Effects, Kept
 from lgm.results.interpret.methods import Interpretation
 from lgm.results.quoted.methods import Quoted
-from lgm.results.sampling import LEAD, Sampling
+from lgm.results.sampling import Sampling
 from lgm.results.seeds import seed_of
+from lgm.results.tables import LEAD
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure, SubFigure
@@ -198,7 +199,7 @@ class Fit(Sampling, Interpretation, Criteria, Again, Quoted, Adequacy):
         coords: dict[str, Any] = {"chain": np.arange(chains), "draw": np.arange(draws)}
         for (printed, where), values in zip(parts, self.effects.printed(parts), strict=True):
             variable = printed.variable
-            dim = self._dim(variable.dim, variable.labels[where], coords, variables)
+            dim = tables.dimension(variable.dim, variable.labels[where], coords, variables)
             variables[variable.name] = ((*LEAD, dim), values.reshape(chains, draws, -1))
         return xr.Dataset(variables, coords, attrs={"formula": self.design.formula.source, "method": self.method})
 
@@ -206,8 +207,7 @@ class Fit(Sampling, Interpretation, Criteria, Again, Quoted, Adequacy):
     def _names(self) -> list[str]:
         """Fixed effects, coefficients of terms and hyperparameters, as variables of the posterior."""
         own = (each.variable.name for each in self.design.predictor.coefficients())
-        names = [*self.design.fixed_names, *own, *self.design.theta_names]
-        return [f"{name}_" if name in LEAD else name for name in names]
+        return tables.variables([*self.design.fixed_names, *own, *self.design.theta_names])
 
     @property
     def _theta_names(self) -> list[str]:
@@ -225,14 +225,6 @@ class Fit(Sampling, Interpretation, Criteria, Again, Quoted, Adequacy):
         beta = np.concatenate([self.effects.fixed, self._coefficients()], axis=1).reshape(chains, draws, -1)
         every = np.moveaxis(np.concatenate([beta, self._shown.theta], axis=-1), -1, 0)
         return dict(zip(self._names, every, strict=True))
-
-    @staticmethod
-    def _dim(dim: str, labels: Any, coords: dict[str, Any], variables: Mapping[str, Any]) -> str:
-        """Name of a dimension: as the term says, longer where that name is taken by other labels or by a variable."""
-        while dim in LEAD or dim in variables or (dim in coords and not np.array_equal(coords[dim], labels)):
-            dim += "_"
-        coords[dim] = labels
-        return dim
 
     def _at(self, interval: float | None) -> Fit:
         """The same fit with intervals of another probability."""

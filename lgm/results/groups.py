@@ -14,12 +14,11 @@ from lgm.results.arviz import plain_labels
 from lgm.results.comparing import conditional
 from lgm.results.comparing.passes import Thetas
 from lgm.results.learned import learned
+from lgm.results.tables import LEAD
 from lgm.words import suggest
 
 if TYPE_CHECKING:
     from lgm.results.fit import Fit
-
-LEAD = ("chain", "draw")
 
 
 def light(fit: Fit) -> dict[str, xr.Dataset]:

@@ -12,13 +12,10 @@ import xarray as xr
 from lgm.errors import LgmError
 from lgm.results import groups, predict
 from lgm.results.arviz import container
-from lgm.results.groups import LEAD
 from lgm.results.seeds import seed_of
 
 if TYPE_CHECKING:
     from lgm.results.fit import Fit
-
-__all__ = ["LEAD", "Sampling"]
 
 
 class Sampling:

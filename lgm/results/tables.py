@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +22,8 @@ from lgm.words import amount, some, suggest
 
 if TYPE_CHECKING:
     from lgm.results.fit import Fit
+
+LEAD = ("chain", "draw")
 
 
 def effects(fit: Fit, wanted: str | None, *, condsd: bool = False) -> pd.DataFrame:
@@ -115,6 +117,19 @@ def few_enough(fit: Fit) -> tuple[list[Printed], str]:
         f"draws of effects are held up to {amount(KEPT_BYTES)}; left out: {taken}. "
         f"fit.effect_draws({left_out[0].name!r}, levels=[...]) makes those of some levels."
     )
+
+
+def variables(names: Iterable[str]) -> list[str]:
+    """Names of parameters beside the dimensions chain and draw."""
+    return [f"{name}_" if name in LEAD else name for name in names]
+
+
+def dimension(dim: str, labels: Any, coords: dict[str, Any], taken: Container[str]) -> str:
+    """Name of a dimension: as the term says, longer where that name is taken by other labels or by a variable."""
+    while dim in LEAD or dim in taken or (dim in coords and not np.array_equal(coords[dim], labels)):
+        dim += "_"
+    coords[dim] = labels
+    return dim
 
 
 def places(printed: Printed, levels: Any) -> IntArray | slice:

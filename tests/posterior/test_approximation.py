@@ -131,3 +131,19 @@ def test_moments_by_the_kernel_and_by_jax(constrained):
         )
         np.testing.assert_allclose(moved[:2], shift[:2], rtol=1e-6, atol=1e-9)
         np.testing.assert_allclose(moved[2:], reference.A[:, 2:] @ shift[2:], rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.usefixtures("x64")
+def test_an_offset_moves_mode_and_value(post):
+    """The derivatives by the kernel and by JAX, and by theta at the same time."""
+    along = np.cos(np.arange(post.data.observed.y.size))
+
+    def at(t, family):
+        observed = replace(post.data.observed, family=family, offset=post.data.observed.offset + t * along)
+        data = replace(post.data, observed=observed)
+        return approximate(*data.at(post.prior, post.analysis, jnp.array([0.7 + t])))
+
+    (_, value), (dv, slope) = jax.jvp(lambda t: at(t, Poisson()), (0.0,), (1.0,))
+    (_, wanted), (dv_wanted, slope_wanted) = jax.jvp(lambda t: at(t, Slow()), (0.0,), (1.0,))
+    np.testing.assert_allclose(value, wanted, rtol=1e-12)
+    np.testing.assert_allclose([slope, *dv], [slope_wanted, *dv_wanted], rtol=1e-7, atol=1e-8)

@@ -227,7 +227,7 @@ def test_chunks_do_not_matter(monkeypatch):
     whole = Effects(model("flat").analysed, drawn(thetas), seed=5)
     monkeypatch.setattr(drawing, "CHUNK_BYTES", 8 * 4 * 2 * model("flat").analysed.marginal.n_normals)
     parts = Effects(model("flat").analysed, drawn(thetas), seed=5)
-    assert drawing._shape(model("flat").analysed.marginal, 3, 11) == (2, 1)
+    assert drawing.chunk_shape(model("flat").analysed.marginal, 3, 11) == (2, 1)
     other = Effects(model("flat").analysed, drawn(thetas), seed=6)
     bound = exact("flat", THETAS[2])[2]
     np.testing.assert_allclose(parts.draws, whole.draws, rtol=0, atol=bound)

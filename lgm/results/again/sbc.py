@@ -26,8 +26,8 @@ from lgm.inference.weighted import Weighted
 from lgm.posterior.latent_prior import by_kind
 from lgm.results import uniformity
 from lgm.results.again.repeated import repeated
-from lgm.results.groups import LEAD
 from lgm.results.linear_predictor import linear_predictor
+from lgm.results.tables import LEAD
 from lgm.words import counted
 
 if TYPE_CHECKING:

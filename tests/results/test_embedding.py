@@ -1,0 +1,177 @@
+"""Densities of theta for models of others, in which response and offset move, and the effects of their draws."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+import pytest
+from compilations import compilations
+from dense_model import group, restricted, rounding
+from scipy.special import logsumexp
+from scipy.stats import nbinom, norm
+
+import lgm
+
+RNG = np.random.default_rng(11)
+DATA = pd.DataFrame(
+    {"x": np.tile([0.5, 1.0, 2.0, 4.0], 6), "g": np.repeat(np.arange(6), 4), "w": 1.0 + np.arange(24) % 3}
+)
+OTHER = {"gaussian": RNG.normal(size=24), "gamma": RNG.gamma(2.0, size=24), "poisson": RNG.poisson(3.0, 24) * 1.0}
+FIRST = {"gaussian": RNG.normal(size=24), "gamma": RNG.gamma(2.0, size=24), "poisson": RNG.poisson(3.0, 24) * 1.0}
+OFFSET = 0.3 * RNG.normal(size=24)
+PRIORS = {"Intercept": lgm.priors.normal(0, 2), "x": lgm.priors.normal(0, 2)}
+DAYS = lgm.load_dataset("sleepstudy")
+SLEEP = {"sd(Intercept|Subject)": 40.0, "sigma": 30.0}
+
+
+def built(family: str, **columns: object) -> lgm.Model:
+    data = DATA.assign(y=FIRST[family], o=0.0).assign(**columns)
+    return lgm.model("y ~ x + offset(o) + (1|g)", data, family, weights="w", priors=PRIORS)
+
+
+def at(model: lgm.Model) -> dict[str, float]:
+    return dict(zip(model.design.theta_names, [0.7, 1.3], strict=False))
+
+
+@pytest.fixture(scope="module", params=list(FIRST))
+def family(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def model(family: str) -> lgm.Model:
+    return built(family)
+
+
+@pytest.fixture(scope="module")
+def sleep() -> lgm.Model:
+    return lgm.model("Reaction ~ 1 + (1|Subject)", DAYS, priors={"Intercept": lgm.priors.flat()})
+
+
+def test_they_are_those_of_a_model_with_these_data(family: str, model: lgm.Model) -> None:
+    theta, expected = at(model), built(family, y=OTHER[family], o=OFFSET).log_likelihood(at(model))
+    assert model.log_likelihood(theta, y=OTHER[family], offset=OFFSET) == pytest.approx(expected, abs=1e-8)
+    prior = model.log_density(theta) - model.log_likelihood(theta)
+    assert model.log_density(theta, y=OTHER[family], offset=OFFSET) == pytest.approx(expected + prior, abs=1e-8)
+
+
+def test_gradients_in_both(family: str, model: lgm.Model) -> None:
+    """Central differences with the step that balances their error and rounding, along one direction.
+
+    Counts stay: they have no derivative.
+    """
+    along, step = RNG.normal(size=(2, 24)), np.finfo(float).eps ** (1 / 3)
+
+    def value(t: float) -> jax.Array:
+        other = y if family == "poisson" else y + 0.1 * t * along[0]
+        return model.log_likelihood(at(model), y=other, offset=OFFSET + t * along[1])
+
+    with jax.enable_x64(True):
+        y = jnp.asarray(OTHER[family] + 3.0)
+        compiled = jax.jit(value)
+        up, down = float(compiled(step)), float(compiled(-step))
+        slope = float(jax.grad(value)(0.0))
+    assert slope == pytest.approx((up - down) / (2 * step), rel=1e-7)
+
+
+def test_a_batch_is_a_loop_and_compiles_once(family: str, model: lgm.Model) -> None:
+    offsets = np.array([[0.0], [0.2], [0.9]]) * DATA["x"].to_numpy()
+    with jax.enable_x64(True):
+        batch = jax.jit(jax.vmap(lambda sd, o: model.log_likelihood({**at(model), "sd(Intercept|g)": sd}, offset=o)))
+        found = batch(np.array([0.3, 0.7, 1.1]), offsets)
+        with compilations() as names:
+            again = batch(np.array([0.7, 0.3, 0.7]), offsets[::-1].copy())
+    assert not names and float(found[1]) != float(again[1])
+    assert float(again[0]) == pytest.approx(model.log_likelihood(at(model), offset=offsets[2]), abs=1e-9)
+
+
+def test_a_power_outside_of_the_formula(sleep: lgm.Model) -> None:
+    """The dense REML likelihood, on a grid of powers and of thetas."""
+    y, days = DAYS["Reaction"].to_numpy(), DAYS["Days"].to_numpy(dtype=float)
+    for power, sd, sigma in [(0.6, 30.0, 40.0), (1.0, 50.0, 25.0), (1.3, 10.0, 60.0)]:
+        V = group(DAYS["Subject"], np.ones(180), [sd]) + sigma**2 * np.eye(180)
+        expected = restricted(y - 10.0 * days**power, np.ones((180, 1)), V)[0]
+        theta = {"sd(Intercept|Subject)": sd, "sigma": sigma}
+        found = sleep.log_likelihood(theta, offset=10.0 * days**power)
+        assert found == pytest.approx(expected, rel=rounding(180, V))
+
+
+def test_rows_without_a_response_may_have_an_offset() -> None:
+    data = DATA.assign(y=np.where(np.arange(24) == 5, np.nan, FIRST["gaussian"]))
+    model = lgm.model("y ~ x + (1|g)", data, priors=PRIORS)
+    known = np.arange(24) != 5
+    assert model.log_likelihood(at(model), offset=OFFSET) == model.log_likelihood(at(model), offset=OFFSET[known])
+
+
+def test_draws_at_the_thetas_of_a_fit_are_its_own() -> None:
+    model = lgm.model("Reaction ~ Days + (Days|Subject)", DAYS)
+    fit = model.fit(chains=2, draws=30, warmup=30, seed=3, progress=False)
+    thetas = {name: fit.posterior[name].to_numpy() for name in model.design.theta_names}
+    found = model.draw_effects(thetas, seed=3)
+    for name in ("Intercept", "Days", "Intercept|Subject", "Days|Subject"):
+        np.testing.assert_allclose(found[name], fit.posterior[name], rtol=1e-8, atol=1e-8)
+    some = model.draw_effects(thetas, term="Days|Subject", levels=[309], seed=3)
+    np.testing.assert_array_equal(some["Days|Subject"], found["Days|Subject"].sel(Subject=[309]))
+    assert "Intercept|Subject" not in some
+    with compilations() as names:
+        model.draw_effects({name: values + 0.01 for name, values in thetas.items()}, seed=4)
+    assert not names
+
+
+def test_each_theta_has_its_own_data(sleep: lgm.Model) -> None:
+    """What is added to all rows comes off the level, whose prior is flat."""
+    thetas = {name: np.full((1, 20), value) for name, value in SLEEP.items()}
+    plain = sleep.draw_effects(thetas, seed=1)
+    shift = np.linspace(-50.0, 50.0, 20).reshape(1, 20)
+    moved = sleep.draw_effects(thetas, offset=shift[..., None] + np.zeros(180), seed=1)
+    np.testing.assert_allclose(moved["Intercept"], plain["Intercept"] - shift, rtol=1e-9)
+    np.testing.assert_allclose(moved["Intercept|Subject"], plain["Intercept|Subject"], atol=1e-8)
+    same = sleep.draw_effects(thetas, y=DAYS["Reaction"] + 7.0, seed=1)
+    np.testing.assert_allclose(same["Intercept"], plain["Intercept"] + 7.0, rtol=1e-9)
+
+
+def test_weighted_draws_are_exact() -> None:
+    """Counts with one level, whose posterior is known by quadrature."""
+    counts, shape, size = np.array([0, 1, 0, 2]), 1.5, 2000
+    priors = {"Intercept": lgm.priors.normal(1.0, 1.5)}
+    model = lgm.model("y ~ 1", {"y": counts}, "negativebinomial", priors=priors)
+    grid = np.linspace(-10.0, 12.0, 20001)
+    log_joint = nbinom.logpmf(counts[:, None], shape, shape / (shape + np.exp(grid))).sum(axis=0)
+    log_joint += norm.logpdf(grid, 1.0, 1.5)
+    log_p = logsumexp(log_joint) + np.log(grid[1] - grid[0])
+    p = np.exp(log_joint - logsumexp(log_joint))
+    mean = p @ grid
+    sd = np.sqrt(p @ (grid - mean) ** 2)
+    found = model.draw_effects({"shape": np.full(size, shape)}, seed=1)
+    log_weight, u = found["log_weight"].to_numpy().ravel(), found["Intercept"].to_numpy().ravel()
+    weights = np.exp(log_weight)
+    known = model.log_likelihood({"shape": shape})
+    error = weights.std() / weights.mean() / np.sqrt(size)
+    assert known + np.log(weights.mean()) == pytest.approx(log_p, abs=4 * error + 1e-7)
+    assert np.average(u, weights=weights) == pytest.approx(mean, abs=4 * sd / np.sqrt(size))
+    assert np.average((u - mean) ** 2, weights=weights) == pytest.approx(sd**2, abs=4 * sd**2 * np.sqrt(3 / size))
+    assert abs(known - log_p) > 4 * error  # Laplace's approximation is off by more
+
+
+def test_what_is_refused(sleep: lgm.Model) -> None:
+    thetas = {name: np.full(5, value) for name, value in SLEEP.items()}
+    for call, message in [
+        (
+            lambda: sleep.log_likelihood(SLEEP, offset=np.zeros(7)),
+            r"offset has 7 values; accepted: one for each of the 180",
+        ),
+        (lambda: sleep.log_likelihood(SLEEP, offset=np.zeros((2, 180))), r"the shape \(2, 180\); accepted: \(180,\)"),
+        (lambda: sleep.log_likelihood(SLEEP, offset=np.full(180, np.nan)), "offset has values that are not finite"),
+        (lambda: sleep.log_likelihood(SLEEP, y=["a"] * 180), "is not numeric"),
+        (lambda: sleep.draw_effects({**thetas, "sigma": np.ones(4)}), r"have the shapes \(4,\), \(5,\)"),
+        (lambda: sleep.draw_effects(thetas, term="Day"), "there is no term 'Day'"),
+        (lambda: sleep.draw_effects(thetas, offset=np.zeros((4, 180))), r"accepted: \(180,\), or \(5, 180\)"),
+        (lambda: sleep.draw_effects({**thetas, "sigma": np.full(5, np.nan)}), "undefined at draw 0"),
+        (lambda: sleep.draw_effects(thetas, seed=-1), "seed=-1; accepted"),
+        (
+            lambda: lgm.model("y ~ x", DATA.assign(y=1.0 * (RNG.random(24) > 0.5)), "bernoulli").draw_effects({}),
+            "no hyper",
+        ),
+    ]:
+        with pytest.raises(lgm.LgmError, match=message):
+            call()
