@@ -1,4 +1,4 @@
-"""What an installed lgm must do anywhere: its kernel loads, and the sleep study has the estimates that it should have."""
+"""What an installed lgm must do anywhere: its kernel loads, and the sleep study has the estimates that it should."""
 
 import sys
 from pathlib import Path
@@ -14,7 +14,7 @@ if not here.is_relative_to(Path(sys.prefix).resolve()):
 fit = lgm.fit("Reaction ~ Days + (Days|Subject)", lgm.load_dataset("sleepstudy"), method="mode", progress=False)
 print(fit)
 
-# Least squares of the people's own lines: in balanced data the fixed effects are their averages, whatever the variances.
+# In balanced data the fixed effects are averages of the people's own least-squares lines, whatever the variances.
 data = lgm.load_dataset("sleepstudy")
 lines = [np.polyfit(person["Days"], person["Reaction"], 1) for _, person in data.groupby("Subject", observed=True)]
 slope, level = np.mean(lines, axis=0)

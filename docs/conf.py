@@ -9,7 +9,7 @@ sys.path.insert(0, str(HERE / "_ext"))
 
 project = "lgm"
 author = "the lgm developers"
-copyright = "2026, the lgm developers"  # noqa: A001 - Sphinx's name
+copyright = "2026, the lgm developers"
 version = release = _version("lgm-bayes")
 
 extensions = [
@@ -24,7 +24,7 @@ extensions = [
 exclude_patterns = ["_build", "_ext", "_templates", "jupyter_execute"]
 templates_path = ["_templates"]
 
-# Docstrings ------------------------------------------------------------------------------------------------------------
+# Docstrings -----------------------------------------------------------------------------------------------------------
 
 # Names in single backticks become links where there is something to link to.
 default_role = "py:obj"
@@ -34,7 +34,7 @@ autodoc_member_order = "bysource"
 numpydoc_show_class_members = False
 numpydoc_xref_param_type = False
 
-# Pages -----------------------------------------------------------------------------------------------------------------
+# Pages ----------------------------------------------------------------------------------------------------------------
 
 myst_enable_extensions = ["dollarmath", "amsmath", "deflist", "fieldlist"]
 myst_heading_anchors = 3
@@ -50,7 +50,7 @@ nb_execution_show_tb = True
 nb_merge_streams = True
 nb_render_markdown_format = "myst"
 
-# The site --------------------------------------------------------------------------------------------------------------
+# The site -------------------------------------------------------------------------------------------------------------
 
 html_theme = "pydata_sphinx_theme"
 html_title = f"lgm {version}"

@@ -1,4 +1,4 @@
-"""The site: reference from the code, its links, and the table of what other packages call things. `make docs` builds it."""
+"""The site, which `make docs` builds: reference from the code, links, and what other packages call things."""
 
 import re
 import warnings
@@ -125,8 +125,8 @@ def names() -> dict[str, Any]:
         fit = lgm.fit("y ~ x + kind + s(z, k=5) + (1|g)", data, **options)
         other = lgm.fit("y ~ x", data, **options)
     model = lgm.model("y ~ x + (1|g)", data)
-    new = data.head(2)
-    return {**catalogue.ENV, "C": precision, "lgm": lgm, "data": data, "fit": fit, "other": other, "model": model, "new": new}
+    made = {"fit": fit, "other": other, "model": model, "data": data, "new": data.head(2), "C": precision}
+    return {**catalogue.ENV, **made, "lgm": lgm}
 
 
 def test_every_row_says_something_that_runs() -> None:
@@ -143,7 +143,8 @@ def test_what_stands_here_runs(code: str, names: dict[str, Any]) -> None:
     elif re.match(r"\w+=", code):
         given = eval(f"dict({code})", names)
         if "method" in given:
-            assert lgm.model("y ~ x", data).fit(**given, draws=100, chains=1, seed=1, progress=False).method == given["method"]
+            fit = lgm.model("y ~ x", data).fit(**given, draws=100, chains=1, seed=1, progress=False)
+            assert fit.method == given["method"]
         else:
             lgm.model("y ~ x + (1|g)", data, **given)
     else:

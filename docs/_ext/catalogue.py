@@ -52,7 +52,7 @@ ENV: dict[str, Any] = {
     "K": pd.DataFrame(0.5 + 0.5 * np.eye(12), [f"g{i}" for i in range(12)], [f"g{i}" for i in range(12)]),
 }
 
-# Terms -----------------------------------------------------------------------------------------------------------------
+# Terms ----------------------------------------------------------------------------------------------------------------
 
 TERMS: dict[str, str] = {
     "ar": "ar(t, p=2)",
@@ -178,7 +178,10 @@ BASES: dict[str, tuple[str, str]] = {
 # Of each covariance class of `(... | g)` an example, and what it says.
 BARS: dict[str, tuple[str, str]] = {
     "us": ("(x|g)", "levels and slopes with any correlations; ``(1|g)`` has levels only"),
-    "diag": ("(x||g)", "the same without correlations, a variance for each effect; ``diag(x|g)`` is another way to say it"),
+    "diag": (
+        "(x||g)",
+        "the same without correlations, a variance for each effect; ``diag(x|g)`` is another way to say it",
+    ),
     "homdiag": ("homdiag(0 + visit|g)", "independent effects of equal variance"),
     "cs": ("cs(0 + visit|g)", "one correlation for all pairs, a variance for each effect"),
     "homcs": ("homcs(0 + visit|g)", "one correlation for all pairs, one variance"),
@@ -195,7 +198,7 @@ MORE_BARS: dict[str, str] = {
     "(1|g/visit)": "nested: ``(1|g) + (1|g:visit)``",
 }
 
-# Families --------------------------------------------------------------------------------------------------------------
+# Families -------------------------------------------------------------------------------------------------------------
 
 _COUNTS = "counts"
 _SHARES = "cbind(successes, failures)"
@@ -238,7 +241,7 @@ def responses() -> pd.DataFrame:
     )
 
 
-# Priors ----------------------------------------------------------------------------------------------------------------
+# Priors ---------------------------------------------------------------------------------------------------------------
 
 
 def priors() -> dict[str, FunctionType]:
@@ -259,7 +262,10 @@ PRIORS: dict[str, tuple[str, str]] = {
     "half_normal": ("standard deviations and other positive numbers", "half_normal(1)"),
     "half_student_t": ("standard deviations and other positive numbers", "half_student_t(3, 2.5)"),
     "half_cauchy": ("standard deviations and other positive numbers", "half_cauchy(1)"),
-    "student_t": ("numbers of any sign that are not integrated out, such as what `lgm.families.custom` names", "student_t(3, 0, 2.5)"),
+    "student_t": (
+        "numbers of any sign that are not integrated out, such as what `lgm.families.custom` names",
+        "student_t(3, 0, 2.5)",
+    ),
     "lognormal": ("positive numbers", "lognormal(0, 1)"),
     "inverse_gamma": ("positive numbers", "inverse_gamma(2, 1)"),
     "gamma": ("positive numbers", "gamma(2, 0.1)"),

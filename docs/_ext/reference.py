@@ -65,7 +65,7 @@ def modelled(formula: str, family: str = "gaussian") -> lgm.Model:
         return lgm.model(formula, catalogue.responses(), family, env=catalogue.ENV)
 
 
-# Terms -----------------------------------------------------------------------------------------------------------------
+# Terms ----------------------------------------------------------------------------------------------------------------
 
 
 def signature(name: str) -> str:
@@ -128,10 +128,10 @@ def terms() -> str:
     bases = _examples((key, call, meaning) for key, (call, meaning) in catalogue.BASES.items())
     sections = [
         heading("Terms", "="),
-        "Made from the code: every term that a formula may hold, what its arguments mean, which parameters it has, and "
-        "which priors these have by default. Default priors are multiples of a yardstick, which for a Gaussian response "
-        "is its standard deviation; in the examples that is one. Fixed effects are formulaic's: ``x``, ``C(x)``, "
-        "``poly(x, 2)``, ``a*b``, ``offset(e)``.",
+        "Made from the code: every term that a formula may hold, what its arguments mean, which parameters it has, "
+        "and which priors these have by default. Default priors are multiples of a yardstick, which for a Gaussian "
+        "response is its standard deviation; in the examples that is one. Fixed effects are those of formulaic: ``x``, "
+        "``C(x)``, ``poly(x, 2)``, ``a*b``, ``offset(e)``.",
         heading("Groups", "-", "term-groups"),
         "Effects that vary by level of a group, ``(effects | group)``, with a covariance class before the parenthesis "
         "where it is not the unstructured one.",
@@ -146,7 +146,7 @@ def terms() -> str:
     return "\n\n".join(sections) + "\n"
 
 
-# Families --------------------------------------------------------------------------------------------------------------
+# Families -------------------------------------------------------------------------------------------------------------
 
 
 def family(name: str) -> str:
@@ -188,22 +188,22 @@ def families() -> str:
     """The page on families."""
     sections = [
         heading("Families", "="),
-        "Made from the code. ``mu`` is the expected response, or the probability; ``eta`` the linear predictor. Where a "
-        "default prior depends on the responses, it is that of a small example. A family of your own is "
+        "Made from the code. ``mu`` is the expected response, or the probability; ``eta`` the linear predictor. Where "
+        "a default prior depends on the responses, it is that of a small example. A family of your own is "
         ":doc:`one function </vignettes/a_term_in_one_file>`.",
         *map(family, lgm.families.FAMILIES),
     ]
     return "\n\n".join(sections) + "\n"
 
 
-# Priors ----------------------------------------------------------------------------------------------------------------
+# Priors ---------------------------------------------------------------------------------------------------------------
 
 
 def prior(name: str) -> str:
     """The section of one prior."""
     function = catalogue.priors()[name]
     use, example = catalogue.PRIORS[name]
-    printed = eval(f"lgm.priors.{example}", {"lgm": lgm})  # noqa: S307 - of the catalogue
+    printed = eval(f"lgm.priors.{example}", {"lgm": lgm})
     parts = [
         heading(name, "-", f"prior-{name}"),
         f"``{name}{inspect.signature(function).replace(return_annotation=inspect.Signature.empty)}``".replace("'", ""),
@@ -219,8 +219,8 @@ def priors() -> str:
     sections = [
         heading("Priors", "="),
         "Made from the code. ``priors={...}`` takes them by the name of a parameter as it is printed, such as "
-        '``"sd(Days|Subject)"``, or by class: ``"sd"``, ``"corr"``, ``"rho"``, ``"phi"``, ``"range"``, ``"fixed"``. Any '
-        "distribution of NumPyro on the right range serves as well. Every fit prints the priors that it used.",
+        '``"sd(Days|Subject)"``, or by class: ``"sd"``, ``"corr"``, ``"rho"``, ``"phi"``, ``"range"``, ``"fixed"``. '
+        "Any distribution of NumPyro on the right range serves as well. Every fit prints the priors that it used.",
         *map(prior, catalogue.priors()),
     ]
     return "\n\n".join(sections) + "\n"
