@@ -86,7 +86,7 @@ _FREQ = 'the unit in which dates are counted, such as ``"M"``'
 _SHRUNK = "covariates, any number of them; of a factor all levels but the first"
 _BASIS = {
     "x": "variables, one or several; numbers",
-    "k": "dimension of the basis, by default 10 for one variable",
+    "k": "dimension of the basis, by default 10 for one variable, 30 for two",
     "m": "order of the derivatives (``tp``), or degree less one and order of the differences (``ps``)",
     "by": "numbers that multiply the smooth, or a factor, each level of which has a smooth of its own",
 }
@@ -116,7 +116,7 @@ ARGUMENTS: dict[str, dict[str, str]] = {
         "alpha": "2 for smoothness 3/2, the default; 1 for 1/2, an exponential covariance",
         "k": "number of knots, by default 201, or 1001 with ``alpha=1``",
     },
-    "hs": {"x1, x2, ...": _SHRUNK, "p0": "how many coefficients are expected to matter"},
+    "hs": {"x1, x2, ...": _SHRUNK, "p0": "how many coefficients are expected to matter, by default a tenth of them"},
     "icar": _AREA,
     "leroux": _AREA,
     "matern": {
