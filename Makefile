@@ -8,6 +8,7 @@ SHELL := /bin/bash
 
 VENV ?= .venv
 VENV_ARVIZ1 ?= .venv312
+VENV_DOCS ?= .venv-docs
 
 # A name on PATH may be a shim that does not run, so each candidate has to prove itself. pyenv keeps interpreters off PATH.
 works = $(shell for p in $(2); do "$$p" -c 'import sys; sys.exit(not $(1))' 2>/dev/null && echo "$$p" && break; done)
@@ -39,8 +40,9 @@ BENCHMARKS := $(sort $(wildcard benchmarks/bench_*.py))
 ARVIZ_TESTS := tests/test_package.py tests/results/test_arviz.py tests/inference/test_pareto.py \
     tests/results/test_fit.py::test_names_that_collide_get_an_underscore
 # What people write by hand.
-TEXTS = $(wildcard *.md *.toml *.mk *.yaml Makefile .*.yaml .gitignore .ci/* data/*.md vignettes/*.md) \
-    $(shell find lgm tests benchmarks examples -name __pycache__ -prune -o \
+TEXTS = $(wildcard *.md *.toml *.mk *.yaml *.cff Makefile .*.yaml .gitignore .ci/* data/*.md vignettes/*.md docs/*.md \
+    docs/*/index.md docs/api/*.rst .github/*/*) \
+    $(shell find lgm tests benchmarks examples docs/_ext -name __pycache__ -prune -o \
     \( -name '*.py' -o -name '*.pyi' -o -name '*.md' -o -name '*.cc' -o -name '*.h' -o -name CMakeLists.txt \) -print)
 
 # The script, because `python -m pytest` would put the checkout before the installed package.
@@ -48,13 +50,14 @@ PYTEST := LGM_TEST_INSTALLED=1 $(BIN)/pytest
 # A file stays with one process, where its tests share fits and what is compiled.
 PARALLEL := --numprocesses 2 --dist loadfile
 
-.PHONY: help demo test test-slow test-arviz1 lint doctest vignettes vignettes-fast bench clean install tools hooks
+.PHONY: help demo test test-slow test-arviz1 lint doctest vignettes vignettes-fast docs bench clean install tools hooks
 
-# Every target with two hashes after it, in the order of this file and of kernel.mk.
+# Every target with two hashes after it, in the order of this file, of kernel.mk and of release.mk.
 help:  ## this list
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 26
 
 include kernel.mk
+include release.mk
 
 # Environment ----------------------------------------------------------------------------------------------------------
 
@@ -97,6 +100,18 @@ vignettes: $(VENV)/lgm.stamp $(VENV)/tools.stamp  ## all vignettes as pages, in 
 	    $(PY) -m jupytext --quiet --to ipynb --set-kernel python3 --output $$notebook $$source; \
 	    $(PY) -m jupyter nbconvert --log-level WARN --to html --execute $$notebook; \
 	done
+
+# Sphinx documents the installed lgm. Notebooks are run by the environment's own interpreter and cached in .docs-cache.
+$(VENV_DOCS)/docs.stamp: $(SOURCES) | docs-python
+	$(VENV_DOCS)/bin/python -m pip --disable-pip-version-check --quiet install '.[docs]'
+	@touch $@
+
+.PHONY: docs-python
+docs-python:
+	@test -x $(VENV_DOCS)/bin/python || { $(PYTHON) -m venv $(VENV_DOCS) && echo '*' > $(VENV_DOCS)/.gitignore; }
+
+docs: $(VENV_DOCS)/docs.stamp  ## the site, in docs/_build/html; its notebooks run when their code has changed
+	PATH="$(CURDIR)/$(VENV_DOCS)/bin:$$PATH" $(VENV_DOCS)/bin/python -m sphinx -W --keep-going -b html docs docs/_build/html
 
 # A script's own folder is on its path, the checkout is not: what is measured is the installed lgm.
 bench: $(VENV)/lgm.stamp $(VENV)/tools.stamp  ## all benchmarks, an hour or two; QUICK=1 for minutes, BENCHMARKS=... for some
@@ -149,4 +164,5 @@ arviz-tests: $(VENV)/lgm.stamp $(VENV)/tools.stamp
 	$(PYTEST) --quiet $(ARVIZ_TESTS)
 
 clean:  ## away with all that was made, environments included
-	rm -rf $(VENV) $(VENV_ARVIZ1) build dist output vignettes/html .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(VENV_ARVIZ1) $(VENV_DOCS) $(VENV_OLDEST) build dist output vignettes/html \
+	    docs/_build docs/vignettes docs/api/generated docs/reference/*.rst .docs-cache .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

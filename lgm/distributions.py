@@ -81,7 +81,7 @@ class SparsePrecisionNormal(dist.Distribution):
         super().__init__(batch_shape, (analysis.n,), validate_args=validate_args)
 
     def sample(self, key: jax.Array | None, sample_shape: tuple[int, ...] = ()) -> jax.Array:
-        """Draws (*sample_shape, ..., n); all draws of one matrix share its factorisation."""
+        """Draws ``(*sample_shape, ..., n)``; all draws of one matrix share its factorisation."""
         assert key is not None
         if self.values.ndim == 1:
             return self.loc + sample(self.analysis, self.values, key, None, (*sample_shape, *self.batch_shape))
@@ -200,7 +200,7 @@ class LowRankCovarianceNormal(dist.Distribution):
         super().__init__(batch_shape, (n,), validate_args=validate_args)
 
     def sample(self, key: jax.Array | None, sample_shape: tuple[int, ...] = ()) -> jax.Array:
-        """Draws (*sample_shape, ..., n): ``loc + D^1/2 e + U R z`` with standard normal e and z."""
+        """Draws ``(*sample_shape, ..., n)``: ``loc + D^1/2 e + U R z`` with standard normal e and z."""
         assert key is not None
         key_diagonal, key_factor = jax.random.split(key)
         shape = self.shape(sample_shape)

@@ -191,7 +191,7 @@ def sample(
 
     Returns
     -------
-    draws : float array (*shape, n)
+    draws : float array ``(*shape, n)``
     """
     q = matrix_values(sym, values)
     z = jax.random.normal(key, (*shape, sym.n), dtype=q.dtype)
