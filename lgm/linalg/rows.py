@@ -85,16 +85,16 @@ class Rows:
     # in A'WA and twice in a quadratic form, and `factor` says so.
 
     def _times(self, x: jax.Array) -> jax.Array:
-        return self._call("lgm_rows_times", self._entries, x, (self.n, x.shape[-1]))
+        return self._call("lgm_rows_times", self.entries, x, (self.n, x.shape[-1]))
 
     def _transposed_times(self, d: int, g: jax.Array) -> jax.Array:
-        return self._call("lgm_rows_transposed_times", self._entries, g, (d, g.shape[-1]))
+        return self._call("lgm_rows_transposed_times", self.entries, g, (d, g.shape[-1]))
 
     def _gram(self, factor: float, nnz: int, w: jax.Array) -> jax.Array:
-        return self._call("lgm_rows_gram", (*self._entries, self.pairs), w, (nnz,), factor=np.float64(factor))
+        return self._call("lgm_rows_gram", (*self.entries, self.pairs), w, (nnz,), factor=np.float64(factor))
 
     def _quadratic(self, factor: float, z: jax.Array) -> jax.Array:
-        return self._call("lgm_rows_quadratic", (*self._entries, self.pairs), z, (self.n,), factor=np.float64(factor))
+        return self._call("lgm_rows_quadratic", (*self.entries, self.pairs), z, (self.n,), factor=np.float64(factor))
 
     @staticmethod
     def _call(target: str, arrays: Any, x: jax.Array, shape: tuple[int, ...], **attributes: Any) -> jax.Array:
@@ -102,5 +102,6 @@ class Rows:
         return call(x)[0]
 
     @property
-    def _entries(self) -> tuple[Any, ...]:
+    def entries(self) -> tuple[Any, ...]:
+        """Without the pairs."""
         return self.data, self.columns, self.starts

@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax.custom_derivatives import SymbolicZero
 
 from lgm import linalg
@@ -188,9 +187,8 @@ def _kernel_arguments(inner: Inner, start: jax.Array) -> tuple[Any, ...]:
     trials = newton.no_trials() if o.y.trials is None else o.y.trials
     pull, scale = (constrained.bordered(each, prior.k) for each in (prior.pull, inner.scale))
     problem = newton.Problem(o.a, o.offset, o.y.value, trials, o.weights, pull)
-    own = inner.theta[np.array([place for _, where in o.places for place in where], dtype=int)]
     start = constrained.extended(start, prior.anchors)
-    return inner.analysis, o.family.kernel, problem, inner.values, scale, own, start
+    return inner.analysis, o.family.kernel, problem, inner.values, scale, o.own_vector(inner.theta), start
 
 
 def _value(inner: Inner, mode: newton.Mode) -> jax.Array:

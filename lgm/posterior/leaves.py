@@ -24,6 +24,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from lgm.arrays import IntArray, Numbers
+from lgm.linalg.likelihoods import Likelihood as Known
 from lgm.linalg.rows import Rows
 from lgm.linalg.small import roots
 from lgm.pattern import Pattern
@@ -37,7 +38,14 @@ MOST = 3  # effects of a leaf
 CLIMBS, BISECTIONS = 6, 10  # that find the top and the ends
 TRIED = np.array([1.0, 0.5, 0.25, 0.125])  # parts of Newton's step
 
-Likelihood: TypeAlias = Callable[[jax.Array], jax.Array]  # of one column of linear predictors (n,), elementwise
+Loglik: TypeAlias = Callable[[jax.Array], jax.Array]  # of one column of linear predictors (n,), elementwise
+
+
+class Likelihood(NamedTuple):
+    """That of the rows, and the kernel's if that has it."""
+
+    loglik: Loglik
+    known: Known | None = None
 
 
 @jax.tree_util.register_dataclass
@@ -208,7 +216,7 @@ class Frame(NamedTuple):
     high: jax.Array  # (G, k)
 
 
-def framed(leaves: Leaves, loglik: Likelihood, given: Given, start: jax.Array, fall: float) -> Frame:
+def framed(leaves: Leaves, loglik: Loglik, given: Given, start: jax.Array, fall: float) -> Frame:
     """The frame of each leaf, for one column ``given``: axes that the curvature at the top makes orthogonal.
 
     Parameters

@@ -83,14 +83,14 @@ class Nodes(NamedTuple):
         return kept._replace(**{name: getattr(self, name)[..., chosen] for name in self._fields[2:]})
 
 
-def nodes(leaves: Leaves, loglik: Likelihood, given: Given, lattice: Lattice, count: int) -> Nodes:
+def nodes(leaves: Leaves, likelihood: Likelihood, given: Given, lattice: Lattice, count: int) -> Nodes:
     """All leaves on lattices with so many nodes along each axis."""
-    height = _Heights(leaves, loglik, given, lattice)
+    height = _Heights(leaves, likelihood, given, lattice)
     along = _along(height, (), (count,) * leaves.order)
     total = _summed(along)
     edges = lattice.edges
     volume = jnp.sum(jnp.log(jnp.diagonal(edges, axis1=1, axis2=2)), axis=1)
-    base = leaves.by_leaf(jax.vmap(loglik, 1, 1)(given.eta))
+    base = height.without()
     k = leaves.order
     mean = lattice.corner + sum(edges[:, a, :, None] * total.mean[a][:, None] for a in range(k))
     cov: Any = 0.0
@@ -100,11 +100,11 @@ def nodes(leaves: Leaves, loglik: Likelihood, given: Given, lattice: Lattice, co
     return Nodes(given, lattice, along.log_mass, total.log_mass - base + volume[:, None], mean, cov)
 
 
-def averaged(leaves: Leaves, loglik: Likelihood, found: Nodes) -> tuple[jax.Array, jax.Array]:
+def averaged(leaves: Leaves, likelihood: Likelihood, found: Nodes) -> tuple[jax.Array, jax.Array]:
     """Means over the leaves of ``l'`` and ``-l''`` of each row (n,), where there is one column."""
-    slope = slope_of(loglik)
+    slope = slope_of(likelihood.loglik)
     curvature = slope_of(slope)
-    height = _Heights(leaves, loglik, found.given, found.lattice)
+    height = _Heights(leaves, likelihood, found.given, found.lattice)
     total = jax.nn.logsumexp(found.height, axis=0)
 
     def one(sums: tuple[jax.Array, jax.Array], index: jax.Array) -> tuple[Any, None]:
@@ -120,7 +120,7 @@ def averaged(leaves: Leaves, loglik: Likelihood, found: Nodes) -> tuple[jax.Arra
     return jax.lax.scan(one, start, jnp.asarray(everywhere))[0]
 
 
-def draw(leaves: Leaves, loglik: Likelihood, found: Nodes, uniform: jax.Array) -> jax.Array:
+def draw(leaves: Leaves, likelihood: Likelihood, found: Nodes, uniform: jax.Array) -> jax.Array:
     """Draws of leaves (G, k, c) by inversion, with uniform numbers (G, k, c): along one axis, then the next given it.
 
     The log density along an axis is a cubic between nodes.
@@ -130,7 +130,7 @@ def draw(leaves: Leaves, loglik: Likelihood, found: Nodes, uniform: jax.Array) -
     for axis in range(leaves.order):
         if axis:  # cheap, so that there may be twice as many nodes
             lattice = lattice.halved(axis)
-            height = _Heights(leaves, loglik, found.given, lattice)
+            height = _Heights(leaves, likelihood, found.given, lattice)
             counts = (2 * count - 1, *(count,) * (leaves.order - axis - 1))
             heights = _along(height, (0.0,) * axis, counts).log_mass
         lattice = lattice.moved(axis, _inverted(heights, uniform[:, axis]))
@@ -140,9 +140,9 @@ def draw(leaves: Leaves, loglik: Likelihood, found: Nodes, uniform: jax.Array) -
 class _Heights:
     """The unnormalised log density of leaves at nodes, up to what the rows have without them."""
 
-    def __init__(self, leaves: Leaves, loglik: Likelihood, given: Given, lattice: Lattice) -> None:
+    def __init__(self, leaves: Leaves, likelihood: Likelihood, given: Given, lattice: Lattice) -> None:
         self._leaves, self._lattice, self._precision = leaves, lattice, given.precision
-        self._own = jax.vmap(loglik, 1, 1)
+        self._known, self._own, self._eta = likelihood.known, jax.vmap(likelihood.loglik, 1, 1), given.eta
         self._start = given.eta + leaves.pushed(given.push, lattice.corner)
         self._edges = [leaves.pushed(given.push, lattice.edges[:, a, :, None]) for a in range(leaves.order)]
 
@@ -160,6 +160,26 @@ class _Heights:
         """Log densities (G, c)."""
         return self.of(self.rows(index), index)
 
+    def along(self, index: Index, count: int) -> jax.Array:
+        """Log densities (K, G, c) at so many nodes along the last axis, given places along the others."""
+        if self._known is None:
+            return jax.lax.map(lambda i: self.at((*index, i)), jnp.arange(count, dtype=float))
+        i = jnp.arange(count, dtype=float)
+        corner, edges = self._lattice
+        sums = self._by_kernel(self.rows((*index, 0.0)), self._edges[-1][:, 0], count)
+        t = jax.vmap(lambda i: sum((j * edges[:, a, :, None] for a, j in enumerate((*index, i))), corner))(i)
+        return sums - jax.vmap(quadratic, (None, 0))(self._precision, t)
+
+    def without(self) -> jax.Array:
+        """What the rows have without leaves (G, c)."""
+        if self._known is None:
+            return self._leaves.by_leaf(self._own(self._eta))
+        return self._by_kernel(self._eta, jnp.zeros_like(self._eta[:, 0]), 1)[0]
+
+    def _by_kernel(self, eta: jax.Array, edge: jax.Array, count: int) -> jax.Array:
+        assert self._known is not None
+        return self._known.heights(self._leaves.member, self._leaves.size, eta, edge, count)
+
 
 def _along(height: _Heights, index: Index, counts: tuple[int, ...]) -> _Sums:
     """Sums at each node along the first of the axes that the index leaves, over the others: (K, ...) in front.
@@ -167,13 +187,13 @@ def _along(height: _Heights, index: Index, counts: tuple[int, ...]) -> _Sums:
     The axes that are left have so many nodes.
     """
 
-    def one(_: None, i: jax.Array) -> tuple[None, _Sums]:
-        if len(counts) > 1:
-            return None, _summed(_along(height, (*index, i), counts[1:]))
-        found = height.at((*index, i))
-        return None, _Sums(found, jnp.zeros((0, *found.shape)), jnp.zeros((0, 0, *found.shape)))
-
-    return jax.lax.scan(one, None, jnp.arange(counts[0], dtype=float))[1]
+    if len(counts) == 1:
+        found = height.along(index, counts[0])
+        k, *others = found.shape
+        return _Sums(found, jnp.zeros((k, 0, *others)), jnp.zeros((k, 0, 0, *others)))
+    return jax.lax.map(
+        lambda i: _summed(_along(height, (*index, i), counts[1:])), jnp.arange(counts[0], dtype=float)
+    )
 
 
 def _summed(along: _Sums) -> _Sums:

@@ -70,7 +70,8 @@ def weighted(inner: Inner, start: jax.Array, z: jax.Array) -> Points:
     w = -derivatives(inner.observed.loglik(inner.theta), found.eta, 2)[1]
     quad = quadratic(inner, w, drawn)
     v = antithetic(found.v + found.shift, drawn.v)
-    log_weights = inner.joint(v) - inner.joint(found.v[:, None])[0] + 0.5 * jnp.tile(quad, 2)
+    heights = inner.joint(jnp.concatenate([found.v[:, None], v], axis=1), derivatives=False)
+    log_weights = heights[1:] - heights[0] + 0.5 * jnp.tile(quad, 2)
     mean, draws = natural(inner, v, drawn.v)
     return Points(found.value, log_mean(log_weights), found.values, mean, draws, log_weights, None)
 

@@ -15,12 +15,13 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from lgm.linalg.likelihoods import Likelihood as Known
 from lgm.linalg.small import roots
 from lgm.posterior.approximation import approximate
 from lgm.posterior.inner import Inner, Point
 from lgm.posterior.latent_prior import LOG_2PI
-from lgm.posterior.leaves import Given, Leaves, framed
-from lgm.posterior.nodes import RULES, Lattice, Nodes, averaged, draw, nodes
+from lgm.posterior.leaves import Frame, Given, Leaves, Likelihood, framed
+from lgm.posterior.nodes import RULES, Lattice, Nodes, Rule, averaged, draw, nodes
 from lgm.posterior.points import Points, antithetic, log_mean, natural, noise
 
 STEPS = 2  # towards where the spine is once leaves are integrated out
@@ -49,13 +50,13 @@ def weighted(inner: Inner, leaves: Leaves, start: jax.Array, z: jax.Array) -> Po
     quad = jnp.sum(drawn.v * product, axis=0) - jnp.sum(jnp.square(half), axis=(0, 1))
     spine = antithetic(v, drawn.v)
     lattice = centre.lattice._replace(corner=antithetic(centre.lattice.corner[..., 0], drawn.v[columns] - away))
-    loglik = inner.observed.loglik(inner.theta)
-    each = nodes(leaves, loglik, _given(inner, leaves, spine), lattice, RULES[leaves.order].nodes)
-    top = inner.joint(mode[:, None])[0]
-    logdet_mode = inner.logdet - 2.0 * (value - top)
+    each = nodes(leaves, _likelihood(inner), _given(inner, leaves, spine), lattice, RULES[leaves.order].nodes)
+    places = jnp.concatenate([mode[:, None], spine.at[columns].set(0.0)], axis=1)
+    top, heights = jnp.split(inner.joint(places, derivatives=False), [1])
+    logdet_mode = inner.logdet - 2.0 * (value - top[0])
     logdet_leaves = -2.0 * jnp.sum(jnp.log(jnp.diagonal(root, axis1=1, axis2=2)))
-    known = 0.5 * (logdet_mode - drawn.logdet + logdet_leaves - columns.size * LOG_2PI) - top
-    log_weights = inner.joint(spine.at[columns].set(0.0)) + known + 0.5 * jnp.tile(quad, 2)
+    known = 0.5 * (logdet_mode - drawn.logdet + logdet_leaves - columns.size * LOG_2PI) - top[0]
+    log_weights = heights + known + 0.5 * jnp.tile(quad, 2)
     log_weights = log_weights + jnp.sum(each.log_integral, axis=0)
     mean, draws = natural(inner, spine.at[columns].set(each.mean), drawn.v)
     return Points(value, log_mean(log_weights), values, mean, draws, log_weights, each)
@@ -63,7 +64,7 @@ def weighted(inner: Inner, leaves: Leaves, start: jax.Array, z: jax.Array) -> Po
 
 def drawn_leaves(inner: Inner, leaves: Leaves, found: Nodes, uniform: jax.Array) -> jax.Array:
     """Draws of leaves (G, k, c) given the spine, natural scale, with uniform numbers (G, k, c)."""
-    return inner.scale[leaves.columns][..., None] * draw(leaves, inner.observed.loglik(inner.theta), found, uniform)
+    return inner.scale[leaves.columns][..., None] * draw(leaves, _likelihood(inner), found, uniform)
 
 
 def _centred(inner: Inner, leaves: Leaves, mode: jax.Array) -> tuple[jax.Array, _Centre]:
@@ -83,12 +84,29 @@ def _centred(inner: Inner, leaves: Leaves, mode: jax.Array) -> tuple[jax.Array, 
 
 
 def _integrated(inner: Inner, leaves: Leaves, v: jax.Array) -> _Centre:
-    loglik, given = inner.observed.loglik(inner.theta), _given(inner, leaves, v[:, None])
+    likelihood, given = _likelihood(inner), _given(inner, leaves, v[:, None])
     rule = RULES[leaves.order]
-    frame = framed(leaves, loglik, given, v[leaves.columns], rule.fall)
+    if likelihood.known is not None and leaves.order == 1:
+        return _by_kernel(leaves, likelihood.known, given, v[leaves.columns], rule)
+    frame = framed(leaves, likelihood.loglik, given, v[leaves.columns], rule.fall)
     rough = Lattice.over(frame, rule.rough)
-    found = nodes(leaves, loglik, given, rough, rule.rough)
-    return _Centre(Lattice.over(frame, rule.nodes), found.mean[..., 0], *averaged(leaves, loglik, found))
+    found = nodes(leaves, likelihood, given, rough, rule.rough)
+    return _Centre(Lattice.over(frame, rule.nodes), found.mean[..., 0], *averaged(leaves, likelihood, found))
+
+
+def _by_kernel(leaves: Leaves, known: Known, given: Given, start: jax.Array, rule: Rule) -> _Centre:
+    """The same of leaves with one effect, in one native call."""
+    r = given.precision[:, 0, 0]
+    found = known.centres(
+        leaves.member, given.eta[:, 0], given.push[:, 0], r, start[:, 0], fall=rule.fall, nodes=rule.rough
+    )
+    ends = (each[:, None] for each in (found.low, found.high))
+    frame = Frame(found.top[:, None], found.axis[:, None, None], *ends)
+    return _Centre(Lattice.over(frame, rule.nodes), found.mean[:, None], found.slope, found.curvature)
+
+
+def _likelihood(inner: Inner) -> Likelihood:
+    return Likelihood(inner.observed.loglik(inner.theta), inner.observed.known(inner.theta))
 
 
 def _given(inner: Inner, leaves: Leaves, v: jax.Array) -> Given:

@@ -74,7 +74,8 @@ def weighted(inner: Inner, start: jax.Array, z: jax.Array) -> Points:
     v = antithetic(found.v, drawn.v) + inner.solve(found.values, inner.pull(bend.push(eta)))
     # one by one: their matrices together would take many times the memory of the model
     logdet = jax.lax.map(lambda each: inner.log_determinant(inner.curvature(bend.curvature(each))), eta.T)
-    log_weights = inner.joint(v) - inner.joint(found.v[:, None])[0] + 0.5 * jnp.tile(quadratic(inner, w, drawn), 2)
+    heights = inner.joint(jnp.concatenate([found.v[:, None], v], axis=1), derivatives=False)
+    log_weights = heights[1:] - heights[0] + 0.5 * jnp.tile(quadratic(inner, w, drawn), 2)
     log_weights = log_weights + logdet - drawn.logdet
     mean, draws = natural(inner, v, drawn.v)
     return Points(found.value, log_mean(log_weights), found.values, mean, draws, log_weights, None)

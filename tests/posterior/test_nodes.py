@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from oracles.leaves import LOGLIK, hard
 
-from lgm.posterior.leaves import framed
+from lgm.posterior.leaves import Likelihood, framed
 from lgm.posterior.nodes import RULES, Lattice, averaged, draw, nodes
 
 DRAWS = 4000
@@ -29,9 +29,10 @@ def on_lattices(k):
     def run(y, given, uniform):
         loglik = LOGLIK(y)
         frame = framed(case.leaves, loglik, given, jnp.zeros((n, k)), rule.fall)
-        found = nodes(case.leaves, loglik, given, Lattice.over(frame, rule.nodes), rule.nodes)
-        drawn = draw(case.leaves, loglik, found.take(jnp.zeros(uniform.shape[-1], int)), uniform)
-        return found, averaged(case.leaves, loglik, found), drawn
+        likelihood = Likelihood(loglik)
+        found = nodes(case.leaves, likelihood, given, Lattice.over(frame, rule.nodes), rule.nodes)
+        drawn = draw(case.leaves, likelihood, found.take(jnp.zeros(uniform.shape[-1], int)), uniform)
+        return found, averaged(case.leaves, likelihood, found), drawn
 
     with jax.enable_x64(True):
         return jax.tree.map(np.asarray, run(case.rows, case.given(), (strata + 0.5) / DRAWS))

@@ -15,6 +15,9 @@ void* rows_gram_handler();
 void* rows_quadratic_handler();
 void* find_mode_handler();
 void* find_mode_and_slopes_handler();
+void* log_likelihoods_handler();
+void* leaf_heights_handler();
+void* leaf_centres_handler();
 
 // Upper limit on the threads that share one batch; 0 for as many as XLA's pool has. Results do not depend on it.
 void set_max_threads(int64_t threads);

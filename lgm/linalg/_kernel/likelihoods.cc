@@ -222,6 +222,43 @@ double sum_of(const Logistic& family, const double* eta, double* slope, double* 
   return family.all(eta, slope, curvature);
 }
 
+template <class Family>
+void sums_of(const Family& family, const double* eta, int64_t m, double* out) {
+  std::fill_n(out, m, 0.0);
+  for (int64_t i = 0; i < family.y.n; ++i) {
+    for (int64_t c = 0; c < m; ++c) out[c] += family.at(i, eta[i * m + c]).value;
+  }
+}
+
+constexpr int64_t kColumns = 32;   // at once
+constexpr int64_t kFactors = 512;  // of at most two each, whose product is finite
+
+void sums_of(const Logistic& family, const double* eta, int64_t m, double* out) {
+  double product[kColumns];
+  for (int64_t left = 0; left < m; left += kColumns) {
+    const int64_t width = std::min(kColumns, m - left);
+    double* const sum = out + left;
+    std::fill_n(sum, width, 0.0);
+    for (int64_t top = 0; top < family.y.n; top += kFactors) {
+      std::fill_n(product, width, 1.0);
+      for (int64_t i = top; i < std::min(family.y.n, top + kFactors); ++i) {
+        const double w = family.y.weights[i], y = w * family.y.value[i], n = w * family.total(i);
+        const double* const row = eta + i * m + left;
+        for (int64_t c = 0; c < width; ++c) {
+          const double x = row[c] - family.shift, t = std::exp(-std::abs(x));
+          sum[c] += y * x - n * std::max(x, 0.0);
+          if (n == 1.0) {
+            product[c] *= 1.0 + t;
+          } else {
+            sum[c] -= n * std::log1p(t);
+          }
+        }
+      }
+      for (int64_t c = 0; c < width; ++c) sum[c] -= std::log(product[c]);
+    }
+  }
+}
+
 // use(family) with the family of these responses.
 template <class Use>
 void with_family(const Responses& y, const Use& use) {
@@ -263,6 +300,20 @@ double log_likelihood(const Responses& y, const double* eta, double* slope, doub
   double sum = std::numeric_limits<double>::quiet_NaN();
   with_family(y, [&](const auto& family) { sum = sum_of(family, eta, slope, curvature); });
   return sum;
+}
+
+void log_likelihoods(const Responses& y, const double* eta, int64_t m, double* out) {
+  std::fill_n(out, m, std::numeric_limits<double>::quiet_NaN());
+  with_family(y, [&](const auto& family) { sums_of(family, eta, m, out); });
+}
+
+Responses part_of(const Responses& y, int64_t first, int64_t count) {
+  Responses out = y;
+  out.n = count;
+  out.value += first;
+  out.weights += first;
+  if (y.trials) out.trials += first;
+  return out;
 }
 
 double constants(const Responses& y) {

@@ -35,6 +35,12 @@ struct Responses {
 // NaN where eta is so far out that it is not finite.
 double log_likelihood(const Responses& y, const double* eta, double* slope, double* curvature);
 
+// Of each of m columns of linear predictors (n x m) the sum of the log-likelihoods but for `constants`, into out (m).
+void log_likelihoods(const Responses& y, const double* eta, int64_t m, double* out);
+
+// Those of some of the rows, one after another.
+Responses part_of(const Responses& y, int64_t first, int64_t count);
+
 // The sum of what does not depend on eta.
 double constants(const Responses& y);
 

@@ -1,0 +1,179 @@
+// Log-likelihoods without Newton's method around them: at columns of effects, and of leaves at their nodes.
+#include <cstdint>
+#include <vector>
+
+#include "ffi_support.h"
+#include "leaves.h"
+#include "rows.h"
+
+namespace lgm {
+namespace {
+
+using Ints = ffi::Buffer<ffi::S32>;
+
+constexpr double kNanosecondsOfARow = 12.0;
+constexpr int64_t kTogether = 128;  // rows whose linear predictors are there at once
+
+// The response of all rows, which comes once for a whole batch.
+struct Answers {
+  Doubles value, trials, weights;
+
+  Responses with(Likelihood likelihood, const double* own) const {
+    return {likelihood,         static_cast<int64_t>(value.element_count()),
+            value.typed_data(), trials.element_count() ? trials.typed_data() : nullptr,
+            weights.typed_data(), own};
+  }
+  bool fits(size_t n) const {
+    return value.element_count() == n && weights.element_count() == n &&
+           (trials.element_count() == n || trials.element_count() == 0);
+  }
+};
+
+ffi::Error unknown(std::string_view family) {
+  return ffi::Error(ffi::ErrorCode::kInvalidArgument, "lgm: no likelihood " + std::string(family));
+}
+
+// x (..., d, m), parameters (..., p) -> sums over the rows of the log-likelihoods at offset + A x (..., m)
+ffi::Error log_likelihoods_call(ffi::ThreadPool pool, std::string_view family, Doubles x, Doubles own, Doubles data,
+                                Ints columns, Ints starts, Doubles offset, Doubles value, Doubles trials,
+                                Doubles weights, DoublesOut out) {
+  const Likelihood likelihood = likelihood_named(family);
+  if (likelihood == Likelihood::kUnknown) return unknown(family);
+  const Answers answers{value, trials, weights};
+  const auto batch = batch_of(x.dimensions(), {-1, -1});
+  const size_t n = value.element_count();
+  const int64_t parameters = parameters_of(likelihood);
+  if (!batch || starts.element_count() != n + 1 || offset.element_count() != n || !answers.fits(n) ||
+      batch_of(own.dimensions(), {parameters}) != batch ||
+      batch_of(out->dimensions(), {last(x.dimensions())}) != batch) {
+    return bad_shape("rows, responses or vectors");
+  }
+  const int64_t m = last(x.dimensions()), d = x.dimensions()[x.dimensions().size() - 2];
+  const double cost = static_cast<double>(m) * (static_cast<double>(data.element_count()) +
+                                                kNanosecondsOfARow * static_cast<double>(n));
+  return run(pool, *batch, cost, [&](int64_t element) {
+    const Responses y = answers.with(likelihood, own.typed_data() + element * parameters);
+    double* const to = out->typed_data() + element * m;
+    std::fill_n(to, m, constants(y));
+    std::vector<double> eta(kTogether * m), sums(m);
+    for (int64_t first = 0; first < y.n; first += kTogether) {
+      const int64_t count = std::min(kTogether, y.n - first);
+      const Rows a{count, data.typed_data(), columns.typed_data(), starts.typed_data() + first, nullptr};
+      times(a, x.typed_data() + element * d * m, m, eta.data());
+      for (int64_t i = 0; i < count; ++i) {
+        for (int64_t c = 0; c < m; ++c) eta[i * m + c] += offset.typed_data()[first + i];
+      }
+      log_likelihoods(part_of(y, first, count), eta.data(), m, sums.data());
+      for (int64_t c = 0; c < m; ++c) to[c] += sums[c];
+    }
+  });
+}
+
+// eta (..., n, m), edge (..., n), parameters (..., p) -> heights (..., count, leaves, m)
+ffi::Error leaf_heights_call(ffi::ThreadPool pool, std::string_view family, Doubles eta, Doubles edge, Doubles own,
+                             Ints columns, Ints starts, Doubles value, Doubles trials, Doubles weights,
+                             DoublesOut out) {
+  const Likelihood likelihood = likelihood_named(family);
+  if (likelihood == Likelihood::kUnknown) return unknown(family);
+  const Answers answers{value, trials, weights};
+  const int64_t n = value.element_count(), parameters = parameters_of(likelihood);
+  const auto batch = batch_of(eta.dimensions(), {n, -1});
+  if (!batch || !answers.fits(n) || static_cast<int64_t>(starts.element_count()) != n + 1 ||
+      batch_of(edge.dimensions(), {n}) != batch || batch_of(own.dimensions(), {parameters}) != batch ||
+      batch_of(out->dimensions(), {-1, -1, last(eta.dimensions())}) != batch) {
+    return bad_shape("rows, responses or nodes");
+  }
+  const int64_t m = last(eta.dimensions()), rank = static_cast<int64_t>(out->dimensions().size());
+  const int64_t count = out->dimensions()[rank - 3], size = out->dimensions()[rank - 2];
+  const LeafRows leaves(answers.with(likelihood, own.typed_data()), columns.typed_data(), starts.typed_data(), size);
+  const double cost = kNanosecondsOfARow * static_cast<double>(n * m * count);
+  return run(pool, *batch, cost, [&](int64_t element) {
+    leaf_heights(leaves, own.typed_data() + element * parameters, eta.typed_data() + element * n * m,
+                 edge.typed_data() + element * n, m, count, out->typed_data() + element * count * size * m);
+  });
+}
+
+// eta and push (..., n), r and start (..., leaves), parameters (..., p) -> top, axis, low, high, mean (..., leaves),
+// slope and curvature (..., n)
+ffi::Error leaf_centres_call(ffi::ThreadPool pool, std::string_view family, double fall, int64_t nodes, Doubles eta,
+                             Doubles push, Doubles r, Doubles start, Doubles own, Ints columns, Ints starts,
+                             Doubles value, Doubles trials, Doubles weights, DoublesOut top, DoublesOut axis,
+                             DoublesOut low, DoublesOut high, DoublesOut mean, DoublesOut slope,
+                             DoublesOut curvature) {
+  const Likelihood likelihood = likelihood_named(family);
+  if (likelihood == Likelihood::kUnknown) return unknown(family);
+  const Answers answers{value, trials, weights};
+  const int64_t n = value.element_count(), parameters = parameters_of(likelihood), size = last(r.dimensions());
+  const auto batch = batch_of(eta.dimensions(), {n});
+  if (!batch || nodes < 2 || !answers.fits(n) || static_cast<int64_t>(starts.element_count()) != n + 1 ||
+      batch_of(push.dimensions(), {n}) != batch || batch_of(r.dimensions(), {size}) != batch ||
+      batch_of(start.dimensions(), {size}) != batch || batch_of(own.dimensions(), {parameters}) != batch) {
+    return bad_shape("rows, responses or leaves");
+  }
+  const LeafRows leaves(answers.with(likelihood, own.typed_data()), columns.typed_data(), starts.typed_data(), size);
+  const double cost = kNanosecondsOfARow * static_cast<double>(n) * static_cast<double>(nodes + 30);
+  return run(pool, *batch, cost, [&](int64_t element) {
+    const auto row = [&](const auto& array) { return array.typed_data() + element * n; };
+    const auto leaf = [&](const auto& array) { return array.typed_data() + element * size; };
+    const Responses y = answers.with(likelihood, own.typed_data() + element * parameters);
+    const LeafProblem problem{row(eta), row(push), leaf(r), leaf(start), fall, nodes};
+    const LeafCentres found{leaf(*top),  leaf(*axis), leaf(*low),     leaf(*high),
+                            leaf(*mean), row(*slope), row(*curvature)};
+    find_leaf_centres(y, leaves, problem, found);
+  });
+}
+
+auto with_family() { return ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Attr<std::string_view>("family"); }
+
+XLA_FFI_DEFINE_HANDLER(kLogLikelihoods, log_likelihoods_call,
+                       with_family()
+                           .Arg<Doubles>()
+                           .Arg<Doubles>()
+                           .Arg<Doubles>()
+                           .Arg<Ints>()
+                           .Arg<Ints>()
+                           .Arg<Doubles>()
+                           .Arg<Doubles>()
+                           .Arg<Doubles>()
+                           .Arg<Doubles>()
+                           .Ret<Doubles>());
+XLA_FFI_DEFINE_HANDLER(kLeafHeights, leaf_heights_call,
+                       with_family()
+                           .Arg<Doubles>()
+                           .Arg<Doubles>()
+                           .Arg<Doubles>()
+                           .Arg<Ints>()
+                           .Arg<Ints>()
+                           .Arg<Doubles>()
+                           .Arg<Doubles>()
+                           .Arg<Doubles>()
+                           .Ret<Doubles>());
+XLA_FFI_DEFINE_HANDLER(kLeafCentres, leaf_centres_call,
+                       with_family()
+                           .Attr<double>("fall")
+                           .Attr<int64_t>("nodes")
+                           .Arg<Doubles>()
+                           .Arg<Doubles>()
+                           .Arg<Doubles>()
+                           .Arg<Doubles>()
+                           .Arg<Doubles>()
+                           .Arg<Ints>()
+                           .Arg<Ints>()
+                           .Arg<Doubles>()
+                           .Arg<Doubles>()
+                           .Arg<Doubles>()
+                           .Ret<Doubles>()
+                           .Ret<Doubles>()
+                           .Ret<Doubles>()
+                           .Ret<Doubles>()
+                           .Ret<Doubles>()
+                           .Ret<Doubles>()
+                           .Ret<Doubles>());
+
+}  // namespace
+
+void* log_likelihoods_handler() { return reinterpret_cast<void*>(kLogLikelihoods); }
+void* leaf_heights_handler() { return reinterpret_cast<void*>(kLeafHeights); }
+void* leaf_centres_handler() { return reinterpret_cast<void*>(kLeafCentres); }
+
+}  // namespace lgm

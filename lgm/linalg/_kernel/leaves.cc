@@ -1,0 +1,193 @@
+#include "leaves.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace lgm {
+namespace {
+
+constexpr int32_t kClimbs = 6, kParts = 4, kBisections = 10;
+constexpr double kAtTheTop = 1e-14;  // the square of a step in sds, whose next is smaller than rounding
+constexpr double kLongest = 2.0;     // of a step, in sds of the prior
+
+// One leaf: its rows' linear predictors without it, and what it adds to them.
+class Leaf {
+ public:
+  explicit Leaf(int64_t largest, int64_t nodes)
+      : eta_(largest), push_(largest), at_(largest * std::max<int64_t>(nodes, 2)), slopes_(largest * nodes),
+        curvatures_(largest * nodes), heights_(nodes), nodes_(nodes) {}
+
+  void take(const Responses& y, const int64_t* rows, const LeafProblem& problem, int64_t leaf) {
+    y_ = y;
+    r_ = problem.r[leaf];
+    for (int64_t j = 0; j < y.n; ++j) {
+      eta_[j] = problem.eta[rows[j]];
+      push_[j] = problem.push[rows[j]];
+    }
+  }
+
+  // The top of a concave density, by steps of Newton's method or parts of them.
+  void climb(double start) {
+    t_ = start;
+    system();
+    for (int32_t climbs = 0; climbs < kClimbs; ++climbs) {
+      const double step = gradient_ / curvature_, length = std::sqrt(r_) * std::abs(step);
+      const double from = t_, whole = step * (kLongest / std::max(length, kLongest));
+      const bool last = !(step * step * curvature_ > kAtTheTop);
+      t_ = from + whole;
+      system();
+      // Past the top, the highest of halves, quarters and eighths: the density has one top.
+      for (int32_t part = 1; part < kParts && gradient_ * whole < 0.0; ++part) {
+        const double here = t_, height = height_, gradient = gradient_, curvature = curvature_;
+        t_ = from + std::ldexp(whole, -part);
+        system();
+        if (height_ > height) continue;
+        t_ = here, height_ = height, gradient_ = gradient, curvature_ = curvature;
+        break;
+      }
+      if (last) return;
+    }
+  }
+
+  double top() const { return t_; }
+  double axis() const { return 1.0 / std::sqrt(curvature_); }
+
+  // How far on both sides, in units of the axis, the density has fallen so much.
+  void ends(double fall, double* low, double* high) {
+    const double unit = axis(), wanted = height_ - fall, widest = std::sqrt(fall / (0.5 * r_ * unit * unit));
+    double inside[2] = {0.0, 0.0}, outside[2] = {widest, widest};
+    for (int32_t halvings = 0; halvings < kBisections; ++halvings) {
+      double t[2], sums[2];
+      for (int32_t side = 0; side < 2; ++side) {
+        t[side] = t_ + 0.5 * (inside[side] + outside[side]) * (side ? unit : -unit);
+      }
+      for (int64_t j = 0; j < y_.n; ++j) {
+        for (int32_t side = 0; side < 2; ++side) at_[2 * j + side] = eta_[j] + push_[j] * t[side];
+      }
+      log_likelihoods(y_, at_.data(), 2, sums);
+      for (int32_t side = 0; side < 2; ++side) {
+        const bool still = sums[side] - 0.5 * r_ * t[side] * t[side] > wanted;
+        (still ? inside : outside)[side] = 0.5 * (inside[side] + outside[side]);
+      }
+    }
+    *low = -outside[0];
+    *high = outside[1];
+  }
+
+  // By the trapezoidal rule: the mean of t, and those of the rows' derivatives into `slope` and `curvature`.
+  double means(double corner, double edge, const int64_t* rows, double* slope, double* curvature) {
+    for (int64_t k = 0; k < nodes_; ++k) {
+      const double t = corner + static_cast<double>(k) * edge;
+      for (int64_t j = 0; j < y_.n; ++j) at_[j] = eta_[j] + push_[j] * t;
+      heights_[k] =
+          log_likelihood(y_, at_.data(), &slopes_[k * y_.n], &curvatures_[k * y_.n]) - 0.5 * r_ * t * t;
+    }
+    const double most = *std::max_element(heights_.begin(), heights_.end());
+    double mass = 0.0, place = 0.0;
+    for (int64_t k = 0; k < nodes_; ++k) {
+      heights_[k] = std::exp(heights_[k] - most);
+      mass += heights_[k];
+      place += heights_[k] * static_cast<double>(k);
+    }
+    for (int64_t j = 0; j < y_.n; ++j) {
+      double s = 0.0, w = 0.0;
+      for (int64_t k = 0; k < nodes_; ++k) {
+        s += heights_[k] * slopes_[k * y_.n + j];
+        w += heights_[k] * curvatures_[k * y_.n + j];
+      }
+      slope[rows[j]] = s / mass;
+      curvature[rows[j]] = w / mass;
+    }
+    return corner + edge * place / mass;
+  }
+
+ private:
+  // Height, gradient and curvature at t.
+  void system() {
+    for (int64_t j = 0; j < y_.n; ++j) at_[j] = eta_[j] + push_[j] * t_;
+    height_ = log_likelihood(y_, at_.data(), slopes_.data(), curvatures_.data()) - 0.5 * r_ * t_ * t_;
+    gradient_ = -r_ * t_;
+    curvature_ = r_;
+    for (int64_t j = 0; j < y_.n; ++j) {
+      gradient_ += push_[j] * slopes_[j];
+      curvature_ += push_[j] * push_[j] * curvatures_[j];
+    }
+  }
+
+  Responses y_;
+  double r_ = 0.0, t_ = 0.0, height_ = 0.0, gradient_ = 0.0, curvature_ = 0.0;
+  std::vector<double> eta_, push_, at_, slopes_, curvatures_, heights_;
+  int64_t nodes_;
+};
+
+}  // namespace
+
+LeafRows::LeafRows(const Responses& y, const int32_t* columns, const int32_t* starts, int64_t leaves)
+    : likelihood_(y.likelihood), starts_(leaves + 1, 0) {
+  for (int64_t i = 0; i < y.n; ++i) {
+    if (starts[i] == starts[i + 1]) {
+      alone_.push_back(i);
+    } else {
+      ++starts_[columns[starts[i]] + 1];
+    }
+  }
+  for (int64_t g = 0; g < leaves; ++g) {
+    largest_ = std::max(largest_, starts_[g + 1]);
+    starts_[g + 1] += starts_[g];
+  }
+  rows_.resize(starts_[leaves]);
+  std::vector<int64_t> next(starts_.begin(), starts_.end() - 1);
+  for (int64_t i = 0; i < y.n; ++i) {
+    if (starts[i] < starts[i + 1]) rows_[next[columns[starts[i]]]++] = i;
+  }
+  const auto gathered = [this](const double* from) {
+    std::vector<double> out(rows_.size());
+    std::transform(rows_.begin(), rows_.end(), out.begin(), [from](int64_t i) { return from[i]; });
+    return out;
+  };
+  value_ = gathered(y.value);
+  weights_ = gathered(y.weights);
+  if (y.trials) trials_ = gathered(y.trials);
+}
+
+Responses LeafRows::of(int64_t leaf, const double* own) const {
+  const Responses all{likelihood_,   static_cast<int64_t>(rows_.size()),          value_.data(),
+                      trials_.empty() ? nullptr : trials_.data(), weights_.data(), own};
+  return part_of(all, starts_[leaf], size(leaf));
+}
+
+void leaf_heights(const LeafRows& leaves, const double* own, const double* eta, const double* edge, int64_t m,
+                  int64_t count, double* out) {
+  std::vector<double> at(leaves.largest() * count * m), sums(count * m);
+  for (int64_t g = 0; g < leaves.leaves(); ++g) {
+    const Responses y = leaves.of(g, own);
+    const int64_t* const rows = leaves.rows(g);
+    double* to = at.data();
+    for (int64_t j = 0; j < y.n; ++j) {
+      const double* const from = eta + rows[j] * m;
+      for (int64_t k = 0; k < count; ++k) {
+        for (int64_t c = 0; c < m; ++c) *to++ = from[c] + static_cast<double>(k) * edge[rows[j]];
+      }
+    }
+    log_likelihoods(y, at.data(), count * m, sums.data());
+    for (int64_t k = 0; k < count; ++k) std::copy_n(&sums[k * m], m, out + (k * leaves.leaves() + g) * m);
+  }
+}
+
+void find_leaf_centres(const Responses& y, const LeafRows& leaves, const LeafProblem& problem,
+                       const LeafCentres& out) {
+  Leaf leaf(leaves.largest(), problem.nodes);
+  for (int64_t g = 0; g < leaves.leaves(); ++g) {
+    leaf.take(leaves.of(g, y.own), leaves.rows(g), problem, g);
+    leaf.climb(problem.start[g]);
+    out.top[g] = leaf.top();
+    out.axis[g] = leaf.axis();
+    leaf.ends(problem.fall, out.low + g, out.high + g);
+    const double corner = out.top[g] + out.low[g] * out.axis[g];
+    const double edge = out.axis[g] * ((out.high[g] - out.low[g]) / static_cast<double>(problem.nodes - 1));
+    out.mean[g] = leaf.means(corner, edge, leaves.rows(g), out.slope, out.curvature);
+  }
+  for (const int64_t i : leaves.alone()) log_likelihood(part_of(y, i, 1), problem.eta + i, out.slope + i, out.curvature + i);
+}
+
+}  // namespace lgm
