@@ -136,7 +136,7 @@ lint: $(VENV)/lgm.stamp $(VENV)/tools.stamp  ## style, types and import rules
 	$(BIN)/trailing-whitespace-fixer $(TEXTS)
 
 doctest: $(VENV)/lgm.stamp $(VENV)/tools.stamp  ## the examples in docstrings
-	$(PYTEST) --quiet --doctest-modules --pyargs lgm
+	$(PYTEST) $(PARALLEL) --quiet --doctest-modules --pyargs lgm
 
 vignettes-fast: $(VENV)/lgm.stamp $(VENV)/tools.stamp  ## the code of the quick vignettes
 	@for source in $(FAST_VIGNETTES); do \
@@ -161,7 +161,7 @@ endif
 
 .PHONY: arviz-tests
 arviz-tests: $(VENV)/lgm.stamp $(VENV)/tools.stamp
-	$(PYTEST) --quiet $(ARVIZ_TESTS)
+	$(PYTEST) $(PARALLEL) --quiet $(ARVIZ_TESTS)
 
 clean:  ## away with all that was made, environments included
 	rm -rf $(VENV) $(VENV_ARVIZ1) $(VENV_DOCS) $(VENV_OLDEST) build dist output vignettes/html \
