@@ -14,7 +14,7 @@ from lgm.arrays import FloatArray
 from lgm.design.design import Design
 from lgm.design.predictor import Printed
 from lgm.errors import LgmError
-from lgm.inference.compile import LOOPS, compiled
+from lgm.inference.compile import compiled
 from lgm.inference.keys import normals
 from lgm.posterior import density
 from lgm.posterior.assemble import Analysed
@@ -25,6 +25,7 @@ from lgm.results.drawing import CHUNK_BYTES, chunk_shape, normals_shape
 from lgm.results.effects import KEPT_BYTES, fits
 from lgm.results.progress import bar
 from lgm.words import amount
+from lgm.xla import LOOPS
 
 
 @dataclass(frozen=True, eq=False)
