@@ -158,6 +158,7 @@ def test_odds_are_of_probabilities() -> None:
         counts().comparisons("x", comparison="lnor")
 
 
+@pytest.mark.filterwarnings(r"ignore:s\(x\). 10 rows outside")
 def test_steps_that_leave_the_range_of_a_smooth_are_said() -> None:
     data = pd.DataFrame({"x": np.linspace(0.0, 4.0, 41), "z": np.cos(np.arange(41.0))})
     data["y"] = np.sin(data["x"])
