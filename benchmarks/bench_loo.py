@@ -3,8 +3,8 @@
     python benchmarks/bench_loo.py [--runs 1] [--quick]
 
 Every run is a fresh process. Seconds for the full posterior of theta by importance sampling, for leave-one-out by rows
-with its Pareto k, and for the probabilities of smaller responses; and the peak of memory. With --quick on every tenth
-rating.
+with its Pareto k, for the probabilities of smaller responses, and for a new response of each row by each draw; and the
+peak of memory. With --quick on every tenth rating.
 """
 
 import argparse
@@ -26,6 +26,10 @@ loo = fit.loo()
 done = time.perf_counter()
 loo.pit
 out = {{"fit": ready - start, "loo": done - ready, "pit": time.perf_counter() - done, "thetas": loo.thetas.size}}
+start = time.perf_counter()
+for part in fit.posterior_predict(chunk="auto"):
+    pass
+out |= {{"predict": time.perf_counter() - start}}
 out |= {{"GiB of the fit": memory, "GiB at most": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20}}
 out |= {{"elpd": loo.elpd, "largest Pareto k": float(loo.table["pareto_k"].max())}}
 print(json.dumps(out))

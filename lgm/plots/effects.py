@@ -208,7 +208,7 @@ def _draw(fit: Fit, shown: Sequence[Panel], beside: Any, ax: Any, figsize: Any) 
                 one.set_ylabel("")
         on.legend([*(names if outside else []), *_key(fit.interval, shown)], "right")
         if on.own and on.room / rows < LOWEST:
-            width, height = (round(inches, 1) for inches in on.figure.get_size_inches())
+            width, height = (round(size / on.figure.dpi, 1) for size in (on.figure.bbox.width, on.figure.bbox.height))
             warn(
                 f"{len(shown)} panels have little room in {width:g} x {height:g} inches. Accepted: a taller picture, "
                 f"such as figsize=({width:g}, {np.ceil(MARGINS + rows * 1.6):g}), or fewer effects.",
@@ -232,7 +232,12 @@ def _names(several: Sequence[Panel], key: tuple[Any, ...]) -> list[Any]:
     out = []
     numeric, levels = any(panel.numeric for panel in several), any(not panel.numeric for panel in several)
     for k, name in enumerate(key[1:]):
-        style = {"ls": DASHES[k] if numeric else "none", "lw": 1.6, "marker": MARKERS[k] if levels else "", "ms": 5}
+        style: dict[str, Any] = {
+            "ls": DASHES[k] if numeric else "none",
+            "lw": 1.6,
+            "marker": MARKERS[k] if levels else "",
+            "ms": 5,
+        }
         out.append(Line2D([], [], color=COLOURS[k], label=f"{key[0]} = {_word(name)}", **style))
     return out
 

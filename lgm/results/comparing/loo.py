@@ -208,7 +208,13 @@ def fit_index(fit: Fit) -> pd.Index:
 def _result(fit: Fit, name: str, what: str, index: pd.Index, thetas: Thetas, found: _Found) -> Loo:
     weights = smoothed(thetas, found.log_density)
     elpd, se, total = summed(thetas, weights, found.log_density)
-    columns = {"elpd": elpd, "se": se, f"p_{name}": found.given_all - elpd, "pareto_k": weights.k, "error": found.error}
+    columns: dict[str, Any] = {
+        "elpd": elpd,
+        "se": se,
+        f"p_{name}": found.given_all - elpd,
+        "pareto_k": weights.k,
+        "error": found.error,
+    }
     columns["reliable"] = reliable(thetas, weights.k)
     table = pd.DataFrame(columns, index)
     said = notes(thetas, table, total)

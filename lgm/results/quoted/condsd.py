@@ -36,7 +36,7 @@ def conditional_sds(fit: Fit) -> FloatArray:
         if isinstance(post.data, LaplaceData):
             observed = post.data.observed
             fixed = np.linalg.solve(fit.analysed.basis, fit.effects.mean[: fit.design.p] - fit.analysed.reference)
-            u = np.concatenate([fixed, np.zeros(post.prior.q)])
+            u = jnp.concatenate([jnp.asarray(fixed), jnp.zeros(post.prior.q)])
             data = replace(post.data, observed=replace(observed, offset=observed.eta(u)), rung="laplace")
             post = replace(post, data=data)
         for theta in chosen:

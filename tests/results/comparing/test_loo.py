@@ -102,8 +102,8 @@ def test_draws_that_do_not_reach_are_said() -> None:
     drawn = Thetas(np.linspace(0, 1, size)[:, None], np.full(size, -np.log(size)), whole[None], whole, whole)
     table = pd.DataFrame({"elpd": [-1.0, -2.0], "pareto_k": [0.1, 0.55]})
     said = notes(drawn, table, 0.01)
-    assert said[-1].startswith("The largest is 0.55: without that row or group")
-    assert 'method="importance"' in said[-1]
+    assert said[-1].startswith("Not reliable: 1 (Pareto k up to 0.55), without which")
+    assert "fit.loo(reloo=True)" in said[-1]
     assert (
         len(notes(drawn, table.assign(pareto_k=0.3), 0.01))
         == len(notes(replace(drawn, proposed=True), table, 0.01))
