@@ -100,7 +100,7 @@ class Compiled:
 
     def _program(self, how: Hashable, args: tuple[Any, ...], *, wait: bool) -> _Program:
         leaves, structure = jax.tree.flatten(args)
-        kinds = tuple((jnp.shape(leaf), _dtype(leaf)) for leaf in leaves)
+        kinds = tuple(map(_kind, leaves))
         key = (how, structure, kinds)
         with self._lock:
             program = self._known.get(key)
@@ -178,5 +178,8 @@ def wholes(*shape: int) -> jax.ShapeDtypeStruct:
     return jax.ShapeDtypeStruct(shape, np.int64)
 
 
-def _dtype(leaf: Any) -> Any:
-    return leaf.dtype if hasattr(leaf, "dtype") else jax.dtypes.result_type(leaf)
+def _kind(leaf: Any) -> tuple[Any, Any]:
+    """Shape and type, of numbers too."""
+    if hasattr(leaf, "dtype"):
+        return leaf.shape, leaf.dtype
+    return jnp.shape(leaf), jax.dtypes.result_type(leaf)

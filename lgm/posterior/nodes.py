@@ -186,14 +186,11 @@ def _along(height: _Heights, index: Index, counts: tuple[int, ...]) -> _Sums:
 
     The axes that are left have so many nodes.
     """
-
     if len(counts) == 1:
         found = height.along(index, counts[0])
         k, *others = found.shape
         return _Sums(found, jnp.zeros((k, 0, *others)), jnp.zeros((k, 0, 0, *others)))
-    return jax.lax.map(
-        lambda i: _summed(_along(height, (*index, i), counts[1:])), jnp.arange(counts[0], dtype=float)
-    )
+    return jax.lax.map(lambda i: _summed(_along(height, (*index, i), counts[1:])), jnp.arange(counts[0], dtype=float))
 
 
 def _summed(along: _Sums) -> _Sums:

@@ -12,6 +12,7 @@ void* selected_inverse_tangent_handler();
 void* rows_times_handler();
 void* rows_transposed_times_handler();
 void* rows_gram_handler();
+void* symmetric_times_handler();
 void* rows_quadratic_handler();
 void* find_mode_handler();
 void* find_mode_and_slopes_handler();
