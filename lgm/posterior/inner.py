@@ -20,7 +20,7 @@ from lgm import linalg
 from lgm.arrays import Numbers
 from lgm.families.family import Family
 from lgm.families.response import Response
-from lgm.linalg import constrained
+from lgm.linalg import constrained, products
 from lgm.linalg.rows import Rows
 from lgm.posterior.latent_prior import LOG_2PI, LatentPrior, Places, by_kind
 
@@ -155,11 +155,8 @@ class Inner:
 
     def times(self, v: jax.Array) -> jax.Array:
         """``R v`` (d, m) for v within the constraints."""
-        rows, cols = self.analysis.pattern.rows, self.analysis.pattern.cols
         x = constrained.extended(v, self.prior.anchors)
-        below = jnp.where(rows == cols, 0.0, self.values)
-        out = jnp.zeros_like(x).at[rows].add(self.values[:, None] * x[cols]).at[cols].add(below[:, None] * x[rows])
-        return out[: self.prior.dim]
+        return products.multiply(self.analysis, self.values, x)[: self.prior.dim]
 
     def curvature(self, w: jax.Array) -> jax.Array:
         """``H'``, bordered, in pattern order, for weights w (n,)."""
@@ -168,8 +165,7 @@ class Inner:
 
     def whole(self, values: jax.Array) -> jax.Array:
         """``D M D`` for a symmetric M in pattern order."""
-        pattern, scale = self.analysis.pattern, constrained.bordered(self.scale, self.prior.k)
-        return values * scale[pattern.rows] * scale[pattern.cols]
+        return products.scaled(self.analysis, values, constrained.bordered(self.scale, self.prior.k))
 
     def point(self, v: jax.Array, *, fisher: bool = False) -> Point:
         """Newton's system at v (d,); ``fisher`` where curvatures are at least the Fisher information's."""

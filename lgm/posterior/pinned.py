@@ -13,8 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from lgm.linalg import constrained
-from lgm.pattern import Pattern
+from lgm.linalg import constrained, products
 from lgm.posterior.density import Marginal
 from lgm.posterior.gaussian import GaussianData
 from lgm.posterior.laplace import LaplaceData
@@ -57,17 +56,11 @@ def likelihood(post: Marginal, theta: jax.Array, fixed: jax.Array) -> jax.Array:
     u = jnp.concatenate([fixed, jnp.zeros(prior.q)])
     data = post.data
     if isinstance(data, GaussianData):
-        moved = _times(analysis.pattern, jnp.asarray(data.gram), constrained.bordered(u, prior.k))[: prior.dim]
+        wide = constrained.bordered(u[:, None], prior.k)
+        moved = products.multiply(analysis, jnp.asarray(data.gram), wide)[: prior.dim, 0]
         square = data.square - 2.0 * jnp.vdot(data.projection, u) + jnp.vdot(u, moved)
         known = replace(data, projection=data.projection - moved, square=square)
         return known.log_likelihood(prior, analysis, theta)
     assert isinstance(data, LaplaceData)
     observed = replace(data.observed, offset=data.observed.eta(u))
     return replace(data, observed=observed, rung="laplace").log_likelihood(prior, analysis, theta)
-
-
-def _times(pattern: Pattern, values: jax.Array, x: jax.Array) -> jax.Array:
-    """``M x`` for a symmetric M in pattern order."""
-    below = jnp.where(pattern.rows == pattern.cols, 0.0, values)
-    out = jnp.zeros_like(x).at[pattern.rows].add(values * x[pattern.cols])
-    return out.at[pattern.cols].add(below * x[pattern.rows])
