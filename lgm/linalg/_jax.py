@@ -2,12 +2,14 @@
 
 `custom_vmap` says what a batch of calls is: one matrix with many right-hand sides is factored once; `sequential_vmap`,
 that it is done one by one, `vmap_in_parts` a few at a time. `SymbolicZero` marks, in a derivative rule, an argument
-that is not differentiated. `symmetric_map` and `linear_map` stand in for something that JAX lacks: its primitives are
-private, and `jax.custom_derivatives.linear_call` does not batch.
+that is not differentiated. `symmetric_map` and `linear_map` stand in for something that JAX lacks:
+`jax.custom_derivatives.linear_call` does not batch. `Bilinear` is linear in each of two arrays, both of which are
+differentiated; only a primitive of its own can say so.
 """
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -16,8 +18,68 @@ import jax
 import jax.numpy as jnp
 from jax.custom_batching import custom_vmap, sequential_vmap
 from jax.custom_derivatives import SymbolicZero
+from jax.extend.core import Primitive
+from jax.interpreters import ad, batching, mlir
 
-__all__ = ["SymbolicZero", "custom_vmap", "linear_map", "sequential_vmap", "symmetric_map", "vmap_in_parts"]
+__all__ = ["Bilinear", "SymbolicZero", "custom_vmap", "linear_map", "sequential_vmap", "symmetric_map", "vmap_in_parts"]
+
+
+class Bilinear:
+    """A function of two arrays that is linear in each of them: it has derivatives of every order, and batches.
+
+    Parameters
+    ----------
+    name : str
+    function : callable
+        ``function(x, y, **static)``, pure, whose arrays may both have the same leading dimensions more: those of a
+        batch. It is never differentiated.
+    rank : int
+        Dimensions of the result without a batch.
+
+    Notes
+    -----
+    Its transposes are functions of its kind too, and `transposes` must be told of them before derivatives are asked
+    for.
+    """
+
+    def __init__(self, name: str, function: Callable[..., jax.Array], rank: int) -> None:
+        self._primitive = Primitive(name)
+        self._primitive.def_impl(lambda x, y, **static: _run(function, tuple(sorted(static.items())))(x, y))
+        self._primitive.def_abstract_eval(self._abstract)
+        self._function, self._rank = function, rank
+        batching.primitive_batchers[self._primitive] = self._batched
+        mlir.register_lowering(self._primitive, mlir.lower_fun(function, multiple_results=False))
+
+    def __call__(self, x: jax.Array, y: jax.Array, **static: Any) -> jax.Array:
+        """Static arguments are hashable."""
+        out: jax.Array = self._primitive.bind(x, y, **static)
+        return out
+
+    def transposes(self, by_first: Callable[..., jax.Array], by_second: Callable[..., jax.Array]) -> None:
+        """The transposes, ``by_first(g, y, **static)`` like x and ``by_second(x, g, **static)`` like y, for any g."""
+        ad.defbilinear(
+            self._primitive,
+            lambda g, x, y, **static: by_first(g, y, **static),
+            lambda g, x, y, **static: by_second(x, g, **static),
+        )
+
+    def _abstract(self, x: Any, y: Any, **static: Any) -> Any:
+        shapes = (jax.ShapeDtypeStruct(each.shape, each.dtype) for each in (x, y))
+        out = jax.eval_shape(lambda x, y: self._function(x, y, **static), *shapes)
+        return jax.core.ShapedArray(out.shape, out.dtype)
+
+    def _batched(self, arrays: Any, places: Any, **static: Any) -> tuple[jax.Array, int]:
+        size = next(a.shape[at] for a, at in zip(arrays, places, strict=True) if at is not None)
+        wide = (
+            jnp.broadcast_to(a, (size, *a.shape)) if at is None else jnp.moveaxis(a, at, 0)
+            for a, at in zip(arrays, places, strict=True)
+        )
+        return self(*wide, **static), 0
+
+
+@functools.lru_cache(maxsize=64)
+def _run(function: Callable[..., jax.Array], static: tuple[tuple[str, Any], ...]) -> Callable[..., jax.Array]:
+    return jax.jit(functools.partial(function, **dict(static)))
 
 
 def vmap_in_parts(function: Callable[..., Any], most: int) -> Callable[..., Any]:

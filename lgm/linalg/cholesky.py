@@ -11,9 +11,8 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
-from lgm.linalg import _calls, backend
+from lgm.linalg import _calls, backend, products
 from lgm.linalg._jax import SymbolicZero
 from lgm.linalg.analysis import SparseAnalysis
 
@@ -43,7 +42,7 @@ def _logdet_quad_jvp(sym: SparseAnalysis, primals: Any, tangents: Any) -> Any:
         d_logdet = jnp.zeros_like(logdet)
     else:
         logdet, x, z = _solve_and_invert(sym, values, b)
-        d_logdet = jnp.vdot(_weights(sym) * z, dq)
+        d_logdet = _trace(sym, z, dq)
     return (logdet, b.T @ x, x), (d_logdet, _d_quad(sym, x, dq, db), _d_solve(sym, values, x, dq, db))
 
 
@@ -65,7 +64,7 @@ def _solve_and_invert_jvp(sym: SparseAnalysis, primals: Any, tangents: Any) -> A
     if isinstance(dq, SymbolicZero):
         return (logdet, x, z), (jnp.zeros_like(logdet), dx, jnp.zeros_like(z))
     dz = _calls.selected_inverse_tangent(sym, values, dq)
-    return (logdet, x, z), (jnp.vdot(_weights(sym) * z, dq), dx, dz)
+    return (logdet, x, z), (_trace(sym, z, dq), dx, dz)
 
 
 _solve_and_invert.defjvp(_solve_and_invert_jvp, symbolic_zeros=True)
@@ -91,7 +90,7 @@ def _solve(sym: SparseAnalysis, values: jax.Array, b: jax.Array) -> jax.Array:
     def native(_: Any, rhs: jax.Array) -> jax.Array:
         return _calls.factor_solve(sym, values, rhs, jnp.zeros((sym.n, 0), rhs.dtype))[2]
 
-    out: jax.Array = jax.lax.custom_linear_solve(partial(_multiply, sym, values), b, native, symmetric=True)
+    out: jax.Array = jax.lax.custom_linear_solve(partial(products.multiply, sym, values), b, native, symmetric=True)
     return out
 
 
@@ -101,39 +100,22 @@ def _d_solve(sym: SparseAnalysis, values: jax.Array, x: jax.Array, dq: Any, db: 
         return jnp.zeros_like(x)
     rhs = jnp.zeros_like(x) if isinstance(db, SymbolicZero) else db
     if not isinstance(dq, SymbolicZero):
-        rhs = rhs - _multiply(sym, dq, x)
+        rhs = rhs - products.multiply(sym, dq, x)
     return _solve(sym, values, rhs)
 
 
 def _d_quad(sym: SparseAnalysis, x: jax.Array, dq: Any, db: Any) -> jax.Array:
-    """``X'dB + dB'X - X' dQ X`` with gathers only: scattering is what is slow on a CPU."""
+    """``X'dB + dB'X - X' dQ X``."""
     total = jnp.zeros((x.shape[-1],) * 2, x.dtype)
     if not isinstance(db, SymbolicZero):
         cross = x.T @ db
         total = total + cross + cross.T
     if not isinstance(dq, SymbolicZero):
-        half = (0.5 * _weights(sym) * dq)[:, None] * x[_rows(sym)]
-        inner = half.T @ x[_cols(sym)]
-        total = total - inner - inner.T
+        total = total - x.T @ products.multiply(sym, dq, x)
     return total
 
 
-def _multiply(sym: SparseAnalysis, values: jax.Array, x: jax.Array) -> jax.Array:
-    """``S(values) x`` for x (n, k)."""
-    rows, cols = _rows(sym), _cols(sym)
-    below = jnp.where(rows == cols, 0.0, values)
-    lower = jnp.zeros_like(x).at[rows].add(values[:, None] * x[cols], mode="promise_in_bounds")
-    return lower.at[cols].add(below[:, None] * x[rows], mode="promise_in_bounds")
-
-
-def _rows(sym: SparseAnalysis) -> Any:
-    return sym.pattern.rows.astype(np.int32)
-
-
-def _cols(sym: SparseAnalysis) -> Any:
-    return sym.pattern.cols.astype(np.int32)
-
-
-def _weights(sym: SparseAnalysis) -> Any:
-    """1 for a stored diagonal entry, 2 for an off-diagonal one, which stands for two entries of the matrix."""
-    return np.where(sym.pattern.rows == sym.pattern.cols, 1.0, 2.0)
+def _trace(sym: SparseAnalysis, z: jax.Array, dq: jax.Array) -> jax.Array:
+    """``tr(Z dQ)`` of symmetric matrices in pattern order."""
+    ones = jnp.ones((sym.n, 1), z.dtype)
+    return jnp.vdot(products.gradient(sym, ones, ones) * z, dq)

@@ -105,14 +105,3 @@ class Rows:
     def entries(self) -> tuple[Any, ...]:
         """Without the pairs."""
         return self.data, self.columns, self.starts
-
-
-def symmetric_times(pattern: Pattern, values: jax.Array, x: jax.Array) -> jax.Array:
-    """``R x`` (d, m) for a symmetric R given in pattern order (nnz,), and x (d, m); a native call without derivatives.
-
-    Entries that are zero cost little: where R is the prior's, the pattern of H has many.
-    """
-    entries = (pattern.rows.astype(np.int32), pattern.cols.astype(np.int32))
-    d, m = x.shape[-2:]
-    call = _calls.shared("lgm_symmetric_times", entries, lambda batch: [((*batch, d, m), np.float64)])
-    return call(values, x)[0]

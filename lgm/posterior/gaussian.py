@@ -25,7 +25,7 @@ import scipy.sparse as sp
 
 from lgm import linalg
 from lgm.arrays import FloatArray, Numbers
-from lgm.linalg import constrained
+from lgm.linalg import constrained, products
 from lgm.linalg.constrained import normals
 from lgm.linalg.rows import Rows
 from lgm.posterior.every_row import EveryRow
@@ -194,7 +194,7 @@ class GaussianData:
     def given(self, analysis: linalg.Analysis, theta: jax.Array, u: jax.Array) -> jax.Array:
         """``log p(y | u, theta)`` at effects u (p + q,)."""
         sigma = self._sigma(theta)
-        within = quadratic(analysis.pattern, self.gram, constrained.bordered(u, analysis.constraints))
+        within = quadratic(analysis, self.gram, constrained.bordered(u, analysis.constraints))
         square = self.square - 2.0 * jnp.vdot(self.projection, u) + within
         normal = self.sum_log_w - self.n * LOG_2PI - 2.0 * self.n * jnp.log(sigma)
         return 0.5 * (normal - square * jnp.square(1.0 / sigma))
@@ -213,9 +213,8 @@ class GaussianData:
         # divided by sigma one by one, as its square may have no place among doubles
         inverse = 1.0 / self._sigma(theta)
         ratio = whitened.scale * inverse
-        rows, cols = analysis.pattern.rows, analysis.pattern.cols
         wide = constrained.bordered(ratio, prior.k)
-        values = whitened.values + self.gram * wide[rows] * wide[cols]
+        values = whitened.values + products.scaled(analysis, jnp.asarray(self.gram), wide)
         b = ratio * (self.projection * inverse) + prior.pull
         return System(values, constrained.bordered(b[:, None], prior.k), whitened.scale, whitened.logdet)
 

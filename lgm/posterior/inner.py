@@ -21,8 +21,8 @@ from lgm import linalg
 from lgm.arrays import Numbers
 from lgm.families.family import Family
 from lgm.families.response import Response
-from lgm.linalg import constrained, likelihoods, newton
-from lgm.linalg.rows import Rows, symmetric_times
+from lgm.linalg import constrained, likelihoods, newton, products
+from lgm.linalg.rows import Rows
 from lgm.posterior.latent_prior import LOG_2PI, LatentPrior, Places, by_kind
 
 
@@ -162,7 +162,7 @@ class Inner:
             loglik = self.observed.loglik(self.theta)
             # each sum over neighbours in memory, which takes half the time
             found = jax.vmap(lambda eta: jnp.sum(loglik(eta)))(jax.lax.optimization_barrier(self.eta(v).T))
-        quad = jnp.sum(v * self.times(v, derivatives=derivatives), axis=0)
+        quad = jnp.sum(v * self.times(v), axis=0)
         prior = self.prior
         return (
             found
@@ -173,15 +173,10 @@ class Inner:
             + 0.5 * prior.flat * LOG_2PI
         )
 
-    def times(self, v: jax.Array, *, derivatives: bool = True) -> jax.Array:
-        """``R v`` (d, m) for v within the constraints; without derivatives it is faster."""
-        rows, cols = self.analysis.pattern.rows, self.analysis.pattern.cols
+    def times(self, v: jax.Array) -> jax.Array:
+        """``R v`` (d, m) for v within the constraints."""
         x = constrained.extended(v, self.prior.anchors)
-        if not derivatives:
-            return symmetric_times(self.analysis.pattern, self.values, x)[: self.prior.dim]
-        below = jnp.where(rows == cols, 0.0, self.values)
-        out = jnp.zeros_like(x).at[rows].add(self.values[:, None] * x[cols]).at[cols].add(below[:, None] * x[rows])
-        return out[: self.prior.dim]
+        return products.multiply(self.analysis, self.values, x)[: self.prior.dim]
 
     def curvature(self, w: jax.Array) -> jax.Array:
         """``H'``, bordered, in pattern order, for weights w (n,)."""
@@ -190,8 +185,7 @@ class Inner:
 
     def whole(self, values: jax.Array) -> jax.Array:
         """``D M D`` for a symmetric M in pattern order."""
-        pattern, scale = self.analysis.pattern, constrained.bordered(self.scale, self.prior.k)
-        return values * scale[pattern.rows] * scale[pattern.cols]
+        return products.scaled(self.analysis, values, constrained.bordered(self.scale, self.prior.k))
 
     def point(self, v: jax.Array, *, fisher: bool = False) -> Point:
         """Newton's system at v (d,); ``fisher`` where curvatures are at least the Fisher information's."""

@@ -180,7 +180,7 @@ class Joint:
         """Log density of the coordinates up to a constant."""
         post, moved = self.post, self._moved(z)
         likelihood = post.data.given(post.analysis, moved.theta, moved.prior.scale * moved.v)
-        effects = post.prior.log_density(moved.prior, post.analysis.pattern, moved.v)
+        effects = post.prior.log_density(moved.prior, post.analysis, moved.v)
         return likelihood + effects + moved.log_jacobian + post.hyper.log_prior_working(self._working(z))
 
     def _working(self, z: jax.Array) -> jax.Array:

@@ -16,10 +16,9 @@ import numpy as np
 
 from lgm import linalg
 from lgm.arrays import Numbers
-from lgm.linalg import constrained
+from lgm.linalg import constrained, products
 from lgm.linalg.rows import Rows
 from lgm.parameter import Parameter
-from lgm.pattern import Pattern
 from lgm.precision.template import Template, Theta
 
 LOG_2PI = 1.8378770664093453
@@ -128,17 +127,16 @@ class LatentPrior:
             values = values.at[self.entries].add(jnp.concatenate(entries), unique_indices=True)
         return Whitened(jnp.concatenate(scales), values, logdet)
 
-    def log_density(self, at: Whitened, pattern: Pattern, v: jax.Array) -> jax.Array:
+    def log_density(self, at: Whitened, analysis: linalg.Analysis, v: jax.Array) -> jax.Array:
         """``log p(v | theta)`` of whitened effects v (p + q,) within the constraints, flat fixed effects left out."""
-        square = quadratic(pattern, at.values, constrained.extended(v, self.anchors))
+        square = quadratic(analysis, at.values, constrained.extended(v, self.anchors))
         proper = self.dim - self.k - self.flat
         return 0.5 * (at.logdet - square - self.constant - proper * LOG_2PI) + self.pull @ v
 
 
-def quadratic(pattern: Pattern, values: jax.Array, x: jax.Array) -> jax.Array:
+def quadratic(analysis: linalg.Analysis, values: Numbers, x: jax.Array) -> jax.Array:
     """``x'Mx`` for a symmetric M in pattern order."""
-    twice = np.where(pattern.rows == pattern.cols, 1.0, 2.0)
-    return jnp.vdot(twice * values, x[pattern.rows] * x[pattern.cols])
+    return jnp.vdot(values, products.gradient(analysis, x[:, None], x[:, None]))
 
 
 def _logdet(known: jax.Array | None, values: jax.Array, analysis: linalg.Analysis | None) -> jax.Array:

@@ -17,8 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from lgm.arrays import IntArray
-from lgm.linalg import constrained
-from lgm.pattern import Pattern
+from lgm.linalg import constrained, products
 from lgm.posterior.density import Marginal
 from lgm.posterior.gaussian import GaussianData
 from lgm.posterior.laplace import LaplaceData
@@ -73,17 +72,11 @@ def likelihood(post: Marginal, theta: jax.Array, known: jax.Array) -> jax.Array:
     u = jnp.zeros(prior.dim).at[prior.known].set(known)
     data = post.data
     if isinstance(data, GaussianData):
-        moved = _times(analysis.pattern, jnp.asarray(data.gram), constrained.bordered(u, prior.k))[: prior.dim]
+        wide = constrained.bordered(u[:, None], prior.k)
+        moved = products.multiply(analysis, jnp.asarray(data.gram), wide)[: prior.dim, 0]
         square = data.square - 2.0 * jnp.vdot(data.projection, u) + jnp.vdot(u, moved)
         rest = replace(data, projection=data.projection - moved, square=square)
         return rest.log_likelihood(prior, analysis, theta)
     assert isinstance(data, LaplaceData)
     observed = replace(data.observed, offset=data.observed.eta(u))
     return replace(data, observed=observed, rung="laplace").log_likelihood(prior, analysis, theta)
-
-
-def _times(pattern: Pattern, values: jax.Array, x: jax.Array) -> jax.Array:
-    """``M x`` for a symmetric M in pattern order."""
-    below = jnp.where(pattern.rows == pattern.cols, 0.0, values)
-    out = jnp.zeros_like(x).at[pattern.rows].add(values * x[pattern.cols])
-    return out.at[pattern.cols].add(below * x[pattern.rows])

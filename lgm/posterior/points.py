@@ -60,7 +60,7 @@ def noise(inner: Inner, values: jax.Array, z: jax.Array) -> Noise:
 
 def quadratic(inner: Inner, w: jax.Array, drawn: Noise) -> jax.Array:
     """``z'H'z`` (m,) of draws, for curvatures w (n,) of the likelihood."""
-    return jnp.sum(drawn.v * inner.times(drawn.v, derivatives=False), axis=0) + w @ jnp.square(drawn.eta)
+    return jnp.sum(drawn.v * inner.times(drawn.v), axis=0) + w @ jnp.square(drawn.eta)
 
 
 def weighted(inner: Inner, start: jax.Array, z: jax.Array) -> Points:

@@ -43,7 +43,7 @@ def weighted(inner: Inner, leaves: Leaves, start: jax.Array, z: jax.Array) -> Po
     v, centre = _centred(inner, leaves, mode)
     values = inner.curvature(centre.w)
     drawn = noise(inner, values, z)
-    product = inner.times(drawn.v, derivatives=False) + inner.pull(centre.w[:, None] * drawn.eta)  # H' z
+    product = inner.times(drawn.v) + inner.pull(centre.w[:, None] * drawn.eta)  # H' z
     root = roots(leaves.blocks(values))
     half = jnp.einsum("gab,gbm->gam", root, product[columns])
     away = jnp.einsum("gab,gam->gbm", root, half)  # of each leaf from its mean given the spine

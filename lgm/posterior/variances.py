@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from lgm import linalg
-from lgm.linalg import constrained
+from lgm.linalg import constrained, products
 from lgm.linalg.rows import Rows
 from lgm.posterior.functionals import Linear, Sums
 from lgm.posterior.latent_prior import LatentPrior
@@ -57,9 +57,9 @@ def normal_rows(
     a: Rows,
 ) -> Linear:
     """Means and variances of ``A u``, by one factorisation; arguments as above, and a right-hand side, bordered."""
-    d, pattern = prior.dim, analysis.pattern
+    d = prior.dim
     _, solved, inverse = linalg.solve_and_invert(analysis, values, rhs)
     wide = constrained.bordered(scale, prior.k)
-    variance = a.quadratic(inverse * wide[pattern.rows] * wide[pattern.cols])
+    variance = a.quadratic(products.scaled(analysis, inverse, wide))
     mean = a.times(scale[:, None] * solved[:d, :1])[:, 0]
     return Linear(mean, variance, jnp.zeros_like(mean))

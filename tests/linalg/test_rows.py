@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from lgm.linalg.rows import Rows, symmetric_times
+from lgm.linalg.rows import Rows
 from lgm.pattern import Pattern
 
 N, D, M = 12, 5, 3
@@ -100,14 +100,3 @@ def test_only_what_is_wanted_is_computed(rows: Rows) -> None:
 def test_rows_may_have_no_entries(pattern: Pattern) -> None:
     empty = Rows.of(sp.csr_array((3, D)), pattern)
     assert empty.n == 3 and not np.any(empty.times(jnp.ones((D, 1)))) and not np.any(empty.gram(jnp.ones(3), 4))
-
-
-def test_a_symmetric_matrix_times_columns(pattern: Pattern) -> None:
-    """In a batch of both, with entries of zero."""
-    rng = np.random.default_rng(5)
-    with jax.enable_x64(True):
-        values = jnp.asarray(rng.normal(size=(2, pattern.nnz)) * (rng.random((2, pattern.nnz)) < 0.5))
-        x = jnp.asarray(rng.normal(size=(2, D, M)))
-        found = jax.vmap(lambda z, x: symmetric_times(pattern, z, x))(values, x)
-        wanted = jax.vmap(lambda z, x: symmetric(pattern, z) @ x)(values, x)
-        np.testing.assert_allclose(found, wanted, rtol=1e-13, atol=1e-14)

@@ -23,7 +23,7 @@ _drawn = jit(lambda target, z: target.drawn(z))
 _parts = jit(
     lambda post, theta, v: (
         post.data.given(post.analysis, theta, post.prior.whiten(theta).scale * v),
-        post.prior.log_density(post.prior.whiten(theta), post.analysis.pattern, v),
+        post.prior.log_density(post.prior.whiten(theta), post.analysis, v),
     )
 )
 

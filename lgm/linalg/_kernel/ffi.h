@@ -9,10 +9,11 @@ namespace lgm {
 void* factor_solve_handler();
 void* factor_solve_invert_handler();
 void* selected_inverse_tangent_handler();
+void* multiply_handler();
+void* outer_handler();
 void* rows_times_handler();
 void* rows_transposed_times_handler();
 void* rows_gram_handler();
-void* symmetric_times_handler();
 void* rows_quadratic_handler();
 void* find_mode_handler();
 void* find_mode_and_slopes_handler();

@@ -80,22 +80,6 @@ ffi::Error rows_quadratic_call(ffi::ThreadPool pool, double factor, Doubles z, D
   });
 }
 
-// values (..., nnz), x (..., d, m) -> R x (..., d, m)
-ffi::Error symmetric_times_call(ffi::ThreadPool pool, Doubles values, Doubles x, Ints rows, Ints columns,
-                                DoublesOut out) {
-  const int64_t entries = rows.element_count();
-  const auto batch = batch_of(x.dimensions(), {-1, -1});
-  if (!batch || columns.element_count() != rows.element_count() ||
-      batch_of(values.dimensions(), {entries}) != batch || out->element_count() != x.element_count()) {
-    return bad_shape("entries or vectors");
-  }
-  const int64_t m = last(x.dimensions()), d = x.dimensions()[x.dimensions().size() - 2];
-  return run(pool, *batch, cost_of(2 * entries, m), [&](int64_t i) {
-    symmetric_times(values.typed_data() + i * entries, rows.typed_data(), columns.typed_data(), entries,
-                    x.typed_data() + i * d * m, m, d, out->typed_data() + i * d * m);
-  });
-}
-
 // What a search takes. The prior's values, the scales, the likelihood's parameters and the start have batch dimensions;
 // the rest is common to all.
 struct SearchArguments {
@@ -242,14 +226,6 @@ auto with_search() {
 
 XLA_FFI_DEFINE_HANDLER(kRowsTimes, rows_times_call, with_rows());
 XLA_FFI_DEFINE_HANDLER(kRowsTransposedTimes, rows_transposed_times_call, with_rows());
-XLA_FFI_DEFINE_HANDLER(kSymmetricTimes, symmetric_times_call,
-                       ffi::Ffi::Bind()
-                           .Ctx<ffi::ThreadPool>()
-                           .Arg<Doubles>()
-                           .Arg<Doubles>()
-                           .Arg<Ints>()
-                           .Arg<Ints>()
-                           .Ret<Doubles>());
 XLA_FFI_DEFINE_HANDLER(kRowsGram, rows_gram_call, with_pairs());
 XLA_FFI_DEFINE_HANDLER(kRowsQuadratic, rows_quadratic_call, with_pairs());
 XLA_FFI_DEFINE_HANDLER(kFindMode, find_mode_call, with_search());
@@ -261,7 +237,6 @@ XLA_FFI_DEFINE_HANDLER(
 
 void* rows_times_handler() { return reinterpret_cast<void*>(kRowsTimes); }
 void* rows_transposed_times_handler() { return reinterpret_cast<void*>(kRowsTransposedTimes); }
-void* symmetric_times_handler() { return reinterpret_cast<void*>(kSymmetricTimes); }
 void* rows_gram_handler() { return reinterpret_cast<void*>(kRowsGram); }
 void* rows_quadratic_handler() { return reinterpret_cast<void*>(kRowsQuadratic); }
 void* find_mode_handler() { return reinterpret_cast<void*>(kFindMode); }

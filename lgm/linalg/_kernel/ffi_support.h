@@ -50,11 +50,15 @@ struct Call {
   ffi::Error error = ffi::Error::Success();
 };
 
+inline ffi::Error unknown(std::string_view key) {
+  return ffi::Error(ffi::ErrorCode::kNotFound,
+                    "lgm: analysis " + std::string(key) + " is not known to this process; call the verb again");
+}
+
 inline Call begin(std::string_view key, const Doubles& values) {
   Call call{Registry::instance().find(std::string(key))};
   if (!call.analysis) {
-    call.error = ffi::Error(ffi::ErrorCode::kNotFound, "lgm: analysis " + std::string(key) +
-                                                           " is not known to this process; call the verb again");
+    call.error = unknown(key);
     return call;
   }
   const auto batch = batch_of(values.dimensions(), {call.analysis->symbolic.nnz});

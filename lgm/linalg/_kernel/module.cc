@@ -145,10 +145,11 @@ nb::dict handlers() {
   out["lgm_factor_solve"] = nb::capsule(factor_solve_handler(), "xla._CUSTOM_CALL_TARGET");
   out["lgm_factor_solve_invert"] = nb::capsule(factor_solve_invert_handler(), "xla._CUSTOM_CALL_TARGET");
   out["lgm_selected_inverse_tangent"] = nb::capsule(selected_inverse_tangent_handler(), "xla._CUSTOM_CALL_TARGET");
+  out["lgm_multiply"] = nb::capsule(multiply_handler(), "xla._CUSTOM_CALL_TARGET");
+  out["lgm_outer"] = nb::capsule(outer_handler(), "xla._CUSTOM_CALL_TARGET");
   out["lgm_rows_times"] = nb::capsule(rows_times_handler(), "xla._CUSTOM_CALL_TARGET");
   out["lgm_rows_transposed_times"] = nb::capsule(rows_transposed_times_handler(), "xla._CUSTOM_CALL_TARGET");
   out["lgm_rows_gram"] = nb::capsule(rows_gram_handler(), "xla._CUSTOM_CALL_TARGET");
-  out["lgm_symmetric_times"] = nb::capsule(symmetric_times_handler(), "xla._CUSTOM_CALL_TARGET");
   out["lgm_rows_quadratic"] = nb::capsule(rows_quadratic_handler(), "xla._CUSTOM_CALL_TARGET");
   out["lgm_find_mode"] = nb::capsule(find_mode_handler(), "xla._CUSTOM_CALL_TARGET");
   out["lgm_find_mode_and_slopes"] = nb::capsule(find_mode_and_slopes_handler(), "xla._CUSTOM_CALL_TARGET");

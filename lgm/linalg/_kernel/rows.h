@@ -75,18 +75,4 @@ inline void quadratic(const Rows& a, const double* z, double factor, double* out
   }
 }
 
-// out (d x m) = R x for x (d x m), where R is symmetric and given by entries on and below its diagonal, many of them zero.
-inline void symmetric_times(const double* values, const int32_t* rows, const int32_t* columns, int64_t entries,
-                            const double* x, int64_t m, int64_t d, double* out) {
-  std::fill_n(out, d * m, 0.0);
-  for (int64_t e = 0; e < entries; ++e) {
-    const double value = values[e];
-    if (value == 0.0) continue;
-    const int64_t i = rows[e], j = columns[e];
-    for (int64_t c = 0; c < m; ++c) out[i * m + c] += value * x[j * m + c];
-    if (i == j) continue;
-    for (int64_t c = 0; c < m; ++c) out[j * m + c] += value * x[i * m + c];
-  }
-}
-
 }  // namespace lgm
