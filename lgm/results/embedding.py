@@ -251,8 +251,8 @@ class Embedding:
             at = jnp.stack([jnp.asarray(value, dtype=float) for value in values]) if values else jnp.zeros(0)
             return function(post, at, hyper, rows, own_y, own_offset)
         with jax.enable_x64(True):
-            at = np.array([float(value) for value in values])
-            return float(_compiled[function](post, at, hyper, rows, own_y, own_offset))
+            numbers = np.array([float(value) for value in values])
+            return float(_compiled[function](post, numbers, hyper, rows, own_y, own_offset))
 
     def _per_row(self, values: Any, name: str, lead: tuple[int, ...] = ()) -> Any:
         """Numbers for the rows with a response (n,), or (*lead, n); traced ones as they are."""

@@ -88,8 +88,8 @@ def test_effects_that_are_not_there(asked: str, options: dict[str, Any], message
 def test_of_draws_from_the_prior() -> None:
     """With sigma held, exact: the prior of the line, whatever the response was."""
     data = pd.DataFrame({"x": [0.0, 1.0, 2.0, 5.0], "y": [9.0, 1.0, 30.0, -4.0]})
-    priors = {"Intercept": lgm.priors.normal(1.0, 2.0), "x": lgm.priors.normal(3.0, 0.5)}
-    priors["sigma"] = lgm.priors.constant(1.0)
+    own = lgm.priors
+    priors = {"Intercept": own.normal(1.0, 2.0), "x": own.normal(3.0, 0.5), "sigma": own.constant(1.0)}
     fit = lgm.fit("y ~ x", data, priors=priors, method="prior", draws=50, seed=1, progress=False)
     found = fit.conditional_effects("x", resolution=np.int64(3))
     np.testing.assert_allclose(found["mean"], 1.0 + 3.0 * found["x"], rtol=1e-9)
