@@ -9,6 +9,7 @@ SHELL := /bin/bash
 VENV ?= .venv
 VENV_ARVIZ1 ?= .venv312
 VENV_DOCS ?= .venv-docs
+VENV_PYMC ?= .venv-pymc
 
 # A name on PATH may be a shim that does not run, so each candidate has to prove itself. pyenv keeps interpreters off PATH.
 works = $(shell for p in $(2); do "$$p" -c 'import sys; sys.exit(not $(1))' 2>/dev/null && echo "$$p" && break; done)
@@ -50,7 +51,8 @@ PYTEST := LGM_TEST_INSTALLED=1 $(BIN)/pytest
 # A file stays with one process, where its tests share fits and what is compiled.
 PARALLEL := --numprocesses 2 --dist loadfile
 
-.PHONY: help demo test test-slow test-arviz1 lint doctest vignettes vignettes-fast docs bench clean install tools hooks
+.PHONY: help demo test test-slow test-arviz1 test-pymc lint doctest vignettes vignettes-fast docs bench clean install tools \
+    hooks
 
 # Every target with two hashes after it, in the order of this file, of kernel.mk and of release.mk.
 help:  ## this list
@@ -136,7 +138,7 @@ lint: $(VENV)/lgm.stamp $(VENV)/tools.stamp  ## style, types and import rules
 	$(BIN)/trailing-whitespace-fixer $(TEXTS)
 
 doctest: $(VENV)/lgm.stamp $(VENV)/tools.stamp  ## the examples in docstrings
-	$(PYTEST) $(PARALLEL) --quiet --doctest-modules --pyargs lgm
+	$(PYTEST) $(PARALLEL) --quiet --doctest-modules --doctest-ignore-import-errors --pyargs lgm
 
 vignettes-fast: $(VENV)/lgm.stamp $(VENV)/tools.stamp  ## the code of the quick vignettes
 	@for source in $(FAST_VIGNETTES); do \
@@ -163,6 +165,14 @@ endif
 arviz-tests: $(VENV)/lgm.stamp $(VENV)/tools.stamp
 	$(PYTEST) $(PARALLEL) --quiet $(ARVIZ_TESTS)
 
+# PyMC and nutpie are large, and their tests are few: an environment of their own, which `make test` does without.
+test-pymc:  ## what meets PyMC, nutpie and BlackJAX, in the environment .venv-pymc
+	@$(MAKE) --no-print-directory install tools VENV=$(VENV_PYMC)
+	$(VENV_PYMC)/bin/python -m pip --disable-pip-version-check --quiet install "pymc>=5.20,<6" nutpie blackjax geopandas
+	LGM_TEST_INSTALLED=1 $(VENV_PYMC)/bin/pytest --quiet tests/test_pymc.py tests/data/test_table.py
+	LGM_TEST_INSTALLED=1 $(VENV_PYMC)/bin/pytest --quiet --doctest-modules --pyargs lgm.pymc
+
 clean:  ## away with all that was made, environments included
-	rm -rf $(VENV) $(VENV_ARVIZ1) $(VENV_DOCS) $(VENV_OLDEST) build dist output vignettes/html \
-	    docs/_build docs/vignettes docs/api/generated docs/reference/*.rst .docs-cache .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(VENV_ARVIZ1) $(VENV_DOCS) $(VENV_OLDEST) $(VENV_PYMC) build dist output vignettes/html \
+	    docs/_build docs/vignettes docs/api/generated docs/reference/*.rst .docs-cache .pytest_cache .mypy_cache .ruff_cache \
+	    .hypothesis .import_linter_cache

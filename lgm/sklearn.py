@@ -53,6 +53,8 @@ class _LatentGaussian(BaseEstimator):
         table, columns = self._columns(X, reset=True), self._answers(y)
         if len(table) != len(columns):
             raise ValueError(f"X has {len(table)} rows and y has {len(columns)} values; accepted: as many.")
+        if len(table) < 2:
+            raise ValueError("X has n_samples = 1; accepted: at least two rows.")
         name, source = self._source([str(each) for each in table.columns])
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         data = table.assign(**{name: np.asarray(columns)})
@@ -97,7 +99,8 @@ class _LatentGaussian(BaseEstimator):
 
     def _columns(self, X: Any, *, reset: bool = False) -> pd.DataFrame:
         """X as a table; the columns of an array are called x0, x1, ... as scikit-learn does."""
-        if hasattr(X, "columns") or hasattr(X, "__dataframe__") or hasattr(X, "__arrow_c_stream__"):
+        names = getattr(X, "columns", getattr(X, "column_names", []))
+        if len(names) and all(isinstance(name, str) for name in names):  # others have no names for scikit-learn
             validate_data(self, X, reset=reset, skip_check_array=True)
             table = Table.of(X, "X")
             return table.select().reset_index(drop=True)

@@ -144,6 +144,18 @@ def of_library(frame: pd.DataFrame, library: str | None) -> Any:
     return nw.from_dict({str(name): frame[name].to_numpy() for name in frame}, backend=backend).to_native()
 
 
+def with_geometry(frame: pd.DataFrame, data: Any) -> pd.DataFrame:
+    """A table of the rows of a GeoDataFrame as one too, in the same reference system; other data have no geometry.
+
+    Where several rows of the table belong to each row of the data, they stand together.
+    """
+    active = getattr(data, "active_geometry_name", None)
+    if active is None or not isinstance(data, pd.DataFrame):
+        return frame
+    shapes = data[active].to_numpy().repeat(len(frame) // len(data))
+    return type(data)(frame.assign(**{str(active): shapes}), geometry=str(active), crs=data.crs)
+
+
 def _native(data: Any, what: str) -> pd.DataFrame | nw.DataFrame[Any]:
     """A table, a dict of columns, a list of records, or what is handed over as Arrow hands tables over."""
     if isinstance(data, pd.DataFrame):

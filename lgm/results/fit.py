@@ -420,7 +420,8 @@ class Fit(Sampling, Interpretation, Criteria, Again, Quoted, Adequacy):
         Returns
         -------
         pandas.DataFrame or xarray.DataArray
-            Columns mean, sd and the interval's ends, with the index of the data; a polars or Arrow table for such data.
+            Columns mean, sd and the interval's ends, with the index of the data; a polars or Arrow table for such data,
+            and for a GeoDataFrame one with its geometry.
             Rows that miss a predictor are NaN, and a warning says so: in new_data where one is missing that counts, in
             the data of the fit all that it dropped. The mean of the linear predictor has neither noise nor draws of new
             effects in it: it is a mixture over theta (at new times of an ar1, an average over draws). So is the mean of

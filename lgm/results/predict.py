@@ -13,7 +13,7 @@ import xarray as xr
 from scipy.special import ndtri
 
 from lgm.arrays import BoolArray, FloatArray, IntArray
-from lgm.data.table import Rows, Table, of_library, per_row, read_weights
+from lgm.data.table import Rows, Table, of_library, per_row, read_weights, with_geometry
 from lgm.design import answer, design
 from lgm.design import predictor as predictors
 from lgm.design.predictor import NewRows, Parts
@@ -76,7 +76,7 @@ def predict(
         text = f"{what} missing values in {columns}: the predictions of {rows} are missing too"
         warn(text, PredictionWarning)
         found = _in_place(fit, found, asked, wanted)
-    return of_library(found, asked.library) if isinstance(found, pd.DataFrame) else found
+    return with_geometry(of_library(found, asked.library), new_data) if isinstance(found, pd.DataFrame) else found
 
 
 class _Asked(NamedTuple):

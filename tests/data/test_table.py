@@ -12,7 +12,8 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from lgm.data.table import Table, kind_of, per_row, plain, read_weights, settled, to_pandas, usable_rows
+import lgm
+from lgm.data.table import Table, kind_of, per_row, plain, read_weights, settled, to_pandas, usable_rows, with_geometry
 from lgm.errors import DataError
 from lgm.words import listed
 
@@ -246,3 +247,18 @@ def test_rows_and_batches(convert: Any) -> None:
 def test_what_is_no_table(data: Any, message: str) -> None:
     with pytest.raises(DataError, match=f"a dict of columns or a list of records, {message}"):
         to_pandas(data)
+
+
+def test_what_is_on_a_map_stays_on_it() -> None:
+    """Predictions at the rows of a GeoDataFrame, also those of several categories for each row."""
+    geopandas = pytest.importorskip("geopandas")
+    places = geopandas.points_from_xy([0.0, 1.0, 2.0], [5.0, 6.0, 7.0])
+    data = geopandas.GeoDataFrame({"x": [1.0, 2.0, 3.0]}, geometry=places, crs="EPSG:4326", index=list("abc"))
+    found = with_geometry(pd.DataFrame({"mean": np.arange(6.0)}, index=list("aabbcc")), data)
+    assert isinstance(found, geopandas.GeoDataFrame) and found.crs == data.crs
+    assert found.geometry.x.tolist() == [0.0, 0.0, 1.0, 1.0, 2.0, 2.0]
+    known = pd.DataFrame({"x": np.arange(9.0), "y": 2.0 * np.arange(9) + np.array([0.1, -0.1, 0.0] * 3)})
+    fit = lgm.fit("y ~ x", known, method="mode", draws=50, seed=1, progress=False)
+    there = fit.predict(data)
+    assert isinstance(there, geopandas.GeoDataFrame) and there.geometry.y.tolist() == [5.0, 6.0, 7.0]
+    assert list(there.index) == list("abc") and not hasattr(fit.predict(pd.DataFrame(data)[["x"]]), "crs")
