@@ -165,7 +165,8 @@ def lifted_from(
         what, span = "a group effect", _around(tokens, max(bars, key=lambda bar: bar.depth))
         alone = in_parentheses(body) and all(bar.depth == 1 for bar in bars)
     if not alone:
-        interaction = _INTERACTIONS.get(expression.text_of(node.func), "") if calls else ""
+        crossed = any(token.is_operator("*", ":") and not token.depth for token in tokens)
+        interaction = _INTERACTIONS.get(expression.text_of(node.func), "") if calls and crossed else ""
         raise Problem(f"Here {what} is part of a larger term.{interaction}", span, _ADDED)
     if any(sign.text == "-" for sign in signs):
         raise Problem(f"Here {what} is subtracted.", hull([*signs, *tokens]), _ADDED)

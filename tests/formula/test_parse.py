@@ -210,6 +210,7 @@ def test_find_nothing(name: str) -> None:
 
 
 LARGER, SUBTRACTED = "is part of a larger term.", "is subtracted."
+VARYING = "A smooth for each level of a factor is `f + s(x, by=f)`, and a varying coefficient `s(x, by=z)`."
 BESIDE, NOTHING = "Two terms stand side by side without an operator.", "There is nothing between these quotes."
 XOR = "Inside a call or braces `^` is Python's exclusive or."
 AS_FACTOR = "R's `as.factor(x)` is written `C(x)`."
@@ -253,7 +254,7 @@ ERRORS = [
     ("y ~ (1|>1<)", GROUPING, "columns or Python calls"),
     ("y ~ (1|a:>a<)", "`a` appears twice in this grouping.", "columns or Python calls"),
     ("y ~ >(1|g)<:x", f"Here a group effect {LARGER}", "group effects, term calls"),
-    ("y ~ x*>s(t)<", f"Here `s()` {LARGER}", "group effects, term calls"),
+    ("y ~ x*>s(t)<", f"Here `s()` {LARGER} {VARYING}", "group effects, term calls"),
     ("y ~ (x + >(1|g)<)", f"Here a group effect {LARGER}", "group effects, term calls"),
     ("y ~ (>(1|g)<)", f"Here a group effect {LARGER}", "group effects, term calls"),
     ("y ~ >[1|g]<", f"Here a group effect {LARGER}", "group effects, term calls"),
