@@ -242,7 +242,7 @@ class LatentGaussianClassifier(ClassifierMixin, _LatentGaussian):
     >>> import lgm
     >>> from lgm.sklearn import LatentGaussianClassifier
     >>> pairs = lgm.load_dataset("salamander")
-    >>> mating = LatentGaussianClassifier("TypeF * TypeM + (1|Female) + (1|Male)", method="mode", random_state=1)
+    >>> mating = LatentGaussianClassifier("TypeF * TypeM + (1|Female) + (1|Male)", random_state=1)
     >>> mating = mating.fit(pairs, pairs["Mate"])
     >>> mating.classes_.tolist(), mating.predict_proba(pairs).shape, mating.score(pairs, pairs["Mate"]) > 0.7
     ([0, 1], (360, 2), True)

@@ -56,6 +56,7 @@ def cholesky_update(lower: ArrayLike, x: ArrayLike, weight: ArrayLike = 1.0) -> 
     >>> with jax.enable_x64(True):
     ...     up = cholesky_update(np.eye(2), np.array([3.0, 4.0]))
     ...     down = cholesky_update(up, np.array([3.0, 4.0]), -1.0)
+    >>> up, down = np.asarray(up), np.asarray(down)
     >>> (up @ up.T).round(6).tolist(), down.round(6).tolist()
     ([[10.0, 12.0], [12.0, 17.0]], [[1.0, 0.0], [0.0, 1.0]])
     """

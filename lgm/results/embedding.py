@@ -82,7 +82,7 @@ class Embedding:
 
         A mean that is not linear in its parameter, with hyperparameters under priors of one's own:
 
-        >>> import numpyro, numpyro.distributions as dist
+        >>> import numpy as np, numpyro, numpyro.distributions as dist
         >>> from numpyro.infer import MCMC, NUTS
         >>> sleep = lgm.load_dataset("sleepstudy")
         >>> model = lgm.model("Reaction ~ 1 + (1|Subject)", sleep)
@@ -94,11 +94,11 @@ class Embedding:
         >>> with jax.enable_x64(True):
         ...     mcmc = MCMC(NUTS(reaction), num_warmup=50, num_samples=50, progress_bar=False)
         ...     mcmc.run(jax.random.key(1))
-        ...     draws = mcmc.get_samples(group_by_chain=True)
+        ...     draws = {name: np.asarray(values) for name, values in mcmc.get_samples(group_by_chain=True).items()}
         >>> bool(abs(draws["power"].mean() - 1.0) < 0.1)
         True
         >>> thetas = {name: draws[name] for name in model.design.theta_names}
-        >>> effects = model.draw_effects(thetas, offset=10.0 * days ** np.asarray(draws["power"])[..., None], seed=1)
+        >>> effects = model.draw_effects(thetas, offset=10.0 * days ** draws["power"][..., None], seed=1)
         >>> dict(effects["Intercept|Subject"].sizes)
         {'chain': 1, 'draw': 50, 'Subject': 18}
         """

@@ -7,6 +7,7 @@ from scipy.special import logsumexp
 from scipy.stats import nbinom, norm
 
 import lgm
+from lgm.results import given_theta
 
 DAYS = lgm.load_dataset("sleepstudy")
 
@@ -60,3 +61,17 @@ def test_weighted_draws_are_exact() -> None:
     assert np.average(u, weights=weights) == pytest.approx(mean, abs=4 * sd / np.sqrt(size))
     assert np.average((u - mean) ** 2, weights=weights) == pytest.approx(sd**2, abs=4 * sd**2 * np.sqrt(3 / size))
     assert abs(known - log_p) > 4 * error  # Laplace's approximation is off by more
+
+
+def test_the_same_in_small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = lgm.model("Yield ~ 1 + (1|Batch)", lgm.load_dataset("Dyestuff"))
+    thetas = {"sd(Intercept|Batch)": np.linspace(20.0, 60.0, 20), "sigma": np.linspace(40.0, 60.0, 20)}
+    offset = np.linspace(-1.0, 1.0, 20)[:, None] * np.ones(30)
+    whole = model.draw_effects(thetas, offset=offset, seed=2)
+    monkeypatch.setattr(given_theta, "CHUNK_BYTES", 8 * 4 * 30 * 3)
+    pieces = model.draw_effects(thetas, offset=offset, seed=2)
+    for name in whole:
+        np.testing.assert_allclose(pieces[name], whole[name], rtol=1e-10)
+    monkeypatch.setattr("lgm.results.effects.KEPT_BYTES", 100.0)
+    with pytest.raises(lgm.LgmError, match="20 draws of 7 effects take"):
+        model.draw_effects(thetas, seed=2)
