@@ -51,8 +51,8 @@ PYTEST := LGM_TEST_INSTALLED=1 $(BIN)/pytest
 # A file stays with one process, where its tests share fits and what is compiled.
 PARALLEL := --numprocesses 2 --dist loadfile
 
-.PHONY: help demo test test-slow test-arviz1 test-pymc lint doctest vignettes vignettes-fast docs bench clean install tools \
-    hooks
+.PHONY: help demo test test-slow test-arviz1 test-pymc lint doctest vignettes vignettes-fast docs bench clean install tools
+.PHONY: hooks
 
 # Every target with two hashes after it, in the order of this file, of kernel.mk and of release.mk.
 help:  ## this list

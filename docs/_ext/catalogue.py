@@ -96,6 +96,7 @@ _MARGINS = {
     "bs": "basis of the margins, ``cr`` by default, or a list with one for each",
     "k": "dimension of the margins, 5 by default, or a list with one for each",
     "m": "order of the margins, or a list with one for each",
+    "knots": 'places of the knots, by variable: ``knots={"x": [0, 1, 2]}``',
 }
 _WALK = {
     "t": "times or another ordered variable: numbers at any spacing, dates or periods",
@@ -142,7 +143,7 @@ ARGUMENTS: dict[str, dict[str, str]] = {
     "s": {
         **_BASIS,
         "bs": "basis, see below; ``tp`` by default",
-        "knots": "places of the knots",
+        "knots": "places of the knots, a list or by variable",
         "xt": "basis of the curves of ``fs``",
         "graph": "of ``mrf``: " + _GRAPH,
     },
