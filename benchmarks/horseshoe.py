@@ -67,7 +67,7 @@ def main() -> None:
     frame = data(p)
     model = lgm.model(f"y ~ 1 + hs({', '.join(f'x{j}' for j in range(p))}, p0={SIGNALS})", frame)
     start = time.perf_counter()
-    fit = model.fit(method="nuts", chains=2, draws=500, seed=1, progress=False)
+    fit = model.fit(method="nuts", chains=4, draws=1000, seed=1, progress=False)
     own = fit.ranef()
     print(f"lgm: {time.perf_counter() - start:.0f} s. {fit.verdict}", flush=True)
     found, seconds, ess = joint(model, frame, chains, draws)
