@@ -1,5 +1,7 @@
 """The sparse kernel behind the verbs: orderings, random patterns, native calls, bits, derivatives of its own."""
 
+import re
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -89,7 +91,8 @@ def test_a_third_derivative_of_the_log_determinant_is_refused() -> None:
         jax.jit(jax.vmap(third))(stacked(values, 2))
 
 
-def test_one_native_call_for_value_and_gradient() -> None:
+def test_one_factorisation_for_value_and_gradient() -> None:
+    """Products with the entries, which are passes over them, are calls of their own."""
     sym, values, b = problem("grid")
 
     def objective(v: jax.Array) -> jax.Array:
@@ -97,7 +100,8 @@ def test_one_native_call_for_value_and_gradient() -> None:
         return quad - ld
 
     def calls(function, *arguments) -> int:
-        return jax.jit(function).lower(*arguments).compile().as_text().count('custom_call_target="lgm_')
+        program = jax.jit(function).lower(*arguments).compile().as_text()
+        return len(re.findall('custom_call_target="lgm_(?!multiply|outer)', program))
 
     assert calls(objective, values) == 1
     assert calls(jax.value_and_grad(objective), values) == 1
