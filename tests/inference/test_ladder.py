@@ -72,7 +72,8 @@ def test_a_tail_in_doubt_is_measured_again(monkeypatch, counts):
             return Accuracy(weights, np.zeros(1), np.zeros(()))
 
         monkeypatch.setattr(ladder, "_accuracy", accuracy)
-        found = ladder._measured(post, x, np.zeros((post.dim, 1)), 1)
+        with jax.enable_x64(True):
+            found = ladder._measured(post, x, np.zeros((post.dim, 1)), 1)
         assert len(seen) == calls and found.variance == pytest.approx(np.var(weights, ddof=1), rel=0.02)
         assert all(np.any(seen[0] != other) for other in seen[1:])
 
