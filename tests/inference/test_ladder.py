@@ -1,5 +1,6 @@
 """Which approximation is chosen, and what is said of it."""
 
+import jax
 import numpy as np
 import pandas as pd
 import pytest
