@@ -79,6 +79,7 @@ def gradient(sym: Analysis, x: jax.Array, y: jax.Array) -> jax.Array:
 def scaled(sym: Analysis, values: jax.Array, scale: jax.Array) -> jax.Array:
     """``D S D`` in pattern order (nnz,), for a diagonal D (n,)."""
     # Products of two scales may have no place among doubles where those with the values have one.
-    unit = jax.lax.stop_gradient(jnp.ldexp(1.0, jnp.frexp(jnp.max(jnp.abs(scale)))[1]))
+    largest = jax.lax.stop_gradient(jnp.max(jnp.abs(scale)))
+    unit = jnp.where(largest > 0.0, largest, 1.0)
     wide = (scale / unit)[:, None]
     return unit * values * (0.5 * _products(sym, wide, wide, 2.0)) * unit

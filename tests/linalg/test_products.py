@@ -82,7 +82,7 @@ def test_a_batch_is_its_elements(sym: Analysis) -> None:
 
 
 def test_programs_hold_no_copy_of_a_sparse_pattern() -> None:
-    n = 2000
+    n = 20_000
     sym = analyse(sp.diags_array([np.ones(n), np.ones(n - 1)], offsets=[0, 1]))
     slope = jax.jit(jax.grad(lambda d: jnp.sum(jnp.sin(products.scaled(sym, jnp.ones(sym.nnz), d)))))
     assert len(slope.lower(jnp.ones(n)).as_text()) < n
