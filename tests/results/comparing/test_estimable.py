@@ -20,6 +20,6 @@ def test_flat_effects_of_one_group(x: str, flat: bool, unknown: list[str]) -> No
     if not unknown:
         assert not unknown_without(fit, units).any()
         return
-    with pytest.warns(lgm.IdentifiabilityWarning, match=f"without {unknown[0]} of groups"):
+    with pytest.warns(lgm.IdentifiabilityWarning, match=f"without {unknown[0]} of g"):
         found = unknown_without(fit, units)
     assert list(units.index[found]) == unknown
