@@ -19,7 +19,7 @@ from lgm.results.comparing import conditional, pit, refits
 from lgm.results.comparing.estimable import unknown_without
 from lgm.results.comparing.labels import Labels
 from lgm.results.comparing.over_theta import carried
-from lgm.results.comparing.passes import Thetas, Weights, cavities_at, rows_of, smoothed
+from lgm.results.comparing.passes import Thetas, Weights, cavities_at, parts, rows_of, smoothed
 from lgm.words import counted, listed
 
 if TYPE_CHECKING:
@@ -231,13 +231,16 @@ def reliable(thetas: Thetas, k: FloatArray) -> BoolArray:
 
 def summed(thetas: Thetas, weights: Weights, log_density: FloatArray) -> tuple[FloatArray, FloatArray, float]:
     """The elpd (n,) of each unit, its Monte Carlo error (n,), and that of their sum."""
-    each = weights.log + log_density
-    elpd = logsumexp(each, axis=0)
-    if not thetas.moved:
-        return elpd, np.zeros(elpd.size), 0.0
-    pull = np.exp(each - elpd) - np.exp(weights.log)  # of each theta on the log of a mean of ratios
-    whole = np.nansum(pull, axis=1)
-    return elpd, np.sqrt(np.sum(pull**2, axis=0)), float(np.sqrt(np.sum(whole**2)))
+    n = log_density.shape[1]
+    elpd, square, whole = np.empty(n), np.zeros(n), np.zeros(thetas.size)
+    for at in parts(n):
+        each = weights.log[:, at] + log_density[:, at]
+        elpd[at] = logsumexp(each, axis=0)
+        if thetas.moved:
+            pull = np.exp(each - elpd[at]) - np.exp(weights.log[:, at])  # of each theta on the log of a mean of ratios
+            whole += np.nansum(pull, axis=1)
+            square[at] = np.sum(pull**2, axis=0)
+    return elpd, np.sqrt(square), float(np.sqrt(np.sum(whole**2)))
 
 
 def notes(thetas: Thetas, table: pd.DataFrame, total: float) -> tuple[str, ...]:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 MOST, FEWEST = 1000, 200  # thetas: as many as memory allows
 WIDER = 4  # times as many where they are weighted points
 NEGLIGIBLE = 30.0  # logs below the largest weight
+UNITS = 2000  # rows or groups at once
 NUMBERS = 20_000_000  # thetas times rows that are kept, up to four times as many where they are weighted points
 TOGETHER, AT_ONCE = 2_000_000, 64  # rows times thetas, and thetas, in one call
 
@@ -117,6 +118,18 @@ def smoothed(thetas: Thetas, log_density: FloatArray) -> Weights:
     log, k = np.empty(log_density.shape), np.full(log_density.shape[1], np.nan)
     if not thetas.moved:
         return Weights(np.zeros(log.shape), k)
+    for at in parts(log.shape[1]):
+        log[:, at], k[at] = _smoothed(thetas, log_density[:, at])
+    return Weights(log, k)
+
+
+def parts(n: int) -> Iterator[slice]:
+    """Some units at a time: what is computed of thetas and all of them takes several times the memory of a result."""
+    return (slice(start, start + UNITS) for start in range(0, n, UNITS))
+
+
+def _smoothed(thetas: Thetas, log_density: FloatArray) -> tuple[FloatArray, FloatArray]:
+    log, k = np.empty(log_density.shape), np.full(log_density.shape[1], np.nan)
     whole = thetas.log_weights[:, None] if thetas.proposed else 0.0
     known = np.any(np.isfinite(log_density), axis=0)
     given = log_density[:, known]
@@ -125,7 +138,7 @@ def smoothed(thetas: Thetas, log_density: FloatArray) -> Weights:
     log[:, known], k[known] = pareto.smooth_columns(ratios)
     if not thetas.proposed:
         log += thetas.log_weights[:, None]
-    return Weights(log - logsumexp(log, axis=0), k)
+    return log - logsumexp(log, axis=0), k
 
 
 @jit
