@@ -118,7 +118,7 @@ def smoothed(thetas: Thetas, log_density: FloatArray) -> Weights:
     log, k = np.empty(log_density.shape), np.full(log_density.shape[1], np.nan)
     if not thetas.moved:
         return Weights(np.zeros(log.shape), k)
-    for at in parts(log.shape[1]):
+    for at in parts(log_density.shape[1]):
         log[:, at], k[at] = _smoothed(thetas, log_density[:, at])
     return Weights(log, k)
 
