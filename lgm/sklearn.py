@@ -30,17 +30,32 @@ except ImportError as error:
 class _LatentGaussian(BaseEstimator):
     """What both estimators share: a formula whose left-hand side is y, and a fit of it."""
 
-    formula: str | None
-    family: str | Family
-    link: str | None
-    priors: Mapping[str, Any] | None
-    weights: str | None
-    env: Mapping[str, Any] | None
-    method: str
-    approximation: str
-    draws: int
-    new_levels: str
-    random_state: Any
+    def __init__(
+        self,
+        formula: str | None = None,
+        *,
+        family: str | Family = "gaussian",
+        link: str | None = None,
+        priors: Mapping[str, Any] | None = None,
+        weights: str | None = None,
+        env: Mapping[str, Any] | None = None,
+        method: str = "importance",
+        approximation: str = "auto",
+        draws: int = 1000,
+        new_levels: str = "sample",
+        random_state: Any = None,
+    ) -> None:
+        self.formula = formula
+        self.family = family
+        self.link = link
+        self.priors = priors
+        self.weights = weights
+        self.env = env
+        self.method = method
+        self.approximation = approximation
+        self.draws = draws
+        self.new_levels = new_levels
+        self.random_state = random_state
 
     def fit(self, X: Any, y: Any) -> Self:
         """Fit the model to rows X (n, columns), a table or an array, and their responses y (n,).
@@ -183,33 +198,6 @@ class LatentGaussianRegressor(RegressorMixin, _LatentGaussian):
     ((180,), 0.83)
     """
 
-    def __init__(
-        self,
-        formula: str | None = None,
-        *,
-        family: str | Family = "gaussian",
-        link: str | None = None,
-        priors: Mapping[str, Any] | None = None,
-        weights: str | None = None,
-        env: Mapping[str, Any] | None = None,
-        method: str = "importance",
-        approximation: str = "auto",
-        draws: int = 1000,
-        new_levels: str = "sample",
-        random_state: Any = None,
-    ) -> None:
-        self.formula = formula
-        self.family = family
-        self.link = link
-        self.priors = priors
-        self.weights = weights
-        self.env = env
-        self.method = method
-        self.approximation = approximation
-        self.draws = draws
-        self.new_levels = new_levels
-        self.random_state = random_state
-
     def predict(self, X: Any, return_std: bool = False) -> Any:
         """The expected response (n,) at rows X, and with ``return_std`` the sd of a new one (n,), its noise included.
 
@@ -263,17 +251,19 @@ class LatentGaussianClassifier(ClassifierMixin, _LatentGaussian):
         new_levels: str = "sample",
         random_state: Any = None,
     ) -> None:
-        self.formula = formula
-        self.family = family
-        self.link = link
-        self.priors = priors
-        self.weights = weights
-        self.env = env
-        self.method = method
-        self.approximation = approximation
-        self.draws = draws
-        self.new_levels = new_levels
-        self.random_state = random_state
+        super().__init__(
+            formula,
+            family=family,
+            link=link,
+            priors=priors,
+            weights=weights,
+            env=env,
+            method=method,
+            approximation=approximation,
+            draws=draws,
+            new_levels=new_levels,
+            random_state=random_state,
+        )
 
     def predict(self, X: Any) -> Any:
         """The most probable class (n,) at rows X."""

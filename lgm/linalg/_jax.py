@@ -33,8 +33,6 @@ class Bilinear:
     function : callable
         ``function(x, y, **static)``, pure, whose arrays may both have the same leading dimensions more: those of a
         batch. It is never differentiated.
-    rank : int
-        Dimensions of the result without a batch.
 
     Notes
     -----
@@ -42,11 +40,11 @@ class Bilinear:
     for.
     """
 
-    def __init__(self, name: str, function: Callable[..., jax.Array], rank: int) -> None:
+    def __init__(self, name: str, function: Callable[..., jax.Array]) -> None:
         self._primitive = Primitive(name)
         self._primitive.def_impl(lambda x, y, **static: _run(function, tuple(sorted(static.items())))(x, y))
         self._primitive.def_abstract_eval(self._abstract)
-        self._function, self._rank = function, rank
+        self._function = function
         batching.primitive_batchers[self._primitive] = self._batched
         mlir.register_lowering(self._primitive, mlir.lower_fun(function, multiple_results=False))
 

@@ -32,8 +32,8 @@ def _native(target: str, shape: _Shaped) -> Callable[..., jax.Array]:
     return call
 
 
-_multiply = Bilinear("lgm_multiply", _native("lgm_multiply", lambda s, x, sym: x.shape), 2)
-_outer = Bilinear("lgm_outer", _native("lgm_outer", lambda x, y, sym: (*x.shape[:-2], sym.nnz)), 1)
+_multiply = Bilinear("lgm_multiply", _native("lgm_multiply", lambda s, x, sym: x.shape))
+_outer = Bilinear("lgm_outer", _native("lgm_outer", lambda x, y, sym: (*x.shape[:-2], sym.nnz)))
 _multiply.transposes(by_first=_outer, by_second=_multiply)
 _outer.transposes(by_first=_multiply, by_second=lambda x, g, **static: _multiply(g, x, **static))
 
