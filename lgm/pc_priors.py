@@ -17,6 +17,7 @@ from scipy.special import expit, logit
 
 from lgm.arrays import FloatArray
 from lgm.errors import PriorError
+from lgm.xla import own_settings
 
 
 class PcCorrelation(dist.Distribution):
@@ -150,7 +151,7 @@ class Distance:
 
     def at(self, x: float) -> float:
         """Distance at a share."""
-        with jax.enable_x64(True):
+        with own_settings():
             found = _log_distance(jnp.asarray(self.nodes), jnp.asarray(self.coefficients()), jnp.asarray(logit(x)))
         return float(np.exp(found[0]))
 

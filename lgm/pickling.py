@@ -9,7 +9,7 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any, TypeVar
 
-import jax
+from lgm.xla import own_settings
 
 T = TypeVar("T")
 
@@ -33,6 +33,6 @@ def reduced(value: T) -> tuple[Callable[[type[T], bytes], T], tuple[type[T], byt
 
 def _restored(kind: type[T], state: bytes) -> T:
     made = object.__new__(kind)
-    with jax.enable_x64(True):
+    with own_settings():
         vars(made).update(pickle.loads(state))
     return made

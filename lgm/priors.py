@@ -18,6 +18,7 @@ from scipy.optimize import brentq
 from lgm import pickling
 from lgm.errors import PriorError
 from lgm.pc_priors import Distance, PcCorrelation, PcCorrelationToOne, PcDistance, PcPrecision, PcRange
+from lgm.xla import own_settings
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,7 @@ class PcShare:
 
     def on(self, distance: Distance) -> Prior:
         """The prior for a model whose distance from the simpler one is known."""
-        with jax.enable_x64(True):
+        with own_settings():
             return Prior(PcDistance(distance, self.U, self.alpha), repr(self))
 
 
@@ -168,7 +169,7 @@ def _probability(**values: float) -> list[float]:
 
 
 def _prior(label: str, make: type[dist.Distribution], *args: float) -> Prior:
-    with jax.enable_x64(True):  # some distributions store arrays, which must be float64
+    with own_settings():  # some distributions store arrays, which must be float64
         return Prior(make(*args), label)
 
 
@@ -250,7 +251,7 @@ def half_normal(sd: float) -> Prior:
 def half_student_t(df: float, scale: float) -> Prior:
     """Half Student t prior with ``df`` degrees of freedom."""
     df, scale = _positive(df=df, scale=scale)
-    with jax.enable_x64(True):
+    with own_settings():
         folded = dist.FoldedDistribution(dist.StudentT(df, 0.0, scale))
     return Prior(folded, f"half_student_t({df:.6g}, {scale:.6g})")
 

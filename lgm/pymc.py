@@ -23,6 +23,7 @@ import numpy as np
 from lgm import distributions
 from lgm.errors import LgmError, MissingPackageError
 from lgm.linalg import Analysis, sample
+from lgm.xla import own_settings
 
 try:
     import pymc
@@ -167,7 +168,7 @@ class _Draws:
         if np.ndim(mu) != 1 or np.ndim(values) != 1:
             raise LgmError("draws of several sparse normals at once; accepted: one mu (n,) and one matrix (nnz,).")
         shape = () if size is None else tuple(int(each) for each in np.atleast_1d(size))
-        with jax.enable_x64(True):
+        with own_settings():
             key = jax.random.key(int(rng.integers(2**31)))
             return np.asarray(sample(self.analysis, np.asarray(values), key, np.asarray(mu), shape))
 
@@ -200,7 +201,7 @@ class Density(Op):
 
     def perform(self, node: Any, inputs: Sequence[Any], outputs: Any) -> None:
         """By what JAX compiles once for each shape."""
-        with jax.enable_x64(True):
+        with own_settings():
             value, slopes = self._compiled(*(np.asarray(each, dtype=float) for each in inputs))
             found = [np.asarray(each) for each in (value, *slopes)]
         for cell, each in zip(outputs, found, strict=True):

@@ -1,4 +1,4 @@
-"""Options of XLA's compiler for lgm's own programs.
+"""Where and how lgm's own programs run: JAX's settings for them, and the options of XLA's compiler.
 
 The kernel does the work, and XLA's own code only leads up to it: what XLA spends on that code is what a user waits for.
 Its older code generator for fused operations, in jaxlib before 0.11, compiles in 0.4 of the time of the newer one, and
@@ -12,10 +12,13 @@ The names of options may move with a release of jaxlib, hence the upper bound in
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import jax
+
+from lgm.errors import LgmError
 
 _OLDER_GENERATOR: dict[str, Any] = {"xla_cpu_use_fusion_emitters": False} if jax.__version_info__ < (0, 11) else {}
 _BRIEF: dict[str, Any] = {"xla_cpu_parallel_codegen_split_count": 1, **_OLDER_GENERATOR}
@@ -35,3 +38,29 @@ def suited(options: dict[str, Any], shapes: Iterable[tuple[int, ...]]) -> dict[s
     if all(math.prod(shape) <= MANY for shape in shapes):
         return options
     return {name: value for name, value in options.items() if name not in _BRIEF}
+
+
+@contextmanager
+def own_settings() -> Iterator[None]:
+    """JAX as lgm's own computations need it: in float64, and on the CPU, where the kernel is.
+
+    What the user has set holds again afterwards, and meanwhile in other threads.
+
+    Raises
+    ------
+    LgmError
+        If JAX is told to leave the CPU out.
+    """
+    with ExitStack() as settings:
+        settings.enter_context(jax.enable_x64(True))
+        if jax.default_backend() != "cpu":
+            try:
+                cpu = jax.local_devices(backend="cpu")[0]
+            except RuntimeError as error:
+                raise LgmError(
+                    "lgm computes on the CPU, and JAX was told to leave it out: add it to the variable JAX_PLATFORMS "
+                    f'(or jax.config.jax_platforms), as in "{jax.config.jax_platforms},cpu"; what comes first stays '
+                    "the default of your own computations"
+                ) from error
+            settings.enter_context(jax.default_device(cpu))
+        yield

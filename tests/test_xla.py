@@ -5,8 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from lgm.errors import LgmError
 from lgm.inference.compile import jit
-from lgm.xla import LOOPS, MANY, QUICK, suited
+from lgm.xla import LOOPS, MANY, QUICK, own_settings, suited
 
 
 @pytest.mark.parametrize("options", [QUICK, LOOPS], ids=["quick", "loops"])
@@ -34,3 +35,28 @@ def test_either_way_the_numbers_are_the_same(size: int) -> None:
         total, terms = jit(lambda x: (jnp.sum(jnp.exp(x) * jnp.sin(x)), jnp.exp(x) * jnp.sin(x)))(x)
     np.testing.assert_allclose(terms, np.exp(x) * np.sin(x), rtol=1e-13, atol=1e-15)
     assert float(total) == pytest.approx(np.sum(np.exp(x) * np.sin(x)), rel=1e-12)
+
+
+def test_own_settings_end_with_the_block() -> None:
+    before = jnp.ones(1).dtype
+    with own_settings():
+        assert jnp.ones(1).dtype == jnp.float64
+        assert jax.config.jax_default_device is None  # the CPU is JAX's own choice here
+    assert jnp.ones(1).dtype == before
+
+
+def test_where_another_device_is_the_default_the_cpu_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    with own_settings():
+        assert jax.config.jax_default_device == jax.local_devices(backend="cpu")[0]
+    assert jax.config.jax_default_device is None
+
+
+def test_without_the_cpu_the_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(backend: str) -> list[jax.Device]:
+        raise RuntimeError(f"Unknown backend {backend}")
+
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    monkeypatch.setattr(jax, "local_devices", none)
+    with pytest.raises(LgmError, match="JAX_PLATFORMS"), own_settings():
+        pass

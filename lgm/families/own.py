@@ -21,7 +21,7 @@ from lgm.families.links import LINKS
 from lgm.families.response import Response
 from lgm.parameter import CORRELATION, POSITIVE, PROPORTION, REAL, Domain, Parameter
 from lgm.priors import Normal, Prior
-from lgm.xla import QUICK
+from lgm.xla import QUICK, own_settings
 
 _TAKEN = ("sd", "corr", "rho", "phi", "pacf", "range", "fixed")  # by which classes of other parameters are addressed
 _ACCEPTED = (
@@ -204,7 +204,7 @@ def _parameter(family: str, key: Any, prior: Any) -> Parameter:
             f"the default prior of {key} of the family {family} is {prior!r}; accepted: a prior of one number, of "
             "lgm.priors or NumPyro, such as lgm.priors.exponential(1)."
         )
-    with jax.enable_x64(True):
+    with own_settings():
         low, high = np.sort(np.asarray(biject_to(prior.distribution.support)(jnp.array([-40.0, 40.0]))))
         start = float(np.median(prior.distribution.sample(jax.random.key(0), (999,))))
     return Parameter((key,), key, _domain(float(low), float(high)), prior, start, (("Response", key),))
@@ -230,7 +230,7 @@ def _try(family: Own, y: FloatArray, level: float) -> None:
     """Raise an LgmError unless the function can be traced, is elementwise and finite around a first guess."""
     theta = {parameter.kind: parameter.start for parameter in family.own}
     what = f"the log-likelihood of the family {family.name}"
-    with jax.enable_x64(True):
+    with own_settings():
         at = jnp.asarray(y), jnp.full(y.size, level), {key: jnp.asarray(value) for key, value in theta.items()}
         try:
             found = jax.eval_shape(family.function, *at)

@@ -15,6 +15,7 @@ from lgm.inference.held import Conditional, Exact
 from lgm.inference.mode import find_mode
 from lgm.inference.natural import find_natural_mode
 from lgm.posterior.density import Marginal
+from lgm.xla import own_settings
 
 
 @jit
@@ -60,7 +61,7 @@ class AllFixed:
     def run(self, post: Marginal, start: FloatArray) -> Run[Exact]:
         """See `lgm.inference.engine.Engine`."""
         found = find_mode(post, start)
-        with jax.enable_x64(True):
+        with own_settings():
             theta = np.asarray(_natural(post, found.x))
         return Run(found, Exact(**_held(theta, found.value, self.draws)), self.method)
 

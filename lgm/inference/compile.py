@@ -20,7 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from lgm.inference import forked
-from lgm.xla import QUICK, suited
+from lgm.xla import QUICK, own_settings, suited
 
 KEPT = 24  # structures for which a function is kept compiled, each about 10 MB; the one used longest ago goes first
 
@@ -163,7 +163,7 @@ class Plan(NamedTuple):
 def begin(post: Any, plans: Iterable[Plan]) -> None:
     """Begin to compile all that is planned for a posterior, in this order."""
     forked.refuse()
-    with jax.enable_x64(True):
+    with own_settings():
         for plan in plans:
             plan.function.ahead(post, plan.how)
 

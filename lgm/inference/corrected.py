@@ -24,7 +24,7 @@ from lgm.inference.progress import bar as progress_bar
 from lgm.posterior import density
 from lgm.posterior.density import Marginal
 from lgm.posterior.hyperparameters import Hyperparameters
-from lgm.xla import LOOPS
+from lgm.xla import LOOPS, own_settings
 
 BATCH = 64  # thetas in one vectorised call
 STORED_BYTES = 5e8  # effects drawn along with the weights are kept up to this size
@@ -110,7 +110,7 @@ def corrected(post: Marginal, chains: Chains, seed: int, *, progress: bool) -> C
     thetas = joined(chains.theta)
     parts: list[tuple[FloatArray, ...]] = []
     kept = _kept(post, len(thetas))
-    with jax.enable_x64(True), progress_bar(len(thetas), "weight", shown=progress) as bar:
+    with own_settings(), progress_bar(len(thetas), "weight", shown=progress) as bar:
         for start in range(0, len(thetas), BATCH):
             at = np.minimum(np.arange(start, start + BATCH), len(thetas) - 1)
             gain, mean, drawn = map(np.asarray, _weigh(kept, post, thetas[at], key(seed, 9), at))

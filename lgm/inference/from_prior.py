@@ -15,6 +15,7 @@ from lgm.inference.compile import Plan
 from lgm.inference.draws import Draws, Expected, Run, Verdict
 from lgm.inference.keys import key
 from lgm.posterior.density import Marginal
+from lgm.xla import own_settings
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +72,7 @@ class FromPrior:
 
     def run(self, post: Marginal, start: FloatArray) -> Run[Independent]:
         """See `lgm.inference.engine.Engine`."""
-        with jax.enable_x64(True):
+        with own_settings():
             theta = jax.vmap(post.hyper.sample)(key(self.seed, 12, shape=(self.draws,)))
             lp = np.asarray(jax.vmap(post.hyper.log_prior)(theta))
         stats = {"lp": lp[None], "diverging": np.zeros((1, self.draws), dtype=bool)}

@@ -33,7 +33,7 @@ from lgm.inference.proposal import Mixture, resampled
 from lgm.inference.weighted import Weighted
 from lgm.posterior import density
 from lgm.posterior.density import Marginal
-from lgm.xla import LOOPS
+from lgm.xla import LOOPS, own_settings
 
 EVALUATIONS = 1024  # per round; a power of two, as Sobol points want it
 AHEAD = 256  # in the first round, where the density is estimated
@@ -132,7 +132,7 @@ def weighted_points(
     sizes = [AHEAD] * estimated + [EVALUATIONS] * ROUNDS
     rounds: list[_Round] = []
     with (
-        jax.enable_x64(True),
+        own_settings(),
         interruptible("batch of values") as stopped,
         progress_bar(sizes[0], "value", shown=progress) as bar,
     ):

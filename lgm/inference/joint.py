@@ -25,6 +25,7 @@ from lgm.linalg.root import entries, square_root
 from lgm.linalg.rows import Rows
 from lgm.posterior.density import Marginal
 from lgm.posterior.joint import Expansion, Joint, expansion, free_analysis
+from lgm.xla import own_settings
 
 WARMUP = 150  # draws that find the step size: coordinates are of one scale already
 TARGET_ACCEPT = 0.8
@@ -51,7 +52,7 @@ def joint(post: Marginal, x: FloatArray, root: FloatArray) -> Joint:
     IdentifiabilityError
         If effects given theta have no mode there.
     """
-    with jax.enable_x64(True):
+    with own_settings():
         analysis = free_analysis(post)
         at = _expansion(analysis, post, x)
     try:
@@ -111,7 +112,7 @@ class JointNuts:
         """See `lgm.inference.engine.Engine`."""
         found = find_mode(post, start)
         target = joint(post, found.x, found.root)
-        with jax.enable_x64(True):
+        with own_settings():
             state = self._begun(target)
             made = sampler.run(self._schedule, target, state, self.draws, shown=self.progress)
         if made.stopped:

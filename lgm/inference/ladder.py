@@ -22,6 +22,7 @@ from lgm.inference.mode import Mode, find_mode
 from lgm.posterior.density import Marginal, started
 from lgm.posterior.laplace import Accuracy, LaplaceData
 from lgm.words import listed
+from lgm.xla import own_settings
 
 MEASURED, BATCHES = 64, 4  # pairs at the mode, and how often so many where the tail of their weights is in doubt
 SMALL_VARIANCE = 1.0  # of the log weight of a pair, up to which weights serve
@@ -167,7 +168,7 @@ def settle(
     p = len(basis)
     functionals = np.zeros((post.dim, 2 * p))
     functionals[:p] = np.hstack([basis.T, np.eye(p)])  # those of the centred basis too: the level at the means
-    with jax.enable_x64(True):
+    with own_settings():
         theta = np.asarray(_natural(post, found.x))
         post = started(post, theta)
         data = post.data

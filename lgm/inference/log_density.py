@@ -13,6 +13,7 @@ import numpy as np
 from lgm.errors import LgmError
 from lgm.inference.compile import jit
 from lgm.posterior.density import Marginal, log_density_working, value_and_grad
+from lgm.xla import own_settings
 
 
 @jax.tree_util.register_dataclass
@@ -89,7 +90,7 @@ class LogDensity:
         if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves((self.post, x))):
             require_x64()
             return function(self.post, x)
-        with jax.enable_x64(True):
+        with own_settings():
             found = jax.tree.map(np.asarray, _compiled[function](self.post, np.asarray(x, dtype=float)))
         return jax.tree.map(lambda each: float(each) if each.ndim == 0 else each, found)
 

@@ -22,6 +22,7 @@ from lgm.inference.compile import jit
 from lgm.inference.coordinates import Folded, Target, Working
 from lgm.inference.search import VANISHING, Search, inverse_root
 from lgm.posterior.density import Marginal
+from lgm.xla import own_settings
 
 _NEAR_ZERO = 1 / 3  # sd of a log standard deviation above which its mode may be at zero, three widths away or less
 
@@ -141,7 +142,7 @@ def find_mode(post: Marginal, start: FloatArray) -> Mode:
         # a finite wall instead of infinity keeps the line search going back
         return (-value if np.isfinite(value) else 1e100), -grad
 
-    with jax.enable_x64(True):
+    with own_settings():
         x0 = finite_start(post, start)
         if x0.size == 0:
             return Mode(x0, np.zeros((0, 0)), -negative(x0)[0], 0.0)
@@ -210,7 +211,7 @@ def find_folded_mode(post: Marginal, start: Mode, *, jacobian: bool) -> FoldedMo
         Whether the density is that of the coordinates or that of theta itself.
     """
     target = Folded(post, jacobian)
-    with jax.enable_x64(True):
+    with own_settings():
         x = np.asarray(folded_scale(post, start.x))
         folded = np.array(post.hyper.folded, dtype=bool)
         search = Search(remembering(target), np.where(folded, np.abs(x), 1.0))

@@ -22,6 +22,7 @@ from lgm.inference.search import CLOSELY, LOOSELY, Search, no_gain
 from lgm.posterior import density
 from lgm.posterior.density import Marginal
 from lgm.posterior.hyperparameters import Slot
+from lgm.xla import own_settings
 
 _FACTORS = tuple(10.0 ** (-0.5 * np.arange(13)))  # by which the sds of a first guess may be too large
 _STARTS = (1.0, 0.1, 4.0)  # times the first guess of the sds of effects
@@ -100,7 +101,7 @@ def find_natural_mode(post: Marginal, start: FloatArray) -> NaturalMode:
     IdentifiabilityError
         If the density is not finite at any start, or has no maximum.
     """
-    with jax.enable_x64(True):
+    with own_settings():
         soft, target = Factors.of(post, _SOFT), Factors.of(post, _LEAST)
         z, units = _highest(soft, _sized(soft, soft.start(_guess(soft, start))))
         if not np.isfinite(evaluate(target, z)[0]):

@@ -9,7 +9,6 @@ import sys
 from dataclasses import dataclass
 from typing import Any
 
-import jax
 import numpy as np
 
 from lgm.arrays import FloatArray
@@ -27,6 +26,7 @@ from lgm.inference.mode import Mode, evaluate, find_mode, folded_scale
 from lgm.inference.sampler import ParamInfo, Schedule
 from lgm.inference.start import from_points, from_thetas
 from lgm.posterior.density import Marginal
+from lgm.xla import own_settings
 
 WARMUP = 150  # draws that find the step size; NumPyro restarts its search after the first 100
 ADAPTATION = 300  # draws that find the metric as well
@@ -88,7 +88,7 @@ class Nuts:
     def run_from(self, post: Marginal, found: Mode, thetas: FloatArray | None = None) -> Run[Chains]:
         """Draw with coordinates scaled at a mode, from starts near it or from given ones (chains, k), natural scale."""
         how = self._schedule(adapt_metric=self.warmup is not None or thetas is not None)
-        with jax.enable_x64(True):
+        with own_settings():
             self._forecast(post, found, how)
             target = whitened(post, found, np.asarray(folded_scale(post, found.x)))
             begun = from_points(target, self.chains, self.seed) if thetas is None else from_thetas(target, thetas)

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import scipy.stats
@@ -25,6 +24,7 @@ from lgm.terms.icar import region_labels
 from lgm.terms.term import Variable
 from lgm.terms.view import Curve, Field, Fields, Levels, Map, Maps, Surface
 from lgm.words import suggest
+from lgm.xla import own_settings
 
 if TYPE_CHECKING:
     from lgm.results.fit import Fit
@@ -438,7 +438,7 @@ def _reprinted(fit: Fit) -> list[str]:
 
 def _of_distribution(prior: Prior) -> Density:
     def density(x: FloatArray) -> FloatArray:
-        with jax.enable_x64(True):
+        with own_settings():
             inside = np.asarray(prior.distribution.support(jnp.asarray(x)))
             out = np.zeros(x.size)
             out[inside] = np.exp(np.asarray(prior.distribution.log_prob(jnp.asarray(x[inside]))))

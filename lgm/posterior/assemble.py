@@ -33,6 +33,7 @@ from lgm.posterior.leaves import Leaves
 from lgm.posterior.linear_start import Start
 from lgm.priors import FixedEffectPrior, Normal, ThetaPrior
 from lgm.terms.block import Block
+from lgm.xla import own_settings
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +98,7 @@ def analyse(
         Whether the prior of the intercept is that of the level at the mean of all other columns.
     """
     predictor = design.predictor
-    with jax.enable_x64(True):
+    with own_settings():
         x, basis = standardise(predictor.X, predictor.intercept)
         a = sp.csc_array(sp.hstack([x, predictor.Z], format="csc")) if predictor.q else x
         given = Observations(a, design.response, predictor.offset, design.weights, design.weights)

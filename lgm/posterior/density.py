@@ -34,7 +34,7 @@ from lgm.posterior.every_row import EveryRow
 from lgm.posterior.functionals import Effects, Linear, Sums
 from lgm.posterior.hyperparameters import Hyperparameters
 from lgm.posterior.latent_prior import LatentPrior, Places
-from lgm.xla import LOOPS
+from lgm.xla import LOOPS, own_settings
 
 
 class DataSide(Protocol):
@@ -159,7 +159,7 @@ def started(post: Marginal, theta: FloatArray) -> Marginal:
     """
     if post.data.normal:
         return post
-    with jax.enable_x64(True):
+    with own_settings():
         return replace(post, data=_started(post, jnp.asarray(theta)))
 
 

@@ -30,7 +30,7 @@ from lgm.parameter import Parameter
 from lgm.posterior.latent_prior import Places, by_kind
 from lgm.precision.template import Printing, Theta
 from lgm.priors import Constant, Dirichlet, Flat, Lkj, ThetaPrior
-from lgm.xla import QUICK
+from lgm.xla import QUICK, own_settings
 
 _HALF_LINES = (type(constraints.positive), type(constraints.nonnegative))
 
@@ -290,7 +290,7 @@ def slot(prior: ThetaPrior, parameter: Parameter) -> Slot:
     >>> slot(lkj(2.0), correlations("g", [("a", "b"), ("a", "c"), ("b", "c")], 3, 2.0)).size
     3
     """
-    with jax.enable_x64(True):
+    with own_settings():
         if isinstance(prior, Constant):
             return Held(jnp.asarray(prior.value, dtype=jnp.float64))
         if isinstance(prior, Flat):

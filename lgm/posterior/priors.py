@@ -21,6 +21,7 @@ from lgm.parameter import REAL, Domain, Parameter, Span
 from lgm.posterior.hyperparameters import Hyperparameters, rise_to_zero
 from lgm.priors import Constant, Dirichlet, FixedEffectPrior, Flat, Lkj, Normal, PcShare, Prior, ThetaPrior
 from lgm.words import in_composed_form, suggest
+from lgm.xla import own_settings
 
 _CLASSES = ("sd", "corr", "fixed", "rho", "phi", "pacf")  # in this order in messages, before those of other terms
 
@@ -246,7 +247,7 @@ def _theta_prior(key: str, prior: Any, parameter: Parameter) -> ThetaPrior:
 
 def _require_span(what: str, prior: Prior, span: Span) -> None:
     """By draws: not every distribution has a quantile function."""
-    with jax.enable_x64(True):
+    with own_settings():
         median = float(np.median(np.asarray(prior.distribution.sample(jax.random.key(0), (2001,)))))
     fault = span.fault(median)
     if fault:
@@ -265,7 +266,7 @@ def _require_support(what: str, prior: Prior, domain: Domain) -> None:
 
 def _ends(distribution: dist.Distribution) -> tuple[float, float]:
     """Ends of the support, or what is so far out on an infinite side that it stands for the end."""
-    with jax.enable_x64(True):
+    with own_settings():
         ends = np.asarray(biject_to(distribution.support)(jnp.array([-40.0, 40.0])))
     return float(np.min(ends)), float(np.max(ends))
 
@@ -300,7 +301,7 @@ def require_highest(design: Design, priors: Sequence[ThetaPrior]) -> None:
     for parameter, prior in zip(design.parameters, priors, strict=True):
         if not isinstance(prior, Prior):
             continue
-        with jax.enable_x64(True):
+        with own_settings():
             rise = rise_to_zero(prior.distribution)
         if rise > 1.0 or (parameter.ratios and rise > -1.0):
             only = ", of which only ratios matter," if parameter.ratios else ""
@@ -338,7 +339,7 @@ def sample_prior(design: Design, priors: Priors, hyper: Hyperparameters, draws: 
         If a prior is flat.
     """
     require_proper(design, priors)
-    with jax.enable_x64(True):
+    with own_settings():
         theta = hyper.printed(np.asarray(jax.vmap(hyper.sample)(jax.random.split(jax.random.key(seed), draws))))
     normals = np.random.default_rng(seed).standard_normal((draws, design.p))
     own = [prior for prior in priors.fixed if isinstance(prior, Normal)]

@@ -22,7 +22,7 @@ from lgm.pattern import Pattern
 from lgm.pc_priors import Distance
 from lgm.precision.intrinsic import Intrinsic, Structure, intrinsic_moments
 from lgm.precision.template import Constraint, Theta, Whitened
-from lgm.xla import LOOPS
+from lgm.xla import LOOPS, own_settings
 
 NODES = np.linspace(-10.0, 12.0, 45)  # logit phi at which the distance is tabulated
 
@@ -91,7 +91,7 @@ def distance(structure: Structure, spatial: Intrinsic) -> Distance:
     excess = float(np.sum(intrinsic_moments(scaled).variances)) - n
     phi = 1.0 / (1.0 + np.exp(-NODES))
     ratio = np.exp(NODES)
-    with jax.enable_x64(True):
+    with own_settings():
         log_dets = np.asarray(_shifted_logdets(linalg.analyse(spatial.pattern), np.asarray(spatial.entries), ratio))
     log_sigma = n * np.log1p(-phi) - k * NODES - float(spatial.log_det) + log_dets
     square = phi * excess - log_sigma

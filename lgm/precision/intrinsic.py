@@ -15,7 +15,7 @@ from lgm.errors import DataError
 from lgm.linalg.constrained import Border
 from lgm.pattern import Pattern
 from lgm.precision.template import Constraint, Theta, Whitened
-from lgm.xla import QUICK
+from lgm.xla import QUICK, own_settings
 
 EPS = np.finfo(np.float64).eps
 MOST_LOST = 0.1  # n eps max|R|; the log likelihood is then wrong by 0.01 or so
@@ -149,7 +149,7 @@ def intrinsic_moments(structure: Structure) -> Moments:
     diagonal = structure.pattern.indptr[:-1]
     kappa = np.full(anchors.size, structure.entries[diagonal].mean())
     border = Border.of(structure.pattern, null_space, anchors, kappa)
-    with jax.enable_x64(True):
+    with own_settings():
         logdet, inverse = _inverted(border.analyse(), border.around(structure.entries))
         return Moments(np.asarray(inverse)[border.inner[diagonal]], float(logdet) - border.log_scale)
 

@@ -17,6 +17,7 @@ from lgm import linalg
 from lgm.arrays import IntArray
 from lgm.pattern import Pattern
 from lgm.precision.template import Constraint, Kinds, Template, Theta, Whitened
+from lgm.xla import own_settings
 
 
 @jax.tree_util.register_dataclass
@@ -123,7 +124,7 @@ class Kronecker:
 
 def _leaves_logdet(template: Template, kinds: Kinds) -> bool:
     """Whether a template leaves its determinant to a factorisation."""
-    with jax.enable_x64(True):
+    with own_settings():
         theta = {kind: jnp.ones(count) / 2.0 for kind, count in kinds}
         return jax.eval_shape(template.whiten, theta).logdet is None
 

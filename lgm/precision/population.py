@@ -15,7 +15,7 @@ from lgm.errors import IdentifiabilityError
 from lgm.linalg import constrained
 from lgm.linalg.constrained import Border
 from lgm.precision.template import Constraint, Template, Theta
-from lgm.xla import LOOPS, QUICK
+from lgm.xla import LOOPS, QUICK, own_settings
 
 
 def normals_of(template: Template, constraint: Constraint | None) -> int:
@@ -50,7 +50,7 @@ def prior_draws(template: Template, constraint: Constraint | None, theta: Theta,
     size, m, _ = normals.shape
     if not normals.any():
         return np.zeros((size, m, template.n))
-    with jax.enable_x64(True):
+    with own_settings():
         scale, values = _whitened(template, {kind: jnp.asarray(each) for kind, each in theta.items()})
         border = _border(template, constraint, np.asarray(values[0]))
         if np.array_equal(values, np.broadcast_to(values[:1], values.shape)):

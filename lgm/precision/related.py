@@ -18,6 +18,7 @@ from lgm.pattern import Pattern
 from lgm.precision.correlated import Correlated
 from lgm.precision.iid import Iid
 from lgm.precision.template import Theta, Whitened
+from lgm.xla import own_settings
 
 LEAST_OWN = (
     1e-10  # of a level's variance, given all others: below it a relationship matrix is singular but for rounding
@@ -81,7 +82,7 @@ class Relationship(NamedTuple):
         pattern = Pattern.of(p)
         values, diagonal = pattern.values(p), pattern.indptr[:-1]
         analysis = linalg.analyse(pattern)
-        with jax.enable_x64(True):
+        with own_settings():
             info = int(linalg.factor_info(analysis, values))
             if info == 0:
                 variances = np.asarray(linalg.marginal_variances(analysis, values))

@@ -22,6 +22,7 @@ from lgm.results.tables import theta_of_family
 from lgm.terms import view
 from lgm.terms.clock import NUMBERS
 from lgm.terms.term import Term
+from lgm.xla import own_settings
 
 if TYPE_CHECKING:
     from lgm.results.fit import Fit
@@ -272,7 +273,7 @@ def errors(fit: Fit, eta: FloatArray) -> tuple[FloatArray, FloatArray]:
     d = fit.design
     if d.family.conjugate:
         return d.y - eta, d.weights
-    with jax.enable_x64(True):
+    with own_settings():
         theta = {kind: values.mean(axis=0) for kind, values in theta_of_family(fit).items()}
 
         def score(e: Any) -> Any:

@@ -20,7 +20,7 @@ from lgm.inference.keys import normals
 from lgm.posterior.assemble import Analysed
 from lgm.posterior.density import Marginal, effects
 from lgm.results.progress import bar
-from lgm.xla import LOOPS
+from lgm.xla import LOOPS, own_settings
 
 CHUNK_BYTES = 128e6  # of intermediate results held at once
 MANY, FEW = 250, 16  # thetas in one call
@@ -119,7 +119,7 @@ class Drawing:
     def first_mean(self) -> FloatArray:
         """``E[u | theta, y]`` at the first theta (p + q,), natural scale."""
         post = self.analysed.marginal
-        with jax.enable_x64(True):
+        with own_settings():
             means, _ = _draw_chunk(_MEAN_ONLY, post, self.thetas[:1], np.zeros(normals_shape(post, _MEAN_ONLY)))
         return self.analysed.natural(np.asarray(means)[0])
 
@@ -137,7 +137,7 @@ class Drawing:
                 idle = self.size + start * each + np.arange(wanted.size).reshape(wanted.shape)
                 own = np.where(wanted >= 0, numbers[wanted], idle)  # points of their own where there is no draw
                 z = normals(self.seed, 1, numbers=own.ravel(), size=post.n_normals * post.data.pairs)
-                with jax.enable_x64(True):
+                with own_settings():
                     means, draws = _draw_chunk(
                         (size, each), post, distinct[theta[at]], z.reshape(normals_shape(post, (size, each)))
                     )

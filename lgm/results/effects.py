@@ -24,6 +24,7 @@ from lgm.results.drawing import programs as drawing_programs
 from lgm.results.progress import bar
 from lgm.results.quantiles import Tails, ends
 from lgm.words import amount
+from lgm.xla import own_settings
 
 KEPT_BYTES = 1e9  # most that draws of effects may take in memory
 CHUNK_BYTES = 64e6  # of intermediate results held at once
@@ -371,7 +372,7 @@ def _mean_variances(drawing: Drawing, spread: FloatArray) -> FloatArray:
         for part in range(parts):
             at = chosen[part::parts]  # every chunk is spread over all draws
             z = normals(drawing.seed, 4, numbers=at, size=post.n_normals * post.data.pairs * how[1])
-            with jax.enable_x64(True):
+            with own_settings():
                 z = z.reshape(chunk, post.n_normals, -1)
                 printed, fixed = _variance_chunk(how, post, thetas[at], functionals, z)
             rows.append(np.concatenate([np.asarray(fixed), np.asarray(printed)], axis=1))

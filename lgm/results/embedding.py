@@ -22,6 +22,7 @@ from lgm.posterior.density import Marginal
 from lgm.posterior.every_row import EveryRow
 from lgm.posterior.priors import starts
 from lgm.results import given_theta, tables
+from lgm.xla import own_settings
 
 if TYPE_CHECKING:
     from lgm.design.design import Design
@@ -125,7 +126,7 @@ class Embedding:
         """
         m = cast("Model", self)
         post, names = m.analysed.marginal, m.design.theta_names
-        with jax.enable_x64(True):
+        with own_settings():
             start = np.asarray(post.hyper.working(jnp.asarray(starts(m.design, m.chosen_priors.theta))))
         return LogDensity(post, start, tuple(names))
 
@@ -203,7 +204,7 @@ class Embedding:
         lead = columns[0].shape
         own_y, own_offset = self._per_row(y, "y", lead), self._per_row(offset, "offset", lead)
         rows = None if y is None and offset is None else self._rows
-        with jax.enable_x64(True):
+        with own_settings():
             natural = np.asarray(m.analysed.marginal.hyper.from_printed(printed))
         given = given_theta.Given(natural, rows, own_y, own_offset)
         parts = [(each, tables.places(each, levels)) for each in chosen]
@@ -213,7 +214,7 @@ class Embedding:
     def _rows(self) -> EveryRow:
         """The rows with a response in the coordinates of the posterior."""
         m = cast("Model", self)
-        with jax.enable_x64(True), jax.ensure_compile_time_eval():
+        with own_settings(), jax.ensure_compile_time_eval():
             return every_row(m.design, m.analysed)
 
     @cached_property
@@ -233,7 +234,7 @@ class Embedding:
 
     @cached_property
     def _rows_about_zero(self) -> EveryRow:
-        with jax.enable_x64(True), jax.ensure_compile_time_eval():
+        with own_settings(), jax.ensure_compile_time_eval():
             return every_row(*self._about_zero)
 
     def _evaluated(self, function: Callable[..., jax.Array], theta: Mapping[str, Any], y: Any, offset: Any) -> Any:
@@ -250,7 +251,7 @@ class Embedding:
             require_x64()
             at = jnp.stack([jnp.asarray(value, dtype=float) for value in values]) if values else jnp.zeros(0)
             return function(post, at, hyper, rows, own_y, own_offset)
-        with jax.enable_x64(True):
+        with own_settings():
             numbers = np.array([float(value) for value in values])
             return float(_compiled[function](post, numbers, hyper, rows, own_y, own_offset))
 

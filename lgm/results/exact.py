@@ -19,6 +19,7 @@ from lgm.posterior.density import Marginal, effects, variances
 from lgm.posterior.functionals import Sums
 from lgm.results.drawing import Drawing
 from lgm.results.progress import bar
+from lgm.xla import own_settings
 
 CHUNK_BYTES = 64e6  # of what one call is given
 _AT_ONCE = 16  # thetas in one call
@@ -62,7 +63,7 @@ def moments_given_theta(drawing: Drawing, row: FloatArray, most: int) -> tuple[F
     step, means, spreads = min(_AT_ONCE, len(chosen)), [], []
     for start in range(0, len(chosen), step):
         at = np.minimum(np.arange(start, start + step), len(chosen) - 1)  # every call has the same shapes
-        with jax.enable_x64(True):
+        with own_settings():
             mean, variance = _given_thetas(step, analysed.marginal, chosen[at], functional)
         means.append((analysed.natural(np.asarray(mean)) @ row)[: len(chosen) - start])
         spreads.append(np.asarray(variance)[: len(chosen) - start])
@@ -129,14 +130,14 @@ def _in_pattern(drawing: Drawing, sums: Sums) -> FloatArray:
     padded = _power_of_two(m)  # few shapes, few programs
     at = np.minimum(np.arange(padded), m - 1)
     whole = Sums(sums.index[at], sums.weights[at], sums.pairs[at], np.arange(padded))
-    with jax.enable_x64(True):
+    with own_settings():
         return np.asarray(_of_sums((padded, s), drawing.analysed.marginal, drawing.thetas[0], whole))[:m]
 
 
 def _solved(drawing: Drawing, rows: sp.csr_array, step: int) -> FloatArray:
     functionals = np.zeros((drawing.dim, step))
     functionals[:, : rows.shape[0]] = rows.T.toarray()
-    with jax.enable_x64(True):
+    with own_settings():
         found = _of_functionals(step, drawing.analysed.marginal, drawing.thetas[0], functionals)
     return np.asarray(found)[: rows.shape[0]]
 

@@ -25,7 +25,7 @@ from lgm.results.drawing import CHUNK_BYTES, chunk_shape, normals_shape
 from lgm.results.effects import KEPT_BYTES, fits
 from lgm.results.progress import bar
 from lgm.words import amount
-from lgm.xla import LOOPS
+from lgm.xla import LOOPS, own_settings
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,7 +96,7 @@ def _blocks(analysed: Analysed, given: Given, seed: int) -> Any:
         z = normals(seed, 1, numbers=at, size=post.n_normals * post.data.pairs)
         z = z.reshape(normals_shape(post, (together, 1)))
         moved = (_taken(each, at) for each in (given.y, given.offset))
-        with jax.enable_x64(True):
+        with own_settings():
             u, gain = (np.asarray(each) for each in _chunk(None, post, given.rows, thetas[at], *moved, z))
         own = min(together, len(thetas) - start)
         undefined = at[:own][~np.all(np.isfinite(u[:own]), axis=1)]

@@ -29,6 +29,7 @@ from lgm.data.mesh import Mesh, as_mesh, is_foreign
 from lgm.errors import DataWarning, LgmError
 from lgm.storage import listed, packing
 from lgm.storage.container import Damaged
+from lgm.xla import own_settings
 
 _PLAIN = (str, bool, int, float, type(None))
 
@@ -164,7 +165,7 @@ def _unpack_distribution(archive: Archive, packed: Any) -> Any:
     arguments = {name: archive.unpack(value) for name, value in packed["arguments"].items()}
     if not archive.trusted and not all(map(_is_argument, arguments.values())):
         raise Damaged(f"a {kind.__name__} is made of other things than numbers.")
-    with jax.enable_x64(True):
+    with own_settings():
         return kind(**arguments)
 
 

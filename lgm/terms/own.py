@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import jax
 import numpy as np
 import scipy.sparse as sp
 
@@ -26,6 +25,7 @@ from lgm.terms.block import Block
 from lgm.terms.term import Encoded, Signature, Term, Variable, arguments
 from lgm.terms.view import Curve, Levels, View
 from lgm.words import counted
+from lgm.xla import own_settings
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ class Custom:
             raise LgmError(f"{what} is not a symmetric matrix of finite numbers.")
         pattern = Pattern.of(matrix)
         entries = pattern.values(matrix)
-        with jax.enable_x64(True):
+        with own_settings():
             log_det = float(linalg.logdet(linalg.analyse(pattern), entries))
         if not np.isfinite(log_det):
             raise LgmError(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
-import jax
 import numpy as np
 import numpyro.distributions as dist
 import scipy.sparse as sp
@@ -25,6 +24,7 @@ from lgm.terms.block import Block
 from lgm.terms.levels import Levels
 from lgm.terms.term import Encoded, Signature, Term, Variable
 from lgm.words import counted, listed, suggest
+from lgm.xla import own_settings
 
 MOST_SHOWN = 3  # covariates in the name of a term
 SLAB_DF = 4.0
@@ -216,13 +216,13 @@ def _horseshoe(
 
 
 def _half_cauchy() -> Prior:
-    with jax.enable_x64(True):
+    with own_settings():
         return Prior(dist.HalfCauchy(1.0), "half_cauchy(1)")
 
 
 def _slab(scale: float) -> Prior:
     """Large coefficients are then Student t, with `SLAB_DF` degrees of freedom and this scale."""
-    with jax.enable_x64(True):
+    with own_settings():
         square = dist.InverseGamma(0.5 * SLAB_DF, 0.5 * SLAB_DF * scale**2)
         root = dist.transforms.PowerTransform(0.5)
         return Prior(dist.TransformedDistribution(square, root), f"root_inverse_gamma({SLAB_DF:g}, {scale:.6g})")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import jax
 import numpyro.distributions as dist
 
 from lgm.arrays import FloatArray
@@ -23,6 +22,7 @@ from lgm.precision.exchangeable import Exchangeable
 from lgm.precision.iid import Iid
 from lgm.precision.toeplitz import Toeplitz
 from lgm.priors import Lkj, Prior, ThetaPrior
+from lgm.xla import own_settings
 
 DEFAULT_LKJ = 2.0
 
@@ -115,7 +115,7 @@ def exchangeable(q: int) -> tuple[Domain, ThetaPrior]:
         return CORRELATION, Lkj(DEFAULT_LKJ)
     low = -1.0 / (q - 1)
     words, example = f"in ({low:.4g}, 1)", f"uniform({math.ceil(1e4 * low) / 1e4:g}, 1)"
-    with jax.enable_x64(True):
+    with own_settings():
         to_range = dist.transforms.AffineTransform(low, 1.0 - low, domain=dist.constraints.unit_interval)
         over = dist.TransformedDistribution(dist.Beta(2.0, 2.0), to_range)
     return Domain(low, 1.0, words, example), Prior(over, f"beta(2, 2) over ({low:.4g}, 1)")

@@ -29,6 +29,7 @@ from lgm.results.again.repeated import repeated
 from lgm.results.linear_predictor import linear_predictor
 from lgm.results.tables import LEAD
 from lgm.words import counted
+from lgm.xla import own_settings
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure, SubFigure
@@ -354,7 +355,7 @@ def _log_likelihoods(fit: Fit, made: Simulated, numbers: IntArray) -> tuple[Floa
     every = by_kind(np.concatenate([true[None], theta]), places)
     own = {kind: values[:, 0] if values.shape[1] == 1 else values for kind, values in every.items()}
     eta = np.concatenate([made.eta[None], _linear_predictors(fit, numbers)])
-    with jax.enable_x64(True):
+    with own_settings():
         y = jax.tree.map(np.asarray, d.response)
         found = np.asarray(_log_likelihood(d.family, y, eta, own, np.asarray(d.weights)))
     return found[:1], found[1:]

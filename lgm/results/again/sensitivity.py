@@ -37,6 +37,7 @@ from lgm.posterior.density import Marginal
 from lgm.posterior.pinned import likelihood, pinned
 from lgm.priors import Constant, Flat, Normal
 from lgm.results.progress import bar
+from lgm.xla import own_settings
 
 if TYPE_CHECKING:
     from lgm.results.fit import Fit
@@ -158,7 +159,7 @@ def _log_priors(fit: Fit, thetas: FloatArray, beta: FloatArray) -> pd.DataFrame:
         for j, (_, prior) in enumerate(priors)
         if isinstance(prior, Normal)
     }
-    with jax.enable_x64(True):
+    with own_settings():
         each = np.asarray(jax.vmap(hyper.log_priors)(jnp.asarray(thetas)))
     for j, (parameter, prior) in enumerate(zip(d.parameters, chosen.theta, strict=True)):
         if not isinstance(prior, (Flat, Constant)):
@@ -180,7 +181,7 @@ def _log_likelihoods(fit: Fit, thetas: FloatArray, beta: FloatArray, numbers: In
     blocks = [where for term, where in terms if id(term) in owners]
     known = np.concatenate([fixed, *(_latent(fit, block)[numbers] for block in blocks)], axis=1)
     out = np.empty(len(thetas))
-    with jax.enable_x64(True), bar(len(thetas), "likelihoods", progress=fit.progress) as shown:
+    with own_settings(), bar(len(thetas), "likelihoods", progress=fit.progress) as shown:
         post = pinned(analysed.marginal, blocks)
         for start in range(0, len(thetas), AT_ONCE):
             at = np.minimum(np.arange(start, start + AT_ONCE), len(thetas) - 1)  # every call has the same shapes

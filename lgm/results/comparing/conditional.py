@@ -14,6 +14,7 @@ from lgm.families.response import Response
 from lgm.inference.compile import compiled
 from lgm.results.linear_predictor import linear_predictor
 from lgm.results.tables import theta_of_family
+from lgm.xla import own_settings
 
 if TYPE_CHECKING:
     from lgm.results.fit import Fit
@@ -51,7 +52,7 @@ def log_likelihood(fit: Fit, numbers: IntArray) -> FloatArray:
     for start in range(0, numbers.size, step):
         part = slice(start, start + step)
         some = {kind: values[part] for kind, values in own.items()}
-        with jax.enable_x64(True):
+        with own_settings():
             eta[part] = np.asarray(_of_draws(d.family, d.response, eta[part], some, d.weights))
     return eta
 
@@ -61,6 +62,6 @@ def at_means(fit: Fit) -> float:
     d = fit.design
     eta = linear_predictor(fit, design.encode(d)).mean(np.flatnonzero(d.rows.observed))
     own = {kind: values.mean(axis=0) for kind, values in theta_of_family(fit).items()}
-    with jax.enable_x64(True):
+    with own_settings():
         batch = jax.tree.map(lambda x: np.asarray(x)[None], (eta, own))
         return float(np.sum(np.asarray(_of_draws(d.family, d.response, *batch, d.weights))))

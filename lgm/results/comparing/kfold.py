@@ -24,6 +24,7 @@ from lgm.results.comparing.new_rows import predicted
 from lgm.results.comparing.passes import Thetas, rows_of
 from lgm.results.progress import bar
 from lgm.words import counted, listed
+from lgm.xla import own_settings
 
 if TYPE_CHECKING:
     from lgm.results.fit import Fit
@@ -96,7 +97,7 @@ def refit(fit: Fit, rows: EveryRow, out: IntArray) -> Fit:
     kept = np.ones(fit.nobs)
     kept[out] = 0.0
     analysed = fit.model.analysed
-    with jax.enable_x64(True):
+    with own_settings():
         marginal = _keeping(analysed.marginal, rows, kept)
     model = replace(fit.model, analysed=replace(analysed, marginal=marginal))
     chains, draws, _ = fit.draws.theta.shape

@@ -22,6 +22,7 @@ from lgm.posterior.density import Marginal
 from lgm.posterior.every_row import EveryRow
 from lgm.posterior.inner import Observed
 from lgm.results.progress import bar
+from lgm.xla import own_settings
 
 if TYPE_CHECKING:
     from lgm.results.fit import Fit
@@ -190,7 +191,7 @@ def _in_parts(
         for start in range(0, size, step):
             at = np.minimum(np.arange(start, start + step), size - 1)  # every call has the same shapes
             real = min(step, size - start)
-            with jax.enable_x64(True):
+            with own_settings():
                 found = call(thetas[at])
             yield at[:real], jax.tree.map(lambda part, real=real: np.asarray(part)[:real], found)
             shown.update(real)
@@ -198,5 +199,5 @@ def _in_parts(
 
 def rows_of(fit: Fit) -> EveryRow:
     """The rows of a fit with a response."""
-    with jax.enable_x64(True):
+    with own_settings():
         return every_row(fit.design, fit.analysed)

@@ -18,6 +18,7 @@ from lgm.posterior import density
 from lgm.posterior.density import Marginal
 from lgm.posterior.every_row import EveryRow
 from lgm.results.progress import bar
+from lgm.xla import own_settings
 
 if TYPE_CHECKING:
     from lgm.results.fit import Fit
@@ -76,7 +77,7 @@ def _changes(
 ) -> FloatArray:
     """By how much each change of a unit changes the log-likelihood (S, U)."""
     post = fit.analysed.marginal
-    with jax.enable_x64(True):
+    with own_settings():
         pairs = int(np.clip(ALL_PAIRS // len(thetas), PAIRS, MOST_PAIRS))
         shape = (post.n_normals, post.data.columns(pairs))
         z = jax.random.normal(jax.random.key(fit.seed), shape) if corrected else np.zeros((0, 0))
@@ -87,7 +88,7 @@ def _changes(
         for start in range(0, which.size, TOGETHER):
             at = np.minimum(np.arange(start, start + TOGETHER), which.size - 1)
             real = min(TOGETHER, which.size - start)
-            with jax.enable_x64(True):
+            with own_settings():
                 values = _changed(corrected, post, rows, masks, thetas[which[at]], every[who[at]], z)
             found[start : start + real] = np.asarray(values)[:real]
             shown.update(real)

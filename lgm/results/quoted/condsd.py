@@ -15,6 +15,7 @@ from lgm.posterior.density import Marginal, variances
 from lgm.posterior.laplace import LaplaceData
 from lgm.posterior.pinned import pinned
 from lgm.results.progress import bar
+from lgm.xla import own_settings
 
 if TYPE_CHECKING:
     from lgm.results.fit import Fit
@@ -32,7 +33,7 @@ def conditional_sds(fit: Fit) -> FloatArray:
     post, thetas = pinned(fit.analysed.marginal), fit.effects.drawing.thetas
     chosen = np.unique(thetas[np.linspace(0, len(thetas) - 1, min(MOST_THETAS, len(thetas))).astype(int)], axis=0)
     total = np.zeros(sum(printed.variable.labels.size for printed in fit.design.predictor.printed()))
-    with jax.enable_x64(True), bar(len(chosen), "conditional sds", progress=fit.progress) as shown:
+    with own_settings(), bar(len(chosen), "conditional sds", progress=fit.progress) as shown:
         if isinstance(post.data, LaplaceData):
             observed = post.data.observed
             fixed = np.linalg.solve(fit.analysed.basis, fit.effects.mean[: fit.design.p] - fit.analysed.reference)

@@ -19,6 +19,7 @@ from lgm.posterior.functionals import Sums
 from lgm.posterior.laplace import LaplaceData
 from lgm.posterior.latent_prior import by_kind
 from lgm.terms.term import Smooth, Term
+from lgm.xla import own_settings
 
 if TYPE_CHECKING:
     from lgm.results.fit import Fit
@@ -74,7 +75,7 @@ def _penalised(post: Marginal, thetas: FloatArray, j: int, start: int, smooth: S
     index = start + own
     pairs = post.analysis.pattern.positions(*np.broadcast_arrays(index[:, :, None], index[:, None, :]))
     sums = Sums(index, weights, pairs, np.arange(kept.size))
-    with jax.enable_x64(True):
+    with own_settings():
         each = [_traced(j, post, theta, sums, own, kept, smooth.lost) for theta in thetas]
         return float(np.mean([np.asarray(one) for one in each]))
 
