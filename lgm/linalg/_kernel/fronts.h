@@ -20,10 +20,9 @@ constexpr bool kHasBlas = std::is_same_v<T, double>;
 
 inline double work(int32_t height, int32_t columns) { return static_cast<double>(height) * height * columns; }
 
-// Factor the pivots, `sign L L'` with a sign of 1 or -1, and subtract their share of the update matrix. The failing pivot,
-// from 1, or 0.
+// Factor the pivots, `sign L L'` with a sign of 1 or -1, and bring the rows below along. The failing pivot, from 1, or 0.
 template <class T>
-int32_t factor_front(int32_t columns, int32_t below, double sign, T* panel, T* update) {
+int32_t factor_panel(int32_t columns, int32_t below, double sign, T* panel) {
   const int32_t height = columns + below;
   if (sign < 0.0) {
     for (int64_t i = 0; i < static_cast<int64_t>(height) * columns; ++i) panel[i] = -panel[i];
@@ -34,15 +33,25 @@ int32_t factor_front(int32_t columns, int32_t below, double sign, T* panel, T* u
       for (int32_t k = 0; k < columns; ++k) {  // some libraries let NaN and infinity through
         if (!loops::is_pivot(panel[static_cast<int64_t>(k) * height + k])) return k + 1;
       }
-      if (below == 0) return 0;
-      blas::trsm_right('T', below, columns, panel, height, panel + columns, height);
-      blas::syrk(below, columns, -sign, panel + columns, height, 1.0, update, below);
+      if (below > 0) blas::trsm_right('T', below, columns, panel, height, panel + columns, height);
       return 0;
     }
   }
-  if (const int32_t failed = loops::factor_panel(height, columns, panel)) return failed;
+  return loops::factor_panel(height, columns, panel);
+}
+
+// Subtract a factored panel's share of the update matrix.
+template <class T>
+void update_below(int32_t columns, int32_t below, double sign, const T* panel, T* update) {
+  const int32_t height = columns + below;
+  if (below == 0) return;
+  if constexpr (kHasBlas<T>) {
+    if (work(height, columns) >= kFactorByLoops) {
+      blas::syrk(below, columns, -sign, panel + columns, height, 1.0, update, below);
+      return;
+    }
+  }
   loops::update(below, columns, T(-sign), panel + columns, height, update);
-  return 0;
 }
 
 // Selected inverse of one front. On entry the panel holds the factor (L_C over L_R) and `outer` the inverse on the
@@ -53,28 +62,21 @@ int32_t factor_front(int32_t columns, int32_t below, double sign, T* panel, T* u
 // t also takes one right-hand side back: `v`, unless null, holds y on the pivots over the known x_R and becomes
 //     L_C^-T (y - L_R' x_R) = t'v
 // there, in independent dot products where substitution has to wait for one pivot after the other.
-template <class T>
-void invert_front_by_loops(int32_t columns, int32_t below, double sign, T* panel, T* outer, T* block, T* v) {
+//
+// `multiply(to, x)` adds Z_RR x to `to` for all columns; those of either are `height` apart.
+template <class T, class Multiply>
+void invert_front_by_loops(int32_t columns, int32_t below, double sign, T* panel, T* block, T* v,
+                           const Multiply& multiply) {
   const int32_t height = columns + below;
   loops::divide_by_factor(height, columns, panel, height, block);
   if (v) loops::multiply_transposed(height, 0, columns, block, v);
-  loops::mirror_lower(below, outer);
   for (int32_t j = 0; j < columns; ++j) {
     T* const to = panel + static_cast<int64_t>(j) * height;
     for (int32_t i = j; i < columns; ++i) to[i] = T(sign) * block[static_cast<int64_t>(j) * height + i];
     std::fill_n(to + columns, below, T(0.0));
   }
-  int32_t j = 0;
-  for (; j + 2 <= columns; j += 2) {
-    T* const to = panel + static_cast<int64_t>(j) * height + columns;
-    const T* const w = block + static_cast<int64_t>(j) * height + columns;
-    loops::add_columns_to_two(below, below, to, to + height, outer, below, w, w + height);
-  }
-  if (j < columns) {
-    const int64_t at = static_cast<int64_t>(j) * height + columns;
-    loops::add_columns(below, below, panel + at, outer, below, block + at, 1, T(1.0));
-  }
-  for (j = 0; j < columns; ++j) {
+  if (below > 0) multiply(panel + columns, block + columns);
+  for (int32_t j = 0; j < columns; ++j) {
     loops::multiply_transposed(height, j, columns, block, panel + static_cast<int64_t>(j) * height);
   }
 }
@@ -115,7 +117,15 @@ void invert_front(int32_t columns, int32_t below, double sign, T* panel, T* oute
       return;
     }
   }
-  invert_front_by_loops(columns, below, sign, panel, outer, block, v);
+  const int32_t height = columns + below;
+  invert_front_by_loops(columns, below, sign, panel, block, v, [=](T* to, const T* x) {
+    loops::mirror_lower(below, outer);
+    int32_t j = 0;
+    for (; j + 2 <= columns; j += 2, to += 2 * height, x += 2 * height) {
+      loops::add_columns_to_two(below, below, to, to + height, outer, below, x, x + height);
+    }
+    if (j < columns) loops::add_columns(below, below, to, outer, below, x, 1, T(1.0));
+  });
 }
 
 // Forward substitution on one front with k right-hand sides: y (columns x k) becomes L_C^-1 y, and `change` (below x k)
@@ -162,11 +172,9 @@ void solve_front_upper(int32_t columns, int32_t below, const T* panel, T* y, con
   }
 }
 
-// Doubles of work space that `invert_front` needs.
-template <class T>
-int64_t inverse_block_size(int32_t columns, int32_t below) {
-  const bool by_blas = kHasBlas<T> && work(columns + below, columns) >= kInverseByLoops;
-  return static_cast<int64_t>(by_blas ? below : columns + below) * columns;
+// Doubles of work space that the inverse of a front needs.
+inline int64_t inverse_block_size(int32_t columns, int32_t below) {
+  return (static_cast<int64_t>(columns) + below) * columns;
 }
 
 }  // namespace lgm

@@ -106,6 +106,34 @@ inline void dot4(int32_t n, const T* __restrict x, int64_t ld, const T* __restri
   for (int32_t c = 0; c < 4; ++c) out[c] = even[c] + odd[c];
 }
 
+// Column k of a symmetric matrix and row k, from the diagonal on, times x: entry i of the column stands at z[at[i]], and
+// from `tail` on in consecutive places. Sums over even and odd rows are kept apart.
+template <class T>
+inline void add_symmetric(int32_t k, int32_t tail, int32_t n, const T* __restrict z, const int32_t* __restrict at,
+                          const T* __restrict x, T* __restrict y) {
+  const T xk = x[k];
+  T even = z[at[k]] * xk, odd(0.0);
+  int32_t i = k + 1;
+  for (; i + 2 <= tail; i += 2) {
+    const T z0 = z[at[i]], z1 = z[at[i + 1]];
+    y[i] += z0 * xk, y[i + 1] += z1 * xk;
+    even += z0 * x[i], odd += z1 * x[i + 1];
+  }
+  if (i < n) {
+    const int32_t rest = tail > i ? i + 1 : i;
+    for (; i < rest; ++i) y[i] += z[at[i]] * xk, even += z[at[i]] * x[i];
+  }
+  if (i < n) {
+    const T* __restrict run = z + at[i] - i;
+    for (; i + 2 <= n; i += 2) {
+      y[i] += run[i] * xk, y[i + 1] += run[i + 1] * xk;
+      even += run[i] * x[i], odd += run[i + 1] * x[i + 1];
+    }
+    if (i < n) y[i] += run[i] * xk, even += run[i] * x[i];
+  }
+  y[k] += even + odd;
+}
+
 template <class T>
 inline bool is_pivot(const T& d) {
   return value_of(d) > 0.0 && value_of(d) < HUGE_VAL;  // false for NaN

@@ -49,11 +49,16 @@ class Factorisation {
 
   template <class Value>
   void assemble(const Front& f, const Value& value);
+  template <class Body>
+  void for_outer(const Front& child, const Front& parent, const Body& body);
   void extend_add(const Front& child, const Front& parent);
+  void update_parent(const Front& leaf, const Front& parent);
   void gather_outer(const Front& child, const Front& parent);
+  void multiply_outer(const Front& leaf, const Front& parent, T* to, const T* x);
+  void invert_front(const Front& f, const Front* parent, T* v);
   template <class Emit>
-  void invert_one(const Front& f, const Emit& emit, T* y, int32_t k);
-  int32_t eliminate(const Front& f, LogProduct& diagonal, T* y, int32_t k);
+  void invert_one(const Front& f, const Front* parent, const Emit& emit, T* y, int32_t k);
+  int32_t eliminate(const Front& f, const Front* parent, LogProduct& diagonal, T* y, int32_t k);
   void forward_one(const Front& f, T* y, int32_t k);
   T* gather(const Front& f, const T* y);
   void backward_one(const Front& f, T* y, int32_t k);
@@ -67,27 +72,64 @@ template <class Value>
 void Factorisation<T>::assemble(const Front& f, const Value& value) {
   T* const to = panel(f);
   std::fill_n(to, static_cast<int64_t>(f.height()) * f.columns, T(0.0));
-  std::fill_n(outer(f), static_cast<int64_t>(f.below) * f.below, T(0.0));
   for (int64_t e = f.entry_begin; e < f.entry_end; ++e) to[sym_.place[e]] = value(sym_.entry[e]);
+}
+
+// The rows below a child as places of its parent's front, column by column: body(k, to), where the k-th column of the
+// child's lower triangle has its i-th row at to[relative(child)[i]].
+template <class T>
+template <class Body>
+void Factorisation<T>::for_outer(const Front& child, const Front& parent, const Body& body) {
+  const int32_t* const at = relative(child);
+  T* const pivots = panel(parent);
+  T* const rest = outer(parent);
+  for (int32_t k = 0; k < child.below; ++k) {
+    const int32_t column = at[k];
+    body(k, column < parent.columns
+                ? pivots + static_cast<int64_t>(column) * parent.height()
+                : rest + static_cast<int64_t>(column - parent.columns) * parent.below - parent.columns);
+  }
 }
 
 // Add the child's update matrix into the parent's front.
 template <class T>
 void Factorisation<T>::extend_add(const Front& child, const Front& parent) {
   const int32_t* const at = relative(child);
-  const T* from = outer(child);
-  T* const pivots = panel(parent);
-  T* const rest = outer(parent);
-  for (int32_t k = 0; k < child.below; ++k, from += child.below) {
-    const int32_t column = at[k];
-    T* const to = column < parent.columns
-                      ? pivots + static_cast<int64_t>(column) * parent.height()
-                      : rest + static_cast<int64_t>(column - parent.columns) * parent.below - parent.columns;
+  const T* const update = outer(child);
+  for_outer(child, parent, [&](int32_t k, T* to) {
+    const T* const from = update + static_cast<int64_t>(k) * child.below;
     int32_t i = k;
     for (; i < child.tail; ++i) to[at[i]] += from[i];
-    if (i == child.below) continue;
+    if (i == child.below) return;
     T* const run = to + at[i] - i;  // consecutive places from here on
     for (; i < child.below; ++i) run[i] += from[i];
+  });
+}
+
+// The same for a factored leaf of one or two pivots whose update matrix has not been formed.
+template <class T>
+void Factorisation<T>::update_parent(const Front& leaf, const Front& parent) {
+  const int32_t* const at = relative(leaf);
+  const T* const a = panel(leaf) + leaf.columns;
+  const T* const b = a + leaf.height();
+  const T minus(-sign(leaf));
+  const auto add = [&](int32_t k, T* to, const auto& entry) {
+    int32_t i = k;
+    for (; i < leaf.tail; ++i) to[at[i]] += entry(i);
+    if (i == leaf.below) return;
+    T* const run = to + at[i] - i;
+    for (; i < leaf.below; ++i) run[i] += entry(i);
+  };
+  if (leaf.columns == 1) {
+    for_outer(leaf, parent, [&](int32_t k, T* to) {
+      const T ak = minus * a[k];
+      add(k, to, [=](int32_t i) { return ak * a[i]; });
+    });
+  } else {
+    for_outer(leaf, parent, [&](int32_t k, T* to) {
+      const T ak = minus * a[k], bk = minus * b[k];
+      add(k, to, [=](int32_t i) { return ak * a[i] + bk * b[i]; });
+    });
   }
 }
 
@@ -95,28 +137,41 @@ void Factorisation<T>::extend_add(const Front& child, const Front& parent) {
 template <class T>
 void Factorisation<T>::gather_outer(const Front& child, const Front& parent) {
   const int32_t* const at = relative(child);
-  T* to = outer(child);
-  const T* const pivots = panel(parent);
-  const T* const rest = outer(parent);
-  for (int32_t k = 0; k < child.below; ++k, to += child.below) {
-    const int32_t column = at[k];
-    const T* const from = column < parent.columns
-                              ? pivots + static_cast<int64_t>(column) * parent.height()
-                              : rest + static_cast<int64_t>(column - parent.columns) * parent.below - parent.columns;
+  T* const inverse = outer(child);
+  for_outer(child, parent, [&](int32_t k, const T* from) {
+    T* const to = inverse + static_cast<int64_t>(k) * child.below;
     int32_t i = k;
     for (; i < child.tail; ++i) to[i] = from[at[i]];
-    if (i == child.below) continue;
+    if (i == child.below) return;
     const T* const run = from + at[i] - i;
     for (; i < child.below; ++i) to[i] = run[i];
+  });
+}
+
+// The inverse on a leaf's rows, read where it stands, times x, added to `to`; columns of both are the leaf's height apart.
+// Only the lower triangle is there, so an entry off the diagonal counts for its row and for its column.
+template <class T>
+void Factorisation<T>::multiply_outer(const Front& leaf, const Front& parent, T* to, const T* x) {
+  for (int32_t c = 0; c < leaf.columns; ++c, to += leaf.height(), x += leaf.height()) {
+    for_outer(leaf, parent, [&](int32_t k, const T* from) {
+      loops::add_symmetric(k, leaf.tail, leaf.below, from, relative(leaf), x, to);
+    });
   }
 }
 
-// Dense elimination of an assembled front; the failing column in factor order plus one, or 0.
+// Dense elimination of an assembled front, of a leaf also in its parent's; the failing column in factor order plus one, or 0.
 template <class T>
-int32_t Factorisation<T>::eliminate(const Front& f, LogProduct& diagonal, T* y, int32_t k) {
+int32_t Factorisation<T>::eliminate(const Front& f, const Front* parent, LogProduct& diagonal, T* y, int32_t k) {
   T* const p = panel(f);
-  if (const int32_t failed = factor_front(f.columns, f.below, sign(f), p, outer(f))) return f.first + failed;
+  if (const int32_t failed = factor_panel(f.columns, f.below, sign(f), p)) return f.first + failed;
   for (int32_t j = 0; j < f.columns; ++j) diagonal.multiply(value_of(p[static_cast<int64_t>(j) * (f.height() + 1)]));
+  if (f.in_place()) {
+    update_parent(f, *parent);
+  } else {
+    if (parent) std::fill_n(outer(f), static_cast<int64_t>(f.below) * f.below, T(0.0));
+    update_below(f.columns, f.below, sign(f), p, outer(f));
+    if (parent) extend_add(f, *parent);
+  }
   if (k > 0) forward_one(f, y, k);
   return 0;
 }
@@ -131,14 +186,13 @@ Outcome Factorisation<T>::factor(const Value& value, T* y, int32_t k) {
     const Front& f = sym_.fronts[s];
     if (f.is_leaf) continue;
     assemble(f, value);
+    std::fill_n(outer(f), static_cast<int64_t>(f.below) * f.below, T(0.0));
     for (int32_t c = f.child_begin; c < f.child_end; ++c) extend_add(sym_.fronts[sym_.children[c]], f);
     for (int32_t c = s - f.leaves; c < s && !failed; ++c) {
-      const Front& leaf = sym_.fronts[c];
-      assemble(leaf, value);
-      failed = eliminate(leaf, diagonal, y, k);
-      extend_add(leaf, f);
+      assemble(sym_.fronts[c], value);
+      failed = eliminate(sym_.fronts[c], &f, diagonal, y, k);
     }
-    if (!failed) failed = eliminate(f, diagonal, y, k);
+    if (!failed) failed = eliminate(f, nullptr, diagonal, y, k);
   }
   if (failed) return {std::numeric_limits<double>::quiet_NaN(), sym_.order[failed - 1] + 1};
   return {2.0 * diagonal.log(), 0};
@@ -227,14 +281,26 @@ void Factorisation<T>::constrain(T* y, int32_t k) {
   }
 }
 
+// Selected inverse of one front whose rows below have theirs: a leaf's in its parent's front, of others in `outer`.
+template <class T>
+void Factorisation<T>::invert_front(const Front& f, const Front* parent, T* v) {
+  if (f.in_place()) {
+    invert_front_by_loops(f.columns, f.below, sign(f), panel(f), work_.block(), v,
+                          [&](T* to, const T* x) { multiply_outer(f, *parent, to, x); });
+    return;
+  }
+  if (parent) gather_outer(f, *parent);
+  lgm::invert_front(f.columns, f.below, sign(f), panel(f), outer(f), work_.block(), v);
+}
+
 template <class T>
 template <class Emit>
-void Factorisation<T>::invert_one(const Front& f, const Emit& emit, T* y, int32_t k) {
-  T* const p = panel(f);
+void Factorisation<T>::invert_one(const Front& f, const Front* parent, const Emit& emit, T* y, int32_t k) {
   T* const v = k == 1 ? gather(f, y) : nullptr;
   if (k > 1) backward_one(f, y, k);
-  invert_front(f.columns, f.below, sign(f), p, outer(f), work_.block(), v);
+  invert_front(f, parent, v);
   if (v) std::copy_n(v, f.columns, y + f.first);
+  const T* const p = panel(f);
   for (int64_t e = f.entry_begin; e < f.entry_end; ++e) emit(sym_.entry[e], p[sym_.place[e]]);
 }
 
@@ -244,12 +310,9 @@ void Factorisation<T>::invert(const Emit& emit, T* y, int32_t k) {
   for (auto s = static_cast<int32_t>(sym_.fronts.size()) - 1; s >= 0; --s) {
     const Front& f = sym_.fronts[s];
     if (f.is_leaf) continue;
-    invert_one(f, emit, y, k);
+    invert_one(f, nullptr, emit, y, k);
     for (int32_t c = f.child_begin; c < f.child_end; ++c) gather_outer(sym_.fronts[sym_.children[c]], f);
-    for (int32_t c = s - 1; c >= s - f.leaves; --c) {
-      gather_outer(sym_.fronts[c], f);
-      invert_one(sym_.fronts[c], emit, y, k);
-    }
+    for (int32_t c = s - 1; c >= s - f.leaves; --c) invert_one(sym_.fronts[c], &f, emit, y, k);
   }
 }
 

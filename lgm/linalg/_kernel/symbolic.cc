@@ -190,7 +190,7 @@ void Builder::plan_memory() {
   for (int32_t s = 0; s < count; ++s) {
     Front& front = out_.fronts[s];
     if (front.is_leaf) {
-      out_.scratch_size = std::max(out_.scratch_size, size(s));
+      if (!front.in_place()) out_.scratch_size = std::max(out_.scratch_size, size(s));
       continue;
     }
     front.update = top[odd[s]];

@@ -26,6 +26,9 @@ struct Front {
   int64_t entry_begin = 0, entry_end = 0;  // stored entries of the matrix that belong to the panel
 
   int32_t height() const { return columns + below; }
+  // A narrow leaf does without an update matrix of its own: its columns are added to the parent's front as they are
+  // formed, and the inverse on its rows is read where it stands there.
+  bool in_place() const { return is_leaf && columns <= 2; }
 };
 
 struct Symbolic {
@@ -43,7 +46,7 @@ struct Symbolic {
   std::vector<int32_t> place;     // ... and offset in the front's panel
   int64_t panel_size = 0;         // doubles of panel memory
   int64_t update_size = 0;        // doubles of update memory
-  int64_t scratch_size = 0;       // doubles for the update matrix of one leaf
+  int64_t scratch_size = 0;       // doubles for the update matrix of one leaf that needs one
   int32_t most_height = 0;        // rows of the highest front
   bool may_use_blas = false;      // some front is large enough
   Cost cost;

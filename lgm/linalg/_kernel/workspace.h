@@ -28,7 +28,7 @@ struct WorkspaceSize {
 template <class T>
 WorkspaceSize workspace_size(const Symbolic& symbolic) {
   WorkspaceSize size{symbolic.panel_size, symbolic.update_size, symbolic.scratch_size, 0};
-  for (const Front& f : symbolic.fronts) size.block = std::max(size.block, inverse_block_size<T>(f.columns, f.below));
+  for (const Front& f : symbolic.fronts) size.block = std::max(size.block, inverse_block_size(f.columns, f.below));
   return size;
 }
 
