@@ -32,7 +32,7 @@ def _crossed(rng: np.random.Generator) -> sp.csc_array:
 
 
 def _nested(rng: np.random.Generator) -> sp.csc_array:
-    blocks = sp.block_diag([np.ones((2, 2))] * 30)
+    blocks = sp.block_diag([sp.csc_array(np.ones((2, 2)))] * 30)
     dense = sp.csc_array(np.ones((4, 60)))
     return sp.csc_array(sp.block_array([[blocks, dense.T], [dense, np.ones((4, 4))]]))
 
@@ -48,7 +48,7 @@ _PATTERNS = {
     "chain": lambda rng: _edges(40, [(k, k + 1) for k in range(39)]),
     "arrowhead": lambda rng: _edges(25, [(0, k) for k in range(1, 25)]),
     "arrowhead last": lambda rng: _edges(25, [(k, 24) for k in range(24)]),
-    "two components": lambda rng: sp.block_diag([grid(4), np.ones((5, 5))]),
+    "two components": lambda rng: sp.block_diag([grid(4), sp.csc_array(np.ones((5, 5)))]),
     "full": lambda rng: sp.csc_array(np.ones((70, 70))),
     "grid": lambda rng: grid(12),
     "large grid": lambda rng: grid(25),
