@@ -71,7 +71,8 @@ def with_effects(fit: lgm.Fit, centre: np.ndarray, spread: float = 0.1) -> lgm.F
     size = int(np.prod(fit.draws.theta.shape[:2]))
     draws = centre + spread * np.random.default_rng(0).standard_normal((size, centre.size))
     ends = np.quantile(draws, [0.025, 0.975], axis=0)
-    kept = Kept(draws.mean(axis=0), draws.std(axis=0), ends, draws[:, : fit.design.p], draws)
+    mean, sd, p = draws.mean(axis=0), draws.std(axis=0), fit.design.p
+    kept = Kept(mean, np.vstack([mean, sd, ends])[:, :p], sd, ends, draws[:, :p], draws)
     return replace(fit, stored_effects=kept)
 
 

@@ -41,7 +41,7 @@ ROUNDS = 4  # the first and three refits
 GOOD_K = 0.5  # no refit if k is below this, where the variance of the weights is finite, and points are enough
 GOOD_SHARE = 0.5  # of the points are effective: no refit above this where the density is estimated
 BATCH = 64  # thetas in one vectorised call
-STORED_BYTES = 1e8  # effects drawn along with the values are kept up to this size, else drawn in a second pass
+STORED_BYTES = 1e8  # effects drawn along with the values are kept up to this size, else the fixed ones
 
 
 class _Round(NamedTuple):
@@ -50,27 +50,35 @@ class _Round(NamedTuple):
     x: FloatArray  # (S, d)
     theta: FloatArray  # (S, k)
     log_density: FloatArray  # (S,), of the proposal coordinates
-    mean: FloatArray  # (S, p + q), or (S, 0) if not kept
-    draws: FloatArray  # (S, m, p + q)
+    mean: FloatArray  # (S, p + q), of as many of the first effects as are kept
+    draws: FloatArray  # (S, m, p + q), of the same
     failed: BoolArray  # (S,), whether there is a prior density, but none of the data
+
+
+class _Taken(NamedTuple):
+    """How many draws of u are kept at each point, and of how many of its effects."""
+
+    draws: int
+    effects: int
 
 
 @compiled(shapes=lambda post, _: (post, floats(BATCH, post.hyper.working_size), key(0), wholes(BATCH)), options=LOOPS)
 def _evaluate(
-    draws: int, post: Marginal, y: jax.Array, key: jax.Array, counters: jax.Array
+    taken: _Taken, post: Marginal, y: jax.Array, key: jax.Array, counters: jax.Array
 ) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
     """Log densities, natural thetas, conditional means and draws of u: one factorisation for each point.
 
     A density is NaN where that of the data is not known.
     """
     target = Folded(post, True)
+    draws, first = taken
 
     def one(y: jax.Array, counter: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
         theta = target.natural(y)
         z = jax.random.normal(jax.random.fold_in(key, counter), (post.n_normals, post.data.columns(draws)))
         log_likelihood, effects = density.log_likelihood_and_effects(post, theta, z, draws)
         value = target.posterior(log_likelihood, theta, y)
-        return jnp.where(value < jnp.inf, value, jnp.nan), theta, effects.mean, effects.draws.T
+        return jnp.where(value < jnp.inf, value, jnp.nan), theta, effects.mean[:first], effects.draws[:first].T
 
     return jax.vmap(one)(y, counters)
 
@@ -104,7 +112,7 @@ class Importance:
 
     def programs(self, post: Marginal) -> list[Plan]:
         """What `run` will call."""
-        return [Plan(_evaluate, _per_point(post, self.draws))]
+        return [Plan(_evaluate, _taken(post, self.draws))]
 
     def run(self, post: Marginal, start: FloatArray) -> Run[Weighted]:
         """See `lgm.inference.engine.Engine`."""
@@ -128,7 +136,7 @@ def weighted_points(
     ``wide`` is the mode of the density with Jacobian; ``draws``, the number that will be taken, sets how many u are
     drawn at each point.
     """
-    per_point, estimated = _per_point(post, draws), not post.data.exact
+    taken, estimated = _taken(post, draws), not post.data.exact
     sizes = [AHEAD] * estimated + [EVALUATIONS] * ROUNDS
     rounds: list[_Round] = []
     with (
@@ -140,7 +148,7 @@ def weighted_points(
         proposals = [faces.proposal(post, at)]
         for r, size in enumerate(sizes):
             x = proposals[-1].draw(size, [seed, r])
-            rounds.append(_evaluate_all(post, at.bend, x, key(seed, 2 + r), per_point, bar, stopped))
+            rounds.append(_evaluate_all(post, at.bend, x, key(seed, 2 + r), taken, bar, stopped))
             pooled = rounds[0] if r == 0 else _Round(*map(np.concatenate, zip(*rounds, strict=True)))
             raw = pooled.log_density - _log_mixture(proposals, [len(one.x) for one in rounds], pooled.x)
             smoothed = pareto.smooth(raw)
@@ -172,10 +180,16 @@ def _log_mixture(proposals: list[Mixture], counts: list[int], x: FloatArray) -> 
     return np.asarray(logsumexp(parts, axis=0) - np.log(sum(counts)))
 
 
-def _per_point(post: Marginal, draws: int) -> int:
-    """How many u to draw at each point: twice as many as will be taken on average, none if that is too much to keep."""
+def _taken(post: Marginal, draws: int) -> _Taken:
+    """Twice as many draws of u at each point as will be taken on average.
+
+    If that is too much to keep, then of the fixed effects only; none where all effects are normal given theta, whose
+    moments are known without.
+    """
     wanted = int(np.ceil(2 * draws / EVALUATIONS))
-    return wanted if 8.0 * EVALUATIONS * post.dim * (wanted + 1) <= STORED_BYTES else 0
+    if 8.0 * EVALUATIONS * post.dim * (wanted + 1) <= STORED_BYTES:
+        return _Taken(wanted, post.dim)
+    return _Taken(0 if post.data.normal else wanted, 0 if post.data.normal else post.dim - post.prior.q)
 
 
 def _evaluate_all(
@@ -183,7 +197,7 @@ def _evaluate_all(
     bend: Bend,
     x: FloatArray,
     key: jax.Array,
-    per_point: int,
+    taken: _Taken,
     bar: Any,
     stopped: list[bool],
 ) -> _Round:
@@ -192,10 +206,10 @@ def _evaluate_all(
     y, log_jacobian = bend.to_folded(x), bend.log_jacobian(x)
     for start in range(0, len(x), BATCH):
         batch, counters = y[start : start + BATCH], np.arange(start, start + BATCH)
-        value, theta, mean, draws = map(np.asarray, _evaluate(per_point, post, batch, key, counters))
+        value, theta, mean, draws = map(np.asarray, _evaluate(taken, post, batch, key, counters))
         failed = np.isnan(value)
         value = np.where(failed, -np.inf, value) + log_jacobian[start : start + BATCH]
-        parts.append((theta, value, mean if per_point else mean[:, :0], draws, failed))
+        parts.append((theta, value, mean, draws, failed))
         bar.update(BATCH)
         if stopped:
             break

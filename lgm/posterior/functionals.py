@@ -18,6 +18,17 @@ class Effects(NamedTuple):
     gain: jax.Array  # log of what p(y | theta) is beside its deterministic value (), zero where that is exact
 
 
+class FixedPoints(NamedTuple):
+    """Fixed effects at weighted points given theta, and the normal draws about zero that these were made from."""
+
+    values: jax.Array  # (p, 2m), of two points for each draw
+    log_weights: jax.Array  # (2m,)
+    drawn: jax.Array  # (p, m)
+    cov: jax.Array  # of the draws (p, p)
+    mean: jax.Array  # weighted, of all effects (p + q,)
+    gain: jax.Array  # log of the average weight ()
+
+
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Sums:

@@ -22,7 +22,7 @@ from lgm.linalg.rows import Rows
 from lgm.posterior import points, spine, transport
 from lgm.posterior.approximation import approximate, moments
 from lgm.posterior.every_row import EveryRow
-from lgm.posterior.functionals import Effects, Linear, Sums
+from lgm.posterior.functionals import Effects, FixedPoints, Linear, Sums
 from lgm.posterior.inner import Inner, Observed, derivatives
 from lgm.posterior.latent_prior import LatentPrior, Places
 from lgm.posterior.leaves import Leaves
@@ -151,6 +151,18 @@ class LaplaceData:
             drawn = drawn.at[columns].set(own)
         mean = found.mean @ jnp.diff(share, prepend=0.0)
         return found.value + found.gain, Effects(mean, drawn, found.gain)
+
+    def fixed_points(
+        self, prior: LatentPrior, analysis: linalg.Analysis, theta: jax.Array, z: jax.Array
+    ) -> FixedPoints:
+        """Fixed effects at pairs of weighted points, one for each column of standard normals z (n_normals, m)."""
+        inner, start = self.at(prior, analysis, theta)
+        found = self.points(inner, start, z)
+        p = prior.dim - prior.q
+        own = inner.scale[:, None] * jnp.eye(prior.dim, p)
+        cov = inner.scale[:p, None] * inner.solve(found.values, own)[:p]
+        mean = found.mean @ jax.nn.softmax(found.log_weights)
+        return FixedPoints(found.mean[:p], found.log_weights, found.drawn[:p], cov, mean, found.gain)
 
     def variances(
         self,

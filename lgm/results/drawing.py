@@ -43,7 +43,12 @@ class Block(NamedTuple):
 
 def normals_shape(post: Marginal, how: tuple[int, int]) -> tuple[int, int, int]:
     """Of the normals of one call, for so many thetas and draws for each: thetas, columns, normals in a column."""
-    return how[0], how[1] * post.data.pairs, post.n_normals
+    return how[0], how[1] * columns_each(post, how[1]), post.n_normals
+
+
+def columns_each(post: Marginal, draws: int) -> int:
+    """Columns of normals for each of so many draws at one theta: they are chosen among the points of all."""
+    return -(-post.data.pairs // max(draws, 1))
 
 
 @compiled(
@@ -61,24 +66,25 @@ def _draw_chunk(how: tuple[int, int], post: Marginal, thetas: jax.Array, z: jax.
 
 def chunk_shape(post: Marginal, thetas: int, draws: int) -> tuple[int, int]:
     """Thetas in one call and draws for each: as many as bounded memory allows, and few programs serve all."""
-    room = max(int(CHUNK_BYTES // (8 * 4 * post.n_normals * post.data.pairs)), 1)
+    columns = columns_at_once(post)
+    room = max(columns // post.data.pairs, 1)
     if draws <= MOST:
         return min(room, FEW), 1
     if thetas == 1:
-        return 1, min(MOST, room)
+        return 1, min(MOST, columns)
     each = SEVERAL if draws >= WORTH * thetas and room >= SEVERAL else 1
     return min(room // each, MANY if thetas >= MANY else FEW), each
 
 
-def draws_at_once(post: Marginal) -> int:
-    """How many draws of one theta are made in one call."""
-    return chunk_shape(post, 1, MOST + 1)[1]
+def columns_at_once(post: Marginal) -> int:
+    """Columns of normals for which bounded memory has room."""
+    return max(int(CHUNK_BYTES // (8 * 4 * post.n_normals)), 1)
 
 
 def programs(post: Marginal, expected: Expected) -> list[Plan]:
     """What will be called for the draws of a run."""
-    if expected.thetas == 1:  # tables need draws unless the effects are normal
-        return [Plan(_draw_chunk, _MEAN_ONLY if post.data.normal else chunk_shape(post, 1, MOST + 1))]
+    if expected.thetas == 1:
+        return [Plan(_draw_chunk, _MEAN_ONLY)]
     return [Plan(_draw_chunk, chunk_shape(post, expected.draws, expected.draws))] if expected.draws else []
 
 
@@ -136,7 +142,7 @@ class Drawing:
                 wanted[len(theta) - start :] = -1
                 idle = self.size + start * each + np.arange(wanted.size).reshape(wanted.shape)
                 own = np.where(wanted >= 0, numbers[wanted], idle)  # points of their own where there is no draw
-                z = normals(self.seed, 1, numbers=own.ravel(), size=post.n_normals * post.data.pairs)
+                z = normals(self.seed, 1, numbers=own.ravel(), size=post.n_normals * columns_each(post, each))
                 with own_settings():
                     means, draws = _draw_chunk(
                         (size, each), post, distinct[theta[at]], z.reshape(normals_shape(post, (size, each)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import jax
@@ -19,10 +20,12 @@ from lgm.inference.draws import Draws, Expected, Mixture, joined
 from lgm.inference.keys import normals
 from lgm.posterior.assemble import Analysed
 from lgm.posterior.density import Marginal, variances
-from lgm.results.drawing import Drawing, draws_at_once
+from lgm.results import at_one_theta
+from lgm.results.at_one_theta import Fixed, fixed_effects
+from lgm.results.drawing import MOST, Drawing, columns_at_once
 from lgm.results.drawing import programs as drawing_programs
 from lgm.results.progress import bar
-from lgm.results.quantiles import Tails, ends
+from lgm.results.quantiles import Tails, ends, weighted_ends
 from lgm.words import amount
 from lgm.xla import own_settings
 
@@ -30,6 +33,7 @@ KEPT_BYTES = 1e9  # most that draws of effects may take in memory
 CHUNK_BYTES = 64e6  # of intermediate results held at once
 VARIANCE_DRAWS = 200  # most thetas over which conditional variances are averaged
 REPEATS = 4  # estimates of a conditional variance at once, where all are at one theta
+NO_TABLE = np.zeros((4, 0))  # until all of it is there
 SD_ERROR = 0.005  # relative Monte Carlo error of every sd at which the average is good enough
 
 
@@ -42,6 +46,10 @@ class Kept:
     mean : float array (p + q,)
         ``E[u | y]``: the average of the conditional means over all S thetas (Rao-Blackwell). These are exact where the
         effects given theta are normal, else those of weighted points.
+    table : float array (4, p)
+        Mean, sd and ends of the interval of each fixed effect: what the summary shows. Where draws of all effects are
+        too many to be kept, they are from points that the engine made, the others from draws that are made again, and
+        the two differ by Monte Carlo error.
     sd : float array (p + m,)
         Of what tables show: the fixed effects, then the m variables of the terms (`Predictor.printed`).
         From the law of total variance: the variance of the conditional means over all thetas plus the average
@@ -57,6 +65,7 @@ class Kept:
     """
 
     mean: FloatArray
+    table: FloatArray
     sd: FloatArray
     ends: FloatArray
     fixed: FloatArray
@@ -99,21 +108,41 @@ class Effects:
         self._drawn, self._interval, self._kept = drawn, interval, kept
 
     @property
+    def made(self) -> Kept | None:
+        """What is kept, if it is there."""
+        return self._kept
+
+    @property
     def kept(self) -> Kept:
         """Means, standard deviations, intervals, and draws as far as they are there."""
         if self._kept is None:
-            self._kept = _finite(_kept(self.drawing, self._drawn, self._interval))
+            self._kept = _finite(_kept(self.drawing, self._drawn, self._interval, self._fixed_alone))
         return self._kept
+
+    @property
+    def table(self) -> FloatArray:
+        """See `Kept`; without the other effects where these are not needed for it."""
+        if self._kept is None and self._fixed_alone is not None:
+            return self._fixed_alone.table
+        return self.kept.table
+
+    @cached_property
+    def _fixed_alone(self) -> Fixed | None:
+        found = _fixed_alone(self.drawing, self._drawn, self._interval)
+        if found is not None:
+            _require_finite(found.table)
+        return found
 
     def kept_at(self, interval: float) -> Kept:
         """The same with intervals of another probability: from draws that are there, or once more from the start."""
-        kept = self.kept
+        kept, alone = self.kept, _fixed_alone(self.drawing, self._drawn, interval)
         if self.drawing.normal:
-            return replace(kept, ends=_normal_ends(self.drawing.analysed.printed(kept.mean), kept.sd, interval))
-        if len(kept.draws):
-            printed = self.drawing.analysed.printed(kept.draws)
-            return replace(kept, ends=ends(np.ascontiguousarray(printed.T), interval))
-        return _finite(_kept(self.drawing, self._drawn, interval))
+            found = _normal_ends(self.drawing.analysed.printed(kept.mean), kept.sd, interval)
+        elif len(kept.draws):
+            found = ends(np.ascontiguousarray(self.drawing.analysed.printed(kept.draws).T), interval)
+        else:
+            return _finite(_kept(self.drawing, self._drawn, interval, alone))
+        return _finite(_with_table(replace(kept, ends=found), self.drawing.p, alone))
 
     @property
     def mean(self) -> FloatArray:
@@ -230,22 +259,62 @@ def _columns(draws: int, m: int) -> FloatArray:
 
 def _finite(kept: Kept) -> Kept:
     """The same; numbers that are none are never printed."""
-    if all(np.all(np.isfinite(values)) for values in (kept.mean, kept.sd, kept.ends)):
-        return kept
-    raise IdentifiabilityError(
-        "moments of the effects given the hyperparameters are not finite. Look for effects that the data cannot tell "
-        "apart, for priors that hold hyperparameters far from all that the data allow, and for extreme units."
-    )
+    _require_finite(kept.mean, kept.table, kept.sd, kept.ends)
+    return kept
 
 
-def _kept(drawing: Drawing, drawn: Draws, interval: float) -> Kept:
+def _require_finite(*values: FloatArray) -> None:
+    if not all(np.all(np.isfinite(each)) for each in values):
+        raise IdentifiabilityError(
+            "moments of the effects given the hyperparameters are not finite. Look for effects that the data cannot "
+            "tell apart, for priors that hold hyperparameters far from all that the data allow, and for extreme units."
+        )
+
+
+def _kept(drawing: Drawing, drawn: Draws, interval: float, alone: Fixed | None) -> Kept:
     if drawing.normal:
-        return _at_one_theta(drawing, interval)
+        return _with_table(_at_one_theta(drawing, interval), drawing.p, None)
     known = drawn.effects_at()
+    if known is not None and known[0].mean.shape[1] < drawing.dim:
+        known = None
     found, spread = _from_draws(drawing, interval) if known is None else _from_points(drawing, *known, interval)
     if known is not None and not (drawn.conditional and drawing.analysed.marginal.data.normal):
-        return replace(found, sd=_sd_of_points(drawing, known[0], found.mean))
-    return replace(found, sd=np.sqrt(spread + _mean_variances(drawing, spread)))
+        sd = _sd_of_points(drawing, known[0], found.mean)
+    else:
+        sd = np.sqrt(spread + _mean_variances(drawing, spread))
+    return _with_table(replace(found, sd=sd), drawing.p, alone)
+
+
+def _fixed_alone(drawing: Drawing, drawn: Draws, interval: float) -> Fixed | None:
+    """What tables show of the fixed effects, where that takes less than what they show of all; else None."""
+    if drawing.normal or drawing.analysed.marginal.data.normal or not drawn.conditional:
+        return None
+    known = drawn.effects_at()
+    if known is None:
+        return fixed_effects(drawing, interval) if drawing.alike and drawing.p else None
+    return None if known[0].mean.shape[1] == drawing.dim else _fixed_of_points(drawing, known[0], interval)
+
+
+def _fixed_of_points(drawing: Drawing, points: Mixture, interval: float) -> Fixed:
+    """By all weighted points with their draws of the fixed effects."""
+    analysed, weights, m = drawing.analysed, np.exp(points.log_weights), points.draws.shape[1]
+    mean = weights @ analysed.natural(points.mean)
+    draws = analysed.natural(points.draws)
+    sd = np.sqrt(np.einsum("s,smp->p", weights, (draws - mean) ** 2) / m)
+    return Fixed(mean, sd, weighted_ends(draws.reshape(-1, drawing.p), np.repeat(weights, m), interval))
+
+
+def _with_table(kept: Kept, p: int, alone: Fixed | None) -> Kept:
+    """The same; what was found of the fixed effects alone comes first."""
+    if alone is None:
+        return replace(kept, table=np.vstack([kept.mean[:p], kept.sd[:p], kept.ends[:, :p]]))
+    return replace(
+        kept,
+        mean=alone.mean if alone.mean.size == kept.mean.size else kept.mean,
+        table=alone.table,
+        sd=np.concatenate([alone.sd, kept.sd[p:]]),
+        ends=np.concatenate([alone.ends, kept.ends[:, p:]], axis=1),
+    )
 
 
 def _sd_of_points(drawing: Drawing, points: Mixture, mean: FloatArray) -> FloatArray:
@@ -266,7 +335,7 @@ def _at_one_theta(drawing: Drawing, interval: float) -> Kept:
     centre = drawing.analysed.printed(mean)
     sd = np.sqrt(_mean_variances(drawing, np.zeros(centre.size)))
     nothing = np.zeros((0, mean.size))
-    return Kept(mean, sd, _normal_ends(centre, sd, interval), nothing[:, : drawing.p], nothing)
+    return Kept(mean, NO_TABLE, sd, _normal_ends(centre, sd, interval), nothing[:, : drawing.p], nothing)
 
 
 def _normal_ends(centre: FloatArray, sd: FloatArray, interval: float) -> FloatArray:
@@ -293,7 +362,7 @@ def _from_draws(drawing: Drawing, interval: float) -> tuple[Kept, FloatArray]:
     assert tails is not None
     average = total / size
     spread = np.maximum(square / size - analysed.printed(average) ** 2, 0.0)
-    return Kept(first + average, spread, tails.ends(), fixed, draws), spread
+    return Kept(first + average, NO_TABLE, spread, tails.ends(), fixed, draws), spread
 
 
 def _from_points(drawing: Drawing, points: Mixture, index: IntArray, interval: float) -> tuple[Kept, FloatArray]:
@@ -309,7 +378,7 @@ def _from_points(drawing: Drawing, points: Mixture, index: IntArray, interval: f
     for block in drawing.blocks(np.flatnonzero(occurrence >= points.draws.shape[1])):
         draws[block.numbers] = block.draws
     found = ends(np.ascontiguousarray(analysed.printed(draws).T), interval)
-    return Kept(mean, spread, found, draws[:, : drawing.p], draws), spread
+    return Kept(mean, NO_TABLE, spread, found, draws[:, : drawing.p], draws), spread
 
 
 def _occurrences(index: IntArray) -> IntArray:
@@ -340,7 +409,7 @@ def _variance_chunk(
 def _variance_shape(post: Marginal, thetas: int) -> tuple[int, int]:
     """Evaluations in one call, and for how many draws each has points."""
     if thetas == 1 and not post.data.normal:
-        return REPEATS, max(draws_at_once(post) // REPEATS, 1)
+        return REPEATS, max(min(columns_at_once(post) // REPEATS, MOST) // post.data.pairs, 1)
     return int(np.clip(CHUNK_BYTES // (8 * 8 * post.dim), 1, min(50, thetas))), 1
 
 
@@ -348,6 +417,8 @@ def programs(post: Marginal, expected: Expected) -> list[Plan]:
     """What the tables will call for the draws of a run."""
     if not expected.thetas:
         return []
+    if expected.thetas == 1 and not post.data.normal:
+        return at_one_theta.programs(post)
     how = _variance_shape(post, expected.thetas)
     return [*drawing_programs(post, expected), Plan(_variance_chunk, how)]
 
@@ -365,6 +436,8 @@ def _mean_variances(drawing: Drawing, spread: FloatArray) -> FloatArray:
         thetas = thetas[:1]
     chunk = min(how[0], len(thetas))
     parts = min(VARIANCE_DRAWS, len(thetas)) // chunk
+    if drawing.alike:  # no more points than draws
+        parts = min(parts, max(len(thetas) // (chunk * how[1] * post.data.pairs), 1))
     chosen = np.linspace(0, len(thetas) - 1, parts * chunk).astype(int)
     controls = _controls(thetas)
     rows: list[FloatArray] = []

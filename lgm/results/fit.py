@@ -231,7 +231,8 @@ class Fit(Sampling, Interpretation, Criteria, Again, Quoted, Adequacy):
         if interval is None or interval == self.interval:
             return self
         tables.require_interval(interval)
-        return replace(self, interval=float(interval), stored_effects=self.effects.kept_at(float(interval)))
+        stored = None if self.effects.made is None else self.effects.kept_at(float(interval))
+        return replace(self, interval=float(interval), stored_effects=stored)
 
     def summary(self, *, interval: float | None = None) -> pd.DataFrame:
         """Fixed effects and hyperparameters: mean, sd, interval, effective sample sizes, R-hat.
@@ -258,10 +259,10 @@ class Fit(Sampling, Interpretation, Criteria, Again, Quoted, Adequacy):
     @cached_property
     def _summary(self) -> pd.DataFrame:
         p, effects = self.design.p, self.effects
-        spread = np.column_stack([effects.sd, *effects.ends])
-        fixed = [np.column_stack([effects.mean[:p], spread[:p]])]
+        fixed = [effects.table.T]
         for each in self.design.predictor.coefficients():
-            fixed.append(np.column_stack([each.of(effects.mean), spread[p:][each.place]]))
+            spread = np.column_stack([effects.sd, *effects.ends])[p:][each.place]
+            fixed.append(np.column_stack([each.of(effects.mean), spread]))
         names = self._names[: len(self._names) - len(self._theta_names)]
         table = pd.concat([pd.DataFrame(np.concatenate(fixed), names, self._columns), self._moments_of_theta()])
         found = self._shown.summarised(table.rename_axis("variable"), self._scalars, diagnostics)
@@ -546,7 +547,7 @@ class Fit(Sampling, Interpretation, Criteria, Again, Quoted, Adequacy):
         """All but what follows from the rest; what is kept of the effects takes long, so it is among it."""
         follows = ("posterior", "idata", "_summary", "_verdict", "effects", "analysed")
         state = {name: value for name, value in vars(self).items() if name not in follows}
-        return {**state, "stored_effects": self.effects.kept if "effects" in vars(self) else self.stored_effects}
+        return {**state, "stored_effects": self.effects.made if "effects" in vars(self) else self.stored_effects}
 
     def __repr__(self) -> str:
         return text.text(self)

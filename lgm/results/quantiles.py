@@ -23,6 +23,17 @@ def _ends(ordered: FloatArray, probability: float, draws: int) -> FloatArray:
     return np.stack([low, high])
 
 
+def weighted_ends(draws: FloatArray, weights: FloatArray, probability: float) -> FloatArray:
+    """Ends (2, m) of the equal-tailed intervals of m variables, from draws (S, m) with weights (S,)."""
+    order = np.argsort(draws, axis=0)
+    ordered = np.take_along_axis(draws, order, axis=0)
+    below = np.cumsum(weights[order], axis=0)
+    below = (below - 0.5 * weights[order]) / below[-1]
+    levels = [(1.0 - probability) / 2.0, (1.0 + probability) / 2.0]
+    found = [np.interp(levels, *each) for each in zip(below.T, ordered.T, strict=True)]
+    return np.array(found).reshape(-1, 2).T
+
+
 def _place(draws: int, probability: float) -> tuple[int, float]:
     """An end lies between two order statistics: how many are beyond them, and how far it is from the first."""
     place = (1.0 - probability) / 2.0 * (draws - 1)

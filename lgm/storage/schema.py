@@ -38,7 +38,7 @@ SHAPES: dict[str, dict[str, str]] = {
     "Independent": {"theta": "cdk", "stats": "cd"},
     "Mixture": {"theta": "pk", "log_weights": "p", "mean": "pA", "draws": "pAA"},
     "Points": {"theta": "pk", "log_weights": "p", "mean": "pA", "draws": "pAA"},
-    "Kept": {"mean": "u", "sd": "t", "ends": "At", "fixed": "Ab", "draws": "Au"},
+    "Kept": {"mean": "u", "table": "Ab", "sd": "t", "ends": "At", "fixed": "Ab", "draws": "Au"},
     "Rung": {},
 }
 _NUMBERS: dict[Any, tuple[type, ...]] = {
@@ -125,6 +125,7 @@ def _can_be_asked(asked: Any) -> bool:
 def require_draws(effects: Kept, size: int) -> None:
     """Raise unless there are as many draws of effects as of theta, or none."""
     require(len(effects.ends) == 2, "an interval has two ends")
+    require(len(effects.table) == 4, "fixed effects have a mean, an sd and an interval")
     for draws in (effects.fixed, effects.draws):
         require(len(draws) in (0, size), "it has other numbers of draws of theta and of effects")
 

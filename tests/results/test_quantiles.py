@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lgm.results.quantiles import Tails, ends, spread
+from lgm.results.quantiles import Tails, ends, spread, weighted_ends
 
 SIZES = [(50, 400, 0.95), (4, 4000, 0.95), (7, 4, 0.95), (5, 1000, 0.5), (3, 2, 0.95), (9, 5, 0.1), (2, 6, 0.001)]
 
@@ -33,3 +33,12 @@ def test_spread(step: int) -> None:
     sd, found = spread((x[:, start : start + step] for start in range(0, 600, step)), 5, 600, 0.9)
     np.testing.assert_allclose(sd, x.std(axis=1, ddof=1), rtol=1e-9)
     np.testing.assert_array_equal(found, ends(x, 0.9))
+
+
+def test_weights() -> None:
+    x = np.random.default_rng(3).standard_normal((90, 4))
+    expected = np.quantile(x, [0.1, 0.9], axis=0, method="hazen")
+    np.testing.assert_allclose(weighted_ends(x, np.full(90, 0.3), 0.8), expected, rtol=1e-12)
+    half = np.where(np.arange(90) < 45, 1.0, 0.0)  # what has no weight is not there
+    np.testing.assert_allclose(weighted_ends(x, half, 0.8), weighted_ends(x[:45], np.ones(45), 0.8), atol=0.2)
+    assert np.all(np.isin(np.argsort(weighted_ends(x, half, 0.8), axis=0)[0], 0))

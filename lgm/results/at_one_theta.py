@@ -1,0 +1,152 @@
+"""Fixed effects at one theta where the effects are not normal, from weighted points: what the summary shows, no more.
+
+A point has a weight W, of mean one, and the effect x; it was made from a normal draw n, of a known distribution. What
+the weights change is estimated, the rest is known, as in ``P(x <= t) = P(n <= t) + E[W 1(x <= t) - 1(n <= t)]``, so few
+points serve where the weights are nearly alike. There are as many as make means, standard deviations and ends of
+intervals at least as good as those of as many independent draws as were asked for.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import jax
+import numpy as np
+from scipy.special import ndtr, ndtri
+
+from lgm.arrays import FloatArray
+from lgm.inference.compile import Plan, compiled, floats
+from lgm.inference.keys import normals
+from lgm.posterior.density import Marginal
+from lgm.posterior.functionals import FixedPoints
+from lgm.posterior.laplace import LaplaceData
+from lgm.results.drawing import CHUNK_BYTES, Drawing
+from lgm.xla import LOOPS, own_settings
+
+MOST = 64  # pairs of points in one call
+HALVINGS = 60  # of the range in which an end is
+
+
+class Fixed(NamedTuple):
+    """What tables show of the fixed effects, natural scale."""
+
+    mean: FloatArray  # (p,), or of all effects (p + q,)
+    sd: FloatArray  # (p,)
+    ends: FloatArray  # (2, p)
+
+    @property
+    def table(self) -> FloatArray:
+        """Mean, sd and ends (4, p)."""
+        return np.vstack([self.mean[: self.sd.size], self.sd, self.ends])
+
+
+@compiled(shapes=lambda post, m: (post, floats(post.hyper.size), floats(m, post.n_normals)), options=LOOPS)
+def _points(m: int, post: Marginal, theta: jax.Array, z: jax.Array) -> FixedPoints:
+    return _data(post).fixed_points(post.prior, post.analysis, theta, z.T)
+
+
+def _data(post: Marginal) -> LaplaceData:
+    assert isinstance(post.data, LaplaceData)
+    return post.data
+
+
+def at_once(post: Marginal) -> int:
+    """Pairs of points in one call."""
+    room = max(int(CHUNK_BYTES // (8 * 8 * max(post.n_normals, _data(post).observed.a.n))), 1)
+    return min(MOST, 1 << (room.bit_length() - 1))
+
+
+def programs(post: Marginal) -> list[Plan]:
+    """What `fixed_effects` will call."""
+    return [Plan(_points, at_once(post))]
+
+
+def fixed_effects(drawing: Drawing, interval: float) -> Fixed:
+    """Means of all effects, standard deviations and intervals of the fixed ones, given the first theta."""
+    post, m = drawing.analysed.marginal, at_once(drawing.analysed.marginal)
+    parts: list[FixedPoints] = []
+    wanted, most = 1, -(-drawing.size // m)
+    while len(parts) < wanted:
+        for part in range(len(parts), wanted):
+            z = normals(drawing.seed, 5, numbers=np.arange(part * m, (part + 1) * m), size=post.n_normals)
+            with own_settings():
+                parts.append(jax.tree.map(np.asarray, _points(m, post, drawing.thetas[0], z)))
+        found = _Found.of(drawing, parts)
+        ends = np.stack([found.end(level) for level in ((1.0 - interval) / 2.0, (1.0 + interval) / 2.0)])
+        wanted = min(math.ceil(wanted * found.lacking(ends, interval, drawing.size)), most)
+    gain = np.array([part.gain for part in parts])
+    shares = np.exp(gain - gain.max())
+    mean = drawing.analysed.natural(shares @ np.stack([part.mean for part in parts]) / shares.sum())
+    return Fixed(mean, np.sqrt(found.variance), ends)
+
+
+class _Found(NamedTuple):
+    """Points of the fixed effects, two in each of P pairs, and the normal draws that they were made from."""
+
+    x: FloatArray  # (p, 2, P)
+    normal: FloatArray  # (p, 2, P), about the same centre
+    centre: FloatArray  # (p,)
+    sd: FloatArray  # of the normal draws (p,)
+    weights: FloatArray  # (2, P), of mean one
+
+    @classmethod
+    def of(cls, drawing: Drawing, parts: list[FixedPoints]) -> _Found:
+        p, basis = drawing.p, drawing.analysed.basis
+        own = np.concatenate([part.values.reshape(p, 2, -1) for part in parts], axis=2)
+        drawn = np.concatenate([part.drawn for part in parts], axis=1)
+        log_weights = np.concatenate([part.log_weights.reshape(2, -1) for part in parts], axis=1)
+        weights = np.exp(log_weights - np.max(log_weights))
+        x = drawing.analysed.reference[:, None, None] + np.tensordot(basis, own, axes=1)
+        centre = x.mean(axis=(1, 2))
+        away = np.tensordot(basis, np.stack([drawn, -drawn], axis=1), axes=1)
+        sd = np.sqrt(np.sum((basis @ parts[0].cov) * basis, axis=1))
+        return cls(x, centre[:, None, None] + away, centre, sd, weights / weights.mean())
+
+    @property
+    def mean(self) -> FloatArray:
+        return np.mean(self.weights * self.x, axis=(1, 2))
+
+    @property
+    def variance(self) -> FloatArray:
+        return np.asarray(self.sd**2 + np.mean(self._of_variance(), axis=(1, 2)))
+
+    def _of_variance(self) -> FloatArray:
+        """What each point says of the difference to that of the normal draws."""
+        away = self.x - self.mean[:, None, None]
+        return self.weights * away**2 - (self.normal - self.centre[:, None, None]) ** 2
+
+    def _of_probability(self, t: FloatArray) -> FloatArray:
+        """What each point says of the probability below t (p,) beside that of the normal draws."""
+        at = t[:, None, None]
+        return np.asarray(self.weights * (self.x <= at) - (self.normal <= at))
+
+    def end(self, level: float) -> FloatArray:
+        """Where the probability below is this (p,), by bisection."""
+        values = np.concatenate([self.x, self.normal], axis=2)
+        far = self.centre + 2.0 * ndtri(level) * self.sd
+        low, high = np.minimum(values.min(axis=(1, 2)), far), np.maximum(values.max(axis=(1, 2)), far)
+        for _ in range(HALVINGS):
+            middle = 0.5 * (low + high)
+            below = ndtr((middle - self.centre) / self.sd) + self._of_probability(middle).mean(axis=(1, 2)) < level
+            low, high = np.where(below, middle, low), np.where(below, high, middle)
+        return 0.5 * (low + high)
+
+    def lacking(self, ends: FloatArray, interval: float, draws: int) -> float:
+        """How many times as many pairs would leave nothing with more Monte Carlo error than so many draws would."""
+        tail, variance = (1.0 - interval) / 2.0, self.variance
+        errors = [
+            _error(self.weights * (self.x - self.mean[:, None, None])) / np.sqrt(variance),
+            _error(self._of_variance()) / variance / np.sqrt(2.0),
+        ]
+        for t, level in zip(ends, (tail, 1.0 - tail), strict=True):
+            says = self._of_probability(t) - (self.weights - 1.0) * level
+            errors.append(_error(says) / np.sqrt(level * (1.0 - level)))
+        found = float(draws * np.square(errors).max())
+        return found if math.isfinite(found) else 0.0
+
+
+def _error(values: FloatArray) -> FloatArray:
+    """Monte Carlo error (p,) of the mean of what points (p, 2, P) say; pairs are independent."""
+    pairs = values.mean(axis=1)
+    return np.asarray(pairs.std(axis=1, ddof=1) / np.sqrt(pairs.shape[1]))
