@@ -59,8 +59,8 @@ def own_settings() -> Iterator[None]:
             except RuntimeError as error:
                 raise LgmError(
                     "lgm computes on the CPU, and JAX was told to leave it out: add it to the variable JAX_PLATFORMS "
-                    f'(or jax.config.jax_platforms), as in "{jax.config.jax_platforms},cpu"; what comes first stays '
-                    "the default of your own computations"
+                    '(or jax.config.jax_platforms), as in "cuda,cpu"; what comes first stays the default of your own '
+                    "computations"
                 ) from error
             settings.enter_context(jax.default_device(cpu))
         yield

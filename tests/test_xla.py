@@ -1,5 +1,8 @@
 """Options of the compiler: this jaxlib knows them all, and which it gets depends on the size of the arguments alone."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -41,15 +44,24 @@ def test_own_settings_end_with_the_block() -> None:
     before = jnp.ones(1).dtype
     with own_settings():
         assert jnp.ones(1).dtype == jnp.float64
-        assert jax.config.jax_default_device is None  # the CPU is JAX's own choice here
     assert jnp.ones(1).dtype == before
 
 
-def test_where_another_device_is_the_default_the_cpu_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+@pytest.mark.parametrize("default", ["cpu", "gpu"])
+def test_where_another_device_is_the_default_the_cpu_is_asked_for(
+    default: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[jax.Device] = []
+
+    @contextmanager
+    def default_device(device: jax.Device) -> Iterator[None]:
+        asked.append(device)
+        yield
+
+    monkeypatch.setattr(jax, "default_backend", lambda: default)
+    monkeypatch.setattr(jax, "default_device", default_device)
     with own_settings():
-        assert jax.config.jax_default_device == jax.local_devices(backend="cpu")[0]
-    assert jax.config.jax_default_device is None
+        assert asked == [jax.devices("cpu")[0]] * (default == "gpu")
 
 
 def test_without_the_cpu_the_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

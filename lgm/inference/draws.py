@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Generic, NamedTuple, Self, TypeVar
 
 import numpy as np
@@ -34,20 +34,24 @@ class Mixture:
     log_weights : float array (S,)
         Normalised: their exponentials sum to one.
     mean : float array (S, p + q)
-        ``E[u | theta, y]`` at each point, internal coordinates; (S, 0) where it was too large to keep.
+        ``E[u | theta, y]`` at each point, internal coordinates; of the fixed effects alone, (S, p), where all were too
+        large to keep.
     draws : float array (S, m, p + q)
         Draws of u at each point; m = 0 where they were too large to keep.
+    cov : float array (S, p, p)
+        Covariances of the fixed effects where these alone were kept and are normal given theta, else (0, 0, 0).
     """
 
     theta: FloatArray
     log_weights: FloatArray
     mean: FloatArray
     draws: FloatArray
+    cov: FloatArray = field(default_factory=lambda: np.zeros((0, 0, 0)), kw_only=True)
 
     def without_effects(self) -> Self:
         """The same points, and nothing of u."""
         size, _, dim = self.draws.shape
-        return replace(self, mean=np.zeros((size, 0)), draws=np.zeros((size, 0, dim)))
+        return replace(self, mean=np.zeros((size, 0)), draws=np.zeros((size, 0, dim)), cov=np.zeros((0, 0, 0)))
 
     def printed(self, hyper: Hyperparameters) -> Self:
         """The same points, with theta as tables show it."""

@@ -52,11 +52,12 @@ class _Round(NamedTuple):
     log_density: FloatArray  # (S,), of the proposal coordinates
     mean: FloatArray  # (S, p + q), of as many of the first effects as are kept
     draws: FloatArray  # (S, m, p + q), of the same
+    cov: FloatArray  # (S, p, p) of the fixed effects, or (S, 0, 0)
     failed: BoolArray  # (S,), whether there is a prior density, but none of the data
 
 
 class _Taken(NamedTuple):
-    """How many draws of u are kept at each point, and of how many of its effects."""
+    """How many draws of u are kept at each point, and of how many of its effects; none: moments of the fixed ones."""
 
     draws: int
     effects: int
@@ -65,20 +66,27 @@ class _Taken(NamedTuple):
 @compiled(shapes=lambda post, _: (post, floats(BATCH, post.hyper.working_size), key(0), wholes(BATCH)), options=LOOPS)
 def _evaluate(
     taken: _Taken, post: Marginal, y: jax.Array, key: jax.Array, counters: jax.Array
-) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
-    """Log densities, natural thetas, conditional means and draws of u: one factorisation for each point.
+) -> tuple[jax.Array, ...]:
+    """Log densities, natural thetas, and of u conditional means, draws and covariances: one factorisation each.
 
     A density is NaN where that of the data is not known.
     """
     target = Folded(post, True)
     draws, first = taken
 
-    def one(y: jax.Array, counter: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
-        theta = target.natural(y)
+    def of_u(theta: jax.Array, counter: jax.Array) -> tuple[jax.Array, ...]:
+        if not draws:
+            log_likelihood, fixed = density.log_likelihood_and_fixed(post, theta)
+            return log_likelihood, fixed.mean, jnp.zeros((0, first)), fixed.cov
         z = jax.random.normal(jax.random.fold_in(key, counter), (post.n_normals, post.data.columns(draws)))
         log_likelihood, effects = density.log_likelihood_and_effects(post, theta, z, draws)
+        return log_likelihood, effects.mean[:first], effects.draws[:first].T, jnp.zeros((0, 0))
+
+    def one(y: jax.Array, counter: jax.Array) -> tuple[jax.Array, ...]:
+        theta = target.natural(y)
+        log_likelihood, *kept = of_u(theta, counter)
         value = target.posterior(log_likelihood, theta, y)
-        return jnp.where(value < jnp.inf, value, jnp.nan), theta, effects.mean[:first], effects.draws[:first].T
+        return jnp.where(value < jnp.inf, value, jnp.nan), theta, *kept
 
     return jax.vmap(one)(y, counters)
 
@@ -165,6 +173,7 @@ def weighted_points(
         log_weights=smoothed.log_weights,
         mean=pooled.mean,
         draws=pooled.draws,
+        cov=pooled.cov,
         k=smoothed.k,
         ess=smoothed.ess,
         log_evidence=float(evidence),
@@ -183,13 +192,12 @@ def _log_mixture(proposals: list[Mixture], counts: list[int], x: FloatArray) -> 
 def _taken(post: Marginal, draws: int) -> _Taken:
     """Twice as many draws of u at each point as will be taken on average.
 
-    If that is too much to keep, then of the fixed effects only; none where all effects are normal given theta, whose
-    moments are known without.
+    If that is too much to keep, then of the fixed effects only; none where they are normal given theta.
     """
-    wanted = int(np.ceil(2 * draws / EVALUATIONS))
+    wanted, p = int(np.ceil(2 * draws / EVALUATIONS)), post.dim - post.prior.q
     if 8.0 * EVALUATIONS * post.dim * (wanted + 1) <= STORED_BYTES:
         return _Taken(wanted, post.dim)
-    return _Taken(0 if post.data.normal else wanted, 0 if post.data.normal else post.dim - post.prior.q)
+    return _Taken(0 if post.data.normal else wanted, p)
 
 
 def _evaluate_all(
@@ -206,10 +214,10 @@ def _evaluate_all(
     y, log_jacobian = bend.to_folded(x), bend.log_jacobian(x)
     for start in range(0, len(x), BATCH):
         batch, counters = y[start : start + BATCH], np.arange(start, start + BATCH)
-        value, theta, mean, draws = map(np.asarray, _evaluate(taken, post, batch, key, counters))
+        value, theta, mean, draws, cov = map(np.asarray, _evaluate(taken, post, batch, key, counters))
         failed = np.isnan(value)
         value = np.where(failed, -np.inf, value) + log_jacobian[start : start + BATCH]
-        parts.append((theta, value, mean, draws, failed))
+        parts.append((theta, value, mean, draws, cov, failed))
         bar.update(BATCH)
         if stopped:
             break

@@ -29,8 +29,8 @@ class Weighted(Draws):
     index: IntArray
 
     def effects_at(self) -> tuple[Mixture, IntArray] | None:
-        """Effects at the points, unless they were too large to keep."""
-        return (self.points, self.index) if self.points.draws.shape[1] else None
+        """Effects at the points, or the fixed ones where all were too large to keep."""
+        return (self.points, self.index) if self.points.mean.shape[1] else None
 
     def weighted(self, new: Callable[[], Points]) -> Points:
         """These."""

@@ -31,7 +31,8 @@ from lgm import linalg
 from lgm.arrays import FloatArray
 from lgm.linalg.rows import Rows
 from lgm.posterior.every_row import EveryRow
-from lgm.posterior.functionals import Effects, Linear, Sums
+from lgm.posterior.functionals import Effects, FixedNormal, Linear, Sums
+from lgm.posterior.gaussian import GaussianData
 from lgm.posterior.hyperparameters import Hyperparameters
 from lgm.posterior.latent_prior import LatentPrior, Places
 from lgm.xla import LOOPS, own_settings
@@ -215,6 +216,16 @@ def log_likelihood_and_effects(
     """
     value, found = post.data.conditional(post.prior, post.analysis, theta, z, draws)
     return value, Effects(*(jnp.where(jnp.isfinite(value), part, 0.0) for part in found))
+
+
+def log_likelihood_and_fixed(post: Marginal, theta: jax.Array) -> tuple[jax.Array, FixedNormal]:
+    """``log p(y | theta)`` and the fixed effects given theta where these are normal, from one factorisation.
+
+    Where the likelihood is undefined both moments are zero, as in `log_likelihood_and_effects`.
+    """
+    assert isinstance(post.data, GaussianData)
+    value, found = post.data.fixed(post.prior, post.analysis, theta)
+    return value, FixedNormal(*(jnp.where(jnp.isfinite(value), part, 0.0) for part in found))
 
 
 def effects(post: Marginal, theta: jax.Array, z: jax.Array, draws: int | None = None) -> Effects:

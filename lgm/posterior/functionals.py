@@ -18,6 +18,13 @@ class Effects(NamedTuple):
     gain: jax.Array  # log of what p(y | theta) is beside its deterministic value (), zero where that is exact
 
 
+class FixedNormal(NamedTuple):
+    """Distribution of the fixed effects given theta, where it is normal."""
+
+    mean: jax.Array  # (p,)
+    cov: jax.Array  # (p, p)
+
+
 class FixedPoints(NamedTuple):
     """Fixed effects at weighted points given theta, and the normal draws about zero that these were made from."""
 

@@ -29,7 +29,7 @@ from lgm.linalg import constrained, products
 from lgm.linalg.constrained import normals
 from lgm.linalg.rows import Rows
 from lgm.posterior.every_row import EveryRow
-from lgm.posterior.functionals import Effects, Linear, Sums
+from lgm.posterior.functionals import Effects, FixedNormal, Linear, Sums
 from lgm.posterior.latent_prior import LOG_2PI, LatentPrior, Places, by_kind, quadratic
 from lgm.posterior.variances import normal_rows, normal_variances
 
@@ -150,6 +150,15 @@ class GaussianData:
         mean = solved[:d, 0]
         found = Effects(system.scale * mean, system.scale[:, None] * (mean[:, None] + noise[:d]), jnp.zeros(()))
         return self._marginal(prior, theta, system, logdet, system.rhs[:, 0] @ solved[:, 0]), found
+
+    def fixed(self, prior: LatentPrior, analysis: linalg.Analysis, theta: jax.Array) -> tuple[jax.Array, FixedNormal]:
+        """``log p(y | theta)`` and the distribution of the fixed effects given theta."""
+        system, p = self._system(prior, analysis, theta), prior.dim - prior.q
+        own = constrained.bordered(jnp.eye(prior.dim, p), prior.k)
+        logdet, quad, _ = linalg.logdet_quad(analysis, system.values, jnp.concatenate([system.rhs, own], axis=1))
+        scale = system.scale[:p]
+        found = FixedNormal(scale * quad[1:, 0], scale[:, None] * quad[1:, 1:] * scale)
+        return self._marginal(prior, theta, system, logdet, quad[0, 0]), found
 
     def variances(
         self,

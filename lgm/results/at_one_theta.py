@@ -22,10 +22,10 @@ from lgm.posterior.density import Marginal
 from lgm.posterior.functionals import FixedPoints
 from lgm.posterior.laplace import LaplaceData
 from lgm.results.drawing import CHUNK_BYTES, Drawing
+from lgm.results.quantiles import HALVINGS
 from lgm.xla import LOOPS, own_settings
 
 MOST = 64  # pairs of points in one call
-HALVINGS = 60  # of the range in which an end is
 
 
 class Fixed(NamedTuple):

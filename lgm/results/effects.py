@@ -25,7 +25,7 @@ from lgm.results.at_one_theta import Fixed, fixed_effects
 from lgm.results.drawing import MOST, Drawing, columns_at_once
 from lgm.results.drawing import programs as drawing_programs
 from lgm.results.progress import bar
-from lgm.results.quantiles import Tails, ends, weighted_ends
+from lgm.results.quantiles import Tails, ends, mixture_ends, weighted_ends
 from lgm.words import amount
 from lgm.xla import own_settings
 
@@ -287,12 +287,24 @@ def _kept(drawing: Drawing, drawn: Draws, interval: float, alone: Fixed | None) 
 
 def _fixed_alone(drawing: Drawing, drawn: Draws, interval: float) -> Fixed | None:
     """What tables show of the fixed effects, where that takes less than what they show of all; else None."""
-    if drawing.normal or drawing.analysed.marginal.data.normal or not drawn.conditional:
+    if drawing.normal or not drawn.conditional:
         return None
     known = drawn.effects_at()
+    if drawing.analysed.marginal.data.normal:
+        return None if known is None or not known[0].cov.size else _fixed_of_moments(drawing, known[0], interval)
     if known is None:
         return fixed_effects(drawing, interval) if drawing.alike and drawing.p else None
     return None if known[0].mean.shape[1] == drawing.dim else _fixed_of_points(drawing, known[0], interval)
+
+
+def _fixed_of_moments(drawing: Drawing, points: Mixture, interval: float) -> Fixed:
+    """Of a mixture of normal distributions, one for each weighted point, without error but that of the weights."""
+    analysed, weights = drawing.analysed, np.exp(points.log_weights)
+    means = analysed.natural(points.mean)
+    mean = weights @ means
+    variances = np.einsum("ij,sjk,ik->si", analysed.basis, points.cov, analysed.basis)
+    sd = np.sqrt(weights @ (variances + (means - mean) ** 2))
+    return Fixed(mean, sd, mixture_ends(means, np.sqrt(variances), weights, interval))
 
 
 def _fixed_of_points(drawing: Drawing, points: Mixture, interval: float) -> Fixed:

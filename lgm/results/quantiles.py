@@ -6,8 +6,11 @@ import math
 from collections.abc import Iterable
 
 import numpy as np
+from scipy.special import ndtr, ndtri
 
 from lgm.arrays import FloatArray
+
+HALVINGS = 60  # of the range in which an end is
 
 
 def ends(draws: FloatArray, probability: float) -> FloatArray:
@@ -32,6 +35,29 @@ def weighted_ends(draws: FloatArray, weights: FloatArray, probability: float) ->
     levels = [(1.0 - probability) / 2.0, (1.0 + probability) / 2.0]
     found = [np.interp(levels, *each) for each in zip(below.T, ordered.T, strict=True)]
     return np.array(found).reshape(-1, 2).T
+
+
+def mixture_ends(means: FloatArray, sds: FloatArray, weights: FloatArray, probability: float) -> FloatArray:
+    """Ends (2, m) of the equal-tailed intervals of m variables, each a mixture of S normal distributions.
+
+    Examples
+    --------
+    >>> mean, sd = np.array([[0.0], [0.0]]), np.array([[1.0], [1.0]])
+    >>> mixture_ends(mean, sd, np.array([0.5, 0.5]), 0.95).round(6).T.tolist()
+    [[-1.959964, 1.959964]]
+    """
+    there = weights > 0.0
+    means, sds, weights = means[there], sds[there], weights[there]
+    found = []
+    for level in ((1.0 - probability) / 2.0, (1.0 + probability) / 2.0):
+        parts = means + ndtri(level) * sds  # the end is between those of the parts
+        low, high = parts.min(axis=0), parts.max(axis=0)
+        for _ in range(HALVINGS):
+            middle = 0.5 * (low + high)
+            below = weights @ ndtr((middle - means) / sds) < level
+            low, high = np.where(below, middle, low), np.where(below, high, middle)
+        found.append(0.5 * (low + high))
+    return np.stack(found)
 
 
 def _place(draws: int, probability: float) -> tuple[int, float]:

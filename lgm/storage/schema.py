@@ -36,8 +36,8 @@ SHAPES: dict[str, dict[str, str]] = {
     "Conditional": {"theta": "cdk", "stats": "cd", "standard_errors": "k", "at_end": "k"},
     "Exact": {"theta": "cdk", "stats": "cd"},
     "Independent": {"theta": "cdk", "stats": "cd"},
-    "Mixture": {"theta": "pk", "log_weights": "p", "mean": "pA", "draws": "pAA"},
-    "Points": {"theta": "pk", "log_weights": "p", "mean": "pA", "draws": "pAA"},
+    "Mixture": {"theta": "pk", "log_weights": "p", "mean": "pA", "draws": "pAA", "cov": "AAA"},
+    "Points": {"theta": "pk", "log_weights": "p", "mean": "pA", "draws": "pAA", "cov": "AAA"},
     "Kept": {"mean": "u", "table": "Ab", "sd": "t", "ends": "At", "fixed": "Ab", "draws": "Au"},
     "Rung": {},
 }

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from dense_model import EPS, condition, correlation, icar_structure, rounding, rw_structure, scaled_covariance
 from scipy.special import ndtri
-from scipy.stats import rankdata
+from scipy.stats import norm, rankdata
 from synthetic import successes
 
 import lgm
@@ -267,6 +267,29 @@ def test_weighted_points():
         # a sum of products of one row and of many may differ in the last bit
         np.testing.assert_allclose(got.draws[row], analysed.natural(points.draws[point, column]), rtol=0, atol=1e-14)
     assert np.all(np.abs(got.draws[3] - got.draws[[0, 2]])[:, :3] > 1e-6)
+
+
+@kinds
+def test_the_table_of_weighted_points_is_a_mixture_of_normals(kind):
+    """Where effects are too many to be kept, moments of the fixed ones are there, and nothing is drawn."""
+    analysed, weights, p = model(kind).analysed, np.array([0.5, 0.3, 0.2]), 4
+    with jax.enable_x64(True):
+        found = [jax.jit(density.log_likelihood_and_fixed)(analysed.marginal, jnp.asarray(t)) for t in THETAS]
+        values = [density.log_likelihood(analysed.marginal, jnp.asarray(t)) for t in THETAS]
+    np.testing.assert_allclose([value for value, _ in found], values, rtol=1e-13)
+    mean, cov = (np.array([getattr(fixed, name) for _, fixed in found]) for name in ("mean", "cov"))
+    points = Points(THETAS, np.log(weights), mean, np.zeros((3, 0, p)), 0.1, 2.0, 0.0, 0.0, 0, cov=cov)
+    got = Effects(analysed, Weighted(THETAS[[0, 2]][None], {}, False, points, np.array([0, 2])), seed=2)
+    means, covs, bounds = zip(*(exact(kind, theta) for theta in THETAS), strict=True)
+    bound = max(bounds)
+    means, variances = np.array(means)[:, :p], np.array([np.diag(cov)[:p] for cov in covs])
+    np.testing.assert_allclose(got.table[0], weights @ means, rtol=0, atol=bound)
+    sd = np.sqrt(weights @ (variances + (means - weights @ means) ** 2))
+    np.testing.assert_allclose(got.table[1], sd, rtol=0, atol=bound)
+    for j in range(p):
+        below = weights @ norm.cdf(got.table[2:, j], means[:, [j]], np.sqrt(variances[:, [j]]))
+        np.testing.assert_allclose(below, [0.025, 0.975], rtol=0, atol=bound / sd[j])
+    assert got.made is None
 
 
 def test_no_fixed_effects():
