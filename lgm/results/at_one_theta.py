@@ -3,7 +3,8 @@
 A point has a weight W, of mean one, and the effect x; it was made from a normal draw n, of a known distribution. What
 the weights change is estimated, the rest is known, as in ``P(x <= t) = P(n <= t) + E[W 1(x <= t) - 1(n <= t)]``, so few
 points serve where the weights are nearly alike. There are as many as make means, standard deviations and ends of
-intervals at least as good as those of as many independent draws as were asked for.
+intervals at least as good as those of as many independent draws as were asked for, or of a quarter of them where a
+point costs a factorisation or many integrals, as pairs are (`lgm.inference.ladder`).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from scipy.special import ndtr, ndtri
 from lgm.arrays import FloatArray
 from lgm.inference.compile import Plan, compiled, floats
 from lgm.inference.keys import normals
+from lgm.inference.ladder import FEWEST, FEWEST_COSTLY
 from lgm.posterior.density import Marginal
 from lgm.posterior.functionals import FixedPoints
 from lgm.posterior.laplace import LaplaceData
@@ -66,7 +68,8 @@ def fixed_effects(drawing: Drawing, interval: float) -> Fixed:
     """Means of all effects, standard deviations and intervals of the fixed ones, given the first theta."""
     post, m = drawing.analysed.marginal, at_once(drawing.analysed.marginal)
     parts: list[FixedPoints] = []
-    wanted, most = 1, -(-drawing.size // m)
+    draws = drawing.size // (FEWEST // FEWEST_COSTLY) if _data(post).costly else drawing.size
+    wanted, most = 1, -(-draws // m)
     while len(parts) < wanted:
         for part in range(len(parts), wanted):
             z = normals(drawing.seed, 5, numbers=np.arange(part * m, (part + 1) * m), size=post.n_normals)
@@ -74,7 +77,7 @@ def fixed_effects(drawing: Drawing, interval: float) -> Fixed:
                 parts.append(jax.tree.map(np.asarray, _points(m, post, drawing.thetas[0], z)))
         found = _Found.of(drawing, parts)
         ends = np.stack([found.end(level) for level in ((1.0 - interval) / 2.0, (1.0 + interval) / 2.0)])
-        wanted = min(math.ceil(wanted * found.lacking(ends, interval, drawing.size)), most)
+        wanted = min(math.ceil(wanted * found.lacking(ends, interval, draws)), most)
     gain = np.array([part.gain for part in parts])
     shares = np.exp(gain - gain.max())
     mean = drawing.analysed.natural(shares @ np.stack([part.mean for part in parts]) / shares.sum())

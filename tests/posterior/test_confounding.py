@@ -100,3 +100,11 @@ def test_units_of_effects_do_not_matter() -> None:
     z = 1e-6 * _one_hot(g)
     a = sp.csc_array(np.hstack([np.ones((30, 1)), z]))
     assert relations(Remainder.of(sp.csc_array(a.T @ a), np.arange(1), 1), [Moved(np.arange(10))], 29) == []
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_predictors_simulated_with_a_common_seed_are_not_the_probe(seed: int) -> None:
+    """An effect for each row, beside a predictor that users draw first."""
+    x = np.random.default_rng(seed).standard_normal((24, 1))
+    gram = sp.csc_array(np.hstack([x, np.eye(24)]).T @ np.hstack([x, np.eye(24)]))
+    assert not Remainder.of(gram, np.array([0]), 1).is_nothing(np.arange(24))

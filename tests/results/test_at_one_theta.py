@@ -58,11 +58,11 @@ def _quadrature(probability: float) -> tuple[float, float, np.ndarray]:
 
 @pytest.mark.parametrize("approximation", ["weighted", "quadrature", "transport"])
 def test_moments_equal_quadrature(approximation: str) -> None:
-    """As near as 20,000 independent draws would be."""
+    """As near as 20,000 independent draws would be, or 5,000 where points are costly."""
     fit = _held(approximation=approximation)
     mean, sd, ends = _quadrature(0.95)
     found = fit.summary().loc["Intercept"]
-    error = sd / np.sqrt(20_000)
+    error = sd / np.sqrt(20_000 if approximation == "weighted" else 5_000)
     assert abs(found["mean"] - mean) < 4.0 * error
     assert abs(found["sd"] - sd) < 4.0 * error / np.sqrt(2.0)
     density = 0.058  # of a normal distribution of sd one at these ends
