@@ -10,7 +10,6 @@ import scipy.sparse as sp
 
 from lgm.arrays import FloatArray, IntArray
 
-
 _FEW = 8  # columns of a row, all pairs of which are gone through
 _LARGE = 1e-100  # the square of a number that is larger is not zero
 
@@ -80,8 +79,8 @@ def entries(a: sp.csc_array, product: sp.coo_array | None = None) -> tuple[IntAr
 def _within(a: sp.csc_array) -> sp.coo_array:
     """Lower triangle of ``A'A`` of sparse columns.
 
-    Where rows store equally many columns, as those of groups do, and there are fewer pairs of columns than entries, each
-    pair is a cell over which rows are summed.
+    Where rows store equally many columns, as those of groups do, and there are fewer pairs of columns than entries,
+    each pair is a cell over which rows are summed.
     """
     n, p = a.shape
     by_row = a.tocsr()
