@@ -10,6 +10,9 @@ import scipy.sparse as sp
 
 from lgm.arrays import FloatArray, IntArray
 
+_FEW = 8  # columns of a row, all pairs of which are gone through
+_LARGE = 1e-100  # the square of a number that is larger is not zero
+
 
 def gram(a: sp.csc_array, weights: FloatArray | None = None, known: FloatArray | None = None) -> sp.coo_array:
     """Lower triangle of ``A' diag(weights) A``, its entries in the order of `entries` but for those of scipy.
@@ -32,7 +35,7 @@ def gram(a: sp.csc_array, weights: FloatArray | None = None, known: FloatArray |
     full, columns, rest = _split(a, weights)
     stored = _stored(rest)
     rows, cols = _dense_entries(full, rest)
-    within = sp.coo_array(sp.tril(rest.T @ rest))
+    within = _within(rest)
     others = _others(a.shape[1], full)
     if known is not None and np.all(full < len(known)):
         product = known if full.size == len(known) else known[np.ix_(full, full)]
@@ -47,8 +50,15 @@ def gram(a: sp.csc_array, weights: FloatArray | None = None, known: FloatArray |
     return sp.coo_array((np.concatenate(data), (rows, cols)), shape=(a.shape[1], a.shape[1]))
 
 
-def entries(a: sp.csc_array) -> tuple[IntArray, IntArray]:
+def entries(a: sp.csc_array, product: sp.coo_array | None = None) -> tuple[IntArray, IntArray]:
     """Rows and columns of the lower triangle of ``A'A`` that are stored for some values of what A stores.
+
+    Parameters
+    ----------
+    a : sparse array (n, p)
+    product : sparse array (p, p), optional
+        `gram` of the same columns without weights. Sums of positive numbers do not cancel, so that where all sparse
+        columns are such, as those of groups, nothing need be multiplied again.
 
     Examples
     --------
@@ -57,11 +67,36 @@ def entries(a: sp.csc_array) -> tuple[IntArray, IntArray]:
     ([0, 1, 1], [0, 0, 1])
     """
     full, _, rest = _split(a)
+    if product is not None and rest.data.min(initial=np.inf) > _LARGE:
+        return product.row, product.col
     others = _others(a.shape[1], full)
     ones = sp.csc_array((np.ones(rest.nnz), rest.indices, rest.indptr), shape=rest.shape)
     within = sp.coo_array(sp.tril(ones.T @ ones))  # sums of ones never cancel
     rows, cols = _dense_entries(full, rest)
     return np.concatenate([rows, others[within.row]]), np.concatenate([cols, others[within.col]])
+
+
+def _within(a: sp.csc_array) -> sp.coo_array:
+    """Lower triangle of ``A'A`` of sparse columns.
+
+    Where rows store equally many columns, as those of groups do, and there are fewer pairs of columns than entries,
+    each pair is a cell over which rows are summed.
+    """
+    n, p = a.shape
+    by_row = a.tocsr()
+    stored = np.diff(by_row.indptr)
+    k = int(stored.max(initial=0))
+    if p * p > a.nnz or k > _FEW or np.any(stored != k):
+        return sp.coo_array(sp.tril(a.T @ by_row))
+    columns, values = by_row.indices.reshape(n, k), by_row.data.reshape(n, k)
+    sums, there = np.zeros(p * p), np.zeros(p * p, dtype=bool)
+    for i in range(k):
+        for j in range(i + 1):  # columns of a row ascend
+            cell = columns[:, i].astype(np.int64) * p + columns[:, j]
+            sums += np.bincount(cell, values[:, i] * values[:, j], minlength=p * p)
+            there[cell] = True
+    at = np.flatnonzero(there)
+    return sp.coo_array((sums[at], (at // p, at % p)), shape=(p, p))
 
 
 def _others(size: int, full: IntArray) -> IntArray:

@@ -47,6 +47,33 @@ def test_what_is_known_of_the_first_columns_is_not_computed_again(full: list[int
     np.testing.assert_array_equal(marked[np.ix_(full, full)], np.tril(np.full((len(full), len(full)), 7.0)))
 
 
+@pytest.mark.parametrize("uneven", [False, True])
+def test_products_of_groups_by_cells(uneven: bool) -> None:
+    """Two entries of three groups in each of 30 rows, with sums of zero; also where some row has another number."""
+    rng = np.random.default_rng(2)
+    columns = np.sort(np.argsort(rng.uniform(size=(30, 3)), axis=1)[:, :2], axis=1)
+    a = sp.csr_array((rng.normal(size=60), columns.ravel(), 2 * np.arange(31)), shape=(30, 3))
+    a.data[np.isin(np.repeat(np.arange(30), 2), np.flatnonzero(columns[:, 1] - columns[:, 0] == 2))] = 0.0
+    wide = sp.csc_array(sp.vstack([a, sp.csr_array(([1.0], [0], [0, 1]), shape=(1, 3))]) if uneven else a)
+    found, stored = gram(wide), entries(wide)
+    np.testing.assert_allclose(found.toarray(), np.tril((wide.T @ wide).toarray()), rtol=1e-13)
+    assert set(zip(*stored, strict=True)) == {(i, j) for i in range(3) for j in range(i + 1)}
+    if not uneven:
+        assert set(zip(found.row, found.col, strict=True)) == set(zip(*stored, strict=True))
+
+
+@pytest.mark.parametrize("least", [1.0, 1e-200, 0.0, -1.0], ids=str)
+def test_entries_are_those_of_a_product_only_where_nothing_can_cancel(least: float) -> None:
+    """Two columns of indicators share two rows, in which products may be nothing, or cancel."""
+    a = sp.csc_array(sp.csr_array((np.ones(5), np.array([0, 1, 0, 1, 1]), np.array([0, 2, 4, 5])), shape=(3, 2)))
+    a.data[0] = least
+    expected = set(zip(*entries(a), strict=True))
+    assert expected == {(0, 0), (1, 0), (1, 1)}
+    assert set(zip(*entries(a, gram(a)), strict=True)) == expected
+    marked = sp.coo_array((np.ones(1), (np.array([1]), np.array([1]))), shape=(2, 2))
+    assert (len(entries(a, marked)[0]) == 1) == (least == 1.0)
+
+
 def test_triangles() -> None:
     square = np.array([[1.0, 2.0, 4.0], [2.0, 3.0, 5.0], [4.0, 5.0, 6.0]])
     assert by_column(np.tril(square)).tolist() == [1.0, 2.0, 4.0, 3.0, 5.0, 6.0]

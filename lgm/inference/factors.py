@@ -103,9 +103,12 @@ class Factors:
                 out[column] &= bool(z[row[0]] != 0.0)
         return out
 
-    def singular(self, z: FloatArray) -> bool:
-        """Whether an effect of a group is nothing, or a sum of others."""
-        return any(bool(np.any(z[list(group.diagonal)] == 0.0)) for group in self.groups)
+    def singular(self, z: FloatArray, share: float = 0.0) -> bool:
+        """Whether an effect of a group is nothing, or a sum of others but for a share of its sd."""
+        scale = self.scale(z)
+        return any(
+            bool(np.any(np.abs(z[at]) <= share * scale[at])) for at in (list(group.diagonal) for group in self.groups)
+        )
 
     def canonical(self, z: FloatArray) -> FloatArray:
         """The same covariances (but for rounding) by factors whose diagonals are not negative.
@@ -188,6 +191,14 @@ class Factors:
         for group in self.groups:
             out[list(group.below)] *= factor
         out[[at for _, at in self.logs]] += np.log(factor)
+        return out
+
+    def growing(self, z: FloatArray) -> FloatArray:
+        """How `scaled` moves with the log of its factor (d,)."""
+        out = np.where(self.folded, z, 0.0)
+        for group in self.groups:
+            out[list(group.below)] = z[list(group.below)]
+        out[[at for _, at in self.logs]] = 1.0
         return out
 
     def scale(self, z: FloatArray, otherwise: FloatArray | float = 1.0) -> FloatArray:

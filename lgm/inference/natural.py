@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -17,8 +16,8 @@ import numpy as np
 from lgm.arrays import BoolArray, FloatArray
 from lgm.inference.compile import jit
 from lgm.inference.factors import Factors
-from lgm.inference.mode import evaluate, first_finite, remembering, require_resolved
-from lgm.inference.search import CLOSELY, LOOSELY, Search, no_gain
+from lgm.inference.mode import first_finite, remembering, require_resolved
+from lgm.inference.search import CLOSELY, LOOSELY, Search, Top, no_gain
 from lgm.posterior import density
 from lgm.posterior.density import Marginal
 from lgm.posterior.hyperparameters import Slot
@@ -37,6 +36,8 @@ _LEAST = 1e-6
 _VALUE = 1e-8
 _SLACK = 1e-7  # in log density: the rounding where a covariance is singular
 _STEP = 1e-4  # of differences that give them, in units of the scale
+_SAME = 1e-4  # distance, in units of the scale, over which a Hessian is the same: the step of its differences
+_OWN = 0.1  # of the sd of an effect is its own, beside others: from there on a softer density has the same curvature
 _FLAT = 1e-5  # curvatures below this, in units of the scale, are none
 _LEAK = 1e-3  # share of a parameter's slope along directions without curvature that counts as none
 _STILL = 1e-5  # distance of a correlation from one, or its slope, below which it is at the end of its range
@@ -102,64 +103,94 @@ def find_natural_mode(post: Marginal, start: FloatArray) -> NaturalMode:
         If the density is not finite at any start, or has no maximum.
     """
     with own_settings():
-        soft, target = Factors.of(post, _SOFT), Factors.of(post, _LEAST)
-        z, units = _highest(soft, _sized(soft, soft.start(_guess(soft, start))))
-        if not np.isfinite(evaluate(target, z)[0]):
-            target = soft
-        search = Search(remembering(target), target.scale(z, units))
-        top = None if target.singular(z) else _top(search, soft, target, z, units, _FEW)
+        softly, closely, finely = (_Seen.of(post, least) for least in (_SOFT, _LEAST, _VALUE))
+        if not softly.target.groups:  # nothing that may be singular: the three are one
+            closely = finely = softly
+        z, units = _highest(softly, _sized(softly, softly.target.start(_guess(softly, start))))
+        if not np.isfinite(closely.at(z)[0]):
+            closely = softly
+        target = closely.target
+        search = Search(closely.at, target.scale(z, units))
+        top = None if target.singular(z) else _top(search, softly, closely, z, units, _FEW)
         if top is None or not top.rests:
-            top = _top(search, soft, target, _climbed(search, target, z, loosely=False), units, _MANY)
-        _require_residual(target, top.z)
-        finest = max(target, Factors.of(post, _VALUE), key=lambda each: evaluate(each, top.z)[0])
-        theta, value = np.asarray(_natural(finest, top.z)), evaluate(finest, top.z)[0]
+            top = _top(search, softly, closely, _climbed(search, target, z, loosely=False), units, _MANY)
+        _require_residual(closely, top.z)
+        finest = max(closely, finely, key=lambda each: each.at(top.z)[0])
+        theta, value = np.asarray(_natural(finest.target, top.z)), finest.at(top.z)[0]
         require_resolved(post, theta)
         return _described(target, theta, value, top)
 
 
-def _require_residual(target: Factors, z: FloatArray) -> None:
+class _Seen(NamedTuple):
+    """A density, and what it is at points (`evaluate`), each of which is evaluated once."""
+
+    target: Factors
+    at: Callable[[FloatArray], tuple[float, FloatArray]]
+
+    @classmethod
+    def of(cls, post: Marginal, least: float) -> _Seen:
+        target = Factors.of(post, least)
+        return cls(target, remembering(target))
+
+
+def _require_residual(seen: _Seen, z: FloatArray) -> None:
     """Refuse a residual whose density is highest at zero, where a climb ends somewhere near.
 
     Raises
     ------
     IdentifiabilityError
     """
-    least = target.lower()
+    target, least = seen.target, seen.target.lower()
     for _, at in target.logs:
         small = z.copy()
         small[at] = least[at] + np.log(_RESIDUAL)
-        if np.isfinite(least[at]) and evaluate(target, small)[0] >= evaluate(target, z)[0] - _LEVEL:
+        if np.isfinite(least[at]) and seen.at(small)[0] >= seen.at(z)[0] - _LEVEL:
             small[at] = least[at]
             require_resolved(target.post, np.asarray(_natural(target, small)))
 
 
-def _guess(target: Factors, start: FloatArray) -> FloatArray:
+def _guess(seen: _Seen, start: FloatArray) -> FloatArray:
     """A theta at which the density is finite."""
-    return first_finite(target.post, start, lambda theta: evaluate(target, target.start(theta))[0])
+    return first_finite(seen.target.post, start, lambda theta: seen.at(seen.target.start(theta))[0])
 
 
-def _sized(target: Factors, first: FloatArray) -> FloatArray:
+def _sized(seen: _Seen, first: FloatArray) -> FloatArray:
     """A first guess with all sds times the factor that serves it best.
 
-    The spread of the response may be that of the fixed effects alone, far above all of them.
+    The spread of the response may be that of the fixed effects alone, far above all of them. In a common factor c of
+    all sds the log likelihood of a normal response is ``-n log c - S / (2 c^2)``, which rises and then falls: its slope
+    says on which side of its top a factor is.
     """
-    guesses = [target.scaled(first, factor) for factor in _FACTORS]
-    return max(guesses, key=lambda z: evaluate(target, z)[0])
+    low, high = 0, len(_FACTORS)  # the slope is not yet known to be downhill in the factor below low, from high on
+    target = seen.target
+    tries = [first]
+    while low < high:
+        middle = (low + high) // 2 if low else 0
+        z = target.scaled(first, _FACTORS[middle])
+        value, grad = seen.at(z)
+        tries.append(z)
+        if np.isfinite(value) and float(grad @ target.growing(z)) >= 0.0:
+            high = middle
+        else:
+            low = middle + 1
+    return max(tries, key=lambda z: seen.at(z)[0])
 
 
-def _highest(target: Factors, first: FloatArray) -> tuple[FloatArray, FloatArray]:
+def _highest(seen: _Seen, first: FloatArray) -> tuple[FloatArray, FloatArray]:
     """The highest of what is reached from several starts, then from each sd of zero lifted again; and units."""
-    folded = target.folded
-    search = Search(remembering(target), target.scale(first))
+    target, folded = seen.target, seen.target.folded
+    search = Search(seen.at, target.scale(first))
     starts = [np.where(folded, times * first, first) for times in _STARTS]
-    reached = [_climbed(search, target, x, loosely=True) for x in starts if np.isfinite(search.target(x)[0])]
-    z = max(reached, key=lambda x: search.target(x)[0])
+    tops: list[Top] = []
+    for x in sorted(starts, key=lambda x: -seen.at(x)[0]):
+        if np.isfinite(seen.at(x)[0]):
+            top = search.climb(x, target.lower(), LOOSELY, tops)
+            tops.append(Top(top, target.scale(top, search.scale)))
+    z = _settled(search, target, max(tops, key=lambda top: seen.at(top.x)[0]).x)
     for i in map(int, np.flatnonzero(folded)):
         if z[i] == 0.0:
             reached = [_climbed(search, target, x, loosely=True) for x in _lifts(search, target, z, i)]
-            z = max(
-                [z, *reached], key=lambda x: search.target(x)[0] - (0.0 if x is z else no_gain(search.target(x)[0]))
-            )
+            z = max([z, *reached], key=lambda x: seen.at(x)[0] - (0.0 if x is z else no_gain(seen.at(x)[0])))
     return z, search.scale
 
 
@@ -185,8 +216,12 @@ def _lifted(target: Factors, z: FloatArray, i: int, value: float, by: float) -> 
 
 
 def _climbed(search: Search, target: Factors, x: FloatArray, *, loosely: bool) -> FloatArray:
-    top = target.canonical(search.climb(x, target.lower(), LOOSELY if loosely else CLOSELY))
-    return target.canonical(search.at_zero(top, target.folded, target.vanishing, _SLACK))
+    return _settled(search, target, search.climb(x, target.lower(), LOOSELY if loosely else CLOSELY))
+
+
+def _settled(search: Search, target: Factors, top: FloatArray) -> FloatArray:
+    """A top with sds of zero where these are as good."""
+    return target.canonical(search.at_zero(target.canonical(top), target.folded, target.vanishing, _SLACK))
 
 
 class _Top(NamedTuple):
@@ -214,14 +249,16 @@ class _Top(NamedTuple):
         return bool(np.all(away < 1.0) and np.sum(away**2) < 2.0 * _SLACK)  # a slope may have no square
 
 
-def _top(search: Search, soft: Factors, target: Factors, z: FloatArray, units: FloatArray, most: int) -> _Top:
-    """By at most so many Newton steps; curvatures are those of the softer density."""
+def _top(search: Search, soft: _Seen, seen: _Seen, z: FloatArray, units: FloatArray, most: int) -> _Top:
+    """By at most so many Newton steps; near a singular covariance, curvatures are those of the softer density."""
+    target = seen.target
     search = search._replace(scale=target.scale(z, units))
     free = np.flatnonzero(target.moves(z))
     unit = search.scale[free]
-    z = search.newton(z, free, most)
-    hessian = search._replace(target=partial(evaluate, soft)).hessian(z, free, _STEP) * np.outer(unit, unit)
-    curvature, directions = np.linalg.eigh(-hessian)
+    z, hessian, at = search.ascend(z, free, most, _STEP)
+    if (seen is not soft and target.singular(z, _OWN)) or np.any(np.abs(z - at) > _SAME * search.scale):
+        hessian = search._replace(target=soft.at).hessian(z, free, _STEP)
+    curvature, directions = np.linalg.eigh(-hessian * np.outer(unit, unit))
     slopes = np.asarray(_slopes(target, z))[:, free] * unit
     return _Top(z, directions.T @ (search.target(z)[1][free] * unit), curvature, slopes @ directions)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,12 +16,37 @@ VANISHING = 1e-2  # of its starting value: a mode below this is zero, where the 
 _FORETOLD = 0.1  # of the gain of a Newton step: how far its Hessian may be wrong about it and serve again
 CLOSELY = {"maxiter": 500, "ftol": 1e-15, "gtol": 1e-8}
 LOOSELY = {"maxiter": 500, "ftol": 1e-9, "gtol": 1e-3}  # to choose between modes
+_NEAR = 0.5  # of the scale at a top that is known: within this, a climb that rises towards it has nothing to find
+_SMALL = 1e-2  # a step, in units of the scale, that is taken where values differ by rounding alone
 _STEP = float(np.cbrt(np.finfo(float).eps))  # of differences, in units of the scale
 
 
 def no_gain(value: float) -> float:
     """Differences in log density below this are rounding."""
     return 1e-9 * max(1.0, abs(value) / 1e3)
+
+
+class Top(NamedTuple):
+    """Where a climb ended (d,), and the scale of the coordinates there."""
+
+    x: FloatArray
+    scale: FloatArray
+
+
+class Ascent(NamedTuple):
+    """Where Newton's steps end (d,), their last Hessian, and where that was found (d,)."""
+
+    x: FloatArray
+    hessian: FloatArray
+    at: FloatArray
+
+
+class _Joined(Exception):  # noqa: N818  (not an error: how a climb is left)
+    """A climb has come to the slope of a top that is known."""
+
+    def __init__(self, x: FloatArray) -> None:
+        super().__init__()
+        self.x = x
 
 
 class Search(NamedTuple):
@@ -33,21 +58,47 @@ class Search(NamedTuple):
     target: Callable[[FloatArray], tuple[float, FloatArray]]
     scale: FloatArray
 
-    def climb(self, x: FloatArray, lower: FloatArray, options: Mapping[str, float] = CLOSELY) -> FloatArray:
-        """By L-BFGS-B with options of SciPy, above lower ends (d,), some of which are minus infinity."""
+    def climb(
+        self,
+        x: FloatArray,
+        lower: FloatArray,
+        options: Mapping[str, float] = CLOSELY,
+        known: Sequence[Top] = (),
+    ) -> FloatArray:
+        """By L-BFGS-B with options of SciPy, above lower ends (d,), some of which are minus infinity.
+
+        ``known`` are tops that were reached before: a climb that joins the slope of one of them ends there.
+        """
         if x.size == 0:
             return x
         best = self.target(x)[0]
 
         def negative(z: FloatArray) -> tuple[float, FloatArray]:
             nonlocal best
-            value, grad = self.target(z * self.scale)
+            here = z * self.scale
+            value, grad = self.target(here)
             best = max(best, value)
+            for top in known:
+                if self._below(here, top):
+                    raise _Joined(top.x)
             return -max(value, best - _WALL), -grad * self.scale
 
         bounds = [(end, None) for end in lower / self.scale]
-        found = minimize(negative, x / self.scale, jac=True, method="L-BFGS-B", bounds=bounds, options=dict(options))
+        try:
+            found = minimize(
+                negative, x / self.scale, jac=True, method="L-BFGS-B", bounds=bounds, options=dict(options)
+            )
+        except _Joined as joined:
+            return joined.x
         return np.asarray(found.x * self.scale)
+
+    def _below(self, x: FloatArray, top: Top) -> bool:
+        """Whether x is on the slope of a top: it is near, and the way there rises as a concave one does."""
+        away = top.x - x
+        if np.any(np.abs(away) > _NEAR * top.scale):
+            return False
+        value, grad = self.target(x)
+        return 0.0 <= self.target(top.x)[0] - value <= float(grad @ away)
 
     def at_zero(
         self, x: FloatArray, folded: BoolArray, vanishing: Callable[[int], list[IntArray]], slack: float = 0.0
@@ -82,13 +133,22 @@ class Search(NamedTuple):
         Directions that curve up, far from the mode, are climbed as if they curved down as much. A Hessian serves as
         long as it foretells what steps gain.
         """
-        scale, hessian = self.scale[where], self.hessian(x, where)
+        return self.ascend(x, where, most).x
+
+    def ascend(self, x: FloatArray, where: IntArray, most: int = 20, difference: float = _STEP) -> Ascent:
+        """`newton`, with the last Hessian, by differences of this size in units of the scale."""
+        scale, hessian, at = self.scale[where], self.hessian(x, where, difference), x
         for _ in range(most):
             value, grad = self.target(x)
             curvature, directions = np.linalg.eigh(hessian * np.outer(scale, scale))
             uphill = directions @ ((directions.T @ (grad[where] * scale)) / np.maximum(np.abs(curvature), 1e-6))
             step = np.zeros_like(x)
             step[where] = uphill * scale
+            foretold = 0.5 * float(grad[where] @ step[where])
+            if foretold < no_gain(value) and np.all(np.abs(step) <= _SMALL * self.scale):
+                if self.target(x + step)[0] > value - no_gain(value):  # the slope knows better than values do
+                    x = x + step
+                break
             size, gain = 1.0, -np.inf
             while size > 1e-3 and not gain > 0:
                 gain = self.target(x + size * step)[0] - value
@@ -98,10 +158,9 @@ class Search(NamedTuple):
             x = x + 2.0 * size * step
             if gain < no_gain(value):
                 break
-            foretold = 0.5 * float(grad[where] @ step[where])
             if abs(gain - foretold) > _FORETOLD * foretold:
-                hessian = self.hessian(x, where)
-        return x
+                hessian, at = self.hessian(x, where, difference), x
+        return Ascent(x, hessian, at)
 
     def hessian(self, x: FloatArray, where: IntArray, size: float = _STEP) -> FloatArray:
         """Central differences of the exact gradient in the coordinates ``where``, with steps in units of the scale."""

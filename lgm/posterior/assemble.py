@@ -103,9 +103,11 @@ def analyse(
         a = sp.csc_array(sp.hstack([x, predictor.Z], format="csc")) if predictor.q else x
         given = Observations(a, design.response, predictor.offset, design.weights, design.weights)
         rows = given if design.family.conjugate else collapse(design.family, given)
-        inner, own_entries = _pattern(rows.a, predictor.p, predictor.blocks)
         known = None if design.weighs or rows is not given else predictor.gram
-        weighted = inner.values(gram(rows.a, rows.mass, known))
+        product = gram(rows.a, rows.mass, known)
+        alike = None if np.any(rows.mass != 1.0) else product
+        inner, own_entries = _pattern(rows.a, alike, predictor.p, predictor.blocks)
+        weighted = inner.values(product)
         normal = from_columns(weighted[inner.rows < predictor.p], predictor.p)
         x = sp.csc_array(rows.a[:, : predictor.p])
         internal = _least_squares(normal, x.T @ (rows.mass * _target(design, rows)))
@@ -273,9 +275,11 @@ def _typical_diagonal(block: Block) -> float:
     return float(entries[block.template.pattern.indptr[:-1]].mean())
 
 
-def _pattern(a: sp.csc_array, p: int, blocks: Sequence[Block]) -> tuple[Pattern, IntArray]:
-    """Pattern of H from structure alone, and the places of the templates' entries in it."""
-    rows, cols = entries(a)
+def _pattern(
+    a: sp.csc_array, product: sp.coo_array | None, p: int, blocks: Sequence[Block]
+) -> tuple[Pattern, IntArray]:
+    """Pattern of H from structure alone, and the places of the templates' entries in it; ``A'A`` if it is known."""
+    rows, cols = entries(a, product)
     latent = rows >= p
     own = Pattern.block_diagonal([block.template.pattern for block in blocks])
     j, i = np.triu_indices(p)  # fixed effects: all of them

@@ -170,9 +170,20 @@ def _unique_rows(codes: IntArray) -> tuple[IntArray, IntArray]:
     """Distinct rows of a matrix of codes in lexicographic order, and which of them each row is."""
     position = np.zeros(len(codes), dtype=np.int64)
     for column in codes.T:  # combined two at a time: the product of two counts never overflows
-        position = np.unique(position * (column.max(initial=0) + 1) + column, return_inverse=True)[1]
-    _, first = np.unique(position, return_index=True)
+        position = _ranks(position * (column.max(initial=0) + 1) + column)
+    first = np.zeros(position.max(initial=-1) + 1, dtype=np.int64)
+    first[position[::-1]] = np.arange(len(codes))[::-1]  # of places that are written more than once, the last counts
     return codes[first], position
+
+
+def _ranks(values: IntArray) -> IntArray:
+    """The place of each value (n,), from zero up, among the distinct ones: by counting where there is room for it."""
+    size = int(values.max(initial=-1)) + 1
+    if size > 4 * values.size:
+        return np.unique(values, return_inverse=True)[1]
+    there = np.zeros(size, dtype=bool)
+    there[values] = True
+    return np.asarray((np.cumsum(there) - 1)[values])
 
 
 def _labels(combinations: IntArray, values: list[list[Any]]) -> np.ndarray[Any, Any]:

@@ -54,6 +54,10 @@ def test_a_singular_covariance_and_none() -> None:
     z[[0, 3, 5, 6]] = [2.0, -1.0, 1e-3, 1.0]  # the third effect is on the second dimension, that nothing else has
     z = target.canonical(z)
     assert z[5] == 0.0 and z[2] == pytest.approx(1e-3)
+    assert target.singular(z)
+    nearly = z.copy()
+    nearly[[1, 2, 5]] = 1.0, 0.1, np.sqrt(0.99)  # of the sd of the third, a tenth is its own
+    assert not target.singular(nearly, 0.099) and target.singular(nearly, 0.101)
     assert target.moves(z).tolist() == [True, False, True, True, True, False, True, True, True]
     theta = natural(target, z)
     np.testing.assert_allclose(theta[:4], [2.0, 1.0, 1e-3, -1.0], rtol=LEAST)
@@ -73,6 +77,8 @@ def test_starts_and_units() -> None:
     np.testing.assert_allclose(natural(target, z), [1.0, 2.0, 3.0, 0.0, 0.0, 0.0, 4.0, 0.5, 6.0])
     np.testing.assert_allclose(target.scale(z), [1.0, 2.0, 3.0, 2.0, 3.0, 3.0, 4.0, 1.0, 1.0])
     np.testing.assert_allclose(natural(target, target.scaled(z, 10.0))[[0, 1, 2, 6, 7, 8]], [10, 20, 30, 40, 0.5, 60])
+    change = (target.scaled(z, 1.0 + 1e-7) - z) / 1e-7
+    np.testing.assert_allclose(target.growing(z), change, atol=1e-5)
     assert target.lower()[8] == pytest.approx(np.log(target.post.data.least_residual))
 
 

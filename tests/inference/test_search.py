@@ -6,7 +6,7 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 
-from lgm.inference.search import Search, inverse_root, no_gain
+from lgm.inference.search import Search, Top, inverse_root, no_gain
 
 
 def quadratic(centre: np.ndarray, precision: np.ndarray) -> Search:
@@ -25,6 +25,38 @@ def test_a_climb_ends_at_the_mode_or_at_a_lower_end() -> None:
     np.testing.assert_allclose(free, [1.0, -2.0], atol=1e-6)
     bound = search.climb(np.array([5.0, 5.0]), np.array([-np.inf, 0.0]))
     np.testing.assert_allclose(bound, [1.0 - 0.5 * 2.0 / 2.0, 0.0], atol=1e-6)
+
+
+def counted(search: Search) -> tuple[Search, list[np.ndarray]]:
+    """The same, and the points that it is asked for."""
+    points: list[np.ndarray] = []
+
+    def target(x: np.ndarray) -> tuple[float, np.ndarray]:
+        points.append(x)
+        return search.target(x)
+
+    return search._replace(target=target), points
+
+
+def test_a_climb_ends_on_the_slope_of_a_top_that_is_known() -> None:
+    """But not at one that is near and lower, or beyond a valley."""
+    search = Search(lambda x: (float(-np.cos(x[0])), np.sin(x)), np.ones(1))  # tops at pi and 3 pi
+    whole, free = np.array([np.pi]), np.full(1, -np.inf)
+    seen, points = counted(search)
+    assert seen.climb(np.array([2.5]), free, known=[Top(whole, np.full(1, 2.0))]) is whole
+    assert all(np.array_equal(x, whole) or x[0] == 2.5 for x in points)
+    beyond = search.climb(np.array([3.0 * np.pi - 1.0]), free, known=[Top(whole, np.full(1, 100.0))])
+    np.testing.assert_allclose(beyond, [3.0 * np.pi], rtol=1e-6)
+    lower = search.climb(np.array([2.5]), free, known=[Top(np.array([2.0]), np.ones(1))])
+    np.testing.assert_allclose(lower, whole, rtol=1e-6)
+
+
+def test_newton_takes_its_last_step_where_values_say_nothing() -> None:
+    """Above a large constant: digits of the value are lost, those of the slope are not."""
+    search, points = counted(Search(lambda x: (1e6 - 0.5 * float(x[0] ** 2), -x), np.ones(1)))
+    found = search.ascend(np.array([1e-5]), np.array([0]))
+    assert abs(found.x[0]) < 1e-10 and found.at[0] == 1e-5 and len(points) == 4
+    np.testing.assert_allclose(found.hessian, [[-1.0]], rtol=1e-8)
 
 
 def test_newton_in_some_coordinates() -> None:

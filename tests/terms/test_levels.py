@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from lgm.data.scope import Scope
 from lgm.errors import DataError
 from lgm.formula.parse import parse
-from lgm.terms.levels import Grouping, Levels
+from lgm.terms.levels import Grouping, Levels, _unique_rows
 
 TEXTS = st.lists(st.sampled_from(list("abcdef")), min_size=1, max_size=15)
 PAIRS = st.lists(st.tuples(st.integers(0, 4), st.sampled_from("uvw")), min_size=1, max_size=20)
@@ -129,3 +129,14 @@ def test_a_new_number_is_just_new() -> None:
     grouping, _ = _grouping("g", pd.DataFrame({"g": [1, 2]}))
     known, new, labels = grouping.codes(_scope("g", pd.DataFrame({"g": [7, 2, 7]})))
     assert (known.tolist(), new.tolist(), labels.tolist()) == ([-1, 1, -1], [0, -1, 0], [7])
+
+
+@pytest.mark.parametrize("counts", [(3,), (4, 3), (40, 30, 50)], ids=str)
+def test_distinct_rows_by_counting_or_by_sorting(counts: tuple[int, ...]) -> None:
+    """The last have more combinations than there are rows to count them by."""
+    codes = np.column_stack([np.random.default_rng(len(counts)).integers(n, size=60) for n in counts])
+    distinct, position = _unique_rows(codes)
+    expected, where = np.unique(codes, axis=0, return_inverse=True)
+    np.testing.assert_array_equal(distinct, expected)
+    np.testing.assert_array_equal(position, where.ravel())
+    assert [len(part) for part in _unique_rows(codes[:0])] == [0, 0]
