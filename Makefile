@@ -169,7 +169,8 @@ arviz-tests: $(VENV)/lgm.stamp $(VENV)/tools.stamp
 test-pymc:  ## what meets PyMC, nutpie and BlackJAX, in the environment .venv-pymc
 	@$(MAKE) --no-print-directory install tools VENV=$(VENV_PYMC)
 	$(VENV_PYMC)/bin/python -m pip --disable-pip-version-check --quiet install "pymc>=5.20,<6" nutpie blackjax geopandas
-	LGM_TEST_INSTALLED=1 $(VENV_PYMC)/bin/pytest --quiet tests/test_pymc.py tests/data/test_table.py
+	LGM_TEST_INSTALLED=1 $(VENV_PYMC)/bin/pytest --quiet tests/test_pymc.py tests/inference/test_log_density.py \
+	    tests/data/test_table.py tests/results/test_on_map.py
 	LGM_TEST_INSTALLED=1 $(VENV_PYMC)/bin/pytest --quiet --doctest-modules --pyargs lgm.pymc
 
 clean:  ## away with all that was made, environments included

@@ -126,7 +126,8 @@ def names() -> dict[str, Any]:
         other = lgm.fit("y ~ x", data, **options)
     model = lgm.model("y ~ x + (1|g)", data)
     made = {"fit": fit, "other": other, "model": model, "data": data, "new": data.head(2), "C": precision}
-    return {**catalogue.ENV, **made, "lgm": lgm}
+    sklearn = pytest.importorskip("lgm.sklearn", exc_type=lgm.errors.MissingPackageError)
+    return {**catalogue.ENV, **made, "lgm": lgm, "LatentGaussianRegressor": sklearn.LatentGaussianRegressor}
 
 
 def test_every_row_says_something_that_runs() -> None:

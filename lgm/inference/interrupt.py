@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import signal
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+
+_log = logging.getLogger(__name__)
 
 
 class _Watch:
@@ -26,10 +28,18 @@ def _raise_if_pressed(handler: Any) -> None:
         raise KeyboardInterrupt
 
 
+def _ours() -> bool:
+    """Whether a handler can be set here and put back: in the main thread, over one that Python knows.
+
+    Python knows no handler that a program set around it which embeds Python.
+    """
+    return threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT) is not None
+
+
 @contextmanager
 def watched() -> Iterator[None]:
     """Let no Ctrl-C be lost: raise at once, else at the next `interruptible` piece of work or at the end."""
-    if threading.current_thread() is not threading.main_thread():
+    if not _ours():
         yield
         return
     watch = _Watch()
@@ -45,7 +55,7 @@ def watched() -> Iterator[None]:
 def interruptible(piece: str) -> Iterator[list[bool]]:
     """Collect Ctrl-C in a list instead of raising it in the middle of a piece of work."""
     stopped: list[bool] = []
-    if threading.current_thread() is not threading.main_thread():
+    if not _ours():
         yield stopped
         return
 
@@ -53,7 +63,7 @@ def interruptible(piece: str) -> Iterator[list[bool]]:
         if stopped:  # pressed twice: stop now
             raise KeyboardInterrupt
         stopped.append(True)
-        print(f"\nstopping after this {piece}; press Ctrl-C again to stop at once", file=sys.stderr)
+        _log.warning("stopping after this %s; press Ctrl-C again to stop at once", piece)
 
     before = signal.getsignal(signal.SIGINT)
     _raise_if_pressed(before)

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-import sys
+import logging
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +32,8 @@ WARMUP = 150  # draws that find the step size; NumPyro restarts its search after
 ADAPTATION = 300  # draws that find the metric as well
 TARGET_ACCEPT = 0.95  # posteriors of two sds can be thin arcs, where longer steps diverge; costs 10 to 30 % more steps
 MAX_TREE_DEPTH = 8
+
+_log = logging.getLogger(__name__)
 
 
 def _shapes(post: Marginal, how: Schedule) -> tuple[Any, ...]:
@@ -108,7 +110,7 @@ class Nuts:
         draws = how.warmup + self.draws
         words = progress.forecast(gradient, chains=self.chains, draws=draws, values=EVALUATIONS)
         if words:
-            print(f"lgm: {words}", file=sys.stderr)
+            _log.warning(words)  # a warning, because others go nowhere unless a program has asked for them
 
     def _schedule(self, *, adapt_metric: bool) -> Schedule:
         warmup = self.warmup or (ADAPTATION if adapt_metric else WARMUP)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -13,10 +14,18 @@ OF_GRADIENT = 0.5  # what a value and draws of the effects cost beside a gradien
 
 
 def bar(total: int, unit: str, *, shown: bool) -> Any:
-    """A progress bar on stderr, or a widget in a notebook."""
+    """A progress bar on stderr where that is a terminal, or a widget in a notebook; nothing elsewhere."""
     from tqdm.auto import tqdm  # noqa: PLC0415 - late: in a notebook it looks for widgets
 
-    return tqdm(total=total, disable=not shown, desc="lgm", unit=unit)
+    return tqdm(total=total, disable=disabled(shown), desc="lgm", unit=unit)
+
+
+def disabled(shown: bool) -> bool | None:
+    """What tqdm shall know of a bar that is wanted or not: None lets it look whether stderr is a terminal.
+
+    Widgets of notebooks take None for no.
+    """
+    return None if shown and sys.stderr is not None else True  # there is none in programs without a console
 
 
 def seconds(work: Callable[[], Any]) -> float:

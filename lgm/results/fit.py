@@ -313,7 +313,14 @@ class Fit(Sampling, Interpretation, Criteria, Again, Quoted, Adequacy):
         """
         return tables.thresholds(self._at(interval))
 
-    def ranef(self, term: str | None = None, *, condsd: bool = False, interval: float | None = None) -> pd.DataFrame:
+    def ranef(
+        self,
+        term: str | None = None,
+        *,
+        condsd: bool = False,
+        interval: float | None = None,
+        geometry: Any = None,
+    ) -> pd.DataFrame:
         """Latent effects by term and level: mean, sd, interval.
 
         Parameters
@@ -328,6 +335,10 @@ class Fit(Sampling, Interpretation, Criteria, Again, Quoted, Adequacy):
             at their means; with ``method="mode"`` at the mode alone. The column ``sd`` is the posterior one, as brms
             has it: it knows that fixed effects and hyperparameters are uncertain, too, and is the one to report.
         interval : float, optional
+        geometry : GeoDataFrame or GeoSeries, optional
+            Shapes of regions, whose labels are its index, such as ``places.set_index("region")``: the table is then a
+            GeoDataFrame with the shape of its region in each row, ready for its own ``plot`` and ``to_file``. All
+            effects must be of regions, so name the term.
 
         Notes
         -----
@@ -341,7 +352,7 @@ class Fit(Sampling, Interpretation, Criteria, Again, Quoted, Adequacy):
         >>> bool((table["condsd"] < table["sd"]).all())
         True
         """
-        return tables.effects(self._at(interval), term, condsd=condsd)
+        return tables.effects(self._at(interval), term, condsd=condsd, geometry=geometry)
 
     def k_check(self, *, seed: int | None = None) -> pd.DataFrame:
         """Whether the basis of each smooth is large enough, as mgcv's ``k.check`` has it.

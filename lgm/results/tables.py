@@ -17,6 +17,7 @@ from lgm.errors import LgmError
 from lgm.families.cumulative import Cumulative
 from lgm.posterior.latent_prior import by_kind
 from lgm.results.effects import KEPT_BYTES, fits
+from lgm.results.on_map import placed
 from lgm.results.quoted.condsd import conditional_sds
 from lgm.words import amount, some, suggest
 
@@ -26,14 +27,14 @@ if TYPE_CHECKING:
 LEAD = ("chain", "draw")
 
 
-def effects(fit: Fit, wanted: str | None, *, condsd: bool = False) -> pd.DataFrame:
+def effects(fit: Fit, wanted: str | None, *, condsd: bool = False, geometry: Any = None) -> pd.DataFrame:
     """See `Fit.ranef`."""
     chosen = named(fit, wanted)
     table = pd.concat([_table(fit, printed) for printed in chosen])
     if condsd:
         found = conditional_sds(fit)
         table.insert(2, "condsd", np.concatenate([found[printed.place] for printed in chosen]))
-    return table
+    return table if geometry is None else placed(table, chosen, geometry)
 
 
 def named(fit: Fit, wanted: str | None) -> list[Printed]:

@@ -1,6 +1,8 @@
 """Ctrl-C is never lost, is acted upon where nothing gets lost by it, and leaves Python's handler as it was."""
 
+import asyncio
 import contextlib
+import logging
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -66,15 +68,15 @@ def test_an_error_passes_and_is_not_replaced() -> None:
         raise ZeroDivisionError
 
 
-def test_a_piece_of_work_is_finished_first(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_piece_of_work_is_finished_first(caplog: pytest.LogCaptureFixture) -> None:
     done = []
     with interruptible("block of draws") as stopped:
         done.append(bool(stopped))
         press()
         done.append(bool(stopped))
     assert done == [False, True]
-    said = capsys.readouterr()
-    assert (said.out, said.err) == ("", "\nstopping after this block of draws; press Ctrl-C again to stop at once\n")
+    words = "stopping after this block of draws; press Ctrl-C again to stop at once"
+    assert caplog.record_tuples == [("lgm.inference.interrupt", logging.WARNING, words)]
 
 
 def test_a_second_press_stops_at_once() -> None:
@@ -94,7 +96,12 @@ def test_a_stop_inside_a_watch_is_the_works_own_affair() -> None:
     assert stopped == [True]
 
 
-@pytest.mark.parametrize("manager", [watched, lambda: interruptible("block")], ids=["watched", "interruptible"])
+MANAGERS = pytest.mark.parametrize(
+    "manager", [watched, lambda: interruptible("block")], ids=["watched", "interruptible"]
+)
+
+
+@MANAGERS
 def test_in_other_threads_nothing_is_touched(manager: Callable[[], contextlib.AbstractContextManager[object]]) -> None:
     """Python delivers signals to the main thread, and lets only that one set handlers."""
     seen: list[object] = []
@@ -107,3 +114,30 @@ def test_in_other_threads_nothing_is_touched(manager: Callable[[], contextlib.Ab
     thread.start()
     thread.join()
     assert seen == [signal.default_int_handler]
+
+
+@MANAGERS
+def test_a_handler_that_python_did_not_set_stays(
+    manager: Callable[[], contextlib.AbstractContextManager[object]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where another program embeds Python: it cannot be put back."""
+    monkeypatch.setattr(signal, "getsignal", lambda _: None)
+    with manager():
+        assert signal.signal(signal.SIGINT, signal.default_int_handler) is signal.default_int_handler
+
+
+def test_under_an_event_loop() -> None:
+    """asyncio has a handler of its own, which cancels its task; it hears of a key pressed later, not of ours."""
+
+    async def work() -> list[bool]:
+        theirs = signal.getsignal(signal.SIGINT)
+        assert theirs is not signal.default_int_handler
+        with watched(), interruptible("block") as stopped:
+            press()
+        await asyncio.sleep(0)  # where a cancelled task would stop
+        assert signal.getsignal(signal.SIGINT) is theirs
+        with pytest.raises(KeyboardInterrupt), watched():
+            press()
+        return stopped
+
+    assert asyncio.run(work()) == [True]

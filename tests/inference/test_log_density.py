@@ -1,9 +1,11 @@
 """One vector without bounds, its log posterior, and the maps between it and printed hyperparameters."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from compilations import compilations
+from numpyro.diagnostics import effective_sample_size
 
 import lgm
 
@@ -65,6 +67,35 @@ def test_another_model_of_its_shape_compiles_nothing(model: lgm.Model) -> None:
             second = batch(flat, several)[0]
     assert not names
     assert first[0] == pytest.approx(model.logdensity_fn()(X)) and second[0] == pytest.approx(flat(X))
+
+
+def test_blackjax_finds_the_posterior_of_lgm(model: lgm.Model) -> None:
+    """Means of hyperparameters and effects within four Monte Carlo errors of both."""
+    blackjax = pytest.importorskip("blackjax", reason="BlackJAX is not installed; make test-pymc has it")
+    density = model.logdensity_fn()
+    with jax.enable_x64(True):
+        adapting, drawing = jax.random.split(jax.random.key(1))
+        warmup = blackjax.window_adaptation(blackjax.nuts, density)
+        (state, parameters), _ = warmup.run(adapting, jnp.asarray(density.start), num_steps=500)
+        step = blackjax.nuts(density, **parameters).step
+
+        def draw(state, key):
+            state, _ = step(key, state)
+            return state, state.position
+
+        x = jax.lax.scan(draw, state, jax.random.split(drawing, 1500))[1]
+    theta = density.theta(np.asarray(x))
+    effects = model.draw_effects(theta, seed=1)
+    fit = model.fit(method="importance", draws=2000, seed=1, progress=False)
+    expected, people = fit.summary(), fit.ranef("Days|Subject")
+    size_of_ours = float(expected["ess_bulk"].min())
+    of = {**theta, "Days": effects["Days"].to_numpy(), "308": effects["Days|Subject"].sel(Subject=308).to_numpy()}
+    for name, values in of.items():
+        known = people.loc[("Days|Subject", 308)] if name == "308" else expected.loc[name]
+        z, size = (np.ravel(values) - known["mean"]) / known["sd"], float(effective_sample_size(np.atleast_2d(values)))
+        assert size > 150, name
+        assert abs(z.mean()) < 4.0 * np.sqrt(1.0 / size + 1.0 / size_of_ours), name
+        assert z.std() == pytest.approx(1.0, abs=4.0 * np.sqrt(1.0 / size + 1.0 / size_of_ours)), name
 
 
 def test_what_it_refuses(model: lgm.Model) -> None:

@@ -1,7 +1,9 @@
 """Draws of theta: reproducible, interruptible, compiled once, right at the boundary, indifferent to units."""
 
+import asyncio
 import contextlib
 import hashlib
+import os
 import re
 import signal
 import subprocess
@@ -210,7 +212,7 @@ def press(monkeypatch: pytest.MonkeyPatch, at: Callable[[int], bool]) -> None:
     monkeypatch.setattr(nuts.Nuts, "programs", lambda *_: [])
 
 
-def test_ctrl_c_keeps_what_is_drawn(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+def test_ctrl_c_keeps_what_is_drawn(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     whole = quick(draws=200)
     made = 2 * sampler.BLOCK
     press(monkeypatch, at=lambda number: number == nuts.WARMUP // sampler.BLOCK + 2)
@@ -219,7 +221,7 @@ def test_ctrl_c_keeps_what_is_drawn(monkeypatch: pytest.MonkeyPatch, capfd: pyte
     assert part.draws.interrupted
     np.testing.assert_array_equal(part.draws.theta, whole.draws.theta[:, :made])
     assert part.effects.draws.shape == (4 * made, 7)
-    assert "Ctrl-C" in capfd.readouterr().err
+    assert "Ctrl-C" in caplog.text
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
@@ -262,26 +264,30 @@ def test_ctrl_c_that_a_callback_swallows_is_not_lost(
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-def test_ctrl_c_in_a_subprocess() -> None:
-    """As a user presses it: from outside, in a long run."""
+def test_ctrl_c_on_a_terminal() -> None:
+    """As a user presses it: from outside, in a long run, when the bar is seen."""
+    pty, termios = (pytest.importorskip(name, reason="no such terminals here") for name in ("pty", "termios"))
     code = (
         "import sys, warnings, lgm\n"
         "warnings.simplefilter('ignore')\n"
         "fit = lgm.fit('Yield ~ 1 + (1|Batch)', lgm.load_dataset('Dyestuff'), draws=1_000_000, seed=1)\n"
         "print(fit.draws.interrupted, 4 <= fit.draws.theta.shape[1] < 1_000_000)\n"
     )
-    process = subprocess.Popen(
-        [sys.executable, "-P", "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    screen, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, 100))
+    process = subprocess.Popen([sys.executable, "-P", "-c", code], stdout=subprocess.PIPE, stderr=theirs, text=True)
+    os.close(theirs)
     seen = ""
-    assert process.stderr is not None
     while not re.search(rf"\b[1-9]\d{{3,}}/{1_000_000 + nuts.WARMUP}", seen):  # until a thousand draws are made
-        character = process.stderr.read(1)
-        assert character, seen
-        seen += character
+        try:
+            seen += os.read(screen, 1000).decode(errors="replace")
+        except OSError:  # the other end is closed
+            raise AssertionError(seen) from None
     process.send_signal(signal.SIGINT)
     out, _ = process.communicate(timeout=120)
     assert (out.split(), process.returncode) == (["True", "True"], 0)
+    assert "stopping after this block of draws" in os.read(screen, 100_000).decode(errors="replace")
+    os.close(screen)
 
 
 def test_sampling_in_a_thread() -> None:
@@ -291,6 +297,16 @@ def test_sampling_in_a_thread() -> None:
     thread.start()
     thread.join()
     assert found == [digest(quick(seed=3))]
+
+
+def test_sampling_under_an_event_loop() -> None:
+    """In its task, as in a notebook, and in two threads of it at once."""
+
+    async def work() -> list[str]:
+        here = digest(quick(seed=3))
+        return [here, *await asyncio.gather(*(asyncio.to_thread(lambda: digest(quick(seed=3))) for _ in range(2)))]
+
+    assert set(asyncio.run(work())) == {digest(quick(seed=3))}
 
 
 # The boundary and the scale -------------------------------------------------------------------------------------------

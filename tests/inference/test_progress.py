@@ -1,6 +1,7 @@
 """Bars and forecasts."""
 
 import os
+import sys
 
 import pytest
 
@@ -28,10 +29,41 @@ def test_a_forecast_names_both_engines(gradient: float, chains: int, nuts: str, 
     assert f"roughly {nuts};" in found and f'method="importance" would take {points} or' in found
 
 
-def test_a_bar_goes_to_stderr_or_nowhere(capsys: pytest.CaptureFixture[str]) -> None:
-    with progress.bar(3, "draw", shown=False) as hidden:
-        hidden.update(3)
-    assert capsys.readouterr().err == ""
-    with progress.bar(3, "draw", shown=True) as shown:
-        shown.update(3)
-    assert "3/3" in capsys.readouterr().err
+@pytest.mark.parametrize("shown", [True, False])
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_bar_is_for_terminals(
+    shown: bool, terminal: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
+    with progress.bar(3, "draw", shown=shown) as made:
+        made.update(3)
+    said = capsys.readouterr()
+    assert said.out == "" and ("3/3" in said.err) == (said.err != "") == (shown and terminal)
+
+
+def test_a_program_without_a_console_has_no_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", None)
+    with progress.bar(3, "draw", shown=True) as made:
+        made.update(3)
+    assert made.disable
+
+
+NOTEBOOK = """
+import sys
+sys.stderr.isatty()  # False, as stderr of every kernel
+from lgm.inference import progress
+with progress.bar(3, "draw", shown=SHOWN) as made:
+    made.update(3)
+print(type(made).__module__)
+"""
+
+
+@pytest.mark.parametrize("shown", [True, False])
+def test_a_notebook_has_its_own(shown: bool) -> None:
+    """Where the kernel has widgets; without them there is no bar, as their text would fill the page."""
+    nbformat, nbclient = pytest.importorskip("nbformat"), pytest.importorskip("nbclient")
+    pytest.importorskip("ipywidgets")
+    cell = nbformat.v4.new_code_cell(NOTEBOOK.replace("SHOWN", str(shown)))
+    nbclient.NotebookClient(nbformat.v4.new_notebook(cells=[cell]), timeout=120).execute()
+    kinds = [output.output_type for output in cell.outputs]
+    assert ("display_data" in kinds) == shown

@@ -3,12 +3,18 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import numpyro
+import numpyro.distributions as dist
 import pandas as pd
 import pytest
 from compilations import compilations
 from dense_model import group, restricted, rounding
+from numpyro.diagnostics import effective_sample_size
+from numpyro.infer import MCMC, NUTS
+from scipy.stats import halfnorm, lognorm, norm
 
 import lgm
+from lgm.arrays import FloatArray
 
 RNG = np.random.default_rng(11)
 DATA = pd.DataFrame(
@@ -92,6 +98,86 @@ def test_a_power_outside_of_the_formula(sleep: lgm.Model) -> None:
         theta = {"sd(Intercept|Subject)": sd, "sigma": sigma}
         found = sleep.log_likelihood(theta, offset=10.0 * days**power)
         assert found == pytest.approx(expected, rel=rounding(180, V))
+
+
+def _by_quadrature() -> dict[str, tuple[float, float]]:
+    """Mean and sd of everything in `test_a_posterior_with_a_power`, on a grid of what no closed form integrates out.
+
+    Days are the same for everybody. So the sums of squares within people know slope and power, the means of people know
+    only what an offset adds to all, and given these four numbers the level and people's own are normal.
+    """
+    y = DAYS["Reaction"].to_numpy().reshape(18, 10)
+    ranges = [(0.3, 1.7, 61), (1.0, 36.0, 61), (11.0, 110.0, 61), (24.0, 42.0, 41)]
+    axes = [np.linspace(*each) for each in ranges]
+    power, slope, sd, sigma = np.meshgrid(*axes, indexing="ij", sparse=True)
+    curve = np.arange(10.0) ** power[..., None]
+    away, bend = y - y.mean(axis=1, keepdims=True), curve - curve.mean(axis=-1, keepdims=True)
+    within = (away**2).sum() - 2 * slope * (bend * away.sum(axis=0)).sum(-1) + 18 * slope**2 * (bend**2).sum(-1)
+    spread = sd**2 + sigma**2 / 10  # variance of the mean of a person
+    level = y.mean() - slope * curve.mean(axis=-1)
+    log_p = -162 * np.log(sigma) - within / (2 * sigma**2)
+    log_p = log_p - 8.5 * np.log(spread) - ((y.mean(axis=1) - y.mean()) ** 2).sum() / (2 * spread)
+    log_p = log_p + norm.logpdf(level, 300.0, np.sqrt(100.0**2 + spread / 18))
+    log_p = log_p + norm.logpdf(slope, 0.0, 20.0) + lognorm.logpdf(power, 0.3) + norm.logpdf(0.9, power, 0.2)
+    log_p = log_p + halfnorm.logpdf(sd, scale=50.0) + halfnorm.logpdf(sigma, scale=50.0)
+    p = np.exp(log_p - log_p.max())
+    p /= p.sum()
+    for axis in range(4):  # the grid holds all of it
+        margin = p.sum(axis=tuple({0, 1, 2, 3} - {axis}))
+        assert max(margin[0], margin[-1]) < 1e-4 * margin.max()
+    exact = 1.0 / (18 / spread + 1.0 / 100.0**2)
+    intercept = exact * (18 * level / spread + 300.0 / 100.0**2)
+    share = sd**2 / spread
+    first = share * (y[0].mean() - slope * curve.mean(axis=-1) - intercept)
+
+    def moments(mean: FloatArray, variance: FloatArray | float = 0.0) -> tuple[float, float]:
+        centre = float((p * mean).sum())
+        return centre, float(np.sqrt((p * ((mean - centre) ** 2 + variance)).sum()))
+
+    return {
+        **{
+            name: moments(values)
+            for name, values in zip(["power", "slope", *SLEEP], [power, slope, sd, sigma], strict=True)
+        },
+        "Intercept": moments(intercept, exact),
+        "308": moments(first, share * sigma**2 / 10 + share**2 * exact),
+    }
+
+
+@pytest.mark.slow
+def test_a_posterior_with_a_power() -> None:
+    """NumPyro samples what no formula holds, with a likelihood of its own beside ours: brute force finds the same."""
+    model = lgm.model("Reaction ~ 1 + (1|Subject)", DAYS, priors={"Intercept": lgm.priors.normal(300, 100)})
+    days = DAYS["Days"].to_numpy(dtype=float)
+
+    def reaction() -> None:
+        theta = {name: numpyro.sample(name, dist.HalfNormal(50.0)) for name in SLEEP}
+        slope = numpyro.sample("slope", dist.Normal(0.0, 20.0))
+        power = numpyro.sample("power", dist.LogNormal(0.0, 0.3))
+        numpyro.factor("y", model.log_likelihood(theta, offset=slope * days**power))
+        numpyro.sample("another study", dist.Normal(power, 0.2), obs=0.9)
+
+    with jax.enable_x64(True):
+        mcmc = MCMC(
+            NUTS(reaction),
+            num_warmup=400,
+            num_samples=1000,
+            num_chains=2,
+            chain_method="vectorized",
+            progress_bar=False,
+        )
+        mcmc.run(jax.random.key(1))
+        drawn = {name: np.asarray(values) for name, values in mcmc.get_samples(group_by_chain=True).items()}
+    offset = drawn["slope"][..., None] * days ** drawn["power"][..., None]
+    effects = model.draw_effects({name: drawn[name] for name in SLEEP}, offset=offset, seed=2)
+    drawn["Intercept"] = effects["Intercept"].to_numpy()
+    drawn["308"] = effects["Intercept|Subject"].sel(Subject=308).to_numpy()
+    for name, (mean, sd) in _by_quadrature().items():
+        z = (drawn[name] - mean) / sd
+        size, of_squares = (float(effective_sample_size(each)) for each in (z, z**2))
+        assert size > 200, name
+        assert abs(z.mean()) < 4.0 / np.sqrt(size), name
+        assert abs((z**2).mean() - 1.0) < 4.0 * (z**2).std() / np.sqrt(of_squares), name
 
 
 def test_rows_without_a_response_may_have_an_offset() -> None:
