@@ -12,8 +12,9 @@ import xarray as xr
 from formulaic.utils.context import capture_context
 
 from lgm import families, pickling
+from lgm.data.partitions import partitions_of
 from lgm.data.table import Table
-from lgm.design import design
+from lgm.design import design, summed
 from lgm.design.another import with_response
 from lgm.design.design import Design
 from lgm.errors import ConvergenceWarning, DataError, LgmError, PriorError, warn
@@ -217,14 +218,18 @@ def build(
     _require(missing in ("drop", "error"), f'missing={missing!r}; accepted: "drop" or "error".')
     _require(isinstance(python, bool), f"python={python!r}; accepted: True or False.")
     parsed = parse(source, tuple(TERMS))
-    data = Table.of(data)
+    partitions = partitions_of(data)
+    data = Table.of(data) if partitions is None else partitions
     weights = in_composed_form(weights) if isinstance(weights, str) else weights
     if not python:
         require_plain(parsed, data.names)
         caller = None
     given = {in_composed_form(name): value for name, value in (env or {}).items()}
     names = {**{k: v for k, v in (caller or {}).items() if k.isidentifier()}, **given}
-    built = design.build(parsed, data, likelihood, names, weights, missing)
+    if partitions is None:
+        built = design.build(parsed, data, likelihood, names, weights, missing)
+    else:
+        built = summed.build(parsed, partitions, likelihood, names, weights, missing)
     if inherited and isinstance(priors, Mapping | None):
         priors = {**fitting(built, inherited), **(priors or {})}
     built, resolved = settle_priors(built, priors)
