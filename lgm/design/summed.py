@@ -24,7 +24,7 @@ from lgm.design.design import Design, check_formula, joined_names, require_disti
 from lgm.design.fixed_effects import require_difference, require_independent, require_seen, residuals
 from lgm.design.predictor import Parts, Predictor
 from lgm.design.sums import Reference, Sums, require_same
-from lgm.design.survey import CHANGED, Plan, Survey, of_bar, of_call, of_factor, surveyed
+from lgm.design.survey import CHANGED, Plan, Survey, of_bar, of_call, of_factor, require_terms, surveyed
 from lgm.errors import DataError, LgmError
 from lgm.families.family import Family
 from lgm.families.response import Response
@@ -240,6 +240,7 @@ def _plan(
             "weights= for how many they are."
         )
     require_form(formula, family)
+    require_terms(formula)
     names = data.names
     if weights is not None and not isinstance(weights, str):
         raise DataError("weights of data in partitions are a column of them; accepted: its name.")

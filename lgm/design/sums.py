@@ -207,7 +207,8 @@ class Sums:
         within = dense_gram(x0)
         products = gram(a, w, None if weighted else within)
         places, values = _summed(products.row.astype(np.int64) * size + products.col, products.data)
-        if np.any(z.data <= 0.0) or np.any(x.data == 0.0):  # a sum may be zero, and is left out then
+        some = np.repeat(np.diff(a.indptr) < n, np.diff(a.indptr))
+        if np.any(a.data[some] <= 0.0):  # a sum may be zero, and is left out then
             row, col = entries(a)
             every = row.astype(np.int64) * size + col
             places, values = _summed(np.concatenate([places, every]), np.concatenate([values, np.zeros(every.size)]))

@@ -255,6 +255,24 @@ def survey(plan: Plan, part: Any, number: int) -> Survey:
     )
 
 
+def require_terms(formula: Formula) -> None:
+    """Refuse terms that are not made of distinct values.
+
+    Raises
+    ------
+    DataError
+        The term is marked.
+    """
+    for call in formula.mu.calls:
+        if call.name not in BY_VALUES:
+            raise formula.error(
+                f"{call.name}() is not made of data in partitions.",
+                call.span,
+                f"{', '.join(f'{name}()' for name in BY_VALUES)}, or the data as one table.",
+                DataError,
+            )
+
+
 def _response(scope: Scope) -> FloatArray:
     value = scope.formula.response.value
     own = replace(scope, memory=Listening())
@@ -296,13 +314,6 @@ def _questions(scope: Scope) -> Iterator[tuple[str, tuple[Question, list[pd.Seri
         question = Question(f"the group `{bar.group_name}`", MOST_LEVELS, "fewer levels.")
         yield of_bar(bar), (question, _columns(expressions, scope))
     for call in side.calls:
-        if call.name not in BY_VALUES:
-            raise scope.formula.error(
-                f"{call.name}() is not made of data in partitions.",
-                call.span,
-                f"{', '.join(f'{name}()' for name in BY_VALUES)}, or the data as one table.",
-                DataError,
-            )
         columns = _columns(call.expressions, scope)
         names = ", ".join(str(column.name) for column in columns)
         otherwise = f"rounded values, such as `np.round({names}, 2)`, whose effect on a smooth curve is nothing."
@@ -340,7 +351,12 @@ def _factor(expression: Expression, scope: Scope) -> pd.Series | None:
     if np.ndim(raw) != 1 or np.shape(raw)[0] != scope.n:
         return None  # its shape is judged where columns are made of it
     column = plain(raw if isinstance(raw, pd.Series) else pd.Series(np.asarray(raw), index=scope.frame.index))
-    return column if known or not is_number(column) else None
+    if known or not is_number(column):
+        return column
+    learns = isinstance(scope.memory, Listening) and any(text == expression.text for text, _ in scope.memory.heard)
+    if not learns:  # of a transformation that does, no value is known yet
+        scope.numbers(expression, "the predictor")
+    return None
 
 
 def _columns(expressions: tuple[Expression, ...], scope: Scope) -> list[pd.Series]:
