@@ -129,9 +129,11 @@ def main() -> None:
     parser.add_argument("--how", choices=("iterated", "memory", "dask", "parquet"), default="iterated")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--method", default="mode")
-    parser.add_argument("--path", help="a folder for Parquet files")
+    parser.add_argument("--path", help="of Parquet files")
+    parser.add_argument("--only-model", action="store_true", help="the passes, and no fit")
+    parser.add_argument("--quick", action="store_true", help="fifty thousand rows")
     chosen = parser.parse_args()
-    made = Made(chosen.rows)
+    made = Made(50_000 if chosen.quick else chosen.rows)
     cluster: Any = None
     with Peak() as peak:
         start, cpu = time.perf_counter(), time.process_time()
@@ -156,9 +158,14 @@ def main() -> None:
         built = time.perf_counter() - start
         print(f"model: {built:.1f} s, {time.process_time() - cpu:.1f} CPU s in this process", flush=True)
         start = time.perf_counter()
-        fit = model.fit(method=chosen.method, seed=1, progress=False)
-        print(fit.summary())
-        print(f"fit: {time.perf_counter() - start:.1f} s", flush=True)
+        theta = {name: 0.5 for name in model.design.theta_names}
+        print(f"log density at sds of one half: {model.log_density(theta)!r}", flush=True)
+        print(f"one evaluation, compiled first: {time.perf_counter() - start:.1f} s", flush=True)
+        start = time.perf_counter()
+        if not chosen.only_model:
+            fit = model.fit(method=chosen.method, seed=1, progress=False)
+            print(fit.summary())
+            print(f"fit: {time.perf_counter() - start:.1f} s", flush=True)
     own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     print(f"peak: {peak.largest:.2f} GiB in all, {own:.2f} GiB in this process")
     if cluster is not None:

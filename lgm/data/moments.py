@@ -30,7 +30,7 @@ class Moments:
     n : int
     mean : float
     powers : float array (k + 1,)
-        Sums of the powers 0, 1, ..., k about the mean.
+        Sums of the powers 0, 1, ..., k about the mean as it was rounded: the first is not quite zero.
     low, high : float
     """
 
@@ -54,22 +54,18 @@ class Moments:
         if not x.size:
             return cls(0, 0.0, np.zeros(k + 1), math.inf, -math.inf)
         mean = float(np.mean(x))
-        mean += float(np.mean(x - mean))  # what rounding left
         about, powers, product = x - mean, np.empty(k + 1), np.ones(x.size)
-        powers[0], powers[1] = x.size, 0.0
-        for j in range(2, k + 1):
-            product = product * about if j > 2 else about**2
+        for j in range(k + 1):
             powers[j] = np.sum(product)
+            product = product * about
         return cls(x.size, mean, powers, float(x.min()), float(x.max()))
 
     def __add__(self, other: Moments) -> Moments:
         if not (self.n and other.n):
             return self if self.n else other
         n = self.n + other.n
-        step = other.mean - self.mean
-        mean = self.mean + step * (other.n / n)
-        powers = self._about(-step * (other.n / n)) + other._about(step * (self.n / n))
-        powers[0], powers[1] = n, 0.0
+        mean = self.mean + (other.mean - self.mean) * (other.n / n)
+        powers = self._about(self.mean - mean) + other._about(other.mean - mean)
         return Moments(n, mean, powers, min(self.low, other.low), max(self.high, other.high))
 
     def _about(self, shift: float) -> FloatArray:

@@ -308,6 +308,7 @@ class Sums:
         level = mean * n / count
         scatter = np.sqrt(np.where(stored.number == n, variance, np.maximum(square / count - level**2, 0.0)))
         some = stored.number > 0
+        scatter = np.minimum(scatter, np.where(some, stored.high - stored.low, 0.0) / 2.0)  # where it is rounding
         return Columns(
             n,
             stored.number,

@@ -96,7 +96,8 @@ class Plan:
             )
         answered = ~frame[list(self.response)].isna().to_numpy(dtype=bool).any(axis=1)
         kept = np.flatnonzero(complete & answered)
-        w = np.ones(kept.size) if self.weights is None else read_weights(self.weights, frame, self.names, kept)
+        weighted = self.weights is not None and kept.size > 0
+        w = read_weights(self.weights, frame, self.names, kept) if weighted else np.ones(kept.size)
         used = frame.drop(columns=[each for each in frame if each not in self.needed + self.response])
         used = settled(used if kept.size == len(used) else used.iloc[kept])
         return Read(used, w, len(frame), int(np.count_nonzero(~complete)), missing)
