@@ -12,8 +12,9 @@ import xarray as xr
 from formulaic.utils.context import capture_context
 
 from lgm import families, pickling
+from lgm.data.partitions import partitions_of
 from lgm.data.table import Table
-from lgm.design import design
+from lgm.design import design, summed
 from lgm.design.another import with_response
 from lgm.design.design import Design
 from lgm.errors import ConvergenceWarning, DataError, LgmError, PriorError, warn
@@ -85,6 +86,10 @@ def fit(
         codes are ``"none"`` (0, False), ``"right"`` (1, True), ``"left"`` (-1) and ``"interval"`` (2, from ``y`` to
         ``upper``).
     data : pandas, polars or Arrow table, dict of columns, or list of records
+        Or, for a Gaussian response, data in partitions that need not fit in memory: a Dask DataFrame, the path of
+        Parquet files, a `pyarrow.dataset.Dataset`, a list of tables or any object whose every iteration starts afresh,
+        or a function that returns an iterator. They are gone through two or three times, and nothing of the size of
+        the rows is kept; rows without a response are left out, and weights are a column.
     family : str or Family
         The distribution of the response: ``"gaussian"``, ``"bernoulli"``, ``"binomial"``, ``"poisson"`` or another one
         of `lgm.families`, whose classes say what each is. Of a response of two categories the second is the event.
@@ -217,14 +222,18 @@ def build(
     _require(missing in ("drop", "error"), f'missing={missing!r}; accepted: "drop" or "error".')
     _require(isinstance(python, bool), f"python={python!r}; accepted: True or False.")
     parsed = parse(source, tuple(TERMS))
-    data = Table.of(data)
+    partitions = partitions_of(data)
+    data = Table.of(data) if partitions is None else partitions
     weights = in_composed_form(weights) if isinstance(weights, str) else weights
     if not python:
         require_plain(parsed, data.names)
         caller = None
     given = {in_composed_form(name): value for name, value in (env or {}).items()}
     names = {**{k: v for k, v in (caller or {}).items() if k.isidentifier()}, **given}
-    built = design.build(parsed, data, likelihood, names, weights, missing)
+    if partitions is None:
+        built = design.build(parsed, data, likelihood, names, weights, missing)
+    else:
+        built = summed.build(parsed, partitions, likelihood, names, weights, missing)
     if inherited and isinstance(priors, Mapping | None):
         priors = {**fitting(built, inherited), **(priors or {})}
     built, resolved = settle_priors(built, priors)
@@ -335,6 +344,11 @@ class Model(Embedding):
             raise LgmError(
                 "this model is of another response than its data have, so that they cannot be read again. Accepted: "
                 "update() of the model that it was made from, or lgm.model() on data with the response."
+            )
+        if data is None and not self.design.has_rows:
+            raise LgmError(
+                "this model is of data in partitions, which it does not hold. Accepted: update(..., data=...), "
+                "with the same or other ones."
             )
         source = given.formula if formula is None else updated(given.formula, formula, tuple(TERMS))
         if family is None and link is None:

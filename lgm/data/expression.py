@@ -15,7 +15,7 @@ import numpy as np
 from formulaic.transforms import TRANSFORMS
 
 from lgm.data.arithmetic import OPERATORS, compute
-from lgm.data.learning import Learner
+from lgm.data.learning import learner
 from lgm.formula.python import Expression
 from lgm.formula.tokens import is_python_name
 
@@ -83,8 +83,8 @@ def evaluate(
     names |= {alias: function(name, outside) for alias, name in reader.called.items()}
     names |= {alias: columns[name] for alias, name in reader.aliases.items()}
     rows = max((len(columns[name]) for name in reader.aliases.values()), default=0)
-    learner = Learner(memory.get(expression.text), rows, {**around, **names})
-    names |= {_COMPUTE: compute, _FUNCTION: learner.function, _VALUE: learner.value}
+    learns = learner(memory, expression.text, rows, {**around, **names})
+    names |= {_COMPUTE: compute, _FUNCTION: learns.function, _VALUE: learns.value}
     names |= {_OPERATOR + kind.__name__: operation for kind, operation in OPERATORS.items()}
     with np.errstate(all="ignore"):  # what is not finite is reported by name, where the value is used
         try:
@@ -93,7 +93,7 @@ def evaluate(
             raise
         except BaseException as error:  # exit(), say, ends the evaluation and not the process
             raise RuntimeError(f"it raises {type(error).__name__}") from error
-    memory.setdefault(expression.text, learner.learnt)
+    memory.setdefault(expression.text, learns.learnt)
     return value
 
 

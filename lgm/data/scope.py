@@ -87,7 +87,7 @@ class Scope:
     env: Mapping[str, Any]
     columns: tuple[str, ...] = ()
     term_names: tuple[str, ...] = ()
-    memory: dict[str, dict[str, Any]] = field(default_factory=dict)
+    memory: dict[str, dict[Any, Any]] = field(default_factory=dict)
 
     @property
     def n(self) -> int:
@@ -142,6 +142,18 @@ class Scope:
                     expression.find(name),
                     f"a column of the data ({listed(known)}), or a name in `env` or in your own scope.",
                 )
+
+    @property
+    def times(self) -> FloatArray | None:
+        """How many rows of the data each row stands for; None for one."""
+        return None
+
+    def moments(self, effects: str) -> tuple[FloatArray, FloatArray] | None:
+        """Mean and standard deviation over the data of the columns of some effects, where these rows do not say."""
+        return None
+
+    def require_rows(self, what: str) -> None:
+        """Raise unless the rows of the data are at hand, where something depends on all of them."""
 
     def knows(self, name: str) -> bool:
         """Whether a name is a column, or is in ``env`` or in the caller's scope."""
@@ -225,6 +237,38 @@ def shape_of(value: Any) -> str:
         number = isinstance(value, (int, float, np.number))
         return f"a single value, {value:g}" if number else f"of the type {type(value).__name__}"
     return f"an array of {shape[0]} values" if len(shape) == 1 else f"an array of shape {shape}"
+
+
+@dataclass(frozen=True, eq=False)
+class StandIns(Scope):
+    """Rows that stand for those of the data, which are not in memory.
+
+    Parameters
+    ----------
+    counts : float array (n,), optional
+        How many rows each stands for.
+    columns_of : dict
+        Mean and standard deviation of the columns of effects, by the text of these.
+    """
+
+    counts: FloatArray | None = None
+    columns_of: Mapping[str, tuple[FloatArray, FloatArray]] = field(default_factory=dict)
+
+    @property
+    def times(self) -> FloatArray | None:
+        """How many rows of the data each row stands for."""
+        return self.counts
+
+    def moments(self, effects: str) -> tuple[FloatArray, FloatArray] | None:
+        """Mean and standard deviation over the data."""
+        return self.columns_of.get(effects)
+
+    def require_rows(self, what: str) -> None:
+        """They are not at hand."""
+        raise DataError(
+            f"{what} learns from all rows at once, and data in partitions are not in memory. Accepted: the data as one "
+            "table, or a model without it."
+        )
 
 
 def option(scope: Scope, expression: Expression, name: str, accepted: tuple[Any, ...]) -> Any:

@@ -82,18 +82,18 @@ class Table:
     index: pd.Index
 
     @classmethod
-    def of(cls, data: Any, what: str = "the data") -> Table:
+    def of(cls, data: Any, what: str = "the data", *, least: int = 1) -> Table:
         """Read a table of any kind that `_native` knows.
 
         Raises
         ------
         DataError
-            If the object is none of these, or has no rows.
+            If the object is none of these, or has fewer than ``least`` rows.
         """
         if isinstance(data, cls):
             return data
         data = _native(data, what)
-        if len(data) == 0:
+        if len(data) < least:
             raise DataError(f"there are no rows in {what}.")
         index = data.index if isinstance(data, pd.DataFrame) else pd.RangeIndex(len(data))
         return cls(data, tuple(in_composed_form(str(name)) for name in data.columns), what, index)

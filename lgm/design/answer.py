@@ -16,6 +16,7 @@ from lgm.errors import DataError
 from lgm.families.family import Family
 from lgm.families.response import Response
 from lgm.formula.python import Expression
+from lgm.formula.sides import Formula
 from lgm.words import listed, suggest
 
 CODES = {"none": 0, "right": 1, "left": -1, "interval": 2}  # of censoring, as brms has them
@@ -82,9 +83,7 @@ def read(scope: Scope, observed: BoolArray, family: Family, weights: FloatArray,
         For a response that the family does not take; the row is named.
     """
     side = scope.formula.response
-    for form, given in (("trials", side.counts_trials), ("cens", side.censored is not None)):
-        if given and form not in family.forms:
-            raise _not_of(scope, family, form)
+    require_form(scope.formula, family)
     seen = _rows(scope, observed)
     if seen.n == 1:
         raise DataError(f"only one row has a response `{side.text}`; there is nothing to model.")
@@ -114,12 +113,25 @@ def _rows(scope: Scope, chosen: BoolArray) -> Scope:
     return replace(scope.on(scope.frame if chosen.all() else scope.frame.loc[chosen]), memory={})
 
 
-def _not_of(scope: Scope, family: Family, form: str) -> Exception:
+def require_form(formula: Formula, family: Family) -> None:
+    """Refuse a left-hand side that a family does not take, whatever the data.
+
+    Raises
+    ------
+    DataError
+    """
+    side = formula.response
+    for form, given in (("trials", side.counts_trials), ("cens", side.censored is not None)):
+        if given and form not in family.forms:
+            raise _not_of(formula, family, form)
+
+
+def _not_of(formula: Formula, family: Family, form: str) -> Exception:
     what, written = _FORMS[form]
     takers = [f'"{name}"' for name, kind in families.FAMILIES.items() if form in kind.forms]
     accepted = f"{written} with family = {', '.join(takers)}." if takers else "a response by itself."
     message = f'family="{family.name}" does not take {what}.'
-    return scope.formula.error(message, scope.formula.response.span, accepted, DataError)
+    return formula.error(message, formula.response.span, accepted, DataError)
 
 
 # Trials ---------------------------------------------------------------------------------------------------------------

@@ -94,6 +94,45 @@ class Design:
         return self.response.size
 
     @property
+    def used(self) -> int:
+        """Number of rows in use, those without a response included."""
+        return self.scope.n
+
+    @property
+    def dropped(self) -> int:
+        """Number of rows left out."""
+        return self.rows.dropped
+
+    @property
+    def why_dropped(self) -> str:
+        """In words."""
+        return "missing predictors"
+
+    @property
+    def predicted(self) -> int:
+        """Number of rows without a response, which are predicted."""
+        return int(np.count_nonzero(~self.rows.observed))
+
+    @property
+    def missing_in(self) -> Mapping[str, int]:
+        """Number of missing values by predictor."""
+        return self.rows.missing_in
+
+    @property
+    def has_rows(self) -> bool:
+        """Whether the rows are at hand, not sums over them alone."""
+        return True
+
+    @property
+    def level(self) -> float:
+        """Where the linear predictor is about, as the family says it."""
+        return self.family.level_of(self.response, self.predictor.offset, self.weights)
+
+    def spread(self, *, about_zero: bool) -> float:
+        """The yardstick of default priors."""
+        return self.family.scale_of(self.response, self.predictor.offset, about_zero=about_zero)
+
+    @property
     def seen(self) -> Scope:
         """The rows with a response: all that the model learns from."""
         return _seen(self.scope, self.rows)
@@ -139,6 +178,10 @@ class Design:
         factors = {term.label: term.block.factors for term in self.terms}
         return {label: values for label, values in factors.items() if values is not None}
 
+    def about_zero(self, term: Term) -> Term:
+        """A term with its hyperparameters as they are printed."""
+        return term.about_zero(self.seen)
+
     def with_terms(self, terms: tuple[Term, ...]) -> Design:
         """The same design with other blocks for its terms, of the same effects in number."""
         z = sp.hstack([sp.csc_array((self.n, 0)), *(term.z for term in terms)], format="csc")
@@ -176,7 +219,7 @@ def build(formula: Formula, data: Any, family: Family, env: Mapping[str, Any], w
     FormulaError, DataError, IdentifiabilityError
         Each says what was found, where, and what is accepted.
     """
-    _check_formula(formula)
+    check_formula(formula)
     side = formula.sides[family.predictors[0]]
     scope, rows, w = _rows(formula, Table.of(data), env, weights, missing)
     seen = _seen(scope, rows)
@@ -194,7 +237,7 @@ def build(formula: Formula, data: Any, family: Family, env: Mapping[str, Any], w
     likelihood_weights = np.ones(y.size) if answer.share else w[rows.observed]
     own = family.parameters(y, yardstick, likelihood_weights)
     built = Design(formula, family, scope, rows, answer, w, predictor, own, from_all)
-    _require_distinct_names(built)
+    require_distinct_names(built)
     return built
 
 
@@ -237,7 +280,7 @@ def encode(design: Design, data: Any | None = None, parts: Parts | None = None) 
     return predictors.encode(design.predictor, scope, parts)
 
 
-def _require_distinct_names(design: Design) -> None:
+def require_distinct_names(design: Design) -> None:
     """Fixed effects, effects of terms and hyperparameters are asked for by name, so no name may stand for two."""
     effects = [variable.name for term in design.terms for variable in term.variables]
     times = Counter([*design.fixed_names, *effects, *design.theta_names])
@@ -262,13 +305,19 @@ def numbers_as_text(design: Design) -> list[tuple[str, int, str]]:
             continue
         levels = pd.Series(column.unique())
         numbers = pd.to_numeric(levels, errors="coerce")
-        codes = 2 * levels.size <= design.scope.n and np.all(numbers == np.round(numbers))
+        codes = 2 * levels.size <= design.used and np.all(numbers == np.round(numbers))
         if numbers.notna().all() and not codes:
             found.append((name, levels.size, listed(list(levels), 3)))
     return found
 
 
-def _check_formula(formula: Formula) -> None:
+def check_formula(formula: Formula) -> None:
+    """Refuse what no data could make a model of.
+
+    Raises
+    ------
+    FormulaError
+    """
     if formula.mu.fixed.wildcard:
         raise formula.error("`.` is not available.", formula.mu.fixed.wildcard, "the columns by name.")
     response = formula.response.text
@@ -299,7 +348,7 @@ def _rows(
     answer = [name for name in used if name in response.columns or name in response.others]
     rows = replace(usable_rows(used, needed, answer, missing), library=table.library)
     w = read_weights(weights, frame, table.names, rows.kept)
-    every = taken(_joined([predictors, response, upper]), env)
+    every = taken(joined_names([predictors, response, upper]), env)
     around = {name: value for name, value in every.items() if name not in outside}
     scope = Scope(formula, rows.frame, around, table.names, term_names=tuple(TERMS))
     return scope, replace(rows, observed=answers.without_open_intervals(scope, rows.observed)), w
@@ -360,10 +409,11 @@ def _refuse_entangled(scope: Scope, found: Sequence[Expression], what: str) -> N
 
 
 def _names(expressions: Iterable[Expression], columns: Collection[str], env: Mapping[str, Any]) -> Names:
-    return _joined([names_of(each, columns, env) for each in expressions])
+    return joined_names([names_of(each, columns, env) for each in expressions])
 
 
-def _joined(found: Sequence[Names]) -> Names:
+def joined_names(found: Sequence[Names]) -> Names:
+    """All of them, each once."""
     return Names(
         tuple(dict.fromkeys(name for names in found for name in names.columns)),
         tuple(dict.fromkeys(name for names in found for name in names.others)),

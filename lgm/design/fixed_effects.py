@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse as sp
 
-from lgm.arrays import BoolArray, FloatArray, IntArray
+from lgm.arrays import BoolArray, FloatArray
+from lgm.design.columns import COLLINEAR, Columns, Interactions
 from lgm.errors import IdentifiabilityError
 from lgm.gram import dense_gram
 
-# A column whose squared residual on the others is this small, relative to its own square, adds nothing that survives
-# double precision: rounding in the Gram matrix leaves about 1e-15.
-COLLINEAR = 1e-12
 MOST_NAMED = 6  # columns in a message
 
 
@@ -55,68 +51,23 @@ def standardise(x: sp.csc_array, intercept: int | None) -> tuple[sp.csc_array, F
     return out, basis
 
 
-@dataclass(frozen=True)
-class Interactions:
-    """Columns that are an indicator times numbers, such as ``x:f[b]`` beside ``f[b]``.
-
-    The coefficient of ``f[b]`` is a difference at ``x = 0``, wherever that is. At the mean of x it is
-    ``beta_f[b] + mean beta_x:f[b]``.
-
-    Parameters
-    ----------
-    indicator, product : int arrays
-        Pairs of columns.
-    mean : float array
-        Of the numbers, over the rows of the indicator.
-    spread : float array
-        Root mean square over all rows of the product where the numbers are centred; zero if they do not vary.
-    """
-
-    indicator: IntArray
-    product: IntArray
-    mean: FloatArray
-    spread: FloatArray
-
-    @classmethod
-    def of(cls, x: sp.csc_array) -> Interactions:
-        """Columns that are stored in the same rows, but not in all rows, where the first of them has one size."""
-        n, p = x.shape
-        x = x if x.has_sorted_indices else x.sorted_indices()
-        first: dict[bytes, int] = {}
-        found: list[tuple[int, int, float, float]] = []
-        for j in range(p):
-            part = slice(x.indptr[j], x.indptr[j + 1])
-            if not 0 < part.stop - part.start < n:
-                continue
-            i = first.setdefault(x.indices[part].tobytes(), j)
-            one, values = x.data[x.indptr[i] : x.indptr[i + 1]], x.data[part]
-            if i == j or np.ptp(np.abs(one)) > 0.0 or one[0] == 0.0:
-                continue
-            mean = float(one @ values / (one @ one))
-            rest = values - mean * one
-            varies = np.max(np.abs(rest)) > COLLINEAR * np.max(np.abs(values))
-            found.append((i, j, mean, float(np.sqrt(rest @ rest / n)) if varies else 0.0))
-        indicator, product, means, spreads = np.array(found).reshape(-1, 4).T
-        return cls(indicator.astype(np.int64), product.astype(np.int64), means, spreads)
-
-
 def prior_functionals(
-    x: sp.csc_array, intercept: int | None, at_means: BoolArray, *, centred_intercept: bool
+    columns: Columns, intercept: int | None, at_means: BoolArray, *, centred_intercept: bool
 ) -> sp.csr_array:
     """What of the coefficients the priors of fixed effects are about, one row for each: its determinant is one.
 
     Parameters
     ----------
-    x : sparse array (n, p)
+    columns : Columns
     intercept : int or None
     at_means : bool array (p,)
         Whose prior is that of a difference at the mean of the numbers that it interacts with.
     centred_intercept : bool
         Whether that of the intercept is about the level at the mean of all other columns.
     """
-    p = x.shape[1]
+    p = columns.p
     rows, cols, data = [np.arange(p)], [np.arange(p)], [np.ones(p)]
-    pairs = Interactions.of(x)
+    pairs = columns.pairs
     chosen = at_means[pairs.indicator]
     rows.append(pairs.indicator[chosen])
     cols.append(pairs.product[chosen])
@@ -125,17 +76,12 @@ def prior_functionals(
         others = np.flatnonzero(np.arange(p) != intercept)
         rows.append(np.full(others.size, intercept))
         cols.append(others)
-        data.append(column_means(x)[others])
+        data.append(columns.mean[others])
     where = (np.concatenate(rows), np.concatenate(cols))
     return sp.csr_array((np.concatenate(data), where), shape=(p, p))
 
 
-def column_means(x: sp.csc_array) -> FloatArray:
-    """Mean of each column."""
-    return np.array([np.sum(x.data[a:b]) for a, b in itertools.pairwise(x.indptr)], dtype=float) / x.shape[0]
-
-
-def _residuals(gram: FloatArray) -> FloatArray:
+def residuals(gram: FloatArray) -> FloatArray:
     """Squared length of what each column adds to the ones before it, relative to its own length."""
     length = np.sqrt(np.diag(gram))
     length[length == 0.0] = 1.0
@@ -167,68 +113,100 @@ def require_full_rank(x: sp.csc_array, names: Sequence[str], intercept: int | No
     IdentifiabilityError
         If a column is zero, constant beside the intercept, or a combination of others, which are named.
     """
+    columns = Columns.of(x)
+    require_seen(columns, names, intercept)
+    standard, basis = standardise(x, intercept)
+    gram = dense_gram(standard)
+    require_independent(columns, gram, basis, names, intercept)
+    return gram
+
+
+def require_seen(columns: Columns, names: Sequence[str], intercept: int | None) -> None:
+    """Refuse columns that are zero everywhere, or constant beside the intercept.
+
+    Raises
+    ------
+    IdentifiabilityError
+    """
     for j, name in enumerate(names):
-        values = x.data[x.indptr[j] : x.indptr[j + 1]]
-        if not np.any(values):
+        if columns.size[j] == 0.0:
             cell = " or make one factor of the combinations that occur," if ":" in name else ""
             raise IdentifiabilityError(
                 f"the column `{name}` is zero in every row with a response, so nothing is known about it. Remove its "
                 f"term,{cell} or remove the rows without a response that it comes from."
             )
-        if intercept is not None and j != intercept and values.size == x.shape[0]:
-            require_difference(values, name)
-    standard, basis = standardise(x, intercept)
-    gram = dense_gram(standard)
-    redundant = np.flatnonzero(_residuals(gram) <= COLLINEAR)
-    if redundant.size:
-        j = int(redundant[0])
-        _refuse_far_from_zero(x, names, j, intercept)
-        shares = np.linalg.lstsq(gram[:j, :j], gram[:j, j], rcond=None)[0]
-        lengths = np.sqrt(np.asarray(x.multiply(x).sum(axis=0)).ravel()[:j])
-        weights = np.abs(basis[:j, j] - basis[:j, :j] @ shares) * lengths
-        inside = weights > 1e-6 * weights.max()
-        partners = [f"`{names[i]}`" for i in np.flatnonzero(inside).tolist() if i != intercept]
-        if len(partners) > MOST_NAMED:
-            partners[MOST_NAMED:] = [f"{len(partners) - MOST_NAMED} others"]
-        others = f"{', '.join(partners[:-1])} and {partners[-1]}" if len(partners) > 1 else partners[0]
-        what = "a linear function" if len(partners) == 1 else "a linear combination"
-        stem = names[j].rpartition("[")[0]
-        if intercept in np.flatnonzero(inside) and all(name.startswith(f"`{stem}[") for name in partners):
-            centred = f", or `{stem[:-1]}, constraints='center')`" if stem.startswith(("cr(", "cc(")) else ""
-            raise IdentifiabilityError(
-                f"the columns of `{stem}` hold the intercept too: a combination of them is the same in every row. "
-                f"Accepted: `0 + {stem}`{centred}."
-            )
-        constant = " and the intercept" if intercept in np.flatnonzero(inside) else ""
+        if intercept is not None and j != intercept and columns.stored[j] == columns.n:
+            require_difference(columns.low[j], columns.high[j], name)
+
+
+def require_independent(
+    columns: Columns, gram: FloatArray, basis: FloatArray, names: Sequence[str], intercept: int | None
+) -> None:
+    """Refuse a column that is a combination of others.
+
+    Parameters
+    ----------
+    columns : Columns
+    gram : float array (p, p)
+        Of the standardised columns.
+    basis : float array (p, p)
+        Which standardises them.
+    names, intercept
+        As in `require_full_rank`.
+
+    Raises
+    ------
+    IdentifiabilityError
+    """
+    redundant = np.flatnonzero(residuals(gram) <= COLLINEAR)
+    if not redundant.size:
+        return
+    j = int(redundant[0])
+    _refuse_far_from_zero(columns, names, j, intercept)
+    shares = np.linalg.lstsq(gram[:j, :j], gram[:j, j], rcond=None)[0]
+    weights = np.abs(basis[:j, j] - basis[:j, :j] @ shares) * columns.length[:j]
+    inside = weights > 1e-6 * weights.max()
+    partners = [f"`{names[i]}`" for i in np.flatnonzero(inside).tolist() if i != intercept]
+    if len(partners) > MOST_NAMED:
+        partners[MOST_NAMED:] = [f"{len(partners) - MOST_NAMED} others"]
+    others = f"{', '.join(partners[:-1])} and {partners[-1]}" if len(partners) > 1 else partners[0]
+    what = "a linear function" if len(partners) == 1 else "a linear combination"
+    stem = names[j].rpartition("[")[0]
+    if intercept in np.flatnonzero(inside) and all(name.startswith(f"`{stem}[") for name in partners):
+        centred = f", or `{stem[:-1]}, constraints='center')`" if stem.startswith(("cr(", "cc(")) else ""
         raise IdentifiabilityError(
-            f"the column `{names[j]}` is {what} of {others}{constant if len(partners) > 1 else ''}, so the data cannot "
-            "tell them apart. Remove one of them."
+            f"the columns of `{stem}` hold the intercept too: a combination of them is the same in every row. "
+            f"Accepted: `0 + {stem}`{centred}."
         )
-    return gram
+    constant = " and the intercept" if intercept in np.flatnonzero(inside) else ""
+    raise IdentifiabilityError(
+        f"the column `{names[j]}` is {what} of {others}{constant if len(partners) > 1 else ''}, so the data cannot "
+        "tell them apart. Remove one of them."
+    )
 
 
-def require_difference(values: FloatArray, name: str) -> None:
+def require_difference(low: float, high: float, name: str) -> None:
     """Refuse a column that an intercept can say: of one number, but for what is lost beside its size.
 
     Raises
     ------
     IdentifiabilityError
     """
-    spread = float(np.ptp(values))
-    if spread <= COLLINEAR * float(np.max(np.abs(values))):
+    spread = float(high - low)
+    if spread <= COLLINEAR * max(abs(low), abs(high)):
         but = f", but for differences of {spread:.3g}, which are too small beside it for double precision" * (
             spread > 0
         )
         centre = ", or centre its numbers, as in `center(x)`" * (spread > 0)
-        text = f"the column `{name}` is {values[0]:g} in every row, like the intercept{but}"
+        text = f"the column `{name}` is {low:g} in every row, like the intercept{but}"
         raise IdentifiabilityError(f"{text}. Remove one of the two{centre}.")
 
 
-def _refuse_far_from_zero(x: sp.csc_array, names: Sequence[str], j: int, intercept: int | None) -> None:
+def _refuse_far_from_zero(columns: Columns, names: Sequence[str], j: int, intercept: int | None) -> None:
     """Raise if a column is constant but for rounding, though its numbers differ: there the default priors fail too."""
-    values = x.data[x.indptr[j] : x.indptr[j + 1]]
-    centred = (intercept is not None and values.size == x.shape[0]) or j in Interactions.of(x).product
-    mean, sd = float(np.mean(values)), float(np.std(values))
+    whole = columns.stored[j] == columns.n
+    centred = (intercept is not None and whole) or j in columns.pairs.product
+    mean, sd = float(columns.level[j]), float(columns.scatter[j])
     if not centred and COLLINEAR * abs(mean) < sd < 1e-5 * abs(mean):
         raise IdentifiabilityError(
             f"the column `{names[j]}` varies by {sd:.3g} around {mean:.6g}, too far from zero to tell its slope from a "
@@ -247,5 +225,5 @@ def adding(x: sp.csc_array, columns: sp.csc_array, intercept: int | None) -> Boo
     """Which columns are outside the span of the fixed effects and of the columns before them."""
     standard, _ = standardise(sp.csc_array(sp.hstack([x, columns], format="csc")), intercept)
     gram = dense_gram(standard)
-    found = (gram.diagonal() > 0) & (_residuals(gram) > COLLINEAR)
+    found = (gram.diagonal() > 0) & (residuals(gram) > COLLINEAR)
     return np.asarray(found[x.shape[1] :])

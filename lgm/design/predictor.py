@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,8 @@ from formulaic import ModelSpec
 from lgm.arrays import BoolArray, FloatArray, IntArray
 from lgm.data.model_matrix import full_column, materialise
 from lgm.data.scope import Scope
-from lgm.design.fixed_effects import adding, require_difference, require_full_rank
+from lgm.design.columns import Columns
+from lgm.design.fixed_effects import adding, adds, require_difference, require_full_rank
 from lgm.formula.python import Expression
 from lgm.formula.sides import Bar, Call, RightHandSide
 from lgm.terms import build as read
@@ -82,6 +84,16 @@ class Predictor:
     def blocks(self) -> list[Block]:
         """Blocks of latent effects, term by term."""
         return [term.block for term in self.terms]
+
+    @cached_property
+    def columns(self) -> Columns:
+        """What the fixed columns are as a whole."""
+        return Columns.of(self.X)
+
+    @cached_property
+    def spans_level(self) -> bool:
+        """Whether the fixed effects can move all rows by the same."""
+        return self.intercept is not None or not adds(self.X, np.ones(self.X.shape[0]), None)
 
     def term_slices(self) -> list[slice]:
         """Places of the terms' effects in ``b``."""
@@ -226,8 +238,8 @@ def build(side: RightHandSide, scope: Scope, offset: FloatArray, yardstick: floa
         raise scope.formula.error("Without an intercept nothing is left to estimate.", side.fixed.span, accepted)
     intercept = names.index("Intercept") if "Intercept" in names else None
     gram = require_full_rank(x, names, intercept)
-    terms = _terms(side, scope, yardstick)
-    _require_once(scope, names, terms)
+    terms = terms_of(side, scope, yardstick)
+    require_once(scope, names, terms)
     x, null_names = _with_null_columns(x, [term for _, term in terms], intercept)
     z = sp.hstack([sp.csc_array((scope.n, 0)), *(term.z for _, term in terms)], format="csc")
     return Predictor(
@@ -278,13 +290,19 @@ def offset_of(side: RightHandSide, scope: Scope) -> FloatArray:
     return sum((scope.numbers(piece, "the offset") for piece in side.offsets), np.zeros(scope.n))
 
 
-def _terms(side: RightHandSide, scope: Scope, yardstick: float) -> list[tuple[Bar | Call, Term]]:
-    """Bars and calls in the order of the source; a call's label shows its options only where two would collide."""
-    built: list[tuple[Bar | Call, Term]] = [(bar, _bar(bar, scope, yardstick)) for bar in side.bars]
+def terms_of(
+    side: RightHandSide, scope: Scope, yardstick: float, standing: Callable[[Bar | Call], Scope] | None = None
+) -> list[tuple[Bar | Call, Term]]:
+    """Bars and calls in the order of the source; a call's label shows its options only where two would collide.
+
+    ``standing`` gives the rows that each is read from, by default those of the scope.
+    """
+    rows = (lambda source: scope) if standing is None else standing
+    built: list[tuple[Bar | Call, Term]] = [(bar, _bar(bar, rows(bar), yardstick)) for bar in side.bars]
     labels = [label_of(call) for call in side.calls]
     for call, label in zip(side.calls, labels, strict=True):
         label = label if labels.count(label) == 1 else call.text
-        built.append((call, read(call, scope, label, yardstick)))
+        built.append((call, read(call, rows(call), label, yardstick)))
     built.sort(key=lambda pair: pair[0].span.start)
     terms = [term for _, term in built]
     names = Counter(variable.name for term in terms for variable in term.variables)
@@ -299,7 +317,7 @@ def _terms(side: RightHandSide, scope: Scope, yardstick: float) -> list[tuple[Ba
     return built
 
 
-def _require_once(scope: Scope, names: Sequence[str], terms: Sequence[tuple[Bar | Call, Term]]) -> None:
+def require_once(scope: Scope, names: Sequence[str], terms: Sequence[tuple[Bar | Call, Term]]) -> None:
     """A coefficient is in the fixed part or in one term."""
     owner = dict.fromkeys(names, "the fixed part")
     for source, term in terms:
@@ -326,7 +344,7 @@ def _with_null_columns(x: sp.csc_array, terms: Sequence[Term], intercept: int | 
         return x, []
     for name, column in given:
         if column.nnz == column.shape[0] and np.ptp(column.data) > 0.0:
-            require_difference(column.data, name)
+            require_difference(column.data.min(), column.data.max(), name)
     columns = sp.csc_array(sp.hstack([column for _, column in given], format="csc"))
     kept = np.flatnonzero(adding(x, columns, intercept)).tolist()
     return sp.csc_array(sp.hstack([x, columns[:, kept]], format="csc")), [given[k][0] for k in kept]

@@ -422,7 +422,7 @@ def _prior_densities(fit: Fit) -> dict[str, Density]:
         out.pop("Intercept", None)
         if len(normals) == fit.design.p:
             # printed = centred - sum of (column mean x coefficient), all independent and normal
-            shift = np.asarray(fit.design.predictor.X.mean(axis=0)).ravel()
+            shift = fit.design.predictor.columns.mean.copy()
             shift[k] = -1.0
             mean = -sum(shift[j] * p.mean for j, p in normals.items())
             sd = np.sqrt(sum((shift[j] * p.sd) ** 2 for j, p in normals.items()))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -16,6 +16,8 @@ from lgm.arrays import FloatArray, IntArray
 from lgm.design.design import Design
 from lgm.design.fixed_effects import prior_functionals, standardise
 from lgm.design.predictor import Predictor
+from lgm.design.summed import SummedDesign, refuse_rows
+from lgm.design.sums import moved
 from lgm.gram import by_column, entries, from_columns, gram
 from lgm.linalg.constrained import Border
 from lgm.linalg.rows import Rows
@@ -97,47 +99,115 @@ def analyse(
     centred_intercept : bool
         Whether the prior of the intercept is that of the level at the mean of all other columns.
     """
-    predictor = design.predictor
     with own_settings():
-        x, basis = standardise(predictor.X, predictor.intercept)
-        a = sp.csc_array(sp.hstack([x, predictor.Z], format="csc")) if predictor.q else x
-        given = Observations(a, design.response, predictor.offset, design.weights, design.weights)
-        rows = given if design.family.conjugate else collapse(design.family, given)
-        known = None if design.weighs or rows is not given else predictor.gram
-        product = gram(rows.a, rows.mass, known)
-        alike = None if np.any(rows.mass != 1.0) else product
-        inner, own_entries = _pattern(rows.a, alike, predictor.p, predictor.blocks)
-        weighted = inner.values(product)
-        normal = from_columns(weighted[inner.rows < predictor.p], predictor.p)
-        x = sp.csc_array(rows.a[:, : predictor.p])
-        internal = _least_squares(normal, x.T @ (rows.mass * _target(design, rows)))
-        rows = rows._replace(offset=rows.offset + x @ internal)
-        beta_ref = basis @ internal
-        beta = _fixed_prior(predictor, fixed_priors, basis, beta_ref, centred_intercept)
-        own = _places_of_family(design)
-        slots = (slot(prior, owner) for prior, owner in zip(theta_priors, design.parameters, strict=True))
-        constraints = _constraints(predictor.blocks, predictor.p)
-        border = Border.of(inner, *constraints)
-        prior = _latent_prior(predictor, beta, border, constraints, border.inner[own_entries])
-        placed = np.zeros(border.pattern.nnz)
-        placed[border.inner] = weighted
-        reprinted = (
-            Reprinted(block.printing, places)
-            for block, places in zip(predictor.blocks, prior.places, strict=True)
-            if block.printing is not None
+        evidence = _summed(design) if isinstance(design, SummedDesign) else _of_rows(design)
+        return _analysed(design, evidence, fixed_priors, theta_priors, centred_intercept=centred_intercept)
+
+
+class _Evidence(NamedTuple):
+    """What the rows say, in the coordinates of the posterior.
+
+    Parameters
+    ----------
+    basis : float array (p, p)
+    reference : float array (p,)
+    pattern : Pattern
+    own : int array
+        Places of the templates' entries in it.
+    gram : float array (nnz,)
+        ``A'WA``.
+    side : callable
+        The data side, given the bordered pattern and ``A'WA`` in its order.
+    """
+
+    basis: FloatArray
+    reference: FloatArray
+    pattern: Pattern
+    own: IntArray
+    gram: FloatArray
+    side: Callable[[Pattern, FloatArray], GaussianData | LaplaceData]
+
+
+def _of_rows(design: Design) -> _Evidence:
+    predictor = design.predictor
+    x, basis = standardise(predictor.X, predictor.intercept)
+    a = sp.csc_array(sp.hstack([x, predictor.Z], format="csc")) if predictor.q else x
+    given = Observations(a, design.response, predictor.offset, design.weights, design.weights)
+    rows = given if design.family.conjugate else collapse(design.family, given)
+    known = None if design.weighs or rows is not given else predictor.gram
+    product = gram(rows.a, rows.mass, known)
+    alike = None if np.any(rows.mass != 1.0) else product
+    inner, own = _pattern(*entries(rows.a, alike), predictor.p, predictor.blocks)
+    weighted = inner.values(product)
+    normal = from_columns(weighted[inner.rows < predictor.p], predictor.p)
+    x = sp.csc_array(rows.a[:, : predictor.p])
+    internal = _least_squares(normal, x.T @ (rows.mass * _target(design, rows)))
+    rows = rows._replace(offset=rows.offset + x @ internal)
+
+    def side(pattern: Pattern, placed: FloatArray) -> GaussianData | LaplaceData:
+        return _data_side(design, rows, placed, pattern, _places_of_family(design))
+
+    return _Evidence(basis, basis @ internal, inner, own, weighted, side)
+
+
+def _summed(design: SummedDesign) -> _Evidence:
+    """The same from sums over rows that are not at hand."""
+    predictor, sums = design.predictor, design.sums
+    basis = sums.standard(design.reference)
+    found = moved(sums, design.reference, basis)
+    row, col = sums.places // sums.size, sums.places % sums.size
+    inner, own = _pattern(row, col, predictor.p, predictor.blocks)
+    weighted = inner.values(sp.coo_array((found.products, (row, col)), shape=(sums.size, sums.size)))
+
+    def side(pattern: Pattern, placed: FloatArray) -> GaussianData:
+        return GaussianData(
+            gram=placed,
+            projection=found.projection,
+            square=np.asarray(found.square),
+            n=np.asarray(float(sums.n)),
+            sum_log_w=np.asarray(sums.log_weights),
+            places=_places_of_family(design),
         )
-        marginal = Marginal(
-            hyper=Hyperparameters(tuple(slots), tuple(reprinted)),
-            prior=prior,
-            data=_data_side(design, rows, placed, border.pattern, own),
-            printed=_printed(predictor, border.pattern),
-            analysis=border.analyse(),
-        )
-        return Analysed(jax.device_put(marginal), basis, beta_ref, inner, weighted)
+
+    return _Evidence(basis, basis @ found.fit, inner, own, weighted, side)
+
+
+def _analysed(
+    design: Design,
+    evidence: _Evidence,
+    fixed_priors: Sequence[FixedEffectPrior],
+    theta_priors: Sequence[ThetaPrior],
+    *,
+    centred_intercept: bool,
+) -> Analysed:
+    predictor = design.predictor
+    basis, beta_ref, inner, own_entries, weighted, data_side = evidence
+    beta = _fixed_prior(predictor, fixed_priors, basis, beta_ref, centred_intercept)
+    slots = (slot(prior, owner) for prior, owner in zip(theta_priors, design.parameters, strict=True))
+    constraints = _constraints(predictor.blocks, predictor.p)
+    border = Border.of(inner, *constraints)
+    prior = _latent_prior(predictor, beta, border, constraints, border.inner[own_entries])
+    placed = np.zeros(border.pattern.nnz)
+    placed[border.inner] = weighted
+    reprinted = (
+        Reprinted(block.printing, places)
+        for block, places in zip(predictor.blocks, prior.places, strict=True)
+        if block.printing is not None
+    )
+    marginal = Marginal(
+        hyper=Hyperparameters(tuple(slots), tuple(reprinted)),
+        prior=prior,
+        data=data_side(border.pattern, placed),
+        printed=_printed(predictor, border.pattern),
+        analysis=border.analyse(),
+    )
+    return Analysed(jax.device_put(marginal), basis, beta_ref, inner, weighted)
 
 
 def every_row(design: Design, analysed: Analysed) -> EveryRow:
     """The rows with a response, each by itself, in the coordinates of the posterior."""
+    if not design.has_rows:
+        refuse_rows()
     predictor, pattern = design.predictor, analysed.marginal.analysis.pattern
     fixed = standardise(predictor.X, predictor.intercept)[0]
     a = sp.csr_array(sp.hstack([fixed, predictor.Z], format="csr")) if predictor.q else sp.csr_array(fixed)
@@ -160,7 +230,7 @@ def _target(design: Design, rows: Observations) -> FloatArray:
     """What the fixed effects of the reference are to give (n,)."""
     if design.family.conjugate:
         return rows.y.value - rows.offset
-    return np.full(rows.n, design.family.level_of(design.response, design.predictor.offset, design.weights))
+    return np.full(rows.n, design.level)
 
 
 def _data_side(
@@ -197,7 +267,7 @@ def _fixed_prior(
 ) -> _FixedPrior:
     """The normal prior of ``F beta`` in internal coordinates; F is the identity but for priors at means."""
     at_means = np.array([isinstance(pr, Normal) and pr.at_means for pr in priors], dtype=bool)
-    functionals = prior_functionals(predictor.X, predictor.intercept, at_means, centred_intercept=centred)
+    functionals = prior_functionals(predictor.columns, predictor.intercept, at_means, centred_intercept=centred)
     means = np.array([pr.mean if isinstance(pr, Normal) else 0.0 for pr in priors])
     precisions = np.array([pr.sd**-2 if isinstance(pr, Normal) else 0.0 for pr in priors])
     proper = precisions > 0
@@ -275,16 +345,13 @@ def _typical_diagonal(block: Block) -> float:
     return float(entries[block.template.pattern.indptr[:-1]].mean())
 
 
-def _pattern(
-    a: sp.csc_array, product: sp.coo_array | None, p: int, blocks: Sequence[Block]
-) -> tuple[Pattern, IntArray]:
-    """Pattern of H from structure alone, and the places of the templates' entries in it; ``A'A`` if it is known."""
-    rows, cols = entries(a, product)
+def _pattern(rows: IntArray, cols: IntArray, p: int, blocks: Sequence[Block]) -> tuple[Pattern, IntArray]:
+    """Pattern of H from the entries of ``A'A``, and the places of the templates' entries in it."""
     latent = rows >= p
     own = Pattern.block_diagonal([block.template.pattern for block in blocks])
     j, i = np.triu_indices(p)  # fixed effects: all of them
     whole = Pattern.from_entries(
-        a.shape[1],
+        p + own.n,
         np.concatenate([i, rows[latent], own.rows + p]),
         np.concatenate([j, cols[latent], own.cols + p]),
     )

@@ -179,7 +179,7 @@ def report_terms(design: Design) -> None:
 def _without_level(design: Design) -> Iterator[str]:
     """Effects that sum to zero, and no fixed effects that could hold what they sum to."""
     centred = [term.label for term in design.terms if term.centred]
-    if centred and not design.predictor.side.offsets and adds(design.predictor.X, np.ones(design.n), None):
+    if centred and not design.predictor.side.offsets and not design.predictor.spans_level:
         yield (
             f"there is no intercept, and the effects of {listed(centred)} sum to zero, so nothing holds the level of "
             f"`{design.formula.response.text}`. Write `1 + ...`, unless that level is zero."
@@ -205,7 +205,7 @@ def _without_levels(design: Design) -> Iterator[str]:
 def _shared_series(design: Design) -> Iterator[str]:
     """A series whose times repeat in a way that looks like several series."""
     for term, where in zip(design.terms, design.predictor.term_slices(), strict=True):
-        if term.one_series:
+        if term.one_series and design.has_rows:
             times = sp.csr_array(design.predictor.Z[:, where]).indices
             how = _several(times, design) if np.bincount(times).max() > 1 else ""
             if how:
@@ -242,7 +242,10 @@ def _unknown_directions(design: Design) -> Iterator[str]:
 
 def _single_rows(design: Design) -> Iterator[str]:
     """Levels of one row each beside a parameter of the family that says how much rows vary, or with single trials."""
-    family, trials = design.family, design.response.trials
+    family = design.family
+    if family.dispersion is None and "event" not in family.forms:
+        return
+    trials = design.response.trials
     once = "event" in family.forms and not design.weighted and (trials is None or bool(np.all(trials == 1)))
     if family.dispersion is None and not once:
         return
@@ -277,11 +280,10 @@ def _categories_without_rows(design: Design) -> Iterator[str]:
 
 def report_data(design: Design) -> None:
     """What was done to the data that a user should know of."""
-    rows = design.rows
-    if rows.dropped:
-        where = ", ".join(f"{name} ({count})" for name, count in rows.missing_in.items())
+    if design.dropped:
+        where = ", ".join(f"{name} ({count})" for name, count in design.missing_in.items())
         warn(
-            f"{rows.dropped} of {rows.dropped + len(rows.kept)} rows are dropped: missing values in {where}",
+            f"{design.dropped} of {design.dropped + design.used} rows are dropped: missing values in {where}",
             DataWarning,
         )
     for expression in design.entangled:

@@ -15,7 +15,7 @@ from numpyro.distributions import biject_to
 
 from lgm.arrays import FloatArray
 from lgm.design.design import Design
-from lgm.design.fixed_effects import COLLINEAR, Interactions, column_means, prior_functionals
+from lgm.design.fixed_effects import prior_functionals
 from lgm.errors import PriorError
 from lgm.parameter import REAL, Domain, Parameter, Span
 from lgm.posterior.hyperparameters import Hyperparameters, rise_to_zero
@@ -75,7 +75,7 @@ def settle(design: Design, given: Mapping[str, Any] | None) -> tuple[Design, Pri
     chosen = {parameter.title: prior for parameter, prior in zip(design.parameters, priors.theta, strict=True)}
     said = {title for title in chosen if priors.table.loc[title, "source"] == "given"}
     terms = tuple(
-        term.about_zero(design.seen) if _informative(chosen, term.origin) & said else term for term in design.terms
+        design.about_zero(term) if _informative(chosen, term.origin) & said else term for term in design.terms
     )
     if all(new is old for new, old in zip(terms, design.terms, strict=True)):
         return design, priors
@@ -155,34 +155,18 @@ def _fixed_defaults(design: Design) -> list[Normal]:
     and the sd of the product is about that mean: where zero is does not matter. Without an intercept the columns carry
     the level of y too, so the spread of y is that around zero.
     """
-    offset, no_intercept = design.predictor.offset, design.predictor.intercept is None
-    spread = design.family.scale_of(design.response, offset, about_zero=no_intercept)
-    scales = column_sds(design)
+    spread = design.spread(about_zero=design.predictor.intercept is None)
+    columns = design.predictor.columns
+    scales = columns.sd.copy()
     at_means = np.zeros(design.p, dtype=bool)
     if design.predictor.intercept is not None:
-        pairs = Interactions.of(design.predictor.X)
+        pairs = columns.pairs
         varies = pairs.spread > 0.0
         scales[pairs.product[varies]] = pairs.spread[varies]
         at_means[pairs.indicator] = True
     out = [Normal(0.0, 2.5 * spread / s, bool(about)) for s, about in zip(scales, at_means, strict=True)]
     if design.predictor.intercept is not None:
-        out[design.predictor.intercept] = Normal(
-            design.family.level_of(design.response, offset, design.weights), 2.5 * spread
-        )
-    return out
-
-
-def column_sds(design: Design) -> FloatArray:
-    """Standard deviation of each fixed column; its root mean square where it does not vary."""
-    n, x = design.n, design.predictor.X
-    mean = column_means(x)
-    out = np.empty(design.p)
-    for j in range(design.p):
-        values = x.data[x.indptr[j] : x.indptr[j + 1]]
-        varies = values.size < n or np.ptp(values) > COLLINEAR * np.max(np.abs(values))
-        about = values - mean[j] if varies else values
-        spread = np.sum(about**2) / n
-        out[j] = np.sqrt(spread + (1 - values.size / n) * mean[j] ** 2)
+        out[design.predictor.intercept] = Normal(design.level, 2.5 * spread)
     return out
 
 
@@ -346,7 +330,7 @@ def sample_prior(design: Design, priors: Priors, hyper: Hyperparameters, draws: 
     beta = np.array([prior.mean for prior in own]) + normals * np.array([prior.sd for prior in own])
     predictor, at_means = design.predictor, np.array([prior.at_means for prior in own], dtype=bool)
     functionals = prior_functionals(
-        predictor.X, predictor.intercept, at_means, centred_intercept=priors.centred_intercept
+        predictor.columns, predictor.intercept, at_means, centred_intercept=priors.centred_intercept
     )
     beta = np.linalg.solve(functionals.toarray(), beta.T).T
     return pd.DataFrame(np.hstack([beta, theta]), columns=[*design.fixed_names, *design.theta_names])

@@ -226,7 +226,7 @@ class Embedding:
         m = cast("Model", self)
         if not any(term.origin for term in m.design.terms):
             return _AboutZero(m.design, m.analysed)
-        terms = tuple(term.about_zero(m.design.seen) for term in m.design.terms)
+        terms = tuple(m.design.about_zero(term) for term in m.design.terms)
         priors, design = m.chosen_priors, m.design.with_terms(terms)
         with jax.ensure_compile_time_eval():  # the first call may be a traced one
             found = analyse(design, priors.fixed, priors.theta, centred_intercept=priors.centred_intercept)

@@ -12,6 +12,7 @@ import pandas as pd
 import xarray as xr
 
 from lgm.arrays import FloatArray
+from lgm.data.partitions import partitions_of
 from lgm.design.design import Design
 from lgm.design.predictor import Printed
 from lgm.errors import LgmWarning, warn
@@ -22,7 +23,7 @@ from lgm.inference.mode import Mode, find_mode
 from lgm.posterior.assemble import Analysed
 from lgm.posterior.no_rows import without_rows
 from lgm.posterior.priors import Priors, starts
-from lgm.results import basis_check, predict, tables, text
+from lgm.results import basis_check, partitioned, predict, tables, text
 from lgm.results.again.methods import Again
 from lgm.results.arviz import diagnostics
 from lgm.results.checking.methods import Adequacy
@@ -401,7 +402,8 @@ class Fit(Sampling, Interpretation, Criteria, Again, Quoted, Adequacy):
         Parameters
         ----------
         new_data : table, optional
-            By default the data of the fit, rows with a missing response included.
+            By default the data of the fit, rows with a missing response included. Data in partitions, as `lgm.fit`
+            takes them, are predicted one partition at a time.
         kind : {"linear", "mean", "response", "draws"}
             The linear predictor, on the scale of the link; the expected response (of successes, as a share of the
             trials; of ordered categories, the probability of each); a new response, with its own variation; or draws
@@ -444,6 +446,7 @@ class Fit(Sampling, Interpretation, Criteria, Again, Quoted, Adequacy):
             Probabilities of categories are one row for each row of the data and each category, which the column
             ``category`` names: ``table.pivot(columns="category", values="mean")`` has one column for each.
             With ``kind="draws"``, an array with the dimensions chain, draw and row, and category where there are some.
+            Of data in partitions an iterator over these; of a Dask DataFrame one of Dask, which is not computed yet.
 
         Examples
         --------
@@ -455,6 +458,11 @@ class Fit(Sampling, Interpretation, Criteria, Again, Quoted, Adequacy):
         >>> fit.predict({"Days": [0, 10]}, "draws", terms=["Days"]).sizes["row"]
         2
         """
+        partitions = None if new_data is None else partitions_of(new_data)
+        if partitions is not None:
+            how = {"of": of, "terms": terms, "exclude": exclude, "new_levels": new_levels, "weights": weights}
+            how |= {"include_group_specific": include_group_specific, "trials": trials, "interval": interval}
+            return partitioned.predictions(self, partitions, kind, **how, seed=seed)
         return predict.predict(
             self._at(interval),
             new_data,

@@ -22,15 +22,14 @@ if TYPE_CHECKING:
 
 
 def light(fit: Fit) -> dict[str, xr.Dataset]:
-    """What every object has: the draws, how they were made, and the data."""
+    """What every object has: the draws, how they were made, and the data, where their rows are at hand."""
     stats = {name: (LEAD, values) for name, values in fit.draws.stats.items()}
     name = "prior" if fit.method == "prior" else "posterior"
-    return {
-        name: fit.posterior,
-        "sample_stats" if name == "posterior" else "sample_stats_prior": xr.Dataset(stats),
-        "observed_data": _by_row(fit, {_response(fit): fit.design.as_given}),
-        "constant_data": _constant_data(fit),
-    }
+    found = {name: fit.posterior, "sample_stats" if name == "posterior" else "sample_stats_prior": xr.Dataset(stats)}
+    if not fit.design.has_rows:
+        return found
+    observed = _by_row(fit, {_response(fit): fit.design.as_given})
+    return {**found, "observed_data": observed, "constant_data": _constant_data(fit)}
 
 
 def posterior_predictive(fit: Fit) -> xr.Dataset:

@@ -53,11 +53,10 @@ def _evidence(found: dict[str, Any]) -> list[tuple[str, str]]:
 
 def _rows(d: Design) -> str:
     parts = [f"{d.n}"]
-    predicted = int(np.count_nonzero(~d.rows.observed))
-    if predicted:
-        parts.append(f"{predicted} more without a response are predicted")
-    if d.rows.dropped:
-        parts.append(f"{d.rows.dropped} dropped (missing predictors)")
+    if d.predicted:
+        parts.append(f"{d.predicted} more without a response are predicted")
+    if d.dropped:
+        parts.append(f"{d.dropped} dropped ({d.why_dropped})")
     return ", ".join(parts)
 
 

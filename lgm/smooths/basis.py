@@ -52,12 +52,19 @@ class Polynomials:
     ends: tuple[float, float] | None = None
 
     @classmethod
-    def of(cls, x: FloatArray, powers: npt.ArrayLike, ends: tuple[float, float] | None = None) -> Polynomials:
-        """About the means of some rows (n, d)."""
+    def of(
+        cls,
+        x: FloatArray,
+        powers: npt.ArrayLike,
+        ends: tuple[float, float] | None = None,
+        times: FloatArray | None = None,
+    ) -> Polynomials:
+        """About the means of some rows (n, d), each of which may stand for several."""
         powers = np.asarray(powers, dtype=np.int64).reshape(-1, x.shape[1])
         width = np.ptp(x, axis=0)
-        first = cls(powers, x.mean(axis=0), np.where(width > 0.0, width, 1.0), np.zeros(len(powers)), ends)
-        return replace(first, mean=first(x).mean(axis=0))
+        centre = mean_of(x, times)
+        first = cls(powers, centre, np.where(width > 0.0, width, 1.0), np.zeros(len(powers)), ends)
+        return replace(first, mean=mean_of(first(x), times))
 
     @property
     def m(self) -> int:
@@ -192,6 +199,7 @@ def settle(
     rotate: bool = True,
     everywhere: bool = False,
     ends: tuple[float, float] | None = None,
+    times: FloatArray | None = None,
 ) -> Settled:
     """Settle the columns ``F(x) C``, whose penalty is ``b'b``.
 
@@ -211,10 +219,12 @@ def settle(
         Whether nothing is extrapolation, as on a circle.
     ends : (float, float), optional
         See `Polynomials`.
+    times : float array (n,), optional
+        How many rows of the data each stands for.
     """
-    points, counts = np.unique(x, axis=0, return_counts=True)
+    points, counts = counted(x, times)
     weights = counts / counts.sum()
-    null = Polynomials.of(x, powers, ends)
+    null = Polynomials.of(x, powers, ends, times)
     z = functions(points) @ coefficients
     n = _with_constant(null(points))
     root = np.sqrt(weights)[:, None]
@@ -237,6 +247,23 @@ def settle(
         x.min(axis=0) - edge,
         x.max(axis=0) + edge,
     )
+
+
+def counted(x: FloatArray, times: FloatArray | None = None) -> tuple[FloatArray, FloatArray]:
+    """Distinct values or rows, and how many of the data they are, where each given one stands for so many.
+
+    Examples
+    --------
+    >>> [part.tolist() for part in counted(np.array([2.0, 1.0, 2.0]), np.array([3.0, 1.0, 2.0]))]
+    [[1.0, 2.0], [1.0, 5.0]]
+    """
+    points, which = np.unique(x, axis=0, return_inverse=True)
+    return points, np.bincount(which.ravel(), times).astype(float)
+
+
+def mean_of(columns: FloatArray, times: FloatArray | None = None) -> FloatArray:
+    """Mean of each column over rows (n, m), each of which may stand for several."""
+    return np.asarray(columns.mean(axis=0) if times is None else times @ columns / times.sum())
 
 
 def typical(variances: FloatArray, counts: npt.ArrayLike | None = None) -> float:

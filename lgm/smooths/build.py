@@ -21,7 +21,14 @@ DEFAULT_MARGIN = 5
 
 
 def build(
-    kind: str, x: FloatArray, k: int | None, m: Any, knots: FloatArray | None, label: str, name: str = "its variable"
+    kind: str,
+    x: FloatArray,
+    k: int | None,
+    m: Any,
+    knots: FloatArray | None,
+    label: str,
+    name: str = "its variable",
+    times: FloatArray | None = None,
 ) -> Basis:
     """Make a basis for the rows x (n, d).
 
@@ -37,6 +44,8 @@ def build(
     knots : float array (q, d), optional
     label, name : str
         What messages call the smooth, and its variable.
+    times : float array (n,), optional
+        How many rows of the data each stands for.
 
     Raises
     ------
@@ -47,32 +56,32 @@ def build(
     if d > 1 and kind not in ("tp", "ts"):
         raise DataError(f"{label}: bs={kind!r} is of one variable; accepted for {d}: bs='tp', bs='ts', or te()")
     if kind in ("ts", "cs"):
-        return shrunk(kind, build({"ts": "tp", "cs": "cr"}[kind], x, k, m, knots, label, name), x)
+        return shrunk(kind, build({"ts": "tp", "cs": "cr"}[kind], x, k, m, knots, label, name, times), x, times)
     if kind in ("tp", "cr") and knots is not None:
         _require_inside(knots, x, label)
     if kind == "tp":
         order = _order(m, label)
         if d == 1 and order in (None, 2) and knots is None:
-            return cubic.build("tp", x[:, 0], DEFAULT_K if k is None else k, name=name, label=label)
-        return thin_plate.build(x, k, order, knots, label)
+            return cubic.build("tp", x[:, 0], DEFAULT_K if k is None else k, name=name, label=label, times=times)
+        return thin_plate.build(x, k, order, knots, label, times)
     own = None if knots is None else knots[:, 0]
     if kind in ("ps", "cp"):
         pair = _pair(m, label)
         dimension = max(DEFAULT_K, pair[0] + (kind == "ps")) if k is None else k
         if kind == "cp":
-            return cyclic.p_spline(x[:, 0], dimension, pair, own, label)
+            return cyclic.p_spline(x[:, 0], dimension, pair, own, label, times)
         if pair == (2, 2) and own is None:
-            return cubic.build("ps", x[:, 0], dimension, name=name, label=label)
-        return p_spline.build(x[:, 0], dimension, pair, own, label)
+            return cubic.build("ps", x[:, 0], dimension, name=name, label=label, times=times)
+        return p_spline.build(x[:, 0], dimension, pair, own, label, times)
     if m is not None:
         raise DataError(f"{label}: bs={kind!r} takes no m; its penalty is of second derivatives")
     if kind == "cc":
         count = None if own is None or own.size == 2 else own.size
-        return cyclic.cubic(x[:, 0], k or count or DEFAULT_K, own, label)
+        return cyclic.cubic(x[:, 0], k or count or DEFAULT_K, own, label, times)
     k = (DEFAULT_K if own is None else own.size) if k is None else k
     if own is not None and own.size != k:
         raise DataError(f"{label}: {own.size} knots for k={k}; bs='cr' takes one for each dimension")
-    return cubic.build("cr", x[:, 0], k, name=name, label=label, knots=own)
+    return cubic.build("cr", x[:, 0], k, name=name, label=label, knots=own, times=times)
 
 
 def margins(

@@ -36,7 +36,7 @@ from scipy.linalg import solve_triangular
 
 from lgm.arrays import FloatArray
 from lgm.errors import DataError
-from lgm.smooths.basis import Polynomials
+from lgm.smooths.basis import Polynomials, counted
 
 MAX_THIN_PLATE_KNOTS = 2000  # the order of the dense matrix whose eigenvectors tp takes (0.5 s); mgcv's number too
 
@@ -134,6 +134,7 @@ def build(
     name: str = "x",
     label: str = "",
     knots: npt.ArrayLike | None = None,
+    times: FloatArray | None = None,
 ) -> Basis:
     """Make the spline basis of dimension k for the covariate x.
 
@@ -149,6 +150,8 @@ def build(
         What messages call x, and the smooth: by default ``s(name)``.
     knots : float array (k,), optional
         Of cr, within the range of the data; by default quantiles of the distinct values.
+    times : float array (n,), optional
+        How many rows each value stands for.
 
     Returns
     -------
@@ -171,7 +174,7 @@ def build(
     x = _finite_vector(x, name)
     low, high = (float(x.min()), float(x.max())) if x.size else (0.0, 0.0)
     length = high - low if high > low else 1.0
-    t, counts = np.unique((x - low) / length, return_counts=True)
+    t, counts = counted((x - low) / length, times)
     k = _dimension(k, smallest, t.size, kind, name, label or f"s({name})")
     given = None if knots is None else (_finite_vector(knots, name) - low) / length
     first = make(t, k) if given is None else _cubic_regression(t, k, np.sort(given))
@@ -290,7 +293,7 @@ def _integrated_twice(knots: FloatArray, second: FloatArray) -> tuple[FloatArray
 
 
 def _canonical(
-    knots: FloatArray, coefficients: FloatArray, t: FloatArray, counts: npt.NDArray[np.int64]
+    knots: FloatArray, coefficients: FloatArray, t: FloatArray, counts: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
     """Second step of the module docstring: remove the slope, rotate, fix the signs; zero at ``t = 0``."""
     weights = counts / counts.sum()
@@ -319,7 +322,7 @@ def _spline(knots: FloatArray, coefficients: FloatArray, t: FloatArray) -> Float
     return values
 
 
-def _geometric_mean(variances: FloatArray, counts: npt.NDArray[np.int64]) -> float:
+def _geometric_mean(variances: FloatArray, counts: FloatArray) -> float:
     """Geometric mean over the rows, except those whose sd is below 1e-12 of the largest, which is rounding error."""
     used = variances > 1e-24 * variances.max()
     return float(np.exp(np.average(np.log(variances[used]), weights=counts[used])))

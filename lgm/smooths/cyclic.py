@@ -39,7 +39,7 @@ class Periodic:
         return np.asarray(BSpline(self.knots, self.coefficients, self.degree)(np.where(inside, t, t % 1.0)))
 
 
-def cubic(x: FloatArray, k: int, knots: FloatArray | None, label: str) -> Settled:
+def cubic(x: FloatArray, k: int, knots: FloatArray | None, label: str, times: FloatArray | None = None) -> Settled:
     """Periodic cubic splines with k knots of which the last is the first again; the penalty is the integral of f''^2.
 
     In values at the knots it is ``f' D' B^-1 D f`` with ``B gamma = D f`` for the second derivatives gamma, as for a
@@ -52,6 +52,8 @@ def cubic(x: FloatArray, k: int, knots: FloatArray | None, label: str) -> Settle
     knots : float array, optional
         All k, or the two ends of one turn; the others then are quantiles of the distinct values, ends included.
     label : str
+    times : float array (n,), optional
+        How many rows of the data each stands for.
     """
     distinct = np.unique(x if knots is None else np.append(knots, x))
     what = f"there are only {distinct.size} distinct values of its variable"
@@ -80,10 +82,17 @@ def cubic(x: FloatArray, k: int, knots: FloatArray | None, label: str) -> Settle
     penalty = d.T @ np.linalg.solve(b, d)
     coefficients = root_inverse((penalty + penalty.T) / 2.0, 1) * (high - low) ** 1.5
     functions = Periodic(low, high, spline.t, spline.c, 3)
-    return settle("cc", k, functions, coefficients, x[:, None], np.zeros((0, 1)), everywhere=True)
+    return settle("cc", k, functions, coefficients, x[:, None], np.zeros((0, 1)), everywhere=True, times=times)
 
 
-def p_spline(x: FloatArray, k: int, m: tuple[int, int], knots: FloatArray | None, label: str) -> Settled:
+def p_spline(
+    x: FloatArray,
+    k: int,
+    m: tuple[int, int],
+    knots: FloatArray | None,
+    label: str,
+    times: FloatArray | None = None,
+) -> Settled:
     """Periodic B-splines on k + 1 even knots, with a penalty on differences of coefficients all around the circle.
 
     Parameters
@@ -95,9 +104,12 @@ def p_spline(x: FloatArray, k: int, m: tuple[int, int], knots: FloatArray | None
     knots : float array, optional
         The two ends of one turn, by default those of the data; or all k + 1.
     label : str
+    times : float array (n,), optional
+        How many rows of the data each stands for.
     """
     degree, order = m[0] + 1, m[1]
-    k = require_dimension(k, max(degree + 1, order + 2), x.size, "cp", label, f"there are only {x.size} rows")
+    rows = x.size if times is None else int(times.sum())
+    k = require_dimension(k, max(degree + 1, order + 2), rows, "cp", label, f"there are only {rows} rows")
     if knots is not None and knots.size not in (2, k + 1):
         raise DataError(f"{label}: {knots.size} knots; bs='cp' takes k + 1 = {k + 1}, or the two ends of one turn")
     low, high = (float(np.min(x if knots is None else knots)), float(np.max(x if knots is None else knots)))
@@ -112,7 +124,7 @@ def p_spline(x: FloatArray, k: int, m: tuple[int, int], knots: FloatArray | None
         differences = np.roll(differences, -1, axis=0) - differences
     coefficients = root_inverse(differences.T @ differences, 1)
     functions = Periodic(low, high, around, wrapped, degree)
-    return settle("cp", k, functions, coefficients, x[:, None], np.zeros((0, 1)), everywhere=True)
+    return settle("cp", k, functions, coefficients, x[:, None], np.zeros((0, 1)), everywhere=True, times=times)
 
 
 def _require_inside(x: FloatArray, low: float, high: float, label: str) -> None:

@@ -40,7 +40,14 @@ class BSplines:
         return values
 
 
-def build(x: FloatArray, k: int, m: tuple[int, int], knots: FloatArray | None, label: str) -> Settled:
+def build(
+    x: FloatArray,
+    k: int,
+    m: tuple[int, int],
+    knots: FloatArray | None,
+    label: str,
+    times: FloatArray | None = None,
+) -> Settled:
     """The basis of dimension k, on even knots over the range of the data or one given by two knots.
 
     Parameters
@@ -52,6 +59,8 @@ def build(x: FloatArray, k: int, m: tuple[int, int], knots: FloatArray | None, l
     knots : float array (2,), optional
         Ends of the range that the knots are spread over.
     label : str
+    times : float array (n,), optional
+        How many rows of the data each stands for.
     """
     degree, order = m[0] + 1, m[1]
     if not 1 <= order <= degree + 1:
@@ -74,4 +83,4 @@ def build(x: FloatArray, k: int, m: tuple[int, int], knots: FloatArray | None, l
     coefficients = root_inverse(differences.T @ differences, order)
     functions = BSplines(at, degree, low, width)
     powers, ends = np.arange(1, order)[:, None], (low - 0.001 * width, low + 1.001 * width)
-    return settle("ps", k, functions, coefficients, x[:, None], powers, ends=ends)
+    return settle("ps", k, functions, coefficients, x[:, None], powers, ends=ends, times=times)

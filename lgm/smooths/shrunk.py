@@ -62,12 +62,13 @@ class Shrunk:
         return self.basis.outside(x)
 
 
-def shrunk(kind: str, basis: Basis, x: FloatArray) -> Shrunk:
-    """Penalise the null space of a basis, given the rows of the data, (n,) or (n, d)."""
+def shrunk(kind: str, basis: Basis, x: FloatArray, times: FloatArray | None = None) -> Shrunk:
+    """Penalise the null space of a basis, given the rows of the data, (n,) or (n, d), which may stand for several."""
+    share = np.full(len(x), 1.0 / len(x)) if times is None else times / times.sum()
     z, n = basis.evaluate(x), basis.null(rows(x))
     n = n - basis.null.mean
-    triangle = np.linalg.qr(n / np.sqrt(len(n)), mode="r")
-    largest = float(np.sqrt(np.max(np.mean(z**2, axis=0))))
+    triangle = np.linalg.qr(n * np.sqrt(share)[:, None], mode="r")
+    largest = float(np.sqrt(np.max(share @ z**2)))
     polynomials = np.linalg.inv(triangle) * (largest / np.sqrt(SHRINK))
     whole = np.sum(z**2, axis=1) + np.sum((n @ polynomials) ** 2, axis=1)
-    return Shrunk(kind, basis, polynomials, typical(whole))
+    return Shrunk(kind, basis, polynomials, typical(whole, times))

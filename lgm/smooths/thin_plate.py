@@ -17,7 +17,7 @@ from scipy.spatial.distance import cdist
 
 from lgm.arrays import FloatArray, IntArray
 from lgm.errors import DataError
-from lgm.smooths.basis import Settled, require_dimension, settle
+from lgm.smooths.basis import Settled, mean_of, require_dimension, settle
 
 MOST_POINTS = 2000  # the order of the dense matrix whose eigenvectors are taken; mgcv's number too
 DEFAULT_ABOVE = {1: 8, 2: 27}  # functions beyond the polynomials, by number of variables; mgcv's numbers
@@ -93,7 +93,14 @@ def radial(r: FloatArray, m: int, d: int, unit: float = 1.0) -> FloatArray:
     return np.asarray(constant * r**power * np.log(np.where(r > 0.0, unit * r, 1.0)))
 
 
-def build(x: FloatArray, k: int | None, m: int | None, knots: FloatArray | None, label: str) -> Settled:
+def build(
+    x: FloatArray,
+    k: int | None,
+    m: int | None,
+    knots: FloatArray | None,
+    label: str,
+    times: FloatArray | None = None,
+) -> Settled:
     """The basis of dimension k for the rows x (n, d).
 
     Parameters
@@ -107,6 +114,8 @@ def build(x: FloatArray, k: int | None, m: int | None, knots: FloatArray | None,
         Points x_i; by default all distinct rows, or 2000 spread over them.
     label : str
         What messages call the smooth.
+    times : float array (n,), optional
+        How many rows of the data each stands for.
 
     Raises
     ------
@@ -124,11 +133,11 @@ def build(x: FloatArray, k: int | None, m: int | None, knots: FloatArray | None,
     k = len(powers) + DEFAULT_ABOVE.get(d, 100) if k is None else k
     k = require_dimension(k, len(powers) + 1, len(points), "tp", label, what)
     width = float(np.max(np.ptp(x, axis=0))) or 1.0
-    centre = x.mean(axis=0)
+    centre = mean_of(x, times)
     t = (_spread(points, max(MOST_POINTS, k)) - centre) / width
     delta = _delta(t, width, k, m, powers, label) * width ** (m - d / 2)  # from the penalty in t to the penalty in x
     functions = ThinPlate(t, delta, m, centre, width)
-    return settle("tp", k, functions, np.eye(delta.shape[1]), x, powers[1:])
+    return settle("tp", k, functions, np.eye(delta.shape[1]), x, powers[1:], times=times)
 
 
 def listed_orders(least: int) -> str:

@@ -100,6 +100,11 @@ def of(fit: Fit) -> Record:
     """The record of a fit."""
     d, given = fit.design, fit.inputs
     rows, family = d.rows, given.family
+    if not d.has_rows:
+        raise LgmError(
+            "this fit is of data in partitions, and a file holds a model by its data. Accepted: pickle.dumps(fit), "
+            "which holds the sums over them."
+        )
     if given.refitted:
         raise LgmError(
             "this fit is of another response than the data of its model have, and a file holds a model by its data: "

@@ -140,6 +140,15 @@ class GroupTerm(Term):
         plain = replace(self, means=np.zeros(len(self.names)), block=replace(self.block, printing=None))
         return replace(plain, z=plain.encode(scope).z)
 
+    @property
+    def to_zero(self) -> sp.csc_array | None:
+        """What its columns are multiplied by to be those of `about_zero`: slopes get back the mean of the covariate."""
+        if not self.means.any():
+            return None
+        one = np.eye(len(self.names))
+        one[self.names.index("Intercept")] += self.means
+        return sp.csc_array(sp.kron(sp.eye_array(self.grouping.n), sp.csc_array(one), format="csc"))
+
     def encode(self, scope: Scope) -> Encoded:
         """Columns at other rows; unknown levels get effects of their own, but relatives are known."""
         what = f"The part before the bar of {self.bar.text}"
@@ -208,7 +217,7 @@ def build(bar: Bar, scope: Scope, yardstick: float) -> GroupTerm:
     if empty:
         raise IdentifiabilityError(f"the effect `{empty[0]}` in {bar.text} is zero in every row; remove it.")
     kinds = Kinds.of(bar, scope, members, codes)
-    mean, spread = _moments(columns, scope.n)
+    mean, spread = scope.moments(bar.effects.text) or _moments(columns, scope.n)
     scales = yardstick / _value_scales(columns, mean, spread)
     scales = scales if relatives is None else scales / relatives.typical
     about = _about(columns, covariance, mean, spread) if kinds is None else np.zeros(len(names))

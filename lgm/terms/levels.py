@@ -168,6 +168,10 @@ def _distinct(column: pd.Series) -> tuple[IntArray, list[Hashable]]:
 
 def _unique_rows(codes: IntArray) -> tuple[IntArray, IntArray]:
     """Distinct rows of a matrix of codes in lexicographic order, and which of them each row is."""
+    if codes.shape[1] == 1:  # without sorting all rows
+        seen = np.zeros(codes.max(initial=-1) + 1, dtype=bool)
+        seen[codes[:, 0]] = True
+        return np.flatnonzero(seen)[:, None], (np.cumsum(seen) - 1)[codes[:, 0]]
     position = np.zeros(len(codes), dtype=np.int64)
     for column in codes.T:  # combined two at a time: the product of two counts never overflows
         position = _ranks(position * (column.max(initial=0) + 1) + column)

@@ -163,6 +163,7 @@ def of(
     codes, weights = by.rows(scope)
     ratios = np.ones(by.count)
     if by.piece is not None:
+        scope.require_rows(f"the scale of {label} for each level or number of by=")
         sizes = np.sum(basis.evaluate(x) ** 2 / _precisions(basis), axis=1)
         usual = typical(sizes)
         ratios = np.array([typical((sizes * weights**2)[codes == i]) / usual for i in range(by.count)])
@@ -218,6 +219,8 @@ def build(call: Call, scope: Scope, label: str, yardstick: float) -> Term:
     pieces = variables(given, SIGNATURE, scope)
     _refuse_strangers(kind, given, scope)
     k = whole(scope, given["k"], "k", "the dimension of the basis, such as k=10.") if "k" in given else None
+    if kind in ("re", "fs", "mrf"):
+        scope.require_rows(f"{label}, with bs={kind!r},")
     if kind == "re":
         return random.build(pieces, scope, label, yardstick)
     if kind == "mrf":
@@ -228,7 +231,7 @@ def build(call: Call, scope: Scope, label: str, yardstick: float) -> Term:
         return factor_smooth.build(pieces, base, k, m, scope, label, yardstick)
     x = values_of(pieces, scope, label, clocks_of(pieces, scope, label))
     at = knots.of_smooth(given["knots"], pieces, scope) if "knots" in given else None
-    basis = bases.build(kind, x, k, m, at, label_of(pieces), pieces[0].text)
+    basis = bases.build(kind, x, k, m, at, label_of(pieces), pieces[0].text, scope.times)
     return of(label, pieces, basis, copies.read(given.get("by"), scope, label), scope, yardstick)
 
 

@@ -313,6 +313,11 @@ class Term(ABC):
         return self
 
     @property
+    def to_zero(self) -> sp.csc_array | None:
+        """What its columns are multiplied by to be those of `about_zero`; None for nothing."""
+        return None
+
+    @property
     def cautions(self) -> tuple[Caution, ...]:
         """What its default priors do not expect."""
         return ()

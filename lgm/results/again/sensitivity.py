@@ -150,7 +150,7 @@ def _log_priors(fit: Fit, thetas: FloatArray, beta: FloatArray) -> pd.DataFrame:
     d, chosen, hyper = fit.design, fit.chosen_priors, fit.analysed.marginal.hyper
     at_means = np.array([isinstance(prior, Normal) and prior.at_means for prior in chosen.fixed], dtype=bool)
     functionals = prior_functionals(
-        d.predictor.X, d.predictor.intercept, at_means, centred_intercept=chosen.centred_intercept
+        d.predictor.columns, d.predictor.intercept, at_means, centred_intercept=chosen.centred_intercept
     )
     about = beta @ functionals.toarray().T
     names, priors = fit._names, zip(d.fixed_names, chosen.fixed, strict=True)

@@ -309,7 +309,7 @@ def _prior_of_fixed(fit: Fit, weights: Mapping[int, float]) -> tuple[float, floa
     at_means = np.array([isinstance(prior, Normal) and prior.at_means for prior in chosen.fixed])
     predictor = design.predictor
     functionals = prior_functionals(
-        predictor.X, predictor.intercept, at_means, centred_intercept=chosen.centred_intercept
+        predictor.columns, predictor.intercept, at_means, centred_intercept=chosen.centred_intercept
     )
     weight = np.zeros(design.p)
     for j, each in weights.items():
