@@ -203,7 +203,8 @@ def main() -> None:
     parser.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
-        print(json.dumps(measured(*options.child, options.quick)))
+        name, method = options.child
+        print(json.dumps(measured(name, method, options.quick)))
         return
     print(under_test())
     beside = not options.no_lme4 and has_lme4()

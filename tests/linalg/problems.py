@@ -1,6 +1,7 @@
 """Problems and checks that the tests of all backends share."""
 
 from collections.abc import Callable
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -18,8 +19,10 @@ from lgm.linalg import (
     solve,
     solve_and_invert,
 )
+from lgm.xla import QUICK
 
 Analyse = Callable[..., Analysis]
+quickly = partial(jax.jit, compiler_options=QUICK)  # as the package does: most of such a test is compilation
 
 
 def close(found: jax.Array, wanted: jax.Array, tolerance: float) -> None:
@@ -39,7 +42,7 @@ def problem(name: str, columns: int | None = None, analyse: Analyse = analyse) -
 def check_values(sym: Analysis, values: jax.Array, b: jax.Array) -> None:
     """Every verb that has a value, in one compiled function, against NumPy."""
 
-    @jax.jit
+    @quickly
     def everything(v: jax.Array, rhs: jax.Array) -> tuple[jax.Array, ...]:
         fused = logdet_quad(sym, v, rhs)
         single = logdet(sym, v), solve(sym, v, rhs), selected_inverse(sym, v), marginal_variances(sym, v)
@@ -76,7 +79,7 @@ def check_gradient(sym: Analysis, values: jax.Array, b: jax.Array) -> None:
     objective = scalar(logdet_quad, sym, b.shape)
     direction = (np.cos(values), np.cos(b))
 
-    @jax.jit
+    @quickly
     def both(v: jax.Array, rhs: jax.Array) -> tuple[tuple[jax.Array, jax.Array], jax.Array]:
         return jax.grad(objective, (0, 1))(v, rhs), jax.jvp(objective, (v, rhs), direction)[1]
 
