@@ -48,7 +48,10 @@ class Fit(Sampling, Interpretation, Criteria, Again, Quoted, Adequacy):
     Tables hold posterior means, standard deviations and equal-tailed intervals of probability ``interval``. Means and
     standard deviations of effects are mixtures over the draws of theta, exact ones for a Gaussian response with the
     identity link, else from weighted points; intervals are quantiles of draws, exact for such a response where theta is
-    held. With ``method="joint"`` all are those of the draws.
+    held. For other responses the fixed effects do not wait for the others: where theta is held, they are from weighted
+    points, as many as make them as good as so many draws would, or as a quarter of them where a point takes a
+    factorisation; where effects are too many to be kept, from those that importance sampling weighs.
+    With ``method="joint"`` all are those of the draws.
 
     Of the draws of effects at most 1 GB is kept. More than that are made again where they are needed, the same ones.
 

@@ -11,10 +11,12 @@
 #include <vector>
 
 #include "../blas.h"
+#include "../leaves.h"
 #include "../newton.h"
 #include "../numeric.h"
 #include "../ordering.h"
 #include "../parallel.h"
+#include "../products.h"
 #include "../registry.h"
 
 namespace {
@@ -257,6 +259,33 @@ void check_verbs(const Matrix& a, const std::vector<int32_t>& order, int32_t col
   }
 }
 
+// Products with the matrix, and of two sets of vectors in its pattern.
+void check_products(const Matrix& a, const std::vector<int32_t>& order, int32_t columns) {
+  lgm::Analysis analysis(lgm::analyse(a.pattern(), order, {}));
+  const lgm::Symbolic& symbolic = analysis.symbolic;
+  std::vector<double> x(static_cast<size_t>(a.n) * columns), y(x.size()), product(x.size()), pairs(a.values.size());
+  for (size_t k = 0; k < x.size(); ++k) {
+    x[k] = std::cos(static_cast<double>(k)), y[k] = std::sin(static_cast<double>(3 * k));
+  }
+  for (const double diagonal : {1.0, 2.0}) {
+    lgm::multiply(symbolic, a.values.data(), x.data(), columns, diagonal, product.data());
+    lgm::outer(symbolic, x.data(), y.data(), columns, diagonal, pairs.data());
+    double by_product = 0.0, by_pairs = 0.0;
+    for (int32_t i = 0; i < a.n; ++i) {
+      for (int32_t c = 0; c < columns; ++c) {
+        double sum = 0.0;
+        for (int32_t j = 0; j < a.n; ++j) {
+          sum += (i == j ? diagonal : 1.0) * a.dense[i + static_cast<size_t>(j) * a.n] * x[j * columns + c];
+        }
+        require(near(product[i * columns + c], sum), "product");
+        by_product += y[i * columns + c] * product[i * columns + c];
+      }
+    }
+    for (size_t e = 0; e < a.values.size(); ++e) by_pairs += a.values[e] * pairs[e];
+    require(near(by_pairs, by_product), "transpose of the product");
+  }
+}
+
 void check_tangent(const Matrix& a, const std::vector<int32_t>& order) {
   lgm::Analysis analysis(lgm::analyse(a.pattern(), order, {}));
   double logdet = 0.0;
@@ -469,6 +498,77 @@ void check_searches(std::mt19937& random) {
   }
 }
 
+// Leaves with no rows, one and several, and rows without a leaf: sums and means as the trapezoidal rule with many more
+// nodes has them, the top where nothing gains, the ends where the density has fallen far enough.
+void check_leaves(const char* name, bool many_trials) {
+  constexpr int64_t kRows = 23, kLeaves = 6, kColumns = 3, kNodes = 41;
+  std::vector<double> value(kRows), trials(kRows, 3.0), weights(kRows), eta(kRows), push(kRows);
+  std::vector<int32_t> columns, starts{0}, leaf_of(kRows, -1);
+  for (int64_t i = 0; i < kRows; ++i) {
+    value[i] = static_cast<double>(i % 3 == 0), weights[i] = 1.0 + 0.5 * static_cast<double>(i % 2);
+    eta[i] = 0.2 * static_cast<double>(i % 7) - 0.6, push[i] = 0.7 + 0.1 * static_cast<double>(i % 4);
+    if (i % 5 != 4) {  // leaf 2 has no rows, the last one a single row
+      leaf_of[i] = i == 0 ? 5 : static_cast<int32_t>(std::vector<int>{0, 1, 3, 4}[i % 4]);
+      columns.push_back(leaf_of[i]);
+    }
+    starts.push_back(static_cast<int32_t>(columns.size()));
+  }
+  const double own = 1.7;
+  const lgm::Responses y{lgm::likelihood_named(name), kRows, value.data(), many_trials ? trials.data() : nullptr,
+                         weights.data(), &own};
+  const lgm::LeafRows leaves(y, columns.data(), starts.data(), kLeaves);
+  const auto height = [&](int64_t leaf, double t) {
+    double sum = 0.0, slope = 0.0, curvature = 0.0;
+    for (int64_t i = 0; i < kRows; ++i) {
+      const double at = eta[i] + push[i] * t;
+      if (leaf_of[i] == leaf) sum += lgm::log_likelihood(lgm::part_of(y, i, 1), &at, &slope, &curvature);
+    }
+    return sum;
+  };
+
+  std::vector<double> wide(kRows * kColumns), sums(kNodes * kLeaves * kColumns);
+  for (int64_t i = 0; i < kRows; ++i) {
+    for (int64_t c = 0; c < kColumns; ++c) wide[i * kColumns + c] = eta[i] + push[i] * static_cast<double>(c);
+  }
+  lgm::leaf_heights(leaves, &own, wide.data(), push.data(), kColumns, kNodes, sums.data());
+  for (int64_t k = 0; k < kNodes; k += 9) {
+    for (int64_t g = 0; g < kLeaves; ++g) {
+      for (int64_t c = 0; c < kColumns; ++c) {
+        const double sum = sums[(k * kLeaves + g) * kColumns + c], wanted = height(g, static_cast<double>(c + k));
+        require(std::isfinite(wanted) ? near(sum, wanted) : !std::isfinite(sum), "heights of leaves");
+      }
+    }
+  }
+
+  constexpr double kFall = 16.0;
+  const std::vector<double> r(kLeaves, 0.4), start(kLeaves, 0.3);
+  std::vector<double> top(kLeaves), axis(kLeaves), low(kLeaves), high(kLeaves), mean(kLeaves), slope(kRows, 7.0);
+  std::vector<double> curvature(kRows, 7.0);
+  lgm::find_leaf_centres(y, leaves, {eta.data(), push.data(), r.data(), start.data(), kFall, kNodes},
+                         {top.data(), axis.data(), low.data(), high.data(), mean.data(), slope.data(), curvature.data()});
+  for (int64_t g = 0; g < kLeaves; ++g) {
+    const auto density = [&](double t) { return height(g, t) - 0.5 * r[g] * t * t; };
+    const double t = top[g], best = density(t);
+    require(best >= density(t - 1e-3) && best >= density(t + 1e-3), "top of a leaf");
+    for (const double end : {low[g], high[g]}) {
+      require(density(t + end * axis[g]) <= best - 0.99 * kFall, "end of a leaf");
+    }
+    constexpr int32_t kFine = 4001;
+    double mass = 0.0, place = 0.0;
+    for (int32_t k = 0; k < kFine; ++k) {
+      const double s = t + axis[g] * (low[g] + (high[g] - low[g]) * k / (kFine - 1)), w = std::exp(density(s) - best);
+      mass += w, place += w * s;
+    }
+    require(std::abs(mean[g] - place / mass) < 1e-4, "mean of a leaf");
+  }
+  for (int64_t i = 0; i < kRows; ++i) {
+    double s = 0.0, w = 0.0;
+    lgm::log_likelihood(lgm::part_of(y, i, 1), &eta[i], &s, &w);
+    const bool alone = leaf_of[i] < 0;
+    require(alone ? slope[i] == s && curvature[i] == w : slope[i] != 7.0 && curvature[i] != 7.0, "rows and their leaves");
+  }
+}
+
 void check_all(const Matrix& a, std::mt19937& random) {
   std::vector<int32_t> natural(a.n);
   std::iota(natural.begin(), natural.end(), 0);
@@ -478,6 +578,8 @@ void check_all(const Matrix& a, std::mt19937& random) {
     check_verbs(a, order, 1);
     check_verbs(a, order, 3);
     check_verbs(a, order, 70);
+    check_products(a, order, 1);
+    check_products(a, order, 3);
     if (a.n <= 60) check_tangent(a, order);
     check_bordered(a, order);
     for (const double bad : {-1.0, 0.0, std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::infinity()}) {
@@ -510,6 +612,8 @@ int main() {
   use_plain_blas<int32_t>();
   std::mt19937 random(2);
   check_searches(random);
+  for (const bool many_trials : {false, true}) check_leaves("binomial_logit", many_trials);
+  for (const char* name : {"poisson_log", "negativebinomial_log", "gaussian_identity"}) check_leaves(name, false);
   check_shapes(40);
   use_plain_blas<int64_t>();
   check_shapes(1);
