@@ -9,6 +9,6 @@ from tqdm.auto import tqdm
 PATIENCE = 2.0  # seconds of work before a bar appears
 
 
-def bar(total: int, what: str, *, progress: bool) -> tqdm[Any]:
-    """A bar over ``total`` steps that appears after two seconds and goes when the work is done."""
+def bar(total: int | None, what: str, *, progress: bool) -> tqdm[Any]:
+    """A bar over ``total`` steps, or so many as come, that appears after two seconds and goes when the work is done."""
     return tqdm(total=total, desc=f"lgm: {what}", delay=PATIENCE, leave=False, disable=not progress)
