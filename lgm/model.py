@@ -38,6 +38,7 @@ from lgm.priors import Flat
 from lgm.results import effects, tables, text
 from lgm.results.embedding import Embedding
 from lgm.results.fit import Fit
+from lgm.results.progress import bar
 from lgm.terms import TERMS
 from lgm.words import in_composed_form
 
@@ -161,7 +162,8 @@ def fit(
     >>> list(fit.summary().index)
     ['Intercept', 'sd(Intercept|Batch)', 'sigma']
     """
-    built = build(formula, data, family, link, priors, weights, env, missing, capture_context(1), python)
+    caller = capture_context(1)
+    built = build(formula, data, family, link, priors, weights, env, missing, caller, python, progress=progress)
     return built.fit(
         method=method,
         approximation=approximation,
@@ -211,8 +213,10 @@ def build(
     caller: Mapping[str, Any] | None,
     python: bool = True,
     inherited: Mapping[str, Any] | None = None,
+    *,
+    progress: bool = False,
 ) -> Model:
-    """Build a model; see `model`.
+    """Build a model; see `model`. ``progress`` counts the partitions that were read, where data come in some.
 
     ``caller`` are the names that come after ``env``, if any; ``inherited`` are priors of another model, which hold
     where they are of a parameter of this one and ``priors`` says nothing else.
@@ -233,7 +237,8 @@ def build(
     if partitions is None:
         built = design.build(parsed, data, likelihood, names, weights, missing)
     else:
-        built = summed.build(parsed, partitions, likelihood, names, weights, missing)
+        with bar(None, "partitions read", progress=progress) as shown:
+            built = summed.build(parsed, partitions, likelihood, names, weights, missing, shown.update)
     if inherited and isinstance(priors, Mapping | None):
         priors = {**fitting(built, inherited), **(priors or {})}
     built, resolved = settle_priors(built, priors)

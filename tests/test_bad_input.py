@@ -342,7 +342,7 @@ TABLES: list[tuple[Any, str]] = [
     ),
     ([1, 2], "not list."),
     (None, "not NoneType."),
-    ("data.csv", "not str."),
+    ("data.csv", "there is no file or folder 'data.csv'; accepted: tables, or the path of Parquet files."),
     (DATA["x"], "not Series."),
     (DATA.iloc[:0], "there are no rows in the data."),
     ({"y": [1.0, 2.0], "x": [1.0]}, "the columns in the dict must be arrays of one length"),

@@ -196,11 +196,11 @@ def partitions_of(data: Any) -> Partitions | None:
     """
     if isinstance(data, Partitions):
         return data
-    if _is_in_memory(data):
-        return None
     module = type(data).__module__.split(".")[0]
     if module.startswith("dask") and hasattr(data, "to_delayed") and hasattr(data, "npartitions"):
         return Dask(data)
+    if _is_in_memory(data):
+        return None
     if module == "pyarrow" and hasattr(data, "to_batches") and hasattr(data, "get_fragments"):
         return _of_dataset(data)
     if module == "pyarrow" and hasattr(data, "iter_batches"):

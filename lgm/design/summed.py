@@ -22,13 +22,14 @@ from lgm.design.answer import Answer, require_form
 from lgm.design.columns import COLLINEAR, Columns
 from lgm.design.design import Design, check_formula, joined_names, require_distinct_names
 from lgm.design.fixed_effects import require_difference, require_independent, require_seen, residuals
+from lgm.design.passes import Spreading, Summing
 from lgm.design.predictor import Parts, Predictor
 from lgm.design.sums import Reference, Sums, require_same
 from lgm.design.survey import CHANGED, Plan, Survey, of_bar, of_call, of_factor, require_terms, surveyed
 from lgm.errors import DataError, LgmError
 from lgm.families.family import Family
 from lgm.families.response import Response
-from lgm.formula.sides import Bar, Call, Effects, Formula
+from lgm.formula.sides import Bar, Call, Formula
 from lgm.terms import TERMS
 from lgm.terms.term import Term
 from lgm.words import listed, suggest
@@ -345,7 +346,7 @@ class _Build:
         )
 
     def _sums(self, predictor: Predictor, scope: Scope, reference: Reference) -> Sums:
-        found = self._reduced(_Summed(self.plan, self.found, predictor, dict(scope.memory), reference))
+        found = self._reduced(Summing(self.plan, self.found, predictor, dict(scope.memory), reference))
         require_same(found, self.found.n, CHANGED)
         return found
 
@@ -377,7 +378,7 @@ class _Build:
         if not effects:
             return {}
         specs = {text: materialise(each, scope, "The part before a bar")[0] for text, each in effects.items()}
-        sums = self._reduced(_Spread(self.plan, self.found, dict(scope.memory), effects, specs))
+        sums = self._reduced(Spreading(self.plan, self.found, dict(scope.memory), effects, specs))
         return {
             text: (np.array([each.mean for each in own]), np.array([each.sd() for each in own]))
             for text, own in sums.of.items()
@@ -420,64 +421,3 @@ def _spans_level(sums: Sums) -> bool:
     whole[:p, :p], whole[p, :p], whole[:p, p], whole[p, p] = sums.within, sums.total, sums.total, sums.n
     length = np.sqrt(whole.diagonal())
     return bool(residuals(whole / np.outer(length, length))[p] <= COLLINEAR)
-
-
-@dataclass(frozen=True, eq=False)
-class _Summed:
-    """The second pass, as a function of partitions that can be sent elsewhere."""
-
-    plan: Plan
-    found: Survey
-    predictor: Predictor
-    memory: dict[str, Any]
-    reference: Reference
-
-    def __call__(self, part: Any, number: int) -> Sums:
-        read = self.plan.read(part, number)
-        empty = sp.csc_array((0, self.predictor.p)), sp.csc_array((0, self.predictor.q))
-        if not len(read.frame):
-            return Sums.of(*empty, np.zeros(0), np.zeros(0), self.reference)
-        scope = replace(self.plan.scope(self.found.cast(read.frame)), memory=self.memory)
-        rows = predictors.encode(self.predictor, scope, Parts.all(self.predictor))
-        for each in rows.encoded:
-            if each is not None and each.novel is not None:
-                raise DataError(f"{CHANGED}: {each.novel.what}.")
-        y = scope.numbers(self.plan.formula.response.value, "the response") - rows.offset
-        z = sp.hstack(
-            [sp.csc_array((scope.n, 0)), *(each.z for each in rows.encoded if each is not None)], format="csc"
-        )
-        return Sums.of(rows.X, z, y, read.weights, self.reference)
-
-
-@dataclass(frozen=True, eq=False)
-class _Columns:
-    """Moments of the columns of several effects."""
-
-    of: dict[str, list[Moments]]
-
-    def __add__(self, other: _Columns) -> _Columns:
-        pairs = {text: zip(own, other.of[text], strict=True) for text, own in self.of.items()}
-        return _Columns({text: [one + two for one, two in each] for text, each in pairs.items()})
-
-
-@dataclass(frozen=True, eq=False)
-class _Spread:
-    """The pass between the two, where the scale of varying effects has to be known."""
-
-    plan: Plan
-    found: Survey
-    memory: dict[str, Any]
-    effects: dict[str, Effects]
-    specs: dict[str, Any]
-
-    def __call__(self, part: Any, number: int) -> _Columns:
-        read = self.plan.read(part, number)
-        if not len(read.frame):
-            none = Moments.of(np.zeros(0))
-            return _Columns({text: [none] * len(spec.column_names) for text, spec in self.specs.items()})
-        scope = replace(self.plan.scope(self.found.cast(read.frame)), memory=self.memory)
-        out = {}
-        for text, effects in self.effects.items():
-            x = materialise(effects, scope, "The part before a bar", self.specs[text])[1]
-            out[text] = [Moments.of(x[:, [j]].toarray().ravel()) for j in range(x.shape[1])]
-        return _Columns(out)

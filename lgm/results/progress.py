@@ -9,8 +9,8 @@ from lgm.inference.progress import disabled
 PATIENCE = 2.0  # seconds of work before a bar appears
 
 
-def bar(total: int, what: str, *, progress: bool) -> Any:
-    """A bar over ``total`` steps that appears after two seconds and goes when the work is done.
+def bar(total: int | None, what: str, *, progress: bool) -> Any:
+    """A bar over ``total`` steps, or so many as come, that appears after two seconds and goes when the work is done.
 
     Like all bars it is for terminals and notebooks.
     """

@@ -9,6 +9,8 @@ import pandas as pd
 import pytest
 
 from lgm.data.expression import evaluate
+from lgm.data.learning import Listening
+from lgm.errors import LgmError
 from lgm.formula.python import Expression
 from lgm.formula.tokens import tokenize
 
@@ -71,6 +73,18 @@ def test_numbers_computed_from_columns_are_those_of_the_first_rows(text: str) ->
     for rows in ([7], [31, 2], list(range(N))[::-1]):
         part = np.asarray(evaluate(expression, frame.iloc[rows], around, memory))
         np.testing.assert_array_equal(part, whole[rows])
+
+
+def test_of_a_part_of_the_rows_it_is_noted_what_would_be_learnt() -> None:
+    frame, memory = _frame(), Listening()
+    value = evaluate(_read("scale(x) + 1"), frame, {}, memory)
+    assert np.isnan(value).all() and not memory["scale(x) + 1"]
+    [(text, _)], [heard] = memory.heard, memory.heard.values()
+    assert (text, heard.name, heard.moments.n) == ("scale(x) + 1", "scale", N)
+    np.testing.assert_array_equal(evaluate(_read("np.abs(x)"), frame, {"np": np}, memory), np.abs(frame["x"]))
+    for text in ("x - x.mean()", "x / x.to_numpy()[:2].sum()"):
+        with pytest.raises(LgmError, match="needs a number of all rows, which are not in memory"):
+            evaluate(_read(text), frame, {}, memory)
 
 
 def test_nothing_is_learnt_later() -> None:

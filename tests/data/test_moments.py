@@ -14,7 +14,7 @@ CASES = {
     "sorted": np.sort(RNG.exponential(size=500)),
     "years": RNG.integers(1950, 2020, 500).astype(float),
 }
-CUTS = ([], [1], [100, 100, 350], list(range(50, 500, 50)))
+CUTS: tuple[list[int], ...] = ([], [1], [100, 100, 350], list(range(50, 500, 50)))
 
 
 def _parts(x, cuts):

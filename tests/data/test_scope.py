@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from lgm.data.expression import names_of
-from lgm.data.scope import Scope, names_in, option, taken
+from lgm.data.scope import Scope, StandIns, names_in, option, taken
 from lgm.errors import DataError, FormulaError
 from lgm.formula.parse import parse
 
@@ -152,3 +152,13 @@ def test_what_is_taken_neither_changes_nor_keeps_what_it_was_cut_from() -> None:
     del large, env
     gc.collect()
     assert watched() is None
+
+
+def test_rows_that_stand_for_others() -> None:
+    whole, moments = _scope("x"), (np.zeros(1), np.ones(1))
+    one = StandIns(whole.formula, FRAME, {}, counts=np.array([2.0, 1.0, 5.0]), columns_of={"x": moments})
+    assert whole.times is None and one.times is not None
+    assert whole.moments("x") is None and one.moments("x") is moments and one.moments("z") is None
+    whole.require_rows("te(x)")
+    with pytest.raises(DataError, match=r"te\(x\) learns from all rows at once.*the data as one table"):
+        one.require_rows("te(x)")

@@ -114,6 +114,15 @@ def test_bits_are_those_of_the_partitioning():
     _require_same(first, other)
 
 
+def test_dask_gives_the_same_bits():
+    dd, dask = pytest.importorskip("dask.dataframe"), pytest.importorskip("dask")
+    with dask.config.set(scheduler="synchronous"):
+        frame = dd.from_map(lambda i: PARTS[i], range(len(PARTS)), meta=DATA.iloc[:0])
+        found = _statistics(lgm.model("y ~ x + s(t) + (x|g)", frame))
+    wanted = _statistics(lgm.model("y ~ x + s(t) + (x|g)", PARTS))
+    assert all(np.array_equal(value, wanted[name]) for name, value in found.items())
+
+
 def test_gaps_categories_and_late_levels():
     data = DATA.sort_values("h").reset_index(drop=True)  # levels come one after the other
     data["f"] = pd.Categorical(data["f"], categories=["w", "never", "u", "v"])

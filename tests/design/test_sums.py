@@ -52,7 +52,7 @@ def test_the_posterior_gets_what_all_rows_would_give(w, cuts, sample):
     fit = np.linalg.lstsq(np.sqrt(w)[:, None] * a[:, :4], np.sqrt(w) * Y, rcond=None)[0]
     r = Y - a[:, :4] @ fit
     np.testing.assert_allclose(found.fit, fit, rtol=1e-9)
-    np.testing.assert_allclose(found.projection, a.T @ (w * r), rtol=0, atol=1e-10 * np.linalg.norm(r))
+    np.testing.assert_allclose(found.projection, a.T @ (w * r), rtol=0, atol=1e-10 * float(np.linalg.norm(r)))
     np.testing.assert_allclose(found.square, r @ (w * r), rtol=1e-10)
     np.testing.assert_allclose(sums.log_weights, np.sum(np.log(w)), rtol=1e-12, atol=1e-13)
 

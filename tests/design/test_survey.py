@@ -58,7 +58,9 @@ def test_the_sample_is_spread_over_all_partitions(monkeypatch):
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        ("y ~ x.rank()", "partition|`x.rank\\(\\)` is computed from all rows at once"),
+        ("y ~ x.rank()", "`x.rank\\(\\)` is computed from all rows at once"),
+        ("y ~ scale(x.rank())", "`scale\\(x.rank\\(\\)\\)` is computed from all rows at once"),
+        ("y ~ s(x.cumsum())", "`x.cumsum\\(\\)` is computed from all rows at once"),
         ("y ~ I(x - x.mean())", "`I\\(x - x.mean\\(\\)\\)` needs a number of all rows.*`center\\(x\\)`"),
         ("y ~ bs(x, df=4)", "`bs\\(x, df=4\\)` learns from all rows at once"),
         ("y ~ scale(center(x))", "transforms what another transformation learns"),

@@ -35,7 +35,8 @@ def test_errors_name_the_partition(fit, parts):
 def test_dask(fit, parts):
     dd, dask = pytest.importorskip("dask.dataframe"), pytest.importorskip("dask")
     with dask.config.set(scheduler="synchronous"):
-        frame = dd.from_map([parts[0], parts[1].iloc[:0], parts[1]].__getitem__, range(3), meta=parts[0].iloc[:0])
+        three = [parts[0], parts[1].iloc[:0], parts[1]]
+        frame = dd.from_map(lambda i: three[i], range(3), meta=parts[0].iloc[:0])
         found = fit.predict(frame)
         assert found.npartitions == 3
         np.testing.assert_array_equal(found.compute().to_numpy(), fit.predict(pd.concat(parts)).to_numpy())
