@@ -31,6 +31,12 @@ def _crossed(rng: np.random.Generator) -> sp.csc_array:
     return sp.csc_array(z.T @ z + sp.eye_array(42))
 
 
+def _balanced(rng: np.random.Generator) -> sp.csc_array:
+    """Crossed factors of which most pairs of levels occur: leaves that are worth treating together, and some not."""
+    pairs = sp.csc_array(rng.random((120, 90)) < np.where(np.arange(120) < 100, 0.9, 0.3)[:, None], dtype=float)
+    return sp.csc_array(sp.block_array([[sp.eye_array(120), pairs], [pairs.T, sp.eye_array(90)]]))
+
+
 def _nested(rng: np.random.Generator) -> sp.csc_array:
     blocks = sp.block_diag([sp.csc_array(np.ones((2, 2)))] * 30)
     dense = sp.csc_array(np.ones((4, 60)))
@@ -54,6 +60,7 @@ _PATTERNS = {
     "large grid": lambda rng: grid(25),
     "cube": _cube,
     "crossed": _crossed,
+    "balanced": _balanced,
     "nested": _nested,
 }
 NAMES = list(_PATTERNS)

@@ -39,6 +39,18 @@ def test_counts_are_those_of_the_elimination(name: str, ordering: str) -> None:
         assert analyse(matrix).flops <= sym.flops
 
 
+def test_leaves_that_share_their_rows_are_treated_together() -> None:
+    """Which costs arithmetic with zeros, and leaves the factor as it is; a few of them stay alone."""
+    many, few = named("balanced"), named("balanced")[90:, 90:]  # of 100 leaves, and of ten
+    for matrix, together in ((many, True), (few, False)):
+        sym = analyse(matrix, ordering="natural")
+        leaves = matrix.shape[0] - 90
+        below = np.diff(matrix.indptr)[:leaves] - 1.0
+        alone = np.sum(1.0 / 3.0 + below + below**2) + 90**3 / 3.0
+        assert (sym.flops > 1.2 * alone) == together
+        assert sym.nnz_factor == factor_nonzeros(matrix, sym.order)
+
+
 @given(matrices())
 @settings(max_examples=40, deadline=None)
 def test_minimum_degree_orders_every_graph(matrix: sp.coo_array) -> None:

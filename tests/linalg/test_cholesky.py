@@ -26,7 +26,7 @@ from lgm.linalg import (
 
 
 @pytest.mark.parametrize("ordering", ["auto", "natural", "rcm", "amd", "metis"])
-@pytest.mark.parametrize("name", ["grid", "crossed", "cube", "nested"])
+@pytest.mark.parametrize("name", ["grid", "crossed", "balanced", "cube", "nested"])
 def test_values_in_every_ordering(name: str, ordering: str) -> None:
     matrix = named(name)
     sym = analyse(matrix, ordering=ordering)

@@ -35,7 +35,7 @@ struct Cost {
   double flops = 0.0;          // of one factorisation
 };
 
-Supernodes find_supernodes(const EliminationTree& tree, const Signs& negative);
+Supernodes find_supernodes(const LowerPattern& a, const EliminationTree& tree, const Signs& negative);
 Cost cost(const EliminationTree& tree, const Supernodes& supernodes);
 
 }  // namespace lgm

@@ -218,12 +218,12 @@ Symbolic Builder::build() {
 
 Cost predict(const LowerPattern& a, const std::vector<int32_t>& order, const Signs& negative) {
   const EliminationTree tree = elimination_tree(a, order);
-  return cost(tree, find_supernodes(tree, negative));
+  return cost(tree, find_supernodes(a, tree, negative));
 }
 
 Symbolic analyse(const LowerPattern& a, const std::vector<int32_t>& order, const Signs& negative) {
   const EliminationTree tree = elimination_tree(a, order);
-  const Supernodes supernodes = find_supernodes(tree, negative);
+  const Supernodes supernodes = find_supernodes(a, tree, negative);
   const Cost predicted = cost(tree, supernodes);
   if (predicted.largest_front > kMaxIndex || a.nnz() > kMaxIndex) {
     throw std::length_error("a panel of the factor, or the matrix itself, has more than 2^31 - 1 entries");

@@ -603,6 +603,9 @@ void check_shapes(int32_t trials) {
   check_all(make(15 * 15, grid(15), random), random);
   check_all(make(120, [](int32_t i, int32_t j) { return i == j + 1; }, random), random);
   check_all(make(90, [](int32_t, int32_t) { return true; }, random), random);
+  std::uniform_real_distribution<double> share(0.0, 1.0);
+  check_all(make(210, [&](int32_t i, int32_t j) { return i >= 120 && j < 120 && share(random) < (j < 100 ? 0.9 : 0.3); },
+                 random), random);
   check_all(make(150, [](int32_t i, int32_t j) { return i >= 145 || (i / 3 == j / 3 && i < 145); }, random), random);
 }
 
