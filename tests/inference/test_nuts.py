@@ -161,12 +161,17 @@ def test_silent_without_progress(capfd: pytest.CaptureFixture[str]) -> None:
     assert capfd.readouterr() == ("", "")
 
 
-def test_progress_bar_on_stderr(capfd: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("terminal", [True, False])
+def test_progress_bar_on_stderr(
+    terminal: bool, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where that is a terminal."""
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
     lgm.fit(YIELD, lgm.load_dataset("Dyestuff"), draws=50, seed=1)
     out, err = capfd.readouterr()
     assert out == ""
     total = nuts.WARMUP + 50
-    assert f"{total}/{total}" in err
+    assert f"{total}/{total}" in err if terminal else err == ""
 
 
 @pytest.mark.parametrize("value", [True, False])

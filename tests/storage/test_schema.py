@@ -75,6 +75,7 @@ def test_sizes_agree_between_results() -> None:
         "log_weights": np.ones(4),
         "mean": np.ones((4, 0)),
         "draws": np.ones((4, 0, 7)),
+        "cov": np.ones((0, 0, 0)),
     }
     points |= {"k": 0.1, "ess": 3.0, "log_evidence": np.float64(1), "log_evidence_se": 0, "failed": 0}
     content = {"theta": np.ones((1, 3, 2)), "stats": {"diverging": np.zeros((1, 3), dtype=bool)}, "interrupted": False}
