@@ -103,7 +103,7 @@ vignettes: $(VENV)/lgm.stamp $(VENV)/tools.stamp  ## all vignettes as pages, in 
 	    $(PY) -m jupyter nbconvert --log-level WARN --to html --execute $$notebook; \
 	done
 
-# Sphinx documents the installed lgm. Notebooks are run by the environment's own interpreter and cached in .docs-cache.
+# Sphinx documents the installed lgm (`python -m` would put the checkout before it). Notebooks are run by the environment's own interpreter and cached in .docs-cache.
 $(VENV_DOCS)/docs.stamp: $(SOURCES) | docs-python
 	$(VENV_DOCS)/bin/python -m pip --disable-pip-version-check --quiet install '.[docs]'
 	@touch $@
@@ -113,7 +113,7 @@ docs-python:
 	@test -x $(VENV_DOCS)/bin/python || { $(PYTHON) -m venv $(VENV_DOCS) && echo '*' > $(VENV_DOCS)/.gitignore; }
 
 docs: $(VENV_DOCS)/docs.stamp  ## the site, in docs/_build/html; its notebooks run when their code has changed
-	PATH="$(CURDIR)/$(VENV_DOCS)/bin:$$PATH" $(VENV_DOCS)/bin/python -m sphinx -W --keep-going -b html docs docs/_build/html
+	PATH="$(CURDIR)/$(VENV_DOCS)/bin:$$PATH" $(VENV_DOCS)/bin/sphinx-build -W --keep-going -b html docs docs/_build/html
 
 # A script's own folder is on its path, the checkout is not: what is measured is the installed lgm.
 bench: $(VENV)/lgm.stamp $(VENV)/tools.stamp  ## all benchmarks, an hour or two; QUICK=1 for minutes, BENCHMARKS=... for some
