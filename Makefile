@@ -103,7 +103,8 @@ vignettes: $(VENV)/lgm.stamp $(VENV)/tools.stamp  ## all vignettes as pages, in 
 	    $(PY) -m jupyter nbconvert --log-level WARN --to html --execute $$notebook; \
 	done
 
-# Sphinx documents the installed lgm (`python -m` would put the checkout before it). Notebooks are run by the environment's own interpreter and cached in .docs-cache.
+# Sphinx documents the installed lgm (`python -m` would put the checkout before it). Notebooks are run by the environment's
+# own interpreter and cached in .docs-cache.
 $(VENV_DOCS)/docs.stamp: $(SOURCES) | docs-python
 	$(VENV_DOCS)/bin/python -m pip --disable-pip-version-check --quiet install '.[docs]'
 	@touch $@
