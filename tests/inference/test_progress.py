@@ -2,6 +2,7 @@
 
 import os
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -59,11 +60,12 @@ print(type(made).__module__)
 
 
 @pytest.mark.parametrize("shown", [True, False])
-def test_a_notebook_has_its_own(shown: bool) -> None:
+def test_a_notebook_has_its_own(shown: bool, tmp_path: Path) -> None:
     """Where the kernel has widgets; without them there is no bar, as their text would fill the page."""
     nbformat, nbclient = pytest.importorskip("nbformat"), pytest.importorskip("nbclient")
     pytest.importorskip("ipywidgets")
     cell = nbformat.v4.new_code_cell(NOTEBOOK.replace("SHOWN", str(shown)))
-    nbclient.NotebookClient(nbformat.v4.new_notebook(cells=[cell]), timeout=120).execute()
+    elsewhere = {"metadata": {"path": str(tmp_path)}}  # a kernel started in a checkout would find that
+    nbclient.NotebookClient(nbformat.v4.new_notebook(cells=[cell]), timeout=120, resources=elsewhere).execute()
     kinds = [output.output_type for output in cell.outputs]
     assert ("display_data" in kinds) == shown
