@@ -14,7 +14,7 @@ from formulaic.utils.context import capture_context
 from lgm import families, pickling
 from lgm.data.partitions import partitions_of
 from lgm.data.table import Table
-from lgm.design import design, summed
+from lgm.design import design, partitioned
 from lgm.design.another import with_response
 from lgm.design.design import Design
 from lgm.errors import ConvergenceWarning, DataError, LgmError, PriorError, warn
@@ -238,7 +238,7 @@ def build(
         built = design.build(parsed, data, likelihood, names, weights, missing)
     else:
         with bar(None, "partitions read", progress=progress) as shown:
-            built = summed.build(parsed, partitions, likelihood, names, weights, missing, shown.update)
+            built = partitioned.build(parsed, partitions, likelihood, names, weights, missing, shown.update)
     if inherited and isinstance(priors, Mapping | None):
         priors = {**fitting(built, inherited), **(priors or {})}
     built, resolved = settle_priors(built, priors)

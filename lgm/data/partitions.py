@@ -84,23 +84,16 @@ class Iterated(Partitions):
     start : callable
         Returns an iterator over the partitions, from the first one on; its argument are the columns that are needed.
     known : tuple of str
-    size : int, optional
-        Number of partitions.
+        Columns.
     """
 
     start: Callable[[tuple[str, ...]], Iterator[Any]]
     known: tuple[str, ...]
-    size: int | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
         """Columns."""
         return self.known
-
-    @property
-    def count(self) -> int | None:
-        """Number of partitions, if it is known."""
-        return self.size
 
     def reduced(
         self,

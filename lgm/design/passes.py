@@ -12,7 +12,8 @@ from lgm.data.model_matrix import materialise
 from lgm.data.moments import Moments
 from lgm.design import predictor as predictors
 from lgm.design.predictor import Parts, Predictor
-from lgm.design.sums import Reference, Sums
+from lgm.design.reference import Reference
+from lgm.design.sums import Sums
 from lgm.design.survey import CHANGED, Plan, Survey
 from lgm.errors import DataError
 from lgm.formula.sides import Effects

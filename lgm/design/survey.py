@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -212,8 +212,7 @@ CHANGED = "the partitions are not the same when they are read again"
 
 def _merged(one: dict[Any, Any], two: dict[Any, Any]) -> dict[Any, Any]:
     """Sums by key; what only one side knows stays."""
-    both = {key: one[key] + two[key] if key in one and key in two else one.get(key, two.get(key)) for key in one}
-    return both | {key: value for key, value in two.items() if key not in one}
+    return {**one, **two, **{key: one[key] + two[key] for key in one.keys() & two.keys()}}
 
 
 def _spread(n: int) -> np.ndarray[Any, np.dtype[np.int64]]:
@@ -369,16 +368,3 @@ def _columns(expressions: tuple[Expression, ...], scope: Scope) -> list[pd.Serie
             scope.require(expression)
             found.append(scope.column(expression, "an argument").rename(expression.text))
     return found
-
-
-def surveyed(plan: Plan) -> Callable[[Any, int], Survey]:
-    """The first pass, as a function of partitions that can be sent elsewhere."""
-    return _Surveyed(plan)
-
-
-@dataclass(frozen=True)
-class _Surveyed:
-    plan: Plan
-
-    def __call__(self, part: Any, number: int) -> Survey:
-        return survey(self.plan, part, number)

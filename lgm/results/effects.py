@@ -20,12 +20,12 @@ from lgm.inference.draws import Draws, Expected, Mixture, joined
 from lgm.inference.keys import normals
 from lgm.posterior.assemble import Analysed
 from lgm.posterior.density import Marginal, variances
-from lgm.results import at_one_theta
-from lgm.results.at_one_theta import Fixed, fixed_effects
+from lgm.results import fixed_alone
 from lgm.results.drawing import MOST, Drawing, columns_at_once
 from lgm.results.drawing import programs as drawing_programs
+from lgm.results.fixed_alone import Fixed
 from lgm.results.progress import bar
-from lgm.results.quantiles import Tails, ends, mixture_ends, weighted_ends
+from lgm.results.quantiles import Tails, ends
 from lgm.words import amount
 from lgm.xla import own_settings
 
@@ -128,14 +128,14 @@ class Effects:
 
     @cached_property
     def _fixed_alone(self) -> Fixed | None:
-        found = _fixed_alone(self.drawing, self._drawn, self._interval)
+        found = fixed_alone.fixed_effects(self.drawing, self._drawn, self._interval)
         if found is not None:
             _require_finite(found.table)
         return found
 
     def kept_at(self, interval: float) -> Kept:
         """The same with intervals of another probability: from draws that are there, or once more from the start."""
-        kept, alone = self.kept, _fixed_alone(self.drawing, self._drawn, interval)
+        kept, alone = self.kept, fixed_alone.fixed_effects(self.drawing, self._drawn, interval)
         if self.drawing.normal:
             found = _normal_ends(self.drawing.analysed.printed(kept.mean), kept.sd, interval)
         elif len(kept.draws):
@@ -285,37 +285,6 @@ def _kept(drawing: Drawing, drawn: Draws, interval: float, alone: Fixed | None) 
     return _with_table(replace(found, sd=sd), drawing.p, alone)
 
 
-def _fixed_alone(drawing: Drawing, drawn: Draws, interval: float) -> Fixed | None:
-    """What tables show of the fixed effects, where that takes less than what they show of all; else None."""
-    if drawing.normal or not drawn.conditional:
-        return None
-    known = drawn.effects_at()
-    if drawing.analysed.marginal.data.normal:
-        return None if known is None or not known[0].cov.size else _fixed_of_moments(drawing, known[0], interval)
-    if known is None:
-        return fixed_effects(drawing, interval) if drawing.alike and drawing.p else None
-    return None if known[0].mean.shape[1] == drawing.dim else _fixed_of_points(drawing, known[0], interval)
-
-
-def _fixed_of_moments(drawing: Drawing, points: Mixture, interval: float) -> Fixed:
-    """Of a mixture of normal distributions, one for each weighted point, without error but that of the weights."""
-    analysed, weights = drawing.analysed, np.exp(points.log_weights)
-    means = analysed.natural(points.mean)
-    mean = weights @ means
-    variances = np.einsum("ij,sjk,ik->si", analysed.basis, points.cov, analysed.basis)
-    sd = np.sqrt(weights @ (variances + (means - mean) ** 2))
-    return Fixed(mean, sd, mixture_ends(means, np.sqrt(variances), weights, interval))
-
-
-def _fixed_of_points(drawing: Drawing, points: Mixture, interval: float) -> Fixed:
-    """By all weighted points with their draws of the fixed effects."""
-    analysed, weights, m = drawing.analysed, np.exp(points.log_weights), points.draws.shape[1]
-    mean = weights @ analysed.natural(points.mean)
-    draws = analysed.natural(points.draws)
-    sd = np.sqrt(np.einsum("s,smp->p", weights, (draws - mean) ** 2) / m)
-    return Fixed(mean, sd, weighted_ends(draws.reshape(-1, drawing.p), np.repeat(weights, m), interval))
-
-
 def _with_table(kept: Kept, p: int, alone: Fixed | None) -> Kept:
     """The same; what was found of the fixed effects alone comes first."""
     if alone is None:
@@ -430,7 +399,7 @@ def programs(post: Marginal, expected: Expected) -> list[Plan]:
     if not expected.thetas:
         return []
     if expected.thetas == 1 and not post.data.normal:
-        return at_one_theta.programs(post)
+        return fixed_alone.programs(post)
     how = _variance_shape(post, expected.thetas)
     return [*drawing_programs(post, expected), Plan(_variance_chunk, how)]
 

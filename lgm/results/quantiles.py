@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 from scipy.special import ndtr, ndtri
@@ -52,12 +52,19 @@ def mixture_ends(means: FloatArray, sds: FloatArray, weights: FloatArray, probab
     for level in ((1.0 - probability) / 2.0, (1.0 + probability) / 2.0):
         parts = means + ndtri(level) * sds  # the end is between those of the parts
         low, high = parts.min(axis=0), parts.max(axis=0)
-        for _ in range(HALVINGS):
-            middle = 0.5 * (low + high)
-            below = weights @ ndtr((middle - means) / sds) < level
-            low, high = np.where(below, middle, low), np.where(below, high, middle)
-        found.append(0.5 * (low + high))
+        found.append(where(lambda t: weights @ ndtr((t - means) / sds), level, low, high))
     return np.stack(found)
+
+
+def where(
+    probability: Callable[[FloatArray], FloatArray], level: float, low: FloatArray, high: FloatArray
+) -> FloatArray:
+    """Where the probability below of each of m variables is this, between ends (m,), by bisection."""
+    for _ in range(HALVINGS):
+        middle = 0.5 * (low + high)
+        below = probability(middle) < level
+        low, high = np.where(below, middle, low), np.where(below, high, middle)
+    return 0.5 * (low + high)
 
 
 def _place(draws: int, probability: float) -> tuple[int, float]:

@@ -1,6 +1,7 @@
 """The later passes: what each partition gives, and that it can be sent to another process."""
 
 import pickle
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -8,7 +9,7 @@ import pandas as pd
 from lgm.data.model_matrix import materialise
 from lgm.data.partitions import in_tree
 from lgm.design.passes import Spreading
-from lgm.design.survey import Plan, surveyed
+from lgm.design.survey import Plan, survey
 from lgm.formula.parse import parse
 
 RNG = np.random.default_rng(0)
@@ -20,7 +21,7 @@ def test_means_and_scales_of_varying_effects_are_those_of_all_rows():
     formula = parse("y ~ 1 + (x * f|g)", ())
     plan = Plan(formula, {}, tuple(DATA.columns), ("x", "f", "g"), ("y",), None, "drop")
     parts = [DATA.iloc[:7], DATA.iloc[7:7], DATA.iloc[7:50], DATA.iloc[50:]]
-    first = pickle.loads(pickle.dumps(surveyed(plan)))
+    first = pickle.loads(pickle.dumps(partial(survey, plan)))
     found = in_tree((first(part, i) for i, part in enumerate(parts)), lambda a, b: a + b)
     effects = formula.mu.bars[0].effects
     spec, columns, names = materialise(effects, plan.scope(DATA))

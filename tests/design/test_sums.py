@@ -7,7 +7,8 @@ import scipy.sparse as sp
 from lgm.data.model_matrix import full_column
 from lgm.design.columns import Columns
 from lgm.design.fixed_effects import standardise
-from lgm.design.sums import Reference, Sums, moved
+from lgm.design.reference import Reference
+from lgm.design.sums import Sums, moved
 
 RNG = np.random.default_rng(0)
 N = 60

@@ -6,7 +6,7 @@ import pytest
 
 from lgm.data.partitions import in_tree
 from lgm.design import survey
-from lgm.design.survey import Plan, Survey, surveyed
+from lgm.design.survey import Plan, Survey
 from lgm.errors import DataError, LgmError
 from lgm.formula.parse import parse
 from lgm.terms import TERMS
@@ -28,7 +28,7 @@ def _survey(source: str, cuts=(2, 2, 4), frame=FRAME, weights=None, missing="dro
     needed = tuple(name for name in names if name in source.partition("~")[2])
     plan = Plan(formula, {"np": np}, names, needed, ("y",), weights, missing)
     parts = [frame.iloc[a:b] for a, b in zip([0, *cuts], [*cuts, len(frame)], strict=True)]
-    return in_tree((surveyed(plan)(part, i) for i, part in enumerate(parts)), lambda a, b: a + b)
+    return in_tree((survey.survey(plan, part, i) for i, part in enumerate(parts)), lambda a, b: a + b)
 
 
 @pytest.mark.parametrize("cuts", [(), (1,), (2, 2, 4), (1, 2, 3, 4, 5)], ids=str)

@@ -1,10 +1,12 @@
-"""Fixed effects at one theta where the effects are not normal, from weighted points: what the summary shows, no more.
+"""Fixed effects without the others, where that takes less: what the summary shows, no more.
 
-A point has a weight W, of mean one, and the effect x; it was made from a normal draw n, of a known distribution. What
-the weights change is estimated, the rest is known, as in ``P(x <= t) = P(n <= t) + E[W 1(x <= t) - 1(n <= t)]``, so few
-points serve where the weights are nearly alike. There are as many as make means, standard deviations and ends of
-intervals at least as good as those of as many independent draws as were asked for, or of a quarter of them where a
-point costs a factorisation or many integrals, as pairs are (`lgm.inference.ladder`).
+Of a large model by importance sampling they are known at its points. At one theta where they are not normal, they are
+from weighted points. Such a point has a weight W, of mean one, and the effect x; it was made from a normal draw n, of a
+known distribution. What the weights change is estimated, the rest is known, as in
+``P(x <= t) = P(n <= t) + E[W 1(x <= t) - 1(n <= t)]``, so few points serve where the weights are nearly alike. There
+are as many as make means, standard deviations and ends of intervals at least as good as those of as many independent
+draws as were asked for, or of a quarter of them where a point costs a factorisation or many integrals, as pairs are
+(`lgm.inference.ladder`).
 """
 
 from __future__ import annotations
@@ -18,13 +20,14 @@ from scipy.special import ndtr, ndtri
 
 from lgm.arrays import FloatArray
 from lgm.inference.compile import Plan, compiled, floats
+from lgm.inference.draws import Draws, Mixture
 from lgm.inference.keys import normals
 from lgm.inference.ladder import FEWEST, FEWEST_COSTLY
 from lgm.posterior.density import Marginal
 from lgm.posterior.functionals import FixedPoints
 from lgm.posterior.laplace import LaplaceData
 from lgm.results.drawing import CHUNK_BYTES, Drawing
-from lgm.results.quantiles import HALVINGS
+from lgm.results.quantiles import mixture_ends, weighted_ends, where
 from lgm.xla import LOOPS, own_settings
 
 MOST = 64  # pairs of points in one call
@@ -41,6 +44,37 @@ class Fixed(NamedTuple):
     def table(self) -> FloatArray:
         """Mean, sd and ends (4, p)."""
         return np.vstack([self.mean[: self.sd.size], self.sd, self.ends])
+
+
+def fixed_effects(drawing: Drawing, drawn: Draws, interval: float) -> Fixed | None:
+    """What tables show of the fixed effects, where that takes less than what they show of all; else None."""
+    if drawing.normal or not drawn.conditional:
+        return None
+    known = drawn.effects_at()
+    if drawing.analysed.marginal.data.normal:
+        return None if known is None or not known[0].cov.size else _of_moments(drawing, known[0], interval)
+    if known is None:
+        return _at_one_theta(drawing, interval) if drawing.alike and drawing.p else None
+    return None if known[0].mean.shape[1] == drawing.dim else _of_points(drawing, known[0], interval)
+
+
+def _of_moments(drawing: Drawing, points: Mixture, interval: float) -> Fixed:
+    """Of a mixture of normal distributions, one for each weighted point, without error but that of the weights."""
+    analysed, weights = drawing.analysed, np.exp(points.log_weights)
+    means = analysed.natural(points.mean)
+    mean = weights @ means
+    variances = np.einsum("ij,sjk,ik->si", analysed.basis, points.cov, analysed.basis)
+    sd = np.sqrt(weights @ (variances + (means - mean) ** 2))
+    return Fixed(mean, sd, mixture_ends(means, np.sqrt(variances), weights, interval))
+
+
+def _of_points(drawing: Drawing, points: Mixture, interval: float) -> Fixed:
+    """By all weighted points with their draws of the fixed effects."""
+    analysed, weights, m = drawing.analysed, np.exp(points.log_weights), points.draws.shape[1]
+    mean = weights @ analysed.natural(points.mean)
+    draws = analysed.natural(points.draws)
+    sd = np.sqrt(np.einsum("s,smp->p", weights, (draws - mean) ** 2) / m)
+    return Fixed(mean, sd, weighted_ends(draws.reshape(-1, drawing.p), np.repeat(weights, m), interval))
 
 
 @compiled(shapes=lambda post, m: (post, floats(post.hyper.size), floats(m, post.n_normals)), options=LOOPS)
@@ -64,7 +98,7 @@ def programs(post: Marginal) -> list[Plan]:
     return [Plan(_points, at_once(post))]
 
 
-def fixed_effects(drawing: Drawing, interval: float) -> Fixed:
+def _at_one_theta(drawing: Drawing, interval: float) -> Fixed:
     """Means of all effects, standard deviations and intervals of the fixed ones, given the first theta."""
     post, m = drawing.analysed.marginal, at_once(drawing.analysed.marginal)
     parts: list[FixedPoints] = []
@@ -129,11 +163,11 @@ class _Found(NamedTuple):
         values = np.concatenate([self.x, self.normal], axis=2)
         far = self.centre + 2.0 * ndtri(level) * self.sd
         low, high = np.minimum(values.min(axis=(1, 2)), far), np.maximum(values.max(axis=(1, 2)), far)
-        for _ in range(HALVINGS):
-            middle = 0.5 * (low + high)
-            below = ndtr((middle - self.centre) / self.sd) + self._of_probability(middle).mean(axis=(1, 2)) < level
-            low, high = np.where(below, middle, low), np.where(below, high, middle)
-        return 0.5 * (low + high)
+
+        def probability(t: FloatArray) -> FloatArray:
+            return np.asarray(ndtr((t - self.centre) / self.sd) + self._of_probability(t).mean(axis=(1, 2)))
+
+        return where(probability, level, low, high)
 
     def lacking(self, ends: FloatArray, interval: float, draws: int) -> float:
         """How many times as many pairs would leave nothing with more Monte Carlo error than so many draws would."""

@@ -12,7 +12,7 @@ from scipy.special import logsumexp
 
 import lgm
 from lgm.inference import importance
-from lgm.results import at_one_theta, drawing, effects
+from lgm.results import drawing, effects, fixed_alone
 
 SD = 1.5
 GROUPS, ROWS = 6, 3
@@ -99,7 +99,7 @@ def _without_effects(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         raise AssertionError("effects that the table does not show")
 
     pairs: list[int] = []
-    points = at_one_theta._points
+    points = fixed_alone._points
 
     def counted(m: int, *args: Any) -> Any:
         pairs.append(m)
@@ -107,7 +107,7 @@ def _without_effects(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
     monkeypatch.setattr(drawing, "_draw_chunk", none)
     monkeypatch.setattr(effects, "_variance_chunk", none)
-    monkeypatch.setattr(at_one_theta, "_points", counted)
+    monkeypatch.setattr(fixed_alone, "_points", counted)
     monkeypatch.setattr(effects, "programs", lambda *_: [])
     return pairs
 
@@ -126,7 +126,7 @@ def test_a_summary_at_the_mode_makes_no_other_effects(monkeypatch: pytest.Monkey
     fit = _counts().fit(method="mode", seed=1, progress=False)
     assert "Intercept" in str(fit)
     assert fit.run.rung is not None and fit.run.rung.variance < 0.1
-    assert sum(pairs) <= 8 * at_one_theta.MOST
+    assert sum(pairs) <= 8 * fixed_alone.MOST
     with pytest.raises(AssertionError, match="does not show"):
         fit.ranef()
 

@@ -1,0 +1,185 @@
+"""A model of data in partitions is that of the same rows in memory: names, priors, pattern, statistics, density."""
+
+import pickle
+import warnings
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import lgm
+
+RNG = np.random.default_rng(0)
+N = 1200
+DATA = pd.DataFrame(
+    {
+        "g": RNG.integers(25, size=N),
+        "h": RNG.choice(list("abcdefg"), N),
+        "x": np.round(RNG.normal(3.0, 1.0, N), 1),
+        "year": RNG.normal(2000.0, 10.0, N),
+        "t": RNG.integers(60, size=N),
+        "f": RNG.choice(["u", "v", "w"], N),
+        "w": RNG.uniform(0.5, 2.0, N),
+        "o": RNG.normal(size=N),
+        "b": RNG.uniform(size=N) < 0.4,
+        "region": RNG.choice(list("pqrs"), N),
+    }
+)
+DATA["y"] = 1.0 + 0.5 * DATA["x"] + np.sin(DATA["t"] / 10.0) + RNG.normal(size=25)[DATA["g"]] + RNG.normal(size=N)
+EDGES = lgm.graph(pd.DataFrame({"a": list("pqr"), "b": list("qrs")}))
+FORMULAS = [
+    "y ~ x*f + (1|g)",
+    "y ~ 0 + f + (1|g)",
+    "y ~ year + (year|h) + (1|g)",
+    "y ~ x + (x||g) + b",
+    "y ~ scale(x) + s(t)",
+    "y ~ poly(x, 3) + poly(year, 2) + (1|f/h)",
+    "y ~ center(year):f + f",
+    "y ~ rw1(t) + (f|g)",
+    "y ~ x + t + s(t)",
+    "y ~ x + offset(o) + icar(region, EDGES)",
+    "y ~ s(t, bs='cr', k=8) + (1|g:h)",
+    "y ~ s(x, bs='ps', m=(2, 1)) + s(t, bs='cc')",
+    "y ~ s(x, bs='ts') + s(np.round(year, -1), k=4)",
+    "y ~ s(x, t, k=12)",
+    "log(y + 20) ~ log(x + 10) + I(x**2) + C(t > 30)",
+    "y ~ year:f + f + C(h, contr.sum)",
+    "y ~ rw2(t) + ar1(t)",
+]
+
+
+def _cut(data: pd.DataFrame, *cuts: int) -> list[pd.DataFrame]:
+    return [data.iloc[a:b] for a, b in zip([0, *cuts], [*cuts, len(data)], strict=True)]
+
+
+PARTS = _cut(DATA, 1, 300, 300, 901)
+
+
+def _statistics(model: lgm.Model) -> dict[str, np.ndarray]:
+    data: Any = model.analysed.marginal.data
+    size = np.sqrt(float(data.square))  # of residuals: a projection on fixed effects is rounding beside it
+    found = {name: np.asarray(getattr(data, name)) for name in ("gram", "square", "n", "sum_log_w")}
+    return {**found, "projection": np.asarray(data.projection) / size, "basis": model.analysed.basis}
+
+
+def _require_same(one: lgm.Model, other: lgm.Model) -> None:
+    pd.testing.assert_frame_equal(one.priors, other.priors)
+    assert one.design.fixed_names == other.design.fixed_names
+    assert one.analysed.pattern == other.analysed.pattern
+    mine, theirs = _statistics(one), _statistics(other)
+    for name, values in mine.items():
+        np.testing.assert_allclose(
+            theirs[name], values, rtol=1e-10, atol=1e-10 * np.max(np.abs(values), initial=1.0), err_msg=name
+        )
+    for level in (0.7, 1.3):
+        theta: dict[str, float] = {}
+        for parameter in one.design.parameters:
+            theta |= dict.fromkeys(parameter.names, 0.2 * level if parameter.kind in ("corr", "rho") else level)
+        np.testing.assert_allclose(other.log_density(theta), one.log_density(theta), rtol=0, atol=1e-8)
+
+
+@pytest.mark.parametrize("formula", FORMULAS)
+def test_a_model_is_that_in_memory(formula):
+    weights = "w" if FORMULAS.index(formula) % 2 else None
+    env = {"np": np, "EDGES": EDGES}
+    _require_same(
+        lgm.model(formula, DATA, weights=weights, env=env), lgm.model(formula, PARTS, weights=weights, env=env)
+    )
+
+
+@pytest.mark.parametrize("formula", ["y ~ 0 + x + s(t)", "y ~ code + (1|g)", "y ~ (1|g) + (1|g:always)"])
+def test_warnings_are_those_in_memory(formula):
+    data = DATA.assign(code=DATA["t"].astype(str) + ".5", always="a")
+    texts, models = [], []
+    for each in (data, _cut(data, 300, 901)):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            models.append(lgm.model(formula, each))
+        texts.append([str(one.message) for one in caught])
+    assert texts[0] == texts[1] != []
+    _require_same(*models)
+
+
+def test_priors_about_zero():
+    """What a user says of the sd of intercepts is about x = 0, where default priors are about the mean."""
+    priors = {"sd(Intercept|g)": lgm.priors.exponential(1.0)}
+    _require_same(lgm.model("y ~ x + (x|g)", DATA, priors=priors), lgm.model("y ~ x + (x|g)", PARTS, priors=priors))
+
+
+def test_bits_are_those_of_the_partitioning():
+    formula = "y ~ x + s(t) + (x|g)"
+    first, again, other = (lgm.model(formula, parts) for parts in (PARTS, lambda: iter(PARTS), _cut(DATA, 500)))
+    assert all(np.array_equal(value, _statistics(again)[name]) for name, value in _statistics(first).items())
+    _require_same(first, other)
+
+
+def test_dask_gives_the_same_bits():
+    dd, dask = pytest.importorskip("dask.dataframe"), pytest.importorskip("dask")
+    with dask.config.set(scheduler="synchronous"):
+        frame = dd.from_map(lambda i: PARTS[i], range(len(PARTS)), meta=DATA.iloc[:0])
+        found = _statistics(lgm.model("y ~ x + s(t) + (x|g)", frame))
+    wanted = _statistics(lgm.model("y ~ x + s(t) + (x|g)", PARTS))
+    assert all(np.array_equal(value, wanted[name]) for name, value in found.items())
+
+
+def test_gaps_categories_and_late_levels():
+    data = DATA.sort_values("h").reset_index(drop=True)  # levels come one after the other
+    data["f"] = pd.Categorical(data["f"], categories=["w", "never", "u", "v"])
+    data.loc[::50, "x"] = np.nan
+    holed = data.copy()
+    holed.loc[7::90, "y"] = np.nan
+    with pytest.warns(lgm.errors.DataWarning, match=r"24 of 1176 rows|rows are dropped: missing values in x \(24\)"):
+        whole = lgm.model("y ~ x + f + (1|h)", holed.dropna(subset=["y"]).reset_index(drop=True))
+    with pytest.warns(lgm.errors.DataWarning, match="rows are dropped"):
+        parts = lgm.model("y ~ x + f + (1|h)", _cut(holed, 3, 400, 800))
+    _require_same(whole, parts)
+    assert "no response" in repr(parts) and "missing predictors" in repr(parts)
+
+
+def test_a_fit_is_that_in_memory():
+    how = {"method": "importance", "seed": 1, "progress": False}
+    formula = "y ~ x + s(t) + (1|g)"
+    whole, parts = lgm.fit(formula, DATA, **how), lgm.fit(formula, PARTS, **how)
+    pd.testing.assert_frame_equal(whole.summary(), parts.summary(), rtol=1e-5)
+    pd.testing.assert_frame_equal(whole.ranef(), parts.ranef(), rtol=1e-5)
+    pd.testing.assert_frame_equal(whole.predict(DATA.head()), pickle.loads(pickle.dumps(parts)).predict(DATA.head()))
+    assert not hasattr(parts.idata, "observed_data")
+    for call in (parts.residuals, parts.loo, parts.predict, parts.r2, parts.plot_residuals, parts.check):
+        with pytest.raises(lgm.LgmError, match="were read in partitions and are not in memory"):
+            call()
+    with pytest.raises(lgm.LgmError, match=r"a file holds a model by its data.*pickle\.dumps"):
+        parts.save("nowhere.lgm")
+    with pytest.raises(lgm.LgmError, match=r"update\(\.\.\., data=\.\.\.\)"):
+        parts.update(". ~ . - x")
+
+
+@pytest.mark.parametrize(
+    ("formula", "how", "message"),
+    [
+        ("y ~ te(x, t)", {}, r"te\(\) is not made of data in partitions"),
+        ("y ~ s(t, by=f)", {}, r"the scale of s\(t, by=f\).*learns from all rows"),
+        ("y ~ x + I(2 * x)", {}, r"`I\(2 \* x\)` is a linear function of `x`"),
+        ("y ~ x + one", {}, "`one` is 1 in every row, like the intercept"),
+        ("y ~ x", {"weights": np.ones(N)}, "weights of data in partitions are a column"),
+        ("y ~ x", {"weights": "nope"}, "weights='nope' is not a column"),
+        ("t ~ x", {"family": "poisson"}, 'family="poisson".*needs the rows themselves'),
+        ("one ~ x", {}, "`one`"),
+        ("y ~ x + (1|one)", {}, "has one level"),
+        ("y | cens(b) ~ x", {}, 'family="gaussian" does not take censored values'),
+    ],
+)
+def test_what_is_refused(formula, how, message):
+    with pytest.raises(lgm.LgmError, match=message):
+        lgm.model(formula, _cut(DATA.assign(one=1.0), 400), **how)
+
+
+def test_data_that_change_between_passes():
+    seen: list[None] = []
+
+    def shrinking():
+        seen.append(None)
+        return iter(_cut(DATA.iloc[: N - len(seen)], 400))
+
+    with pytest.raises(lgm.LgmError, match="not the same when they are read again.*1198 rows at first, 1197 later"):
+        lgm.model("y ~ x", shrinking)
