@@ -213,15 +213,16 @@ def partitions_of(data: Any) -> Partitions | None:
 
 def _is_in_memory(data: Any) -> bool:
     """Tables, and what becomes one: mappings, records, and what is handed over as Arrow does."""
-    if isinstance(data, (Table, pd.DataFrame, Mapping, np.ndarray)) or hasattr(data, "__arrow_c_stream__"):
-        return True
-    if isinstance(nw.from_native(data, pass_through=True), nw.DataFrame):
+    if isinstance(data, (Mapping, np.ndarray, pd.Series)) or _is_table(data):
         return True
     return isinstance(data, (list, tuple)) and not (data and all(_is_table(part) for part in data))
 
 
 def _is_table(part: Any) -> bool:
-    return isinstance(part, (Table, pd.DataFrame)) or hasattr(part, "__arrow_c_stream__")
+    """Not every version of pandas and polars hands its tables over as Arrow does; narwhals knows them all."""
+    if isinstance(part, Table) or hasattr(part, "__arrow_c_stream__"):
+        return True
+    return isinstance(nw.from_native(part, pass_through=True), nw.DataFrame)
 
 
 def _of_function(start: Callable[[], Any]) -> Iterated:

@@ -11,6 +11,9 @@ from jax.test_util import check_grads
 
 from lgm.linalg import analyse_dense, cholesky_update, cholesky_update_info, factor_info
 
+# Compiled whole: outside of a program each operation in them is one, for each size.
+compiled = jax.jit(cholesky_update)
+compiled_info = jax.jit(cholesky_update_info)
 EPS = float(np.finfo(float).eps)
 N = 5
 sizes = st.integers(1, 12)
@@ -35,8 +38,8 @@ def test_updates_and_downdates(n: int, seed: int, size: float, down: bool) -> No
     lower, x = drawn(n, seed, weight)
     whole = lower @ lower.T + weight * np.outer(x, x)
     with jax.enable_x64(True):
-        found = np.asarray(cholesky_update(lower, x, weight))
-        assert int(cholesky_update_info(lower, x, weight)) == 0
+        found = np.asarray(compiled(lower, x, weight))
+        assert int(compiled_info(lower, x, weight)) == 0
     left = 1.0 + weight * np.sum(np.linalg.solve(lower, x) ** 2)
     error = 10.0 * n * EPS * np.linalg.cond(lower) ** 2 * max(1.0, 1.0 / left) * np.linalg.norm(whole + lower @ lower.T)
     assert np.linalg.norm(found @ found.T - whole) <= error
@@ -61,6 +64,7 @@ def test_derivatives(weight: float) -> None:
     def anew(lower: jax.Array, x: jax.Array, weight: jax.Array) -> jax.Array:
         return jnp.sum(cotangent * jnp.linalg.cholesky(lower @ lower.T + weight * jnp.outer(x, x)))
 
+    @jax.jit
     def updated(lower: jax.Array, x: jax.Array, weight: jax.Array) -> jax.Array:
         return jnp.sum(cotangent * cholesky_update(lower, x, weight))
 
@@ -94,8 +98,8 @@ def test_a_downdate_that_leaves_nothing(n: int, seed: int) -> None:
     whole = sp.csc_array(lower @ lower.T + weight * np.outer(x, x))
     sym = analyse_dense(sp.csc_array(np.ones((n, n))))
     with jax.enable_x64(True):
-        found, info = cholesky_update(lower, x, weight), int(cholesky_update_info(lower, x, weight))
-        expected = int(factor_info(sym, sym.values(whole)))
+        found, info = compiled(lower, x, weight), int(compiled_info(lower, x, weight))
+        expected = int(jax.jit(factor_info, static_argnums=0)(sym, sym.values(whole)))
     assert np.all(np.isnan(found)) and info == expected > 0
 
 
