@@ -67,7 +67,8 @@ void use(const Routines& routines, const ThreadControl& threads) {
 }
 
 bool available() {
-  return table.gemm && table.symm && table.syrk && table.trsm && table.trmm && table.potrf && table.trtri && table.lauum;
+  return table.gemm && table.symm && table.syrk && table.trsm && table.trmm && table.potrf && table.trtri &&
+         table.lauum;
 }
 
 void gemm(char trans_a, char trans_b, int32_t m, int32_t n, int32_t k, double alpha, const double* a, int32_t lda,

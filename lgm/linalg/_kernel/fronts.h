@@ -23,7 +23,8 @@ inline double work(int32_t height, int32_t columns) { return static_cast<double>
 
 // Where a front is given a team, its threads share in the work.
 
-// Factor the pivots, `sign L L'` with a sign of 1 or -1, and bring the rows below along. The failing pivot, from 1, or 0.
+// Factor the pivots, `sign L L'` with a sign of 1 or -1, and bring the rows below along. The failing pivot, from 1, or
+// 0.
 template <class T>
 int32_t factor_panel(int32_t columns, int32_t below, double sign, T* panel, const Team* team) {
   const int32_t height = columns + below;
@@ -102,7 +103,6 @@ inline void invert_front_by_blas(int32_t columns, int32_t below, double sign, do
     }
   }
   if (below == 0) return;
-  constexpr int32_t kStrip = 48;  // strips skip most of the upper triangle
   for (int32_t j = 0; j < columns; j += kStrip) {
     const int64_t at = static_cast<int64_t>(j) * height;
     blas::gemm('T', 'N', columns - j, std::min(kStrip, columns - j), below, -1.0, w + at, height,

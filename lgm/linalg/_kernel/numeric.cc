@@ -129,10 +129,11 @@ void Factorisation<T>::invert(const Emit& emit, T* y, int32_t k) {
   });
 }
 
-// With multipliers among the rows, Q = [H C'; C 0], draws of the other rows shall have the covariance that Q^-1 has there,
-// and C x = 0. They are those of x = L^-T w where w is standard normal on positive pivots and makes the rows of L D w at
-// the multipliers zero: L_+ and L_- being these rows of L by the sign of the pivots, w_- = G w_+, G = L_-^-1 L_+. As
-// the block of Q there is zero, L_+ L_+' = L_- L_-', so G G' = I: w_- takes out of w_+ the directions that C removes.
+// With multipliers among the rows, Q = [H C'; C 0], draws of the other rows shall have the covariance that Q^-1 has
+// there, and C x = 0. They are those of x = L^-T w where w is standard normal on positive pivots and makes the rows of
+// L D w at the multipliers zero: L_+ and L_- being these rows of L by the sign of the pivots, w_- = G w_+, G = L_-^-1
+// L_+. As the block of Q there is zero, L_+ L_+' = L_- L_-', so G G' = I: w_- takes out of w_+ the directions that C
+// removes.
 template <class T>
 void Factorisation<T>::constrain(T* y, int32_t k) {
   if (sym_.negative.empty()) return;

@@ -13,8 +13,9 @@
 namespace lgm {
 
 // Runs body(i, member) for i in 0 .. count-1; of those at work at one time each has its own number, the caller 0.
-// `schedule(task)` hands a task to another thread, now, later or never: the caller works until no item is left and waits
-// only for items that have been started, so it cannot lock up even when every thread of the pool is itself such a caller.
+// `schedule(task)` hands a task to another thread, now, later or never: the caller works until no item is left and
+// waits only for items that have been started, so it cannot lock up even when every thread of the pool is itself such a
+// caller.
 template <class Schedule>
 void parallel_for(int64_t count, int64_t helpers, const Schedule& schedule,
                   const std::function<void(int64_t, int64_t)>& body) {

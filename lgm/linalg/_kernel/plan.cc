@@ -85,8 +85,8 @@ class Planner {
   const int32_t count_;
 };
 
-// Subtrees that have more than their share of the work are divided into those of their children, and their roots join the
-// top, which begins when all tasks have been done.
+// Subtrees that have more than their share of the work are divided into those of their children, and their roots join
+// the top, which begins when all tasks have been done.
 void Planner::divide() {
   const double all = nanoseconds(sym_);
   // Landing places have 32-bit indices.
@@ -153,8 +153,8 @@ void Planner::divide() {
   for (const auto& [_, task] : found) sym_.tasks.push_back(task);
 }
 
-// What tasks pass on is all there when the top begins; each place is free again after the turn of the parent. The selected
-// inverse goes through the same lifetimes backwards and uses the same addresses.
+// What tasks pass on is all there when the top begins; each place is free again after the turn of the parent. The
+// selected inverse goes through the same lifetimes backwards and uses the same addresses.
 void Planner::place_what_is_passed_on() {
   Places places;
   const auto place = [&](Front& f) { f.update = places.take(update_size(f)); };

@@ -54,8 +54,8 @@ struct Symbolic {
   std::vector<int32_t> place;     // ... and offset in the front's panel
   std::vector<Task> tasks;        // independent of each other, those of most work first
   std::vector<int32_t> top;       // the fronts after them, leaves left out: ascending
-  // Where a front adds to right-hand sides, for every row of its list: the row itself, or for one that is not its task's
-  // a place that is, after the n rows: the i-th of these is for the row beyond[i]. Empty where there are none.
+  // Where a front adds to right-hand sides, for every row of its list: the row itself, or for one that is not its
+  // task's a place that is, after the n rows: the i-th of these is for the row beyond[i]. Empty where there are none.
   std::vector<int32_t> landing;
   std::vector<int32_t> beyond;
   int64_t panel_size = 0;         // doubles of panel memory

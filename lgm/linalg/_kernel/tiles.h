@@ -1,5 +1,5 @@
-// Dense arithmetic on one large front by a team. What is cut into which tiles depends on sizes alone, so that however many
-// threads there are, the same calls of BLAS see the same numbers.
+// Dense arithmetic on one large front by a team. What is cut into which tiles depends on sizes alone, so that however
+// many threads there are, the same calls of BLAS see the same numbers.
 #pragma once
 
 #include <algorithm>
@@ -16,6 +16,7 @@ constexpr int32_t kColumnsTogether = 24;   // of a front that is assembled
 constexpr int32_t kPartsOfChild = 6;       // in which it gets its rows' inverse
 constexpr int32_t kLeastSide = 64, kMostSide = 192;  // of a tile
 constexpr int32_t kBlock = 128;            // pivots factored at once
+constexpr int32_t kStrip = 48;             // of columns on the pivots: strips skip most of the upper triangle
 
 // begin .. end - 1
 struct Run {
@@ -198,7 +199,7 @@ inline void invert_front_on_tiles(const Team& team, int32_t columns, int32_t bel
     });
   }
   square_lower_on_tiles(team, columns, panel, height);
-  const Cuts cuts(columns, kColumnsTogether);
+  const Cuts cuts(columns, kStrip);
   const auto for_columns = [&](const auto& body) {
     team.for_each(cuts.count(), [&](int64_t cut, int64_t) { body(cuts[cut]); });
   };

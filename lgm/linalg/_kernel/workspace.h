@@ -48,7 +48,8 @@ class Workspace {
  public:
   // Memory is not initialised: what is read has been written before.
   struct Lane {
-    explicit Lane(const LaneSize& size) : updates(new T[size.updates]), scratch(new T[size.scratch]), block(new T[size.block]) {}
+    explicit Lane(const LaneSize& size)
+        : updates(new T[size.updates]), scratch(new T[size.scratch]), block(new T[size.block]) {}
 
     std::unique_ptr<T[]> updates, scratch, block;
     std::unique_ptr<T[]> front_vectors;  // right-hand sides in the rows of one front

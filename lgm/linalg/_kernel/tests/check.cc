@@ -349,12 +349,14 @@ void check_threads(const Matrix& a, const std::vector<int32_t>& order) {
   const auto evaluate = [&](int64_t i, const lgm::Team& team) {
     lgm::WorkspacePool<double>::Lease lease(analysis.workspaces, analysis.symbolic, team);
     std::vector<double> x(b.size()), selected(a.values.size()), again(b.size()), draws(b.size());
-    const lgm::Outcome fused = lgm::factor_solve_invert(analysis.symbolic, *lease, a.values.data(), {b.data(), kColumns},
-                                                        x.data(), selected.data());
+    const lgm::Outcome fused = lgm::factor_solve_invert(analysis.symbolic, *lease, a.values.data(),
+                                                        {b.data(), kColumns}, x.data(), selected.data());
     lgm::factor_solve(analysis.symbolic, *lease, a.values.data(), {b.data(), kColumns}, again.data(),
                       {b.data(), kColumns}, draws.data());
     found[i] = {fused.logdet};
-    for (const auto* part : {&x, &selected, &again, &draws}) found[i].insert(found[i].end(), part->begin(), part->end());
+    for (const auto* part : {&x, &selected, &again, &draws}) {
+      found[i].insert(found[i].end(), part->begin(), part->end());
+    }
   };
   {
     const lgm::blas::SingleThreaded pin;
@@ -374,7 +376,8 @@ void check_first_failure(const Matrix& a, const std::vector<int32_t>& order, std
   std::vector<double> values = a.values;
   const auto info = [&](lgm::Analysis& analysis) {
     lgm::WorkspacePool<double>::Lease lease(analysis.workspaces, analysis.symbolic);
-    return lgm::factor_solve(analysis.symbolic, *lease, values.data(), {nullptr, 0}, nullptr, {nullptr, 0}, nullptr).info;
+    const lgm::ConstVectors none;
+    return lgm::factor_solve(analysis.symbolic, *lease, values.data(), none, nullptr, none, nullptr).info;
   };
   for (int32_t bad = 0; bad < std::min(a.n, 6); ++bad) {
     values[a.ptr[random() % a.n]] = -1e3;
@@ -382,7 +385,8 @@ void check_first_failure(const Matrix& a, const std::vector<int32_t>& order, std
   }
 }
 
-// H whose rows sum to zero under a multiplier, with the anchor kappa at its first place and the slack that takes it off.
+// H whose rows sum to zero under a multiplier, with the anchor kappa at its first place and the slack that takes it
+// off.
 Matrix bordered(const Matrix& h, double kappa) {
   Matrix a;
   a.n = h.n + 2;
@@ -584,8 +588,9 @@ void check_leaves(const char* name, bool many_trials) {
   const std::vector<double> r(kLeaves, 0.4), start(kLeaves, 0.3);
   std::vector<double> top(kLeaves), axis(kLeaves), low(kLeaves), high(kLeaves), mean(kLeaves), slope(kRows, 7.0);
   std::vector<double> curvature(kRows, 7.0);
-  lgm::find_leaf_centres(y, leaves, {eta.data(), push.data(), r.data(), start.data(), kFall, kNodes},
-                         {top.data(), axis.data(), low.data(), high.data(), mean.data(), slope.data(), curvature.data()});
+  const lgm::LeafCentres found{top.data(),  axis.data(),  low.data(),      high.data(),
+                               mean.data(), slope.data(), curvature.data()};
+  lgm::find_leaf_centres(y, leaves, {eta.data(), push.data(), r.data(), start.data(), kFall, kNodes}, found);
   for (int64_t g = 0; g < kLeaves; ++g) {
     const auto density = [&](double t) { return height(g, t) - 0.5 * r[g] * t * t; };
     const double t = top[g], best = density(t);
@@ -605,7 +610,8 @@ void check_leaves(const char* name, bool many_trials) {
     double s = 0.0, w = 0.0;
     lgm::log_likelihood(lgm::part_of(y, i, 1), &eta[i], &s, &w);
     const bool alone = leaf_of[i] < 0;
-    require(alone ? slope[i] == s && curvature[i] == w : slope[i] != 7.0 && curvature[i] != 7.0, "rows and their leaves");
+    require(alone ? slope[i] == s && curvature[i] == w : slope[i] != 7.0 && curvature[i] != 7.0,
+            "rows and their leaves");
   }
 }
 
@@ -634,7 +640,8 @@ void check_all(const Matrix& a, std::mt19937& random) {
     if (a.n <= 60) check_tangent(a, order);
     check_bordered(a, order);
     check_first_failure(a, order, random);
-    for (const double bad : {-1.0, 0.0, std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::infinity()}) {
+    constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+    for (const double bad : {-1.0, 0.0, kNaN, std::numeric_limits<double>::infinity()}) {
       check_failure(a, order, bad);
     }
     check_threads(a, order);
@@ -656,8 +663,10 @@ void check_shapes(int32_t trials) {
   check_all(make(120, [](int32_t i, int32_t j) { return i == j + 1; }, random), random);
   check_all(make(90, [](int32_t, int32_t) { return true; }, random), random);
   std::uniform_real_distribution<double> share(0.0, 1.0);
-  check_all(make(210, [&](int32_t i, int32_t j) { return i >= 120 && j < 120 && share(random) < (j < 100 ? 0.9 : 0.3); },
-                 random), random);
+  const auto balanced = [&](int32_t i, int32_t j) {
+    return i >= 120 && j < 120 && share(random) < (j < 100 ? 0.9 : 0.3);
+  };
+  check_all(make(210, balanced, random), random);
   check_all(make(150, [](int32_t i, int32_t j) { return i >= 145 || (i / 3 == j / 3 && i < 145); }, random), random);
 }
 
