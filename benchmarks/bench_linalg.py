@@ -1,13 +1,15 @@
-"""Value and gradient of a sparse Gaussian log-density: `lgm.linalg` beside sparsax, in one run.
+"""Value and gradient of a sparse Gaussian log-density: `lgm.linalg` beside CHOLMOD and sparsax, in one run.
 
-    python benchmarks/bench_linalg.py [--cases "grid 100^2" "crossed"] [--quick]
+    python benchmarks/bench_linalg.py [--cases "grid 100^2" "crossed"] [--quick] [--minima]
     python benchmarks/bench_linalg.py --memory [--calls 10000] [--cases ...]
     python benchmarks/bench_linalg.py --orderings [--cases ...]
 
-Every figure is a median over calls with values that change from call to call. Columns: milliseconds of our
-factorisation, of our fused call (factor, solve, selected inverse), of our jitted value and gradient of
-``0.5 b'Q^-1 b - 0.5 log|Q|``, and of the rival's; then the ratios. sparsax is a rival only; without it its columns
-are empty.
+Every figure is a median over calls with values that change from call to call, or with --minima the least, which a busy
+machine disturbs less. Columns: milliseconds of our factorisation, of our fused call (factor, solve, selected inverse),
+of our jitted value and gradient of ``0.5 b'Q^-1 b - 0.5 log|Q|``, all on one thread; of one factorisation by CHOLMOD
+with an ordering of the same family (scikit-sparse), and of sparsax's value and gradient; then the ratios. Then what a
+second thread gains, in one evaluation and in a batch of four. CHOLMOD and sparsax are rivals only; without them their
+columns are empty. CHOLMOD takes the BLAS that the system has: set its threads to one (OPENBLAS_NUM_THREADS=1).
 
 With --memory: the factor L (8 bytes a nonzero), our work space, and the peak of a first value and gradient beyond what
 the process had before (work space, results, and what JAX and BLAS set up); then how far many more push that peak.
@@ -37,15 +39,20 @@ from lgm.linalg import SparseAnalysis, _calls, analyse, logdet, logdet_quad
 from lgm.linalg._ffi import kernel
 
 try:
+    from sksparse import cholmod
+except ImportError:
+    cholmod = None
+try:
     import sparsax
 except ImportError:
     sparsax = None
 
 Function = Callable[..., Any]
+Statistic = Callable[[Sequence[float]], Any]
 
 
-def median_ms(function: Function, arguments: Sequence[Any], seconds: float) -> float:
-    """Median time of a call in milliseconds over about this many seconds, at least 5 calls."""
+def call_ms(function: Function, arguments: Sequence[Any], seconds: float, statistic: Statistic) -> float:
+    """Time of a call in milliseconds over about this many seconds, at least 5 calls."""
     jax.block_until_ready(function(arguments[0]))
     times: list[float] = []
     start = time.perf_counter()
@@ -53,13 +60,15 @@ def median_ms(function: Function, arguments: Sequence[Any], seconds: float) -> f
         before = time.perf_counter()
         jax.block_until_ready(function(arguments[len(times) % len(arguments)]))
         times.append(time.perf_counter() - before)
-    return 1e3 * float(np.median(times))
+    return 1e3 * float(statistic(times))
 
 
-def interleaved_ms(functions: Sequence[Function], arguments: Sequence[Any], seconds: float) -> list[float]:
-    """Medians of several functions, taken in turns so that a busy machine slows all of them."""
-    rounds = [[median_ms(f, arguments, seconds / 3) for f in functions] for _ in range(3)]
-    return [float(np.median(column)) for column in zip(*rounds, strict=True)]
+def interleaved_ms(
+    functions: Sequence[Function], arguments: Sequence[Any], seconds: float, statistic: Statistic = np.median
+) -> list[float]:
+    """Times of several functions, taken in turns so that a busy machine slows all of them."""
+    rounds = [[call_ms(f, arguments, seconds / 3, statistic) for f in functions] for _ in range(3)]
+    return [float(statistic(column)) for column in zip(*rounds, strict=True)]
 
 
 def ours(sym: SparseAnalysis, b: jax.Array) -> Function:
@@ -83,6 +92,23 @@ def rivals(sym: SparseAnalysis, b: jax.Array) -> Function:
     return jax.value_and_grad(objective)
 
 
+def factorisation_by_cholmod(sym: SparseAnalysis) -> Function | None:
+    """CHOLMOD's numeric factorisation of the matrix with these values, which it takes as a SciPy matrix."""
+    if cholmod is None:
+        return None
+    family = "metis" if sym.ordering == "metis" else "natural" if sym.ordering == "natural" else "amd"
+    matrix = sp.csc_matrix(sym.pattern.matrix(np.ones(sym.nnz)))
+    place = sp.csc_matrix(sym.pattern.matrix(np.arange(1.0, sym.nnz + 1))).data.astype(np.int64) - 1
+    factor = cholmod.analyze(matrix, mode="auto", ordering_method=family)
+
+    def run(values: jax.Array) -> np.ndarray:
+        matrix.data[:] = np.asarray(values)[place]
+        factor.cholesky_inplace(matrix)
+        return np.zeros(())
+
+    return run
+
+
 def values_of(sym: SparseAnalysis, base: np.ndarray, count: int) -> list[jax.Array]:
     """Positive definite variants: every diagonal entry grows by its own amount."""
     rng = np.random.default_rng(0)
@@ -94,7 +120,7 @@ def values_of(sym: SparseAnalysis, base: np.ndarray, count: int) -> list[jax.Arr
     return out
 
 
-def single(name: str, seconds: float, rows: list[str]) -> None:
+def single(name: str, seconds: float, statistic: Statistic) -> None:
     """One row of the main table."""
     matrix = CASES[name]()
     start = time.perf_counter()
@@ -104,38 +130,48 @@ def single(name: str, seconds: float, rows: list[str]) -> None:
     b = jnp.asarray(np.random.default_rng(2).normal(size=sym.n))
     factor = jax.jit(lambda v: logdet(sym, v))
     fused = jax.jit(lambda v: _calls.factor_solve_invert(sym, v, b[:, None]))
-    functions = [factor, fused, jax.jit(ours(sym, b))]
+    functions = {"factor": factor, "fused": fused, "ours": jax.jit(ours(sym, b))}
+    if (factorisation := factorisation_by_cholmod(sym)) is not None:
+        functions["cholmod"] = factorisation
     error = float("nan")
     if sparsax is not None:
-        functions.append(jax.jit(rivals(sym, b)))
-        gradient, reference = functions[2](arguments[0])[1], functions[3](arguments[0])[1]
+        functions["sparsax"] = jax.jit(rivals(sym, b))
+        gradient, reference = (functions[key](arguments[0])[1] for key in ("ours", "sparsax"))
         error = float(jnp.max(jnp.abs(gradient - reference)) / jnp.max(jnp.abs(reference)))
-    times = interleaved_ms(functions, arguments, seconds)
-    rival = times[3] if sparsax is not None else float("nan")
+    kernel.set_max_threads(1)
+    found = interleaved_ms(list(functions.values()), arguments, seconds, statistic)
+    kernel.set_max_threads(0)
+    times = dict.fromkeys(("cholmod", "sparsax"), float("nan")) | dict(zip(functions, found, strict=True))
     memory = sym.workspace_bytes / 8 / sym.nnz_factor
-    rows.append(
-        f"{name:16s} {sym.n:7d} {sym.ordering:8s} {analysis_ms:8.1f} {times[0]:9.3f} {times[1]:9.3f} {times[2]:9.3f} "
-        f"{rival:9.3f} {rival / times[2]:7.1f} {times[1] / times[0]:7.2f} {memory:7.2f} "
-        f"{error:9.1e}"
+    print(
+        f"{name:16s} {sym.n:7d} {sym.ordering:8s} {analysis_ms:8.1f} {times['factor']:9.3f} {times['fused']:9.3f} "
+        f"{times['ours']:9.3f} {times['cholmod']:9.3f} {times['sparsax']:9.3f} {times['ours'] / times['cholmod']:8.2f} "
+        f"{times['sparsax'] / times['ours']:7.1f} {times['fused'] / times['factor']:7.2f} {memory:7.2f} {error:9.1e}",
+        flush=True,
     )
-    print(rows[-1], flush=True)
 
 
-def batch_of_four(name: str, seconds: float) -> None:
-    """Four parameter vectors under vmap on one thread and on two."""
+def threads_table(name: str, seconds: float, statistic: Statistic) -> None:
+    """Value, value and gradient, and four of these under vmap, on one thread and on two."""
     matrix = CASES[name]()
     sym = analyse(matrix)
-    arguments = [jnp.stack(values_of(sym, sym.values(matrix), 4))]
+    arguments = values_of(sym, sym.values(matrix), 4)
     b = jnp.asarray(np.random.default_rng(2).normal(size=sym.n))
-    function = jax.jit(jax.vmap(ours(sym, b)))
-    times: dict[int, list[float]] = {1: [], 2: []}
-    for _ in range(3):
-        for threads, found in times.items():
-            kernel.set_max_threads(threads)
-            found.append(median_ms(function, arguments, seconds / 3))
-    kernel.set_max_threads(0)
-    one, two = (float(np.median(found)) for found in times.values())
-    print(f"{name:16s} {one:9.3f} {two:9.3f} {one / two:7.2f}", flush=True)
+    cells = []
+    for function, given in (
+        (jax.jit(lambda v: logdet(sym, v)), arguments),
+        (jax.jit(ours(sym, b)), arguments),
+        (jax.jit(jax.vmap(ours(sym, b))), [jnp.stack(arguments)]),
+    ):
+        times: dict[int, list[float]] = {1: [], 2: []}
+        for _ in range(3):
+            for threads, found in times.items():
+                kernel.set_max_threads(threads)
+                found.append(call_ms(function, given, seconds / 3, statistic))
+        kernel.set_max_threads(0)
+        one, two = (float(statistic(found)) for found in times.values())
+        cells.append(f"{one:9.3f} {two:9.3f} {one / two:6.2f}")
+    print(f"{name:16s} " + "  ".join(cells), flush=True)
 
 
 def memory_kib(field: str) -> int:
@@ -217,6 +253,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cases", nargs="*", choices=[*CASES, *LARGE])
     parser.add_argument("--quick", action="store_true", help="fewer calls")
+    parser.add_argument("--minima", action="store_true", help="the least of all times instead of medians")
     parser.add_argument(
         "--memory", action="store_true", help="memory instead of time (Linux); half an hour for all cases"
     )
@@ -226,6 +263,7 @@ def main() -> None:
     options = parser.parse_args()
     jax.config.update("jax_enable_x64", True)
     seconds = 0.3 if options.quick else 2.0
+    statistic = np.min if options.minima else np.median
     if options.orderings:
         return ordering_table(options.cases or [*CASES, *LARGE], seconds)
     names = options.cases or list(CASES)
@@ -233,18 +271,21 @@ def main() -> None:
         return memory(names[0], options.calls)
     if options.memory:
         return memory_table(names, options.calls)
-    if sparsax is None:
-        print("sparsax is not installed: its columns are skipped (pip install sparsax)")
+    for rival, package in ((cholmod, "scikit-sparse"), (sparsax, "sparsax")):
+        if rival is None:
+            print(f"{package} is not installed: its columns are empty (pip install {package})")
     print(
         f"{'case':16s} {'n':>7s} {'ordering':8s} {'analyse':>8s} {'factor':>9s} {'fused':>9s} {'ours':>9s} "
-        f"{'sparsax':>9s} {'times':>7s} {'fus/fac':>7s} {'mem/L':>7s} {'error':>9s}"
+        f"{'cholmod':>9s} {'sparsax':>9s} {'ours/CH':>8s} {'times':>7s} {'fus/fac':>7s} {'mem/L':>7s} {'error':>9s}"
     )
-    rows: list[str] = []
     for name in names:
-        single(name, seconds, rows)
-    print(f"\nbatch of 4      {'1 thread':>10s} {'2 threads':>9s} {'speedup':>7s}")
+        single(name, seconds, statistic)
+    print(f"\n{'':16s} {'value':>9s} {'2 threads':>9s} {'gain':>6s}", end="")
+    for what in ("with gradient", "four of these"):
+        print(f" {what:>14s} {'':>5s} {'gain':>6s}", end="")
+    print()
     for name in names:
-        batch_of_four(name, seconds)
+        threads_table(name, seconds, statistic)
 
 
 if __name__ == "__main__":

@@ -66,8 +66,10 @@ void use(const Routines& routines, const ThreadControl& threads) {
   control = threads;
 }
 
-bool available() { return table.gemm && table.symm && table.syrk && table.trsm && table.trmm && table.potrf && table.trtri &&
-         table.lauum; }
+bool available() {
+  return table.gemm && table.symm && table.syrk && table.trsm && table.trmm && table.potrf && table.trtri &&
+         table.lauum;
+}
 
 void gemm(char trans_a, char trans_b, int32_t m, int32_t n, int32_t k, double alpha, const double* a, int32_t lda,
           const double* b, int32_t ldb, double beta, double* c, int32_t ldc) {
@@ -100,6 +102,10 @@ int32_t potrf(int32_t n, double* a, int32_t lda) {
 
 void trmm_right(int32_t m, int32_t n, const double* l, int32_t ldl, double* b, int32_t ldb) {
   call(table.trmm, 'R', 'L', 'N', 'N', m, n, 1.0, writable(l), ldl, b, ldb);
+}
+
+void trmm_left(char trans, int32_t m, int32_t n, double alpha, const double* l, int32_t ldl, double* b, int32_t ldb) {
+  call(table.trmm, 'L', 'L', trans, 'N', m, n, alpha, writable(l), ldl, b, ldb);
 }
 
 void trtri(int32_t n, double* l, int32_t ldl) {

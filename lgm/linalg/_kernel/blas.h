@@ -44,6 +44,8 @@ void syrk(int32_t n, int32_t k, double alpha, const double* a, int32_t lda, doub
 void trsm_right(char trans, int32_t m, int32_t n, const double* l, int32_t ldl, double* b, int32_t ldb);
 // B = B L; B is m x n.
 void trmm_right(int32_t m, int32_t n, const double* l, int32_t ldl, double* b, int32_t ldb);
+// B = alpha op(L) B; B is m x n.
+void trmm_left(char trans, int32_t m, int32_t n, double alpha, const double* l, int32_t ldl, double* b, int32_t ldb);
 // Cholesky factor in place; the number of the failing pivot, from 1, or 0.
 int32_t potrf(int32_t n, double* a, int32_t lda);
 // L^-1 in place.

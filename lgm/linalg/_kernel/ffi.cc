@@ -19,8 +19,8 @@ ffi::Error factor_solve_call(ffi::ThreadPool pool, std::string_view key, Doubles
   if (batch_of(rhs.dimensions(), {symbolic.n, -1}) != call.batch) return bad_shape("right-hand sides");
   if (batch_of(normals.dimensions(), {symbolic.n, -1}) != call.batch) return bad_shape("normals");
   const int64_t k = last(rhs.dimensions()), m = last(normals.dimensions());
-  return run(pool, call, [&](int64_t i) {
-    WorkspacePool<double>::Lease lease(call.analysis->workspaces, symbolic);
+  return run(pool, call, [&](int64_t i, const Team& team) {
+    WorkspacePool<double>::Lease lease(call.analysis->workspaces, symbolic, team);
     const int64_t rhs_at = i * symbolic.n * k, normals_at = i * symbolic.n * m;
     const Outcome outcome = factor_solve(symbolic, *lease, values.typed_data() + i * symbolic.nnz,
                                          {rhs.typed_data() + rhs_at, static_cast<int32_t>(k)}, x->typed_data() + rhs_at,
@@ -39,8 +39,8 @@ ffi::Error factor_solve_invert_call(ffi::ThreadPool pool, std::string_view key, 
   const Symbolic& symbolic = call.analysis->symbolic;
   if (batch_of(rhs.dimensions(), {symbolic.n, -1}) != call.batch) return bad_shape("right-hand sides");
   const int64_t k = last(rhs.dimensions());
-  return run(pool, call, [&](int64_t i) {
-    WorkspacePool<double>::Lease lease(call.analysis->workspaces, symbolic);
+  return run(pool, call, [&](int64_t i, const Team& team) {
+    WorkspacePool<double>::Lease lease(call.analysis->workspaces, symbolic, team);
     const int64_t values_at = i * symbolic.nnz, rhs_at = i * symbolic.n * k;
     const Outcome outcome = factor_solve_invert(symbolic, *lease, values.typed_data() + values_at,
                                                 {rhs.typed_data() + rhs_at, static_cast<int32_t>(k)},
@@ -57,8 +57,8 @@ ffi::Error selected_inverse_tangent_call(ffi::ThreadPool pool, std::string_view 
   if (call.error.failure()) return call.error;
   const Symbolic& symbolic = call.analysis->symbolic;
   if (batch_of(direction.dimensions(), {symbolic.nnz}) != call.batch) return bad_shape("the direction");
-  return run(pool, call, [&](int64_t i) {
-    WorkspacePool<Dual>::Lease lease(call.analysis->dual_workspaces, symbolic);
+  return run(pool, call, [&](int64_t i, const Team& team) {
+    WorkspacePool<Dual>::Lease lease(call.analysis->dual_workspaces, symbolic, team);
     const int64_t at = i * symbolic.nnz;
     selected_inverse_tangent(symbolic, *lease, values.typed_data() + at, direction.typed_data() + at,
                              tangent->typed_data() + at);

@@ -135,8 +135,8 @@ ffi::Error search(ffi::ThreadPool& pool, std::string_view key, std::string_view 
     return ffi::Error(ffi::ErrorCode::kInvalidArgument, "lgm: no likelihood " + std::string(family));
   }
   if (const char* const what = given.wrong(symbolic, call.batch, parameters_of(likelihood))) return bad_shape(what);
-  const auto element = [&](int64_t i) {
-    WorkspacePool<double>::Lease lease(call.analysis->workspaces, symbolic);
+  const auto element = [&](int64_t i, const Team& team) {
+    WorkspacePool<double>::Lease lease(call.analysis->workspaces, symbolic, team);
     double* const v = mode->typed_data() + i * symbolic.n;
     std::copy_n(given.start.typed_data() + i * symbolic.n, symbolic.n, v);
     const Mode found = find(symbolic, *lease, given.problem(symbolic, likelihood, i), v, i);

@@ -29,10 +29,6 @@ using Dims = ffi::Span<const int64_t>;
 // Waking a helper costs some microseconds, so the elements that it takes over must be worth more.
 constexpr double kNanosecondsWorthSharing = 60e3;
 
-inline double nanoseconds(const Symbolic& symbolic) {
-  return 0.5 * symbolic.cost.flops + 2.0 * static_cast<double>(symbolic.panel_size) + 20.0 * symbolic.n;
-}
-
 // The size of what comes before the trailing `core` dimensions, or nothing if those do not fit (-1 fits all).
 inline std::optional<int64_t> batch_of(Dims dims, std::initializer_list<int64_t> core) {
   if (dims.size() < core.size()) return std::nullopt;
@@ -72,41 +68,44 @@ inline Call begin(std::string_view key, const Doubles& values) {
 
 inline int64_t last(Dims dims) { return dims.size() == 0 ? 0 : dims.back(); }
 
+inline int64_t threads_of(ffi::ThreadPool& pool) {
+  const int64_t limit = max_threads();
+  return limit > 0 ? std::min(limit, pool.num_threads()) : pool.num_threads();
+}
+
 // element(i) for every element of the batch, over threads if that pays. `cost` is an element's time in nanoseconds.
 template <class Element>
 ffi::Error run(ffi::ThreadPool& pool, int64_t batch, double cost, const Element& element) {
   std::atomic<bool> out_of_memory{false};
-  const auto guarded = [&](int64_t i) {
+  const auto guarded = [&](int64_t i, int64_t) {
     try {
       element(i);
     } catch (const std::bad_alloc&) {
       out_of_memory = true;
     }
   };
-  int64_t helpers = 0;
-  if (batch > 1 && static_cast<double>(batch) * cost > 2 * kNanosecondsWorthSharing) {
-    const int64_t limit = max_threads();
-    const int64_t threads = limit > 0 ? std::min(limit, pool.num_threads()) : pool.num_threads();
-    helpers = std::max<int64_t>(0, std::min(threads, batch) - 1);
-  }
-  const auto schedule = [&pool](std::function<void()> task) { pool.Schedule(std::move(task)); };
-  parallel_for(batch, helpers, schedule, guarded);
+  const bool pays = static_cast<double>(batch) * cost > 2 * kNanosecondsWorthSharing;
+  const int64_t helpers = pays ? threads_of(pool) - 1 : 0;
+  Team(helpers, [&pool](std::function<void()> task) { pool.Schedule(std::move(task)); }).for_each(batch, guarded);
   if (out_of_memory) return ffi::Error(ffi::ErrorCode::kResourceExhausted, "lgm: not enough memory for the factor");
   return ffi::Error::Success();
 }
 
-// The same where each element factors the matrix of the analysis; `more` is what else it takes.
+// The same where each element factors the matrix of the analysis: element(i, team), where threads that the batch has no
+// use for are shared among its elements. `more` is what else it takes.
 template <class Element>
 ffi::Error run(ffi::ThreadPool& pool, const Call& call, const Element& element, double more = 0.0) {
   const Symbolic& symbolic = call.analysis->symbolic;
   std::optional<blas::SingleThreaded> pin;
   if (symbolic.may_use_blas) pin.emplace();
-  return run(pool, call.batch, nanoseconds(symbolic) + more, element);
+  const int64_t each = symbolic.top.empty() ? 1 : threads_of(pool) / std::max<int64_t>(1, call.batch);
+  const Team team(std::max<int64_t>(0, each - 1),
+                  [&pool](std::function<void()> task) { pool.Schedule(std::move(task)); });
+  return run(pool, call.batch, nanoseconds(symbolic) + more, [&](int64_t i) { element(i, team); });
 }
 
 inline ffi::Error bad_shape(const char* what) {
   return ffi::Error(ffi::ErrorCode::kInvalidArgument, std::string("lgm: wrong shape of ") + what);
 }
-
 
 }  // namespace lgm

@@ -7,6 +7,7 @@
 
 #include "blas.h"
 #include "loops.h"
+#include "tiles.h"
 
 namespace lgm {
 
@@ -20,14 +21,18 @@ constexpr bool kHasBlas = std::is_same_v<T, double>;
 
 inline double work(int32_t height, int32_t columns) { return static_cast<double>(height) * height * columns; }
 
-// Factor the pivots, `sign L L'` with a sign of 1 or -1, and bring the rows below along. The failing pivot, from 1, or 0.
+// Where a front is given a team, its threads share in the work.
+
+// Factor the pivots, `sign L L'` with a sign of 1 or -1, and bring the rows below along. The failing pivot, from 1, or
+// 0.
 template <class T>
-int32_t factor_panel(int32_t columns, int32_t below, double sign, T* panel) {
+int32_t factor_panel(int32_t columns, int32_t below, double sign, T* panel, const Team* team) {
   const int32_t height = columns + below;
   if (sign < 0.0) {
     for (int64_t i = 0; i < static_cast<int64_t>(height) * columns; ++i) panel[i] = -panel[i];
   }
   if constexpr (kHasBlas<T>) {
+    if (team) return factor_panel_on_tiles(*team, columns, below, panel);
     if (work(height, columns) >= kFactorByLoops) {
       if (const int32_t failed = blas::potrf(columns, panel, height)) return failed;
       for (int32_t k = 0; k < columns; ++k) {  // some libraries let NaN and infinity through
@@ -42,10 +47,11 @@ int32_t factor_panel(int32_t columns, int32_t below, double sign, T* panel) {
 
 // Subtract a factored panel's share of the update matrix.
 template <class T>
-void update_below(int32_t columns, int32_t below, double sign, const T* panel, T* update) {
+void update_below(int32_t columns, int32_t below, double sign, const T* panel, T* update, const Team* team) {
   const int32_t height = columns + below;
   if (below == 0) return;
   if constexpr (kHasBlas<T>) {
+    if (team) return add_square(*team, below, below, columns, -sign, panel + columns, height, update, below);
     if (work(height, columns) >= kFactorByLoops) {
       blas::syrk(below, columns, -sign, panel + columns, height, 1.0, update, below);
       return;
@@ -97,7 +103,6 @@ inline void invert_front_by_blas(int32_t columns, int32_t below, double sign, do
     }
   }
   if (below == 0) return;
-  constexpr int32_t kStrip = 48;  // strips skip most of the upper triangle
   for (int32_t j = 0; j < columns; j += kStrip) {
     const int64_t at = static_cast<int64_t>(j) * height;
     blas::gemm('T', 'N', columns - j, std::min(kStrip, columns - j), below, -1.0, w + at, height,
@@ -109,10 +114,11 @@ inline void invert_front_by_blas(int32_t columns, int32_t below, double sign, do
 }
 
 template <class T>
-void invert_front(int32_t columns, int32_t below, double sign, T* panel, T* outer, T* block, T* v) {
+void invert_front(int32_t columns, int32_t below, double sign, T* panel, T* outer, T* block, T* v, const Team* team) {
   if constexpr (kHasBlas<T>) {
-    if (work(columns + below, columns) >= kInverseByLoops) {
+    if (team || work(columns + below, columns) >= kInverseByLoops) {
       if (v) loops::backward(columns + below, columns, panel, v);
+      if (team) return invert_front_on_tiles(*team, columns, below, sign, panel, outer, block);
       invert_front_by_blas(columns, below, sign, panel, outer, block);
       return;
     }

@@ -187,7 +187,9 @@ void find_leaf_centres(const Responses& y, const LeafRows& leaves, const LeafPro
     const double edge = out.axis[g] * ((out.high[g] - out.low[g]) / static_cast<double>(problem.nodes - 1));
     out.mean[g] = leaf.means(corner, edge, leaves.rows(g), out.slope, out.curvature);
   }
-  for (const int64_t i : leaves.alone()) log_likelihood(part_of(y, i, 1), problem.eta + i, out.slope + i, out.curvature + i);
+  for (const int64_t i : leaves.alone()) {
+    log_likelihood(part_of(y, i, 1), problem.eta + i, out.slope + i, out.curvature + i);
+  }
 }
 
 }  // namespace lgm

@@ -172,8 +172,8 @@ struct GaussianIdentity {
   double third(int64_t, double) const { return 0.0; }
 };
 
-// eta and a count of failures that need not be whole: binomial with the logit of its mean, and, with eta less the log of
-// the shape, the negative binomial.
+// eta and a count of failures that need not be whole: binomial with the logit of its mean, and, with eta less the log
+// of the shape, the negative binomial.
 struct Logistic {
   Responses y;
   double shift = 0.0;

@@ -106,8 +106,8 @@ inline void dot4(int32_t n, const T* __restrict x, int64_t ld, const T* __restri
   for (int32_t c = 0; c < 4; ++c) out[c] = even[c] + odd[c];
 }
 
-// Column k of a symmetric matrix and row k, from the diagonal on, times x: entry i of the column stands at z[at[i]], and
-// from `tail` on in consecutive places. Sums over even and odd rows are kept apart.
+// Column k of a symmetric matrix and row k, from the diagonal on, times x: entry i of the column stands at z[at[i]],
+// and from `tail` on in consecutive places. Sums over even and odd rows are kept apart.
 template <class T>
 inline void add_symmetric(int32_t k, int32_t tail, int32_t n, const T* __restrict z, const int32_t* __restrict at,
                           const T* __restrict x, T* __restrict y) {

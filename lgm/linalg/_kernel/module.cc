@@ -85,7 +85,7 @@ nb::dict register_analysis(const std::string& key, const Int64s& indptr, const I
   const Symbolic& symbolic = analysis->symbolic;
   nb::dict out = describe(symbolic.cost);
   out["fronts"] = symbolic.fronts.size();
-  out["workspace_bytes"] = 8 * workspace_size<double>(symbolic).total();
+  out["workspace_bytes"] = 8 * workspace_size(symbolic);
   return out;
 }
 

@@ -31,7 +31,8 @@ struct Mode {
   int32_t steps = 0;
 };
 
-// From `v` (d), or from zero where that leads nowhere; the mode overwrites it. NaN in all results where there is none to be found.
+// From `v` (d), or from zero where that leads nowhere; the mode overwrites it. NaN in all results where there is none
+// to be found.
 Mode find_mode(const Symbolic& symbolic, Workspace<double>& workspace, const LatentProblem& problem, double* v);
 
 // Derivatives of J - 1/2 log|H| at the mode, that of the mode included, by everything the prior gives; those by the

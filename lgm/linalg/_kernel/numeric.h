@@ -9,8 +9,8 @@
 
 namespace lgm {
 
-// How one evaluation went. `info` is 0, or 1 + the row (in the caller's order) of the pivot that was not finite and of its
-// sign; then the log-determinant and all outputs are NaN.
+// How one evaluation went. `info` is 0, or 1 + the row (in the caller's order) of the pivot that was not finite and of
+// its sign; then the log-determinant and all outputs are NaN.
 struct Outcome {
   double logdet = 0.0;  // of the absolute value
   int32_t info = 0;

@@ -42,7 +42,7 @@ class QuotientGraph {
   std::vector<Neighbours> near_;
   std::vector<Kind> kind_;
   std::vector<int32_t> weight_;                // of a variable; 0 when it is gone
-  std::vector<int32_t> degree_;                // bound on the external degree of a variable; weight of an element's members
+  std::vector<int32_t> degree_;                // bound on external degree; weight of an element's members
   std::vector<std::vector<int32_t>> members_;  // variables of an element
   std::vector<uint8_t> inside_;                // variable belongs to the present element
   std::vector<int32_t> outside_;               // weight of an element's members outside the present one ...

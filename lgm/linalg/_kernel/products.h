@@ -10,7 +10,8 @@ namespace lgm {
 
 // out (n x m) = S x for x (n x m), where entries of the diagonal count `diagonal` times. Many entries may be zero: the
 // pattern of H, in which a prior's precision is written, has more than that.
-inline void multiply(const Symbolic& s, const double* values, const double* x, int64_t m, double diagonal, double* out) {
+inline void multiply(const Symbolic& s, const double* values, const double* x, int64_t m, double diagonal,
+                     double* out) {
   std::fill_n(out, s.n * m, 0.0);
   for (int64_t col = 0; col < s.n; ++col) {
     const double* const from = x + col * m;

@@ -9,14 +9,14 @@ namespace {
 int64_t panel_entries(int64_t columns, int64_t below) { return columns * (columns + 1) / 2 + columns * below; }
 
 // Leaves of one parent that share most of their rows may be one supernode: a matrix product in place of as many updates
-// of rank one, which have to find the place of every number. Tried up to this share of zeros below the pivots and for so
-// many columns; smaller work than this (rows^2 * columns) is not worth a call of BLAS.
+// of rank one, which have to find the place of every number. Tried up to this share of zeros below the pivots and for
+// so many columns; smaller work than this (rows^2 * columns) is not worth a call of BLAS.
 constexpr double kSparseLeaves = 0.4;
 constexpr int32_t kMostTogether = 48;
 constexpr double kLeastTogether = 200e3;
 
-// Whether a product over all columns, and one pass over what it is added to, take clearly less than finding `places` one
-// by one. In units of one of these, as measured on crossed effects that fill 0.4 to all of their cells.
+// Whether a product over all columns, and one pass over what it is added to, take clearly less than finding `places`
+// one by one. In units of one of these, as measured on crossed effects that fill 0.4 to all of their cells.
 bool worth_a_product(double columns, double rows, double places) {
   return rows * rows * columns >= kLeastTogether && rows * rows * (1.0 + 0.1 * columns) <= 0.7 * places;
 }
@@ -77,7 +77,8 @@ class Amalgamation {
   std::vector<int32_t> parent_;  // parent group at the start
 };
 
-// Columns j and j + 1 share a supernode if j + 1 is the parent of j, has the same rows below, and a pivot of the same sign.
+// Columns j and j + 1 share a supernode if j + 1 is the parent of j, has the same rows below, and a pivot of the same
+// sign.
 void Amalgamation::find_maximal() {
   const auto n = static_cast<int32_t>(tree_.parent.size());
   std::vector<int32_t> group_of(n);
@@ -142,8 +143,8 @@ void Amalgamation::merge_children(int32_t p) {
   parent.children = std::move(kept);
 }
 
-// Rows below the leaves that may be merged with others, in factor order: nothing is eliminated before a leaf, so they are
-// those of the matrix in its first column.
+// Rows below the leaves that may be merged with others, in factor order: nothing is eliminated before a leaf, so they
+// are those of the matrix in its first column.
 Adjacency Amalgamation::rows_of_leaves() const {
   const auto count = static_cast<int32_t>(groups_.size());
   std::vector<int32_t> leaf_of(a_.n, -1);  // by first column
@@ -175,15 +176,16 @@ void Amalgamation::merge_leaves() {
   std::vector<int32_t> parents;
   for (int32_t p = 0; p < count; ++p) {
     const auto& children = groups_[p].children;
-    if (std::count_if(children.begin(), children.end(), [&](int32_t c) { return may_join(c); }) > 1) parents.push_back(p);
+    const auto joins = [&](int32_t c) { return may_join(c); };
+    if (std::count_if(children.begin(), children.end(), joins) > 1) parents.push_back(p);
   }
   if (parents.empty()) return;
   const Adjacency rows = rows_of_leaves();
   for (const int32_t p : parents) merge_leaves_of(p, rows);
 }
 
-// Leaves in the order of their rows, each with those before it while they fit together. A merged group is at the index of
-// its last leaf, as all groups are.
+// Leaves in the order of their rows, each with those before it while they fit together. A merged group is at the index
+// of its last leaf, as all groups are.
 void Amalgamation::merge_leaves_of(int32_t p, const Adjacency& rows) {
   std::vector<int32_t> kept, offers;
   for (const int32_t c : groups_[p].children) (may_join(c) ? offers : kept).push_back(c);

@@ -8,8 +8,8 @@
 
 namespace lgm {
 
-// Rows whose pivots are negative, in the caller's order; empty where there are none. A factorisation P Q P' = L D L' has
-// -1 for them on the diagonal of D: multipliers of constraints, which are eliminated after what they constrain.
+// Rows whose pivots are negative, in the caller's order; empty where there are none. A factorisation P Q P' = L D L'
+// has -1 for them on the diagonal of D: multipliers of constraints, which are eliminated after what they constrain.
 using Signs = std::vector<uint8_t>;
 
 // Supernodes in the order in which they are factored: children before parents, and the leaf children of a supernode

@@ -5,6 +5,8 @@
 #include <numeric>
 #include <stdexcept>
 
+#include "plan.h"
+
 namespace lgm {
 namespace {
 
@@ -21,8 +23,11 @@ struct GroupedEntries {
 
 class Builder {
  public:
-  Builder(const LowerPattern& a, const Supernodes& supernodes) : a_(a), supernodes_(supernodes) {}
+  Builder(const LowerPattern& a, const Supernodes& supernodes, const Cost& cost) : a_(a), supernodes_(supernodes) {
+    out_.cost = cost;
+  }
 
+  // All but the plan.
   Symbolic build();
 
  private:
@@ -31,7 +36,6 @@ class Builder {
   void find_rows();
   void find_relative();
   void place_entries();
-  void plan_memory();
 
   const LowerPattern& a_;
   const Supernodes& supernodes_;
@@ -175,42 +179,12 @@ void Builder::place_entries() {
   }
 }
 
-// Update matrices live from the turn of their front to the turn of its parent. Fronts of even and of odd depth use
-// two stacks, so that a front can write its own while it still reads those of its children, and every address is
-// known now. The selected inverse goes through the same lifetimes backwards and uses the same addresses.
-void Builder::plan_memory() {
-  const auto count = static_cast<int32_t>(out_.fronts.size());
-  std::vector<uint8_t> odd(count, 0);
-  for (int32_t s = count - 1; s >= 0; --s) {
-    const Front& front = out_.fronts[s];
-    if (front.parent != -1) odd[s] = !odd[front.parent];
-  }
-  int64_t top[2] = {0, 0}, peak[2] = {0, 0};
-  const auto size = [&](int32_t s) { return static_cast<int64_t>(out_.fronts[s].below) * out_.fronts[s].below; };
-  for (int32_t s = 0; s < count; ++s) {
-    Front& front = out_.fronts[s];
-    if (front.is_leaf) {
-      if (!front.in_place()) out_.scratch_size = std::max(out_.scratch_size, size(s));
-      continue;
-    }
-    front.update = top[odd[s]];
-    top[odd[s]] += size(s);
-    peak[odd[s]] = std::max(peak[odd[s]], top[odd[s]]);
-    for (int32_t k = front.child_begin; k < front.child_end; ++k) top[!odd[s]] -= size(out_.children[k]);
-  }
-  for (int32_t s = 0; s < count; ++s) {
-    if (odd[s]) out_.fronts[s].update += peak[0];
-  }
-  out_.update_size = peak[0] + peak[1];
-}
-
 Symbolic Builder::build() {
   lay_out_fronts();
   group_entries();
   find_rows();
   find_relative();
   place_entries();
-  plan_memory();
   return std::move(out_);
 }
 
@@ -221,15 +195,16 @@ Cost predict(const LowerPattern& a, const std::vector<int32_t>& order, const Sig
   return cost(tree, find_supernodes(a, tree, negative));
 }
 
-Symbolic analyse(const LowerPattern& a, const std::vector<int32_t>& order, const Signs& negative) {
+Symbolic analyse(const LowerPattern& a, const std::vector<int32_t>& order, const Signs& negative,
+                 const Division& division) {
   const EliminationTree tree = elimination_tree(a, order);
   const Supernodes supernodes = find_supernodes(a, tree, negative);
   const Cost predicted = cost(tree, supernodes);
   if (predicted.largest_front > kMaxIndex || a.nnz() > kMaxIndex) {
     throw std::length_error("a panel of the factor, or the matrix itself, has more than 2^31 - 1 entries");
   }
-  Symbolic out = Builder(a, supernodes).build();
-  out.cost = predicted;
+  Symbolic out = Builder(a, supernodes, predicted).build();
+  plan(out, division);
   for (const int32_t row : negative.empty() ? std::vector<int32_t>() : out.order) out.negative.push_back(negative[row]);
   out.pattern_ptr.assign(a.ptr, a.ptr + a.n + 1);
   out.pattern_row.assign(a.row, a.row + a.nnz());

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <functional>
 #include <limits>
+#include <mutex>
 #include <numeric>
 #include <random>
 #include <thread>
@@ -93,13 +94,20 @@ void plain_potrf(char*, Int* n, double* a, Int* lda, Int* info) {
 }
 
 template <class Int>
-void plain_trmm(char*, char*, char*, char*, Int* m, Int* n, double*, double* l, Int* ldl, double* b, Int* ldb) {
-  for (Int j = 0; j < *n; ++j) {
-    for (Int i = 0; i < *m; ++i) {
-      double sum = 0.0;
-      for (Int p = j; p < *n; ++p) sum += b[i + p * *ldb] * l[p + j * *ldl];
-      b[i + j * *ldb] = sum;  // columns to the left do not need it any more
+void plain_trmm(char* side, char*, char* trans, char*, Int* m, Int* n, double* alpha, double* l, Int* ldl, double* b,
+                Int* ldb) {
+  const Int order = *side == 'R' ? *n : *m, vectors = *side == 'R' ? *m : *n;
+  std::vector<double> product(order);
+  for (Int v = 0; v < vectors; ++v) {  // rows of B from the right, columns from the left
+    const auto entry = [&](Int p) -> double& { return *side == 'R' ? b[v + p * *ldb] : b[p + v * *ldb]; };
+    const bool of_columns = (*side == 'R') != (*trans == 'T');
+    for (Int j = 0; j < order; ++j) {
+      product[j] = 0.0;
+      for (Int p = of_columns ? j : 0; p < (of_columns ? order : j + 1); ++p) {
+        product[j] += entry(p) * (of_columns ? l[p + j * *ldl] : l[j + p * *ldl]);
+      }
     }
+    for (Int j = 0; j < order; ++j) entry(j) = *alpha * product[j];
   }
 }
 
@@ -205,6 +213,10 @@ std::vector<double> dense_inverse(const Matrix& a, double& logdet) {
   return inverse;
 }
 
+// Of all analyses: whether even the smallest are divided among threads.
+lgm::Division division;
+constexpr lgm::Division kUndivided{HUGE_VAL, HUGE_VAL}, kDivided{0.0, 0.0};
+
 bool near(double a, double b) { return std::abs(a - b) <= 1e-9 * (1.0 + std::abs(b)); }
 
 std::vector<int32_t> minimum_degree_of(const Matrix& a) {
@@ -220,7 +232,7 @@ std::vector<int32_t> minimum_degree_of(const Matrix& a) {
 }
 
 void check_verbs(const Matrix& a, const std::vector<int32_t>& order, int32_t columns) {
-  lgm::Analysis analysis(lgm::analyse(a.pattern(), order, {}));
+  lgm::Analysis analysis(lgm::analyse(a.pattern(), order, {}, division));
   const lgm::Symbolic& symbolic = analysis.symbolic;
   double logdet = 0.0;
   const std::vector<double> inverse = dense_inverse(a, logdet);
@@ -261,7 +273,7 @@ void check_verbs(const Matrix& a, const std::vector<int32_t>& order, int32_t col
 
 // Products with the matrix, and of two sets of vectors in its pattern.
 void check_products(const Matrix& a, const std::vector<int32_t>& order, int32_t columns) {
-  lgm::Analysis analysis(lgm::analyse(a.pattern(), order, {}));
+  lgm::Analysis analysis(lgm::analyse(a.pattern(), order, {}, division));
   const lgm::Symbolic& symbolic = analysis.symbolic;
   std::vector<double> x(static_cast<size_t>(a.n) * columns), y(x.size()), product(x.size()), pairs(a.values.size());
   for (size_t k = 0; k < x.size(); ++k) {
@@ -287,7 +299,7 @@ void check_products(const Matrix& a, const std::vector<int32_t>& order, int32_t 
 }
 
 void check_tangent(const Matrix& a, const std::vector<int32_t>& order) {
-  lgm::Analysis analysis(lgm::analyse(a.pattern(), order, {}));
+  lgm::Analysis analysis(lgm::analyse(a.pattern(), order, {}, division));
   double logdet = 0.0;
   const std::vector<double> inverse = dense_inverse(a, logdet);
   std::vector<double> direction(a.values.size()), tangent(a.values.size());
@@ -311,7 +323,7 @@ void check_tangent(const Matrix& a, const std::vector<int32_t>& order) {
 }
 
 void check_failure(Matrix a, const std::vector<int32_t>& order, double bad) {
-  lgm::Analysis analysis(lgm::analyse(a.pattern(), order, {}));
+  lgm::Analysis analysis(lgm::analyse(a.pattern(), order, {}, division));
   const int32_t row = a.n / 2;
   a.values[a.ptr[row]] = bad;
   std::vector<double> x(a.n), selected(a.values.size());
@@ -322,27 +334,59 @@ void check_failure(Matrix a, const std::vector<int32_t>& order, double bad) {
   require(outcome.info > 0 && std::isnan(outcome.logdet) && std::isnan(x[0]) && std::isnan(selected.back()), "failure");
 }
 
-// Concurrent evaluations on one analysis give the bits of a single one.
+// Concurrent evaluations on one analysis, and those that are shared by threads, give the bits of a single one.
 void check_threads(const Matrix& a, const std::vector<int32_t>& order) {
-  lgm::Analysis analysis(lgm::analyse(a.pattern(), order, {}));
-  constexpr int64_t kCount = 24;
-  std::vector<std::vector<double>> selected(kCount, std::vector<double>(a.values.size()));
+  lgm::Analysis analysis(lgm::analyse(a.pattern(), order, {}, division));
+  constexpr int64_t kCount = 24, kColumns = 2;
+  std::vector<std::vector<double>> found(kCount + 1);
+  const std::vector<double> b(a.n * kColumns, 1.0);
+  std::mutex mutex;
   std::vector<std::thread> helpers;
-  const auto schedule = [&](const std::function<void()>& task) { helpers.emplace_back(task); };
+  const auto schedule = [&](const std::function<void()>& task) {
+    const std::lock_guard<std::mutex> lock(mutex);
+    helpers.emplace_back(task);
+  };
+  const auto evaluate = [&](int64_t i, const lgm::Team& team) {
+    lgm::WorkspacePool<double>::Lease lease(analysis.workspaces, analysis.symbolic, team);
+    std::vector<double> x(b.size()), selected(a.values.size()), again(b.size()), draws(b.size());
+    const lgm::Outcome fused = lgm::factor_solve_invert(analysis.symbolic, *lease, a.values.data(),
+                                                        {b.data(), kColumns}, x.data(), selected.data());
+    lgm::factor_solve(analysis.symbolic, *lease, a.values.data(), {b.data(), kColumns}, again.data(),
+                      {b.data(), kColumns}, draws.data());
+    found[i] = {fused.logdet};
+    for (const auto* part : {&x, &selected, &again, &draws}) {
+      found[i].insert(found[i].end(), part->begin(), part->end());
+    }
+  };
   {
     const lgm::blas::SingleThreaded pin;
     require(threads == 1, "BLAS is pinned inside");
-    lgm::parallel_for(kCount, 3, schedule, [&](int64_t i) {
-      lgm::WorkspacePool<double>::Lease lease(analysis.workspaces, analysis.symbolic);
-      lgm::factor_solve_invert(analysis.symbolic, *lease, a.values.data(), {nullptr, 0}, nullptr, selected[i].data());
-    });
+    lgm::parallel_for(kCount, 3, schedule, [&](int64_t i, int64_t) { evaluate(i, {}); });
+    evaluate(kCount, lgm::Team(2, schedule));
   }
   require(threads == 3, "BLAS is restored outside");
   for (std::thread& helper : helpers) helper.join();
-  for (const auto& one : selected) require(one == selected[0], "threads change no bit");
+  for (const auto& one : found) require(one == found[0], "threads change no bit");
 }
 
-// H whose rows sum to zero under a multiplier, with the anchor kappa at its first place and the slack that takes it off.
+// However the work is divided, what fails is the row that fails first.
+void check_first_failure(const Matrix& a, const std::vector<int32_t>& order, std::mt19937& random) {
+  lgm::Analysis whole(lgm::analyse(a.pattern(), order, {}, kUndivided));
+  lgm::Analysis divided(lgm::analyse(a.pattern(), order, {}, kDivided));
+  std::vector<double> values = a.values;
+  const auto info = [&](lgm::Analysis& analysis) {
+    lgm::WorkspacePool<double>::Lease lease(analysis.workspaces, analysis.symbolic);
+    const lgm::ConstVectors none;
+    return lgm::factor_solve(analysis.symbolic, *lease, values.data(), none, nullptr, none, nullptr).info;
+  };
+  for (int32_t bad = 0; bad < std::min(a.n, 6); ++bad) {
+    values[a.ptr[random() % a.n]] = -1e3;
+    require(info(whole) > 0 && info(divided) == info(whole), "the row that fails first");
+  }
+}
+
+// H whose rows sum to zero under a multiplier, with the anchor kappa at its first place and the slack that takes it
+// off.
 Matrix bordered(const Matrix& h, double kappa) {
   Matrix a;
   a.n = h.n + 2;
@@ -373,7 +417,7 @@ void check_bordered(const Matrix& h, std::vector<int32_t> order) {
   order.insert(order.end(), {h.n, h.n + 1});
   lgm::Signs negative(a.n, 0);
   negative[h.n] = 1;
-  lgm::Analysis analysis(lgm::analyse(a.pattern(), order, negative));
+  lgm::Analysis analysis(lgm::analyse(a.pattern(), order, negative, division));
   constexpr int32_t kColumns = 3;
   std::vector<double> b(static_cast<size_t>(a.n) * kColumns), x(b.size()), draws(b.size()), selected(a.values.size());
   for (size_t k = 0; k < b.size(); ++k) b[k] = std::cos(static_cast<double>(k));
@@ -441,7 +485,7 @@ void check_search(const Matrix& h, std::vector<int32_t> order, const char* name,
     negative.assign(a.n, 0);
     negative[h.n] = 1;
   }
-  lgm::Analysis analysis(lgm::analyse(a.pattern(), order, negative));
+  lgm::Analysis analysis(lgm::analyse(a.pattern(), order, negative, division));
   const lgm::Symbolic& symbolic = analysis.symbolic;
   Model m = make_model(a, h.n);
   const auto n = static_cast<int64_t>(m.value.size());
@@ -544,8 +588,9 @@ void check_leaves(const char* name, bool many_trials) {
   const std::vector<double> r(kLeaves, 0.4), start(kLeaves, 0.3);
   std::vector<double> top(kLeaves), axis(kLeaves), low(kLeaves), high(kLeaves), mean(kLeaves), slope(kRows, 7.0);
   std::vector<double> curvature(kRows, 7.0);
-  lgm::find_leaf_centres(y, leaves, {eta.data(), push.data(), r.data(), start.data(), kFall, kNodes},
-                         {top.data(), axis.data(), low.data(), high.data(), mean.data(), slope.data(), curvature.data()});
+  const lgm::LeafCentres found{top.data(),  axis.data(),  low.data(),      high.data(),
+                               mean.data(), slope.data(), curvature.data()};
+  lgm::find_leaf_centres(y, leaves, {eta.data(), push.data(), r.data(), start.data(), kFall, kNodes}, found);
   for (int64_t g = 0; g < kLeaves; ++g) {
     const auto density = [&](double t) { return height(g, t) - 0.5 * r[g] * t * t; };
     const double t = top[g], best = density(t);
@@ -565,8 +610,20 @@ void check_leaves(const char* name, bool many_trials) {
     double s = 0.0, w = 0.0;
     lgm::log_likelihood(lgm::part_of(y, i, 1), &eta[i], &s, &w);
     const bool alone = leaf_of[i] < 0;
-    require(alone ? slope[i] == s && curvature[i] == w : slope[i] != 7.0 && curvature[i] != 7.0, "rows and their leaves");
+    require(alone ? slope[i] == s && curvature[i] == w : slope[i] != 7.0 && curvature[i] != 7.0,
+            "rows and their leaves");
   }
+}
+
+// Fronts of several tiles, with rows below and without.
+void check_tiles(std::mt19937& random) {
+  division = kDivided;
+  const Matrix a = make(560, [](int32_t i, int32_t j) { return i >= 280 || i / 140 == j / 140; }, random);
+  std::vector<int32_t> natural(a.n);
+  std::iota(natural.begin(), natural.end(), 0);
+  check_verbs(a, natural, 2);
+  check_failure(a, natural, -1.0);
+  check_threads(a, natural);
 }
 
 void check_all(const Matrix& a, std::mt19937& random) {
@@ -582,7 +639,9 @@ void check_all(const Matrix& a, std::mt19937& random) {
     check_products(a, order, 3);
     if (a.n <= 60) check_tangent(a, order);
     check_bordered(a, order);
-    for (const double bad : {-1.0, 0.0, std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::infinity()}) {
+    check_first_failure(a, order, random);
+    constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+    for (const double bad : {-1.0, 0.0, kNaN, std::numeric_limits<double>::infinity()}) {
       check_failure(a, order, bad);
     }
     check_threads(a, order);
@@ -604,8 +663,10 @@ void check_shapes(int32_t trials) {
   check_all(make(120, [](int32_t i, int32_t j) { return i == j + 1; }, random), random);
   check_all(make(90, [](int32_t, int32_t) { return true; }, random), random);
   std::uniform_real_distribution<double> share(0.0, 1.0);
-  check_all(make(210, [&](int32_t i, int32_t j) { return i >= 120 && j < 120 && share(random) < (j < 100 ? 0.9 : 0.3); },
-                 random), random);
+  const auto balanced = [&](int32_t i, int32_t j) {
+    return i >= 120 && j < 120 && share(random) < (j < 100 ? 0.9 : 0.3);
+  };
+  check_all(make(210, balanced, random), random);
   check_all(make(150, [](int32_t i, int32_t j) { return i >= 145 || (i / 3 == j / 3 && i < 145); }, random), random);
 }
 
@@ -614,10 +675,14 @@ void check_shapes(int32_t trials) {
 int main() {
   use_plain_blas<int32_t>();
   std::mt19937 random(2);
-  check_searches(random);
+  for (const lgm::Division& one : {kUndivided, kDivided}) {
+    division = one;
+    check_searches(random);
+    check_shapes(20);
+  }
+  check_tiles(random);
   for (const bool many_trials : {false, true}) check_leaves("binomial_logit", many_trials);
   for (const char* name : {"poisson_log", "negativebinomial_log", "gaussian_identity"}) check_leaves(name, false);
-  check_shapes(40);
   use_plain_blas<int64_t>();
   check_shapes(1);
   std::puts("the kernel agrees with dense arithmetic");
