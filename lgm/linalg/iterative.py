@@ -46,8 +46,8 @@ class IterativeAnalysis(Analysis):
     """An analysis whose verbs never factor the matrix; made by `analyse_iterative`.
 
     Log-determinants are estimates by frozen probes, whose derivative by the values is exact. Of the inverse, the rows
-    of the border are exact, its diagonal is an estimate (`diagonal_of_inverse`), and no other entry is known: they are
-    NaN. Solutions and draws are exact up to rounding.
+    of the border are exact, its diagonal and the blocks of the head are estimates (`diagonal_of_inverse`), and no other
+    entry is known: they are NaN. Solutions and draws are exact up to rounding.
 
     Attributes
     ----------
@@ -310,15 +310,14 @@ def _factor_info(sym: IterativeAnalysis, values: jax.Array) -> jax.Array:
 def _native(target: str, shape: Callable[..., Any]) -> Callable[..., jax.Array]:
     def call(a: jax.Array, b: jax.Array, *, sym: IterativeAnalysis, diagonal: float) -> jax.Array:
         result = _floats(shape(a, b, sym))
-        native = jax.ffi.ffi_call(target, result, vmap_method="sequential")
-        out: jax.Array = native(a, b, analysis=sym.key, diagonal=np.float64(diagonal))
+        out: jax.Array = jax.ffi.ffi_call(target, result)(a, b, analysis=sym.key, diagonal=np.float64(diagonal))
         return out
 
     return call
 
 
 _multiply = Bilinear("lgm_stored_multiply", _native("lgm_stored_multiply", lambda s, x, sym: x.shape))
-_outer = Bilinear("lgm_stored_outer", _native("lgm_stored_outer", lambda x, y, sym: (sym.nnz,)))
+_outer = Bilinear("lgm_stored_outer", _native("lgm_stored_outer", lambda x, y, sym: (*x.shape[:-2], sym.nnz)))
 _multiply.transposes(by_first=_outer, by_second=_multiply)
 _outer.transposes(by_first=_multiply, by_second=lambda x, g, **static: _multiply(g, x, **static))
 

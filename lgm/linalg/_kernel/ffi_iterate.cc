@@ -101,19 +101,30 @@ ffi::Error iterate_variances_call(ffi::ThreadPool pool, std::string_view key, in
   });
 }
 
-// values (nnz,), x (n, m) -> S x like x
+// values (..., nnz), x (..., n, m) -> S x like x
 ffi::Error stored_multiply_call(std::string_view key, double diagonal, Doubles values, Doubles x, DoublesOut out) {
   const auto arrow = Arrows::instance().find(std::string(key));
   if (!arrow) return unknown(key);
-  multiply(*arrow, values.typed_data(), x.typed_data(), last(x.dimensions()), diagonal, out->typed_data());
+  const auto batch = batch_of(values.dimensions(), {arrow->nnz});
+  if (!batch || batch_of(x.dimensions(), {arrow->n, -1}) != batch) return bad_shape("vectors");
+  const int64_t m = last(x.dimensions()), size = arrow->n * m;
+  for (int64_t i = 0; i < *batch; ++i) {
+    multiply(*arrow, values.typed_data() + i * arrow->nnz, x.typed_data() + i * size, m, diagonal,
+             out->typed_data() + i * size);
+  }
   return ffi::Error::Success();
 }
 
-// x, y (n, m) -> sums of products (nnz,)
+// x, y (..., n, m) -> sums of products (..., nnz)
 ffi::Error stored_outer_call(std::string_view key, double diagonal, Doubles x, Doubles y, DoublesOut out) {
   const auto arrow = Arrows::instance().find(std::string(key));
   if (!arrow) return unknown(key);
-  outer(*arrow, x.typed_data(), y.typed_data(), last(x.dimensions()), diagonal, out->typed_data());
+  const int64_t m = last(x.dimensions()), size = arrow->n * m;
+  const auto batch = batch_of(x.dimensions(), {arrow->n, -1});
+  if (!batch || batch_of(y.dimensions(), {arrow->n, m}) != batch) return bad_shape("vectors");
+  for (int64_t i = 0; i < *batch; ++i) {
+    outer(*arrow, x.typed_data() + i * size, y.typed_data() + i * size, m, diagonal, out->typed_data() + i * arrow->nnz);
+  }
   return ffi::Error::Success();
 }
 

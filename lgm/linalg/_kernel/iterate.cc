@@ -340,8 +340,10 @@ void Iterated::sample(const double* z, int64_t k, double* out) {
 // given them, which is estimated by draws (Siden, Lindgren, Bolin & Villani 2018, J. Comput. Graph. Stat. 27, 898-909).
 void Iterated::variances(uint64_t seed, int64_t draws, double* diagonal, double* error, double* inverse) {
   const int64_t p = arrow_.border, n = arrow_.n, q = arrow_.size;
-  std::vector<double> squares(n, 0.0), fourths(n, 0.0);
-  std::vector<std::vector<double>> found(chunks(draws));  // sums over the draws of a chunk: squares, then fourth powers
+  // Sums over draws: squares, fourth powers, and products within the blocks of the head.
+  const int64_t size = 2 * n + arrow_.head() * q;
+  std::vector<double> total(size, 0.0);
+  std::vector<std::vector<double>> found(chunks(draws));
   loop_(chunks(draws), [&](int64_t chunk) {
     const int64_t first = chunk * kWide, count = std::min(kWide, draws - first);
     Block z = zeros();
@@ -361,7 +363,7 @@ void Iterated::variances(uint64_t seed, int64_t draws, double* diagonal, double*
       for (int64_t c = 0; c < count; ++c) z.rest[i * kWide + c] -= reduced_.scale()[i] * turned[i * kWide + c];
     }
     take_border(border, count, z);
-    std::vector<double> sums(2 * n, 0.0);
+    std::vector<double> sums(size, 0.0);
     const auto sum = [&](const std::vector<int32_t>& rows, const Wide& from) {
       for (size_t i = 0; i < rows.size(); ++i) {
         for (int64_t c = 0; c < count; ++c) {
@@ -373,21 +375,24 @@ void Iterated::variances(uint64_t seed, int64_t draws, double* diagonal, double*
     };
     sum(arrow_.head_row, z.head);
     sum(arrow_.rest_row, z.rest);
+    for (int64_t i = 0; i < arrow_.head(); ++i) {
+      for (int64_t f = 0; f < q; ++f) {
+        const double* const other = z.head.data() + (i - i % q + f) * kWide;
+        for (int64_t c = 0; c < count; ++c) sums[2 * n + i * q + f] += z.head[i * kWide + c] * other[c];
+      }
+    }
     found[chunk] = std::move(sums);
   });
   if (ended_ != Ended::kWell) return;
   for (const auto& sums : found) {
-    for (int64_t i = 0; i < n; ++i) {
-      squares[i] += sums[i];
-      fourths[i] += sums[n + i];
-    }
+    for (int64_t i = 0; i < size; ++i) total[i] += sums[i];
   }
   const double m = static_cast<double>(draws);
   std::fill_n(inverse, arrow_.nnz, kNan);
   const auto settle = [&](int64_t row, double known) {
-    const double mean = squares[row] / m;
+    const double mean = total[row] / m;
     diagonal[row] = known + mean;
-    error[row] = std::sqrt(std::max(fourths[row] / m - mean * mean, 0.0) / std::max(m - 1.0, 1.0));
+    error[row] = std::sqrt(std::max(total[n + row] / m - mean * mean, 0.0) / std::max(m - 1.0, 1.0));
   };
   for (int64_t i = 0; i < arrow_.head(); ++i) settle(arrow_.head_row[i], reduced_.inverse()[i * q + i % q]);
   for (int64_t i = 0; i < arrow_.rest; ++i) settle(arrow_.rest_row[i], reduced_.scale()[i] * reduced_.scale()[i]);
@@ -413,6 +418,10 @@ void Iterated::variances(uint64_t seed, int64_t draws, double* diagonal, double*
       }
       inverse[entry] = value;
     }
+  }
+  for (int64_t i = 0; i < arrow_.head() * q; ++i) {
+    const int32_t entry = arrow_.head_entry[i];
+    if (entry >= 0) inverse[entry] = reduced_.inverse()[i] + total[2 * n + i] / m;
   }
   for (int64_t i = 0; i < n; ++i) inverse[arrow_.pattern_ptr[i]] = diagonal[i];
 }

@@ -39,8 +39,8 @@ class Iterated {
   void solve(const double* b, int64_t k, double* out);
   // R z with R R' = H^-1 for z (n, k).
   void sample(const double* z, int64_t k, double* out);
-  // The diagonal of H^-1 with the standard error of each, from so many draws; and border rows of H^-1 on the pattern,
-  // which are exact: others off the diagonal are NaN.
+  // The diagonal of H^-1 with the standard error of each, from so many draws; and H^-1 on the pattern as far as it is
+  // known: rows of the border, which are exact, the diagonal and the blocks of the head. The others are NaN.
   void variances(uint64_t seed, int64_t draws, double* diagonal, double* error, double* inverse);
 
  private:
