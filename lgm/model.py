@@ -516,9 +516,14 @@ class Model(Embedding):
             f'approximation={approximation!r}: method="joint" approximates nothing. Accepted with it: "auto".',
         )
         _require(
+            self.analysed.marginal.analysis.exact or self.analysed.marginal.hyper.working_size > 0,
+            'solver="iterative": there is no hyperparameter to find, so that nothing says how large its error is. '
+            'Accepted: solver="direct".',
+        )
+        _require(
             method == "mode" or self.analysed.marginal.analysis.exact,
-            f'method={method!r} with solver="iterative"; accepted: method="mode", which says how large the error of the '
-            'solver is, or solver="direct".',
+            f'method={method!r} with solver="iterative"; accepted: method="mode", which says how large the error of '
+            'the solver is, or solver="direct".',
         )
         _require(fallback in (None, "nuts"), f'fallback={fallback!r}; accepted: None or "nuts".')
         for name, value, least in (("chains", chains, 1), ("draws", draws, 4), ("warmup", warmup, 1)):

@@ -40,6 +40,7 @@ _outer.transposes(by_first=_multiply, by_second=lambda x, g, **static: _multiply
 
 @singledispatch
 def summed(sym: Analysis, values: jax.Array, x: jax.Array) -> jax.Array:
+    """`multiply` by a backend."""
     rows, cols = sym.pattern.rows, sym.pattern.cols
     below = jnp.where(rows == cols, 0.0, values)
     lower = jnp.zeros_like(x).at[rows].add(values[:, None] * x[cols])
@@ -53,6 +54,7 @@ def _(sym: SparseAnalysis, values: jax.Array, x: jax.Array) -> jax.Array:
 
 @singledispatch
 def pairs(sym: Analysis, x: jax.Array, y: jax.Array, diagonal: float) -> jax.Array:
+    """Products of rows of x and y by a backend, in which the diagonal counts so many times."""
     rows, cols = sym.pattern.rows, sym.pattern.cols
     both = jnp.sum(x[rows] * y[cols] + x[cols] * y[rows], axis=-1)
     return jnp.where(rows == cols, 0.5 * diagonal, 1.0) * both

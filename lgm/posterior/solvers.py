@@ -6,6 +6,7 @@ For crossed groups the factor is dense in the levels of all but the largest, so 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import jax
@@ -24,6 +25,7 @@ from lgm.xla import own_settings
 
 SOLVERS = ("direct", "iterative")
 PROBES = 32
+MOST_ELIMINATED = 64  # effects that are eliminated one by one, each by a solution
 _SEED = 20_250_509  # which probes: the same for every model, as its other numbers are
 _LONG = 1e12  # operations of a factorisation, from which on an evaluation takes a minute or more
 _HINT = 'solver="iterative" with method="mode" does without the factor, and says how large its error is.'
@@ -65,8 +67,20 @@ def _iterative(design: Design, border: Border) -> linalg.IterativeAnalysis:
         )
     head = _head(design, border.pattern)
     assert head is not None
-    own = np.arange(design.p)
-    return linalg.analyse_iterative(border.pattern, head.rows, last=own, probes=PROBES, seed=_SEED)
+    last = np.concatenate([np.arange(design.p), *_few(design, head)])
+    return linalg.analyse_iterative(border.pattern, head.rows, last=last, probes=PROBES, seed=_SEED)
+
+
+def _few(design: Design, head: _Head) -> Iterator[IntArray]:
+    """Effects of terms that have few: they are eliminated as fixed effects are, without an error."""
+    slices = design.predictor.term_slices()
+    left = MOST_ELIMINATED
+    for i in sorted(range(len(slices)), key=lambda i: slices[i].stop - slices[i].start):
+        left -= slices[i].stop - slices[i].start
+        if left < 0:
+            return
+        if i != head.term:
+            yield np.arange(slices[i].start, slices[i].stop) + design.p
 
 
 def _refusal(design: Design, border: Border) -> str | None:

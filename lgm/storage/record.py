@@ -112,7 +112,7 @@ def of(fit: Fit) -> Record:
         )
     if given.solver != "direct":
         raise LgmError(
-            f'this fit is one with solver={given.solver!r}, which a file does not hold. Accepted: pickle.dumps(fit).'
+            f"this fit is one with solver={given.solver!r}, which a file does not hold. Accepted: pickle.dumps(fit)."
         )
     if not families.is_listed(family):
         raise LgmError(
