@@ -34,6 +34,7 @@ from lgm.posterior.no_rows import without_rows
 from lgm.posterior.priors import Priors, fitting, require_highest, require_proper, sample_prior, starts
 from lgm.posterior.priors import settle as settle_priors
 from lgm.posterior.separation import check_separation
+from lgm.posterior.solvers import SOLVERS
 from lgm.priors import Flat
 from lgm.results import effects, tables, text
 from lgm.results.embedding import Embedding
@@ -54,6 +55,7 @@ def fit(
     env: Mapping[str, Any] | None = None,
     missing: Literal["drop", "error"] = "drop",
     python: bool = True,
+    solver: Literal["direct", "iterative"] = "direct",
     method: Literal["nuts", "importance", "mode", "joint", "prior"] = "nuts",
     approximation: Literal["auto", "weighted", "quadrature", "transport", "second-order", "laplace"] = "auto",
     fallback: Literal["nuts"] | None = None,
@@ -112,6 +114,12 @@ def fit(
         in ``env``, numbers, operators, terms and a list of functions (``log``, ``C``, ``poly``, ``np.sqrt``, ...): for
         formulas from strangers, whose use of time and memory is still yours to limit. The caller's own names are then
         out of reach.
+    solver : {"direct", "iterative"}
+        How systems with the precision of the effects are solved. ``"iterative"`` factors nothing: for crossed groups
+        with so many levels that their factor is beyond memory or patience, which an error or a warning says before it
+        is made. It takes ``method="mode"``, a Gaussian response and groups alone, of which only the one with the most
+        effects may have slopes. Log-determinants, and standard deviations of effects, are then estimates; the fit
+        prints by how much their error moves it.
     method : {"nuts", "importance", "mode", "joint", "prior"}
         NUTS on theta; weighted points around the mode (a thousand values instead of ten thousand gradients, equally
         exact where its own diagnostic, Pareto k, says so); theta held at its posterior mode, as lme4 does; NUTS on
@@ -163,7 +171,9 @@ def fit(
     ['Intercept', 'sd(Intercept|Batch)', 'sigma']
     """
     caller = capture_context(1)
-    built = build(formula, data, family, link, priors, weights, env, missing, caller, python, progress=progress)
+    built = build(
+        formula, data, family, link, priors, weights, env, missing, caller, python, solver=solver, progress=progress
+    )
     return built.fit(
         method=method,
         approximation=approximation,
@@ -188,6 +198,7 @@ def model(
     env: Mapping[str, Any] | None = None,
     missing: Literal["drop", "error"] = "drop",
     python: bool = True,
+    solver: Literal["direct", "iterative"] = "direct",
 ) -> Model:
     """Build a model without fitting it; the arguments are those of `fit`.
 
@@ -198,7 +209,8 @@ def model(
     >>> round(model.log_likelihood({"sd(Intercept|Batch)": 40.0, "sigma": 50.0}), 3)
     -165.805
     """
-    return build(formula, data, family, link, priors, weights, env, missing, capture_context(1), python)
+    caller = capture_context(1)
+    return build(formula, data, family, link, priors, weights, env, missing, caller, python, solver=solver)
 
 
 def build(
@@ -214,6 +226,7 @@ def build(
     python: bool = True,
     inherited: Mapping[str, Any] | None = None,
     *,
+    solver: str = "direct",
     progress: bool = False,
 ) -> Model:
     """Build a model; see `model`. ``progress`` counts the partitions that were read, where data come in some.
@@ -225,6 +238,7 @@ def build(
     likelihood = families.find(family, link)
     _require(missing in ("drop", "error"), f'missing={missing!r}; accepted: "drop" or "error".')
     _require(isinstance(python, bool), f"python={python!r}; accepted: True or False.")
+    _require(solver in SOLVERS, f"solver={solver!r}; accepted: {', '.join(map(repr, SOLVERS))}.")
     parsed = parse(source, tuple(TERMS))
     partitions = partitions_of(data)
     data = Table.of(data) if partitions is None else partitions
@@ -245,11 +259,12 @@ def build(
     report_data(built)
     report_cautions(built, resolved)
     report_terms(built)
-    analysed = analyse(built, resolved.fixed, resolved.theta, centred_intercept=resolved.centred_intercept)
+    centred = resolved.centred_intercept
+    analysed = analyse(built, resolved.fixed, resolved.theta, centred_intercept=centred, solver=solver)
     check_identifiability(built, resolved, analysed)
     check_separation(built, resolved)
     own = weights if weights is None or isinstance(weights, str) else built.all_weights
-    inputs = Inputs(source, likelihood, dict(priors or {}), own, built.scope.env, missing, python)
+    inputs = Inputs(source, likelihood, dict(priors or {}), own, built.scope.env, missing, python, solver)
     return Model(built, resolved, analysed, inputs)
 
 
@@ -267,6 +282,7 @@ class Inputs:
     env: Mapping[str, Any]
     missing: str
     python: bool = True  # whether the formula may hold any
+    solver: str = "direct"
     refitted: bool = False  # whether the model is of another response than these data have
 
 
@@ -373,6 +389,7 @@ class Model(Embedding):
             (capture_context(1) if caller is None else caller) if given.python else None,
             given.python,
             given.priors,
+            solver=given.solver,
         )
         return built._of_rows(self) if own else built
 
@@ -424,7 +441,8 @@ class Model(Embedding):
         -166.01
         """
         design, priors = with_response(self.design, y), self.chosen_priors
-        analysed = analyse(design, priors.fixed, priors.theta, centred_intercept=priors.centred_intercept)
+        centred, solver = priors.centred_intercept, self.inputs.solver
+        analysed = analyse(design, priors.fixed, priors.theta, centred_intercept=centred, solver=solver)
         check_separation(design, priors)
         return Model(design, priors, analysed, replace(self.inputs, refitted=True))
 
@@ -496,6 +514,16 @@ class Model(Embedding):
         _require(
             method != "joint" or approximation == "auto",
             f'approximation={approximation!r}: method="joint" approximates nothing. Accepted with it: "auto".',
+        )
+        _require(
+            self.analysed.marginal.analysis.exact or self.analysed.marginal.hyper.working_size > 0,
+            'solver="iterative": there is no hyperparameter to find, so that nothing says how large its error is. '
+            'Accepted: solver="direct".',
+        )
+        _require(
+            method == "mode" or self.analysed.marginal.analysis.exact,
+            f'method={method!r} with solver="iterative"; accepted: method="mode", which says how large the error of '
+            'the solver is, or solver="direct".',
         )
         _require(fallback in (None, "nuts"), f'fallback={fallback!r}; accepted: None or "nuts".')
         for name, value, least in (("chains", chains, 1), ("draws", draws, 4), ("warmup", warmup, 1)):

@@ -14,7 +14,9 @@ from lgm.inference.draws import Expected, Run
 from lgm.inference.held import Conditional, Exact
 from lgm.inference.mode import find_mode
 from lgm.inference.natural import find_natural_mode
+from lgm.inference.probed import Probed
 from lgm.posterior.density import Marginal
+from lgm.posterior.solvers import estimated
 from lgm.xla import own_settings
 
 
@@ -41,6 +43,9 @@ class AtMode:
         at = find_natural_mode(post, start)
         held = _held(at.theta, at.value, self.draws)
         draws = Conditional(**held, standard_errors=at.standard_errors, at_end=at.ends, settled=at.settled)
+        found = estimated(post, at.theta)
+        if found is not None:
+            draws = Probed.of(draws, found, at.covariance)
         return Run(None, draws, "mode")
 
 

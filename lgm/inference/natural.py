@@ -64,6 +64,8 @@ class NaturalMode:
         What, as it is printed, is at the end of its range.
     settled : bool
         Whether the slope vanishes there.
+    covariance : float array (k, k)
+        The inverse curvature by theta as it is printed, along the directions in which the density falls.
     """
 
     theta: FloatArray
@@ -71,6 +73,7 @@ class NaturalMode:
     standard_errors: FloatArray
     ends: BoolArray
     settled: bool
+    covariance: FloatArray
 
 
 @jit
@@ -282,6 +285,7 @@ def _described(target: Factors, theta: FloatArray, value: float, top: _Top) -> N
         standard_errors=np.where(held, 0.0, np.where(still | lost | unspoken, np.nan, errors)),
         ends=still & ~unspoken,
         settled=gain < _AT_REST,
+        covariance=(along[:, steep] / top.curvature[steep]) @ along[:, steep].T,
     )
 
 

@@ -8,6 +8,7 @@ values in pattern order (``sym.values(Q)``) and work under ``jit``, ``grad`` and
 from lgm.linalg import cholesky as _cholesky  # noqa: F401  registers the sparse kernel
 from lgm.linalg.analysis import Analysis, SparseAnalysis, analyse
 from lgm.linalg.dense import DenseAnalysis, analyse_dense
+from lgm.linalg.iterative import IterativeAnalysis, analyse_iterative
 from lgm.linalg.rank_one import cholesky_update, cholesky_update_info
 from lgm.linalg.verbs import (
     factor_info,
@@ -25,9 +26,11 @@ from lgm.linalg.verbs import (
 __all__ = [
     "Analysis",
     "DenseAnalysis",
+    "IterativeAnalysis",
     "SparseAnalysis",
     "analyse",
     "analyse_dense",
+    "analyse_iterative",
     "cholesky_update",
     "cholesky_update_info",
     "factor_info",

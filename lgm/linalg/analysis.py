@@ -34,12 +34,15 @@ class Analysis:
         The stored positions; values given to the verbs are in this order.
     constraints : int
         k: the last 2k rows are the border of k constraints (`lgm.linalg.constrained`).
+    exact : bool
+        Whether determinants, and the inverse on the whole pattern, are exact up to rounding.
     """
 
     __slots__ = ()
 
     pattern: Pattern
     constraints: int
+    exact: bool = True
 
     @property
     def n(self) -> int:

@@ -39,33 +39,35 @@ _outer.transposes(by_first=_multiply, by_second=lambda x, g, **static: _multiply
 
 
 @singledispatch
-def _summed(sym: Analysis, values: jax.Array, x: jax.Array) -> jax.Array:
+def summed(sym: Analysis, values: jax.Array, x: jax.Array) -> jax.Array:
+    """`multiply` by a backend."""
     rows, cols = sym.pattern.rows, sym.pattern.cols
     below = jnp.where(rows == cols, 0.0, values)
     lower = jnp.zeros_like(x).at[rows].add(values[:, None] * x[cols])
     return lower.at[cols].add(below[:, None] * x[rows])
 
 
-@_summed.register
+@summed.register
 def _(sym: SparseAnalysis, values: jax.Array, x: jax.Array) -> jax.Array:
     return _multiply(values, x, sym=sym, diagonal=1.0)
 
 
 @singledispatch
-def _products(sym: Analysis, x: jax.Array, y: jax.Array, diagonal: float) -> jax.Array:
+def pairs(sym: Analysis, x: jax.Array, y: jax.Array, diagonal: float) -> jax.Array:
+    """Products of rows of x and y by a backend, in which the diagonal counts so many times."""
     rows, cols = sym.pattern.rows, sym.pattern.cols
     both = jnp.sum(x[rows] * y[cols] + x[cols] * y[rows], axis=-1)
     return jnp.where(rows == cols, 0.5 * diagonal, 1.0) * both
 
 
-@_products.register
+@pairs.register
 def _(sym: SparseAnalysis, x: jax.Array, y: jax.Array, diagonal: float) -> jax.Array:
     return _outer(x, y, sym=sym, diagonal=diagonal)
 
 
 def multiply(sym: Analysis, values: jax.Array, x: jax.Array) -> jax.Array:
     """``S x`` (n, m), for S with these values (nnz,) in pattern order and x (n, m)."""
-    return _summed(sym, values, x)
+    return summed(sym, values, x)
 
 
 def gradient(sym: Analysis, x: jax.Array, y: jax.Array) -> jax.Array:
@@ -73,7 +75,7 @@ def gradient(sym: Analysis, x: jax.Array, y: jax.Array) -> jax.Array:
 
     An entry off the diagonal stands for two of the matrix.
     """
-    return _products(sym, x, y, 1.0)
+    return pairs(sym, x, y, 1.0)
 
 
 def scaled(sym: Analysis, values: jax.Array, scale: jax.Array) -> jax.Array:
@@ -82,4 +84,4 @@ def scaled(sym: Analysis, values: jax.Array, scale: jax.Array) -> jax.Array:
     largest = jax.lax.stop_gradient(jnp.max(jnp.abs(scale)))
     unit = jnp.where(largest > 0.0, largest, 1.0)
     wide = (scale / unit)[:, None]
-    return unit * values * (0.5 * _products(sym, wide, wide, 2.0)) * unit
+    return unit * values * (0.5 * pairs(sym, wide, wide, 2.0)) * unit

@@ -33,6 +33,7 @@ from lgm.posterior.laplace import LaplaceData
 from lgm.posterior.latent_prior import LatentPrior, Places, needs_factor, places_of
 from lgm.posterior.leaves import Leaves
 from lgm.posterior.linear_start import Start
+from lgm.posterior.solvers import solved
 from lgm.priors import FixedEffectPrior, Normal, ThetaPrior
 from lgm.terms.block import Block
 from lgm.xla import own_settings
@@ -85,6 +86,7 @@ def analyse(
     theta_priors: Sequence[ThetaPrior],
     *,
     centred_intercept: bool,
+    solver: str = "direct",
 ) -> Analysed:
     """Build the posterior of a design.
 
@@ -98,10 +100,12 @@ def analyse(
         Of the hyperparameters, block by block, those of the family last.
     centred_intercept : bool
         Whether the prior of the intercept is that of the level at the mean of all other columns.
+    solver : str
+        Of `lgm.posterior.solvers`.
     """
     with own_settings():
         evidence = _summed(design) if isinstance(design, SummedDesign) else _of_rows(design)
-        return _analysed(design, evidence, fixed_priors, theta_priors, centred_intercept=centred_intercept)
+        return _analysed(design, evidence, fixed_priors, theta_priors, solver, centred_intercept=centred_intercept)
 
 
 class _Evidence(NamedTuple):
@@ -177,6 +181,7 @@ def _analysed(
     evidence: _Evidence,
     fixed_priors: Sequence[FixedEffectPrior],
     theta_priors: Sequence[ThetaPrior],
+    solver: str,
     *,
     centred_intercept: bool,
 ) -> Analysed:
@@ -199,7 +204,7 @@ def _analysed(
         prior=prior,
         data=data_side(border.pattern, placed),
         printed=_printed(predictor, border.pattern),
-        analysis=border.analyse(),
+        analysis=solved(design, border, solver),
     )
     return Analysed(jax.device_put(marginal), basis, beta_ref, inner, weighted)
 

@@ -212,6 +212,10 @@ class GaussianData:
         """``A'WA`` in pattern order."""
         return self.gram * jnp.square(1.0 / self._sigma(theta))
 
+    def precision(self, prior: LatentPrior, analysis: linalg.Analysis, theta: jax.Array) -> jax.Array:
+        """H' (nnz,), bordered, in pattern order."""
+        return self._system(prior, analysis, theta).values
+
     def mode(self, prior: LatentPrior, analysis: linalg.Analysis, theta: jax.Array) -> jax.Array:
         """The most probable whitened effects given theta, which are their mean."""
         system = self._system(prior, analysis, theta)

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from lgm import linalg
+from lgm.errors import LgmError
 from lgm.linalg import constrained, products
 from lgm.linalg.rows import Rows
 from lgm.posterior.functionals import Linear, Sums
@@ -57,6 +58,11 @@ def normal_rows(
     a: Rows,
 ) -> Linear:
     """Means and variances of ``A u``, by one factorisation; arguments as above, and a right-hand side, bordered."""
+    if not analysis.exact:
+        raise LgmError(
+            'with solver="iterative" variances of rows would take a solution for each of them, so that there are no '
+            'criteria that leave rows out. Accepted: solver="direct".'
+        )
     d = prior.dim
     _, solved, inverse = linalg.solve_and_invert(analysis, values, rhs)
     wide = constrained.bordered(scale, prior.k)

@@ -229,7 +229,8 @@ class Embedding:
         terms = tuple(m.design.about_zero(term) for term in m.design.terms)
         priors, design = m.chosen_priors, m.design.with_terms(terms)
         with jax.ensure_compile_time_eval():  # the first call may be a traced one
-            found = analyse(design, priors.fixed, priors.theta, centred_intercept=priors.centred_intercept)
+            centred, solver = priors.centred_intercept, m.inputs.solver
+            found = analyse(design, priors.fixed, priors.theta, centred_intercept=centred, solver=solver)
         return _AboutZero(design, found)
 
     @cached_property

@@ -110,6 +110,10 @@ def of(fit: Fit) -> Record:
             "this fit is of another response than the data of its model have, and a file holds a model by its data: "
             "pickle the fit, or fit data with that response."
         )
+    if given.solver != "direct":
+        raise LgmError(
+            f"this fit is one with solver={given.solver!r}, which a file does not hold. Accepted: pickle.dumps(fit)."
+        )
     if not families.is_listed(family):
         raise LgmError(
             f"the family {family.name!r} is one of your own, and a file holds families by name and link: keep "

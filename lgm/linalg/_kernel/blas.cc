@@ -118,6 +118,12 @@ void lauum(int32_t n, double* l, int32_t ldl) {
   call(table.lauum, 'L', n, l, ldl, &info);
 }
 
+bool stev(int32_t n, double* d, double* e, double* v, double* work) {
+  int64_t info = 0;
+  call(table.stev, 'V', n, d, e, v, n, work, &info);
+  return info == 0;
+}
+
 SingleThreaded::SingleThreaded() {
   if (!control.set || !control.get) return;
   const std::lock_guard<std::mutex> lock(pin_mutex);

@@ -17,6 +17,7 @@ struct Routines {
   void* potrf = nullptr;
   void* trtri = nullptr;
   void* lauum = nullptr;
+  void* stev = nullptr;
   bool wide = false;
 };
 
@@ -52,6 +53,9 @@ int32_t potrf(int32_t n, double* a, int32_t lda);
 void trtri(int32_t n, double* l, int32_t ldl);
 // L'L in place, its lower triangle.
 void lauum(int32_t n, double* l, int32_t ldl);
+// Eigenvalues, in d, and eigenvectors, in v (n x n), of a symmetric tridiagonal matrix with diagonal d and the n - 1
+// entries e beside it; whether they were found. `work` holds max(1, 2n - 2) numbers; e is overwritten.
+bool stev(int32_t n, double* d, double* e, double* v, double* work);
 
 // While one of these exists, the library runs on one thread: its threads would make results depend on their number
 // and wait on each other in thousands of small calls. The first to come saves the setting, the last to go restores it.

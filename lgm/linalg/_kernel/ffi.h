@@ -20,6 +20,11 @@ void* find_mode_and_slopes_handler();
 void* log_likelihoods_handler();
 void* leaf_heights_handler();
 void* leaf_centres_handler();
+void* iterate_handler();
+void* iterate_each_handler();
+void* iterate_variances_handler();
+void* stored_multiply_handler();
+void* stored_outer_handler();
 
 // Upper limit on the threads that share one batch; 0 for as many as XLA's pool has. Results do not depend on it.
 void set_max_threads(int64_t threads);

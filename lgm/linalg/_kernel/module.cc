@@ -7,6 +7,7 @@
 #include <cstring>
 #include <stdexcept>
 
+#include "arrow.h"
 #include "blas.h"
 #include "ffi.h"
 #include "likelihoods.h"
@@ -89,6 +90,16 @@ nb::dict register_analysis(const std::string& key, const Int64s& indptr, const I
   return out;
 }
 
+// What iterative solves know of a pattern: `head` are the rows of blocks of this size, one block after the other.
+void register_arrow(const std::string& key, const Int64s& indptr, const Int64s& indices, const Int32s& head,
+                    int32_t size, const Int32s& border) {
+  const LowerPattern a = pattern_of(indptr, indices);
+  const std::vector<int32_t> rows(head.data(), head.data() + head.size());
+  const std::vector<int32_t> last(border.data(), border.data() + border.size());
+  nb::gil_scoped_release unlocked;
+  if (!Arrows::instance().find(key)) Arrows::instance().add(key, arrow_of(a, rows, size, last));
+}
+
 // Neighbour lists of a graph (both directions, no loops) -> order[new] = old.
 std::vector<int32_t> order_by_minimum_degree(const Int64s& indptr, const Int32s& indices) {
   Adjacency graph;
@@ -122,7 +133,7 @@ void* routine(nb::dict capsules, const char* name, Width& width) {
 
 void use_blas(nb::dict blas_capsules, nb::dict lapack_capsules, uintptr_t get_threads, uintptr_t set_threads) {
   blas::Routines routines;
-  Width found[8];
+  Width found[9];
   routines.gemm = routine(blas_capsules, "dgemm", found[0]);
   routines.symm = routine(blas_capsules, "dsymm", found[1]);
   routines.syrk = routine(blas_capsules, "dsyrk", found[2]);
@@ -131,6 +142,7 @@ void use_blas(nb::dict blas_capsules, nb::dict lapack_capsules, uintptr_t get_th
   routines.potrf = routine(lapack_capsules, "dpotrf", found[5]);
   routines.trtri = routine(lapack_capsules, "dtrtri", found[6]);
   routines.lauum = routine(lapack_capsules, "dlauum", found[7]);
+  routines.stev = routine(lapack_capsules, "dstev", found[8]);
   routines.wide = blas::writes_wide_info(routines.potrf);
   for (const Width width : found) {
     if (width != Width::kUnsaid && (width == Width::kWide) != routines.wide) {
@@ -156,6 +168,11 @@ nb::dict handlers() {
   out["lgm_log_likelihoods"] = nb::capsule(log_likelihoods_handler(), "xla._CUSTOM_CALL_TARGET");
   out["lgm_leaf_heights"] = nb::capsule(leaf_heights_handler(), "xla._CUSTOM_CALL_TARGET");
   out["lgm_leaf_centres"] = nb::capsule(leaf_centres_handler(), "xla._CUSTOM_CALL_TARGET");
+  out["lgm_iterate"] = nb::capsule(iterate_handler(), "xla._CUSTOM_CALL_TARGET");
+  out["lgm_iterate_each"] = nb::capsule(iterate_each_handler(), "xla._CUSTOM_CALL_TARGET");
+  out["lgm_iterate_variances"] = nb::capsule(iterate_variances_handler(), "xla._CUSTOM_CALL_TARGET");
+  out["lgm_stored_multiply"] = nb::capsule(stored_multiply_handler(), "xla._CUSTOM_CALL_TARGET");
+  out["lgm_stored_outer"] = nb::capsule(stored_outer_handler(), "xla._CUSTOM_CALL_TARGET");
   return out;
 }
 
@@ -188,6 +205,8 @@ NB_MODULE(_kernel_ext, module) {
              nb::arg("negative"));
   module.def("register_analysis", &lgm::register_analysis, nb::arg("key"), nb::arg("indptr"), nb::arg("indices"),
              nb::arg("order"), nb::arg("negative"));
+  module.def("register_arrow", &lgm::register_arrow, nb::arg("key"), nb::arg("indptr"), nb::arg("indices"),
+             nb::arg("head"), nb::arg("size"), nb::arg("border"));
   module.def("minimum_degree", &lgm::order_by_minimum_degree, nb::arg("indptr"), nb::arg("indices"));
   module.def("use_blas", &lgm::use_blas, nb::arg("blas"), nb::arg("lapack"), nb::arg("get_threads"),
              nb::arg("set_threads"));

@@ -10,8 +10,8 @@ namespace lgm {
 
 // out (n x m) = S x for x (n x m), where entries of the diagonal count `diagonal` times. Many entries may be zero: the
 // pattern of H, in which a prior's precision is written, has more than that.
-inline void multiply(const Symbolic& s, const double* values, const double* x, int64_t m, double diagonal,
-                     double* out) {
+template <class Stored>
+inline void multiply(const Stored& s, const double* values, const double* x, int64_t m, double diagonal, double* out) {
   std::fill_n(out, s.n * m, 0.0);
   for (int64_t col = 0; col < s.n; ++col) {
     const double* const from = x + col * m;
@@ -31,7 +31,8 @@ inline void multiply(const Symbolic& s, const double* values, const double* x, i
 }
 
 // The transpose by the values: x_i'y_j + x_j'y_i for rows of x and y (n x m), and `diagonal` times x_i'y_i.
-inline void outer(const Symbolic& s, const double* x, const double* y, int64_t m, double diagonal, double* out) {
+template <class Stored>
+inline void outer(const Stored& s, const double* x, const double* y, int64_t m, double diagonal, double* out) {
   for (int64_t col = 0; col < s.n; ++col) {
     const double *const x_col = x + col * m, *const y_col = y + col * m;
     const int64_t first = s.pattern_ptr[col];
