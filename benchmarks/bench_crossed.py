@@ -3,10 +3,11 @@
     python benchmarks/bench_crossed.py [--levels 2000 500] [--rows 20000] [--runs 3] [--without direct lme4] [--quick]
 
 ``y ~ x + (1|g) + (1|h)`` of simulated ratings, levels at random, by mode with flat priors; every run is a fresh
-process, import included, all in turn. Printed: wall and processor time of building the model, finding theta and making the
-table of all effects; peak memory; how far theta is from that of the direct solver and from the truth, in standard
-errors, beside the error that the fit itself says it has. The direct solver's factor is dense in the levels of the smaller group, so leave it out (--without direct) above some 4,000; lme4 needs `Rscript`
-and its package (Debian: r-cran-lme4), and is skipped where it is not there.
+process, import included, all in turn. Printed: wall and processor time of building the model, finding theta and making
+the table of all effects; peak memory; how far theta is from that of the direct solver and from the truth, in standard
+errors, beside the error that the fit itself says it has. The direct solver's factor is dense in the levels of the
+smaller group, so leave it out (--without direct) above some 4,000; lme4 needs `Rscript` and its package (Debian:
+r-cran-lme4), and is skipped where it is not there.
 """
 
 import argparse

@@ -67,9 +67,9 @@ class Probed(Conditional):
         """With how far the estimate may have moved the mode."""
         found, largest = super().verdict(summary, points=points), self._largest
         words = (
-            f"The determinant was estimated by {self.probes} probes. The Monte Carlo error of that is up to {largest:.2g} "
-            f"standard errors in the mode and {self.value_error:.2g} in the log likelihood; that of the sds of effects "
-            f"is at most {100.0 * self.sd_error:.1g}%."
+            f"The determinant was estimated by {self.probes} probes. The Monte Carlo error of that is up to "
+            f"{largest:.2g} standard errors in the mode and {self.value_error:.2g} in the log likelihood; that of the "
+            f"sds of effects is at most {100.0 * self.sd_error:.1g}%."
         )
         if largest > SMALL:
             return Verdict(f'Not exact: {words} Use solver="direct" where it fits. {found.text}', doubted=True)

@@ -237,7 +237,7 @@ def _iterate(
     results = [_floats(()), _floats(b.shape), _floats(z.shape), _floats((sym.nnz if gradient else 0,)), _INFO]
     call = jax.ffi.ffi_call("lgm_iterate", results, vmap_method="sequential")
     out: Any = call(values, b, z, **_attributes(sym, determinant=determinant))
-    return tuple(out)  # type: ignore[return-value]
+    return tuple(out)
 
 
 def _nothing(sym: IterativeAnalysis) -> jax.Array:

@@ -27,7 +27,7 @@ SOLVERS = ("direct", "iterative")
 PROBES = 32
 MOST_ELIMINATED = 64  # effects that are eliminated one by one, each by a solution
 _SEED = 20_250_509  # which probes: the same for every model, as its other numbers are
-_LONG = 1e12  # operations of a factorisation, from which on an evaluation takes a minute or more
+_LONG = 1e11  # operations of a factorisation, from which on an evaluation takes ten seconds or more, a fit half an hour
 _HINT = 'solver="iterative" with method="mode" does without the factor, and says how large its error is.'
 
 
