@@ -34,6 +34,16 @@ class FixedPoints(NamedTuple):
     cov: jax.Array  # of the draws (p, p)
     mean: jax.Array  # weighted, of all effects (p + q,)
     gain: jax.Array  # log of the average weight ()
+    odd: Odd | None  # where weights have such a part
+
+
+class Odd(NamedTuple):
+    """The third-order part T of log weights, which has one sign at a draw and the other at its mirror image."""
+
+    values: jax.Array  # T at each draw x (m,)
+    found: jax.Array  # average of T x over the draws, of all effects (p + q,)
+    known: jax.Array  # its expectation (p + q,)
+    cubes: jax.Array  # expectation of T He3(x / sd) sd^3 for each combination of the fixed effects (p,)
 
 
 @jax.tree_util.register_dataclass

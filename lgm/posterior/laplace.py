@@ -22,7 +22,7 @@ from lgm.linalg.rows import Rows
 from lgm.posterior import points, spine, transport
 from lgm.posterior.approximation import approximate, moments
 from lgm.posterior.every_row import EveryRow
-from lgm.posterior.functionals import Effects, FixedPoints, Linear, Sums
+from lgm.posterior.functionals import Effects, FixedPoints, Linear, Odd, Sums
 from lgm.posterior.inner import Inner, Observed, derivatives
 from lgm.posterior.latent_prior import LatentPrior, Places
 from lgm.posterior.leaves import Leaves
@@ -153,16 +153,30 @@ class LaplaceData:
         return found.value + found.gain, Effects(mean, drawn, found.gain)
 
     def fixed_points(
-        self, prior: LatentPrior, analysis: linalg.Analysis, theta: jax.Array, z: jax.Array
+        self, prior: LatentPrior, analysis: linalg.Analysis, theta: jax.Array, basis: jax.Array, z: jax.Array
     ) -> FixedPoints:
-        """Fixed effects at pairs of weighted points, one for each column of standard normals z (n_normals, m)."""
+        """Fixed effects at pairs of weighted points, and the odd part of the weights.
+
+        Parameters
+        ----------
+        basis : float array (p, p)
+            Combinations of the fixed effects, of which cubes are wanted.
+        z : float array (n_normals, m)
+            Standard normals, a column for each pair.
+        """
         inner, start = self.at(prior, analysis, theta)
         found = self.points(inner, start, z)
         p = prior.dim - prior.q
         own = inner.scale[:, None] * jnp.eye(prior.dim, p)
-        cov = inner.scale[:p, None] * inner.solve(found.values, own)[:p]
+        solved = inner.solve(found.values, own)
+        cov = inner.scale[:p, None] * solved[:p]
         mean = found.mean @ jax.nn.softmax(found.log_weights)
-        return FixedPoints(found.mean[:p], found.log_weights, found.drawn[:p], cov, mean, found.gain)
+        skew = found.skew
+        odd = None
+        if skew is not None:
+            cubes = skew.third @ (inner.spread(solved) @ basis.T) ** 3
+            odd = Odd(skew.odd, inner.scale * skew.found, inner.scale * skew.known, cubes)
+        return FixedPoints(found.mean[:p], found.log_weights, found.drawn[:p], cov, mean, found.gain, odd)
 
     def variances(
         self,

@@ -40,6 +40,35 @@ class Points(NamedTuple):
     drawn: jax.Array  # (d, m), natural scale: draws about zero with that precision, from which they were made
     log_weights: jax.Array  # (c,)
     nodes: Nodes | None  # of the leaves at each point
+    skew: Skew | None = None
+
+
+class Skew(NamedTuple):
+    """What log weights are to third order: ``T = sum_i l3_i eta_i^3 / 6 - lean_i eta_i``, odd in the draws.
+
+    With what it has in common with the whitened effects, of which the moments of normal draws are known.
+    """
+
+    third: jax.Array  # l3 (n,)
+    odd: jax.Array  # T (m,)
+    found: jax.Array  # average of T v over the draws (d,)
+    known: jax.Array  # its expectation (d,)
+
+    @classmethod
+    def of(
+        cls,
+        inner: Inner,
+        values: jax.Array,
+        third: jax.Array,
+        lean: jax.Array,
+        drawn: jax.Array,
+        eta: jax.Array,
+        spread: jax.Array,
+    ) -> Skew:
+        """Of draws v (d, m) with the precision H' (its values), which add eta (n, m) of variances (n,) to the rows."""
+        odd = third @ (eta * jnp.square(eta)) / 6.0 - lean @ eta
+        known = inner.solve(values, inner.pull((0.5 * third * spread - lean)[:, None]))[:, 0]
+        return cls(third, odd, drawn @ odd / drawn.shape[1], known)
 
 
 class Noise(NamedTuple):
@@ -67,13 +96,16 @@ def weighted(inner: Inner, start: jax.Array, z: jax.Array) -> Points:
     """Antithetic points and their weights, from columns of normals z (d + k, m)."""
     found = moments(inner, start)
     drawn = noise(inner, found.values, z)
-    w = -derivatives(inner.observed.loglik(inner.theta), found.eta, 2)[1]
+    _, second, third = derivatives(inner.observed.loglik(inner.theta), found.eta, 3)
+    w = -second
     quad = quadratic(inner, w, drawn)
     v = antithetic(found.v + found.shift, drawn.v)
     heights = inner.joint(jnp.concatenate([found.v[:, None], v], axis=1), derivatives=False)
     log_weights = heights[1:] - heights[0] + 0.5 * jnp.tile(quad, 2)
     mean, draws = natural(inner, v, drawn.v)
-    return Points(found.value, log_mean(log_weights), found.values, mean, draws, log_weights, None)
+    lean = 0.5 * third * found.spread  # points are about the shifted mean
+    skew = Skew.of(inner, found.values, third, lean, drawn.v, drawn.eta, found.spread)
+    return Points(found.value, log_mean(log_weights), found.values, mean, draws, log_weights, None, skew)
 
 
 def normal(inner: Inner, start: jax.Array, z: jax.Array, *, shifted: bool) -> Points:

@@ -15,14 +15,15 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from lgm import linalg
 from lgm.linalg.likelihoods import Likelihood as Known
 from lgm.linalg.small import roots
 from lgm.posterior.approximation import approximate
-from lgm.posterior.inner import Inner, Point
+from lgm.posterior.inner import Inner, Point, derivatives
 from lgm.posterior.latent_prior import LOG_2PI
 from lgm.posterior.leaves import Frame, Given, Leaves, Likelihood, framed
 from lgm.posterior.nodes import RULES, Lattice, Nodes, Rule, averaged, draw, nodes
-from lgm.posterior.points import Points, antithetic, log_mean, natural, noise
+from lgm.posterior.points import Points, Skew, antithetic, log_mean, natural, noise
 
 STEPS = 2  # towards where the spine is once leaves are integrated out
 
@@ -59,7 +60,25 @@ def weighted(inner: Inner, leaves: Leaves, start: jax.Array, z: jax.Array) -> Po
     log_weights = heights + known + 0.5 * jnp.tile(quad, 2)
     log_weights = log_weights + jnp.sum(each.log_integral, axis=0)
     mean, draws = natural(inner, spine.at[columns].set(each.mean), drawn.v)
-    return Points(value, log_mean(log_weights), values, mean, draws, log_weights, each)
+    skew = _skew(inner, leaves, values, v.at[columns].set(centre.mean), drawn.v.at[columns].add(-away))
+    return Points(value, log_mean(log_weights), values, mean, draws, log_weights, each, skew)
+
+
+def _skew(inner: Inner, leaves: Leaves, values: jax.Array, mean: jax.Array, drawn: jax.Array) -> Skew:
+    """For draws (d, m) with leaves at their means given the spine.
+
+    Roughly, as the third derivatives of the likelihood are those at one place of the leaves, their mean (d,).
+    """
+    third = derivatives(inner.observed.loglik(inner.theta), inner.eta(mean[:, None])[:, 0], 3)[2]
+    push = leaves.entry * leaves.by_row(inner.scale[leaves.columns])
+    root, k = roots(leaves.blocks(values)), leaves.order
+    sides = [sum(push[:, b] * leaves.by_row(root[:, a, b, None])[:, 0] for b in range(k)) for a in range(k)]
+    given = sum(jnp.square(side) for side in sides)  # variances of rows given the spine
+    spread = inner.observed.a.quadratic(inner.whole(linalg.selected_inverse(inner.analysis, values))) - given
+    skew = Skew.of(inner, values, third, jnp.zeros_like(third), drawn, inner.spread(drawn), spread)
+    own = inner.pull((0.5 * third * spread)[:, None])[leaves.columns, 0]  # not of the leaves, but of their means
+    inside = jnp.einsum("gab,ga->gb", root, jnp.einsum("gab,gb->ga", root, own))
+    return skew._replace(known=skew.known.at[leaves.columns].add(-inside))
 
 
 def drawn_leaves(inner: Inner, leaves: Leaves, found: Nodes, uniform: jax.Array) -> jax.Array:

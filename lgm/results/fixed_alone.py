@@ -31,6 +31,7 @@ from lgm.results.quantiles import mixture_ends, weighted_ends, where
 from lgm.xla import LOOPS, own_settings
 
 MOST = 64  # pairs of points in one call
+LEAST = 64  # pairs in all: fewer have too few points beyond the ends of intervals to tell their own error
 
 
 class Fixed(NamedTuple):
@@ -77,9 +78,17 @@ def _of_points(drawing: Drawing, points: Mixture, interval: float) -> Fixed:
     return Fixed(mean, sd, weighted_ends(draws.reshape(-1, drawing.p), np.repeat(weights, m), interval))
 
 
-@compiled(shapes=lambda post, m: (post, floats(post.hyper.size), floats(m, post.n_normals)), options=LOOPS)
-def _points(m: int, post: Marginal, theta: jax.Array, z: jax.Array) -> FixedPoints:
-    return _data(post).fixed_points(post.prior, post.analysis, theta, z.T)
+@compiled(
+    shapes=lambda post, m: (
+        post,
+        floats(post.hyper.size),
+        floats(*(post.dim - post.prior.q,) * 2),
+        floats(m, post.n_normals),
+    ),
+    options=LOOPS,
+)
+def _points(m: int, post: Marginal, theta: jax.Array, basis: jax.Array, z: jax.Array) -> FixedPoints:
+    return _data(post).fixed_points(post.prior, post.analysis, theta, basis, z.T)
 
 
 def _data(post: Marginal) -> LaplaceData:
@@ -103,19 +112,22 @@ def _at_one_theta(drawing: Drawing, interval: float) -> Fixed:
     post, m = drawing.analysed.marginal, at_once(drawing.analysed.marginal)
     parts: list[FixedPoints] = []
     draws = drawing.size // (FEWEST // FEWEST_COSTLY) if _data(post).costly else drawing.size
-    wanted, most = 1, -(-draws // m)
+    wanted, most = -(-LEAST // m), -(-draws // m)
     while len(parts) < wanted:
         for part in range(len(parts), wanted):
             z = normals(drawing.seed, 5, numbers=np.arange(part * m, (part + 1) * m), size=post.n_normals)
             with own_settings():
-                parts.append(jax.tree.map(np.asarray, _points(m, post, drawing.thetas[0], z)))
+                parts.append(jax.tree.map(np.asarray, _points(m, post, drawing.thetas[0], drawing.analysed.basis, z)))
         found = _Found.of(drawing, parts)
         ends = np.stack([found.end(level) for level in ((1.0 - interval) / 2.0, (1.0 + interval) / 2.0)])
         wanted = min(math.ceil(wanted * found.lacking(ends, interval, draws)), most)
     gain = np.array([part.gain for part in parts])
     shares = np.exp(gain - gain.max())
-    mean = drawing.analysed.natural(shares @ np.stack([part.mean for part in parts]) / shares.sum())
-    return Fixed(mean, np.sqrt(found.variance), ends)
+    mean = shares @ np.stack([part.mean for part in parts]) / shares.sum()
+    odds = [part.odd for part in parts if part.odd is not None]
+    if odds:
+        mean += found.slope * (odds[0].known - np.mean([odd.found for odd in odds], axis=0))
+    return Fixed(drawing.analysed.natural(mean), np.sqrt(found.variance), ends)
 
 
 class _Found(NamedTuple):
@@ -126,6 +138,10 @@ class _Found(NamedTuple):
     centre: FloatArray  # (p,)
     sd: FloatArray  # of the normal draws (p,)
     weights: FloatArray  # (2, P), of mean one
+    odd: FloatArray  # T at each of the two (2, P)
+    slope: float  # of the weights over T
+    linear: FloatArray  # E T z, for the normal draws z of sd one about zero (p,)
+    cubes: FloatArray  # E T He3(z) (p,)
 
     @classmethod
     def of(cls, drawing: Drawing, parts: list[FixedPoints]) -> _Found:
@@ -138,11 +154,25 @@ class _Found(NamedTuple):
         centre = x.mean(axis=(1, 2))
         away = np.tensordot(basis, np.stack([drawn, -drawn], axis=1), axes=1)
         sd = np.sqrt(np.sum((basis @ parts[0].cov) * basis, axis=1))
-        return cls(x, centre[:, None, None] + away, centre, sd, weights / weights.mean())
+        weights /= weights.mean()
+        odd, linear, cubes = np.zeros_like(weights[0]), np.zeros(p), np.zeros(p)
+        odds = [part.odd for part in parts if part.odd is not None]
+        if odds:
+            odd = np.concatenate([each.values for each in odds])
+            linear, cubes = basis @ odds[0].known[:p] / sd, odds[0].cubes / sd**3
+        size = odd @ odd
+        slope = float(0.5 * (weights[0] - weights[1]) @ odd / size) if size > 0.0 else 0.0
+        return cls(x, centre[:, None, None] + away, centre, sd, weights, np.stack([odd, -odd]), slope, linear, cubes)
 
     @property
     def mean(self) -> FloatArray:
-        return np.mean(self.weights * self.x, axis=(1, 2))
+        known = self.centre + self.slope * self.linear * self.sd
+        return np.asarray(known + np.mean(self._of_mean(), axis=(1, 2)))
+
+    def _of_mean(self) -> FloatArray:
+        """What each point says of the mean beside what is known of it."""
+        away = self.normal - self.centre[:, None, None]
+        return self.weights * (self.x - self.centre[:, None, None]) - self.slope * self.odd * away
 
     @property
     def variance(self) -> FloatArray:
@@ -154,9 +184,15 @@ class _Found(NamedTuple):
         return self.weights * away**2 - (self.normal - self.centre[:, None, None]) ** 2
 
     def _of_probability(self, t: FloatArray) -> FloatArray:
-        """What each point says of the probability below t (p,) beside that of the normal draws."""
+        """What each point says of the probability below t (p,) beside what is known of it."""
         at = t[:, None, None]
-        return np.asarray(self.weights * (self.x <= at) - (self.normal <= at))
+        return np.asarray(self.weights * (self.x <= at) - (1.0 + self.slope * self.odd) * (self.normal <= at))
+
+    def _known_probability(self, t: FloatArray) -> FloatArray:
+        """``P(n <= t) + slope E[T 1(n <= t)]`` (p,)."""
+        z = (t - self.centre) / self.sd
+        tilt = self.linear + self.cubes * (z**2 - 1.0) / 6.0
+        return np.asarray(ndtr(z) - self.slope * tilt * np.exp(-0.5 * z**2) / np.sqrt(2.0 * np.pi))
 
     def end(self, level: float) -> FloatArray:
         """Where the probability below is this (p,), by bisection."""
@@ -165,15 +201,15 @@ class _Found(NamedTuple):
         low, high = np.minimum(values.min(axis=(1, 2)), far), np.maximum(values.max(axis=(1, 2)), far)
 
         def probability(t: FloatArray) -> FloatArray:
-            return np.asarray(ndtr((t - self.centre) / self.sd) + self._of_probability(t).mean(axis=(1, 2)))
+            return np.asarray(self._known_probability(t) + self._of_probability(t).mean(axis=(1, 2)))
 
         return where(probability, level, low, high)
 
     def lacking(self, ends: FloatArray, interval: float, draws: int) -> float:
         """How many times as many pairs would leave nothing with more Monte Carlo error than so many draws would."""
-        tail, variance = (1.0 - interval) / 2.0, self.variance
+        tail, variance, moved = (1.0 - interval) / 2.0, self.variance, self.mean - self.centre
         errors = [
-            _error(self.weights * (self.x - self.mean[:, None, None])) / np.sqrt(variance),
+            _error(self._of_mean() - (self.weights - 1.0) * moved[:, None, None]) / np.sqrt(variance),
             _error(self._of_variance()) / variance / np.sqrt(2.0),
         ]
         for t, level in zip(ends, (tail, 1.0 - tail), strict=True):
