@@ -31,7 +31,7 @@ from lgm.results.quantiles import mixture_ends, weighted_ends, where
 from lgm.xla import LOOPS, own_settings
 
 MOST = 64  # pairs of points in one call
-LEAST = 64  # pairs in all: fewer have too few points beyond the ends of intervals to tell their own error
+LEAST = 256  # pairs in all: fewer have too few points beyond the ends of intervals to tell their own error
 
 
 class Fixed(NamedTuple):
@@ -111,8 +111,9 @@ def _at_one_theta(drawing: Drawing, interval: float) -> Fixed:
     """Means of all effects, standard deviations and intervals of the fixed ones, given the first theta."""
     post, m = drawing.analysed.marginal, at_once(drawing.analysed.marginal)
     parts: list[FixedPoints] = []
-    draws = drawing.size // (FEWEST // FEWEST_COSTLY) if _data(post).costly else drawing.size
-    wanted, most = -(-LEAST // m), -(-draws // m)
+    fewer = FEWEST // FEWEST_COSTLY if _data(post).costly else 1
+    draws, least = drawing.size // fewer, LEAST // fewer
+    wanted, most = -(-least // m), -(-draws // m)
     while len(parts) < wanted:
         for part in range(len(parts), wanted):
             z = normals(drawing.seed, 5, numbers=np.arange(part * m, (part + 1) * m), size=post.n_normals)
