@@ -37,7 +37,7 @@ def backend(request: pytest.FixtureRequest) -> Analyse:
     return request.param
 
 
-# To dense algebra a pattern is a pattern; and derivatives are made of what `test_values` has found right on every pattern.
+# To dense algebra a pattern is a pattern, and derivatives are made of what `test_values` finds right on all patterns.
 SHAPES = [(analyse, name) for name in NAMES] + [(analyse_dense, name) for name in ("one", "two components", "nested")]
 FEW_SHAPES = [(analyse, "one"), (analyse, "two components"), (analyse, "nested"), (analyse, "cube")]
 FEW_SHAPES += [(analyse_dense, "one"), (analyse_dense, "two components")]
