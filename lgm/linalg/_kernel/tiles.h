@@ -137,7 +137,7 @@ inline int32_t factor_panel_on_tiles(const Team& team, int32_t columns, int32_t 
 
 // L^-1 in place, by halves.
 inline void invert_lower_on_tiles(const Team& team, int32_t n, double* l, int32_t ld) {
-  if (n <= kBlock) return blas::trtri(n, l, ld);
+  if (n <= 2 * kBlock) return blas::trtri(n, l, ld);
   const int32_t half = n / 2;
   double* const across = l + half;
   double* const last = l + static_cast<int64_t>(half) * (ld + 1);
@@ -149,7 +149,7 @@ inline void invert_lower_on_tiles(const Team& team, int32_t n, double* l, int32_
 
 // L'L in place, its lower triangle, by halves.
 inline void square_lower_on_tiles(const Team& team, int32_t n, double* l, int32_t ld) {
-  if (n <= kBlock) return blas::lauum(n, l, ld);
+  if (n <= 2 * kBlock) return blas::lauum(n, l, ld);
   const int32_t half = n / 2;
   double* const across = l + half;
   double* const last = l + static_cast<int64_t>(half) * (ld + 1);
