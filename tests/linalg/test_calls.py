@@ -13,9 +13,11 @@ import numpy as np
 import pytest
 import scipy.linalg.cython_blas
 import scipy.linalg.cython_lapack
+import scipy.sparse as sp
+from linalg.dense_oracle import positive
 from linalg.matrices import grid, named
 
-from lgm.linalg import Analysis, _calls, analyse, logdet_quad
+from lgm.linalg import Analysis, _calls, analyse, factor_info, logdet_quad
 from lgm.linalg._ffi import _thread_control, kernel
 
 
@@ -44,6 +46,59 @@ def test_the_number_of_threads_changes_no_bit(name: str) -> None:
     for other in found[1:]:
         for one, two in zip(found[0], other, strict=True):
             np.testing.assert_array_equal(one, two)
+
+
+def in_space_and_time(side: int) -> sp.csc_array:
+    """Pattern of a separable process, with fronts that several threads share."""
+    line = sp.diags_array([np.ones(side - 1)] * 2, offsets=[-1, 1])
+    return sp.csc_array(sp.kron(line + sp.eye_array(side), grid(side)))
+
+
+@pytest.fixture(scope="module")
+def shared_problem() -> tuple[Analysis, np.ndarray, np.ndarray]:
+    """A matrix of which one factorisation is worth sharing."""
+    matrix = positive(in_space_and_time(14), np.random.default_rng(0))
+    sym = analyse(matrix)
+    return sym, sym.values(matrix), np.random.default_rng(1).normal(size=(sym.n, 2))
+
+
+@pytest.mark.usefixtures("_thread_limit")
+def test_threads_within_one_factorisation_change_no_bit(shared_problem) -> None:
+    sym, values, b = shared_problem
+    fused = jax.jit(lambda v: _calls.factor_solve_invert(sym, v, b))
+    plain = jax.jit(lambda v: _calls.factor_solve(sym, v, b, b))
+    tangent = jax.jit(lambda v: _calls.selected_inverse_tangent(sym, v, jnp.cos(v)))
+    pair = jax.jit(jax.vmap(lambda v: _calls.factor_solve_invert(sym, v, b)))
+    found = []
+    for threads in (1, 2, 5, 0):
+        kernel.set_max_threads(threads)
+        results = fused(values), plain(values), tangent(values), pair(jnp.stack([values, values]))
+        found.append([np.asarray(out) for out in jax.tree.leaves(results)])
+    for other in found[1:]:
+        for one, two in zip(found[0], other, strict=True):
+            np.testing.assert_array_equal(one, two)
+    logdet, info, x, z = fused(values)
+    assert int(info) == 0
+    np.testing.assert_allclose(sym.pattern.matrix(values) @ x, b, atol=1e-9)
+    # trace(Q Z) over the pattern, where off-diagonals stand for two, is the trace of the identity
+    twice = np.where(sym.pattern.rows == sym.pattern.cols, 1.0, 2.0)
+    np.testing.assert_allclose(np.sum(twice * values * np.asarray(z)), sym.n, rtol=1e-10)
+
+
+@pytest.mark.usefixtures("_thread_limit")
+def test_however_many_threads_the_same_row_fails(shared_problem) -> None:
+    sym, values, _ = shared_problem
+    info = jax.jit(lambda v: factor_info(sym, v))
+    rng = np.random.default_rng(2)
+    for _ in range(6):
+        rows = rng.choice(sym.n, size=4, replace=False)
+        spoiled = values.copy()
+        spoiled[sym.pattern.indptr[rows]] = -1e3
+        found = set()
+        for threads in (1, 2, 5):
+            kernel.set_max_threads(threads)
+            found.add(int(info(spoiled)))
+        assert len(found) == 1 and found < {1 + int(row) for row in rows}
 
 
 def test_repeated_calls_give_the_same_bits() -> None:

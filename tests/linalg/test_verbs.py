@@ -37,13 +37,19 @@ def backend(request: pytest.FixtureRequest) -> Analyse:
     return request.param
 
 
+# To dense algebra a pattern is a pattern, and derivatives are made of what `test_values` finds right on all patterns.
+SHAPES = [(analyse, name) for name in NAMES] + [(analyse_dense, name) for name in ("one", "two components", "nested")]
+FEW_SHAPES = [(analyse, "one"), (analyse, "two components"), (analyse, "nested"), (analyse, "cube")]
+FEW_SHAPES += [(analyse_dense, "one"), (analyse_dense, "two components")]
+
+
 @pytest.fixture
 def problem(backend: Analyse):
     """A matrix, analysed by the backend, and right-hand sides."""
     return partial(problem_of, analyse=backend)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(("backend", "name"), SHAPES, indirect=["backend"])
 def test_values(problem, name: str) -> None:
     sym, values, b = problem(name)
     check_values(sym, values, b)
@@ -58,7 +64,7 @@ def test_no_right_hand_sides(problem) -> None:
 
 
 @pytest.mark.parametrize("columns", [None, 3])
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(("backend", "name"), FEW_SHAPES, indirect=["backend"])
 def test_gradients(problem, name: str, columns: int | None) -> None:
     check_gradient(*problem(name, columns))
 
@@ -158,17 +164,16 @@ def test_draws_come_in_any_shape_and_are_reproducible(problem) -> None:
 
 
 @pytest.mark.parametrize("name", ["one", "grid", "full"])
-@pytest.mark.parametrize("bad", [-1e3, 0.0, np.nan, np.inf, -np.inf])
-def test_a_bad_element_spoils_nothing_else(problem, name: str, bad: float) -> None:
+def test_a_bad_element_spoils_nothing_else(problem, name: str) -> None:
     sym, values, b = problem(name)
     at = sym.pattern.indptr[sym.n // 2]
-    batch = stacked(values, 3).at[1, at].set(bad)
+    bad = jnp.array([-1e3, 0.0, jnp.nan, jnp.inf, -jnp.inf])
+    batch = stacked(values, 11).at[1::2, at].set(bad)  # between good ones
     info = jax.vmap(lambda v: factor_info(sym, v))(batch)
-    assert info.dtype == jnp.int32 and info[0] == info[2] == 0 and 1 <= info[1] <= sym.n
+    assert info.dtype == jnp.int32 and jnp.all(info[::2] == 0) and jnp.all((info[1::2] >= 1) & (info[1::2] <= sym.n))
     function = jax.jit(jax.vmap(lambda v: (*logdet_quad(sym, v, b), jax.grad(lambda u: logdet(sym, u))(v))))
     for result in function(batch):
-        assert bool(jnp.all(jnp.isnan(result[1])))
-        assert bool(jnp.all(jnp.isfinite(result[0]))) and bool(jnp.all(jnp.isfinite(result[2])))
+        assert bool(jnp.all(jnp.isnan(result[1::2]))) and bool(jnp.all(jnp.isfinite(result[::2])))
 
 
 @pytest.mark.parametrize("bad", [1e6, np.nan, np.inf])

@@ -358,7 +358,10 @@ def test_what_a_file_keeps():
 
 
 def test_few_binary_effects_against_quadrature():
-    """Means and sds of effects that are far from normal, given one theta; half a Monte Carlo error of draws is 1%."""
+    """Means and sds of effects that are far from normal, given one theta; half a Monte Carlo error of draws is 1%.
+
+    A fixed effect is to have no larger error than 4,000 draws would have, ``1 / sqrt(2 * 4000)`` of its sd: three of them.
+    """
     fit = successes()
     b0, b, sd = np.linspace(-15, 15, 301)[:, None], np.linspace(-20, 20, 401), fit.chosen_priors.fixed[0].sd
     share = 1 / (1 + np.exp(-(b0 + b)))
@@ -372,7 +375,7 @@ def test_few_binary_effects_against_quadrature():
     intercept = fit.fixef().loc["Intercept"]
     weight = (beside * four).sum(axis=1) / (beside * four).sum()
     assert abs(intercept["mean"]) < 0.05 * intercept["sd"]
-    assert abs(intercept["sd"] / np.sqrt(weight @ b0[:, 0] ** 2) - 1) < 0.015
+    assert abs(intercept["sd"] / np.sqrt(weight @ b0[:, 0] ** 2) - 1) < 3.0 / np.sqrt(2.0 * 4000.0)
 
 
 def test_draws_are_made_once_whatever_is_asked_for_first() -> None:

@@ -73,6 +73,10 @@ inline int64_t threads_of(ffi::ThreadPool& pool) {
   return limit > 0 ? std::min(limit, pool.num_threads()) : pool.num_threads();
 }
 
+inline Team::Schedule scheduled_on(ffi::ThreadPool& pool) {
+  return [&pool](std::function<void()> task) { pool.Schedule(std::move(task)); };
+}
+
 // element(i) for every element of the batch, over threads if that pays. `cost` is an element's time in nanoseconds.
 template <class Element>
 ffi::Error run(ffi::ThreadPool& pool, int64_t batch, double cost, const Element& element) {
@@ -86,7 +90,7 @@ ffi::Error run(ffi::ThreadPool& pool, int64_t batch, double cost, const Element&
   };
   const bool pays = static_cast<double>(batch) * cost > 2 * kNanosecondsWorthSharing;
   const int64_t helpers = pays ? threads_of(pool) - 1 : 0;
-  Team(helpers, [&pool](std::function<void()> task) { pool.Schedule(std::move(task)); }).for_each(batch, guarded);
+  Team(helpers, scheduled_on(pool)).for_each(batch, guarded);
   if (out_of_memory) return ffi::Error(ffi::ErrorCode::kResourceExhausted, "lgm: not enough memory for the factor");
   return ffi::Error::Success();
 }
@@ -99,9 +103,9 @@ ffi::Error run(ffi::ThreadPool& pool, const Call& call, const Element& element, 
   std::optional<blas::SingleThreaded> pin;
   if (symbolic.may_use_blas) pin.emplace();
   const int64_t each = symbolic.top.empty() ? 1 : threads_of(pool) / std::max<int64_t>(1, call.batch);
-  const Team team(std::max<int64_t>(0, each - 1),
-                  [&pool](std::function<void()> task) { pool.Schedule(std::move(task)); });
-  return run(pool, call.batch, nanoseconds(symbolic) + more, [&](int64_t i) { element(i, team); });
+  return run(pool, call.batch, nanoseconds(symbolic) + more, [&](int64_t i) {
+    element(i, Team(std::max<int64_t>(0, each - 1), scheduled_on(pool)));
+  });
 }
 
 inline ffi::Error bad_shape(const char* what) {

@@ -10,7 +10,7 @@ namespace lgm {
 namespace {
 
 // Shares of all the work:
-constexpr double kMost = 1.0 / 16;     // that a task may have,
+constexpr double kMost = 1.0 / 8;      // that a task may have,
 constexpr double kEnough = 1.0 / 128;  // with which no more siblings join it,
 constexpr double kWorth = 0.4;         // that threads must be able to do at one time
 

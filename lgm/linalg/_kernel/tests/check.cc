@@ -361,7 +361,7 @@ void check_threads(const Matrix& a, const std::vector<int32_t>& order) {
   {
     const lgm::blas::SingleThreaded pin;
     require(threads == 1, "BLAS is pinned inside");
-    lgm::parallel_for(kCount, 3, schedule, [&](int64_t i, int64_t) { evaluate(i, {}); });
+    lgm::Team(3, schedule).for_each(kCount, [&](int64_t i, int64_t) { evaluate(i, {}); });
     evaluate(kCount, lgm::Team(2, schedule));
   }
   require(threads == 3, "BLAS is restored outside");
