@@ -103,8 +103,10 @@ def measured(given: Problem, lme4: bool) -> dict[str, float]:
 
 
 def exponent(sizes: Sequence[int], seconds: Sequence[float]) -> float:
-    """Slope of the logarithms over the larger half."""
-    half = len(sizes) // 2
+    """Slope of the logarithms over the larger half, of two sizes at least."""
+    if len(sizes) < 2:
+        return float("nan")
+    half = min(len(sizes) // 2, len(sizes) - 2)
     return float(np.polyfit(np.log(sizes[half:]), np.log(np.maximum(seconds[half:], 1e-6)), 1)[0])
 
 
