@@ -7,30 +7,33 @@ import importlib as _importlib
 from importlib.metadata import version as _version
 from typing import TYPE_CHECKING
 
-from lgm import errors, families, linalg, priors, terms
-from lgm.data.graph import Graph, graph
-from lgm.data.mesh import Mesh
-from lgm.data.mesher import mesh
-from lgm.datasets import load_dataset
-from lgm.errors import (
-    ConvergenceWarning,
-    DataError,
-    DataWarning,
-    FormulaError,
-    IdentifiabilityError,
-    IdentifiabilityWarning,
-    LgmError,
-    LgmWarning,
-    PredictionWarning,
-    PriorError,
-)
-from lgm.model import Model, fit, model
-from lgm.results.again.sbc import sbc
-from lgm.results.comparing.compare import compare
-from lgm.results.comparing.labels import blocks
-from lgm.results.fit import Fit
-from lgm.storage.load import load
-from lgm.terms import register_term
+from lgm.collecting import put_off as _put_off
+
+with _put_off():
+    from lgm import errors, families, linalg, priors, terms
+    from lgm.data.graph import Graph, graph
+    from lgm.data.mesh import Mesh
+    from lgm.data.mesher import mesh
+    from lgm.datasets import load_dataset
+    from lgm.errors import (
+        ConvergenceWarning,
+        DataError,
+        DataWarning,
+        FormulaError,
+        IdentifiabilityError,
+        IdentifiabilityWarning,
+        LgmError,
+        LgmWarning,
+        PredictionWarning,
+        PriorError,
+    )
+    from lgm.model import Model, fit, model
+    from lgm.results.again.sbc import sbc
+    from lgm.results.comparing.compare import compare
+    from lgm.results.comparing.labels import blocks
+    from lgm.results.fit import Fit
+    from lgm.storage.load import load
+    from lgm.terms import register_term
 
 if TYPE_CHECKING:
     from lgm import distributions, plots

@@ -10,8 +10,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
+import scipy  # of which parts that are slow to read come when first needed
 from numpyro.distributions import constraints
-from scipy.interpolate import CubicSpline
 from scipy.optimize import brentq
 from scipy.special import expit, logit
 
@@ -147,7 +147,7 @@ class Distance:
     def coefficients(self) -> FloatArray:
         """Of the cubic spline of log d, (4, m - 1)."""
         ends = ((1, expit(-self.nodes[0])), (1, self.end_slope))
-        return np.asarray(CubicSpline(self.nodes, np.log(self.values), bc_type=ends).c)
+        return np.asarray(scipy.interpolate.CubicSpline(self.nodes, np.log(self.values), bc_type=ends).c)
 
     def at(self, x: float) -> float:
         """Distance at a share."""

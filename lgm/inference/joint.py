@@ -17,7 +17,7 @@ from lgm.errors import ConvergenceWarning, IdentifiabilityError, NotPositiveDefi
 from lgm.inference import sampler
 from lgm.inference.compile import Compiled, Plan, floats
 from lgm.inference.draws import Expected, Run
-from lgm.inference.keys import key
+from lgm.inference.keys import key, keys
 from lgm.inference.mode import find_mode
 from lgm.inference.sampled import Sampled
 from lgm.inference.sampler import Schedule
@@ -65,16 +65,16 @@ def joint(post: Marginal, x: FloatArray, root: FloatArray) -> Joint:
 
 
 def _shapes(post: Marginal, how: Schedule) -> tuple[Any, ...]:
-    """The density, starts, their metric and keys."""
+    """The density, a start, the metric and a key."""
     d, f, k = post.dim, post.hyper.working_size, post.prior.k
     analysis = free_analysis(post)
     size = entries(analysis)
     vector: Any = floats(d)
     at: Any = (floats(analysis.nnz), vector, floats(d, f), *[vector] * 4, floats(d, k), floats(k, k))
     factor: Any = (floats(size), *(jax.ShapeDtypeStruct((n,), np.int32) for n in (size, d + 1, 0)))
-    centre, root, n = floats(f), floats(f, f), how.chains
+    centre, root = floats(f), floats(f, f)
     target = Joint(post, centre, root, Expansion(*at), Rows(*factor), analysis)  # type: ignore[arg-type]
-    return target, floats(n, f + d), floats(f + d), key(0, shape=(n,))
+    return target, floats(f + d), floats(f + d), key(0)
 
 
 @dataclass(frozen=True)
@@ -106,34 +106,34 @@ class JointNuts:
 
     def programs(self, post: Marginal) -> list[Plan]:
         """What `run` will call."""
-        return [Plan(sampler.block, self._schedule)]
+        return [Plan(sampler.advance, self._schedule)]
 
     def run(self, post: Marginal, start: FloatArray) -> Run[Sampled]:
         """See `lgm.inference.engine.Engine`."""
         found = find_mode(post, start)
         target = joint(post, found.x, found.root)
         with own_settings():
-            state = self._begun(target)
-            made = sampler.run(self._schedule, target, state, self.draws, shown=self.progress)
+            states = self._begun(target)
+            made = sampler.run(self._schedule, target, states, self.draws, shown=self.progress)
         if made.stopped:
             warn(made.stopped, ConvergenceWarning)
         theta, effects = made.drawn
         draws = Sampled(theta, made.stats, bool(made.stopped), made.step_size, made.warmup, effects)
         return Run(found, draws, "joint")
 
-    def _begun(self, target: Joint) -> Any:
+    def _begun(self, target: Joint) -> list[Any]:
         """Chains at draws of the normal approximation, nearer to its centre where the density is not finite there."""
         rng = np.random.default_rng([self.seed, 11])
         z = rng.standard_normal((self.chains, target.size))
         for _ in range(ATTEMPTS):
-            keys = key(self.seed, shape=(self.chains,))
-            state = sampler.begin(self._schedule, target, z, np.ones(target.size), keys)
-            away = ~np.isfinite(np.asarray(state.potential_energy))
+            each = zip(z, keys(self.seed, size=self.chains), strict=True)
+            states = [sampler.begin(self._schedule, target, point, np.ones(target.size), key) for point, key in each]
+            away = ~np.isfinite([state.potential_energy for state in states])
             if not np.any(away):
-                return state
+                return states
             z[away] *= 0.5
         raise IdentifiabilityError("the joint density of hyperparameters and effects is not finite around their mode.")
 
     @property
     def _schedule(self) -> Schedule:
-        return Schedule(self.chains, self.warmup or WARMUP, False, False, TARGET_ACCEPT, MAX_TREE_DEPTH, _shapes)
+        return Schedule(self.warmup or WARMUP, False, False, TARGET_ACCEPT, MAX_TREE_DEPTH, _shapes)

@@ -15,7 +15,19 @@ from lgm.errors import LgmError
 
 def key(*seeds: int, shape: tuple[int, ...] = ()) -> jax.Array:
     """Keys of this shape; other seeds give unrelated ones."""
-    words = np.random.SeedSequence(seeds).generate_state(2 * math.prod(shape)).reshape(*shape, 2)
+    return _wrapped(_words(seeds, math.prod(shape)).reshape(*shape, 2))
+
+
+def keys(*seeds: int, size: int) -> list[jax.Array]:
+    """The same one by one: taking them from an array would compile a program."""
+    return [_wrapped(each) for each in _words(seeds, size)]
+
+
+def _words(seeds: tuple[int, ...], size: int) -> Any:
+    return np.random.SeedSequence(seeds).generate_state(2 * size).reshape(size, 2)
+
+
+def _wrapped(words: Any) -> jax.Array:
     return jax.random.wrap_key_data(jax.device_put(words))
 
 

@@ -258,12 +258,14 @@ def _top(search: Search, soft: _Seen, seen: _Seen, z: FloatArray, units: FloatAr
     search = search._replace(scale=target.scale(z, units))
     free = np.flatnonzero(target.moves(z))
     unit = search.scale[free]
-    z, hessian, at = search.ascend(z, free, most, _STEP)
-    if (seen is not soft and target.singular(z, _OWN)) or np.any(np.abs(z - at) > _SAME * search.scale):
-        hessian = search._replace(target=soft.at).hessian(z, free, _STEP)
+    z, at = search.ascend(z, free, most, _STEP, roughly=True)
+    where = z if np.any(np.abs(z - at) > _SAME * search.scale) else at
+    if seen is not soft and target.singular(z, _OWN):
+        search, where = search._replace(target=soft.at), z
+    hessian = search.hessian(where, free, _STEP)
     curvature, directions = np.linalg.eigh(-hessian * np.outer(unit, unit))
     slopes = np.asarray(_slopes(target, z))[:, free] * unit
-    return _Top(z, directions.T @ (search.target(z)[1][free] * unit), curvature, slopes @ directions)
+    return _Top(z, directions.T @ (seen.at(z)[1][free] * unit), curvature, slopes @ directions)
 
 
 def _described(target: Factors, theta: FloatArray, value: float, top: _Top) -> NaturalMode:

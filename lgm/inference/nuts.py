@@ -21,7 +21,7 @@ from lgm.inference.corrected import corrected
 from lgm.inference.corrected import programs as correcting
 from lgm.inference.draws import Expected, Run
 from lgm.inference.importance import EVALUATIONS
-from lgm.inference.keys import key
+from lgm.inference.keys import key, keys
 from lgm.inference.mode import Mode, evaluate, find_mode, folded_scale
 from lgm.inference.sampler import ParamInfo, Schedule
 from lgm.inference.start import from_points, from_thetas
@@ -37,10 +37,10 @@ _log = logging.getLogger(__name__)
 
 
 def _shapes(post: Marginal, how: Schedule) -> tuple[Any, ...]:
-    """Whitened coordinates, starts, their metric and keys."""
-    n, d = how.chains, post.hyper.working_size
+    """Whitened coordinates, a start, the metric and a key."""
+    d = post.hyper.working_size
     target = Whitened(post, Bend(floats(d), post.hyper.folded), floats(d), floats(d, d))  # type: ignore[arg-type]
-    return target, ParamInfo(floats(n, d), floats(n), floats(n, d)), floats(d, d), key(0, shape=(n,))
+    return target, ParamInfo(floats(d), floats(), floats(d)), floats(d, d), key(0)
 
 
 @dataclass(frozen=True)
@@ -79,8 +79,8 @@ class Nuts:
         return Expected(self.chains * self.draws, self.chains * self.draws)
 
     def programs(self, post: Marginal) -> list[Plan]:
-        """What `run` will call; see `lgm.inference.sampler.block`."""
-        moving = Plan(sampler.block, self._schedule(adapt_metric=self.warmup is not None))
+        """What `run` will call; see `lgm.inference.sampler.advance`."""
+        moving = Plan(sampler.advance, self._schedule(adapt_metric=self.warmup is not None))
         return [moving, *correcting(post, self.chains * self.draws)]
 
     def run(self, post: Marginal, start: FloatArray) -> Run[Chains]:
@@ -94,9 +94,10 @@ class Nuts:
             self._forecast(post, found, how)
             target = whitened(post, found, np.asarray(folded_scale(post, found.x)))
             begun = from_points(target, self.chains, self.seed) if thetas is None else from_thetas(target, thetas)
-            points = ParamInfo(begun.z, -begun.value, -begun.grad)
-            state = sampler.begin(how, target, points, begun.metric, key(self.seed, shape=(self.chains,)))
-            made = sampler.run(how, target, state, self.draws, shown=self.progress)
+            points = map(ParamInfo, begun.z, -begun.value, -begun.grad)
+            each = zip(points, keys(self.seed, size=self.chains), strict=True)
+            states = [sampler.begin(how, target, point, begun.metric, key) for point, key in each]
+            made = sampler.run(how, target, states, self.draws, shown=self.progress)
         if made.stopped:
             warn(made.stopped, ConvergenceWarning)
         chains = Chains(made.drawn, made.stats, bool(made.stopped), made.step_size, made.warmup)
@@ -114,4 +115,4 @@ class Nuts:
 
     def _schedule(self, *, adapt_metric: bool) -> Schedule:
         warmup = self.warmup or (ADAPTATION if adapt_metric else WARMUP)
-        return Schedule(self.chains, warmup, adapt_metric, True, TARGET_ACCEPT, MAX_TREE_DEPTH, _shapes)
+        return Schedule(warmup, adapt_metric, True, TARGET_ACCEPT, MAX_TREE_DEPTH, _shapes)

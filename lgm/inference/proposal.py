@@ -8,7 +8,8 @@ from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
-from scipy import special, stats
+import scipy  # of which parts that are slow to read come when first needed
+from scipy import special
 from scipy.special import gammaln, logsumexp
 
 from lgm.arrays import FloatArray
@@ -108,7 +109,7 @@ class Mixture:
 
 
 def _sobol(n: int, d: int, seed: int | list[int]) -> FloatArray:
-    points = stats.qmc.Sobol(d, scramble=True, rng=np.random.default_rng(seed)).random(n)
+    points = scipy.stats.qmc.Sobol(d, scramble=True, rng=np.random.default_rng(seed)).random(n)
     return np.clip(points, 1e-12, 1.0 - 1e-12)
 
 

@@ -1,17 +1,18 @@
-"""NumPyro's NUTS kernel in blocks of draws, several chains in one vectorised run.
+"""NumPyro's NUTS kernel in blocks of draws, chain beside chain.
 
 The blocks are jitted at module level, so that a second model of the same structure compiles nothing, progress can be
-shown, and Ctrl-C keeps what there is.
+shown, and Ctrl-C keeps what there is. The program is that of one chain, called for each of them, and JAX runs such
+calls beside each other. A vectorised one takes twice as long to trace and to compile, since its trees are loops within
+loops over all chains, and every chain would wait for the longest tree.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from numpyro.infer.hmc import hmc
 from numpyro.infer.util import ParamInfo
@@ -39,9 +40,8 @@ class Target(Protocol):
 
 
 class Schedule(NamedTuple):
-    """How many chains, how many draws adapt, and how; ``shapes(post, schedule)`` are those of `begin`'s arguments."""
+    """How many draws adapt, and how; ``shapes(post, schedule)`` are those of `begin`'s arguments."""
 
-    chains: int
     warmup: int
     adapt_metric: bool
     dense: bool
@@ -84,86 +84,95 @@ def _kernel(how: Schedule) -> tuple[Any, Any]:
 
 
 @compiled(shapes=lambda post, how: how.shapes(post, how))
-def begin(how: Schedule, target: Target, points: Any, metric: jax.Array, keys: jax.Array) -> Any:
-    """States of chains at some points, which are a `ParamInfo` where their densities are known."""
+def begin(how: Schedule, target: Target, point: Any, metric: jax.Array, key: jax.Array) -> Any:
+    """State of a chain at a point, which is a `ParamInfo` where its density is known."""
     init, _ = _kernel(how)
-
-    def one(point: Any, key: jax.Array) -> Any:
-        return init(
-            point,
-            num_warmup=how.warmup,
-            step_size=1.0,
-            inverse_mass_matrix=metric,
-            dense_mass=how.dense,
-            adapt_mass_matrix=how.adapt_metric,
-            target_accept_prob=how.accept,
-            max_tree_depth=how.depth,
-            model_args=(target,),
-            rng_key=key,
-        )
-
-    return jax.vmap(one)(points, keys)
+    return init(
+        point,
+        num_warmup=how.warmup,
+        step_size=1.0,
+        inverse_mass_matrix=metric,
+        dense_mass=how.dense,
+        adapt_mass_matrix=how.adapt_metric,
+        target_accept_prob=how.accept,
+        max_tree_depth=how.depth,
+        model_args=(target,),
+        rng_key=key,
+    )
 
 
 @compiled(shapes=lambda post, how: (how.shapes(post, how)[0], begin.ahead(post, how)), donate=(1,), options=LOOPS)
-def block(how: Schedule, target: Target, states: Any) -> tuple[Any, _Trace]:
-    """The next draws; `begin` comes with it, as it takes what that returns."""
+def advance(how: Schedule, target: Target, state: Any) -> tuple[Any, _Trace]:
+    """The next draws of a chain; `begin` comes with it, as it takes what that returns."""
     _, step = _kernel(how)
 
     def one(state: Any, _: None) -> tuple[Any, _Trace]:
-        state = jax.vmap(lambda s: step(s, model_args=(target,)))(state)
-        drawn = jax.vmap(target.drawn)(state.z)
+        state = step(state, model_args=(target,))
         trace = _Trace(
-            drawn, state.diverging, state.num_steps, state.accept_prob, state.energy, -state.potential_energy
+            target.drawn(state.z),
+            state.diverging,
+            state.num_steps,
+            state.accept_prob,
+            state.energy,
+            -state.potential_energy,
         )
         return state, trace
 
-    return jax.lax.scan(one, states, None, length=how.length)
+    return jax.lax.scan(one, state, None, length=how.length)
 
 
-def run(how: Schedule, target: Target, state: Any, draws: int, *, shown: bool) -> Traced:
+def block(how: Schedule, target: Target, states: Sequence[Any]) -> tuple[list[Any], list[_Trace]]:
+    """The next draws of all chains: JAX returns before it has made them, so that chains run beside each other."""
+    made = [advance(how, target, state) for state in states]
+    states, traces = map(list, zip(*made, strict=True))
+    return jax.block_until_ready(states), traces
+
+
+def run(how: Schedule, target: Target, states: Sequence[Any], draws: int, *, shown: bool) -> Traced:
     """Adapt and draw, until all draws are made or somebody wants to stop.
 
     Parameters
     ----------
     how : Schedule
     target : Target
-    state : as from `begin`
+    states : sequence
+        Of chains, each as from `begin`.
     draws : int
         To keep, of each chain.
     shown : bool
         Whether to show progress.
     """
     before = -(-how.warmup // BLOCK) * BLOCK
-    parts: list[_Trace] = []
+    parts: list[list[_Trace]] = []
     with (
         interruptible("block of draws") as stopped,
         progress.bar(before + draws, "draw", shown=shown) as bar,
     ):
         for done in range(0, before + draws, BLOCK):
             if done == before and not how.adapt_metric:
-                state = _of_one_step(state)
-            state, trace = block(how, target, state)
+                states = _of_one_step(states)
+            states, traces = block(how, target, states)
             if done >= before:
-                parts.append(jax.tree.map(np.asarray, trace))
+                parts.append(jax.tree.map(np.asarray, traces))
             bar.update(min(BLOCK, before + draws - done))
             bar.set_postfix_str("warm-up" if done < before else "", refresh=False)
             if stopped:
                 break
     if not parts:
         raise KeyboardInterrupt("stopped before a draw could be kept")
-    kept = jax.tree.map(lambda *arrays: np.swapaxes(np.concatenate(arrays)[:draws], 0, 1), *parts)
+    chains = [
+        jax.tree.map(lambda *arrays: np.concatenate(arrays)[:draws], *chain) for chain in zip(*parts, strict=True)
+    ]
+    kept = jax.tree.map(lambda *arrays: np.stack(arrays), *chains)
     made = kept.lp.shape[1]
     if made < 4:
         raise KeyboardInterrupt("stopped before a draw could be kept")
     words = f"stopped after {made} of {draws} draws per chain; these are kept" if made < draws else ""
     stats = {name: value for name, value in kept._asdict().items() if name != "drawn"}
-    return Traced(kept.drawn, stats, words, np.asarray(state.adapt_state.step_size), before)
+    return Traced(kept.drawn, stats, words, np.array([state.adapt_state.step_size for state in states]), before)
 
 
-def _of_one_step(states: Any) -> Any:
+def _of_one_step(states: Sequence[Any]) -> list[Any]:
     """With the step size that chains of one metric found together, which varies much less than that of each."""
-    adapted = states.adapt_state
-    sizes = np.asarray(adapted.step_size)
-    together = jnp.full(sizes.shape, np.exp(np.mean(np.log(sizes))))
-    return states._replace(adapt_state=adapted._replace(step_size=together))
+    together = np.exp(np.mean(np.log([state.adapt_state.step_size for state in states])))
+    return [state._replace(adapt_state=state.adapt_state._replace(step_size=together)) for state in states]

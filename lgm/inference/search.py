@@ -34,10 +34,9 @@ class Top(NamedTuple):
 
 
 class Ascent(NamedTuple):
-    """Where Newton's steps end (d,), their last Hessian, and where that was found (d,)."""
+    """Where Newton's steps end (d,), and where their last Hessian was found (d,)."""
 
     x: FloatArray
-    hessian: FloatArray
     at: FloatArray
 
 
@@ -135,9 +134,15 @@ class Search(NamedTuple):
         """
         return self.ascend(x, where, most).x
 
-    def ascend(self, x: FloatArray, where: IntArray, most: int = 20, difference: float = _STEP) -> Ascent:
-        """`newton`, with the last Hessian, by differences of this size in units of the scale."""
-        scale, hessian, at = self.scale[where], self.hessian(x, where, difference), x
+    def ascend(
+        self, x: FloatArray, where: IntArray, most: int = 20, difference: float = _STEP, *, roughly: bool = False
+    ) -> Ascent:
+        """`newton`, with the place of the last Hessian, by differences of this size in units of the scale.
+
+        ``roughly`` takes them to one side only, which is enough for steps, and half of what `hessian` there takes.
+        """
+        of = self._rough if roughly else self.hessian
+        scale, hessian, at = self.scale[where], of(x, where, difference), x
         for _ in range(most):
             value, grad = self.target(x)
             curvature, directions = np.linalg.eigh(hessian * np.outer(scale, scale))
@@ -159,18 +164,25 @@ class Search(NamedTuple):
             if gain < no_gain(value):
                 break
             if abs(gain - foretold) > _FORETOLD * foretold:
-                hessian, at = self.hessian(x, where, difference), x
-        return Ascent(x, hessian, at)
+                hessian, at = of(x, where, difference), x
+        return Ascent(x, at)
 
     def hessian(self, x: FloatArray, where: IntArray, size: float = _STEP) -> FloatArray:
         """Central differences of the exact gradient in the coordinates ``where``, with steps in units of the scale."""
-        rows = []
-        for i in where:
-            step = np.zeros_like(x)
-            step[i] = size * self.scale[i]
-            rows.append((self.target(x + step)[1] - self.target(x - step)[1])[where] / (2.0 * step[i]))
-        hessian = np.array(rows).reshape(where.size, where.size)
-        return 0.5 * (hessian + hessian.T)
+        steps = self._steps(x, where, size)
+        rows = [self.target(x + step)[1] - self.target(x - step)[1] for step in steps]
+        return _hessian(rows, 2.0 * steps, where)
+
+    def _rough(self, x: FloatArray, where: IntArray, size: float) -> FloatArray:
+        """The same by differences to one side."""
+        steps, here = self._steps(x, where, size), self.target(x)[1]
+        return _hessian([self.target(x + step)[1] - here for step in steps], steps, where)
+
+    def _steps(self, x: FloatArray, where: IntArray, size: float) -> FloatArray:
+        """A step along each coordinate (m, d)."""
+        steps = np.zeros((where.size, x.size))
+        steps[np.arange(where.size), where] = size * self.scale[where]
+        return steps
 
     def root(self, x: FloatArray, value: float, boundary: BoolArray, hessian: FloatArray) -> FloatArray:
         """Square root of the inverse curvature; on the boundary, of how far the density reaches."""
@@ -192,6 +204,13 @@ class Search(NamedTuple):
                 break
             step *= 0.5 if drop > 1.0 else 2.0
         return float(step[i] / np.sqrt(2.0 * max(drop, 0.25)))
+
+
+def _hessian(rows: Sequence[FloatArray], steps: FloatArray, where: IntArray) -> FloatArray:
+    """From differences of the gradient (m, d) over steps along coordinates."""
+    found = np.array([row[where] / step[i] for row, step, i in zip(rows, steps, where, strict=True)])
+    found = found.reshape(where.size, where.size)
+    return 0.5 * (found + found.T)
 
 
 def inverse_root(hessian: FloatArray, scale: FloatArray) -> FloatArray:

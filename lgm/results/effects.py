@@ -9,8 +9,8 @@ from typing import Any
 
 import jax
 import numpy as np
+import scipy  # of which parts that are slow to read come when first needed
 from scipy.special import ndtri
-from scipy.stats import rankdata
 
 from lgm.arrays import FloatArray, IntArray
 from lgm.design.predictor import Printed
@@ -444,8 +444,10 @@ def _controls(thetas: FloatArray) -> FloatArray:
     Ranks, because the local scales of a horseshoe have no moments: a few far thetas would be all that a regression on
     theta itself sees.
     """
-    scores = ndtri((rankdata(thetas, axis=0) - 0.5) / len(thetas))
     moves = np.ptp(thetas, axis=0) > 0
+    if not np.any(moves):
+        return np.zeros((len(thetas), 2 * moves.size))
+    scores = ndtri((scipy.stats.rankdata(thetas, axis=0) - 0.5) / len(thetas))
     centred = np.where(moves, scores - scores.mean(axis=0), 0.0)
     linear = np.divide(centred, centred.std(axis=0), out=np.zeros_like(centred), where=moves)
     return np.concatenate([linear, linear**2 - np.mean(linear**2, axis=0)], axis=1)

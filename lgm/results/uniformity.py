@@ -19,8 +19,8 @@ from functools import cache
 
 import numpy as np
 import pandas as pd
+import scipy  # of which parts that are slow to read come when first needed
 from scipy.special import bdtr
-from scipy.stats import binom
 
 from lgm.arrays import FloatArray, IntArray
 
@@ -51,7 +51,7 @@ def critical(n: int, most: int, level: float) -> float:
 def band(n: int, most: int, tail: float) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Ends of the bins but the last, and both ends of the band of this tail probability, less the uniform function."""
     p = np.arange(1, most + 1) / (most + 1)
-    low, high = (binom.ppf(q, n, p) / n - p for q in (tail / 2, 1 - tail / 2))
+    low, high = (scipy.stats.binom.ppf(q, n, p) / n - p for q in (tail / 2, 1 - tail / 2))
     return p, low, high
 
 

@@ -13,7 +13,7 @@ from lgm.results import drawing, effects
 
 COMPILED = (
     sampler.begin,
-    sampler.block,
+    sampler.advance,
     importance._evaluate,
     drawing._draw_chunk,
     effects._variance_chunk,

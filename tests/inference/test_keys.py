@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from compilations import compilations
 
-from lgm.inference.keys import key, normals
+from lgm.inference.keys import key, keys, normals
 
 SEEDS = [(1,), (2,), (1, 1), (1, 2), (2, 1), (1, 1, 1), (2**31,), (2**63,), (2**70, 3)]
 
@@ -61,3 +61,10 @@ def test_normals_by_number() -> None:
     assert abs(found.mean()) < 5 / np.sqrt(3000) and abs(found.std() - 1) < 5 / np.sqrt(6000)
     correlations = np.asarray(np.corrcoef(found))[np.tril_indices(3, -1)]
     assert np.abs(correlations).max() < 5 / np.sqrt(1000)
+
+
+def test_keys_one_by_one_are_those_of_an_array() -> None:
+    with compilations() as names:
+        found = keys(7, 3, size=4)
+    assert names == []
+    np.testing.assert_array_equal([_words(each) for each in found], _words(key(7, 3, shape=(4,))))

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from functools import partial
 
+import jax
 import numpy as np
 import pytest
 from dense_model import correlation, group, restricted
@@ -13,8 +14,10 @@ import lgm
 from lgm import priors
 from lgm.errors import IdentifiabilityError
 from lgm.inference.natural import NaturalMode, find_natural_mode
+from lgm.posterior import density
 from lgm.posterior.priors import starts
 from lgm.priors import flat
+from lgm.xla import own_settings
 
 FLAT = {"Intercept": flat(), "sd": flat(), "sigma": flat()}
 
@@ -285,3 +288,17 @@ def test_a_sigma_held_small_gives_the_mean_of_the_groups() -> None:
     means = data.groupby("Subject", observed=True)["Reaction"].mean()
     assert found.theta[0] == pytest.approx(means.std(ddof=1), rel=1e-6)
     assert found.standard_errors[0] == pytest.approx(found.theta[0] / np.sqrt(2 * 17), rel=1e-4)
+
+
+def test_standard_errors_are_those_of_the_density_itself() -> None:
+    """Where no covariance is nearly singular: by differences of its gradient in theta, carried to what is printed."""
+    model = lgm.model("Reaction ~ Days + (Days|Subject)", lgm.load_dataset("sleepstudy"))
+    post = model.analysed.marginal
+    found = find_natural_mode(post, starts(model.design, model.chosen_priors.theta))
+    with own_settings():
+        grad = jax.jit(jax.grad(lambda theta: density.log_likelihood(post, theta) + post.hyper.log_prior(theta)))
+        steps = np.diag(1e-5 * np.abs(found.theta))
+        rows = [np.asarray(grad(found.theta + s) - grad(found.theta - s)) / (2.0 * s.sum()) for s in steps]
+        slopes = np.asarray(jax.jacfwd(post.hyper.printed)(found.theta))
+    inverse = slopes @ np.linalg.inv(-0.5 * (np.array(rows) + np.array(rows).T)) @ slopes.T
+    np.testing.assert_allclose(found.standard_errors, np.sqrt(np.diag(inverse)), rtol=1e-6)

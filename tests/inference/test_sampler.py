@@ -1,10 +1,50 @@
-"""What of NumPyro is used beyond its public interface."""
+"""Chains run beside each other as each does alone; what of NumPyro is used beyond its public interface."""
 
 import inspect
+from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
+
+from lgm.inference import sampler
+from lgm.inference.keys import keys
+from lgm.inference.sampler import Schedule
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Normal:
+    """Independent normals, of which the first is kept."""
+
+    sd: jax.Array
+
+    def log_density(self, x: jax.Array) -> jax.Array:
+        return -jnp.sum((x / self.sd) ** 2) / 2
+
+    def drawn(self, z: jax.Array) -> jax.Array:
+        return z[:1]
+
+
+def test_chains_run_beside_each_other_as_each_does_alone() -> None:
+    with jax.enable_x64(True):
+        target, how = Normal(np.array([1.0, 3.0])), Schedule(20, False, True, 0.8, 5, lambda post, how: ())
+        each = list(zip(np.array([[0.5, 1.0], [-1.0, 2.0], [3.0, 0.1]]), keys(1, size=3), strict=True))
+
+        def begun() -> list[object]:
+            return [sampler.begin(how, target, point, np.eye(2), key) for point, key in each]
+
+        together = sampler.run(how, target, begun(), 25, shown=False)
+        _, traces = sampler.block(how, target, begun())
+        alone = [sampler.advance(how, target, state)[1] for state in begun()]
+    assert together.drawn.shape == (3, 25, 1)
+    assert together.warmup == 20
+    assert together.step_size.shape == (3,)
+    assert len(set(together.step_size)) == 1
+    assert len({float(trace.lp[-1]) for trace in traces}) == 3
+    for one, two in zip(traces, alone, strict=True):
+        jax.tree.map(np.testing.assert_array_equal, one, two)
 
 
 def test_numpyro_has_what_we_use_of_it() -> None:

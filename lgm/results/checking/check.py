@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import rankdata
+import scipy  # of which parts that are slow to read come when first needed
 
 from lgm.arrays import FloatArray
 from lgm.errors import LgmError
@@ -146,7 +146,7 @@ def _drawn(rows: Observed, scores: FloatArray, numbers: Any) -> Drawn:
     d, eta = rows.fit.design, rows.eta.draws(only=numbers)
     theta = {kind: draws[numbers] for kind, draws in rows.theta.items()}
     zero = d.family.cdf(np.zeros(rows.n), eta, theta, d.weights, rows.trials) if d.family.whole else None
-    rank = rankdata(eta, axis=0) / rows.n * 2.0 - 1.0
+    rank = scipy.stats.rankdata(eta, axis=0) / rows.n * 2.0 - 1.0
     return Drawn(scores, np.zeros((rows.n, numbers.size)) if zero is None else zero, rank)
 
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+import scipy  # of which parts that are slow to read come when first needed
 import scipy.sparse as sp
-import scipy.stats
 
 from lgm.arrays import FloatArray
 from lgm.design.fixed_effects import prior_functionals
