@@ -1,7 +1,7 @@
 """Python's search for garbage in cycles, put off while there is none to find.
 
-It goes through all objects whenever there are a quarter more of them: while modules are read and functions traced,
-which make many objects that stay, that is a fifth of the time.
+It goes through all objects whenever there are a quarter more of them: while modules are read, which make many objects
+that stay, that is a fifth of the time.
 """
 
 from __future__ import annotations

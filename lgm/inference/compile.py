@@ -19,7 +19,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from lgm.collecting import put_off
 from lgm.inference import forked
 from lgm.xla import QUICK, own_settings, suited
 
@@ -115,8 +114,7 @@ class Compiled:
         try:
             function = functools.wraps(self._function)(functools.partial(self._function, how))
             specs = [jax.ShapeDtypeStruct(shape, dtype) for shape, dtype in kinds]
-            with put_off():
-                lowered = jax.jit(function, donate_argnums=self._donate).lower(*jax.tree.unflatten(structure, specs))
+            lowered = jax.jit(function, donate_argnums=self._donate).lower(*jax.tree.unflatten(structure, specs))
             program.result_shapes.set_result(lowered.out_info)
         except BaseException as error:
             program.fail(error)
