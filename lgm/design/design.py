@@ -133,6 +133,15 @@ class Design:
         return self.family.scale_of(self.response, self.predictor.offset, about_zero=about_zero)
 
     @property
+    def outcomes(self) -> tuple[sp.csc_array, Response]:
+        """Fixed columns (n, p) and the response, of rows of which each may stand for several that are alike."""
+        return self.predictor.X, self.response
+
+    def most_rows(self, effects: slice) -> float:
+        """Of some latent effects, the largest number of rows that have the same one."""
+        return float(np.diff(self.predictor.Z[:, effects].indptr).max(initial=0))
+
+    @property
     def seen(self) -> Scope:
         """The rows with a response: all that the model learns from."""
         return _seen(self.scope, self.rows)
@@ -223,6 +232,8 @@ def build(formula: Formula, data: Any, family: Family, env: Mapping[str, Any], w
     side = formula.sides[family.predictors[0]]
     scope, rows, w = _rows(formula, Table.of(data), env, weights, missing)
     seen = _seen(scope, rows)
+    answers.require_form(formula, family)
+    require_several(formula, int(np.count_nonzero(rows.observed)))
     answer = answers.read(scope, rows.observed, family, w, weighted=weights is not None)
     family = family.of_categories(answer.categories, answer.first)
     y, offset = answer.response, predictors.offset_of(side, seen)
@@ -239,6 +250,17 @@ def build(formula: Formula, data: Any, family: Family, env: Mapping[str, Any], w
     built = Design(formula, family, scope, rows, answer, w, predictor, own, from_all)
     require_distinct_names(built)
     return built
+
+
+def require_several(formula: Formula, n: int) -> None:
+    """Raise if a single row has a response.
+
+    Raises
+    ------
+    DataError
+    """
+    if n == 1:
+        raise DataError(f"only one row has a response `{formula.response.text}`; there is nothing to model.")
 
 
 def require_taken(formula: Formula, family: Family, y: Response, offset: FloatArray, labels: pd.Index) -> None:
