@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from lgm.arrays import FloatArray
+from lgm.arrays import BoolArray, FloatArray
 from lgm.data.expression import names_of
 from lgm.data.model_matrix import materialise
 from lgm.data.moments import Moments
@@ -229,6 +229,7 @@ class _Build:
             answer=Answer(Absent(), categories=categories, share=share),  # type: ignore[arg-type]
             family_parameters=family.parameters(distinct.y, yardstick, distinct.mass),
             distinct=distinct,
+            levels=levels,
         )
 
     def _levels(self) -> tuple[Any, ...] | None:
@@ -274,7 +275,7 @@ class _Build:
         frames += [found[key].frame for key in factors if key in found]
         return replace(self._stands(frames, None, whole.memory), columns_of=moments)
 
-    def _moments(self, scope: Scope) -> dict[str, tuple[FloatArray, FloatArray]]:
+    def _moments(self, scope: Scope) -> dict[str, tuple[FloatArray, FloatArray, BoolArray]]:
         """Mean and sd of the columns of varying effects, beyond intercepts, in one more pass if there are some."""
         effects = {bar.effects.text: bar.effects for bar in self.plan.formula.mu.bars if bar.effects.factors}
         if not effects:
@@ -282,7 +283,11 @@ class _Build:
         specs = {text: materialise(each, scope, "The part before a bar")[0] for text, each in effects.items()}
         sums = self._reduced(Spreading(self.plan, self.found, dict(scope.memory), effects, specs))
         return {
-            text: (np.array([each.mean for each in own]), np.array([each.sd() for each in own]))
+            text: (
+                np.array([each.mean for each in own]),
+                np.array([each.sd() for each in own]),
+                np.array([each.is_indicator() for each in own]),
+            )
             for text, own in sums.of.items()
         }
 

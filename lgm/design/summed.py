@@ -24,7 +24,8 @@ from lgm.terms.term import Term
 
 _ABSENT = (
     "the rows of this fit were read in partitions and are not in memory. Accepted: what effects, hyperparameters and "
-    "new_data= say, such as fit.predict(some_rows); or a fit to rows in one table."
+    "new_data= say, such as fit.predict(some_rows); fit.residuals(data=...) and fit.loo(data=...), which read them "
+    "again; or a fit to rows in one table."
 )
 
 
@@ -192,9 +193,12 @@ class CollapsedDesign(SummedDesign):
     distinct : Observations
         Of which the columns are as printed, those of fixed effects first; its response knows how many rows of the data
         each stands for.
+    levels : tuple, optional
+        The two values of a response that is a category.
     """
 
     distinct: Observations
+    levels: tuple[Any, ...] | None = None
 
     @property
     def outcomes(self) -> tuple[sp.csc_array, Response]:

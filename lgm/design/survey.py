@@ -22,9 +22,9 @@ from lgm.data.table import Table, is_number, plain, read_weights, settled
 from lgm.data.witnesses import Question, Witnesses
 from lgm.design import answer as answers
 from lgm.design.answer import Answer
+from lgm.design.design import require_each_taken
 from lgm.design.predictor import offset_of
 from lgm.errors import DataError, LgmError
-from lgm.families.checks import RowError
 from lgm.families.family import Family
 from lgm.formula.python import Expression
 from lgm.formula.sides import Bar, Call, Formula
@@ -257,12 +257,7 @@ def survey(plan: Plan, part: Any, number: int) -> Survey:
         category = _category(plan, scope)
         if category is None:
             answer = outcome(plan, scope, read, plan.family, None)
-            try:
-                plan.family.check(answer.response, f"`{plan.formula.response.text}`")
-            except RowError as error:
-                raise error.labelled(read.frame.index) from None
-            except DataError:  # of all of these rows, which are not all there are
-                pass
+            require_each_taken(plan.formula, plan.family, answer.response, read.frame.index)
         else:
             witnesses[RESPONSE] = Witnesses.of(*category, read.frame[list(plan.response)])
     chosen = _spread(scope.n)

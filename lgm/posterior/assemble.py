@@ -228,7 +228,10 @@ def every_row(design: Design, analysed: Analysed) -> EveryRow:
     if not design.has_rows:
         refuse_rows()
     predictor, pattern = design.predictor, analysed.marginal.analysis.pattern
-    fixed = standardise(predictor.X, predictor.intercept)[0]
+    if design.is_part:  # of which the columns are about the means of all
+        fixed = in_basis(predictor.X, analysed.basis)
+    else:
+        fixed = standardise(predictor.X, predictor.intercept)[0]
     a = sp.csr_array(sp.hstack([fixed, predictor.Z], format="csr")) if predictor.q else sp.csr_array(fixed)
     offset = predictor.offset + predictor.X @ analysed.reference
     places = _places_of_family(design)

@@ -103,6 +103,12 @@ def test_warnings_are_those_in_memory(formula):
     _require_same(*models)
 
 
+def test_slopes_of_which_each_level_begins_with_zero():
+    """As in a table of people and days: rows that have the levels are not typical of the covariate."""
+    late = DATA.assign(late=np.where(DATA.duplicated("g"), DATA["x"], 0.0))
+    _require_same(lgm.model("y ~ late + (late|g)", late), lgm.model("y ~ late + (late|g)", _cut(late, 300)))
+
+
 def test_priors_about_zero():
     """What a user says of the sd of intercepts is about x = 0, where default priors are about the mean."""
     priors = {"sd(Intercept|g)": lgm.priors.exponential(1.0)}
