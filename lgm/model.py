@@ -89,10 +89,11 @@ def fit(
         codes are ``"none"`` (0, False), ``"right"`` (1, True), ``"left"`` (-1) and ``"interval"`` (2, from ``y`` to
         ``upper``).
     data : pandas, polars or Arrow table, dict of columns, or list of records
-        Or, for a Gaussian response, data in partitions that need not fit in memory: a Dask DataFrame, the path of
-        Parquet files, a `pyarrow.dataset.Dataset`, a list of tables or any object whose every iteration starts afresh,
-        or a function that returns an iterator. They are gone through two or three times, and nothing of the size of
-        the rows is kept; rows without a response are left out, and weights are a column.
+        Or, for a Gaussian response, counts and proportions, data in partitions that need not fit in memory: a Dask
+        DataFrame, the path of Parquet files, a `pyarrow.dataset.Dataset`, a list of tables or any object whose every
+        iteration starts afresh, or a function that returns an iterator. They are gone through two or three times, and
+        nothing of the size of the rows is kept: of a Gaussian response sums, of others the rows that differ in their
+        predictors. Rows without a response are left out, and weights are a column.
     family : str or Family
         The distribution of the response: ``"gaussian"``, ``"bernoulli"``, ``"binomial"``, ``"poisson"`` or another one
         of `lgm.families`, whose classes say what each is. Of a response of two categories the second is the event.

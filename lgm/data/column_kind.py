@@ -29,6 +29,8 @@ class ColumnKind:
     seen : frozenset
         Those that rows have.
     ordered : bool
+    every : bool
+        Whether categories that no row has are kept.
     """
 
     name: str
@@ -37,16 +39,17 @@ class ColumnKind:
     categories: tuple[Any, ...] = ()
     seen: frozenset[Any] = frozenset()
     ordered: bool = False
+    every: bool = False
 
     @classmethod
-    def of(cls, column: pd.Series, number: int) -> ColumnKind:
+    def of(cls, column: pd.Series, number: int, *, every: bool = False) -> ColumnKind:
         """Of the column of a partition."""
         name = str(column.name)
         if not len(column):
             return cls(name, "", number)
         if isinstance(column.dtype, pd.CategoricalDtype):
             seen = frozenset(column.cat.remove_unused_categories().cat.categories)
-            return cls(name, "categories", number, tuple(column.cat.categories), seen, bool(column.cat.ordered))
+            return cls(name, "categories", number, tuple(column.cat.categories), seen, bool(column.cat.ordered), every)
         if is_number(column) and column.dtype.kind in "iuf":
             return cls(name, _NUMBERS[column.dtype.kind == "f"], number)
         return cls(name, kind_of(column), number)
@@ -76,6 +79,6 @@ class ColumnKind:
         if self.kind == "numbers":
             return column.astype(float)
         if self.kind == "categories":
-            used = [category for category in self.categories if category in self.seen]
+            used = [category for category in self.categories if self.every or category in self.seen]
             return column.astype(object).astype(pd.CategoricalDtype(used, ordered=self.ordered))
         return column

@@ -79,6 +79,17 @@ class Moments:
         """Standard deviation."""
         return float(np.sqrt(self.powers[2] / (self.n - ddof)))
 
+    def is_indicator(self) -> bool:
+        """Whether all are zeros and ones: then, and between these only then, the squares sum up to what they do.
+
+        Examples
+        --------
+        >>> [Moments.of(np.array(x)).is_indicator() for x in ([0.0, 1.0, 1.0], [0.0, 0.5, 1.0], [0.0, 2.0])]
+        [True, False, False]
+        """
+        square = self.root_mean_square() ** 2
+        return self.low >= 0.0 and self.high <= 1.0 and self.mean - square <= 1e-12 * self.mean
+
     def root_mean_square(self) -> float:
         """About zero."""
         return float(np.sqrt(self.powers[2] / self.n + self.mean**2))

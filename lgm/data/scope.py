@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from formulaic.materializers.types import FactorValues
 
-from lgm.arrays import FloatArray
+from lgm.arrays import BoolArray, FloatArray
 from lgm.data.expression import FUNCTIONS, Names, evaluate, function, names_of
 from lgm.data.magnitude import require_magnitude
 from lgm.data.table import kind_of, per_row, plain
@@ -148,7 +148,7 @@ class Scope:
         """How many rows of the data each row stands for; None for one."""
         return None
 
-    def moments(self, effects: str) -> tuple[FloatArray, FloatArray] | None:
+    def moments(self, effects: str) -> tuple[FloatArray, FloatArray, BoolArray] | None:
         """Mean and standard deviation over the data of the columns of some effects, where these rows do not say."""
         return None
 
@@ -248,19 +248,19 @@ class StandIns(Scope):
     counts : float array (n,), optional
         How many rows each stands for.
     columns_of : dict
-        Mean and standard deviation of the columns of effects, by the text of these.
+        Mean and standard deviation of the columns of effects, and which are zeros and ones, by the text of these.
     """
 
     counts: FloatArray | None = None
-    columns_of: Mapping[str, tuple[FloatArray, FloatArray]] = field(default_factory=dict)
+    columns_of: Mapping[str, tuple[FloatArray, FloatArray, BoolArray]] = field(default_factory=dict)
 
     @property
     def times(self) -> FloatArray | None:
         """How many rows of the data each row stands for."""
         return self.counts
 
-    def moments(self, effects: str) -> tuple[FloatArray, FloatArray] | None:
-        """Mean and standard deviation over the data."""
+    def moments(self, effects: str) -> tuple[FloatArray, FloatArray, BoolArray] | None:
+        """Mean and standard deviation over the data, and which are zeros and ones."""
         return self.columns_of.get(effects)
 
     def require_rows(self, what: str) -> None:

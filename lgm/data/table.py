@@ -332,9 +332,9 @@ def _settled(column: pd.Series, *, keep: bool = False) -> pd.Series:
     return column if column.dtype == "boolean" else column.astype(float)
 
 
-def settled(frame: pd.DataFrame) -> pd.DataFrame:
-    """The same rows, all of them complete, in NumPy's dtypes."""
-    return pd.DataFrame({name: _settled(frame[name]) for name in frame}, index=frame.index)
+def settled(frame: pd.DataFrame, keep: Collection[str] = ()) -> pd.DataFrame:
+    """The same rows, all of them complete, in NumPy's dtypes; of some columns categories without rows are kept."""
+    return pd.DataFrame({name: _settled(frame[name], keep=name in keep) for name in frame}, index=frame.index)
 
 
 def _first(frame: pd.DataFrame, flags: npt.NDArray[np.bool_], limit: int = 5) -> str:

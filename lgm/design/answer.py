@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -61,7 +62,15 @@ class Answer:
         return "a share of as many trials as the weights say" if self.share else ""
 
 
-def read(scope: Scope, observed: BoolArray, family: Family, weights: FloatArray, *, weighted: bool) -> Answer:
+def read(
+    scope: Scope,
+    observed: BoolArray,
+    family: Family,
+    weights: FloatArray,
+    *,
+    weighted: bool,
+    levels: Sequence[Any] | None = None,
+) -> Answer:
     """The response of the observed rows.
 
     Parameters
@@ -76,6 +85,8 @@ def read(scope: Scope, observed: BoolArray, family: Family, weights: FloatArray,
         Of all rows in use.
     weighted : bool
         Whether they were given.
+    levels : sequence, optional
+        The two values that the response has in other rows too, where it is a category.
 
     Raises
     ------
@@ -85,13 +96,11 @@ def read(scope: Scope, observed: BoolArray, family: Family, weights: FloatArray,
     side = scope.formula.response
     require_form(scope.formula, family)
     seen = _rows(scope, observed)
-    if seen.n == 1:
-        raise DataError(f"only one row has a response `{side.text}`; there is nothing to model.")
     column = seen.column(side.value, "the response")
     if "categories" in family.forms:
         return _categories(seen, column, family)
     if not is_number(column) and not side.counts_trials and side.censored is None:
-        value, categories = _event(seen, column, family)
+        value, categories = _event(seen, column, family, levels)
         _require_whole_weights(seen, weights[observed], family)
         return Answer(Response(value), categories=categories)
     value = seen.numbers(side.value, "the response")
@@ -202,10 +211,12 @@ def _successes(seen: Scope, value: FloatArray, weights: FloatArray, family: Fami
 # Categories -----------------------------------------------------------------------------------------------------------
 
 
-def _event(seen: Scope, column: pd.Series, family: Family) -> tuple[FloatArray, tuple[str, ...]]:
+def _event(
+    seen: Scope, column: pd.Series, family: Family, given: Sequence[Any] | None
+) -> tuple[FloatArray, tuple[str, ...]]:
     """Zeros and ones of booleans or two categories, of which the second is the event, as in R."""
     side = seen.formula.response
-    levels = _levels(seen, column)
+    levels = list(_levels(seen, column) if given is None else given)
     if "event" not in family.forms:
         if len(levels) == 2:
             message = f"the response `{side.text}` holds {kind_of(column)}, but it must be numeric."
@@ -228,6 +239,20 @@ def _event(seen: Scope, column: pd.Series, family: Family) -> tuple[FloatArray, 
             f'Accepted: one against the others, `{{{shown}}} ~ ...`, or family="cumulative" for ordered categories.'
         )
     return (column == known[1]).to_numpy(dtype=float), tuple(str(level) for level in known)
+
+
+def event_of(scope: Scope, family: Family) -> tuple[Any, ...]:
+    """The two values of a response that is a category, of which the second is the event, by rows that have them all.
+
+    Raises
+    ------
+    DataError
+        If there are not two.
+    """
+    column = scope.column(scope.formula.response.value, "the response")
+    _event(scope, column, family, None)
+    levels = _levels(scope, column)
+    return tuple(levels if len(levels) == 2 else [level for level in levels if (column == level).any()])
 
 
 def _levels(seen: Scope, column: pd.Series) -> list[Any]:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 import scipy.sparse as sp
 
-from lgm.arrays import FloatArray
+from lgm.arrays import FloatArray, IntArray
 from lgm.data.expression import Names, names_of
 from lgm.data.rowwise import entangled, is_rowwise
 from lgm.data.scope import Scope, taken
@@ -133,6 +133,24 @@ class Design:
         return self.family.scale_of(self.response, self.predictor.offset, about_zero=about_zero)
 
     @property
+    def is_part(self) -> bool:
+        """Whether these rows are some of those that the model is of."""
+        return False
+
+    def triangle(self, columns: IntArray) -> FloatArray:
+        """R of ``X = QR`` for some fixed columns."""
+        return np.asarray(np.linalg.qr(sp.csr_array(self.predictor.X)[:, columns].toarray(), mode="r"))
+
+    @property
+    def outcomes(self) -> tuple[sp.csc_array, Response]:
+        """Fixed columns (n, p) and the response, of rows of which each may stand for several that are alike."""
+        return self.predictor.X, self.response
+
+    def most_rows(self, effects: slice) -> float:
+        """Of some latent effects, the largest number of rows that have the same one."""
+        return float(np.diff(self.predictor.Z[:, effects].indptr).max(initial=0))
+
+    @property
     def seen(self) -> Scope:
         """The rows with a response: all that the model learns from."""
         return _seen(self.scope, self.rows)
@@ -221,8 +239,10 @@ def build(formula: Formula, data: Any, family: Family, env: Mapping[str, Any], w
     """
     check_formula(formula)
     side = formula.sides[family.predictors[0]]
-    scope, rows, w = _rows(formula, Table.of(data), env, weights, missing)
+    scope, rows, w = rows_in_use(formula, Table.of(data), env, weights, missing)
     seen = _seen(scope, rows)
+    answers.require_form(formula, family)
+    require_several(formula, int(np.count_nonzero(rows.observed)))
     answer = answers.read(scope, rows.observed, family, w, weighted=weights is not None)
     family = family.of_categories(answer.categories, answer.first)
     y, offset = answer.response, predictors.offset_of(side, seen)
@@ -241,6 +261,17 @@ def build(formula: Formula, data: Any, family: Family, env: Mapping[str, Any], w
     return built
 
 
+def require_several(formula: Formula, n: int) -> None:
+    """Raise if a single row has a response.
+
+    Raises
+    ------
+    DataError
+    """
+    if n == 1:
+        raise DataError(f"only one row has a response `{formula.response.text}`; there is nothing to model.")
+
+
 def require_taken(formula: Formula, family: Family, y: Response, offset: FloatArray, labels: pd.Index) -> None:
     """Raise unless a family takes this response of rows with these labels.
 
@@ -257,6 +288,22 @@ def require_taken(formula: Formula, family: Family, y: Response, offset: FloatAr
             family.check(y, response)
     except RowError as error:
         raise error.labelled(labels) from None
+
+
+def require_each_taken(formula: Formula, family: Family, y: Response, labels: pd.Index) -> None:
+    """Raise unless a family takes each of these rows; what it asks of all rows together is not asked.
+
+    Raises
+    ------
+    DataError
+        It names the row.
+    """
+    try:
+        family.check(y, f"`{formula.response.text}`")
+    except RowError as error:
+        raise error.labelled(labels) from None
+    except DataError:
+        pass
 
 
 def encode(design: Design, data: Any | None = None, parts: Parts | None = None) -> NewRows:
@@ -329,7 +376,7 @@ def check_formula(formula: Formula) -> None:
             raise formula.error(message, span, "predictors that are not the response itself.")
 
 
-def _rows(
+def rows_in_use(
     formula: Formula, table: Table, env: Mapping[str, Any], weights: Any, missing: str
 ) -> tuple[Scope, Rows, FloatArray]:
     """The rows in use, with the columns that the formula names, and their weights."""

@@ -12,24 +12,28 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from lgm.arrays import FloatArray
+from lgm.arrays import BoolArray, FloatArray
 from lgm.data.expression import names_of
 from lgm.data.model_matrix import materialise
+from lgm.data.moments import Moments
 from lgm.data.partitions import Partitions
 from lgm.data.scope import Scope, StandIns, taken
 from lgm.data.table import MOST_WEIGHT
+from lgm.design import answer as answers
 from lgm.design import predictor as predictors
 from lgm.design.answer import Answer, require_form
 from lgm.design.columns import COLLINEAR
-from lgm.design.design import check_formula, joined_names, require_distinct_names
+from lgm.design.design import check_formula, joined_names, require_distinct_names, require_several
+from lgm.design.distinct import MOST, Distinct
 from lgm.design.fixed_effects import require_difference, require_independent, require_seen, residuals
-from lgm.design.passes import Spreading, Summing
+from lgm.design.passes import Collapsing, Spreading, Summing
 from lgm.design.predictor import Parts, Predictor
 from lgm.design.reference import Reference
-from lgm.design.summed import Absent, SummedDesign, SummedPredictor
+from lgm.design.summed import Absent, CollapsedDesign, SummedDesign, SummedPredictor
 from lgm.design.sums import Sums, require_same
-from lgm.design.survey import CHANGED, Plan, Survey, of_bar, of_call, of_factor, require_terms, survey
+from lgm.design.survey import CHANGED, RESPONSE, Plan, Survey, of_bar, of_call, of_factor, require_terms, survey
 from lgm.errors import DataError
+from lgm.families import FAMILIES
 from lgm.families.family import Family
 from lgm.families.response import Response
 from lgm.formula.sides import Bar, Call, Formula
@@ -77,11 +81,12 @@ def build(
 def _plan(
     formula: Formula, data: Partitions, family: Family, env: Mapping[str, Any], weights: Any, missing: str
 ) -> Plan:
-    if not family.conjugate:
+    if not (family.conjugate or collapses(family)):
+        takers = [f'"{name}"' for name, kind in FAMILIES.items() if name == kind.name and collapses(kind)]
         raise DataError(
-            f'family="{family.name}" with the {family.link} link needs the rows themselves, and data in partitions are '
-            'not in memory. Accepted: family="gaussian", or one table in which rows that are alike are one, with '
-            "weights= for how many they are."
+            f'family="{family.name}" with the {family.link} link needs each row by itself, and data in partitions are '
+            f'not in memory. Accepted: family="gaussian" with its identity link; counts and proportions, of which rows '
+            f"that are alike are one: {listed(takers, len(takers))}; or a part of the rows in one table."
         )
     require_form(formula, family)
     require_terms(formula)
@@ -95,7 +100,12 @@ def _plan(
     used = joined_names([names_of(each, names, env) for each in formula.mu.expressions])
     response = joined_names([names_of(each, names, env) for each in formula.response.expressions])
     around = taken(joined_names([used, response]), env)
-    return Plan(formula, around, tuple(names), used.columns, response.columns, weights, missing)
+    return Plan(formula, family, around, tuple(names), used.columns, response.columns, weights, missing)
+
+
+def collapses(family: Family | type[Family]) -> bool:
+    """Whether rows of a family can be made one where they are alike: counts and proportions."""
+    return family.whole and family.weights_count and "categories" not in family.forms
 
 
 def _check(plan: Plan, found: Survey, family: Family) -> None:
@@ -103,10 +113,10 @@ def _check(plan: Plan, found: Survey, family: Family) -> None:
     if not found.n:
         counts = ", ".join(f"`{name}` ({count})" for name, count in found.missing.items() if count)
         raise DataError(f"no row is left: every row misses `{text}`{f', or a predictor: {counts}' * bool(counts)}.")
-    if found.n == 1:
-        raise DataError(f"only one row has a response `{text}`; there is nothing to model.")
-    ends = Response(np.array([found.answer.low, found.answer.high]))
-    family.check(ends, f"`{text}`" + (" less its offset" if plan.formula.mu.offsets else ""))
+    require_several(plan.formula, found.n)
+    if family.conjugate:
+        ends = Response(np.array([found.answer.low, found.answer.high]))
+        family.check(ends, f"`{text}`" + (" less its offset" if plan.formula.mu.offsets else ""))
     low, high = found.log_weights.low, found.log_weights.high
     if high - low > np.log(MOST_WEIGHT):
         raise DataError(
@@ -128,7 +138,8 @@ class _Build:
     def design(self, family: Family) -> SummedDesign:
         plan, found = self.plan, self.found
         side, scope = plan.formula.mu, self._whole()
-        yardstick = found.answer.sd()
+        none = Response(np.zeros(0))
+        yardstick = found.answer.sd() if family.conjugate else family.scale_of(none, none.value)
         spec, _, names = materialise(side.fixed, scope)
         if not (names or side.bars or side.calls):
             accepted = "an intercept, `y ~ 1`, a predictor, or a term such as `(1 | g)`."
@@ -156,7 +167,15 @@ class _Build:
         sample = replace(sample, memory=scope.memory)
         x = predictors.encode(every, sample, Parts.all(every)).X
         reference = Reference.of(x, *found.outcomes, intercept, len(names))
-        sums = self._sums(every, scope, reference)
+        summing = Summing(plan, found, every, dict(scope.memory), reference)
+        rows: Distinct | None = None
+        if family.conjugate:
+            sums = self._reduced(summing)
+        else:
+            levels = self._levels()
+            both = self._reduced(Collapsing(summing, family, levels, self._refusal()))
+            sums, rows = both.sums, both.rows
+        require_same(sums, found.n, CHANGED)
         dropped = _spanned(sums, reference, names, nulls)
         kept = np.setdiff1d(np.arange(every.p), dropped)
         sums, reference = sums.without(dropped), reference.at(kept)
@@ -165,33 +184,78 @@ class _Build:
             found=sums.summary(reference),
             moves_level=intercept is not None or _spans_level(sums),
         )
-        typical = np.array([np.exp(found.log_weights.mean)])
-        return SummedDesign(
-            formula=plan.formula,
-            family=family,
-            scope=Scope(plan.formula, scope.frame, plan.env, plan.names, tuple(TERMS), dict(scope.memory)),
-            rows=Absent(),  # type: ignore[arg-type]
-            answer=Answer(Absent()),  # type: ignore[arg-type]
-            all_weights=np.zeros(0),
-            predictor=predictor,
-            family_parameters=family.parameters(Response(np.zeros(0)), yardstick, typical),
-            sums=sums,
-            reference=reference,
-            outcome=found.answer,
-            log_weights=found.log_weights,
-            incomplete=found.incomplete,
-            unanswered=found.rows - found.incomplete - found.n,
-            missing=found.missing,
+        parts: dict[str, Any] = {
+            "formula": plan.formula,
+            "family": family,
+            "scope": Scope(plan.formula, scope.frame, plan.env, plan.names, tuple(TERMS), dict(scope.memory)),
+            "rows": Absent(),
+            "all_weights": np.zeros(0),
+            "predictor": predictor,
+            "sums": sums,
+            "reference": reference,
+            "outcome": found.answer,
+            "log_weights": found.log_weights,
+            "incomplete": found.incomplete,
+            "unanswered": found.rows - found.incomplete - found.n,
+            "missing": found.missing,
+        }
+        if rows is None:
+            typical = np.array([np.exp(found.log_weights.mean)])
+            own = family.parameters(none, yardstick, typical)
+            return SummedDesign(**parts, answer=Answer(Absent()), family_parameters=own)  # type: ignore[arg-type]
+        return self._collapsed(parts, rows.at(np.append(kept, np.arange(every.p, every.p + q))), levels, yardstick)
+
+    def _collapsed(
+        self, parts: dict[str, Any], rows: Distinct, levels: tuple[Any, ...] | None, yardstick: float
+    ) -> CollapsedDesign:
+        plan, family = self.plan, self.plan.family
+        distinct = rows.rows(family)
+        if not family.adds_up:  # else each row has said all
+            family.check(distinct.y, f"`{plan.formula.response.text}`")
+        side = plan.formula.response
+        share = plan.weights is not None and "trials" in family.forms and levels is None and not side.counts_trials
+        categories = () if levels is None else tuple(str(level) for level in levels)
+        if share:
+            nothing = np.array([float(self.found.n), 0.0, 0.0])
+            parts["log_weights"] = Moments(self.found.n, 0.0, nothing, 0.0, 0.0)
+        trials = [
+            name for name in joined_names([names_of(each, plan.names, plan.env) for each in side.of_trials]).columns
+        ]
+        scope = parts["scope"]
+        some = {name: self.found.sample[name].iloc[0] for name in trials if name not in scope.frame}
+        parts["scope"] = replace(scope, frame=scope.frame.assign(**some))
+        return CollapsedDesign(
+            **parts,
+            answer=Answer(Absent(), categories=categories, share=share),  # type: ignore[arg-type]
+            family_parameters=family.parameters(distinct.y, yardstick, distinct.mass),
+            distinct=distinct,
+            levels=levels,
         )
 
-    def _sums(self, predictor: Predictor, scope: Scope, reference: Reference) -> Sums:
-        found = self._reduced(Summing(self.plan, self.found, predictor, dict(scope.memory), reference))
-        require_same(found, self.found.n, CHANGED)
-        return found
+    def _levels(self) -> tuple[Any, ...] | None:
+        """The two values of a response that is a category."""
+        asked = self.found.witnesses.get(RESPONSE)
+        if asked is None:
+            return None
+        plan = self.plan
+        frame = pd.DataFrame({name: self.found.kinds[str(name)].cast(asked.frame[name]) for name in asked.frame})
+        return answers.event_of(plan.scope(frame.reset_index(drop=True)), plan.family)
+
+    def _refusal(self) -> str:
+        """What keeps rows apart, by the rows that were kept of the first pass."""
+        sample = self.found.sample
+        counts = {name: int(sample[name].nunique()) for name in self.plan.needed}
+        most = max(counts, key=lambda name: counts[name], default="")
+        what = f"`{most}` alone has {counts[most]} different values in {len(sample)} of them. " if counts else ""
+        return (
+            f"more than {MOST} rows differ in their predictors, and family={self.plan.family.name!r} needs all of them "
+            f"at once. {what}Accepted: fewer values, such as `np.round({most or 'x'}, 1)` in the formula or classes "
+            "in a column; a part of the rows; or all of them in one table, where memory suffices."
+        )
 
     def _whole(self) -> StandIns:
         """Rows that have all levels of the factors and groups, and others."""
-        frames = [each.frame for each in self.found.witnesses.values()]
+        frames = [each.frame for key, each in self.found.witnesses.items() if key != RESPONSE]
         sample = self.found.sample[list(self.plan.needed)]
         return self._stands([*frames, sample], None, self.found.memory())
 
@@ -211,7 +275,7 @@ class _Build:
         frames += [found[key].frame for key in factors if key in found]
         return replace(self._stands(frames, None, whole.memory), columns_of=moments)
 
-    def _moments(self, scope: Scope) -> dict[str, tuple[FloatArray, FloatArray]]:
+    def _moments(self, scope: Scope) -> dict[str, tuple[FloatArray, FloatArray, BoolArray]]:
         """Mean and sd of the columns of varying effects, beyond intercepts, in one more pass if there are some."""
         effects = {bar.effects.text: bar.effects for bar in self.plan.formula.mu.bars if bar.effects.factors}
         if not effects:
@@ -219,7 +283,11 @@ class _Build:
         specs = {text: materialise(each, scope, "The part before a bar")[0] for text, each in effects.items()}
         sums = self._reduced(Spreading(self.plan, self.found, dict(scope.memory), effects, specs))
         return {
-            text: (np.array([each.mean for each in own]), np.array([each.sd() for each in own]))
+            text: (
+                np.array([each.mean for each in own]),
+                np.array([each.sd() for each in own]),
+                np.array([each.is_indicator() for each in own]),
+            )
             for text, own in sums.of.items()
         }
 

@@ -64,23 +64,28 @@ class Reference:
         return Reference(self.basis[np.ix_(kept, kept)], self.intercept, self.beta[kept])
 
     def columns(self, x: sp.csc_array) -> sp.csc_array:
-        """``X B_0``; what is stored stays stored, and a column that is moved is stored in every row."""
-        n, p = x.shape
-        if not p:
-            return x
-        x = x if x.has_sorted_indices else x.sorted_indices()
-        data, rows, starts = [], [], [0]
-        for j in range(p):
-            part = slice(x.indptr[j], x.indptr[j + 1])
-            values, where = x.data[part] * self.basis[j, j], x.indices[part]
-            for i in np.flatnonzero(self.basis[:, j]).tolist():
-                if i != j:
-                    other = slice(x.indptr[i], x.indptr[i + 1])
-                    values, where = _plus(values, where, self.basis[i, j] * x.data[other], x.indices[other])
-            data.append(values)
-            rows.append(where)
-            starts.append(starts[-1] + where.size)
-        return sp.csc_array((np.concatenate(data), np.concatenate(rows), np.array(starts)), shape=(n, p))
+        """``X B_0``."""
+        return in_basis(x, self.basis)
+
+
+def in_basis(x: sp.csc_array, basis: FloatArray) -> sp.csc_array:
+    """``X B``; what is stored stays stored, and a column that is moved is stored in every row."""
+    n, p = x.shape
+    if not p:
+        return x
+    x = x if x.has_sorted_indices else x.sorted_indices()
+    data, rows, starts = [], [], [0]
+    for j in range(p):
+        part = slice(x.indptr[j], x.indptr[j + 1])
+        values, where = x.data[part] * basis[j, j], x.indices[part]
+        for i in np.flatnonzero(basis[:, j]).tolist():
+            if i != j:
+                other = slice(x.indptr[i], x.indptr[i + 1])
+                values, where = _plus(values, where, basis[i, j] * x.data[other], x.indices[other])
+        data.append(values)
+        rows.append(where)
+        starts.append(starts[-1] + where.size)
+    return sp.csc_array((np.concatenate(data), np.concatenate(rows), np.array(starts)), shape=(n, p))
 
 
 def _plus(values: FloatArray, where: IntArray, others: FloatArray, there: IntArray) -> tuple[FloatArray, IntArray]:

@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
+import numpy as np
 import scipy.sparse as sp
 
 from lgm.arrays import FloatArray
 from lgm.data.moments import Moments
 from lgm.data.scope import Scope
+from lgm.design.collapse import Observations
 from lgm.design.columns import Columns
 from lgm.design.design import Design
 from lgm.design.predictor import Predictor
@@ -22,7 +24,8 @@ from lgm.terms.term import Term
 
 _ABSENT = (
     "the rows of this fit were read in partitions and are not in memory. Accepted: what effects, hyperparameters and "
-    "new_data= say, such as fit.predict(some_rows); or a fit to rows in one table."
+    "new_data= say, such as fit.predict(some_rows); fit.residuals(data=...) and fit.loo(data=...), which read them "
+    "again; or a fit to rows in one table."
 )
 
 
@@ -179,3 +182,49 @@ class SummedDesign(Design):
         blocks = [sp.eye_array(term.block.n) if c is None else c for c, term in zip(changes, terms, strict=True)]
         found = self.sums if all(c is None for c in changes) else self.sums.changed(blocks)
         return replace(self, predictor=replace(self.predictor, terms=terms), sums=found)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class CollapsedDesign(SummedDesign):
+    """A design of rows that are in memory once for all that are alike.
+
+    Parameters
+    ----------
+    distinct : Observations
+        Of which the columns are as printed, those of fixed effects first; its response knows how many rows of the data
+        each stands for.
+    levels : tuple, optional
+        The two values of a response that is a category.
+    """
+
+    distinct: Observations
+    levels: tuple[Any, ...] | None = None
+
+    @property
+    def outcomes(self) -> tuple[sp.csc_array, Response]:
+        """Fixed columns (m, p) and the response, of rows of which each may stand for several that are alike."""
+        return sp.csc_array(self.distinct.a[:, : self.p]), self.distinct.y
+
+    def most_rows(self, effects: slice) -> float:
+        """Of some latent effects, the largest number of rows that have the same one."""
+        columns = self.distinct.a[:, slice(effects.start + self.p, effects.stop + self.p)]
+        return float(np.max(abs(columns).sign().T @ np.asarray(self.distinct.y.times), initial=0.0))
+
+    @property
+    def level(self) -> float:
+        """Where the linear predictor is about, as the family says it."""
+        rows = self.distinct
+        return self.family.level_of(rows.y, rows.offset, rows.weights)
+
+    def spread(self, *, about_zero: bool) -> float:
+        """The yardstick of default priors."""
+        return self.family.scale_of(self.distinct.y, self.distinct.offset, about_zero=about_zero)
+
+    def with_terms(self, terms: tuple[Term, ...]) -> Design:
+        """The same design with terms about zero."""
+        pairs = zip(self.terms, terms, strict=True)
+        changes = [None if new is old else old.to_zero for old, new in pairs]
+        blocks = [sp.eye_array(term.block.n) if c is None else c for c, term in zip(changes, terms, strict=True)]
+        change = sp.block_diag([sp.eye_array(self.p), *blocks], format="csc")
+        rows = self.distinct._replace(a=sp.csc_array(self.distinct.a @ change))
+        return replace(self, predictor=replace(self.predictor, terms=terms), distinct=rows)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,14 +20,20 @@ from lgm.data.rowwise import entangled, is_rowwise
 from lgm.data.scope import Scope
 from lgm.data.table import Table, is_number, plain, read_weights, settled
 from lgm.data.witnesses import Question, Witnesses
+from lgm.design import answer as answers
+from lgm.design.answer import Answer
+from lgm.design.design import require_each_taken
 from lgm.design.predictor import offset_of
 from lgm.errors import DataError, LgmError
+from lgm.families.family import Family
 from lgm.formula.python import Expression
 from lgm.formula.sides import Bar, Call, Formula
 from lgm.terms import TERMS
 from lgm.terms.group_series import SERIES
 from lgm.words import listed
 
+RESPONSE = "response"  # where the values of a response are kept that is a category
+MOST_CATEGORIES = 1_000  # of it
 MOST_LEVELS = 10_000_000  # of a group
 MOST_VALUES = 200_000  # of the variables of a term, or of a fixed factor
 SAMPLE = 2_000  # rows that are kept as they are
@@ -43,6 +49,7 @@ class Plan:
     Parameters
     ----------
     formula : Formula
+    family : Family
     env : dict
         Names that are no columns.
     names : tuple of str
@@ -55,6 +62,7 @@ class Plan:
     """
 
     formula: Formula
+    family: Family
     env: Mapping[str, Any]
     names: tuple[str, ...]
     needed: tuple[str, ...]
@@ -67,6 +75,11 @@ class Plan:
         """All that are read."""
         own = [] if self.weights is None else [self.weights]
         return tuple(dict.fromkeys([*self.needed, *self.response, *own]))
+
+    @property
+    def answers(self) -> frozenset[str]:
+        """Columns of the response alone, of which a category without rows may be an answer too."""
+        return frozenset(self.response) - frozenset(self.needed)
 
     def scope(self, frame: pd.DataFrame) -> Scope:
         """Rows, and the names around them."""
@@ -99,7 +112,7 @@ class Plan:
         weighted = self.weights is not None and kept.size > 0
         w = read_weights(self.weights, frame, self.names, kept) if weighted else np.ones(kept.size)
         used = frame.drop(columns=[each for each in frame if each not in self.needed + self.response])
-        used = settled(used if kept.size == len(used) else used.iloc[kept])
+        used = settled(used if kept.size == len(used) else used.iloc[kept], self.answers)
         return Read(used, w, len(frame), int(np.count_nonzero(~complete)), missing)
 
 
@@ -230,15 +243,23 @@ def survey(plan: Plan, part: Any, number: int) -> Survey:
     """
     read = plan.read(part, number)
     scope = replace(plan.scope(read.frame), memory=Listening())
-    kinds = {str(name): ColumnKind.of(read.frame[name], number) for name in read.frame}
+    kinds = {str(name): ColumnKind.of(read.frame[name], number, every=name in plan.answers) for name in read.frame}
     if not scope.n:
         none = Moments.of(np.zeros(0))
         empty = (np.zeros(0), np.zeros(0))
         return Survey(read.rows, read.incomplete, read.missing, kinds, {}, {}, none, none, read.frame, empty)
     _refuse_entangled(plan, scope)
     side = plan.formula.sides["mu"]
-    y = _response(scope) - offset_of(side, scope)
+    offset = offset_of(side, scope)
+    y = _response(scope) - offset if plan.family.conjugate else np.zeros(scope.n)
     witnesses = {key: Witnesses.of(*asked, read.frame[list(plan.needed)]) for key, asked in _questions(scope)}
+    if not plan.family.conjugate:
+        category = _category(plan, scope)
+        if category is None:
+            answer = outcome(plan, scope, read, plan.family, None)
+            require_each_taken(plan.formula, plan.family, answer.response, read.frame.index)
+        else:
+            witnesses[RESPONSE] = Witnesses.of(*category, read.frame[list(plan.response)])
     chosen = _spread(scope.n)
     memory = scope.memory
     return Survey(
@@ -274,20 +295,43 @@ def require_terms(formula: Formula) -> None:
 
 
 def _response(scope: Scope) -> FloatArray:
-    value = scope.formula.response.value
+    return _by_row(scope).numbers(scope.formula.response.value, "the response")
+
+
+def _by_row(scope: Scope) -> Scope:
+    """The rows, if no part of the response learns from all of them."""
     own = replace(scope, memory=Listening())
-    own.column(value, "the response")
-    if isinstance(own.memory, Listening) and own.memory.heard:
-        raise DataError(
-            f"the response `{value.text}` learns from all rows at once, which are not in memory. Accepted: a column, "
-            "or a function of one row."
-        )
-    return own.numbers(value, "the response")
+    for expression in scope.formula.response.expressions:
+        own.value(expression)
+        if isinstance(own.memory, Listening) and own.memory.heard:
+            raise DataError(
+                f"the response `{expression.text}` learns from all rows at once, which are not in memory. Accepted: a "
+                "column, or a function of one row."
+            )
+    return own
+
+
+def _category(plan: Plan, scope: Scope) -> tuple[Question, list[pd.Series]] | None:
+    """Which values a response has that may be the category of an event; None if it is numbers."""
+    side = plan.formula.response
+    column = _by_row(scope).column(side.value, "the response")
+    if side.counts_trials or "event" not in plan.family.forms or is_number(column):
+        return None
+    question = Question(
+        f"the response `{side.text}`", MOST_CATEGORIES, "two of them, or whether it is one: `{y == 1}`."
+    )
+    return question, [column]
+
+
+def outcome(plan: Plan, scope: Scope, read: Read, family: Family, levels: Sequence[Any] | None) -> Answer:
+    """The response of the rows of a partition; ``levels`` are the two values of a category."""
+    every = np.ones(scope.n, dtype=bool)
+    return answers.read(scope, every, family, read.weights, weighted=plan.weights is not None, levels=levels)
 
 
 def _refuse_entangled(plan: Plan, scope: Scope) -> None:
     few = scope.on(scope.frame.iloc[:TRIED])
-    for expression in (*plan.formula.mu.expressions, plan.formula.response.value):
+    for expression in (*plan.formula.mu.expressions, *plan.formula.response.expressions):
         # what it learns of these rows is forgotten, but values it has to have: a missing one hides what it is made of
         if not is_rowwise(expression, replace(few, memory={})):
             raise plan.formula.error(

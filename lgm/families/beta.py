@@ -54,7 +54,7 @@ class Beta(Family):
 
     def level_of(self, y: Response, offset: FloatArray, weights: FloatArray) -> float:
         """Link of the mean."""
-        return float(self.linked.forward(np.average(y.value, weights=weights)) - np.mean(offset))
+        return float(self.linked.forward(np.average(y.value, weights=weights)) - y.mean(offset))
 
     def parameters(self, y: Response, yardstick: float, weights: FloatArray) -> tuple[Parameter, ...]:
         """The precision."""

@@ -57,7 +57,7 @@ class Binomial(Family):
     def level_of(self, y: Response, offset: FloatArray, weights: FloatArray) -> float:
         """Link of the share of successes, with one trial more than there are, half of it successful."""
         share = (np.sum(weights * y.value) + 0.5) / (np.sum(weights * trials_of(y)) + 1.0)
-        return float(self.linked.forward(share) - np.mean(offset))
+        return float(self.linked.forward(share) - y.mean(offset))
 
     def loglik(self, y: Response, eta: Any, theta: Mapping[str, Any], weights: Any) -> Any:
         """``w (log C(n, y) + y log mu + (n - y) log(1 - mu))``."""

@@ -70,7 +70,7 @@ class Cumulative(Family):
 
     def level_of(self, y: Response, offset: FloatArray, weights: FloatArray) -> float:
         """Minus the first threshold of the shares that were seen, where everything else is zero."""
-        return float(-self._seen(y, weights)[0] - np.mean(offset))
+        return float(-self._seen(y, weights)[0] - y.mean(offset))
 
     def parameters(self, y: Response, yardstick: float, weights: FloatArray) -> tuple[Parameter, ...]:
         """The widths of the categories between the first and the last."""

@@ -110,8 +110,10 @@ class Family(ABC):
     def added_up(self, y: Response, sums: Sums) -> tuple[Response, FloatArray, FloatArray]:
         """For each group of rows with one eta and one weight a response that says the same of eta; where `adds_up`.
 
-        ``sums`` adds up values (n,) over the rows of each group. With the response comes what it adds to eta (m,), and
-        what the log-likelihoods of the rows, their weights aside, have beside its own (m,).
+        ``sums`` adds up values (n,) over the rows of each group; it is called with the same functions of a row, in the
+        same order, whatever the rows, and nothing else of them is used, so that sums may have been taken before. With
+        the response comes what it adds to eta (m,), and what the log-likelihoods of the rows, their weights aside, have
+        beside its own (m,).
         """
         raise NotImplementedError
 

@@ -36,8 +36,8 @@ class Hurdle(Counts):
         super().check(y, name)
         if not np.any(y.value):
             raise DataError(
-                f"the response {name} is 0 in all {y.size} rows that have one; {self.name} has a linear predictor for "
-                "counts above 0, and there is none."
+                f"the response {name} is 0 in all {y.number} rows that have one; {self.name} has a linear predictor "
+                "for counts above 0, and there is none."
             )
 
     def level_of(self, y: Response, offset: FloatArray, weights: FloatArray) -> float:

@@ -57,7 +57,7 @@ class Own(Family):
         """Link of the mean, or zero where the link has no such mean."""
         mean = float(np.average(y.value, weights=weights))
         with np.errstate(invalid="ignore", divide="ignore"):
-            level = float(self.linked.forward(mean)) - float(np.mean(offset))
+            level = float(self.linked.forward(mean)) - y.mean(offset)
         return level if math.isfinite(level) else 0.0
 
     def scale_of(self, y: Response, offset: FloatArray, *, about_zero: bool = False) -> float:

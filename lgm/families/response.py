@@ -27,17 +27,29 @@ class Response:
     censored : int array (n,), optional
         0 where the number is known, 1 where it is above ``value`` (right), -1 where it is below (left), 2 where it is
         between ``value`` and ``upper``.
+    times : float array (n,), optional
+        How many rows of the data each stands for, where that is not one.
     """
 
     value: Numbers
     trials: Numbers | None = None
     upper: Numbers | None = None
     censored: Numbers | None = None
+    times: Numbers | None = None
 
     @property
     def size(self) -> int:
         """Number of rows."""
         return int(self.value.shape[0])
+
+    @property
+    def number(self) -> int:
+        """Of rows of the data."""
+        return self.size if self.times is None else int(np.sum(self.times))
+
+    def mean(self, values: Any) -> float:
+        """Of numbers (n,) over the rows of the data."""
+        return float(np.mean(values) if self.times is None else np.average(values, weights=self.times))
 
     def rows(self, take: Any) -> Response:
         """Some of the rows, by numbers or a mask."""

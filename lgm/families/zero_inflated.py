@@ -167,7 +167,8 @@ def zero_probability(start: float) -> Parameter:
 
 def zero_share(y: Response) -> float:
     """The share of zeros, with one row more than there are, half of it zero."""
-    return float((np.count_nonzero(np.asarray(y.value) == 0.0) + 0.5) / (y.size + 1.0))
+    times = np.ones(y.size) if y.times is None else np.asarray(y.times)
+    return float((times @ (np.asarray(y.value) == 0.0) + 0.5) / (y.number + 1.0))
 
 
 def curvature(family: Family, y: Response, eta: Any, theta: Mapping[str, Any]) -> Any:

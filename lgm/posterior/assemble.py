@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import jax
@@ -13,16 +13,17 @@ from scipy.linalg import cho_factor, cho_solve
 
 from lgm import linalg
 from lgm.arrays import FloatArray, IntArray
+from lgm.design.collapse import Observations, collapse
 from lgm.design.design import Design
 from lgm.design.fixed_effects import prior_functionals, standardise
 from lgm.design.predictor import Predictor
-from lgm.design.summed import SummedDesign, refuse_rows
+from lgm.design.reference import in_basis
+from lgm.design.summed import CollapsedDesign, SummedDesign, refuse_rows
 from lgm.design.sums import moved
 from lgm.gram import by_column, entries, from_columns, gram
 from lgm.linalg.constrained import Border
 from lgm.linalg.rows import Rows
 from lgm.pattern import Pattern
-from lgm.posterior.collapse import Observations, collapse
 from lgm.posterior.density import Marginal
 from lgm.posterior.every_row import EveryRow
 from lgm.posterior.functionals import Sums
@@ -104,7 +105,10 @@ def analyse(
         Of `lgm.posterior.solvers`.
     """
     with own_settings():
-        evidence = _summed(design) if isinstance(design, SummedDesign) else _of_rows(design)
+        if isinstance(design, CollapsedDesign):
+            evidence = _collapsed(design)
+        else:
+            evidence = _summed(design) if isinstance(design, SummedDesign) else _of_rows(design)
         return _analysed(design, evidence, fixed_priors, theta_priors, solver, centred_intercept=centred_intercept)
 
 
@@ -139,6 +143,21 @@ def _of_rows(design: Design) -> _Evidence:
     given = Observations(a, design.response, predictor.offset, design.weights, design.weights)
     rows = given if design.family.conjugate else collapse(design.family, given)
     known = None if design.weighs or rows is not given else predictor.gram
+    return _evidence(design, basis, rows, known)
+
+
+def _collapsed(design: CollapsedDesign) -> _Evidence:
+    """The same from rows in which others are collapsed."""
+    p, rows = design.p, design.distinct
+    basis = design.sums.standard(design.reference)
+    x = in_basis(sp.csc_array(rows.a[:, :p]), basis)
+    a = sp.csc_array(sp.hstack([x, rows.a[:, p:]], format="csc"))
+    return _evidence(design, basis, rows._replace(a=a, y=replace(rows.y, times=None)), None)
+
+
+def _evidence(design: Design, basis: FloatArray, rows: Observations, known: FloatArray | None) -> _Evidence:
+    """Of rows in the standardised basis; ``known`` is the product of the fixed columns."""
+    predictor = design.predictor
     product = gram(rows.a, rows.mass, known)
     alike = None if np.any(rows.mass != 1.0) else product
     inner, own = _pattern(*entries(rows.a, alike), predictor.p, predictor.blocks)
@@ -214,7 +233,10 @@ def every_row(design: Design, analysed: Analysed) -> EveryRow:
     if not design.has_rows:
         refuse_rows()
     predictor, pattern = design.predictor, analysed.marginal.analysis.pattern
-    fixed = standardise(predictor.X, predictor.intercept)[0]
+    if design.is_part:  # of which the columns are about the means of all
+        fixed = in_basis(predictor.X, analysed.basis)
+    else:
+        fixed = standardise(predictor.X, predictor.intercept)[0]
     a = sp.csr_array(sp.hstack([fixed, predictor.Z], format="csr")) if predictor.q else sp.csr_array(fixed)
     offset = predictor.offset + predictor.X @ analysed.reference
     places = _places_of_family(design)

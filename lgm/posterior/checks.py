@@ -245,13 +245,13 @@ def _single_rows(design: Design) -> Iterator[str]:
     family = design.family
     if family.dispersion is None and "event" not in family.forms:
         return
-    trials = design.response.trials
+    trials = design.outcomes[1].trials
     once = "event" in family.forms and not design.weighted and (trials is None or bool(np.all(trials == 1)))
     if family.dispersion is None and not once:
         return
     for term, where in zip(design.terms, design.predictor.term_slices(), strict=True):
         # relatives and series say of each other how levels vary
-        if term.group and term.components and np.diff(design.predictor.Z[:, where].indptr).max(initial=0) <= 1:
+        if term.group and term.components and design.most_rows(where) <= 1:
             names = listed([name for parameter in term.block.parameters for name in parameter.names], MOST_NAMED)
             text = f"each level of `{term.group}` has one row"
             if once:

@@ -40,7 +40,7 @@ class Observed:
     offset : float array (n,)
         That of the formula, and what the reference adds.
     constant : float array ()
-        What the log-likelihoods of these rows lack of that of the data (`lgm.posterior.collapse`).
+        What the log-likelihoods of these rows lack of that of the data (`lgm.design.collapse`).
     family : Family
     places : Places
         Of the family's parameters in theta.

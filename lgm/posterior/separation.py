@@ -36,14 +36,15 @@ def check_separation(design: Design, priors: Priors) -> None:
     IdentifiabilityError
         If nothing does; where proper priors do, it is a warning.
     """
-    if not design.has_rows:  # sums are those of a Gaussian response
+    if design.family.conjugate:
         return
-    sides = design.family.one_sided(design.response)
+    x, y = design.outcomes
+    sides = design.family.one_sided(y)
     if sides is None or not design.p:
         return
     predictor = design.predictor
     flat = np.array([isinstance(prior, Flat) for prior in priors.fixed], dtype=bool)
-    rows = _Rows.of(predictor.X, sides, predictor.intercept)
+    rows = _Rows.of(x, sides, predictor.intercept)
     found = rows.separating(np.zeros((0, design.p)))
     if not found.any():
         return
@@ -85,7 +86,8 @@ def _value(design: Design, side: int) -> str:
         return design.answer.categories[0 if side < 0 else -1]
     if side < 0:
         return "0"
-    return "1" if design.response.trials is None or np.all(design.response.trials == 1) else "the number of trials"
+    trials = design.outcomes[1].trials if "trials" in design.family.forms else None
+    return "1" if trials is None or np.all(trials == 1) else "the number of trials"
 
 
 class _Rows(NamedTuple):

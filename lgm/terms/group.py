@@ -9,7 +9,7 @@ import numpy as np
 import scipy.sparse as sp
 from formulaic import ModelSpec
 
-from lgm.arrays import FloatArray, IntArray
+from lgm.arrays import BoolArray, FloatArray, IntArray
 from lgm.data.model_matrix import materialise
 from lgm.data.scope import Scope
 from lgm.data.table import is_number, kind_of
@@ -213,12 +213,12 @@ def build(bar: Bar, scope: Scope, yardstick: float) -> GroupTerm:
     spec, columns, names = materialise(bar.effects, scope, what)
     covariance = CovarianceClass("diag" if not bar.correlated else bar.structure, tuple(names))
     _require_few(bar, scope, covariance)
-    empty = [name for k, name in enumerate(names) if not np.any(columns[:, [k]].data)]
+    mean, spread, indicator = scope.moments(bar.effects.text) or _moments(columns, scope.n)
+    empty = [name for name, one, two in zip(names, mean, spread, strict=True) if one == 0.0 and two == 0.0]
     if empty:
         raise IdentifiabilityError(f"the effect `{empty[0]}` in {bar.text} is zero in every row; remove it.")
     kinds = Kinds.of(bar, scope, members, codes)
-    mean, spread = scope.moments(bar.effects.text) or _moments(columns, scope.n)
-    scales = yardstick / _value_scales(columns, mean, spread)
+    scales = yardstick / _value_scales(mean, spread, indicator)
     scales = scales if relatives is None else scales / relatives.typical
     about = _about(columns, covariance, mean, spread) if kinds is None else np.zeros(len(names))
     return GroupTerm(
@@ -298,13 +298,14 @@ def _centred(columns: sp.csc_array, means: FloatArray) -> sp.csc_array:
     return sp.csc_array((data, columns.indices, columns.indptr), shape=columns.shape)
 
 
-def _moments(columns: sp.csc_array, n: int) -> tuple[FloatArray, FloatArray]:
-    """Mean and standard deviation of each column, in two passes: a mean may be far larger than the spread."""
+def _moments(columns: sp.csc_array, n: int) -> tuple[FloatArray, FloatArray, BoolArray]:
+    """Mean and sd of each column, in two passes as a mean may be far larger, and which are zeros and ones."""
     stored = np.diff(columns.indptr)
     mean = np.asarray(columns.sum(axis=0)).ravel() / n
     column = np.repeat(np.arange(mean.size), stored)
     squares = np.bincount(column, (columns.data - mean[column]) ** 2, minlength=mean.size) + (n - stored) * mean**2
-    return mean, np.sqrt(squares / n)
+    others = np.bincount(column, (columns.data != 0.0) & (columns.data != 1.0), minlength=mean.size)
+    return mean, np.sqrt(squares / n), others == 0.0
 
 
 def _far_from_zero(mean: FloatArray, spread: FloatArray, names: list[str]) -> tuple[str, ...]:
@@ -313,11 +314,7 @@ def _far_from_zero(mean: FloatArray, spread: FloatArray, names: list[str]) -> tu
     return tuple(name for name, is_far in zip(names, far, strict=True) if is_far and name != "Intercept")
 
 
-def _value_scales(columns: sp.csc_array, mean: FloatArray, spread: FloatArray) -> FloatArray:
-    """Scale of each effect's covariate for its default prior: its sd, but one for constants and indicators."""
-    scales = np.ones(columns.shape[1])
-    for k in range(columns.shape[1]):
-        data = columns.data[columns.indptr[k] : columns.indptr[k + 1]]
-        if np.any((data != 0.0) & (data != 1.0)):
-            scales[k] = spread[k] if spread[k] > 1e-12 * abs(mean[k]) else abs(mean[k])  # or it is constant
-    return scales
+def _value_scales(mean: FloatArray, spread: FloatArray, indicator: BoolArray) -> FloatArray:
+    """Scale of each effect's covariate for its default prior: its sd, but one for indicators, and a constant's size."""
+    varies = spread > 1e-12 * np.abs(mean)
+    return np.where(indicator, 1.0, np.where(varies, spread, np.abs(mean)))

@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.sparse as sp
 
 import lgm
+from lgm.design import collapse, distinct, partitioned
 
 RNG = np.random.default_rng(0)
 N = 1200
@@ -101,6 +103,12 @@ def test_warnings_are_those_in_memory(formula):
     _require_same(*models)
 
 
+def test_slopes_of_which_each_level_begins_with_zero():
+    """As in a table of people and days: rows that have the levels are not typical of the covariate."""
+    late = DATA.assign(late=np.where(DATA.duplicated("g"), DATA["x"], 0.0))
+    _require_same(lgm.model("y ~ late + (late|g)", late), lgm.model("y ~ late + (late|g)", _cut(late, 300)))
+
+
 def test_priors_about_zero():
     """What a user says of the sd of intercepts is about x = 0, where default priors are about the mean."""
     priors = {"sd(Intercept|g)": lgm.priors.exponential(1.0)}
@@ -163,7 +171,6 @@ def test_a_fit_is_that_in_memory():
         ("y ~ x + one", {}, "`one` is 1 in every row, like the intercept"),
         ("y ~ x", {"weights": np.ones(N)}, "weights of data in partitions are a column"),
         ("y ~ x", {"weights": "nope"}, "weights='nope' is not a column"),
-        ("t ~ x", {"family": "poisson"}, 'family="poisson".*needs the rows themselves'),
         ("one ~ x", {}, "`one`"),
         ("y ~ x + (1|one)", {}, "has one level"),
         ("y | cens(b) ~ x", {}, 'family="gaussian" does not take censored values'),
@@ -183,3 +190,114 @@ def test_data_that_change_between_passes():
 
     with pytest.raises(lgm.LgmError, match="not the same when they are read again.*1198 rows at first, 1197 later"):
         lgm.model("y ~ x", shrinking)
+
+
+# Counts and proportions ----------------------------------------------------------------------------------------------
+
+COUNTED = pd.DataFrame({name: DATA[name] for name in ("g", "h", "f", "b")})
+COUNTED["x"] = np.round(DATA["x"])
+COUNTED["o"] = np.round(np.abs(DATA["o"]))
+COUNTED["w"] = 1.0 + DATA["t"] % 2
+COUNTED["k"] = 1 + DATA["t"] % 3
+ETA = -0.5 + 0.3 * (COUNTED["x"] - 3.0) + RNG.normal(size=25)[COUNTED["g"]]
+COUNTED["y"] = (RNG.uniform(size=N) < 1.0 / (1.0 + np.exp(-ETA))).astype(int)
+COUNTED["yes"] = np.where(COUNTED["y"] == 1, "yes", "no")
+COUNTED["late"] = pd.Categorical(COUNTED["yes"], categories=["yes", "no"])
+COUNTED["won"] = RNG.binomial(COUNTED["k"], 1.0 / (1.0 + np.exp(-ETA)))
+COUNTED["lost"] = COUNTED["k"] - COUNTED["won"]
+COUNTED["share"] = COUNTED["won"] / COUNTED["k"]
+COUNTED["n"] = RNG.poisson(np.exp(ETA - 1.0))
+COUNTED = COUNTED.sort_values(["yes", "g"], ignore_index=True)  # levels come one after the other
+
+
+@pytest.mark.parametrize(
+    ("formula", "family", "weights"),
+    [
+        ("y ~ x + offset(o) + (1|g)", "bernoulli", None),
+        ("yes ~ x*f + (x|g)", "bernoulli", None),
+        ("b ~ rw1(x) + (1|f/h)", "bernoulli", "w"),
+        ("late ~ s(x, k=4) + f", "bernoulli", None),
+        ("cbind(won, lost) ~ x + f + offset(o) + (1|g)", "binomial", "w"),
+        ("share ~ x + (1|g)", "binomial", "k"),
+        ("n ~ x + offset(o) + (1|g)", "poisson", "w"),
+        ("n ~ x + offset(o) + (1|g)", "negativebinomial", "w"),
+        ("n ~ x + (1|g)", "hurdle_poisson", "w"),
+        ("won | trials(k) ~ 0 + f + (1|g)", "beta_binomial", None),
+    ],
+)
+def test_collapsed_rows_are_those_in_memory(formula, family, weights, monkeypatch):
+    monkeypatch.setattr(collapse, "WORTH", 1)
+    one = lgm.model(formula, COUNTED, family, weights=weights)
+    other = lgm.model(formula, _cut(COUNTED, 1, 300, 300, 901), family, weights=weights)
+    pd.testing.assert_frame_equal(one.priors, other.priors)
+    assert one.design.fixed_names == other.design.fixed_names and one.design.n == other.design.n
+    assert one.analysed.pattern == other.analysed.pattern
+    assert one.design.answer.meaning == other.design.answer.meaning
+    for name in ("gram", "basis", "reference"):
+        mine, theirs = getattr(one.analysed, name), getattr(other.analysed, name)
+        np.testing.assert_allclose(theirs, mine, rtol=1e-10, atol=1e-10 * np.max(np.abs(mine), initial=1.0))
+    mine, theirs = (each.analysed.marginal.data.observed for each in (one, other))
+    assert mine.y.size == theirs.y.size < 1000
+    np.testing.assert_allclose(theirs.constant, mine.constant, rtol=1e-10)
+    np.testing.assert_allclose(_rows_of(theirs), _rows_of(mine), rtol=1e-9, atol=1e-9)
+
+
+def _rows_of(observed: Any) -> np.ndarray:
+    """Some functions of each row, in an order that does not hang on that of the rows."""
+    a = sp.csr_array(tuple(np.asarray(each) for each in (observed.a.data, observed.a.columns, observed.a.starts)))
+    spread = a @ np.random.default_rng(5).normal(size=(a.shape[1], 3))
+    leaves = [observed.y.value, *([] if observed.y.trials is None else [observed.y.trials])]
+    table = np.column_stack([spread, observed.offset, observed.weights, *leaves])
+    return table[np.lexsort(np.round(table, 6).T)]
+
+
+def test_a_fit_of_counts_is_that_in_memory():
+    how = {"family": "binomial", "method": "importance", "seed": 1, "progress": False}
+    formula = "cbind(won, lost) ~ x + (1|h)"
+    whole, parts = lgm.fit(formula, COUNTED, **how), lgm.fit(formula, _cut(COUNTED, 300, 700), **how)
+    theta = {"sd(Intercept|h)": 0.8}
+    np.testing.assert_allclose(parts.model.log_density(theta), whole.model.log_density(theta), rtol=0, atol=1e-8)
+    pd.testing.assert_frame_equal(whole.summary(), parts.summary(), rtol=1e-5)
+    pd.testing.assert_frame_equal(whole.ranef(), parts.ranef(), rtol=1e-5, atol=1e-8)
+    new = COUNTED.head()
+    pd.testing.assert_frame_equal(whole.predict(new, kind="response"), parts.predict(new, kind="response"), atol=1e-6)
+    assert "1200" in repr(parts)
+    with pytest.raises(lgm.LgmError, match="were read in partitions and are not in memory"):
+        parts.r2()
+
+
+@pytest.mark.parametrize(
+    ("formula", "family", "change", "message"),
+    [
+        ("y ~ x", "poisson", {"y": 0.5}, r"partition 1: the response `y` has 0.5 in row 3, but poisson is for counts"),
+        ("y ~ x", "bernoulli", {"y": 2}, r"partition 1: the response `y` has 2 in row 3, but bernoulli"),
+        ("yes ~ x", "bernoulli", {"yes": "maybe"}, r"`yes` has 3 values \(maybe, no, yes\), but bernoulli is for two"),
+        ("won | trials(k) ~ x", "binomial", {"k": 0}, r"partition 1: the number of trials `k` is 0 in row 3"),
+        ("yes ~ x", "poisson", {}, "partition 0: .*`yes` holds text, but it must be numeric"),
+        ("y ~ x", "gamma", {}, 'family="gamma" with the log link needs each row by itself.*"bernoulli", "binomial"'),
+        ("scale(n) ~ x", "poisson", {}, r"the response `scale\(n\)` learns from all rows"),
+    ],
+)
+def test_bad_responses(formula, family, change, message):
+    bad = COUNTED.copy()
+    for name, value in change.items():
+        bad[name] = bad[name].astype(object if isinstance(value, str) else float)
+        bad.loc[403, name] = value
+    with pytest.raises(lgm.LgmError, match=message):
+        lgm.model(formula, _cut(bad, 400), family)
+
+
+def test_what_keeps_rows_apart_is_named(monkeypatch):
+    monkeypatch.setattr(distinct, "MOST", 100)
+    monkeypatch.setattr(partitioned, "MOST", 100)
+    data = COUNTED.assign(age=DATA["year"])
+    message = r"more than 100 rows differ.*`age` alone has 1200 different values in 1200 of them.*`np.round\(age, 1\)`"
+    with pytest.raises(lgm.LgmError, match=message):
+        lgm.model("y ~ age + (1|h)", _cut(data, 80, 600), "bernoulli")
+
+
+def test_separation_and_single_rows_are_seen():
+    cell = pd.DataFrame({"y": [0, 0, 0, 1, 1] * 4, "a": ["u", "u", "u", "v", "v"] * 4, "one": range(20)})
+    for formula, message in (("y ~ a", "separation: along"), ("y ~ (1|one)", "each level of `one` has one row")):
+        with pytest.warns(lgm.errors.IdentifiabilityWarning, match=message):
+            lgm.model(formula, _cut(cell, 7), "bernoulli")

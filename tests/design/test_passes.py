@@ -6,6 +6,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
+from lgm import families
 from lgm.data.model_matrix import materialise
 from lgm.data.partitions import in_tree
 from lgm.design.passes import Spreading
@@ -19,7 +20,7 @@ DATA["g"] = np.arange(90) % 5
 
 def test_means_and_scales_of_varying_effects_are_those_of_all_rows():
     formula = parse("y ~ 1 + (x * f|g)", ())
-    plan = Plan(formula, {}, tuple(DATA.columns), ("x", "f", "g"), ("y",), None, "drop")
+    plan = Plan(formula, families.find("gaussian"), {}, tuple(DATA.columns), ("x", "f", "g"), ("y",), None, "drop")
     parts = [DATA.iloc[:7], DATA.iloc[7:7], DATA.iloc[7:50], DATA.iloc[50:]]
     first = pickle.loads(pickle.dumps(partial(survey, plan)))
     found = in_tree((first(part, i) for i, part in enumerate(parts)), lambda a, b: a + b)

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from lgm import families
 from lgm.data.partitions import in_tree
 from lgm.design import survey
 from lgm.design.survey import Plan, Survey
@@ -26,7 +27,7 @@ def _survey(source: str, cuts=(2, 2, 4), frame=FRAME, weights=None, missing="dro
     formula = parse(source, tuple(TERMS))
     names = tuple(frame.columns)
     needed = tuple(name for name in names if name in source.partition("~")[2])
-    plan = Plan(formula, {"np": np}, names, needed, ("y",), weights, missing)
+    plan = Plan(formula, families.find("gaussian"), {"np": np}, names, needed, ("y",), weights, missing)
     parts = [frame.iloc[a:b] for a, b in zip([0, *cuts], [*cuts, len(frame)], strict=True)]
     return in_tree((survey.survey(plan, part, i) for i, part in enumerate(parts)), lambda a, b: a + b)
 

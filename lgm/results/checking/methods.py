@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 import pandas as pd
 
+from lgm.results import partitioned
 from lgm.results.checking import check, replicates, residuals
 from lgm.results.learned import learned
 from lgm.results.seeds import seed_of
@@ -150,6 +151,7 @@ class Adequacy:
         kind: Literal["quantile", "pearson", "response"] = "quantile",
         *,
         given: Literal["posterior", "loo"] = "posterior",
+        data: Any = None,
         seed: int | None = None,
     ) -> Any:
         """What is left of each response.
@@ -166,6 +168,9 @@ class Adequacy:
         given : {"posterior", "loo"}
             For quantile residuals: predictions by all rows, or of each row by all others. The first are too small where
             there are many effects for the rows; the others are not.
+        data : partitions or table, optional
+            For a fit of data in partitions: the rows, which are read again. Residuals of a Dask DataFrame are a Dask
+            series that is computed when it is asked for, those of other partitions an iterator.
         seed : int, optional
             Of the places that are drawn; by default that of the fit.
 
@@ -187,6 +192,8 @@ class Adequacy:
         (True, 'quantile residual')
         """
         fit = learned(self, "residual")
+        if data is not None:
+            return partitioned.residuals(fit, data, kind, given, seed_of(fit, seed))
         return residuals.residuals(fit, kind, given=given, seed=seed_of(fit, seed))
 
     def plot_residuals(

@@ -28,8 +28,8 @@ def unknown_without(fit: Fit, units: Labels) -> BoolArray:
     out = np.zeros(len(units.index), dtype=bool)
     flat = [isinstance(prior, Flat) for prior in fit.chosen_priors.fixed]
     if any(flat):
-        x = sp.csr_array(fit.design.predictor.X)[:, np.flatnonzero(flat)]
-        _, norm = np.linalg.qr(x.toarray())
+        columns = np.flatnonzero(flat)
+        x, norm = sp.csr_array(fit.design.predictor.X)[:, columns], fit.design.triangle(columns)
         order = np.argsort(units.of, kind="stable")
         for unit, rows in enumerate(np.split(order, np.cumsum(units.sizes)[:-1])):
             own = solve_triangular(norm, x[rows].toarray().T, trans="T")

@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from lgm.errors import LgmError
+from lgm.results import partitioned
 from lgm.results.comparing import information
 from lgm.results.comparing import kfold as _kfold
 from lgm.results.comparing import loo as _loo
@@ -45,7 +46,7 @@ class Criteria:
             self._criteria[key] = found
         return found
 
-    def loo(self, groups: Any = None, *, joint: bool = True, reloo: bool = False) -> Loo:
+    def loo(self, groups: Any = None, *, joint: bool = True, reloo: bool = False, data: Any = None) -> Any:
         """Leave-one-out: how well each row, or each group of rows, is predicted from all others.
 
         Parameters
@@ -60,6 +61,10 @@ class Criteria:
         reloo : bool
             For rows: whether to fit again without each row whose ``pareto_k`` is large (above a half with draws of the
             posterior), as `kfold` fits. ``.log_likelihood`` and ``.pit`` stay as they were.
+        data : partitions or table, optional
+            For a fit of data in partitions with a Gaussian response: the rows, which are read again. What comes back is
+            the table ``.pointwise`` alone: of a table at once; of a Dask DataFrame as another one, computed when it is
+            asked for; of other partitions as an iterator. The elpd is the sum of its column of that name.
 
         Returns
         -------
@@ -97,6 +102,10 @@ class Criteria:
         (-162.3, ['elpd', 'se', 'p_loo', 'pareto_k', 'error', 'reliable'])
         """
         fit = learned(self, "leave-one-out")
+        if data is not None:
+            if groups is not None or reloo:
+                raise LgmError("data= is for single rows. Accepted with it: neither groups= nor reloo=.")
+            return partitioned.loo(fit, data)
         if groups is not None:
             if reloo:
                 raise LgmError("reloo=True is for single rows. Accepted for groups: fit.kfold(groups=...).")

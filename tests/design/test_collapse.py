@@ -11,10 +11,11 @@ import scipy.sparse as sp
 
 import lgm
 from lgm import families
+from lgm.design import collapse
+from lgm.design.collapse import Observations, equal_rows
 from lgm.families.cumulative import Cumulative
 from lgm.families.response import Response
-from lgm.posterior import assemble, collapse, density
-from lgm.posterior.collapse import Observations, equal_rows
+from lgm.posterior import assemble, density
 from lgm.posterior.inner import derivatives
 
 N = 60
@@ -95,7 +96,7 @@ def test_many_sparse_rows(monkeypatch):
     wanted = [np.flatnonzero(np.all(a.toarray() == row, axis=1))[0] for row in a.toarray()]
     found = equal_rows(a, [])
     assert found.first[found.of].tolist() == wanted
-    assert collapse._taken(a, found.first).toarray().tolist() == a.toarray()[found.first].tolist()
+    assert collapse.taken(a, found.first).toarray().tolist() == a.toarray()[found.first].tolist()
 
 
 def test_a_model_of_equal_rows(monkeypatch):

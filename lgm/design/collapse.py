@@ -93,7 +93,7 @@ def collapse(family: Family, rows: Observations) -> Observations:
     if saved == 0 or (saved < WORTH and not family.adds_up):
         return rows
     mass, first = groups.sums(rows.mass), groups.first
-    a, offset = _taken(rows.a, first), rows.offset[first]
+    a, offset = taken(rows.a, first), rows.offset[first]
     if not family.adds_up:
         return Observations(a, rows.y.rows(first), offset, mass, mass)
     y, shift, constant = family.added_up(rows.y, groups.sums)
@@ -137,7 +137,7 @@ def _row_sums(a: sp.csc_array, beside: Sequence[FloatArray], seed: int) -> Itera
 
 def _mixed(values: np.ndarray, salt: np.ndarray) -> np.ndarray:
     """The bits of numbers, of which each depends on all before (the finaliser of MurmurHash3)."""
-    bits = np.ascontiguousarray(values).view(np.uint64) ^ salt
+    bits = (np.ascontiguousarray(values) + 0.0).view(np.uint64) ^ salt  # minus zero becomes zero
     for factor in (0xFF51AFD7ED558CCD, 0xC4CEB9FE1A85EC53):
         bits ^= bits >> np.uint64(33)
         bits *= np.uint64(factor)
@@ -145,7 +145,7 @@ def _mixed(values: np.ndarray, salt: np.ndarray) -> np.ndarray:
     return bits
 
 
-def _taken(a: sp.csc_array, rows: IntArray) -> sp.csc_array:
+def taken(a: sp.csc_array, rows: IntArray) -> sp.csc_array:
     """Some rows, which ascend."""
     place = np.full(a.shape[0], -1, dtype=np.int32)
     place[rows] = np.arange(rows.size, dtype=np.int32)
