@@ -130,7 +130,7 @@ def single(name: str, seconds: float, statistic: Statistic) -> None:
     b = jnp.asarray(np.random.default_rng(2).normal(size=sym.n))
     factor = jax.jit(lambda v: logdet(sym, v))
     fused = jax.jit(lambda v: _calls.factor_solve_invert(sym, v, b[:, None]))
-    functions = {"factor": factor, "fused": fused, "ours": jax.jit(ours(sym, b))}
+    functions: dict[str, Function] = {"factor": factor, "fused": fused, "ours": jax.jit(ours(sym, b))}
     if (factorisation := factorisation_by_cholmod(sym)) is not None:
         functions["cholmod"] = factorisation
     error = float("nan")

@@ -155,7 +155,7 @@ def test_what_is_taken_neither_changes_nor_keeps_what_it_was_cut_from() -> None:
 
 
 def test_rows_that_stand_for_others() -> None:
-    whole, moments = _scope("x"), (np.zeros(1), np.ones(1))
+    whole, moments = _scope("x"), (np.zeros(1), np.ones(1), np.ones(1, dtype=bool))
     one = StandIns(whole.formula, FRAME, {}, counts=np.array([2.0, 1.0, 5.0]), columns_of={"x": moments})
     assert whole.times is None and one.times is not None
     assert whole.moments("x") is None and one.moments("x") is moments and one.moments("z") is None

@@ -53,8 +53,7 @@ def test_partitions_add_up(name, cuts, monkeypatch):
         np.testing.assert_allclose(_sorted(found), _sorted(whole), rtol=1e-14)
         np.testing.assert_allclose(found.constant, whole.constant, rtol=1e-12)
         assert np.sum(found.y.times) == N
-        shape = jax.tree.structure(whole.y)
-        assert jax.tree.structure(Response(found.y.value, found.y.trials)) == shape
+        jax.tree.map(lambda *_: None, Response(found.y.value, found.y.trials), whole.y)  # raises if one has more
 
 
 def test_a_zero_has_no_sign():

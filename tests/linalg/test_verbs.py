@@ -38,8 +38,14 @@ def backend(request: pytest.FixtureRequest) -> Analyse:
 
 
 # To dense algebra a pattern is a pattern, and derivatives are made of what `test_values` finds right on all patterns.
-SHAPES = [(analyse, name) for name in NAMES] + [(analyse_dense, name) for name in ("one", "two components", "nested")]
-FEW_SHAPES = [(analyse, "one"), (analyse, "two components"), (analyse, "nested"), (analyse, "cube")]
+SHAPES: list[tuple[Analyse, str]] = [(analyse, name) for name in NAMES]
+SHAPES += [(analyse_dense, name) for name in ("one", "two components", "nested")]
+FEW_SHAPES: list[tuple[Analyse, str]] = [
+    (analyse, "one"),
+    (analyse, "two components"),
+    (analyse, "nested"),
+    (analyse, "cube"),
+]
 FEW_SHAPES += [(analyse_dense, "one"), (analyse_dense, "two components")]
 
 

@@ -360,7 +360,8 @@ def test_what_a_file_keeps():
 def test_few_binary_effects_against_quadrature():
     """Means and sds of effects that are far from normal, given one theta; half a Monte Carlo error of draws is 1%.
 
-    A fixed effect is to have no larger error than 4,000 draws would have, ``1 / sqrt(2 * 4000)`` of its sd: three of them.
+    A fixed effect is to have no larger error than 4,000 draws would have, ``1 / sqrt(2 * 4000)`` of its sd: three of
+    them.
     """
     fit = successes()
     b0, b, sd = np.linspace(-15, 15, 301)[:, None], np.linspace(-20, 20, 401), fit.chosen_priors.fixed[0].sd
