@@ -125,7 +125,7 @@ bench: $(VENV)/lgm.stamp $(VENV)/tools.stamp  ## all benchmarks, an hour or two;
 # What uses one processor goes two at a time, the making of the two environments above all. pytest comes last, so that its
 # closing line is the last one.
 test:  ## lint, test-arviz1, vignettes-fast and doctest, then all quick tests
-	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target lint test-arviz1 vignettes-fast
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync=line lint test-arviz1 vignettes-fast
 	@$(MAKE) --no-print-directory doctest
 	$(PYTEST) $(PARALLEL)
 
