@@ -156,6 +156,17 @@ class Design:
         return _seen(self.scope, self.rows)
 
     @property
+    def stand_ins(self) -> Scope:
+        """Rows of the data that have all values of the variables of the terms."""
+        return self.seen
+
+    def average(self, parts: Parts) -> NewRows:
+        """One row with the averages of some columns over the rows with a response, each of which counts once."""
+        rows = predictors.encode(self.predictor, self.seen, parts)
+        pieces = tuple(None if each is None else replace(each, z=_average(each.z)) for each in rows.encoded)
+        return NewRows(pd.RangeIndex(1), _average(rows.X), pieces, np.mean(rows.offset, keepdims=True))
+
+    @property
     def weights(self) -> FloatArray:
         """Known weights of the observed rows in the likelihood, shape (n,); ones where they are numbers of trials."""
         return np.ones(self.n) if self.answer.share else self.all_weights[self.rows.observed]
@@ -215,6 +226,10 @@ class Design:
     def theta_names(self) -> tuple[str, ...]:
         """Names of the hyperparameters, one per natural coordinate."""
         return tuple(name for parameter in self.parameters for name in parameter.names)
+
+
+def _average(columns: sp.csc_array) -> sp.csc_array:
+    return sp.csc_array(np.asarray(columns.mean(axis=0)).reshape(1, -1))
 
 
 def build(formula: Formula, data: Any, family: Family, env: Mapping[str, Any], weights: Any, missing: str) -> Design:

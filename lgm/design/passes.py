@@ -52,7 +52,7 @@ class Summing:
             return Sums.of(*empty, np.zeros(0), np.zeros(0), self.reference)
         scope, x, z, offset = self.columns(read)
         y = scope.numbers(self.plan.formula.response.value, "the response") - offset
-        return Sums.of(x, z, y, read.weights, self.reference)
+        return Sums.of(x, z, y, read.weights, self.reference, float(np.sum(offset)))
 
     def columns(self, read: Read) -> tuple[Scope, sp.csc_array, sp.csc_array, FloatArray]:
         """The rows of a partition: their columns of fixed and of latent effects, and offsets."""
@@ -109,7 +109,8 @@ class Collapsing:
         scope, x, z, offset = summing.columns(read)
         answer = outcome(summing.plan, scope, read, self.family, self.levels)
         ones, zeros = np.ones(scope.n), np.zeros(scope.n)
-        sums = Sums.of(x, sp.csc_array((scope.n, 0)), zeros, ones, summing.reference)
+        empty = sp.csc_array((scope.n, 0))
+        sums = Sums.of(x, empty, zeros, ones, summing.reference, float(np.sum(offset)))
         a = sp.csc_array(sp.hstack([x, z], format="csc"))
         weights = ones if answer.share else read.weights
         return Collapsed(sums, Distinct.of(self.family, a, answer.response, offset, weights, self.refusal))

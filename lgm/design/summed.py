@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
 import numpy as np
+import pandas as pd
 import scipy.sparse as sp
 
 from lgm.arrays import FloatArray
@@ -15,17 +16,17 @@ from lgm.data.scope import Scope
 from lgm.design.collapse import Observations
 from lgm.design.columns import Columns
 from lgm.design.design import Design
-from lgm.design.predictor import Predictor
+from lgm.design.predictor import NewRows, Parts, Predictor
 from lgm.design.reference import Reference
 from lgm.design.sums import Sums
 from lgm.errors import LgmError
 from lgm.families.response import Response
-from lgm.terms.term import Term
+from lgm.terms.term import Encoded, Term
 
 _ABSENT = (
     "the rows of this fit were read in partitions and are not in memory. Accepted: what effects, hyperparameters and "
-    "new_data= say, such as fit.predict(some_rows); fit.residuals(data=...) and fit.loo(data=...), which read them "
-    "again; or a fit to rows in one table."
+    "new_data= say, such as fit.predict(some_rows) and fit.plot_term(...); fit.residuals(data=...) and "
+    "fit.loo(data=...), which read them again; or a fit to rows in one table."
 )
 
 
@@ -153,6 +154,27 @@ class SummedDesign(Design):
         refuse_rows()
 
     @property
+    def stand_ins(self) -> Scope:
+        """Rows of the data that have all values of the variables of the terms."""
+        return self.scope
+
+    @property
+    def latent(self) -> FloatArray:
+        """``Z'1``, over the rows with a response."""
+        return self.sums.latent
+
+    def average(self, parts: Parts) -> NewRows:
+        """One row with the averages of some columns over the rows with a response, each of which counts once."""
+        x = np.where(parts.fixed, self.predictor.columns.mean, 0.0)
+        z = self.latent / self.n
+        pieces = tuple(
+            Encoded(sp.csc_array(z[None, place])) if used else None
+            for place, used in zip(self.predictor.term_slices(), parts.terms, strict=True)
+        )
+        offset = np.array([self.sums.offset / self.n if parts.offset else 0.0])
+        return NewRows(pd.RangeIndex(1), sp.csc_array(x[None]), pieces, offset)
+
+    @property
     def weighs(self) -> bool:
         """Whether some weight is not one."""
         return self.log_weights.low < 0.0 or self.log_weights.high > 0.0
@@ -204,6 +226,11 @@ class CollapsedDesign(SummedDesign):
     def outcomes(self) -> tuple[sp.csc_array, Response]:
         """Fixed columns (m, p) and the response, of rows of which each may stand for several that are alike."""
         return sp.csc_array(self.distinct.a[:, : self.p]), self.distinct.y
+
+    @property
+    def latent(self) -> FloatArray:
+        """``Z'1``, over the rows with a response."""
+        return np.asarray(self.distinct.a[:, self.p :].T @ np.asarray(self.distinct.y.times))
 
     def most_rows(self, effects: slice) -> float:
         """Of some latent effects, the largest number of rows that have the same one."""

@@ -89,6 +89,10 @@ class Sums:
         ``X_0'X_0``, without weights.
     total : float array (p,)
         ``X_0'1``.
+    latent : float array (size - p,)
+        ``Z'1``.
+    offset : float
+        Sum over the rows.
     projection : float array (size,)
         ``A_0'W r_0``.
     square : float
@@ -105,13 +109,23 @@ class Sums:
     products: FloatArray
     within: FloatArray
     total: FloatArray
+    latent: FloatArray
+    offset: float
     projection: FloatArray
     square: float
     log_weights: float
     stored: Stored
 
     @classmethod
-    def of(cls, x: sp.csc_array, z: sp.csc_array, y: FloatArray, w: FloatArray, reference: Reference) -> Sums:
+    def of(
+        cls,
+        x: sp.csc_array,
+        z: sp.csc_array,
+        y: FloatArray,
+        w: FloatArray,
+        reference: Reference,
+        offset: float = 0.0,
+    ) -> Sums:
         """Of the rows with these fixed columns (n, p), other columns (n, q), responses less offsets, and weights."""
         x0 = reference.columns(x)
         a = sp.csc_array(sp.hstack([x0, z], format="csc"))
@@ -121,8 +135,8 @@ class Sums:
         if not n:
             nothing = np.zeros(0)
             p = x.shape[1]
-            zero = np.zeros((p, p))
-            return cls(0, size, nothing.astype(int), nothing, zero, np.zeros(p), np.zeros(size), 0.0, 0.0, Stored.of(x))
+            totals = np.zeros((p, p)), np.zeros(p), np.zeros(size - p), 0.0
+            return cls(0, size, nothing.astype(int), nothing, *totals, np.zeros(size), 0.0, 0.0, Stored.of(x))
         within = dense_gram(x0)
         products = gram(a, w, None if weighted else within)
         places, values = _summed(products.row.astype(np.int64) * size + products.col, products.data)
@@ -138,6 +152,8 @@ class Sums:
             values,
             within,
             np.asarray(x0.sum(axis=0)).ravel(),
+            np.asarray(z.sum(axis=0)).ravel(),
+            offset,
             a.T @ (w * r),
             float(r @ (w * r)),
             float(np.sum(np.log(w))) if weighted else 0.0,
@@ -153,6 +169,8 @@ class Sums:
             *merged,
             self.within + other.within,
             self.total + other.total,
+            self.latent + other.latent,
+            self.offset + other.offset,
             self.projection + other.projection,
             self.square + other.square,
             self.log_weights + other.log_weights,
@@ -176,6 +194,8 @@ class Sums:
             self.products[some],
             self.within[np.ix_(fixed, fixed)],
             self.total[fixed],
+            self.latent,
+            self.offset,
             self.projection[kept],
             self.square,
             self.log_weights,
@@ -192,8 +212,9 @@ class Sums:
         >>> one, y = sp.csc_array([[1.0], [1.0]]), np.array([1.0, 5.0])
         >>> change = sp.csc_array([[1.0, -2.0], [0.0, 1.0]])
         >>> found = Sums.of(one, z, y, np.ones(2), about).changed([change])
-        >>> found.projection.tolist() == Sums.of(one, z @ change, y, np.ones(2), about).projection.tolist()
-        True
+        >>> wanted = Sums.of(one, z @ change, y, np.ones(2), about)
+        >>> found.projection.tolist() == wanted.projection.tolist(), found.latent.tolist() == wanted.latent.tolist()
+        (True, True)
         """
         change = sp.csc_array(sp.block_diag([sp.eye_array(self.p), *blocks], format="csc"))
         row, col = self.places // self.size, self.places % self.size
@@ -202,7 +223,9 @@ class Sums:
         new = sp.coo_array(sp.tril(change.T @ whole @ change))
         places = np.concatenate([self.places, new.row.astype(np.int64) * self.size + new.col])
         merged = _summed(places, np.concatenate([np.zeros(self.places.size), new.data]))
-        return replace(self, places=merged[0], products=merged[1], projection=change.T @ self.projection)
+        latent = change[self.p :, self.p :].T @ self.latent
+        projection = change.T @ self.projection
+        return replace(self, places=merged[0], products=merged[1], latent=latent, projection=projection)
 
     @property
     def p(self) -> int:

@@ -120,7 +120,7 @@ def plot_term(
     residuals : bool, optional
         Whether curves come with partial residuals, by default for Gaussian responses with the identity link. Those of
         others are working residuals, sized by their weights, with ``kind="linear"`` only: for counts and binary
-        responses they show more of the family than of the fit.
+        responses they show more of the family than of the fit. Data in partitions have none: their rows are not there.
     ax : matplotlib axes, or an array of them, optional
         One for each panel, to draw on instead of a new figure.
     figsize : (width, height), optional

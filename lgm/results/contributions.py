@@ -9,13 +9,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
-import scipy.sparse as sp
 from scipy.spatial import cKDTree
 
 from lgm.arrays import BoolArray, FloatArray
 from lgm.design import predictor as predictors
 from lgm.design.design import Design
 from lgm.design.predictor import NewRows, Parts
+from lgm.errors import LgmError
 from lgm.results.averages import Average
 from lgm.results.linear_predictor import LinearPredictor, linear_predictor
 from lgm.results.tables import theta_of_family
@@ -46,7 +46,7 @@ class Curve:
     average : float
         What it is compared with: zero, or the expected response of an average row.
     at : array (n,)
-        The variable in the rows with a response.
+        The variable in the rows with a response, or its values where these are not in memory.
     residual : float array (n,), optional
         Partial residuals.
     weights : float array (n,)
@@ -83,7 +83,7 @@ class Surface:
     average : float
         As for a `Curve`.
     at : float array (n, 2)
-        The variables in the rows with a response.
+        The variables in the rows with a response, or their values where these are not in memory.
     """
 
     label: str
@@ -128,15 +128,23 @@ def of(
     j = next(i for i, other in enumerate(d.terms) if other is term)
     own = Own(fit, j, shown.by, level)
     rows = own.rows()
-    at, axis = shown.clock.read(d.seen, shown.variable, f"the variable of {term.label}")[rows], shown.clock.axis
+    at, axis = shown.clock.read(d.stand_ins, shown.variable, f"the variable of {term.label}")[rows], shown.clock.axis
     if shown.turn is not None:
         at, axis = shown.turn[0] + (at - shown.turn[0]) % shown.turn.size, NUMBERS.axis
     x = np.linspace(at.min(), at.max(), _GRID) if shown.points is None else shown.points
     over_x = own.over(x[:, None])
-    everything = linear_predictor(fit, predictors.encode(d.predictor, d.seen, Parts.all(d.predictor))).mean()
     residual, weights = None, np.ones(at.size)
     usual = d.family.conjugate if residuals is None else residuals and (kind == "linear" or d.family.conjugate)
-    if usual and not own.multiplied:
+    if not d.has_rows:
+        if residuals:
+            raise LgmError(
+                "partial residuals are of rows, which were read in partitions and are not in memory. Accepted: no "
+                "residuals=, and fit.residuals(data=...), which reads them again."
+            )
+        at = np.unique(at)
+        weights = np.ones(at.size)
+    elif usual and not own.multiplied:
+        everything = linear_predictor(fit, predictors.encode(d.predictor, d.seen, Parts.all(d.predictor))).mean()
         mine = linear_predictor(fit, predictors.encode(d.predictor, d.seen, own.parts)).mean()
         error, weights = errors(fit, everything)
         centre = mine.mean() if shown.by is None else 0.0
@@ -173,7 +181,8 @@ def _surface(fit: Fit, term: Term, shown: view.Surface, kind: str, level: Any) -
     j = next(i for i, other in enumerate(d.terms) if other is term)
     own = Own(fit, j, shown.by, level)
     role, read = f"the variable of {term.label}", zip(shown.clocks, shown.variables, strict=True)
-    at = np.column_stack([clock.read(d.seen, variable, role) for clock, variable in read])[own.rows()]
+    at = np.column_stack([clock.read(d.stand_ins, variable, role) for clock, variable in read])[own.rows()]
+    at = at if d.has_rows else np.unique(at, axis=0)
     x, y = (np.linspace(*ends, _ACROSS) for ends in zip(at.min(axis=0), at.max(axis=0), strict=True))
     points = np.column_stack([np.tile(x, _ACROSS), np.repeat(y, _ACROSS)])
     width = np.where(np.ptp(at, axis=0) > 0.0, np.ptp(at, axis=0), 1.0)
@@ -218,8 +227,8 @@ class Own:
         return f"coefficient of {self.by.variable.text}"
 
     def rows(self) -> BoolArray:
-        """The rows with a response that it is about."""
-        seen = self.fit.design.seen
+        """The rows with its values that it is about."""
+        seen = self.fit.design.stand_ins
         if self.by is None or not self.by.levels:
             return np.ones(seen.n, dtype=bool)
         column = seen.column(self.by.variable, f"by= of {self.label}")
@@ -231,7 +240,7 @@ class Own:
 
     def shown(self, over: LinearPredictor, kind: str) -> tuple[FloatArray, FloatArray, float]:
         """Mean (m,), draws (S, m), and what they are compared with."""
-        level = linear_predictor(self.fit, _average(self.fit, self.parts))
+        level = linear_predictor(self.fit, self.fit.design.average(self.parts))
         if kind != "linear":
             rest = rest_of(self.fit, self.j)
             mean, drawn = expected(self.fit, over.mean() + rest.mean(), over.draws() + rest.draws())
@@ -265,7 +274,8 @@ def expected(fit: Fit, eta: FloatArray, draws: FloatArray) -> tuple[FloatArray, 
 def rest_of(fit: Fit, j: int) -> LinearPredictor:
     """All but term j, on average over the rows with a response."""
     own = _only(fit, j)
-    return linear_predictor(fit, _average(fit, Parts(~own.fixed, tuple(not used for used in own.terms), offset=True)))
+    rest = Parts(~own.fixed, tuple(not used for used in own.terms), offset=True)
+    return linear_predictor(fit, fit.design.average(rest))
 
 
 def errors(fit: Fit, eta: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -306,15 +316,3 @@ def _over(fit: Fit, j: int, x: FloatArray, level: Any, parts: Parts) -> NewRows:
     columns = {**dict(zip(names, x.T, strict=True)), "by": [1.0 if level is None else level] * len(x)}
     scope = fit.design.scope.on(pd.DataFrame(columns))
     return predictors.encode(replace(predictor, terms=terms), scope, parts)
-
-
-def _average(fit: Fit, parts: Parts) -> NewRows:
-    """One row with the average columns of these parts over the rows with a response."""
-    d = fit.design
-    rows = predictors.encode(d.predictor, d.seen, parts)
-
-    def average(columns: sp.csc_array) -> sp.csc_array:
-        return sp.csc_array(np.asarray(columns.mean(axis=0)).reshape(1, -1))
-
-    pieces = tuple(None if each is None else replace(each, z=average(each.z)) for each in rows.encoded)
-    return NewRows(pd.RangeIndex(1), average(rows.X), pieces, np.mean(rows.offset, keepdims=True))

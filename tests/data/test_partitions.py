@@ -1,5 +1,11 @@
 """Partitions: what counts as some, in which order results are combined, and what is refused."""
 
+import os
+import signal
+import threading
+import time
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -8,6 +14,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 
+import lgm
 from lgm.data.partitions import Partitions, in_tree, partitions_of
 from lgm.errors import DataError
 
@@ -105,3 +112,68 @@ def test_dask_gives_the_same():
         found = partitions_of(dd.from_map(lambda i: PARTS[i], range(3), meta=FRAME.iloc[:0]))
         assert _sizes(found) == [3, 0, 4]
         assert found.count == 3
+
+
+@pytest.fixture(scope="module")
+def client():
+    """Of two processes with one thread each."""
+    distributed = pytest.importorskip("distributed")
+    with (
+        distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
+        distributed.Client(cluster) as found,
+    ):
+        yield found
+
+
+@pytest.mark.slow
+def test_a_worker_that_dies_is_replaced(client, tmp_path):
+    """The sums have the same bits."""
+    dd = pytest.importorskip("dask.dataframe")
+    data = pd.DataFrame({"x": np.sin(np.arange(400.0)), "g": np.arange(400) % 9})
+    data["y"] = data["x"] + np.cos(np.arange(400.0))
+    parts = [data[:50], data[50:120], data[120:300], data[300:]]
+
+    def part(number):
+        with (tmp_path / str(number)).open("a") as log:
+            log.write(".")
+        if number == 2 and (tmp_path / "2").stat().st_size == 2:  # in the second pass
+            os._exit(1)
+        return parts[number]
+
+    wanted: Any = lgm.model("y ~ x + (1|g)", parts).design
+    found: Any = lgm.model("y ~ x + (1|g)", dd.from_map(part, range(4), meta=data.iloc[:0])).design
+    assert (tmp_path / "2").stat().st_size > 2
+    for name in ("places", "products", "within", "total", "latent", "projection", "square"):
+        np.testing.assert_array_equal(getattr(found.sums, name), getattr(wanted.sums, name))
+
+
+@pytest.mark.slow
+def test_an_interrupt_leaves_nothing_on_the_cluster(client, tmp_path):
+    dd = pytest.importorskip("dask.dataframe")
+
+    def part(number):
+        (tmp_path / str(number)).touch()
+        time.sleep(0.5)
+        return FRAME
+
+    def interrupt():
+        while not any(tmp_path.iterdir()):
+            time.sleep(0.01)
+        begun.append(client.run_on_scheduler(count))
+        signal.pthread_kill(main, signal.SIGINT)
+
+    def count(dask_scheduler):
+        return len(dask_scheduler.tasks)
+
+    begun: list[int] = []
+    main = threading.main_thread().ident
+    frame = dd.from_map(part, range(20), meta=FRAME.iloc[:0])
+    threading.Thread(target=interrupt).start()
+    with pytest.raises(KeyboardInterrupt):
+        lgm.model("x ~ 1 + (1|g)", frame)
+    end = time.monotonic() + 60.0
+    while client.run_on_scheduler(count) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert begun[0] > 0 and not client.run_on_scheduler(count)
+    assert not client.futures
+    assert len(list(tmp_path.iterdir())) < 20

@@ -11,6 +11,7 @@ import scipy.sparse as sp
 
 import lgm
 from lgm.design import collapse, distinct, partitioned
+from lgm.design.predictor import Parts
 from lgm.posterior.laplace import LaplaceData
 
 RNG = np.random.default_rng(0)
@@ -80,6 +81,24 @@ def _require_same(one: lgm.Model, other: lgm.Model) -> None:
         for parameter in one.design.parameters:
             theta |= dict.fromkeys(parameter.names, 0.2 * level if parameter.kind in ("corr", "rho") else level)
         np.testing.assert_allclose(other.log_density(theta), one.log_density(theta), rtol=0, atol=1e-8)
+    _require_same_average(one, other)
+
+
+def _require_same_average(one: lgm.Model, other: lgm.Model) -> None:
+    """Of rows in memory the average is taken; parts that do not count are left out."""
+    predictor = one.design.predictor
+    every = Parts.all(predictor)
+    some = Parts(every.fixed & (np.arange(predictor.p) % 2 == 0), tuple(i == 0 for i in range(len(every.terms))), False)
+    for parts in (every, some):
+        mine, theirs = one.design.average(parts), other.design.average(parts)
+        pairs = [
+            (mine.X, theirs.X),
+            *((a.z, b.z) for a, b in zip(mine.encoded, theirs.encoded, strict=True) if a and b),
+        ]
+        assert [each is None for each in mine.encoded] == [each is None for each in theirs.encoded]
+        for wanted, found in pairs:
+            np.testing.assert_allclose(found.toarray(), wanted.toarray(), rtol=1e-10, atol=1e-12)
+        np.testing.assert_allclose(theirs.offset, mine.offset, rtol=1e-12, atol=1e-14)
 
 
 @pytest.mark.parametrize("formula", FORMULAS)
@@ -146,6 +165,22 @@ def test_gaps_categories_and_late_levels():
     assert "no response" in repr(parts) and "missing predictors" in repr(parts)
 
 
+def _require_same_pictures(whole: lgm.Fit, parts: lgm.Fit, *terms: str) -> None:
+    """All lines and bands; of the rows in memory there are partial residuals or repeated values, too."""
+    for term in terms:
+        for kind in ("linear", "mean"):
+            wanted, found = (fit.plot_term(term, kind, residuals=False) for fit in (whole, parts))  # type: ignore[arg-type]
+            for mine, theirs in zip(wanted.axes, found.axes, strict=True):
+                assert mine.get_xlabel() == theirs.get_xlabel() and mine.get_ylabel() == theirs.get_ylabel()
+                pairs = zip(mine.lines, theirs.lines, strict=True)
+                drawn = [(a.get_xydata(), b.get_xydata()) for a, b in pairs if a.get_marker() != "|"]
+                bands = zip(mine.collections, theirs.collections, strict=True)
+                drawn += [(a.get_paths()[0].vertices, b.get_paths()[0].vertices) for a, b in bands]
+                assert len(drawn) > 3
+                for one, other in drawn:
+                    np.testing.assert_allclose(other, one, rtol=1e-5, atol=1e-5)
+
+
 def test_a_fit_is_that_in_memory():
     how = {"method": "importance", "seed": 1, "progress": False}
     formula = "y ~ x + s(t) + (1|g)"
@@ -154,6 +189,7 @@ def test_a_fit_is_that_in_memory():
     pd.testing.assert_frame_equal(whole.ranef(), parts.ranef(), rtol=1e-5)
     pd.testing.assert_frame_equal(whole.predict(DATA.head()), pickle.loads(pickle.dumps(parts)).predict(DATA.head()))
     assert not hasattr(parts.idata, "observed_data")
+    _require_same_pictures(whole, parts, "s(t)", "(1|g)")
     for call in (parts.residuals, parts.loo, parts.predict, parts.r2, parts.plot_residuals, parts.check):
         with pytest.raises(lgm.LgmError, match="were read in partitions and are not in memory"):
             call()
@@ -239,6 +275,7 @@ def test_collapsed_rows_are_those_in_memory(formula, family, weights, monkeypatc
         np.testing.assert_allclose(theirs, mine, rtol=1e-10, atol=1e-10 * np.max(np.abs(mine), initial=1.0))
     mine, theirs = (_laplace(each).observed for each in (one, other))
     assert mine.y.size == theirs.y.size < 1000
+    _require_same_average(one, other)
     np.testing.assert_allclose(theirs.constant, mine.constant, rtol=1e-10)
     np.testing.assert_allclose(_rows_of(theirs), _rows_of(mine), rtol=1e-9, atol=1e-9)
 
@@ -269,6 +306,7 @@ def test_a_fit_of_counts_is_that_in_memory():
     new = COUNTED.head()
     pd.testing.assert_frame_equal(whole.predict(new, kind="response"), parts.predict(new, kind="response"), atol=1e-6)
     assert "1200" in repr(parts)
+    _require_same_pictures(whole, parts, "(1|h)")
     with pytest.raises(lgm.LgmError, match="were read in partitions and are not in memory"):
         parts.r2()
 

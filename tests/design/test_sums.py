@@ -24,12 +24,13 @@ Z = sp.csc_array(
 )
 Y = 3.0 + 0.1 * YEAR + RNG.normal(size=N)
 W = RNG.uniform(0.5, 2.0, N)
+OFFSET = RNG.uniform(1.0, 2.0, N)
 
 
 def _sums(reference: Reference, cuts: list[int], w=W) -> Sums:
     x, z = sp.csr_array(X), sp.csr_array(Z)
     first, *rest = (
-        Sums.of(sp.csc_array(x[a:b]), sp.csc_array(z[a:b]), Y[a:b], w[a:b], reference)
+        Sums.of(sp.csc_array(x[a:b]), sp.csc_array(z[a:b]), Y[a:b], w[a:b], reference, float(OFFSET[a:b].sum()))
         for a, b in zip([0, *cuts], [*cuts, N], strict=True)
     )
     return sum(rest, first)
@@ -56,6 +57,8 @@ def test_the_posterior_gets_what_all_rows_would_give(w, cuts, sample):
     np.testing.assert_allclose(found.projection, a.T @ (w * r), rtol=0, atol=1e-10 * float(np.linalg.norm(r)))
     np.testing.assert_allclose(found.square, r @ (w * r), rtol=1e-10)
     np.testing.assert_allclose(sums.log_weights, np.sum(np.log(w)), rtol=1e-12, atol=1e-13)
+    np.testing.assert_allclose(sums.latent, Z.toarray().sum(axis=0), rtol=1e-14, atol=1e-14)
+    np.testing.assert_allclose(sums.offset, np.sum(OFFSET), rtol=1e-14)
 
 
 def test_entries_whose_sum_is_zero_are_stored():
@@ -80,7 +83,7 @@ def test_columns_that_are_left_out_leave_the_sums_of_the_others():
     reference = Reference.of(X, Y, W, 0, 3)
     sums = _sums(reference, [30]).without(np.array([3]))
     fewer = reference.at(np.arange(3))
-    whole = Sums.of(sp.csc_array(X[:, :3]), Z, Y, W, fewer)
+    whole = Sums.of(sp.csc_array(X[:, :3]), Z, Y, W, fewer, float(OFFSET.sum()))
     assert np.array_equal(sums.places, whole.places)
-    for name in ("products", "within", "total", "projection", "square"):
+    for name in ("products", "within", "total", "latent", "offset", "projection", "square"):
         np.testing.assert_allclose(getattr(sums, name), getattr(whole, name), rtol=1e-9, atol=1e-9, err_msg=name)

@@ -118,3 +118,32 @@ def test_a_curve_that_numbers_multiply_is_that_of_the_number_one(copies):
     added = copies.predict(new, "draws", terms=[term.label]).to_numpy().reshape(-1, curve.x.size)
     np.testing.assert_allclose(curve.draws, added, rtol=0, atol=1e-10)
     assert (curve.unit, curve.residual, curve.average) == ("coefficient of w", None, 0.0)
+
+
+@pytest.fixture(scope="module")
+def fits():
+    """Of the same rows in memory and in partitions."""
+    data = pd.DataFrame({"t": RNG.integers(12, size=80), "x": RNG.integers(10, size=80), "o": RNG.normal(size=80)})
+    data["g"] = np.arange(80) ** 2 % 7
+    data["y"] = RNG.normal(size=80) + data["g"]
+    formula = "y ~ s(t, k=5) + s(x, t, k=8) + rw1(x) + (1|g) + offset(o)"
+    models = [lgm.model(formula, each) for each in (data, [data[:9], data[9:]])]
+    theta = dict.fromkeys(models[0].design.theta_names, 0.6)
+    return [around(model, theta, draws=20) for model in models]
+
+
+@pytest.mark.parametrize("kind", ["linear", "mean"])
+def test_of_data_in_partitions_the_curves_and_surfaces_are_the_same(fits, kind):
+    for j, read in ((0, contributions.curves), (1, contributions.surfaces), (2, contributions.curves)):
+        ([wanted], [found]) = (read(fit, fit.design.terms[j], fit.design.terms[j].view, kind) for fit in fits)
+        for name in ("x", "mean", "average", *(("draws",) if j != 1 else ("sd", "y"))):
+            one, other = getattr(wanted, name), getattr(found, name)
+            np.testing.assert_allclose(other, one, rtol=1e-8, atol=1e-8, err_msg=name)
+        np.testing.assert_array_equal(found.at, np.unique(wanted.at, axis=0))
+
+
+def test_partial_residuals_need_rows(fits):
+    term = fits[1].design.terms[0]
+    assert contributions.of(fits[1], term, term.view).residual is None
+    with pytest.raises(lgm.LgmError, match=r"partial residuals are of rows.*fit\.residuals\(data="):
+        contributions.of(fits[1], term, term.view, residuals=True)
