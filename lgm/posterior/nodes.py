@@ -105,15 +105,17 @@ def averaged(leaves: Leaves, likelihood: Likelihood, found: Nodes) -> tuple[jax.
     slope = slope_of(likelihood.loglik)
     curvature = slope_of(slope)
     height = _Heights(leaves, likelihood, found.given, found.lattice)
-    total = jax.nn.logsumexp(found.height, axis=0)
+    eta = found.given.eta[:, 0]
+    # beside the rows without leaves: these sums have constants that the kernel's, of which the total is, have not
+    total = jax.nn.logsumexp(found.height, axis=0) - height.without()
+    empty = leaves.by_leaf(likelihood.loglik(eta)[:, None])
 
     def one(sums: tuple[jax.Array, jax.Array], index: jax.Array) -> tuple[Any, None]:
         rows = height.rows(tuple(index))
-        share = leaves.by_row(jnp.exp(height.of(rows, tuple(index)) - total))[:, 0]
+        share = leaves.by_row(jnp.exp(height.of(rows, tuple(index)) - empty - total))[:, 0]
         at = rows[:, 0]
         return (sums[0] + share * slope(at), sums[1] - share * curvature(at)), None
 
-    eta = found.given.eta[:, 0]
     alone = jnp.diff(leaves.member.starts) == 0
     start = (jnp.where(alone, slope(eta), 0.0), jnp.where(alone, -curvature(eta), 0.0))
     everywhere = np.indices((found.height.shape[0],) * leaves.order, dtype=float).reshape(leaves.order, -1).T

@@ -50,7 +50,8 @@ class Fit(Sampling, Interpretation, Criteria, Again, Quoted, Adequacy):
     identity link, else from weighted points; intervals are quantiles of draws, exact for such a response where theta is
     held. For other responses the fixed effects do not wait for the others: where theta is held, they are from weighted
     points, as many as make them as good as so many draws would, or as a quarter of them where a point takes a
-    factorisation; where effects are too many to be kept, from those that importance sampling weighs.
+    factorisation (draws of all effects tell then of spreads as a quarter as many independent ones would); where effects
+    are too many to be kept, from those that importance sampling weighs.
     With ``method="joint"`` all are those of the draws.
 
     Of the draws of effects at most 1 GB is kept. More than that are made again where they are needed, the same ones.

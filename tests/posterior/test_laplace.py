@@ -67,3 +67,22 @@ def test_the_odd_part_of_weights(rung):
     np.testing.assert_array_less(np.abs(np.mean(averages, axis=0) - np.concatenate([known, cubes])), 5.0 * error)
     assert abs(cubes[0]) > 5.0 * error[-2]
     assert min(alike) > 0.9
+
+
+BATCHES = 300
+
+
+def test_draws_of_costly_points_are_as_good_as_a_quarter_as_many():
+    """By second moments over batches of 64, less four Monte Carlo errors of a variance over them."""
+    rng = np.random.default_rng(3)
+    g, h = rng.integers(0, 40, 160), rng.integers(0, 5, 160)
+    rate = np.exp(0.5 + 0.5 * rng.standard_normal(40)[g] + 0.4 * rng.standard_normal(5)[h])
+    data = pd.DataFrame({"y": rng.poisson(rate), "g": g, "h": h})
+    post = with_rung(lgm.model("y ~ 1 + (1|g) + (1|h)", data, "poisson").analysed.marginal, "transport", 2)
+    theta = np.array([0.5, 0.4])
+    with jax.enable_x64(True):
+        z = jax.random.normal(jax.random.key(7), (BATCHES, post.n_normals, 64))
+        draws = np.asarray(jax.jit(lambda z: jax.lax.map(lambda e: density.effects(post, theta, e).draws, z))(z))
+    square = (draws - draws.mean(axis=(0, 2), keepdims=True)) ** 2
+    worth = np.var(square, axis=(0, 2)) / np.var(square.mean(axis=2), axis=0)
+    assert np.median(worth) > 16 * (1 - 4 * np.sqrt(2 / BATCHES))
