@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
@@ -81,6 +81,8 @@ class Conditional(Held):
     at_end: BoolArray
     settled: bool
 
+    _whole: ClassVar[str] = 'Use method="nuts" for all of it.'
+
     def described(self) -> str:
         """Such as ``"4000, hyperparameters held at their mode"``."""
         return f"{super().described()} at their mode"
@@ -98,7 +100,7 @@ class Conditional(Held):
         words += f" The data do not speak of {', '.join(unspoken)}." if len(unspoken) else ""
         return Verdict(
             "Conditional: hyperparameters are held at their posterior mode, with standard errors from the curvature "
-            f'there; intervals of effects leave out their uncertainty.{words} Use method="nuts" for all of it.',
+            f"there; intervals of effects leave out their uncertainty.{words} {self._whole}",
             doubted=False,
         )
 

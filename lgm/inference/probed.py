@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -35,6 +35,8 @@ class Probed(Conditional):
     value_error: float
     sd_error: float
     probes: int
+
+    _whole: ClassVar[str] = 'Where a factorisation fits, solver="direct" with method="nuts" has all of it.'
 
     @classmethod
     def of(cls, held: Conditional, error: Estimated, covariance: FloatArray) -> Probed:

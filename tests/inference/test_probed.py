@@ -45,6 +45,7 @@ def test_the_error_is_printed(fits):
     facts, verdict = ours.summary().attrs, ours.verdict
     assert facts["probes"] == 32 and 0.0 < facts["mode_error"] < SMALL
     assert verdict.startswith("Conditional:") and "The determinant was estimated by 32 probes." in verdict
+    assert 'solver="direct" with method="nuts"' in verdict and "Use method" not in verdict
     assert ours.doubt is None
     far = replace(ours.draws, shift=0.5 * ours.draws.standard_errors)
     found = far.verdict(ours.summary())
