@@ -138,8 +138,8 @@ lint: $(VENV)/lgm.stamp $(VENV)/tools.stamp  ## style, types and import rules
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
 	$(BIN)/lint-imports --no-logo
-	@$(BIN)/end-of-file-fixer $(TEXTS)
-	@$(BIN)/trailing-whitespace-fixer $(TEXTS)
+	$(BIN)/end-of-file-fixer $(TEXTS)
+	$(BIN)/trailing-whitespace-fixer $(TEXTS)
 
 doctest: $(VENV)/lgm.stamp $(VENV)/tools.stamp  ## the examples in docstrings
 	$(PYTEST) $(PARALLEL) --quiet --doctest-modules --doctest-ignore-import-errors --pyargs lgm
