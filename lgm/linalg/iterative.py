@@ -34,7 +34,6 @@ from lgm.arrays import IntArray
 from lgm.linalg import backend, products
 from lgm.linalg._arguments import matrix_values
 from lgm.linalg._ffi import kernel
-from lgm.linalg._jax import Bilinear
 from lgm.linalg.analysis import Analysis, pattern_to_factor
 from lgm.pattern import Pattern
 
@@ -307,19 +306,7 @@ def _factor_info(sym: IterativeAnalysis, values: jax.Array) -> jax.Array:
 # Products with the stored entries, as `lgm.linalg.products` has them for a factored matrix.
 
 
-def _native(target: str, shape: Callable[..., Any]) -> Callable[..., jax.Array]:
-    def call(a: jax.Array, b: jax.Array, *, sym: IterativeAnalysis, diagonal: float) -> jax.Array:
-        result = _floats(shape(a, b, sym))
-        out: jax.Array = jax.ffi.ffi_call(target, result)(a, b, analysis=sym.key, diagonal=np.float64(diagonal))
-        return out
-
-    return call
-
-
-_multiply = Bilinear("lgm_stored_multiply", _native("lgm_stored_multiply", lambda s, x, sym: x.shape))
-_outer = Bilinear("lgm_stored_outer", _native("lgm_stored_outer", lambda x, y, sym: (*x.shape[:-2], sym.nnz)))
-_multiply.transposes(by_first=_outer, by_second=_multiply)
-_outer.transposes(by_first=_multiply, by_second=lambda x, g, **static: _multiply(g, x, **static))
+_multiply, _outer = products.native("lgm_stored_multiply", "lgm_stored_outer")
 
 
 @products.summed.register

@@ -17,25 +17,29 @@ import numpy as np
 from lgm.linalg._jax import Bilinear
 from lgm.linalg.analysis import Analysis, SparseAnalysis
 
+
 # With the matrix S of stored entries s, of which those on the diagonal count d times,
 #     multiply: (s, x) -> S x,      outer: (x, y) -> g,   g_ij = x_i'y_j + x_j'y_i off the diagonal, d x_i'y_i on it,
 # are each other's transposes, for y'S x = s'g for rows x_i, y_i of x and y (n, m).
-_Shaped = Callable[..., Any]
+def native(multiply: str, outer: str) -> tuple[Bilinear, Bilinear]:
+    """Both by the native targets of a backend; static arguments are ``sym``, which has a key, and ``diagonal``."""
+
+    def of(target: str, shape: Callable[..., Any]) -> Bilinear:
+        def call(a: jax.Array, b: jax.Array, *, sym: Any, diagonal: float) -> jax.Array:
+            result = jax.ShapeDtypeStruct(shape(a, b, sym), np.float64)
+            out: jax.Array = jax.ffi.ffi_call(target, result)(a, b, analysis=sym.key, diagonal=np.float64(diagonal))
+            return out
+
+        return Bilinear(target, call)
+
+    multiplied = of(multiply, lambda s, x, sym: x.shape)
+    paired = of(outer, lambda x, y, sym: (*x.shape[:-2], sym.nnz))
+    multiplied.transposes(by_first=paired, by_second=multiplied)
+    paired.transposes(by_first=multiplied, by_second=lambda x, g, **static: multiplied(g, x, **static))
+    return multiplied, paired
 
 
-def _native(target: str, shape: _Shaped) -> Callable[..., jax.Array]:
-    def call(a: jax.Array, b: jax.Array, *, sym: SparseAnalysis, diagonal: float) -> jax.Array:
-        result = jax.ShapeDtypeStruct(shape(a, b, sym), np.float64)
-        out: jax.Array = jax.ffi.ffi_call(target, result)(a, b, analysis=sym.key, diagonal=np.float64(diagonal))
-        return out
-
-    return call
-
-
-_multiply = Bilinear("lgm_multiply", _native("lgm_multiply", lambda s, x, sym: x.shape))
-_outer = Bilinear("lgm_outer", _native("lgm_outer", lambda x, y, sym: (*x.shape[:-2], sym.nnz)))
-_multiply.transposes(by_first=_outer, by_second=_multiply)
-_outer.transposes(by_first=_multiply, by_second=lambda x, g, **static: _multiply(g, x, **static))
+_multiply, _outer = native("lgm_multiply", "lgm_outer")
 
 
 @singledispatch

@@ -169,6 +169,16 @@ void Iterated::inner_sample(Block& z, int64_t count, Wide* turned) {
   }
 }
 
+void Iterated::scatter(const Block& block, const std::vector<double>& border, int64_t k, int64_t first, int64_t count,
+                       double* out) const {
+  const auto put = [&](const double* from, const std::vector<int32_t>& rows) {
+    for (size_t i = 0; i < rows.size(); ++i) std::copy_n(from + i * kWide, count, out + rows[i] * k + first);
+  };
+  put(block.head.data(), arrow_.head_row);
+  put(block.rest.data(), arrow_.rest_row);
+  put(border.data(), arrow_.border_row);
+}
+
 // Takes H_bb^-1 H_bF x_F from a block, for x_F (border, kWide).
 void Iterated::take_border(const std::vector<double>& border, int64_t count, Block& block) const {
   const int64_t p = arrow_.border;
@@ -298,15 +308,7 @@ void Iterated::solve(const double* b, int64_t k, double* out) {
     Block block = gathered(b, k, first, count);
     inner_solve(block, count);
     take_border(border, count, block);
-    for (int64_t i = 0; i < arrow_.head(); ++i) {
-      std::copy_n(block.head.data() + i * kWide, count, out + arrow_.head_row[i] * k + first);
-    }
-    for (int64_t i = 0; i < arrow_.rest; ++i) {
-      std::copy_n(block.rest.data() + i * kWide, count, out + arrow_.rest_row[i] * k + first);
-    }
-    for (int64_t j = 0; j < p; ++j) {
-      std::copy_n(border.data() + j * kWide, count, out + arrow_.border_row[j] * k + first);
-    }
+    scatter(block, border, k, first, count, out);
   });
 }
 
@@ -324,15 +326,7 @@ void Iterated::sample(const double* z, int64_t k, double* out) {
     Block block = gathered(z, k, first, count);
     inner_sample(block, count);
     take_border(border, count, block);
-    for (int64_t i = 0; i < arrow_.head(); ++i) {
-      std::copy_n(block.head.data() + i * kWide, count, out + arrow_.head_row[i] * k + first);
-    }
-    for (int64_t i = 0; i < arrow_.rest; ++i) {
-      std::copy_n(block.rest.data() + i * kWide, count, out + arrow_.rest_row[i] * k + first);
-    }
-    for (int64_t j = 0; j < p; ++j) {
-      std::copy_n(border.data() + j * kWide, count, out + arrow_.border_row[j] * k + first);
-    }
+    scatter(block, border, k, first, count, out);
   });
 }
 

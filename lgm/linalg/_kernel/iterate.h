@@ -48,7 +48,10 @@ class Iterated {
     Wide head, rest;
   };
   Block zeros() const;
+  // Some columns of b (n, k), from `first` on; and back into columns of `out`, with those of the border.
   Block gathered(const double* b, int64_t k, int64_t first, int64_t count) const;
+  void scatter(const Block& block, const std::vector<double>& border, int64_t k, int64_t first, int64_t count,
+               double* out) const;
   void inner_solve(Block& block, int64_t count);  // H_bb^-1 without the border
   void inner_sample(Block& z, int64_t count, Wide* turned = nullptr);
   void take_border(const std::vector<double>& border, int64_t count, Block& block) const;
