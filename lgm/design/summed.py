@@ -199,11 +199,16 @@ class SummedDesign(Design):
 
     def with_terms(self, terms: tuple[Term, ...]) -> Design:
         """The same design with terms about zero."""
-        pairs = zip(self.terms, terms, strict=True)
-        changes = [None if new is old else old.to_zero for old, new in pairs]
-        blocks = [sp.eye_array(term.block.n) if c is None else c for c, term in zip(changes, terms, strict=True)]
-        found = self.sums if all(c is None for c in changes) else self.sums.changed(blocks)
+        blocks = self._to_zero(terms)
+        found = self.sums if blocks is None else self.sums.changed(blocks)
         return replace(self, predictor=replace(self.predictor, terms=terms), sums=found)
+
+    def _to_zero(self, terms: tuple[Term, ...]) -> list[Any] | None:
+        """What columns of the latent effects are multiplied by, for terms about zero; None for nothing."""
+        changes = [None if new is old else old.to_zero for old, new in zip(self.terms, terms, strict=True)]
+        if all(change is None for change in changes):
+            return None
+        return [sp.eye_array(t.block.n) if c is None else c for c, t in zip(changes, terms, strict=True)]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -249,9 +254,8 @@ class CollapsedDesign(SummedDesign):
 
     def with_terms(self, terms: tuple[Term, ...]) -> Design:
         """The same design with terms about zero."""
-        pairs = zip(self.terms, terms, strict=True)
-        changes = [None if new is old else old.to_zero for old, new in pairs]
-        blocks = [sp.eye_array(term.block.n) if c is None else c for c, term in zip(changes, terms, strict=True)]
-        change = sp.block_diag([sp.eye_array(self.p), *blocks], format="csc")
-        rows = self.distinct._replace(a=sp.csc_array(self.distinct.a @ change))
+        blocks, rows = self._to_zero(terms), self.distinct
+        if blocks is not None:
+            change = sp.block_diag([sp.eye_array(self.p), *blocks], format="csc")
+            rows = rows._replace(a=sp.csc_array(rows.a @ change))
         return replace(self, predictor=replace(self.predictor, terms=terms), distinct=rows)
