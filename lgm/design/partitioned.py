@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from typing import Any, TypeVar
 
@@ -36,8 +36,9 @@ from lgm.errors import DataError
 from lgm.families import FAMILIES
 from lgm.families.family import Family
 from lgm.families.response import Response
-from lgm.formula.sides import Bar, Call, Formula
+from lgm.formula.sides import Bar, Call, Formula, RightHandSide
 from lgm.terms import TERMS
+from lgm.terms.term import Term
 from lgm.words import listed, suggest
 
 T = TypeVar("T")
@@ -148,27 +149,10 @@ class _Build:
         moments = self._moments(scope)
         terms = predictors.terms_of(side, scope, yardstick, lambda source: self._standing(source, scope, moments))
         predictors.require_once(scope, names, terms)
-        nulls = tuple(name for _, term in terms for name in term.null)
-        q = sum(term.block.n for _, term in terms)
-        every = Predictor(
-            side=side,
-            X=sp.csc_array((0, len(names) + len(nulls))),
-            Z=sp.csc_array((0, q)),
-            offset=np.zeros(0),
-            fixed_names=(*names, *nulls),
-            intercept=intercept,
-            spec=spec,
-            terms=tuple(term for _, term in terms),
-            sources=tuple(source for source, _ in terms),
-            null_names=nulls,
-            gram=np.zeros((0, 0)),
-        )
-        sample = plan.scope(found.cast(found.sample))
-        sample = replace(sample, memory=scope.memory)
-        x = predictors.encode(every, sample, Parts.all(every)).X
-        reference = Reference.of(x, *found.outcomes, intercept, len(names))
+        every = _without_rows(side, spec, names, terms, intercept)
+        reference = self._reference(every, scope, len(names))
         summing = Summing(plan, found, every, dict(scope.memory), reference)
-        rows: Distinct | None = None
+        rows, levels = None, None
         if family.conjugate:
             sums = self._reduced(summing)
         else:
@@ -176,7 +160,7 @@ class _Build:
             both = self._reduced(Collapsing(summing, family, levels, self._refusal()))
             sums, rows = both.sums, both.rows
         require_same(sums, found.n, CHANGED)
-        dropped = _spanned(sums, reference, names, nulls)
+        dropped = _spanned(sums, reference, names, every.null_names)
         kept = np.setdiff1d(np.arange(every.p), dropped)
         sums, reference = sums.without(dropped), reference.at(kept)
         predictor = SummedPredictor(
@@ -184,53 +168,57 @@ class _Build:
             found=sums.summary(reference),
             moves_level=intercept is not None or _spans_level(sums),
         )
-        parts: dict[str, Any] = {
-            "formula": plan.formula,
-            "family": family,
-            "scope": Scope(plan.formula, scope.frame, plan.env, plan.names, tuple(TERMS), dict(scope.memory)),
-            "rows": Absent(),
-            "all_weights": np.zeros(0),
-            "predictor": predictor,
-            "sums": sums,
-            "reference": reference,
-            "outcome": found.answer,
-            "log_weights": found.log_weights,
-            "incomplete": found.incomplete,
-            "unanswered": found.rows - found.incomplete - found.n,
-            "missing": found.missing,
-        }
+        typical = np.array([np.exp(found.log_weights.mean)])
+        summed = SummedDesign(
+            formula=plan.formula,
+            family=family,
+            scope=Scope(plan.formula, scope.frame, plan.env, plan.names, tuple(TERMS), dict(scope.memory)),
+            rows=Absent(),  # type: ignore[arg-type]
+            answer=Answer(Absent()),  # type: ignore[arg-type]
+            all_weights=np.zeros(0),
+            predictor=predictor,
+            family_parameters=family.parameters(none, yardstick, typical) if rows is None else (),
+            sums=sums,
+            reference=reference,
+            outcome=found.answer,
+            log_weights=found.log_weights,
+            incomplete=found.incomplete,
+            unanswered=found.rows - found.incomplete - found.n,
+            missing=found.missing,
+        )
         if rows is None:
-            typical = np.array([np.exp(found.log_weights.mean)])
-            own = family.parameters(none, yardstick, typical)
-            return SummedDesign(**parts, answer=Answer(Absent()), family_parameters=own)  # type: ignore[arg-type]
-        return self._collapsed(parts, rows.at(np.append(kept, np.arange(every.p, every.p + q))), levels, yardstick)
+            return summed
+        return self._collapsed(
+            summed, rows.at(np.append(kept, np.arange(every.p, every.p + every.q))), levels, yardstick
+        )
+
+    def _reference(self, every: Predictor, scope: StandIns, k: int) -> Reference:
+        """By rows of the first pass, for the fixed columns, of which the first k are no null spaces of terms."""
+        sample = self.plan.scope(self.found.cast(self.found.sample))
+        x = predictors.encode(every, replace(sample, memory=scope.memory), Parts.all(every)).X
+        return Reference.of(x, *self.found.outcomes, every.intercept, k)
 
     def _collapsed(
-        self, parts: dict[str, Any], rows: Distinct, levels: tuple[Any, ...] | None, yardstick: float
+        self, summed: SummedDesign, rows: Distinct, levels: tuple[Any, ...] | None, yardstick: float
     ) -> CollapsedDesign:
-        plan, family = self.plan, self.plan.family
+        """With the rows that differ, and what they say of the response."""
+        plan, family, side = self.plan, summed.family, self.plan.formula.response
         distinct = rows.rows(family)
         if not family.adds_up:  # else each row has said all
-            family.check(distinct.y, f"`{plan.formula.response.text}`")
-        side = plan.formula.response
+            family.check(distinct.y, f"`{side.text}`")
         share = plan.weights is not None and "trials" in family.forms and levels is None and not side.counts_trials
         categories = () if levels is None else tuple(str(level) for level in levels)
-        if share:
-            nothing = np.array([float(self.found.n), 0.0, 0.0])
-            parts["log_weights"] = Moments(self.found.n, 0.0, nothing, 0.0, 0.0)
-        trials = [
-            name for name in joined_names([names_of(each, plan.names, plan.env) for each in side.of_trials]).columns
-        ]
-        scope = parts["scope"]
-        some = {name: self.found.sample[name].iloc[0] for name in trials if name not in scope.frame}
-        parts["scope"] = replace(scope, frame=scope.frame.assign(**some))
-        return CollapsedDesign(
-            **parts,
-            answer=Answer(Absent(), categories=categories, share=share),  # type: ignore[arg-type]
-            family_parameters=family.parameters(distinct.y, yardstick, distinct.mass),
-            distinct=distinct,
-            levels=levels,
-        )
+        nothing = Moments(self.found.n, 0.0, np.array([float(self.found.n), 0.0, 0.0]), 0.0, 0.0)
+        trials = joined_names([names_of(each, plan.names, plan.env) for each in side.of_trials]).columns
+        frame = summed.scope.frame
+        some = {name: self.found.sample[name].iloc[0] for name in trials if name not in frame}
+        changes = {
+            "answer": Answer(Absent(), categories=categories, share=share),  # type: ignore[arg-type]
+            "family_parameters": family.parameters(distinct.y, yardstick, distinct.mass),
+            "scope": replace(summed.scope, frame=frame.assign(**some)),
+            "log_weights": nothing if share else summed.log_weights,
+        }
+        return CollapsedDesign(**{**vars_of(summed), **changes}, distinct=distinct, levels=levels)
 
     def _levels(self) -> tuple[Any, ...] | None:
         """The two values of a response that is a category."""
@@ -292,9 +280,29 @@ class _Build:
         }
 
 
-def vars_of(predictor: Predictor) -> dict[str, Any]:
+def vars_of(made: Predictor | SummedDesign) -> dict[str, Any]:
     """Its fields."""
-    return {name: getattr(predictor, name) for name in predictor.__dataclass_fields__}
+    return {each.name: getattr(made, each.name) for each in fields(made)}
+
+
+def _without_rows(
+    side: RightHandSide, spec: Any, names: list[str], terms: list[tuple[Bar | Call, Term]], intercept: int | None
+) -> Predictor:
+    """All columns, and no rows: those of the fixed effects, of null spaces of terms, and of the terms."""
+    nulls = tuple(name for _, term in terms for name in term.null)
+    return Predictor(
+        side=side,
+        X=sp.csc_array((0, len(names) + len(nulls))),
+        Z=sp.csc_array((0, sum(term.block.n for _, term in terms))),
+        offset=np.zeros(0),
+        fixed_names=(*names, *nulls),
+        intercept=intercept,
+        spec=spec,
+        terms=tuple(term for _, term in terms),
+        sources=tuple(source for source, _ in terms),
+        null_names=nulls,
+        gram=np.zeros((0, 0)),
+    )
 
 
 def _without(predictor: Predictor, kept: np.ndarray[Any, np.dtype[np.int64]]) -> dict[str, Any]:
