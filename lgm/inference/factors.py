@@ -19,7 +19,8 @@ from lgm.arrays import BoolArray, FloatArray, IntArray
 from lgm.inference.compile import jit
 from lgm.posterior import density
 from lgm.posterior.density import Marginal
-from lgm.posterior.hyperparameters import Hyperparameters, Scalars, Slot
+from lgm.posterior.hyperparameters import Hyperparameters
+from lgm.posterior.slots import Scalars, Slot
 
 _DEPENDENT = 1e-4  # what a row of a factor has of its own, beside all of it, below which that is nothing
 

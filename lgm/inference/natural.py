@@ -20,7 +20,7 @@ from lgm.inference.mode import first_finite, remembering, require_resolved
 from lgm.inference.search import CLOSELY, LOOSELY, Search, Top, no_gain
 from lgm.posterior import density
 from lgm.posterior.density import Marginal
-from lgm.posterior.hyperparameters import Slot
+from lgm.posterior.slots import Slot
 from lgm.xla import own_settings
 
 _FACTORS = tuple(10.0 ** (-0.5 * np.arange(13)))  # by which the sds of a first guess may be too large

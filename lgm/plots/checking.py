@@ -1,4 +1,4 @@
-"""Pictures that ask whether a fit is adequate: new data beside the data, and residuals."""
+"""Pictures that ask whether a fit is adequate: new data beside the data."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from matplotlib import rcParams  # noqa: TID253 - this module is itself read late
 from matplotlib.axes import Axes  # noqa: TID253 - this module is itself read late
 from matplotlib.figure import Figure, SubFigure  # noqa: TID253
 from matplotlib.lines import Line2D  # noqa: TID253
@@ -15,15 +14,12 @@ from matplotlib.patches import Patch  # noqa: TID253
 from matplotlib.ticker import MaxNLocator  # noqa: TID253
 
 from lgm.arrays import FloatArray
-from lgm.data.table import is_number
 from lgm.errors import LgmError
 from lgm.plots import panels
-from lgm.plots.canvas import MARGINS, Canvas, canvas
+from lgm.plots.canvas import MARGINS, canvas
 from lgm.results import text
-from lgm.results.checking import bands, faults, patterns, predictive, replicates, residuals
-from lgm.results.checking.faults import Drawn
+from lgm.results.checking import bands, predictive, replicates, residuals
 from lgm.results.checking.observed import Observed
-from lgm.results.checking.questions import groupings, neighbours, one_row_each
 from lgm.results.predict import at_observed
 
 if TYPE_CHECKING:
@@ -31,7 +27,6 @@ if TYPE_CHECKING:
 
 WIDTH, HEIGHT = 6.0, 3.8  # inches
 OVERLAYS = 50  # new data sets of which each is drawn
-MOST_POINTS = 5000
 PALE, NEW = "#a8c8e0", panels.BLUE
 
 
@@ -77,21 +72,9 @@ def pp_check(
             handles = _calibration(one, rows, many, redraw, seed)
         else:
             handles = _pit(one, rows, seed)
-        _finish(on, handles, fit)
+        on.legend(handles, "right")
+        on.doubt(text.doubt(fit))
     return on.figure
-
-
-def _finish(on: Canvas, handles: list[Any], fit: Fit) -> None:
-    on.legend(handles, "right")
-    on.doubt(text.doubt(fit))
-
-
-def _ink() -> str:
-    return str(rcParams["text.color"])
-
-
-def _paper() -> str:
-    return str(rcParams["axes.facecolor"])
 
 
 def _response(rows: Observed) -> str:
@@ -111,13 +94,13 @@ def _overlay(ax: Axes, rows: Observed, kind: str, how: tuple[int, Any, int]) -> 
     shown = function(rows, *how)
     style: Any = {} if kind == "dens_overlay" else {"drawstyle": "steps-post"}
     ax.plot(shown.x, shown.new.T, color=PALE, lw=0.6, alpha=0.7, zorder=1, **style)
-    ax.plot(shown.x, shown.observed, color=_ink(), lw=1.8, zorder=3, **style)
+    ax.plot(shown.x, shown.observed, color=panels.ink(), lw=1.8, zorder=3, **style)
     ax.set_xlabel(_response(rows))
     ax.set_ylabel(label)
     ax.set_ylim(bottom=0.0)
     ax.margins(x=0.01)
     return [
-        Line2D([], [], color=_ink(), lw=1.8, label="data"),
+        Line2D([], [], color=panels.ink(), lw=1.8, label="data"),
         Line2D([], [], color=PALE, lw=1.5, label=f"{len(shown.new)} new data sets"),
     ]
 
@@ -131,16 +114,17 @@ def _statistic(
     with canvas(WIDTH, HEIGHT, ax=ax, figsize=figsize) as on:
         one, finite = on.axes[0, 0], new[np.isfinite(new)]
         one.hist(finite, bins=_bins(finite), color=PALE, edgecolor="white", lw=0.5)
-        one.axvline(row["observed"], color=_ink(), lw=2.0)
+        one.axvline(row["observed"], color=panels.ink(), lw=2.0)
         one.set_xlabel(f"{table.index[0]} of {_response(Observed(fit))}")
         one.set_ylabel("new data sets")
         one.yaxis.set_major_locator(MaxNLocator(integer=True))
         share = row["P(new > observed)"]
         handles = [
-            Line2D([], [], color=_ink(), lw=2.0, label="data"),
+            Line2D([], [], color=panels.ink(), lw=2.0, label="data"),
             Patch(facecolor=PALE, label=f"new data; {share:.3g} of them larger"),
         ]
-        _finish(on, handles, fit)
+        on.legend(handles, "right")
+        on.doubt(text.doubt(fit))
     return on.figure
 
 
@@ -172,17 +156,18 @@ def _by_group(
         outside = (observed < low) | (observed > high)
         one.hlines(y, low, high, color=NEW, lw=1.6 if len(table) <= 60 else 0.9)
         size = 4.5 if len(table) <= 60 else 2.5
-        one.plot(observed[~outside], y[~outside], "o", color=_ink(), ms=size, mew=0.0)
+        one.plot(observed[~outside], y[~outside], "o", color=panels.ink(), ms=size, mew=0.0)
         one.plot(observed[outside], y[outside], "D", mfc="none", mec=panels.RED, ms=size + 1.0, mew=1.2)
         panels.name_levels(one, table.index.to_numpy(), str(table.index.name), on.room)
         one.set_xlabel(f"{name} of {_response(rows)}")
         one.set_ylim(-0.8, len(table) - 0.2)
-        _finish(on, [*_inside_outside(bool(outside.any())), _interval(fit)], fit)
+        on.legend([*_inside_outside(bool(outside.any())), _interval(fit)], "right")
+        on.doubt(text.doubt(fit))
     return on.figure
 
 
 def _inside_outside(outside: bool) -> list[Any]:
-    marks = [Line2D([], [], ls="", marker="o", color=_ink(), ms=4.5, label="data")]
+    marks = [Line2D([], [], ls="", marker="o", color=panels.ink(), ms=4.5, label="data")]
     if outside:
         marks.append(Line2D([], [], ls="", marker="D", mfc="none", mec=panels.RED, ms=5.5, label="outside"))
     return marks
@@ -197,12 +182,12 @@ def _rows(ax: Axes, rows: Observed, by: Any, table: pd.DataFrame) -> list[Any]:
     low, high = (table[end].to_numpy() for end in rows.fit.interval_names)
     x = np.arange(rows.n) if by is None else rows.column(by, "by").to_numpy(dtype=float)
     y = table["observed"].to_numpy()
-    chosen = _some(rows.n)
+    chosen = panels.scattered(rows.n)
     outside = (y < low) | (y > high)
     few = rows.n <= 300
     ax.vlines(x[chosen], low[chosen], high[chosen], color=PALE, lw=1.6 if few else 0.7, zorder=1)
     inside = chosen[~outside[chosen]]
-    ax.plot(x[inside], y[inside], "o", color=_ink(), ms=3.0 if few else 1.5, mew=0.0, zorder=3)
+    ax.plot(x[inside], y[inside], "o", color=panels.ink(), ms=3.0 if few else 1.5, mew=0.0, zorder=3)
     beyond = chosen[outside[chosen]]
     ax.plot(x[beyond], y[beyond], "D", mfc="none", mec=panels.RED, ms=4.0, mew=1.0, zorder=4)
     ax.set_xlabel("row" if by is None else str(rows.column(by, "by").name))
@@ -213,18 +198,13 @@ def _rows(ax: Axes, rows: Observed, by: Any, table: pd.DataFrame) -> list[Any]:
     return [*_inside_outside(bool(beyond.size)), line, Line2D([], [], ls="", label=f"({share:.0f}% inside)")]
 
 
-def _some(n: int) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """Rows that are drawn, spread over all."""
-    return np.unique(np.linspace(0, n - 1, min(n, MOST_POINTS)).round().astype(np.int64))
-
-
 def _bars(ax: Axes, rows: Observed, table: pd.DataFrame, room: float) -> list[Any]:
     """Counts of each value as bars, expected ones as points with intervals."""
     x, names = np.arange(len(table)), predictive.labels(rows)
     low, high = (table[end].to_numpy() for end in rows.fit.interval_names)
     ax.bar(x, table["observed"], width=0.8, color="#d9d9d9", edgecolor="#808080", lw=0.6)
     ax.vlines(x, low, high, color=NEW, lw=1.6)
-    ax.plot(x, table["mean"], "o", mfc=_paper(), mec=NEW, ms=4.5, mew=1.3)
+    ax.plot(x, table["mean"], "o", mfc=panels.paper(), mec=NEW, ms=4.5, mew=1.3)
     labels = list(names) if names else [str(v) for v in table.index]
     step = max(int(np.ceil(sum(len(label) + 2 for label in labels) / (14.0 * max(room, 1.0)))), 1)
     ax.set_xticks(x[::step], [label if len(label) <= 14 else label[:13] + "\u2026" for label in labels[::step]])
@@ -238,7 +218,7 @@ def _bars(ax: Axes, rows: Observed, table: pd.DataFrame, room: float) -> list[An
             color=NEW,
             lw=1.6,
             marker="o",
-            mfc=_paper(),
+            mfc=panels.paper(),
             ms=4.5,
             label=f"mean, {100 * rows.fit.interval:.4g}% of new data",
         ),
@@ -258,7 +238,7 @@ def _rootogram(ax: Axes, rows: Observed, table: pd.DataFrame) -> list[Any]:
     ax.bar(x, observed, bottom=expected - observed, width=0.8, color="#d9d9d9", edgecolor="#808080", lw=0.5)
     ax.fill_between(x, expected - high, expected - low, step="mid", color=NEW, alpha=0.3, lw=0.0, zorder=3)
     ax.plot(x, expected, "-o", color=NEW, ms=2.5, lw=1.2)
-    ax.axhline(0.0, color=_ink(), lw=0.9)
+    ax.axhline(0.0, color=panels.ink(), lw=0.9)
     ax.set_xlabel(_counted(rows))
     ax.set_ylabel("square root of rows")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -279,7 +259,7 @@ def _calibration(ax: Axes, rows: Observed, draws: int, redraw: Any, seed: int) -
     found = bands.calibration(rows.y / per_trial, mean / per_trial, new, rows.trials, rows.fit.interval)
     ax.plot([0.0, 1.0], [0.0, 1.0], color=panels.GREY, lw=0.8, ls=(0, (4, 2)))
     ax.fill_between(found.x, found.low, found.high, color=NEW, alpha=0.25, lw=0.0)
-    ax.plot(found.x, found.share, color=_ink(), lw=1.6)
+    ax.plot(found.x, found.share, color=panels.ink(), lw=1.6)
     _rug(ax, found.x)
     low, high = found.x[0], found.x[-1]
     pad = 0.03 * max(high - low, 0.02)
@@ -290,7 +270,7 @@ def _calibration(ax: Axes, rows: Observed, draws: int, redraw: Any, seed: int) -
     ax.set_xlabel(f"predicted probability of {_event(rows)}")
     ax.set_ylabel("observed share")
     return [
-        Line2D([], [], color=_ink(), lw=1.6, label="data"),
+        Line2D([], [], color=panels.ink(), lw=1.6, label="data"),
         Patch(facecolor=NEW, alpha=0.25, label=f"{100 * rows.fit.interval:.4g}% if calibrated"),
     ]
 
@@ -302,7 +282,7 @@ def _event(rows: Observed) -> str:
 
 def _rug(ax: Axes, x: FloatArray) -> None:
     """Where predictions are, along the lower edge."""
-    chosen = _some(x.size)
+    chosen = panels.scattered(x.size)
     ax.plot(
         x[chosen],
         np.full(chosen.size, 0.015),
@@ -322,171 +302,13 @@ def _pit(ax: Axes, rows: Observed, seed: int) -> list[Any]:
     x, start = np.concatenate([[0.0], found.x]), np.zeros(1)
     low, high, line = (np.concatenate([start, each]) for each in (found.low, found.high, found.difference))
     ax.fill_between(x, low, high, color=NEW, alpha=0.25, lw=0.0)
-    ax.plot(x, line, color=_ink(), lw=1.5)
+    ax.plot(x, line, color=panels.ink(), lw=1.5)
     ax.axhline(0.0, color=panels.GREY, lw=0.7)
     ax.set_xlim(0.0, 1.0)
     ax.set_xlabel("place of each row among predictions by the others")
     ax.set_ylabel("share of rows, less the place")
     said = "outside" if found.outside else "inside"
     return [
-        Line2D([], [], color=_ink(), lw=1.5, label=f"data ({said})"),
+        Line2D([], [], color=panels.ink(), lw=1.5, label=f"data ({said})"),
         Patch(facecolor=NEW, alpha=0.25, label=f"all of it, {100 * rows.fit.interval:.4g}% of the time"),
     ]
-
-
-def plot_residuals(
-    fit: Fit, against: Any, *, kind: str, given: str, acf: bool, ax: Any, figsize: Any, seed: int
-) -> Figure | SubFigure:
-    """See `Fit.plot_residuals`."""
-    rows = Observed(fit)
-    values = residuals.of(rows, kind, given=given, seed=seed)
-    label = f"{kind} residual"
-    pair = not isinstance(against, str) and against is not None and hasattr(against, "__len__") and len(against) == 2
-    if acf:
-        return _acf(rows, values, against, label, ax, figsize)
-    if pair:
-        return _map(rows, values, against, label, ax, figsize, seed)
-    column = None if against is None else _against(rows, against, seed)
-    levels = column is not None and not is_number(column)
-    height = MARGINS + panels.tall(column.nunique()) if levels and column is not None else HEIGHT
-    with canvas(WIDTH, height, ax=ax, figsize=figsize) as on:
-        one = on.axes[0, 0]
-        if column is None:
-            handles = _normal_plot(one, values, label, fit.interval)
-        elif levels:
-            handles = _by_level(one, values, column, label, on.room)
-        else:
-            handles = _scatter(one, column.to_numpy(dtype=float), values, str(column.name), label)
-        _finish(on, handles, fit)
-    return on.figure
-
-
-def _against(rows: Observed, against: Any, seed: int) -> pd.Series:
-    if isinstance(against, str) and against == "fitted":
-        return pd.Series(at_observed(rows.fit, seed)[0], name=f"fitted {_response(rows)}")
-    column = rows.column(against, "against")
-    if column.isna().any():
-        raise LgmError(f"against= ({column.name}) is missing in {column.isna().sum()} rows with a response.")
-    if pd.api.types.is_bool_dtype(column.dtype):
-        return column.astype(str)
-    return column
-
-
-def _normal_plot(ax: Axes, values: FloatArray, label: str, probability: float) -> list[Any]:
-    standard = label.startswith("quantile")
-    scale = 1.0 if standard else float(np.std(values))
-    found = patterns.quantiles(values / scale, probability)
-    chosen = np.unique(
-        np.concatenate(
-            [_some(values.size), np.arange(min(200, values.size)), np.arange(max(values.size - 200, 0), values.size)]
-        )
-    )
-    ax.fill_between(found.normal, found.low * scale, found.high * scale, color=NEW, alpha=0.25, lw=0.0)
-    ax.plot(found.normal, found.normal * scale, color=panels.GREY, lw=0.8, ls=(0, (4, 2)))
-    ax.plot(found.normal[chosen], found.values[chosen] * scale, "o", color=_ink(), ms=2.5, mew=0.0)
-    ax.set_xlabel("normal quantile")
-    ax.set_ylabel(label)
-    return [
-        Line2D([], [], ls="", marker="o", color=_ink(), ms=3.0, label="data"),
-        Patch(facecolor=NEW, alpha=0.25, label=f"{100 * probability:.4g}% of each, if normal"),
-    ]
-
-
-def _scatter(ax: Axes, x: FloatArray, values: FloatArray, name: str, label: str) -> list[Any]:
-    chosen = _some(x.size)
-    few = chosen.size <= 500
-    ax.axhline(0.0, color=panels.GREY, lw=0.7)
-    ax.plot(x[chosen], values[chosen], "o", color=panels.GREY, ms=3.0 if few else 1.5, mew=0.0, alpha=0.6)
-    ax.set_xlabel(name)
-    ax.set_ylabel(label)
-    line = patterns.trend(x, values)
-    if line is None:
-        return []
-    ax.fill_between(line.x, line.mean - 2.0 * line.se, line.mean + 2.0 * line.se, color=NEW, alpha=0.25, lw=0.0)
-    ax.plot(line.x, line.mean, color=_ink(), lw=1.8)
-    return [
-        Line2D([], [], color=_ink(), lw=1.8, label="smooth mean"),
-        Patch(facecolor=NEW, alpha=0.25, label="two standard errors"),
-    ]
-
-
-def _by_level(ax: Axes, values: FloatArray, column: pd.Series, label: str, room: float) -> list[Any]:
-    """Median, quartiles and the central 95% of each level."""
-    found = pd.Series(values).groupby(column.to_numpy(), observed=True)
-    table = found.quantile([0.025, 0.25, 0.5, 0.75, 0.975]).unstack()
-    table = table.iloc[np.argsort(table[0.5].to_numpy(), kind="stable")]
-    y, thick = np.arange(len(table)), len(table) <= 60
-    ax.axvline(0.0, color=panels.GREY, lw=0.7)
-    ax.hlines(y, table[0.025], table[0.975], color=NEW, lw=1.0 if thick else 0.6)
-    ax.hlines(y, table[0.25], table[0.75], color=NEW, lw=3.2 if thick else 1.6)
-    ax.plot(table[0.5], y, "o", mfc=_paper(), mec=NEW, ms=4.5 if thick else 2.5, mew=1.0)
-    panels.name_levels(ax, table.index.to_numpy(), str(column.name), room)
-    ax.set_ylim(-0.8, len(table) - 0.2)
-    ax.set_xlabel(label)
-    return [
-        Line2D([], [], ls="", marker="o", mfc=_paper(), mec=NEW, ms=4.5, label="median"),
-        Line2D([], [], color=NEW, lw=3.2, label="half"),
-        Line2D([], [], color=NEW, lw=1.0, label="95% of the rows"),
-    ]
-
-
-def _acf(rows: Observed, values: FloatArray, against: Any, label: str, ax: Any, figsize: Any) -> Figure | SubFigure:
-    groups = {group: codes for group, (codes, _) in groupings(rows).items()}
-    if against is None:
-        order, what, within = np.arange(rows.n, dtype=float), "rows", None
-    else:
-        column = rows.column(against, "against")
-        order = np.unique(column.to_numpy(), return_inverse=True)[1].astype(float)
-        what, within = f"steps of {column.name}", one_row_each(order, groups)
-    found = patterns.autocorrelations(values, order, groups[within] if within else None)
-    if not len(found):
-        raise LgmError("acf=True: there are not five pairs of rows that follow each other. Accepted: a longer series.")
-    with canvas(WIDTH, HEIGHT, ax=ax, figsize=figsize) as on:
-        one, lag = on.axes[0, 0], found.index.to_numpy()
-        end = 1.96 / np.sqrt(found["pairs"].to_numpy())
-        one.fill_between(lag, -end, end, step="mid", color=NEW, alpha=0.25, lw=0.0)
-        one.vlines(lag, 0.0, found["correlation"], color=_ink(), lw=2.0)
-        one.axhline(0.0, color=panels.GREY, lw=0.7)
-        one.set_xlabel(f"lag, in {what}" + (f" within {within}" if within else ""))
-        one.set_ylabel("autocorrelation")
-        one.set_xlim(0.5, lag[-1] + 0.5)
-        one.xaxis.set_major_locator(MaxNLocator(integer=True))
-        _finish(on, [Patch(facecolor=NEW, alpha=0.25, label="95% of each, if there is none")], rows.fit)
-    return on.figure
-
-
-def _map(
-    rows: Observed, values: FloatArray, near: Any, label: str, ax: Any, figsize: Any, seed: int
-) -> Figure | SubFigure:
-    """Where residuals are positive and negative, as triangles sized by them."""
-    _, codes, adjacency, _ = neighbours(rows, near, "against")
-    statistic = faults.moran(codes, adjacency)
-    nothing = np.zeros((rows.n, 1))
-    observed = float(statistic(Drawn(values[:, None], nothing, nothing))[0])
-    rng = np.random.default_rng([seed, 12])
-    right = np.concatenate([statistic(Drawn(rng.standard_normal((rows.n, 20)), nothing, nothing)) for _ in range(10)])
-    x, y = (rows.column(each, "near").to_numpy(dtype=float) for each in near)
-    names = [str(rows.column(each, "near").name) for each in near]
-    with canvas(WIDTH, 5.0, ax=ax, figsize=figsize) as on:
-        one, size = on.axes[0, 0], np.minimum(np.abs(values) / max(float(np.std(values)), 1e-300), 3.0)
-        factor = 18.0 * min(1.0, 400.0 / rows.n) + 1.0
-        for chosen, marker, face in ((values >= 0.0, "^", panels.RED), (values < 0.0, "v", "none")):
-            edge = panels.RED if marker == "^" else NEW
-            one.scatter(
-                x[chosen],
-                y[chosen],
-                factor * size[chosen],
-                marker=marker,
-                facecolors=face,
-                edgecolors=edge,
-                linewidths=0.7,
-            )
-        one.set_xlabel(names[0])
-        one.set_ylabel(names[1])
-        one.set_title(f"Moran's I {observed:.2f} (of noise: within {2.0 * right.std():.2f} of 0)")
-        handles = [
-            Line2D([], [], ls="", marker="^", color=panels.RED, ms=5.0, label=f"positive {label}"),
-            Line2D([], [], ls="", marker="v", mfc="none", mec=NEW, ms=5.0, label="negative"),
-        ]
-        _finish(on, handles, rows.fit)
-    return on.figure

@@ -118,6 +118,11 @@ def paper() -> str:
     return str(rcParams["axes.facecolor"])
 
 
+def scattered(n: int) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Rows that are drawn, spread over all."""
+    return np.unique(np.linspace(0, n - 1, min(n, MOST_RESIDUALS)).round().astype(np.int64))
+
+
 def trace(ax: Axes, draws: FloatArray) -> None:
     """Draws in the order in which they were made, one colour per chain; long chains are thinned."""
     if np.ptp(draws) == 0:

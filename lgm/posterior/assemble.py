@@ -28,12 +28,13 @@ from lgm.posterior.density import Marginal
 from lgm.posterior.every_row import EveryRow
 from lgm.posterior.functionals import Sums
 from lgm.posterior.gaussian import GaussianData
-from lgm.posterior.hyperparameters import Hyperparameters, Reprinted, slot
+from lgm.posterior.hyperparameters import Hyperparameters, Reprinted
 from lgm.posterior.inner import Observed
 from lgm.posterior.laplace import LaplaceData
 from lgm.posterior.latent_prior import LatentPrior, Places, needs_factor, places_of
 from lgm.posterior.leaves import Leaves
 from lgm.posterior.linear_start import Start
+from lgm.posterior.slots import slot
 from lgm.posterior.solvers import solved
 from lgm.priors import FixedEffectPrior, Normal, ThetaPrior
 from lgm.terms.block import Block

@@ -18,7 +18,8 @@ from lgm.design.design import Design
 from lgm.design.fixed_effects import prior_functionals
 from lgm.errors import PriorError
 from lgm.parameter import REAL, Domain, Parameter, Span
-from lgm.posterior.hyperparameters import Hyperparameters, rise_to_zero
+from lgm.posterior.hyperparameters import Hyperparameters
+from lgm.posterior.slots import rise_to_zero
 from lgm.priors import Constant, Dirichlet, FixedEffectPrior, Flat, Lkj, Normal, PcShare, Prior, ThetaPrior
 from lgm.words import in_composed_form, suggest
 from lgm.xla import own_settings

@@ -66,7 +66,7 @@ def test_a_singular_covariance_and_none() -> None:
     assert np.all(theta[:6] == 0.0)
     assert target.unspoken(theta).tolist() == [False] * 3 + [True] * 3 + [False] * 3
     with jax.enable_x64(True):
-        assert np.all(np.isfinite(jax.jacfwd(target.natural)(jnp.asarray(nothing))))
+        assert np.all(np.isfinite(jax.jit(jax.jacfwd(target.natural))(jnp.asarray(nothing))))
 
 
 def test_starts_and_units() -> None:

@@ -1,4 +1,4 @@
-"""Pictures of new data and of residuals: what is in them; how they look was judged by eye."""
+"""Pictures of new data: what is in them; how they look was judged by eye."""
 
 from typing import Any
 
@@ -6,13 +6,9 @@ import numpy as np
 import planted
 import pytest
 from matplotlib.figure import Figure
+from shown import texts
 
 from lgm.errors import LgmError
-
-
-def _texts(figure: Figure) -> str:
-    legend = [text.get_text() for each in figure.legends for text in each.get_texts()]
-    return " | ".join([figure.axes[0].get_xlabel(), figure.axes[0].get_ylabel(), *legend])
 
 
 @pytest.mark.parametrize(
@@ -27,7 +23,7 @@ def _texts(figure: Figure) -> str:
 )
 def test_measurements(kind: str, expected: str) -> None:
     figure = planted.of("gaussian").pp_check(kind, draws=20, figsize=(4, 3))
-    assert _texts(figure).startswith(expected)
+    assert texts(figure).startswith(expected)
     figure.draw_without_rendering()
     for text in figure.axes[0].texts + [figure.axes[0].xaxis.label, figure.axes[0].yaxis.label]:
         box = text.get_window_extent()
@@ -43,44 +39,23 @@ def test_counts_and_categories() -> None:
     assert [t.get_text() for t in planted.ordered().pp_check().axes[0].get_xticklabels()] == [
         "bad", "poor", "fair", "good"
     ]  # fmt: skip
-    assert "predicted probability of y" in _texts(planted.binary().pp_check("calibration", draws=30))
-    assert _texts(planted.times().pp_check(draws=5)).startswith("y | share above this | data | 5 new data sets")
-    assert "(successes)" in _texts(planted.several().pp_check("bars", draws=30))
+    assert "predicted probability of y" in texts(planted.binary().pp_check("calibration", draws=30))
+    assert texts(planted.times().pp_check(draws=5)).startswith("y | share above this | data | 5 new data sets")
+    assert "(successes)" in texts(planted.several().pp_check("bars", draws=30))
 
 
 def test_groups_are_sorted_and_named_as_far_as_there_is_room() -> None:
     figure = planted.of("gaussian").pp_check("stat", statistic="sd", by="g", draws=50)
-    assert "sd of y | g" in _texts(figure) and len(figure.axes[0].get_yticks()) == 30
+    assert "sd of y | g" in texts(figure) and len(figure.axes[0].get_yticks()) == 30
     many = planted.of("gaussian").pp_check(by=np.arange(240), draws=10, kind="stat", statistic="max", figsize=(4, 6))
     assert len(many.axes[0].get_yticks()) < 60 and "is labelled" in many.axes[0].get_ylabel()
 
 
-def test_residuals() -> None:
-    fit = planted.of("gaussian")
-    assert _texts(fit.plot_residuals()).startswith("normal quantile | quantile residual")
-    assert _texts(fit.plot_residuals("fitted", kind="pearson")).startswith("fitted y | pearson residual | smooth mean")
-    assert _texts(fit.plot_residuals("x")).startswith("x | quantile residual | smooth mean")
-    assert _texts(fit.plot_residuals("g", kind="response")).startswith("g | response residual")
-    levels = fit.plot_residuals(np.repeat(["b", "a"], 120))
-    assert _texts(levels).startswith("quantile residual | against | median")
-    assert "lag, in rows" in _texts(fit.plot_residuals(acf=True))
-    assert "lag, in steps of against within g" in _texts(fit.plot_residuals(np.tile(np.arange(8), 30), acf=True))
-
-
-def test_a_map_of_residuals() -> None:
-    data, _ = planted.response("space", 1)
-    figure = planted.of("space").plot_residuals((data.lon, data.lat))
-    assert _texts(figure).startswith("lon | lat | positive quantile residual | negative")
-    assert "Moran's I 0." in figure.axes[0].get_title(loc="left")
-
-
 def test_on_axes_of_ones_own() -> None:
-    from matplotlib.figure import Figure
-
     figure = Figure()
     ax = figure.subplots()
     assert planted.of("gaussian").pp_check(ax=ax, draws=5) is figure
-    assert planted.of("gaussian").plot_residuals(ax=ax) is figure and len(figure.axes) == 1
+    assert len(figure.axes) == 1
     with pytest.raises(LgmError, match="1 panel"):
         planted.of("gaussian").pp_check(ax=figure.subplots(1, 2))
 
