@@ -5,23 +5,28 @@ Among full columns the product is dense, and dense algebra is a hundred times fa
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import scipy.sparse as sp
 
 from lgm.arrays import FloatArray, IntArray
+from lgm.sparse import chosen, side_by_side
 
 _FEW = 8  # columns of a row, all pairs of which are gone through
 _LARGE = 1e-100  # the square of a number that is larger is not zero
 
 
-def gram(a: sp.csc_array, weights: FloatArray | None = None, known: FloatArray | None = None) -> sp.coo_array:
+def gram(
+    a: sp.csc_array | Sequence[sp.csc_array], weights: FloatArray | None = None, known: FloatArray | None = None
+) -> sp.coo_array:
     """Lower triangle of ``A' diag(weights) A``, its entries in the order of `entries` but for those of scipy.
 
     An entry is stored wherever some row stores both columns; scipy leaves out some that are exactly zero.
 
     Parameters
     ----------
-    a : sparse array (n, p)
+    a : sparse array (n, p), or several side by side
     weights : float array (n,), optional
     known : float array (k, k), optional
         All of the product of the first k columns, if that is known.
@@ -33,10 +38,10 @@ def gram(a: sp.csc_array, weights: FloatArray | None = None, known: FloatArray |
     [[4.0, 0.0], [8.0, 22.0]]
     """
     full, columns, rest = _split(a, weights)
-    stored = _stored(rest)
+    stored, size = _stored(rest), full.size + rest.shape[1]
     rows, cols = _dense_entries(full, rest)
     within = _within(rest)
-    others = _others(a.shape[1], full)
+    others = _others(size, full)
     if known is not None and np.all(full < len(known)):
         product = known if full.size == len(known) else known[np.ix_(full, full)]
     else:
@@ -47,15 +52,15 @@ def gram(a: sp.csc_array, weights: FloatArray | None = None, known: FloatArray |
         across[:, k] = (transposed @ columns[:, k])[stored]
     data = [by_column(product), across.ravel(), within.data]
     rows, cols = np.concatenate([rows, others[within.row]]), np.concatenate([cols, others[within.col]])
-    return sp.coo_array((np.concatenate(data), (rows, cols)), shape=(a.shape[1], a.shape[1]))
+    return sp.coo_array((np.concatenate(data), (rows, cols)), shape=(size, size))
 
 
-def entries(a: sp.csc_array, product: sp.coo_array | None = None) -> tuple[IntArray, IntArray]:
+def entries(a: sp.csc_array | Sequence[sp.csc_array], product: sp.coo_array | None = None) -> tuple[IntArray, IntArray]:
     """Rows and columns of the lower triangle of ``A'A`` that are stored for some values of what A stores.
 
     Parameters
     ----------
-    a : sparse array (n, p)
+    a : sparse array (n, p), or several side by side
     product : sparse array (p, p), optional
         `gram` of the same columns without weights. Sums of positive numbers do not cancel, so that where all sparse
         columns are such, as those of groups, nothing need be multiplied again.
@@ -69,7 +74,7 @@ def entries(a: sp.csc_array, product: sp.coo_array | None = None) -> tuple[IntAr
     full, _, rest = _split(a)
     if product is not None and rest.data.min(initial=np.inf) > _LARGE:
         return product.row, product.col
-    others = _others(a.shape[1], full)
+    others = _others(full.size + rest.shape[1], full)
     ones = sp.csc_array((np.ones(rest.nnz), rest.indices, rest.indptr), shape=rest.shape)
     within = sp.coo_array(sp.tril(ones.T @ ones))  # sums of ones never cancel
     rows, cols = _dense_entries(full, rest)
@@ -141,17 +146,24 @@ def _stored(rest: sp.csc_array) -> IntArray:
     return np.flatnonzero(np.diff(rest.indptr))
 
 
-def _split(a: sp.csc_array, weights: FloatArray | None = None) -> tuple[IntArray, FloatArray, sp.csc_array]:
+def _split(
+    a: sp.csc_array | Sequence[sp.csc_array], weights: FloatArray | None = None
+) -> tuple[IntArray, FloatArray, sp.csc_array]:
     """Numbers and values of the columns that store every row, and the other columns, by the roots of the weights."""
-    a = a if a.has_sorted_indices else a.sorted_indices()
-    n = a.shape[0]
-    is_full = np.diff(a.indptr) == n
-    full = np.flatnonzero(is_full)
-    if full.size and full[-1] - full[0] == full.size - 1:  # side by side
-        values = np.asarray(a.data[a.indptr[full[0]] : a.indptr[full[-1] + 1]], dtype=float)
-    else:
-        values = np.array([a.data[a.indptr[j] : a.indptr[j + 1]] for j in full], dtype=float)
-    columns, rest = values.reshape(full.size, n).T, sp.csc_array(a[:, np.flatnonzero(~is_full)])
+    blocks = a if isinstance(a, Sequence) else [a]
+    n = blocks[0].shape[0]
+    where, values, others, start = [], [], [], 0
+    for block in blocks:
+        block = block if block.has_sorted_indices else block.sorted_indices()
+        is_full = np.diff(block.indptr) == n
+        where.append(start + np.flatnonzero(is_full))
+        values.append(chosen(block, is_full).data)
+        others.append(chosen(block, ~is_full))
+        start += is_full.size
+    full, rest = np.concatenate(where), side_by_side(others, n)
+    one = [each for each in values if each.size]
+    whole = one[0] if len(one) == 1 else np.concatenate([np.zeros(0), *one])
+    columns = np.asarray(whole, dtype=float).reshape(full.size, n).T
     if weights is not None and np.any(weights != 1.0):
         root = np.sqrt(weights)
         columns = columns * root[:, None]

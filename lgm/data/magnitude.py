@@ -19,7 +19,7 @@ def require_magnitude(values: FloatArray, what: str) -> None:
     DataError
         It says how to change the units.
     """
-    largest = float(np.max(np.abs(values), initial=0.0))
+    largest = float(np.maximum(np.max(values, initial=0.0), -np.min(values, initial=0.0)))  # nothing is copied
     if largest != 0.0 and not SMALLEST <= largest <= LARGEST:
         raise DataError(
             f"{what} has values of up to {largest:.3g}, of which squares cannot be computed with. Accepted: units in "

@@ -174,6 +174,12 @@ class _Columns(PandasMaterializer):
         return is_flag or super()._is_categorical(values)
 
     @override
+    def _encode_constant(
+        self, value: Any, metadata: Any, encoder_state: dict[str, Any], spec: ModelSpec, drop_rows: Sequence[int]
+    ) -> Any:
+        return full_column(np.full(self.scope.n, float(value))) if value else sp.csc_matrix((self.scope.n, 1))
+
+    @override
     def _encode_numerical(
         self, values: Any, metadata: Any, encoder_state: dict[str, Any], spec: ModelSpec, drop_rows: Sequence[int]
     ) -> Any:

@@ -19,6 +19,7 @@ import scipy.sparse as sp
 from lgm.arrays import FloatArray, IntArray
 from lgm.families.family import Family
 from lgm.families.response import Response
+from lgm.sparse import side_by_side
 
 WORTH = 10_000  # rows saved where their number depends on the response, and another response has to be compiled for
 ENTRIES = 1 << 20  # of A that are read at a time
@@ -29,8 +30,8 @@ class Observations(NamedTuple):
 
     Parameters
     ----------
-    a : sparse array (n, p + q)
-        Columns of all effects.
+    blocks : tuple of sparse arrays (n, ...)
+        Columns of all effects, side by side.
     y : Response
     offset : float array (n,)
     weights : float array (n,)
@@ -41,12 +42,17 @@ class Observations(NamedTuple):
         What their log-likelihoods lack of that of the data.
     """
 
-    a: sp.csc_array
+    blocks: tuple[sp.csc_array, ...]
     y: Response
     offset: FloatArray
     weights: FloatArray
     mass: FloatArray
     constant: float = 0.0
+
+    @property
+    def a(self) -> sp.csc_array:
+        """Columns of all effects (n, p + q)."""
+        return side_by_side(self.blocks, self.n)
 
     @property
     def n(self) -> int:
@@ -80,7 +86,7 @@ def collapse(family: Family, rows: Observations) -> Observations:
     --------
     >>> from lgm.families.binomial import Bernoulli
     >>> a = sp.csc_array([[1.0, 0.0], [1.0, 1.0], [1.0, 0.0]])
-    >>> rows = Observations(a, Response(np.array([1.0, 1.0, 0.0])), np.zeros(3), np.ones(3), np.ones(3))
+    >>> rows = Observations((a,), Response(np.array([1.0, 1.0, 0.0])), np.zeros(3), np.ones(3), np.ones(3))
     >>> found = collapse(Bernoulli(), rows)
     >>> found.y.value.tolist(), found.y.trials.tolist(), found.a.toarray().tolist()
     ([1.0, 1.0], [2.0, 1.0], [[1.0, 0.0], [1.0, 1.0]])
@@ -88,17 +94,18 @@ def collapse(family: Family, rows: Observations) -> Observations:
     if not (family.adds_up or family.weights_count):
         return rows
     beside = [rows.weights] if family.adds_up else jax.tree.leaves(rows.y)
-    groups = equal_rows(rows.a, [rows.offset, *beside])
+    a = rows.a
+    groups = equal_rows(a, [rows.offset, *beside])
     saved = rows.n - groups.first.size
     if saved == 0 or (saved < WORTH and not family.adds_up):
         return rows
     mass, first = groups.sums(rows.mass), groups.first
-    a, offset = taken(rows.a, first), rows.offset[first]
+    blocks, offset = (taken(a, first),), rows.offset[first]
     if not family.adds_up:
-        return Observations(a, rows.y.rows(first), offset, mass, mass)
+        return Observations(blocks, rows.y.rows(first), offset, mass, mass)
     y, shift, constant = family.added_up(rows.y, groups.sums)
     weights = rows.weights[first]
-    return Observations(a, y, offset + shift, weights, mass, float(weights @ constant))
+    return Observations(blocks, y, offset + shift, weights, mass, float(weights @ constant))
 
 
 def equal_rows(a: sp.csc_array, beside: Sequence[FloatArray]) -> Groups:

@@ -117,16 +117,25 @@ class Columns:
         low, high, sd, level, scatter, length = np.zeros((6, p))
         for j, (start, stop) in enumerate(itertools.pairwise(x.indptr)):
             values = x.data[start:stop]
-            if values.size:
-                low[j], high[j], level[j], scatter[j] = values.min(), values.max(), values.mean(), values.std()
-            varies = values.size < n or np.ptp(values) > COLLINEAR * np.max(np.abs(values))
-            about = values - mean[j] if varies else values
-            sd[j] = np.sqrt(np.sum(about**2) / n + (1 - values.size / n) * mean[j] ** 2)
-            length[j] = np.sqrt(np.sum(values**2))
+            if not values.size:
+                continue
+            low[j], high[j] = values.min(), values.max()
+            size = max(abs(low[j]), abs(high[j]))
+            square = float(np.sum(values**2))
+            length[j], gaps = np.sqrt(square), 1 - values.size / n
+            if low[j] == high[j]:
+                level[j] = low[j]
+            else:
+                level[j], scatter[j] = values.mean(), values.std()
+            if gaps == 0.0 and high[j] - low[j] > COLLINEAR * size:
+                sd[j] = scatter[j]
+            else:
+                about = square if gaps == 0.0 else float(np.sum((values - mean[j]) ** 2))
+                sd[j] = np.sqrt(about / n + gaps * mean[j] ** 2)
         stored = np.diff(x.indptr).astype(np.int64)
         return cls(n, stored, low, high, mean, sd, level, scatter, length, Interactions.of(x))
 
 
 def column_means(x: sp.csc_array) -> FloatArray:
     """Mean of each column."""
-    return np.array([np.sum(x.data[a:b]) for a, b in itertools.pairwise(x.indptr)], dtype=float) / x.shape[0]
+    return np.array([np.sum(x.data[a:b]) for a, b in itertools.pairwise(x.indptr)], dtype=float) / max(x.shape[0], 1)

@@ -169,7 +169,10 @@ class Design:
     @property
     def weights(self) -> FloatArray:
         """Known weights of the observed rows in the likelihood, shape (n,); ones where they are numbers of trials."""
-        return np.ones(self.n) if self.answer.share else self.all_weights[self.rows.observed]
+        if self.answer.share:
+            return np.ones(self.n)
+        observed = self.rows.observed
+        return self.all_weights if observed.all() else self.all_weights[observed]
 
     @property
     def weighs(self) -> bool:
@@ -213,8 +216,8 @@ class Design:
 
     def with_terms(self, terms: tuple[Term, ...]) -> Design:
         """The same design with other blocks for its terms, of the same effects in number."""
-        z = sp.hstack([sp.csc_array((self.n, 0)), *(term.z for term in terms)], format="csc")
-        return replace(self, predictor=replace(self.predictor, terms=terms, Z=sp.csc_array(z)))
+        terms, z = predictors.joined(terms, self.n)
+        return replace(self, predictor=replace(self.predictor, terms=terms, Z=z))
 
     @property
     def parameters(self) -> list[Parameter]:
@@ -269,9 +272,8 @@ def build(formula: Formula, data: Any, family: Family, env: Mapping[str, Any], w
     if not rows.observed.all():  # what cannot be predicted is said at once
         _refuse_entangled(scope, from_all, "the rows without a response cannot be predicted")
         predictors.encode(predictor, scope, Parts.all(predictor))
-    likelihood_weights = np.ones(y.size) if answer.share else w[rows.observed]
-    own = family.parameters(y, yardstick, likelihood_weights)
-    built = Design(formula, family, scope, rows, answer, w, predictor, own, from_all)
+    built = Design(formula, family, scope, rows, answer, w, predictor, (), from_all)
+    built = replace(built, family_parameters=family.parameters(y, yardstick, built.weights))
     require_distinct_names(built)
     return built
 

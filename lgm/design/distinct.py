@@ -108,7 +108,9 @@ class Distinct:
         times, mass, *added = self.sums
         offset = self.beside[0]
         if not family.adds_up:
-            return Observations(self.a, replace(self.y, times=times), offset, mass, mass)
+            return Observations((self.a,), replace(self.y, times=times), offset, mass, mass)
         weights, known = self.beside[1], iter(added)
         y, shift, constant = family.added_up(self.y, lambda values: next(known))
-        return Observations(self.a, replace(y, times=times), offset + shift, weights, mass, float(weights @ constant))
+        return Observations(
+            (self.a,), replace(y, times=times), offset + shift, weights, mass, float(weights @ constant)
+        )

@@ -100,8 +100,17 @@ def residuals(gram: FloatArray) -> FloatArray:
     return out
 
 
-def require_full_rank(x: sp.csc_array, names: Sequence[str], intercept: int | None) -> FloatArray:
+def require_full_rank(x: sp.csc_array, columns: Columns, names: Sequence[str], intercept: int | None) -> FloatArray:
     """Check the fixed effects at the rows with a response.
+
+    Parameters
+    ----------
+    x : sparse array (n, p)
+    columns : Columns
+        What they are as a whole.
+    names : sequence of p str
+    intercept : int or None
+        Its column.
 
     Returns
     -------
@@ -113,7 +122,6 @@ def require_full_rank(x: sp.csc_array, names: Sequence[str], intercept: int | No
     IdentifiabilityError
         If a column is zero, constant beside the intercept, or a combination of others, which are named.
     """
-    columns = Columns.of(x)
     require_seen(columns, names, intercept)
     standard, basis = standardise(x, intercept)
     gram = dense_gram(standard)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-import scipy.sparse as sp
 
 from lgm.arrays import FloatArray, IntArray
 from lgm.data.expression import names_of
@@ -16,6 +15,7 @@ from lgm.design.design import Design, joined_names, require_each_taken, rows_in_
 from lgm.design.predictor import Parts
 from lgm.design.summed import CollapsedDesign, SummedDesign
 from lgm.errors import DataError
+from lgm.sparse import side_by_side
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -64,7 +64,7 @@ def part_of(design: SummedDesign, table: Table, weights: str | None, missing: st
         if each is not None and each.novel is not None:
             raise DataError(f"it has {each.novel.what}. Accepted: rows that the fit is of; fit.predict() takes others.")
     require_each_taken(formula, family, answer.response, seen.frame.index)
-    z = sp.hstack([sp.csc_array((seen.n, 0)), *(each.z for each in found.encoded if each is not None)], format="csc")
+    z = side_by_side([each.z for each in found.encoded if each is not None], seen.n)
     back = np.asarray(np.linalg.inv(design.reference.basis), dtype=float)
     return PartDesign(
         formula=formula,
@@ -73,7 +73,7 @@ def part_of(design: SummedDesign, table: Table, weights: str | None, missing: st
         rows=rows,
         answer=answer,
         all_weights=w,
-        predictor=replace(design.predictor, X=found.X, Z=sp.csc_array(z), offset=found.offset),
+        predictor=replace(design.predictor, X=found.X, Z=z, offset=found.offset),
         family_parameters=design.family_parameters,
         normal=design.sums.within_at(back),
     )

@@ -22,7 +22,7 @@ from lgm.data.table import MOST_WEIGHT
 from lgm.design import answer as answers
 from lgm.design import predictor as predictors
 from lgm.design.answer import Answer, require_form
-from lgm.design.columns import COLLINEAR
+from lgm.design.columns import COLLINEAR, Columns
 from lgm.design.design import check_formula, joined_names, require_distinct_names, require_several
 from lgm.design.distinct import MOST, Distinct
 from lgm.design.fixed_effects import require_difference, require_independent, require_seen, residuals
@@ -164,8 +164,7 @@ class _Build:
         kept = np.setdiff1d(np.arange(every.p), dropped)
         sums, reference = sums.without(dropped), reference.at(kept)
         predictor = SummedPredictor(
-            **{**vars_of(every), **_without(every, kept)},
-            found=sums.summary(reference),
+            **{**vars_of(every), **_without(every, kept), "columns": sums.summary(reference)},
             moves_level=intercept is not None or _spans_level(sums),
         )
         typical = np.array([np.exp(found.log_weights.mean)])
@@ -290,9 +289,10 @@ def _without_rows(
 ) -> Predictor:
     """All columns, and no rows: those of the fixed effects, of null spaces of terms, and of the terms."""
     nulls = tuple(name for _, term in terms for name in term.null)
+    x = sp.csc_array((0, len(names) + len(nulls)))
     return Predictor(
         side=side,
-        X=sp.csc_array((0, len(names) + len(nulls))),
+        X=x,
         Z=sp.csc_array((0, sum(term.block.n for _, term in terms))),
         offset=np.zeros(0),
         fixed_names=(*names, *nulls),
@@ -301,6 +301,7 @@ def _without_rows(
         terms=tuple(term for _, term in terms),
         sources=tuple(source for source, _ in terms),
         null_names=nulls,
+        columns=Columns.of(x),
         gram=np.zeros((0, 0)),
     )
 

@@ -22,6 +22,7 @@ from lgm.errors import DataError
 from lgm.families.family import Family
 from lgm.families.response import Response
 from lgm.formula.sides import Effects
+from lgm.sparse import side_by_side
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,10 +62,8 @@ class Summing:
         for each in rows.encoded:
             if each is not None and each.novel is not None:
                 raise DataError(f"{CHANGED}: {each.novel.what}.")
-        z = sp.hstack(
-            [sp.csc_array((scope.n, 0)), *(each.z for each in rows.encoded if each is not None)], format="csc"
-        )
-        return scope, rows.X, sp.csc_array(z), rows.offset
+        z = side_by_side([each.z for each in rows.encoded if each is not None], scope.n)
+        return scope, rows.X, z, rows.offset
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -20,6 +21,7 @@ from lgm.design.columns import Columns
 from lgm.design.fixed_effects import adding, adds, require_difference, require_full_rank
 from lgm.formula.python import Expression
 from lgm.formula.sides import Bar, Call, RightHandSide
+from lgm.sparse import between, side_by_side
 from lgm.terms import build as read
 from lgm.terms import group, group_series, label_of
 from lgm.terms.block import Block
@@ -49,6 +51,8 @@ class Predictor:
         What each term was read from.
     null_names : tuple of str
         Fixed columns that come from the null spaces of terms (the last ones of X).
+    columns : Columns
+        What the fixed columns are as a whole.
     gram : float array (k, k)
         ``X_int' X_int`` of the other fixed columns, standardised (`lgm.design.fixed_effects.standardise`).
     """
@@ -63,6 +67,7 @@ class Predictor:
     terms: tuple[Term, ...]
     sources: tuple[Bar | Call, ...]
     null_names: tuple[str, ...]
+    columns: Columns
     gram: FloatArray
 
     @property
@@ -78,17 +83,12 @@ class Predictor:
     @property
     def A(self) -> sp.csc_array:
         """``[X|Z]``."""
-        return sp.csc_array(sp.hstack([self.X, self.Z], format="csc"))
+        return side_by_side([self.X, self.Z], self.X.shape[0])
 
     @property
     def blocks(self) -> list[Block]:
         """Blocks of latent effects, term by term."""
         return [term.block for term in self.terms]
-
-    @cached_property
-    def columns(self) -> Columns:
-        """What the fixed columns are as a whole."""
-        return Columns.of(self.X)
 
     @cached_property
     def spans_level(self) -> bool:
@@ -237,24 +237,34 @@ def build(side: RightHandSide, scope: Scope, offset: FloatArray, yardstick: floa
         accepted = "an intercept, `y ~ 1`, a predictor, or a term such as `(1 | g)`."
         raise scope.formula.error("Without an intercept nothing is left to estimate.", side.fixed.span, accepted)
     intercept = names.index("Intercept") if "Intercept" in names else None
-    gram = require_full_rank(x, names, intercept)
-    terms = terms_of(side, scope, yardstick)
-    require_once(scope, names, terms)
-    x, null_names = _with_null_columns(x, [term for _, term in terms], intercept)
-    z = sp.hstack([sp.csc_array((scope.n, 0)), *(term.z for _, term in terms)], format="csc")
+    columns = Columns.of(x)
+    gram = require_full_rank(x, columns, names, intercept)
+    built = terms_of(side, scope, yardstick)
+    require_once(scope, names, built)
+    x, null_names = _with_null_columns(x, [term for _, term in built], intercept)
+    terms, z = joined([term for _, term in built], scope.n)
     return Predictor(
         side=side,
         X=x,
-        Z=sp.csc_array(z),
+        Z=z,
         offset=offset,
         fixed_names=(*names, *null_names),
         intercept=intercept,
         spec=spec,
-        terms=tuple(term for _, term in terms),
-        sources=tuple(source for source, _ in terms),
+        terms=terms,
+        sources=tuple(source for source, _ in built),
         null_names=tuple(null_names),
+        columns=Columns.of(x) if null_names else columns,
         gram=gram,
     )
+
+
+def joined(terms: Sequence[Term], rows: int) -> tuple[tuple[Term, ...], sp.csc_array]:
+    """Columns of terms side by side, and the terms with these as theirs: what is as long as the data is kept once."""
+    z = side_by_side([term.z for term in terms], rows)
+    ends = np.cumsum([0, *(term.z.shape[1] for term in terms)]).tolist()
+    parts = zip(terms, itertools.pairwise(ends), strict=True)
+    return tuple(replace(term, z=between(z, *ends)) for term, ends in parts), z  # type: ignore[type-var]
 
 
 def encode(predictor: Predictor, scope: Scope, parts: Parts) -> NewRows:

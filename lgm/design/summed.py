@@ -14,7 +14,6 @@ from lgm.arrays import FloatArray
 from lgm.data.moments import Moments
 from lgm.data.scope import Scope
 from lgm.design.collapse import Observations
-from lgm.design.columns import Columns
 from lgm.design.design import Design
 from lgm.design.predictor import NewRows, Parts, Predictor
 from lgm.design.reference import Reference
@@ -55,19 +54,11 @@ class SummedPredictor(Predictor):
 
     Parameters
     ----------
-    found : Columns
-        What its fixed columns are as a whole.
     moves_level : bool
         Whether they can move all rows by the same.
     """
 
-    found: Columns
     moves_level: bool
-
-    @property
-    def columns(self) -> Columns:
-        """What the fixed columns are as a whole."""
-        return self.found
 
     @property
     def spans_level(self) -> bool:
@@ -257,5 +248,5 @@ class CollapsedDesign(SummedDesign):
         blocks, rows = self._to_zero(terms), self.distinct
         if blocks is not None:
             change = sp.block_diag([sp.eye_array(self.p), *blocks], format="csc")
-            rows = rows._replace(a=sp.csc_array(rows.a @ change))
+            rows = rows._replace(blocks=(sp.csc_array(rows.a @ change),))
         return replace(self, predictor=replace(self.predictor, terms=terms), distinct=rows)

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 import scipy.sparse as sp
 
-from lgm.arrays import FloatArray, IntArray
+from lgm.arrays import BoolArray, FloatArray, IntArray
 from lgm.design.columns import COLLINEAR, Columns, Interactions
 from lgm.design.reference import Reference
 from lgm.errors import DataError
@@ -128,21 +128,19 @@ class Sums:
     ) -> Sums:
         """Of the rows with these fixed columns (n, p), other columns (n, q), responses less offsets, and weights."""
         x0 = reference.columns(x)
-        a = sp.csc_array(sp.hstack([x0, z], format="csc"))
-        r = y - x0 @ reference.beta
-        n, size = a.shape
+        blocks, r = (x0, z), y - x0 @ reference.beta
+        n, size = x.shape[0], x.shape[1] + z.shape[1]
         weighted = bool(np.any(w != 1.0))
         if not n:
             nothing = np.zeros(0)
             p = x.shape[1]
             totals = np.zeros((p, p)), np.zeros(p), np.zeros(size - p), 0.0
             return cls(0, size, nothing.astype(int), nothing, *totals, np.zeros(size), 0.0, 0.0, Stored.of(x))
-        within = dense_gram(x0)
-        products = gram(a, w, None if weighted else within)
+        within, weighed = dense_gram(x0), w * r
+        products = gram(blocks, w, None if weighted else within)
         places, values = _summed(products.row.astype(np.int64) * size + products.col, products.data)
-        some = np.repeat(np.diff(a.indptr) < n, np.diff(a.indptr))
-        if np.any(a.data[some] <= 0.0):  # a sum may be zero, and is left out then
-            row, col = entries(a)
+        if any(np.any(block.data[_sparse(block)] <= 0.0) for block in blocks):  # a sum of zero is left out then
+            row, col = entries(blocks)
             every = row.astype(np.int64) * size + col
             places, values = _summed(np.concatenate([places, every]), np.concatenate([values, np.zeros(every.size)]))
         return cls(
@@ -154,8 +152,8 @@ class Sums:
             np.asarray(x0.sum(axis=0)).ravel(),
             np.asarray(z.sum(axis=0)).ravel(),
             offset,
-            a.T @ (w * r),
-            float(r @ (w * r)),
+            np.concatenate([block.T @ weighed for block in blocks]),
+            float(r @ weighed),
             float(np.sum(np.log(w))) if weighted else 0.0,
             Stored.of(x),
         )
@@ -348,6 +346,12 @@ def moved(sums: Sums, reference: Reference, basis: FloatArray) -> Moved:
 
 def _least_squares(left: FloatArray, right: FloatArray) -> FloatArray:
     return np.asarray(np.linalg.lstsq(left, right, rcond=None)[0], dtype=float) if left.size else np.zeros(0)
+
+
+def _sparse(a: sp.csc_array) -> BoolArray:
+    """Which entries are of columns that not all rows store."""
+    stored = np.diff(a.indptr)
+    return np.repeat(stored < a.shape[0], stored)
 
 
 def _summed(places: IntArray, values: FloatArray) -> tuple[IntArray, FloatArray]:

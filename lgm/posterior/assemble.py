@@ -37,6 +37,7 @@ from lgm.posterior.linear_start import Start
 from lgm.posterior.slots import slot
 from lgm.posterior.solvers import solved
 from lgm.priors import FixedEffectPrior, Normal, ThetaPrior
+from lgm.sparse import between
 from lgm.terms.block import Block
 from lgm.xla import own_settings
 
@@ -140,8 +141,7 @@ class _Evidence(NamedTuple):
 def _of_rows(design: Design) -> _Evidence:
     predictor = design.predictor
     x, basis = standardise(predictor.X, predictor.intercept)
-    a = sp.csc_array(sp.hstack([x, predictor.Z], format="csc")) if predictor.q else x
-    given = Observations(a, design.response, predictor.offset, design.weights, design.weights)
+    given = Observations((x, predictor.Z), design.response, predictor.offset, design.weights, design.weights)
     rows = given if design.family.conjugate else collapse(design.family, given)
     known = None if design.weighs or rows is not given else predictor.gram
     return _evidence(design, basis, rows, known)
@@ -151,20 +151,20 @@ def _collapsed(design: CollapsedDesign) -> _Evidence:
     """The same from rows in which others are collapsed."""
     p, rows = design.p, design.distinct
     basis = design.sums.standard(design.reference)
-    x = in_basis(sp.csc_array(rows.a[:, :p]), basis)
-    a = sp.csc_array(sp.hstack([x, rows.a[:, p:]], format="csc"))
-    return _evidence(design, basis, rows._replace(a=a, y=replace(rows.y, times=None)), None)
+    x = in_basis(between(rows.a, 0, p), basis)
+    blocks = x, between(rows.a, p, p + design.q)
+    return _evidence(design, basis, rows._replace(blocks=blocks, y=replace(rows.y, times=None)), None)
 
 
 def _evidence(design: Design, basis: FloatArray, rows: Observations, known: FloatArray | None) -> _Evidence:
     """Of rows in the standardised basis; ``known`` is the product of the fixed columns."""
     predictor = design.predictor
-    product = gram(rows.a, rows.mass, known)
+    product = gram(rows.blocks, rows.mass, known)
     alike = None if np.any(rows.mass != 1.0) else product
-    inner, own = _pattern(*entries(rows.a, alike), predictor.p, predictor.blocks)
+    inner, own = _pattern(*entries(rows.blocks, alike), predictor.p, predictor.blocks)
     weighted = inner.values(product)
     normal = from_columns(weighted[inner.rows < predictor.p], predictor.p)
-    x = sp.csc_array(rows.a[:, : predictor.p])
+    x = rows.blocks[0] if len(rows.blocks) == 2 else between(rows.a, 0, predictor.p)
     internal = _least_squares(normal, x.T @ (rows.mass * _target(design, rows)))
     rows = rows._replace(offset=rows.offset + x @ internal)
 
@@ -267,7 +267,7 @@ def _data_side(
     """Of rows with what the reference adds among their offsets."""
     predictor = design.predictor
     if design.family.conjugate:
-        return GaussianData.of(rows.a, rows.weights, rows.y.value - rows.offset, weighted, places)
+        return GaussianData.of(rows.blocks, rows.weights, rows.y.value - rows.offset, weighted, places)
     by_row = sp.csr_array(rows.a)
     leaves = Leaves.of(by_row, predictor.blocks, predictor.p, pattern)
     constant = np.asarray(rows.constant)

@@ -83,14 +83,17 @@ class GaussianData:
     extra_normals = 0
 
     @classmethod
-    def of(cls, a: sp.csc_array, w: FloatArray, r: FloatArray, gram: FloatArray, places: Places) -> GaussianData:
-        """Of rows with columns ``a`` (n, p + q), weights and residuals from the reference (n,)."""
+    def of(
+        cls, blocks: Sequence[sp.csc_array], w: FloatArray, r: FloatArray, gram: FloatArray, places: Places
+    ) -> GaussianData:
+        """Of rows with columns (n, p + q) in blocks side by side, weights and residuals from the reference (n,)."""
+        weighted = w * r
         return cls(
             gram=gram,
-            projection=a.T @ (w * r),
-            square=np.asarray(r @ (w * r), dtype=float),
+            projection=np.concatenate([block.T @ weighted for block in blocks]),
+            square=np.asarray(r @ weighted, dtype=float),
             n=np.asarray(r.size, dtype=float),
-            sum_log_w=np.asarray(np.sum(np.log(w)), dtype=float),
+            sum_log_w=np.asarray(np.sum(np.log(w)) if np.any(w != 1.0) else 0.0, dtype=float),
             places=places,
         )
 

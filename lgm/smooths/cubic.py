@@ -37,6 +37,7 @@ from scipy.linalg import solve_triangular
 from lgm.arrays import FloatArray
 from lgm.errors import DataError
 from lgm.smooths.basis import Polynomials, counted
+from lgm.smooths.leading import leading
 
 MAX_THIN_PLATE_KNOTS = 2000  # the order of the dense matrix whose eigenvectors tp takes (0.5 s); mgcv's number too
 
@@ -230,9 +231,7 @@ def _thin_plate(t: FloatArray, k: int) -> tuple[FloatArray, FloatArray]:
         t = t[np.rint(np.linspace(0, t.size - 1, limit)).astype(np.int64)]
     if k == t.size:  # nothing is truncated: all natural cubic splines on t, which cr writes without eigenvectors
         return _cubic_regression(t, k)
-    values, vectors = np.linalg.eigh(np.abs(t[:, None] - t) ** 3 / 12.0)
-    kept = np.argsort(-np.abs(values), kind="stable")[:k]
-    values, vectors = values[kept], vectors[:, kept]
+    values, vectors = leading(np.abs(t[:, None] - t) ** 3 / 12.0, k)
     null = np.column_stack([np.ones_like(t), t - t.mean()])
     z_k = np.linalg.qr(vectors.T @ null, mode="complete").Q[:, 2:]
     d, v = np.linalg.eigh(z_k.T @ (values[:, None] * z_k))

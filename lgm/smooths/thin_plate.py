@@ -18,6 +18,7 @@ from scipy.spatial.distance import cdist
 from lgm.arrays import FloatArray, IntArray
 from lgm.errors import DataError
 from lgm.smooths.basis import Settled, mean_of, require_dimension, settle
+from lgm.smooths.leading import leading
 
 MOST_POINTS = 2000  # the order of the dense matrix whose eigenvectors are taken; mgcv's number too
 DEFAULT_ABOVE = {1: 8, 2: 27}  # functions beyond the polynomials, by number of variables; mgcv's numbers
@@ -151,9 +152,7 @@ def _delta(t: FloatArray, width: float, k: int, m: int, powers: IntArray, label:
     size = np.linalg.svd(null / np.linalg.norm(null, axis=0), compute_uv=False)
     if size[-1] < 1e-10 * size[0]:
         raise DataError(f"{label}: its variables are functions of each other at all points, so it is no smooth of both")
-    values, vectors = np.linalg.eigh(radial(cdist(t, t), m, t.shape[1], width))
-    kept = np.argsort(-np.abs(values), kind="stable")[:k]
-    values, vectors = values[kept], vectors[:, kept]
+    values, vectors = leading(radial(cdist(t, t), m, t.shape[1], width), k)
     z_k = np.linalg.qr(vectors.T @ null, mode="complete").Q[:, len(powers) :]
     found, v = np.linalg.eigh(z_k.T @ (values[:, None] * z_k))
     found = np.maximum(found, found[-1] * k * np.finfo(np.float64).eps)

@@ -300,6 +300,8 @@ def _centred(columns: sp.csc_array, means: FloatArray) -> sp.csc_array:
 
 def _moments(columns: sp.csc_array, n: int) -> tuple[FloatArray, FloatArray, BoolArray]:
     """Mean and sd of each column, in two passes as a mean may be far larger, and which are zeros and ones."""
+    if columns.nnz == n * columns.shape[1] and np.all(columns.data == 1.0):
+        return np.ones(columns.shape[1]), np.zeros(columns.shape[1]), np.ones(columns.shape[1], dtype=bool)
     stored = np.diff(columns.indptr)
     mean = np.asarray(columns.sum(axis=0)).ravel() / n
     column = np.repeat(np.arange(mean.size), stored)

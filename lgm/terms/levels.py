@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -26,17 +27,24 @@ class Levels:
     @classmethod
     def of(cls, column: pd.Series) -> Levels:
         """The values that occur."""
-        if isinstance(column.dtype, pd.CategoricalDtype):
-            return cls(tuple(column.cat.remove_unused_categories().cat.categories))
-        found = _distinct(column)[1]
-        try:
-            return cls(tuple(sorted(found)))  # type: ignore[type-var]
-        except TypeError:  # values of several types
-            return cls(tuple(found))
+        return cls.read(column)[0]
+
+    @classmethod
+    def read(cls, column: pd.Series) -> tuple[Levels, IntArray]:
+        """The values that occur, and the position of that of each row."""
+        codes, found = _counted(column) or _distinct(column)
+        levels = cls(tuple(found))
+        if not isinstance(column.dtype, pd.CategoricalDtype):
+            with contextlib.suppress(TypeError):  # values of several types
+                levels = cls(tuple(sorted(found)))  # type: ignore[type-var]
+        return levels, codes if levels.values == tuple(found) else levels._placed(codes, found)[0]
 
     def positions(self, column: pd.Series) -> tuple[IntArray, list[Hashable]]:
         """Position of each row's value; values that the fit does not have are counted on, and returned."""
-        codes, found = _distinct(column)
+        return self._placed(*_distinct(column))
+
+    def _placed(self, codes: IntArray, found: list[Hashable]) -> tuple[IntArray, list[Hashable]]:
+        """The same of values, and the codes of rows among them."""
         position = {value: i for i, value in enumerate(self.values)}
         new = [value for value in found if value not in position]
         position.update({value: len(self.values) + i for i, value in enumerate(new)})
@@ -76,9 +84,8 @@ class Grouping:
     def over(cls, factors: tuple[Expression, ...], scope: Scope, *, pooled: bool = False) -> tuple[Grouping, IntArray]:
         """The combinations of some factors that occur; also that of each row."""
         columns = _columns(scope, factors, pooled)
-        levels = tuple(Levels.of(column) for column in columns)
-        parts = [each.positions(column)[0] for each, column in zip(levels, columns, strict=True)]
-        combinations, codes = _unique_rows(np.column_stack(parts))
+        levels, parts = zip(*(Levels.read(column) for column in columns), strict=True)
+        combinations, codes = _unique_rows(parts)
         labels = _labels(combinations, [list(each.values) for each in levels])
         return cls(factors, levels, combinations, labels, pooled), codes
 
@@ -118,7 +125,7 @@ class Grouping:
             _refuse_mixture(factor, levels, fresh)
             parts.append(codes)
             values.append([*levels.values, *fresh])
-        combinations, codes = _unique_rows(np.column_stack(parts))
+        combinations, codes = _unique_rows(parts)
         place = {row: i for i, row in enumerate(map(tuple, self.combinations.tolist()))}
         known = np.array([place.get(row, -1) for row in map(tuple, combinations.tolist())], dtype=np.int64)
         fresh_rows = np.flatnonzero(known < 0)
@@ -144,7 +151,9 @@ def _differ(columns: Sequence[pd.Series]) -> bool:
 
 def _column(scope: Scope, factor: Expression) -> pd.Series:
     column = scope.column(factor, "the grouping factor")
-    gaps = column.isna() | (np.isinf(column) if column.dtype.kind == "f" else False)
+    gaps = column.isna()
+    if column.dtype.kind == "f":
+        gaps |= np.isinf(column)
     if gaps.any():
         rows = listed(column.index[gaps], 5)
         raise DataError(
@@ -166,18 +175,34 @@ def _distinct(column: pd.Series) -> tuple[IntArray, list[Hashable]]:
     return codes.astype(np.int64), list(found.tolist())
 
 
-def _unique_rows(codes: IntArray) -> tuple[IntArray, IntArray]:
-    """Distinct rows of a matrix of codes in lexicographic order, and which of them each row is."""
-    if codes.shape[1] == 1:  # without sorting all rows
+def _counted(column: pd.Series) -> tuple[IntArray, list[Hashable]] | None:
+    """`_distinct` of whole numbers, in ascending order; None where they, or others, are too far apart to be counted."""
+    if not isinstance(column.dtype, np.dtype) or column.dtype.kind != "i" or not column.size:
+        return None
+    values = column.to_numpy()
+    low, high = int(values.min()), int(values.max())
+    if high - low >= 4 * values.size:
+        return None
+    values = values - low
+    there = np.zeros(high - low + 1, dtype=bool)
+    there[values] = True
+    found: list[Any] = (np.flatnonzero(there) + low).tolist()
+    return (np.cumsum(there) - 1)[values], found
+
+
+def _unique_rows(columns: Sequence[IntArray]) -> tuple[IntArray, IntArray]:
+    """Distinct rows of columns of codes in lexicographic order, and which of them each row is."""
+    if len(columns) == 1:  # without sorting all rows
+        codes = columns[0]
         seen = np.zeros(codes.max(initial=-1) + 1, dtype=bool)
-        seen[codes[:, 0]] = True
-        return np.flatnonzero(seen)[:, None], (np.cumsum(seen) - 1)[codes[:, 0]]
-    position = np.zeros(len(codes), dtype=np.int64)
-    for column in codes.T:  # combined two at a time: the product of two counts never overflows
+        seen[codes] = True
+        return np.flatnonzero(seen)[:, None], codes if seen.all() else (np.cumsum(seen) - 1)[codes]
+    position = np.zeros(len(columns[0]), dtype=np.int64)
+    for column in columns:  # combined two at a time: the product of two counts never overflows
         position = _ranks(position * (column.max(initial=0) + 1) + column)
     first = np.zeros(position.max(initial=-1) + 1, dtype=np.int64)
-    first[position[::-1]] = np.arange(len(codes))[::-1]  # of places that are written more than once, the last counts
-    return codes[first], position
+    first[position[::-1]] = np.arange(position.size)[::-1]  # of places that are written twice, the last counts
+    return np.column_stack([column[first] for column in columns]), position
 
 
 def _ranks(values: IntArray) -> IntArray:

@@ -91,7 +91,12 @@ def _times(effects: sp.csc_array, weight: FloatArray) -> sp.csc_array:
 def _spread(columns: sp.csc_array, codes: IntArray, n: int) -> sp.csc_array:
     """Put effect column k of a row into column ``level * q + k``; the stored places of ``columns`` are kept."""
     q = columns.shape[1]
-    entries = sp.coo_array(columns)
-    keep = codes[entries.row] >= 0
-    where = codes[entries.row[keep]] * q + entries.col[keep]
-    return sp.csc_array((entries.data[keep], (entries.row[keep], where)), shape=(codes.size, n * q))
+    by_row = sp.csr_array(columns)
+    first = (codes * q).astype(np.int32 if n * q < np.iinfo(np.int32).max else np.int64)
+    stored, data, starts = np.diff(by_row.indptr), by_row.data, by_row.indptr
+    where = np.repeat(first, stored) + by_row.indices
+    if codes.min(initial=0) < 0:
+        keep = np.repeat(codes >= 0, stored)
+        where, data = where[keep], data[keep]
+        starts = np.concatenate([[0], np.cumsum(np.where(codes >= 0, stored, 0))])
+    return sp.csc_array(sp.csr_array((data, where, starts), shape=(codes.size, n * q)))

@@ -116,6 +116,7 @@ REPLACED = {
     "_lookup": "(self, name)",
     "_evaluate": "(self, expr, metadata, spec)",
     "_is_categorical": "(self, values)",
+    "_encode_constant": "(self, value, metadata, encoder_state, spec, drop_rows)",
     "_encode_numerical": "(self, values, metadata, encoder_state, spec, drop_rows)",
     "_encode_evaled_factor": "(self, factor, spec, drop_rows, reduced_rank=False)",
     "_get_columns_for_term": "(self, factors, spec, scale=1)",

@@ -57,7 +57,7 @@ def _value_and_slopes(family, y, a, offset, weights, theta, u):
 def test_the_likelihood_is_that_of_all_rows(name, monkeypatch):
     monkeypatch.setattr(collapse, "WORTH", 1)
     family, y, theta = CASES[name]
-    given = Observations(A, y, OFFSET, WEIGHTS, WEIGHTS)
+    given = Observations((A,), y, OFFSET, WEIGHTS, WEIGHTS)
     found = collapse.collapse(family, given)
     assert found.n < N and np.sum(found.mass) == np.sum(WEIGHTS)
     u = np.random.default_rng(3).normal(size=A.shape[1])
@@ -75,8 +75,8 @@ def test_how_few_rows_there_are():
     cells = len(np.unique(np.column_stack([CELLS, OFFSET]), axis=0))
     for name, rows in (("bernoulli", cells), ("poisson", cells), ("negativebinomial", N)):
         family, y, _ = CASES[name]
-        assert collapse.collapse(family, Observations(A, y, OFFSET, np.ones(N), np.ones(N))).n == rows, name
-    measured = Observations(A, Response(np.ones(N)), OFFSET, np.ones(N), np.ones(N))
+        assert collapse.collapse(family, Observations((A,), y, OFFSET, np.ones(N), np.ones(N))).n == rows, name
+    measured = Observations((A,), Response(np.ones(N)), OFFSET, np.ones(N), np.ones(N))
     for name in ("gaussian", "t", "gamma", "wald"):  # a weight is no number of rows there
         assert collapse.collapse(families.find(name), measured) is measured
 

@@ -47,7 +47,7 @@ def test_partitions_add_up(name, cuts, monkeypatch):
     left, right = sum(parts[1:], parts[0]).rows(family), parts[-1]
     for part in reversed(parts[:-1]):
         right = part + right
-    whole = collapse.collapse(family, Observations(A, y, OFFSET, WEIGHTS, WEIGHTS))
+    whole = collapse.collapse(family, Observations((A,), y, OFFSET, WEIGHTS, WEIGHTS))
     assert whole.n < N
     for found in (left, right.rows(family)):
         np.testing.assert_allclose(_sorted(found), _sorted(whole), rtol=1e-14)

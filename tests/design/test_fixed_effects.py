@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
 
+from lgm.arrays import FloatArray
 from lgm.data.model_matrix import full_column
+from lgm.design.columns import Columns
 from lgm.design.fixed_effects import adding, adds, require_full_rank, standardise
 from lgm.errors import IdentifiabilityError
 
@@ -17,6 +21,10 @@ N = 40
 def _x(*columns: np.ndarray) -> sp.csc_array:
     parts = [full_column(np.asarray(c, dtype=float)) if np.all(c) else sp.csc_matrix(np.c_[c]) for c in columns]
     return sp.csc_array(sp.hstack(parts, format="csc"))
+
+
+def full_rank(x: sp.csc_array, names: Sequence[str], intercept: int | None) -> FloatArray:
+    return require_full_rank(x, Columns.of(x), names, intercept)
 
 
 ONES = np.ones(N)
@@ -45,7 +53,7 @@ def test_stored_zeros_are_centred_too() -> None:
 def test_no_columns() -> None:
     internal, basis = standardise(sp.csc_array((N, 0)), None)
     assert internal.shape == (N, 0) and basis.shape == (0, 0)
-    require_full_rank(sp.csc_array((N, 0)), [], None)
+    full_rank(sp.csc_array((N, 0)), [], None)
     assert adds(sp.csc_array((N, 0)), YEAR, None)
 
 
@@ -70,7 +78,7 @@ def test_no_columns() -> None:
 )
 def test_what_the_data_cannot_tell_apart(columns: list[np.ndarray], intercept: int | None, message: str) -> None:
     with pytest.raises(IdentifiabilityError, match=message):
-        require_full_rank(_x(*columns), "abcd"[: len(columns)], intercept)
+        full_rank(_x(*columns), "abcd"[: len(columns)], intercept)
 
 
 @pytest.mark.parametrize(("call", "centred"), [("cr(x, df=3)", True), ("pieces(x)", False)])
@@ -78,7 +86,7 @@ def test_a_basis_that_holds_the_intercept(call: str, centred: bool) -> None:
     parts = np.random.default_rng(1).dirichlet(np.ones(3), N)
     names = ["Intercept", "z", *(f"{call}[{k}]" for k in (1, 2, 3))]
     with pytest.raises(IdentifiabilityError) as caught:
-        require_full_rank(_x(ONES, YEAR, *parts.T), names, 0)
+        full_rank(_x(ONES, YEAR, *parts.T), names, 0)
     also = f", or `{call[:-1]}, constraints='center')`" * centred
     assert f"columns of `{call}` hold the intercept too" in str(caught.value)
     assert str(caught.value).endswith(f"Accepted: `0 + {call}`{also}.")
@@ -96,7 +104,7 @@ SECONDS = 1.7e9 + 60.0 * np.arange(N)
 def test_numbers_far_from_zero_are_to_be_centred(columns: list[np.ndarray], intercept: int | None, name: str) -> None:
     text = rf"the column `{name}` varies by .* around .*, too far from zero .* Centre its numbers, as in `center"
     with pytest.raises(IdentifiabilityError, match=text):
-        require_full_rank(_x(*columns), "abcd"[: len(columns)], intercept)
+        full_rank(_x(*columns), "abcd"[: len(columns)], intercept)
 
 
 @pytest.mark.parametrize("origin", [0.0, 1.7e9, -1e12])
@@ -106,7 +114,7 @@ def test_interactions_do_not_depend_on_the_origin(origin: float, intercept: int 
     columns = [ONES, GROUP, sums, numbers * GROUP, numbers * sums, numbers**0]
     x = _x(*columns[:5]) if intercept == 0 else _x(*columns[1:5])
     internal, basis = standardise(x, intercept)
-    require_full_rank(x, list("abcde")[: x.shape[1]], intercept)
+    full_rank(x, list("abcde")[: x.shape[1]], intercept)
     dense = internal.toarray()
     assert np.linalg.cond(dense) < 20
     rounding = 1e-15 * max(abs(origin), 1000.0)
@@ -120,18 +128,18 @@ def test_interactions_do_not_depend_on_the_origin(origin: float, intercept: int 
 def test_numbers_that_do_not_vary_within_a_level(number: float) -> None:
     numbers = np.where(GROUP, number, RNG.normal(size=N))
     with pytest.raises(IdentifiabilityError, match="the column `d` is a linear function of `b`"):
-        require_full_rank(_x(ONES, GROUP, numbers, numbers * GROUP), list("abcd"), 0)
+        full_rank(_x(ONES, GROUP, numbers, numbers * GROUP), list("abcd"), 0)
 
 
 def test_centred_numbers_are_told_apart() -> None:
     x = SECONDS - SECONDS.mean()
-    require_full_rank(_x(ONES, GROUP, x, x * GROUP), list("abcd"), 0)
-    require_full_rank(_x(GROUP, 1 - GROUP, x), list("abc"), None)
+    full_rank(_x(ONES, GROUP, x, x * GROUP), list("abcd"), 0)
+    full_rank(_x(GROUP, 1 - GROUP, x), list("abc"), None)
 
 
 @pytest.mark.parametrize("scale", [1e-8, 1.0, 1e8])
 def test_scales_do_not_matter(scale: float) -> None:
-    require_full_rank(_x(ONES, scale * YEAR, scale * GROUP, RNG.normal(size=N)), list("abcd"), 0)
+    full_rank(_x(ONES, scale * YEAR, scale * GROUP, RNG.normal(size=N)), list("abcd"), 0)
     assert adds(_x(ONES, YEAR), scale * YEAR**2, 0)
     assert not adds(_x(ONES, YEAR), scale * (YEAR - 1990), 0)
     assert adds(_x(YEAR), YEAR - 1990, None)

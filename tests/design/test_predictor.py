@@ -91,3 +91,10 @@ def test_every_table_takes_the_name_of_the_formula():
     with pytest.raises(lgm.LgmError, match=r"terms= has 'rw2\(t, period=8\)'"):
         fit.predict(terms=["rw2(t, period=8)"])
     assert fit.update(". ~ . - x").priors["prior"]["sd(rw2(t))"] == "half_normal(1)"
+
+
+def test_columns_of_terms_are_in_memory_once(design):
+    z = design.predictor.Z
+    for term, place in zip(design.terms, design.predictor.term_slices(), strict=True):
+        np.testing.assert_array_equal(term.z.toarray(), z[:, place].toarray())
+        assert np.shares_memory(term.z.data, z.data) and np.shares_memory(term.z.indices, z.indices)

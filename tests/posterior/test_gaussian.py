@@ -37,7 +37,7 @@ def halves(model):
         found = []
         for part in (slice(0, 13), slice(13, None)):
             own, w = sp.csc_array(a[part]), design.weights[part]
-            found.append(GaussianData.of(own, w, residual[part], pattern.values(gram(own, w)), places))
+            found.append(GaussianData.of((own,), w, residual[part], pattern.values(gram(own, w)), places))
         return found
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from lgm.data.scope import Scope
 from lgm.errors import DataError
 from lgm.formula.parse import parse
-from lgm.terms.levels import Grouping, Levels, _unique_rows
+from lgm.terms.levels import Grouping, Levels, _counted, _unique_rows
 
 TEXTS = st.lists(st.sampled_from(list("abcdef")), min_size=1, max_size=15)
 PAIRS = st.lists(st.tuples(st.integers(0, 4), st.sampled_from("uvw")), min_size=1, max_size=20)
@@ -135,8 +135,18 @@ def test_a_new_number_is_just_new() -> None:
 def test_distinct_rows_by_counting_or_by_sorting(counts: tuple[int, ...]) -> None:
     """The last have more combinations than there are rows to count them by."""
     codes = np.column_stack([np.random.default_rng(len(counts)).integers(n, size=60) for n in counts])
-    distinct, position = _unique_rows(codes)
+    distinct, position = _unique_rows(list(codes.T))
     expected, where = np.unique(codes, axis=0, return_inverse=True)
     np.testing.assert_array_equal(distinct, expected)
     np.testing.assert_array_equal(position, where.ravel())
-    assert [len(part) for part in _unique_rows(codes[:0])] == [0, 0]
+    assert [len(part) for part in _unique_rows(list(codes[:0].T))] == [0, 0]
+
+
+@pytest.mark.parametrize("values", [[7, 5, 7, 9], [-3, 4, -3, 0], [10**18, 3, -(10**18)], [2, 2]], ids=str)
+def test_numbers_are_counted_where_they_are_close_together(values: list[int]) -> None:
+    column = pd.Series(values)
+    assert (_counted(column) is None) == (max(values) - min(values) > 4 * len(values))
+    levels, positions = Levels.read(column)
+    assert list(levels.values) == sorted(set(values)) and {type(value) for value in levels.values} == {int}
+    assert [levels.values[i] for i in positions] == values
+    np.testing.assert_array_equal(positions, Levels.read(column.astype(object))[1])

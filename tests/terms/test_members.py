@@ -7,12 +7,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.sparse as sp
 from dense_model import restricted, rounding
 
 import lgm
 from lgm.design.design import encode
 from lgm.errors import DataError, FormulaError
 from lgm.priors import flat
+from lgm.terms.members import _spread
 
 N = 24
 RNG = np.random.default_rng(3)
@@ -87,3 +89,15 @@ def test_bad_weights() -> None:
         lgm.model("y ~ (1 | mm(a, b, weights=cbind(w1, w2)))", zero)
     with pytest.raises(FormulaError, match="has 1 weights for 2 columns"):
         lgm.model("y ~ (1 | mm(a, b, weights=cbind(w1)))", DATA)
+
+
+def test_places_of_entries_by_row():
+    """Two effects, one of which some rows do not store, in three levels, of which some rows have none."""
+    effects = sp.csc_array(np.column_stack([np.arange(1.0, 7.0), [0.0, 2.0, 0.0, 4.0, 5.0, 0.0]]))
+    codes = np.array([2, 0, -1, 1, -1, 0])
+    expected = np.zeros((6, 3, 2))
+    for i in np.flatnonzero(codes >= 0):
+        expected[i, codes[i]] = effects.toarray()[i]
+    found = _spread(effects, codes, 3)
+    np.testing.assert_array_equal(found.toarray(), expected.reshape(6, 6))
+    assert found.has_canonical_format and found.nnz == 6
