@@ -185,6 +185,7 @@ class _Build:
             incomplete=found.incomplete,
             unanswered=found.rows - found.incomplete - found.n,
             missing=found.missing,
+            values=found.values,
         )
         if rows is None:
             return summed

@@ -19,6 +19,7 @@ from lgm.data.moments import Heard, Moments
 from lgm.data.rowwise import entangled, is_rowwise
 from lgm.data.scope import Scope
 from lgm.data.table import Table, is_number, plain, read_weights, settled
+from lgm.data.values import Summary
 from lgm.data.witnesses import Question, Witnesses
 from lgm.design import answer as answers
 from lgm.design.answer import Answer
@@ -151,6 +152,8 @@ class Survey:
     missing : dict
         Number of missing values by predictor.
     kinds : dict of ColumnKind
+    values : dict of Summary
+        Of the columns of the predictors.
     heard : dict of Heard
         What stateful transformations are about, by expression and place in it.
     witnesses : dict of Witnesses
@@ -169,6 +172,7 @@ class Survey:
     incomplete: int
     missing: dict[str, int]
     kinds: dict[str, ColumnKind]
+    values: dict[str, Summary]
     heard: dict[tuple[str, int], Heard]
     witnesses: dict[str, Witnesses]
     answer: Moments
@@ -190,6 +194,7 @@ class Survey:
             self.incomplete + other.incomplete,
             {name: self.missing[name] + other.missing[name] for name in self.missing},
             {name: self.kinds[name] + other.kinds[name] for name in self.kinds},
+            {name: self.values[name] + other.values[name] for name in self.values},
             _merged(self.heard, other.heard),
             _merged(self.witnesses, other.witnesses),
             self.answer + other.answer,
@@ -244,10 +249,11 @@ def survey(plan: Plan, part: Any, number: int) -> Survey:
     read = plan.read(part, number)
     scope = replace(plan.scope(read.frame), memory=Listening())
     kinds = {str(name): ColumnKind.of(read.frame[name], number, every=name in plan.answers) for name in read.frame}
+    values = {name: Summary.of(read.frame[name]) for name in plan.needed}
     if not scope.n:
         none = Moments.of(np.zeros(0))
         empty = (np.zeros(0), np.zeros(0))
-        return Survey(read.rows, read.incomplete, read.missing, kinds, {}, {}, none, none, read.frame, empty)
+        return Survey(read.rows, read.incomplete, read.missing, kinds, values, {}, {}, none, none, read.frame, empty)
     _refuse_entangled(plan, scope)
     side = plan.formula.sides["mu"]
     offset = offset_of(side, scope)
@@ -267,6 +273,7 @@ def survey(plan: Plan, part: Any, number: int) -> Survey:
         read.incomplete,
         read.missing,
         kinds,
+        values,
         dict(memory.heard) if isinstance(memory, Listening) else {},
         witnesses,
         Moments.of(y),
