@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 import lgm
+from lgm.linalg import IterativeAnalysis
 from lgm.linalg.constrained import Border
 from lgm.posterior import solvers
 
@@ -61,6 +62,7 @@ def test_slopes_in_smaller_groups(frame):
     formula = "y ~ x + (x|g) + (x|h)"
     models = [lgm.model(formula, frame, solver=solver) for solver in solvers.SOLVERS]
     direct, ours = (model.analysed.marginal for model in models)
+    assert isinstance(ours.analysis, IterativeAnalysis)
     assert ours.analysis.head.shape == (150, 2) and len(ours.analysis.border) == 2
     at = theta_of(models[0], THETA | {"sd(x|h)": 0.3, "corr(Intercept,x|h)": -0.2})
     told, known = solvers.estimated(ours, at), models[0].design.theta_names
