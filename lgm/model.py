@@ -118,9 +118,9 @@ def fit(
     solver : {"direct", "iterative"}
         How systems with the precision of the effects are solved. ``"iterative"`` factors nothing: for crossed groups
         with so many levels that their factor is beyond memory or patience, which an error or a warning says before it
-        is made. It takes ``method="mode"``, a Gaussian response and groups alone, of which only the one with the most
-        effects may have slopes. Log-determinants, and standard deviations of effects, are then estimates; the fit
-        prints by how much their error moves it.
+        is made. It takes ``method="mode"``, a Gaussian response and groups alone, with at most four effects in each
+        level. Log-determinants, and standard deviations of effects, are then estimates; the fit prints by how much
+        their error moves it.
     method : {"nuts", "importance", "mode", "joint", "prior"}
         NUTS on theta; weighted points around the mode (a thousand values instead of ten thousand gradients, equally
         exact where its own diagnostic, Pareto k, says so); theta held at its posterior mode, as lme4 does; NUTS on

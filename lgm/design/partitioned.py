@@ -184,6 +184,7 @@ class _Build:
             incomplete=found.incomplete,
             unanswered=found.rows - found.incomplete - found.n,
             missing=found.missing,
+            values=found.values,
         )
         if rows is None:
             return summed

@@ -13,6 +13,7 @@ import scipy.sparse as sp
 from lgm.arrays import FloatArray
 from lgm.data.moments import Moments
 from lgm.data.scope import Scope
+from lgm.data.values import Values
 from lgm.design.collapse import Observations
 from lgm.design.design import Design
 from lgm.design.predictor import NewRows, Parts, Predictor
@@ -24,8 +25,9 @@ from lgm.terms.term import Encoded, Term
 
 _ABSENT = (
     "the rows of this fit were read in partitions and are not in memory. Accepted: what effects, hyperparameters and "
-    "new_data= say, such as fit.predict(some_rows) and fit.plot_term(...); fit.residuals(data=...) and "
-    "fit.loo(data=...), which read them again; or a fit to rows in one table."
+    "new_data= say, such as fit.predict(some_rows), fit.conditional_effects() and fit.plot_term(...); data= in "
+    "fit.predictions, fit.comparisons, fit.slopes, fit.residuals and fit.loo, which read the rows again; or a fit to "
+    "rows in one table."
 )
 
 
@@ -82,6 +84,8 @@ class SummedDesign(Design):
         Rows that were left out: without a predictor, or without a response.
     missing : dict
         Number of missing values by predictor.
+    values : dict of Values
+        Of the columns of the predictors.
     """
 
     sums: Sums
@@ -91,6 +95,7 @@ class SummedDesign(Design):
     incomplete: int
     unanswered: int
     missing: Mapping[str, int]
+    values: Mapping[str, Values]
 
     @property
     def n(self) -> int:

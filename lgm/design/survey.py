@@ -19,6 +19,7 @@ from lgm.data.moments import Heard, Moments
 from lgm.data.rowwise import entangled, is_rowwise
 from lgm.data.scope import Scope
 from lgm.data.table import Table, is_number, plain, read_weights, settled
+from lgm.data.values import Summary
 from lgm.data.witnesses import Question, Witnesses
 from lgm.design import answer as answers
 from lgm.design.answer import Answer
@@ -39,7 +40,7 @@ MOST_VALUES = 200_000  # of the variables of a term, or of a fixed factor
 SAMPLE = 2_000  # rows that are kept as they are
 TRIED = 200  # rows of a partition on which it is tried whether expressions are computed row by row
 # Terms that learn of their variables which values these have, and how often.
-BY_VALUES = ("s", "rw1", "rw2", "ar1", "ar", "ou", "seasonal", "icar", "bym2", "car", "leroux")
+BY_VALUES = ("s", "te", "ti", "t2", "mo", "rw1", "rw2", "ar1", "ar", "ou", "seasonal", "icar", "bym2", "car", "leroux")
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,8 +113,8 @@ class Plan:
         weighted = self.weights is not None and kept.size > 0
         w = read_weights(self.weights, frame, self.names, kept) if weighted else np.ones(kept.size)
         used = frame.drop(columns=[each for each in frame if each not in self.needed + self.response])
-        used = settled(used if kept.size == len(used) else used.iloc[kept], self.answers)
-        return Read(used, w, len(frame), int(np.count_nonzero(~complete)), missing)
+        used = used if kept.size == len(used) else used.iloc[kept]
+        return Read(settled(used, self.answers), used, w, len(frame), int(np.count_nonzero(~complete)), missing)
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,6 +125,8 @@ class Read:
     ----------
     frame : pandas.DataFrame
         Rows with predictors and response.
+    given : pandas.DataFrame
+        The same with the dtypes of the partition: categories that it lacks may be those of others.
     weights : float array (n,)
     rows : int
         All of them.
@@ -134,6 +137,7 @@ class Read:
     """
 
     frame: pd.DataFrame
+    given: pd.DataFrame
     weights: FloatArray
     rows: int
     incomplete: int
@@ -151,6 +155,8 @@ class Survey:
     missing : dict
         Number of missing values by predictor.
     kinds : dict of ColumnKind
+    values : dict of Summary
+        Of the columns of the predictors.
     heard : dict of Heard
         What stateful transformations are about, by expression and place in it.
     witnesses : dict of Witnesses
@@ -169,6 +175,7 @@ class Survey:
     incomplete: int
     missing: dict[str, int]
     kinds: dict[str, ColumnKind]
+    values: dict[str, Summary]
     heard: dict[tuple[str, int], Heard]
     witnesses: dict[str, Witnesses]
     answer: Moments
@@ -190,6 +197,7 @@ class Survey:
             self.incomplete + other.incomplete,
             {name: self.missing[name] + other.missing[name] for name in self.missing},
             {name: self.kinds[name] + other.kinds[name] for name in self.kinds},
+            {name: self.values[name] + other.values[name] for name in self.values},
             _merged(self.heard, other.heard),
             _merged(self.witnesses, other.witnesses),
             self.answer + other.answer,
@@ -243,11 +251,12 @@ def survey(plan: Plan, part: Any, number: int) -> Survey:
     """
     read = plan.read(part, number)
     scope = replace(plan.scope(read.frame), memory=Listening())
-    kinds = {str(name): ColumnKind.of(read.frame[name], number, every=name in plan.answers) for name in read.frame}
+    kinds = {str(name): _kind(read, str(name), number, every=name in plan.answers) for name in read.frame}
+    values = {name: Summary.of(read.frame[name]) for name in plan.needed}
     if not scope.n:
         none = Moments.of(np.zeros(0))
         empty = (np.zeros(0), np.zeros(0))
-        return Survey(read.rows, read.incomplete, read.missing, kinds, {}, {}, none, none, read.frame, empty)
+        return Survey(read.rows, read.incomplete, read.missing, kinds, values, {}, {}, none, none, read.frame, empty)
     _refuse_entangled(plan, scope)
     side = plan.formula.sides["mu"]
     offset = offset_of(side, scope)
@@ -267,6 +276,7 @@ def survey(plan: Plan, part: Any, number: int) -> Survey:
         read.incomplete,
         read.missing,
         kinds,
+        values,
         dict(memory.heard) if isinstance(memory, Listening) else {},
         witnesses,
         Moments.of(y),
@@ -274,6 +284,12 @@ def survey(plan: Plan, part: Any, number: int) -> Survey:
         read.frame.iloc[chosen].reset_index(drop=True),
         (y[chosen], read.weights[chosen]),
     )
+
+
+def _kind(read: Read, name: str, number: int, *, every: bool) -> ColumnKind:
+    given = read.given[name]
+    column = given if isinstance(given.dtype, pd.CategoricalDtype) else read.frame[name]
+    return ColumnKind.of(column, number, every=every)
 
 
 def require_terms(formula: Formula) -> None:

@@ -45,8 +45,8 @@ class IterativeAnalysis(Analysis):
     """An analysis whose verbs never factor the matrix; made by `analyse_iterative`.
 
     Log-determinants are estimates by frozen probes, whose derivative by the values is exact. Of the inverse, the rows
-    of the border are exact, its diagonal and the blocks of the head are estimates (`diagonal_of_inverse`), and no other
-    entry is known: they are NaN. Solutions and draws are exact up to rounding.
+    of the border are exact; its diagonal, the blocks of the head and the rest are estimates (`diagonal_of_inverse`);
+    entries of the head with the rest are not known: they are NaN. Solutions and draws are exact up to rounding.
 
     Attributes
     ----------
@@ -202,7 +202,8 @@ def diagonal_of_inverse(sym: IterativeAnalysis, values: jax.Array) -> tuple[jax.
     -----
     A variance is that given all other variables, which is known, and that of the mean given these, which is averaged
     over draws: only the second has an error (Siden, Lindgren, Bolin & Villani 2018, J. Comput. Graph. Stat. 27,
-    898-909).
+    898-909). A covariance in the rest is that of one variable with the mean of the other given all but it, one way and
+    the other.
     """
     results = [_floats((sym.n,)), _floats((sym.n,)), _floats((sym.nnz,)), _INFO]
     call = jax.ffi.ffi_call("lgm_iterate_variances", results, vmap_method="sequential")

@@ -22,6 +22,7 @@ from lgm.plots.canvas import MARGINS, canvas
 from lgm.plots.panels import BLUE, GREEN, GREY, ORANGE, PALE, RED
 from lgm.results import text
 from lgm.results.interpret.effects import Effect
+from lgm.results.interpret.grid import Variables
 from lgm.words import counted
 
 if TYPE_CHECKING:
@@ -82,10 +83,15 @@ def conditional(
     """Conditional effects as small multiples; see `Fit.plot_conditional_effects`."""
     if points and (kind != "mean" or fit.design.family.outcomes):
         raise LgmError("points=True shows responses, so it is for kind='mean' and responses without categories.")
+    if points and not fit.design.has_rows:
+        raise LgmError(
+            "points=True shows the rows of the data, which were read in partitions and are not in memory. Accepted: "
+            "points=False."
+        )
     shown = [panel for name, effect in effects.items() for panel in _of_effect(fit, name, effect, kind)]
 
     def beside(axes: Axes, panel: Panel) -> None:
-        data = fit.design.seen.frame
+        data = Variables.of(fit).frame
         if panel.x not in data or not panel.numeric:
             return
         at = _on_axis(data[panel.x])

@@ -14,6 +14,7 @@ from lgm.arrays import IntArray
 from lgm.data.rowwise import entangled
 from lgm.design.design import ROWWISE, Design, numbers_as_text
 from lgm.design.fixed_effects import adds
+from lgm.design.predictor import Parts, encode
 from lgm.errors import DataWarning, IdentifiabilityError, IdentifiabilityWarning, warn
 from lgm.formula.sides import Bar
 from lgm.posterior.assemble import Analysed
@@ -193,8 +194,11 @@ def _without_levels(design: Design) -> Iterator[str]:
         by = next((smooth.by for smooth in term.smooths if smooth.by is not None and smooth.by.levels), None)
         if by is None or not term.centred or any(other.group == by.variable.text for other in design.terms):
             continue
-        codes = pd.factorize(design.seen.column(by.variable, f"by= of {term.label}"))[0]
-        if adds(predictor.X, np.sqrt(2.0 + codes), predictor.intercept):  # no covariate is such numbers
+        rows = design.stand_ins
+        codes = pd.factorize(rows.column(by.variable, f"by= of {term.label}"))[0]
+        fixed = Parts(np.ones(predictor.p, dtype=bool), (False,) * len(design.terms), offset=False)
+        x = predictor.X if design.has_rows else encode(predictor, rows, fixed).X
+        if adds(x, np.sqrt(2.0 + codes), predictor.intercept):  # no covariate is such numbers
             name = by.variable.text
             yield (
                 f"the smooths of {term.label} are centred, so nothing says how the levels of `{name}` differ on "

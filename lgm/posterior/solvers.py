@@ -62,8 +62,8 @@ def _iterative(design: Design, border: Border) -> linalg.IterativeAnalysis:
     refusal = _refusal(design, border)
     if refusal is not None:
         raise LgmError(
-            f'solver="iterative": {refusal}. Accepted: a Gaussian response with crossed or nested groups, (1|g), of '
-            'which the one with the most effects may have slopes, (x|g); or solver="direct".'
+            f'solver="iterative": {refusal}. Accepted: a Gaussian response with crossed or nested groups, (1|g) or '
+            '(x|g), of at most four effects in each level; or solver="direct".'
         )
     head = _head(design, border.pattern)
     assert head is not None
@@ -90,12 +90,8 @@ def _refusal(design: Design, border: Border) -> str | None:
     for term in design.terms:
         if term.group is None or term.block.constraint is not None or not _block_size(term.block.template.pattern):
             return f"{term.label} is not a group of independent levels"
-    head = _head(design, border.pattern)
-    if head is None:
+    if _head(design, border.pattern) is None:
         return "there is no group whose levels do not meet in a row"
-    for i, term in enumerate(design.terms):
-        if i != head.term and term.block.n != term.variables[0].labels.size:
-            return f"{term.label} has several effects in each level, and is not the largest group"
     return None
 
 

@@ -93,19 +93,23 @@ def margins(
     label: str,
     names: Sequence[str] = (),
     knots: Sequence[FloatArray | None] = (),
+    times: FloatArray | None = None,
 ) -> list[tensor.Margin]:
-    """The margins of ``te``, ``ti`` or ``t2`` for the rows x (n, d), whose variables have names for messages."""
+    """The margins of ``te``, ``ti`` or ``t2`` for the rows x (n, d), whose variables have names for messages.
+
+    ``times`` are how many rows of the data each stands for.
+    """
     found = []
     for j, kind in enumerate(kinds):
         own = knots[j] if knots else None
         k = dimension(kind, sizes[j], own)
         name = names[j] if names else "its variable"
-        basis = build(kind, x[:, [j]], k, orders[j], None if own is None else own[:, None], label, name)
+        basis = build(kind, x[:, [j]], k, orders[j], None if own is None else own[:, None], label, name, times)
         at = _value_knots(kind, x[:, j], k, own)
         if call == "t2":
-            found.append(tensor.natural(basis, x[:, j], at))
+            found.append(tensor.natural(basis, x[:, j], at, times))
         else:
-            found.append(tensor.margin(basis, x[:, j], at, constant=call == "te"))
+            found.append(tensor.margin(basis, x[:, j], at, constant=call == "te", times=times))
     return found
 
 

@@ -69,7 +69,15 @@ def _plain(basis: Basis, x: FloatArray, centre: FloatArray, constant: bool) -> F
     return np.column_stack([np.ones(len(x)), *columns] if constant else columns)
 
 
-def margin(basis: Basis, x: FloatArray, knots: FloatArray | None, *, constant: bool, of_values: bool = True) -> Margin:
+def margin(
+    basis: Basis,
+    x: FloatArray,
+    knots: FloatArray | None,
+    *,
+    constant: bool,
+    of_values: bool = True,
+    times: FloatArray | None = None,
+) -> Margin:
     """A margin of `te`, or with ``constant=False`` one of `ti`.
 
     Parameters
@@ -83,8 +91,10 @@ def margin(basis: Basis, x: FloatArray, knots: FloatArray | None, *, constant: b
     of_values : bool
         Whether values at even points are the coordinates of periodic functions too, if they tell them apart, and not
         the coefficients of their splines.
+    times : float array (n,), optional
+        How many rows of the data each stands for.
     """
-    centre = np.zeros(basis.null.m) if constant else basis.null(rows(x)).mean(axis=0)
+    centre = np.zeros(basis.null.m) if constant else np.average(basis.null(rows(x)), axis=0, weights=times)
     here = basis.evaluate(x).shape[1]
     k = here + centre.size + constant
     if knots is None:
@@ -98,7 +108,8 @@ def margin(basis: Basis, x: FloatArray, knots: FloatArray | None, *, constant: b
     elif (
         whole is not None
     ):  # the coordinates are an orthonormal basis of those whose functions sum to zero over the data
-        sums = np.linalg.solve(whole.T, _plain(basis, x, np.zeros(centre.size), True).mean(axis=0))
+        means = np.average(_plain(basis, x, np.zeros(centre.size), True), axis=0, weights=times)
+        sums = np.linalg.solve(whole.T, means)
         free = np.linalg.qr(sums[:, None], mode="complete").Q[:, 1:]
         to_values = free.T @ (whole[:, 1:] - np.outer(whole[:, 0], np.append(centre, np.zeros(here))))
     nullity = centre.size + constant
@@ -128,21 +139,24 @@ def _splines(basis: Basis) -> FloatArray:
     return np.column_stack([np.ones(len(columns)), columns])
 
 
-def natural(basis: Basis, x: FloatArray, knots: FloatArray | None) -> Margin:
+def natural(basis: Basis, x: FloatArray, knots: FloatArray | None, times: FloatArray | None = None) -> Margin:
     """A margin of `t2`: one, polynomials that are orthonormal over the data, and a range of independent coefficients.
 
     The entries of the columns of the range have the mean square one over the data.
     """
     whole = margin(basis, x, knots, constant=True, of_values=False)
     n, inner, outer = basis.null(rows(x)), slice(1, whole.nullity), slice(whole.nullity, None)
-    centre = n.mean(axis=0)
+    share = (np.ones(len(n)) if times is None else times)[:, None]
+    share = share / share.sum()
+    centre = np.sum(share * n, axis=0)
     turn = np.zeros_like(whole.turn)
     turn[0, 0] = 1.0
-    turn[inner, inner] = np.linalg.inv(np.linalg.qr((n - centre) / np.sqrt(len(n)), mode="r"))
+    turn[inner, inner] = np.linalg.inv(np.linalg.qr((n - centre) * np.sqrt(share), mode="r"))
     turn[0, outer] = whole.turn[0, outer] + centre @ whole.turn[inner, outer]  # of polynomials less their means
     turn[1:, outer] = whole.turn[1:, outer]
     turn[:, outer] /= np.sqrt(whole.eigenvalues[outer])
-    turn[:, outer] /= np.sqrt(np.mean((_plain(basis, x, centre, constant=True) @ turn[:, outer]) ** 2))
+    square = (_plain(basis, x, centre, constant=True) @ turn[:, outer]) ** 2
+    turn[:, outer] /= np.sqrt(np.sum(share * square) / square.shape[1])
     return Margin(basis, True, centre, turn, (whole.eigenvalues > 0.0).astype(float))
 
 
@@ -209,15 +223,23 @@ class Tensor:
         return np.any([one.basis.outside(x[:, j]) for j, one in enumerate(self.margins)], axis=0)
 
 
-def sum_of_penalties(kind: str, margins: Sequence[Margin], x: FloatArray, variables: Sequence[str]) -> Tensor:
+def sum_of_penalties(
+    kind: str,
+    margins: Sequence[Margin],
+    x: FloatArray,
+    variables: Sequence[str],
+    times: FloatArray | None = None,
+) -> Tensor:
     """`te`, or `ti` where the margins have no constants: a penalty, and an sd, for each variable."""
     chosen = _all(margins)
     weights = np.column_stack([one.eigenvalues[chosen[:, j]] for j, one in enumerate(margins)])
     penalised = np.any(chosen >= [one.nullity for one in margins], axis=1)
-    return _tensor(kind, margins, x, chosen[penalised], weights[penalised], tuple(variables))
+    return _tensor(kind, margins, x, chosen[penalised], weights[penalised], tuple(variables), times)
 
 
-def by_parts(margins: Sequence[Margin], x: FloatArray, variables: Sequence[str]) -> Tensor:
+def by_parts(
+    margins: Sequence[Margin], x: FloatArray, variables: Sequence[str], times: FloatArray | None = None
+) -> Tensor:
     """`t2`: an sd for each product of ranges and null spaces, ``[x:z]`` of both ranges and ``[x]`` of that of x."""
     chosen = _all(margins)
     ranges = chosen >= [one.nullity for one in margins]
@@ -227,7 +249,7 @@ def by_parts(margins: Sequence[Margin], x: FloatArray, variables: Sequence[str])
     weights = np.column_stack([np.all(ranges == row, axis=1) for row in patterns]).astype(float)
     parts = tuple(":".join(itertools.compress(variables, row)) for row in patterns)
     penalised = ranges.any(axis=1)
-    return _tensor("t2", margins, x, chosen[penalised], weights[penalised], parts)
+    return _tensor("t2", margins, x, chosen[penalised], weights[penalised], parts, times)
 
 
 def _all(margins: Sequence[Margin]) -> IntArray:
@@ -235,15 +257,21 @@ def _all(margins: Sequence[Margin]) -> IntArray:
 
 
 def _tensor(
-    kind: str, margins: Sequence[Margin], x: FloatArray, chosen: IntArray, weights: FloatArray, parts: tuple[str, ...]
+    kind: str,
+    margins: Sequence[Margin],
+    x: FloatArray,
+    chosen: IntArray,
+    weights: FloatArray,
+    parts: tuple[str, ...],
+    times: FloatArray | None,
 ) -> Tensor:
     powers = np.array([p for p in itertools.product(*map(_powers, margins)) if any(p)]).reshape(-1, len(margins))
     powers = powers[np.lexsort((*(-powers.T[::-1]), powers.sum(axis=1)))] if len(powers) else powers
     functions = Products(tuple(margins), chosen)
     k = int(np.prod([one.k for one in margins]))
-    columns = settle(kind, k, functions, np.eye(len(chosen)), x, powers, rotate=False)
+    columns = settle(kind, k, functions, np.eye(len(chosen)), x, powers, rotate=False, times=times)
     z = columns.evaluate(x) * columns.scale**0.5
-    factors = np.array([typical(z[:, w > 0.0] ** 2 @ (1.0 / w[w > 0.0])) for w in weights.T])
+    factors = np.array([typical(z[:, w > 0.0] ** 2 @ (1.0 / w[w > 0.0]), times) for w in weights.T])
     return Tensor(columns, weights * factors, parts, factors, tuple(margins))
 
 

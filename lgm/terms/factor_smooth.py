@@ -145,7 +145,8 @@ def build(
             "s(x, g, bs='fs') with numbers x and a factor g; astype(str) makes text of numbers that stand for levels."
         )
     x = _values(numbers, scope, label)
-    basis = bases.build(base, x, k, m, None, label, numbers[0].text)
+    times = np.ones(scope.n) if scope.times is None else scope.times
+    basis = bases.build(base, x, k, m, None, label, numbers[0].text, scope.times)
     grouping, codes = Grouping.over(factors, scope)
     if grouping.n == 1:
         raise DataError(
@@ -153,7 +154,7 @@ def build(
             f"Accepted: s({numbers[0].text})."
         )
     about = basis.null(rows(x)) - basis.null.mean
-    lines = np.linalg.inv(np.linalg.qr(about / np.sqrt(len(about)), mode="r"))
+    lines = np.linalg.inv(np.linalg.qr(about * np.sqrt(times / times.sum())[:, None], mode="r"))
     columns = _columns(basis, lines, x)
     part = _part(columns.shape[1], basis.null.m)
     names = [label, f"{label}[constant]", *(f"{label}[{name}]" for name in _names(basis, numbers))]

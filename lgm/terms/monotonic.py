@@ -136,12 +136,17 @@ def build(call: Call, scope: Scope, label: str, yardstick: float) -> MonotonicTe
     codes = _codes(scope, piece, label, values)
     steps = len(values) - 1
     template = Monotonic(steps)
-    block = Block(template, _parameters(label, steps, codes, yardstick), template.constraint)
+    block = Block(template, _parameters(label, steps, _spread(codes, scope.times), yardstick), template.constraint)
     return MonotonicTerm(label, piece, values, _columns(codes, steps), block)
 
 
-def _parameters(label: str, steps: int, codes: FloatArray | IntArray, yardstick: float) -> tuple[Parameter, ...]:
+def _spread(codes: IntArray, times: FloatArray | None) -> float:
+    """Standard deviation over the rows of the data."""
+    return float(np.sqrt(np.average((codes - np.average(codes, weights=times)) ** 2, weights=times)))
+
+
+def _parameters(label: str, steps: int, spread: float, yardstick: float) -> tuple[Parameter, ...]:
     """The coefficient's prior is that of a fixed effect of the category's number."""
-    scale = WIDE * yardstick / float(np.std(codes))
+    scale = WIDE * yardstick / spread
     coefficient = one("scale", label, POSITIVE, Constant(scale), scale)
     return (coefficient, simplex(label, steps)) if steps > 1 else (coefficient,)

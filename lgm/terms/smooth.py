@@ -163,10 +163,11 @@ def of(
     codes, weights = by.rows(scope)
     ratios = np.ones(by.count)
     if by.piece is not None:
-        scope.require_rows(f"the scale of {label} for each level or number of by=")
+        times = np.ones(scope.n) if scope.times is None else scope.times
         sizes = np.sum(basis.evaluate(x) ** 2 / _precisions(basis), axis=1)
-        usual = typical(sizes)
-        ratios = np.array([typical((sizes * weights**2)[codes == i]) / usual for i in range(by.count)])
+        usual = typical(sizes, times)
+        own_rows = [codes == i for i in range(by.count)]
+        ratios = np.array([typical((sizes * weights**2)[of], times[of]) / usual for of in own_rows])
     parts = basis.parts if isinstance(basis, Tensor) else ()
     own = basis.factors if isinstance(basis, Tensor) else np.array([basis.scale])
     names = [by.name(part) for part in parts] or [by.name()]
@@ -219,7 +220,7 @@ def build(call: Call, scope: Scope, label: str, yardstick: float) -> Term:
     pieces = variables(given, SIGNATURE, scope)
     _refuse_strangers(kind, given, scope)
     k = whole(scope, given["k"], "k", "the dimension of the basis, such as k=10.") if "k" in given else None
-    if kind in ("re", "fs", "mrf"):
+    if kind in ("re", "mrf"):
         scope.require_rows(f"{label}, with bs={kind!r},")
     if kind == "re":
         return random.build(pieces, scope, label, yardstick)

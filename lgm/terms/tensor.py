@@ -47,11 +47,11 @@ def build(call: Call, scope: Scope, label: str, yardstick: float) -> SmoothTerm:
     k = [bases.dimension(*each) for each in zip(kinds, asked, at, strict=True)]
     _require_few(k, label)
     names = [piece.text for piece in pieces]
-    margins = bases.margins(call.name, kinds, x, k, orders, label, names, at)
+    margins = bases.margins(call.name, kinds, x, k, orders, label, names, at, scope.times)
     if call.name == "t2":
-        basis = tensor.by_parts(margins, x, names)
+        basis = tensor.by_parts(margins, x, names, scope.times)
     else:
-        basis = tensor.sum_of_penalties(call.name, margins, x, names)
+        basis = tensor.sum_of_penalties(call.name, margins, x, names, scope.times)
     return of(label, pieces, basis, copies.read(given.get("by"), scope, label), scope, yardstick)
 
 

@@ -28,6 +28,7 @@ DATA = pd.DataFrame(
         "o": RNG.normal(size=N),
         "b": RNG.uniform(size=N) < 0.4,
         "region": RNG.choice(list("pqrs"), N),
+        "floor": np.minimum(RNG.geometric(0.4, N), 5),
     }
 )
 DATA["y"] = 1.0 + 0.5 * DATA["x"] + np.sin(DATA["t"] / 10.0) + RNG.normal(size=25)[DATA["g"]] + RNG.normal(size=N)
@@ -50,6 +51,13 @@ FORMULAS = [
     "log(y + 20) ~ log(x + 10) + I(x**2) + C(t > 30)",
     "y ~ year:f + f + C(h, contr.sum)",
     "y ~ rw2(t) + ar1(t)",
+    "y ~ f + s(t, k=5, by=f)",
+    "y ~ s(t, k=5, by=x)",
+    "y ~ s(t, h, bs='fs', k=5) + x",
+    "y ~ te(x, t, k=4)",
+    "y ~ ti(x, k=4) + ti(t, k=4) + ti(x, t, k=3, by=f) + f",
+    "y ~ t2(x, t, k=4, bs=['ps', 'cc'])",
+    "y ~ mo(floor) + (1|g)",
 ]
 
 
@@ -79,7 +87,9 @@ def _require_same(one: lgm.Model, other: lgm.Model) -> None:
     for level in (0.7, 1.3):
         theta: dict[str, float] = {}
         for parameter in one.design.parameters:
-            theta |= dict.fromkeys(parameter.names, 0.2 * level if parameter.kind in ("corr", "rho") else level)
+            usual = {"corr": 0.2 * level, "rho": 0.2 * level, "simplex": parameter.start, "scale": parameter.start}
+            theta |= dict.fromkeys(parameter.names, usual.get(parameter.kind, level))
+        assert np.isfinite(one.log_density(theta))
         np.testing.assert_allclose(other.log_density(theta), one.log_density(theta), rtol=0, atol=1e-8)
     _require_same_average(one, other)
 
@@ -110,7 +120,9 @@ def test_a_model_is_that_in_memory(formula):
     )
 
 
-@pytest.mark.parametrize("formula", ["y ~ 0 + x + s(t)", "y ~ code + (1|g)", "y ~ (1|g) + (1|g:always)"])
+@pytest.mark.parametrize(
+    "formula", ["y ~ 0 + x + s(t)", "y ~ x + s(t, by=f)", "y ~ code + (1|g)", "y ~ (1|g) + (1|g:always)"]
+)
 def test_warnings_are_those_in_memory(formula):
     data = DATA.assign(code=DATA["t"].astype(str) + ".5", always="a")
     texts, models = [], []
@@ -133,6 +145,15 @@ def test_priors_about_zero():
     """What a user says of the sd of intercepts is about x = 0, where default priors are about the mean."""
     priors = {"sd(Intercept|g)": lgm.priors.exponential(1.0)}
     _require_same(lgm.model("y ~ x + (x|g)", DATA, priors=priors), lgm.model("y ~ x + (x|g)", PARTS, priors=priors))
+
+
+@pytest.mark.parametrize("ordered", [False, True])
+def test_the_order_of_categories_is_theirs(ordered):
+    """Not that in which partitions have them: the first one has its own level alone."""
+    data = DATA.assign(f=pd.Categorical(DATA["f"], ["v", "none", "u", "w"], ordered=ordered)).sort_values("h")
+    data = pd.concat([data[data["f"] == "w"], data[data["f"] != "w"]])
+    parts = _cut(data, int((data["f"] == "w").sum()), 900)
+    _require_same(lgm.model("y ~ f + s(t, k=5, by=f)", data), lgm.model("y ~ f + s(t, k=5, by=f)", parts))
 
 
 def test_bits_are_those_of_the_partitioning():
@@ -202,8 +223,8 @@ def test_a_fit_is_that_in_memory():
 @pytest.mark.parametrize(
     ("formula", "how", "message"),
     [
-        ("y ~ te(x, t)", {}, r"te\(\) is not made of data in partitions"),
-        ("y ~ s(t, by=f)", {}, r"the scale of s\(t, by=f\).*learns from all rows"),
+        ("y ~ gp(x)", {}, r"gp\(\) is not made of data in partitions"),
+        ("y ~ s(h, bs='re')", {}, r"s\(h\), with bs='re', learns from all rows"),
         ("y ~ x + I(2 * x)", {}, r"`I\(2 \* x\)` is a linear function of `x`"),
         ("y ~ x + one", {}, "`one` is 1 in every row, like the intercept"),
         ("y ~ x", {"weights": np.ones(N)}, "weights of data in partitions are a column"),

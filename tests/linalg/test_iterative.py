@@ -16,21 +16,20 @@ BORDER, PROBES = 2, 400
 
 
 class Case:
-    """Two or three factors crossed at random, with fixed effects: of the first, effects of a level are the head."""
+    """Three factors crossed at random, with fixed effects: the effects of the first in a level are a block of the head.
+
+    With two effects in a level, the second factor has two as well.
+    """
 
     def __init__(self, size, seed=1):
         rng = np.random.default_rng(seed)
         rows, levels = 500, (60, 15, 6)
         x, fixed = rng.normal(size=rows), rng.normal(size=(rows, BORDER))
-        first = rng.integers(levels[0], size=rows)
         columns = [sp.csr_array(fixed)]
-        for k in range(size):
-            own = (x**k, (np.arange(rows), size * first + k))
-            columns.append(sp.csr_array(own, shape=(rows, size * levels[0])))
-        columns[1:] = [sp.csr_array(sum(columns[1:]))]
-        for n in levels[1:]:
-            own = (np.ones(rows), (np.arange(rows), rng.integers(n, size=rows)))
-            columns.append(sp.csr_array(own, shape=(rows, n)))
+        for n, effects in zip(levels, (size, size, 1), strict=True):
+            level = rng.integers(n, size=rows)
+            each = [(x**k, (np.arange(rows), effects * level + k)) for k in range(effects)]
+            columns.append(sp.csr_array(sum(sp.csr_array(own, shape=(rows, effects * n)) for own in each)))
         a = sp.hstack(columns)
         prior = np.concatenate([np.zeros(BORDER), np.ones(a.shape[1] - BORDER)])
         matrix = sp.csc_array(0.3 * (a.T @ a) + sp.diags_array(prior))
@@ -165,7 +164,37 @@ def test_the_inverse_as_far_as_it_is_known(case):
     for e in np.flatnonzero(blocks & ~known):
         i, j = pattern.rows[e], pattern.cols[e]
         assert abs(found[e] - wanted[e]) < 5.0 * np.sqrt(most[i] * most[j]) * np.sqrt(2.0)
-    assert np.all(np.isnan(found[~(known | blocks)])) and np.all(np.isfinite(found[known | blocks]))
+    beside = np.isin(pattern.rows, rest) & np.isin(pattern.cols, rest) & ~known
+    assert np.any(beside)
+    error = of_covariances(case, rest, p)
+    places = {row: k for k, row in enumerate(rest)}
+    for e in np.flatnonzero(beside):
+        assert abs(found[e] - wanted[e]) < 5.0 * error[places[pattern.rows[e]], places[pattern.cols[e]]]
+    every = known | blocks | beside
+    assert np.all(np.isnan(found[~every])) and np.all(np.isfinite(found[every]))
+
+
+def of_covariances(case, rest, p):
+    """Standard errors of the mean over 64 draws of ``(m_i x_j + m_j x_i) / 2``, x = F z and m = M z with signs z."""
+    both = np.array([*rest, *case.border])
+    full = case.inverse[np.ix_(both, both)]
+    n = rest.size
+    inner = np.linalg.inv(np.linalg.inv(full)[:n, :n])  # given the border
+    corner = np.linalg.cholesky(np.linalg.inv(full[n:, n:])).T
+    root = np.linalg.inv(corner)
+    t = case.reduced()[2]
+    own = scipy.linalg.fractional_matrix_power(t, -0.5) / np.sqrt(p)[:, None]
+    np.testing.assert_allclose(own @ own.T, inner, rtol=0, atol=1e-9)
+    x = np.hstack([own, full[:n, n:] @ np.linalg.inv(full[n:, n:]) @ root])
+    m = x - np.hstack([scipy.linalg.sqrtm(t) / np.sqrt(p)[:, None], np.zeros((n, both.size - n))])
+    return np.array(
+        [[_of_form(0.5 * (np.outer(m[i], x[j]) + np.outer(m[j], x[i]))) for j in range(n)] for i in range(n)]
+    )
+
+
+def _of_form(a):
+    a = a + a.T
+    return np.sqrt(0.5 * (np.sum(a**2) - np.sum(np.diag(a) ** 2)) / 64)
 
 
 def test_products_with_the_entries(case):

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 import lgm
+from lgm.linalg import IterativeAnalysis
 from lgm.linalg.constrained import Border
 from lgm.posterior import solvers
 
@@ -57,6 +58,37 @@ def test_likelihood_and_gradient_are_within_the_error_that_is_told(models):
     assert np.any(np.abs(away) > 0.1 * np.sqrt(np.diag(told.slopes)))
 
 
+def test_slopes_in_smaller_groups(frame):
+    formula = "y ~ x + (x|g) + (x|h)"
+    models = [lgm.model(formula, frame, solver=solver) for solver in solvers.SOLVERS]
+    direct, ours = (model.analysed.marginal for model in models)
+    assert isinstance(ours.analysis, IterativeAnalysis)
+    assert ours.analysis.head.shape == (150, 2) and len(ours.analysis.border) == 2
+    at = theta_of(models[0], THETA | {"sd(x|h)": 0.3, "corr(Intercept,x|h)": -0.2})
+    told, known = solvers.estimated(ours, at), models[0].design.theta_names
+    with jax.enable_x64(True):
+        both = [
+            jax.jit(jax.value_and_grad(lambda theta, p=post: p.data.log_likelihood(p.prior, p.analysis, theta)))
+            for post in (ours, direct)
+        ]
+        (value, slope), (wanted, other) = (function(at) for function in both)
+        assert 0.0 < abs(value - wanted) < 4.0 * told.value
+        assert np.all(np.abs(slope - other) < 4.0 * np.sqrt(np.diag(told.slopes)))
+        for i in range(at.size):
+            step = 1e-4 * np.eye(at.size)[i]
+            change = (both[0](at + step)[0] - both[0](at - step)[0]) / 2e-4
+            assert float(slope[i]) == pytest.approx(float(change), rel=1e-5, abs=1e-4), known[i]
+    held = {name: lgm.priors.constant(float(value)) for name, value in zip(known[1:], at[1:], strict=True)}
+    fits = [
+        lgm.model(formula, frame, priors=held, solver=solver).fit(method="mode", seed=1, progress=False)
+        for solver in ("iterative", "direct")
+    ]
+    for group in ("g", "h"):  # of h the intercepts are sums of two effects, whose covariance is an estimate
+        found, wanted = (fit.ranef(group) for fit in fits)
+        assert np.sqrt(np.mean((found["sd"] / wanted["sd"] - 1.0) ** 2)) < 0.05
+        np.testing.assert_allclose(found["mean"], wanted["mean"], atol=0.05 * wanted["sd"].max())
+
+
 def test_the_same_rows_in_partitions(frame):
     parts = [frame[:500], frame[500:]]
     found = lgm.model("y ~ x + (1|g) + (1|h)", parts, solver="iterative")
@@ -70,7 +102,7 @@ def test_the_same_rows_in_partitions(frame):
     [
         ("count ~ (1|g) + (1|h)", "poisson", "the family is poisson"),
         ("y ~ (1|g) + (1|h) + s(x)", "gaussian", r"s\(x\) is not a group"),
-        ("y ~ (x|g) + (x|h)", "gaussian", r"\(x \| h\) has several effects in each level"),
+        ("y ~ (1|g) + (C(few)|h)", "gaussian", r"\(C\(few\) \| h\) is not a group"),
         ("y ~ x", "gaussian", "there is no group"),
     ],
 )

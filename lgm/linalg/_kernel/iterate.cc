@@ -334,8 +334,9 @@ void Iterated::sample(const double* z, int64_t k, double* out) {
 // given them, which is estimated by draws (Siden, Lindgren, Bolin & Villani 2018, J. Comput. Graph. Stat. 27, 898-909).
 void Iterated::variances(uint64_t seed, int64_t draws, double* diagonal, double* error, double* inverse) {
   const int64_t p = arrow_.border, n = arrow_.n, q = arrow_.size;
-  // Sums over draws: squares, fourth powers, and products within the blocks of the head.
-  const int64_t size = 2 * n + arrow_.head() * q;
+  const int64_t pairs = static_cast<int64_t>(arrow_.rest_entry.size());
+  // Sums over draws: squares, fourth powers, products within the blocks of the head, and those of pairs of the rest.
+  const int64_t inside = 2 * n, beside = inside + arrow_.head() * q, size = beside + pairs;
   std::vector<double> total(size, 0.0);
   std::vector<std::vector<double>> found(chunks(draws));
   loop_(chunks(draws), [&](int64_t chunk) {
@@ -358,6 +359,15 @@ void Iterated::variances(uint64_t seed, int64_t draws, double* diagonal, double*
     }
     take_border(border, count, z);
     std::vector<double> sums(size, 0.0);
+    // The covariance of two effects is that of one with the mean of the other given all but it, one way or the other.
+    for (int64_t k = 0; k < pairs; ++k) {
+      const int64_t i = arrow_.rest_col[k], j = arrow_.rest_below[k];
+      const double one = 0.5 * reduced_.scale()[i], other = 0.5 * reduced_.scale()[j];
+      for (int64_t c = 0; c < count; ++c) {
+        const double left = z.rest[i * kWide + c], right = z.rest[j * kWide + c];
+        sums[beside + k] += left * (right + other * turned[j * kWide + c]) + right * one * turned[i * kWide + c];
+      }
+    }
     const auto sum = [&](const std::vector<int32_t>& rows, const Wide& from) {
       for (size_t i = 0; i < rows.size(); ++i) {
         for (int64_t c = 0; c < count; ++c) {
@@ -372,7 +382,7 @@ void Iterated::variances(uint64_t seed, int64_t draws, double* diagonal, double*
     for (int64_t i = 0; i < arrow_.head(); ++i) {
       for (int64_t f = 0; f < q; ++f) {
         const double* const other = z.head.data() + (i - i % q + f) * kWide;
-        for (int64_t c = 0; c < count; ++c) sums[2 * n + i * q + f] += z.head[i * kWide + c] * other[c];
+        for (int64_t c = 0; c < count; ++c) sums[inside + i * q + f] += z.head[i * kWide + c] * other[c];
       }
     }
     found[chunk] = std::move(sums);
@@ -415,8 +425,9 @@ void Iterated::variances(uint64_t seed, int64_t draws, double* diagonal, double*
   }
   for (int64_t i = 0; i < arrow_.head() * q; ++i) {
     const int32_t entry = arrow_.head_entry[i];
-    if (entry >= 0) inverse[entry] = reduced_.inverse()[i] + total[2 * n + i] / m;
+    if (entry >= 0) inverse[entry] = reduced_.inverse()[i] + total[inside + i] / m;
   }
+  for (int64_t k = 0; k < pairs; ++k) inverse[arrow_.rest_entry[k]] = total[beside + k] / m;
   for (int64_t i = 0; i < n; ++i) inverse[arrow_.pattern_ptr[i]] = diagonal[i];
 }
 

@@ -40,7 +40,8 @@ class Iterated {
   // R z with R R' = H^-1 for z (n, k).
   void sample(const double* z, int64_t k, double* out);
   // The diagonal of H^-1 with the standard error of each, from so many draws; and H^-1 on the pattern as far as it is
-  // known: rows of the border, which are exact, the diagonal and the blocks of the head. The others are NaN.
+  // known: rows of the border, which are exact, the diagonal, the blocks of the head and the rest. The others, of the
+  // head with the rest, are NaN.
   void variances(uint64_t seed, int64_t draws, double* diagonal, double* error, double* inverse);
 
  private:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,17 +13,18 @@ import pandas as pd
 
 from lgm.arrays import FloatArray
 from lgm.data.table import is_number
+from lgm.data.values import MOST
 from lgm.errors import LgmError, PredictionWarning, warn
 from lgm.results.interpret import grid
-from lgm.results.interpret.estimates import Estimand, How, averages, encoded, estimates, grouped, table
-from lgm.results.interpret.grid import Rows, Variables
-from lgm.results.interpret.predictions import in_version, rows_of, stacked
+from lgm.results.interpret.estimates import Compare, How, table
+from lgm.results.interpret.grid import Variables
+from lgm.results.interpret.predictions import require_no_other, rows_of
+from lgm.results.interpret.questions import Question, Versions, answered
+from lgm.results.interpret.streamed import over_partitions
 from lgm.words import some, suggest
 
 if TYPE_CHECKING:
     from lgm.results.fit import Fit
-
-Compare = Callable[[FloatArray, FloatArray], FloatArray]
 
 
 def _log_odds(share: FloatArray) -> FloatArray:
@@ -67,7 +69,7 @@ class Change:
 
 
 def comparisons(
-    fit: Fit, asked: Any, new_data: Any, *, by: Any, comparison: Any, conditions: Any, groups: Any, how: How
+    fit: Fit, asked: Any, new_data: Any, *, data: Any, by: Any, comparison: Any, conditions: Any, groups: Any, how: How
 ) -> pd.DataFrame:
     """See `Fit.comparisons`."""
     if comparison not in COMPARISONS:
@@ -81,53 +83,62 @@ def comparisons(
     found = []
     for name, contrast in wanted.items():
         changes = list(changes_of(variables, name, contrast))
-        moved = () if any(change.added for change in changes) else (name,)
-        rows = rows_of(fit, new_data, conditions, groups, by, (name,) if isinstance(new_data, str) else moved)
-        _warn_of_range(variables, rows.frame, name, changes)
+        rows = None
+        if data is None:
+            moved = () if any(change.added for change in changes) else (name,)
+            rows = rows_of(fit, new_data, conditions, groups, by, (name,) if isinstance(new_data, str) else moved)
+            _warn_of_range(variables, rows.frame, name, changes)
+        else:
+            require_no_other(new_data)
+            _warn_of_range(variables, None, name, changes)
         for change in changes:
             low, high = change.words[1], change.words[0]
-            labels = {"term": name, "contrast": words.format(high=high, low=low)}
-            found.append(_one(fit, rows, name, change, compare, by, labels, how))
+            said = {"term": name, "contrast": words.format(high=high, low=low)}
+            question = _question(variables, name, change, compare)
+            if rows is None:
+                labels, values = over_partitions(fit, data, question, by, conditions, groups, how)
+            else:
+                labels, values = answered(fit, rows, question, by, how)
+            if by is False and not change.added and name in labels:
+                labels = labels.drop(columns=name)
+            found.append(table(fit, labels, values, how, said))
     return pd.concat(found, ignore_index=by is not False)
 
 
-def _warn_of_range(variables: Variables, frame: pd.DataFrame, name: str, changes: list[Change]) -> None:
-    """Say where steps lead out of the data, and some term knows no more there than a straight line or nothing."""
+def _warn_of_range(variables: Variables, frame: pd.DataFrame | None, name: str, changes: list[Change]) -> None:
+    """Say where steps lead out of the data, and some term knows no more there than a straight line or nothing.
+
+    Without a frame, rows are all those of the fit: the last ones leave by any step.
+    """
     label = variables.bent.get(name)
-    if label is None or not is_number(frame[name]):
+    steps = [step for change in changes if change.added for step in (change.low, change.high) if step]
+    if label is None or not steps or not is_number(variables.frame[name]):
         return
-    data, x = variables.frame[name], frame[name].to_numpy(dtype=float)
-    steps = [step for change in changes if change.added for step in (change.low, change.high)]
-    out = np.zeros(x.size, dtype=bool)
-    for step in steps:
-        out |= (x + step > float(data.max())) | (x + step < float(data.min()))
-    if out.any():
-        warn(
-            f"{int(out.sum())} of {x.size} rows leave the range of `{name}` in the data ({data.min():.4g} to "
-            f"{data.max():.4g}) by this step, where {label} only extrapolates. Accepted instead: "
-            f'{{{name!r}: "sd"}}, or a pair of values (low, high) within it.',
-            PredictionWarning,
-        )
+    data = variables.values(name)
+    who = f"The rows whose `{name}` is nearer to the end than the step"
+    if frame is not None:
+        x = frame[name].to_numpy(dtype=float)
+        out = np.zeros(x.size, dtype=bool)
+        for step in steps:
+            out |= (x + step > data.high) | (x + step < data.low)
+        if not out.any():
+            return
+        who = f"{int(out.sum())} of {x.size} rows"
+    warn(
+        f"{who} leave the range of `{name}` in the data ({data.low:.4g} to {data.high:.4g}) by this step, where "
+        f'{label} only extrapolates. Accepted instead: {{{name!r}: "sd"}}, or a pair of values (low, high) within it.',
+        PredictionWarning,
+    )
 
 
-def _one(
-    fit: Fit,
-    rows: Rows,
-    name: str,
-    change: Change,
-    compare: Compare | None,
-    by: Any,
-    words: Mapping[str, str],
-    how: How,
-) -> pd.DataFrame:
-    cells, labels = grouped(rows.frame, by)
-    weights = averages(cells, len(labels))
-    both = stacked(rows, change.applied(Variables.of(fit), rows.frame, name))
-    high, low = (in_version(weights, i, 2) for i in range(2))
-    estimand = Estimand((high - low,)) if compare is None else Estimand((high, low), compare)
-    values = estimates(fit, encoded(fit, both, how), estimand, how)
-    labels = labels.drop(columns=name) if by is False and not change.added and name in labels else labels
-    return table(fit, labels, values, how, words)
+def _question(variables: Variables, name: str, change: Change, compare: Compare | None) -> Question:
+    return Question(partial(_versions, variables, name, change, compare is None), compare)
+
+
+def _versions(variables: Variables, name: str, change: Change, differ: bool, frame: pd.DataFrame) -> Versions:
+    """The rows with the high and the low value, as a difference or as two sums."""
+    counts = [np.array([[1.0], [-1.0]])] if differ else [np.array([[1.0], [0.0]]), np.array([[0.0], [1.0]])]
+    return Versions(change.applied(variables, frame, name), counts)
 
 
 def _asked(variables: Variables, asked: Any) -> dict[str, Any]:
@@ -162,7 +173,7 @@ def changes_of(variables: Variables, name: str, contrast: Any) -> Iterator[Chang
             yield Change(low, high, False, (_word(high), _word(low)))
     else:
         on_points = contrast is None and name in variables.pointwise  # one unit further there may be nothing
-        yield _of_number(variables.frame[name], name, "minmax" if on_points else contrast)
+        yield _of_number(variables, name, "minmax" if on_points else contrast)
 
 
 def _pairs(levels: list[Any], name: str, contrast: Any) -> list[tuple[Any, Any]]:
@@ -178,21 +189,29 @@ def _pairs(levels: list[Any], name: str, contrast: Any) -> list[tuple[Any, Any]]
     )
 
 
-def _of_number(column: pd.Series, name: str, contrast: Any) -> Change:
+def _of_number(variables: Variables, name: str, contrast: Any) -> Change:
+    column, known = variables.frame[name], variables.values(name)
     step = 1.0 if contrast is None else contrast
     if is_number(column) and isinstance(step, (int, float, np.number)) and not isinstance(step, bool) and step != 0:
         return Change(0.0, step, True, (f"({name} + {step:g})", name))
+    if is_number(column) and contrast == "iqr":
+        quartiles = known.quantiles(np.array([0.25, 0.75]))
+        if quartiles is None:
+            raise LgmError(
+                f"variables= has {name}='iqr', and the quartiles of `{name}` are not known: it has more than {MOST:,} "
+                "values, of which data in partitions keep none. Accepted: a step, 'sd', '2sd', 'minmax', or two values "
+                "(low, high)."
+            )
+        return _between(*quartiles)
     if is_number(column) and contrast in OF_NUMBERS:
-        mean, sd = float(column.mean()), float(column.std(ddof=1))
-        low, high = {
-            "sd": (mean - sd / 2, mean + sd / 2),
-            "2sd": (mean - sd, mean + sd),
-            "iqr": tuple(np.quantile(column.to_numpy(dtype=float), [0.25, 0.75])),
-            "minmax": (float(column.min()), float(column.max())),
-        }[contrast]
-        return Change(low, high, False, (f"{high:.4g}", f"{low:.4g}"))
+        half = known.sd() * (0.5 if contrast == "sd" else 1.0)
+        return _between(*((known.low, known.high) if contrast == "minmax" else (known.mean - half, known.mean + half)))
     accepted = f"a step, {', '.join(map(repr, OF_NUMBERS))}, or " if is_number(column) else ""
     raise LgmError(f"variables= has {name}={contrast!r}. Accepted: {accepted}two values (low, high).")
+
+
+def _between(low: float, high: float) -> Change:
+    return Change(float(low), float(high), False, (f"{high:.4g}", f"{low:.4g}"))
 
 
 def _word(value: Any) -> str:

@@ -31,6 +31,8 @@ from lgm.results.tables import theta_of_family
 if TYPE_CHECKING:
     from lgm.results.fit import Fit
 
+Compare = Callable[[FloatArray, FloatArray], FloatArray]
+
 KINDS = ("mean", "linear")
 NEW_LEVELS = ("sample", "zero", "error")
 HELD = 2_000_000  # numbers in one piece of work
@@ -79,7 +81,7 @@ class Estimand:
     """
 
     weights: tuple[sp.csr_array, ...]
-    compare: Callable[[FloatArray, FloatArray], FloatArray] | None = None
+    compare: Compare | None = None
     of_rows: Callable[[FloatArray], FloatArray] | None = None
 
     @property
@@ -116,11 +118,20 @@ def estimates(fit: Fit, rows: NewRows, estimand: Estimand, how: How) -> FloatArr
     As in `Fit.predict`: means of what is linear in the effects are exact mixtures over theta, and all is exact where
     such is normal. Elsewhere these are of draws, and the mean has what is known of the linear predictor as a control.
     """
-    linear = how.kind == "linear" or fit.design.family.conjugate
     line = linear_predictor(fit, combined(rows, estimand.contrast), new_levels=how.new_levels, seed=how.seed)
-    if not (linear and estimand.is_sum):
-        eta = linear_predictor(fit, rows, new_levels=how.new_levels, seed=how.seed)
-        return _of_draws(fit, eta, line, estimand, how)
+    if is_linear(fit, how) and estimand.is_sum:
+        return of_line(fit, line)
+    eta = linear_predictor(fit, rows, new_levels=how.new_levels, seed=how.seed)
+    return _of_draws(fit, eta, line, estimand, how)
+
+
+def is_linear(fit: Fit, how: How) -> bool:
+    """Whether what is averaged is the linear predictor, or as linear in the effects."""
+    return how.kind == "linear" or fit.design.family.conjugate
+
+
+def of_line(fit: Fit, line: LinearPredictor) -> FloatArray:
+    """The numbers of linear predictors: exact where they are normal, else with an exact mean."""
     sd = line.exact_sd()
     if sd is None:
         return _of_lines(fit, line)
@@ -168,23 +179,32 @@ def _of_draws(fit: Fit, eta: LinearPredictor, line: LinearPredictor, estimand: E
     with bar(estimand.cells, "averages", progress=fit.progress) as shown:
         for start in range(0, estimand.cells, step):
             part = np.arange(start, min(start + step, estimand.cells))
-            drawn = _drawn(fit, eta, part, estimand, how)
-            average = Average(np.repeat(line.mean(part), m))
-            average.add(drawn, np.repeat(line.draws(part), m, axis=0))
-            where = slice(m * part[0], m * (part[-1] + 1))
-            out[where, 0] = average.value()
-            out[where, 1], ends = spread([drawn], len(drawn), size, fit.interval)
-            out[where, 2:] = ends.T
+            weights = tuple(each[part] for each in estimand.weights)
+            drawn = compared(*summed(fit, eta, replace(estimand, weights=weights), how), estimand.compare)
+            out[m * part[0] : m * (part[-1] + 1)] = of_draws(fit, drawn, line, part)
             shown.update(part.size)
     return out
 
 
-def _drawn(fit: Fit, eta: LinearPredictor, cells: IntArray, estimand: Estimand, how: How) -> FloatArray:
-    """Draws (cells m, S) of an estimand in some cells."""
+def of_draws(fit: Fit, drawn: FloatArray, line: LinearPredictor, part: IntArray) -> FloatArray:
+    """The numbers (cells m, 4) of draws (cells m, S) in some cells, with the linear predictor there as a control."""
+    out, m = np.empty((len(drawn), 4)), len(drawn) // part.size
+    average = Average(np.repeat(line.mean(part), m))
+    average.add(drawn, np.repeat(line.draws(part), m, axis=0))
+    out[:, 0] = average.value()
+    out[:, 1], ends = spread([drawn], len(drawn), drawn.shape[1], fit.interval)
+    out[:, 2:] = ends.T
+    return out
+
+
+def summed(
+    fit: Fit, eta: LinearPredictor, estimand: Estimand, how: How
+) -> tuple[tuple[FloatArray, ...], FloatArray | None]:
+    """Draws (cells m, S) of one or two weighted sums of rows; of one that may cancel, also what was added up."""
     size, m = fit.effects.size, max(len(outcomes(fit, how)), 1)
-    theta, weights = theta_of_family(fit), [each[cells] for each in estimand.weights]
+    theta, weights = theta_of_family(fit), estimand.weights
     used = np.unique(np.concatenate([each.indices for each in weights]))
-    sums = [np.zeros((m * cells.size, size)) for _ in weights]
+    sums = tuple(np.zeros((m * estimand.cells, size)) for _ in weights)
     signed = estimand.compare is None and weights[0].data.min(initial=0.0) < 0.0
     sizes = np.zeros_like(sums[0]) if signed else None
     step = max(int(HELD // size if eta.in_one else KEPT_BYTES // (8 * m * BLOCK)), 1)
@@ -199,12 +219,17 @@ def _drawn(fit: Fit, eta: LinearPredictor, cells: IntArray, estimand: Estimand, 
                 total[:, numbers] += part @ values
                 if sizes is not None:
                     sizes[:, numbers] += abs(part) @ np.abs(values)
+    return sums, sizes
+
+
+def compared(sums: tuple[FloatArray, ...], sizes: FloatArray | None, compare: Compare | None) -> FloatArray:
+    """A function of two sums, or one; what is rounding beside what was added up is nothing."""
+    if compare is not None:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return compare(*sums)
     if sizes is not None:
         sums[0][np.abs(sums[0]) <= ROUNDING * sizes] = 0.0
-    if estimand.compare is None:
-        return sums[0]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return estimand.compare(*sums)
+    return sums[0]
 
 
 def expected(fit: Fit, eta: FloatArray, theta: dict[str, FloatArray], how: How) -> FloatArray:

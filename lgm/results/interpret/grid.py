@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from lgm.arrays import FloatArray
 from lgm.data.expression import names_of
 from lgm.data.table import Table, is_number
+from lgm.data.values import MOST, AtHand, Values, as_numbers, is_time, nearest
 from lgm.design.design import Design
 from lgm.design.predictor import Parts
+from lgm.design.summed import SummedDesign
 from lgm.errors import DataError, LgmError
 from lgm.formula.python import Expression
 from lgm.formula.sides import Bar, Call
@@ -41,7 +42,7 @@ class Variables:
     ----------
     design : Design
     frame : pandas.DataFrame
-        The rows with a response.
+        The rows with a response; of data in partitions, rows that have all values of the variables of the terms.
     """
 
     design: Design
@@ -50,7 +51,11 @@ class Variables:
     @classmethod
     def of(cls, fit: Fit) -> Variables:
         """Those of a fit."""
-        return cls(fit.design, fit.design.seen.frame)
+        return cls(fit.design, fit.design.stand_ins.frame)
+
+    def values(self, name: str) -> Values:
+        """What is known of the values of a column."""
+        return self.design.values[name] if isinstance(self.design, SummedDesign) else AtHand(self.frame[name])
 
     @property
     def known(self) -> tuple[str, ...]:
@@ -84,7 +89,7 @@ class Variables:
     def is_factor(self, name: str) -> bool:
         """Whether a column is used as a factor: it holds no numbers, or stands in ``C()`` or only behind bars."""
         if not is_number(self.frame[name]):
-            return not _is_time(self.frame[name])
+            return not is_time(self.frame[name])
         side = self.design.predictor.side
         behind = self.within(each for bar in side.bars for each in bar.grouping)
         other = [*side.fixed.factors.values(), *(each for call in side.calls for each in call.expressions)]
@@ -98,15 +103,36 @@ class Variables:
         )
 
     def levels(self, name: str) -> list[Any]:
-        """The distinct values of a column, in order."""
-        column = self.frame[name]
+        """The distinct values of a column, in order.
+
+        Raises
+        ------
+        LgmError
+            If rows in partitions have too many of them.
+        """
+        column, distinct = self.frame[name], self.values(name).distinct
+        if distinct is None and self._is_listed(name):
+            distinct = column
+        if distinct is None:
+            raise LgmError(
+                f"`{name}` has more than {MOST:,} values, of which data in partitions keep none. Accepted: "
+                f"conditions={{{name!r}: [...]}} with some of them."
+            )
+        found = list(distinct.unique())
         if isinstance(column.dtype, pd.CategoricalDtype):
-            return [level for level in column.cat.categories if (column == level).any()]
-        found = list(column.unique())
+            there = set(found)
+            return [level for level in column.cat.categories if level in there]
         try:
             return sorted(found)
         except TypeError:  # labels of several types
             return sorted(found, key=str)
+
+    def _is_listed(self, name: str) -> bool:
+        """Whether a term or a factor is of a column as it is, so that rows that have all of its values have these."""
+        side = self.design.predictor.side
+        factors = side.fixed.factors.values() if self.is_factor(name) else ()
+        labels = [each for source, _ in self._sources() for each in self._labels(source)]
+        return any(each.is_name and name in self.within([each]) for each in (*factors, *labels))
 
     @property
     def pointwise(self) -> dict[str, str]:
@@ -155,52 +181,57 @@ class Variables:
         for name in names:
             if self.is_factor(name):
                 out[name] = self.levels(name)[0]
-            elif name in on_points or _is_time(self.frame[name]):
+            elif name in on_points or is_time(self.frame[name]):
                 groups.setdefault(on_points.get(name, name), []).append(name)
             else:
-                out[name] = float(self.frame[name].mean())
+                out[name] = self.values(name).mean
         for together in groups.values():
-            row = self._central(together)
-            out |= {name: self.frame[name].iloc[row] for name in together}
+            out |= self._central(together)
         return {name: out[name] for name in names}
 
-    def _central(self, names: Sequence[str]) -> int:
-        """The row nearest to the means of some columns of numbers or times."""
-        away = np.zeros(len(self.frame))
-        for name in names:
-            at = _as_numbers(self.frame[name])
-            away += ((at - at.mean()) / (at.std() or 1.0)) ** 2
-        return int(np.argmin(away))
+    def _central(self, names: Sequence[str]) -> dict[str, Any]:
+        """The values in the row nearest to the means of some columns of numbers or times."""
+        known = [self.values(name) for name in names]
+        if len(names) == 1 and known[0].distinct is not None:
+            rows = known[0].distinct.to_frame(names[0])
+        elif not self.design.has_rows and not all(self._is_listed(name) for name in names):
+            raise LgmError(
+                f"which values of {listed(names)} come together in the data is not kept of data in partitions. "
+                f"Accepted: conditions= with values of {listed(names)}."
+            )
+        else:
+            rows = self.frame
+        at = [as_numbers(rows[name]) for name in names]
+        row = nearest(at, [each.mean for each in known], [each.sd(0.0) for each in known])
+        return {name: rows[name].iloc[row] for name in names}
 
     def spread(self, name: str, resolution: int = RESOLUTION) -> list[Any]:
         """Values of a column from one end of the data to the other; all of them where only some have effects."""
-        column = self.frame[name]
+        column, known = self.frame[name], self.values(name)
         if self.is_factor(name):
             return self.levels(name)
-        if name in self.pointwise or _is_time(column):
+        if name in self.pointwise or is_time(column):
             found = self.levels(name)
             step = -(-len(found) // max(resolution, 2)) if name not in self.pointwise else 1
             return found[::step]
-        low, high = float(column.min()), float(column.max())
-        whole = bool(np.all(column == np.round(column))) and high - low < resolution
-        if not whole:
+        low, high = known.low, known.high
+        if not (known.whole and high - low < resolution):
             return list(np.linspace(low, high, resolution))
         return list(range(int(low), int(high) + 1)) if column.dtype.kind == "i" else list(np.arange(low, high + 1.0))
 
     def few(self, name: str) -> list[Any]:
         """Values of a second variable: levels, or of numbers the mean and one sd to both sides, as in brms."""
-        column = self.frame[name]
         if self.is_factor(name):
             return self.levels(name)
-        values = self.levels(name)
-        if len(values) <= 3:
-            return values
-        at = _as_numbers(column)
-        wanted = at.mean() + np.array([-1.0, 0.0, 1.0]) * at.std(ddof=1)
-        if name not in self.pointwise and not _is_time(column):
+        known, on_points = self.values(name), name in self.pointwise or is_time(self.frame[name])
+        rows = self.frame[name].drop_duplicates() if known.distinct is None else known.distinct
+        if len(rows) <= 3:
+            return self.levels(name)
+        wanted = known.mean + np.array([-1.0, 0.0, 1.0]) * known.sd()
+        if not on_points:
             return list(wanted)
-        nearest = [int(np.argmin(np.abs(at - each))) for each in wanted]
-        return list(dict.fromkeys(column.iloc[row] for row in nearest))
+        at = [as_numbers(rows)]
+        return list(dict.fromkeys(rows.iloc[nearest(at, [each], [known.sd()])] for each in wanted))
 
 
 def _is_smooth(term: Term) -> bool:
@@ -212,21 +243,6 @@ def _on_points(term: Term) -> bool:
     if isinstance(view, Curve):
         return view.points is not None
     return not isinstance(view, (Surface, Field, Fields)) and not _is_smooth(term)
-
-
-def _is_time(column: pd.Series) -> bool:
-    dtype = column.dtype
-    return (
-        pd.api.types.is_datetime64_any_dtype(dtype)
-        or isinstance(dtype, pd.PeriodDtype)
-        or pd.api.types.is_timedelta64_dtype(dtype)
-    )
-
-
-def _as_numbers(column: pd.Series) -> FloatArray:
-    if not _is_time(column):
-        return column.to_numpy(dtype=float)
-    return np.asarray(column.astype("int64"), dtype=float)
 
 
 @dataclass(frozen=True, eq=False)
@@ -289,6 +305,11 @@ def of_data(
     variables = Variables.of(fit)
     parts = parts_of(fit, None, None, True if include_group_specific is None else include_group_specific)
     given, needed = conditions_of(conditions, variables), variables.needed(parts)
+    if new_data is None and not fit.design.has_rows:
+        raise LgmError(
+            "the rows of this fit were read in partitions and are not in memory. Accepted: data=, with the partitions, "
+            "which are read again for averages over their rows; new_data='grid'; or new_data= with a table of rows."
+        )
     if new_data is None:
         frame, library, what = variables.frame, fit.design.rows.library, "the fit did not keep"
     else:
@@ -300,7 +321,7 @@ def of_data(
         hint = " Accepted: new_data with them." if new_data is None else f" It has: {listed(table.names)}."
         raise DataError(f"{what} the column(s) {listed(absent)}.{hint}")
     frame = frame[[name for name in wanted if name in frame]]
-    return Rows(_crossed(variables, frame, given), parts, {}, None if given else library)
+    return Rows(set_to(variables, frame, given), parts, {}, None if given else library)
 
 
 def of_grid(
@@ -369,7 +390,7 @@ def with_value(variables: Variables, frame: pd.DataFrame, name: str, value: Any)
     return frame.assign(**{name: column_of(variables, name, [value] * len(frame)).set_axis(frame.index)})
 
 
-def _crossed(variables: Variables, frame: pd.DataFrame, given: Mapping[str, Sequence[Any]]) -> pd.DataFrame:
+def set_to(variables: Variables, frame: pd.DataFrame, given: Mapping[str, Sequence[Any]]) -> pd.DataFrame:
     """Rows of data once for each combination of given values."""
     if not given:
         return frame

@@ -115,6 +115,7 @@ class Interpretation:
         self,
         new_data: Any = None,
         *,
+        data: Any = None,
         by: bool | str | Sequence[str] = False,
         conditions: Mapping[str, Any] | None = None,
         kind: Kind = "mean",
@@ -130,6 +131,9 @@ class Interpretation:
         new_data : table or "grid", optional
             A table; ``"grid"`` for all combinations of the values in ``conditions``, others typical; by default the
             rows of the data with a response.
+        data : partitions or table, optional
+            For a fit of data in partitions: its rows, which are read again, one partition at a time. ``by`` is True or
+            names columns: `Fit.predict` takes partitions for the expected response of each row.
         by : bool, str or list of str
             False gives each row, True the average of all, and names of columns the average over the rows of each
             combination of their values.
@@ -167,7 +171,7 @@ class Interpretation:
         fit = self._asked(interval)
         how = How.of(fit, kind, new_levels, seed)
         return predictions.predictions(
-            fit, new_data, by=by, conditions=conditions, groups=include_group_specific, how=how
+            fit, new_data, data=data, by=by, conditions=conditions, groups=include_group_specific, how=how
         )
 
     def comparisons(
@@ -175,6 +179,7 @@ class Interpretation:
         variables: str | Sequence[str] | Mapping[str, Any],
         new_data: Any = None,
         *,
+        data: Any = None,
         by: bool | str | Sequence[str] = True,
         comparison: str = "difference",
         conditions: Mapping[str, Any] | None = None,
@@ -195,6 +200,8 @@ class Interpretation:
             against the first, the default), ``"pairwise"``, ``"sequential"``. Both: a tuple ``(low, high)``.
         new_data : table or "grid", optional
             As in `predictions`.
+        data : partitions or table, optional
+            For a fit of data in partitions: its rows, as in `predictions`.
         by : bool, str or list of str
             True averages over all rows, the default; names of columns over the rows of each combination of values;
             False gives each row.
@@ -235,6 +242,7 @@ class Interpretation:
             fit,
             variables,
             new_data,
+            data=data,
             by=by,
             comparison=comparison,
             conditions=conditions,
@@ -247,6 +255,7 @@ class Interpretation:
         variables: str | Sequence[str],
         new_data: Any = None,
         *,
+        data: Any = None,
         by: bool | str | Sequence[str] = True,
         slope: str = "dydx",
         conditions: Mapping[str, Any] | None = None,
@@ -262,7 +271,7 @@ class Interpretation:
         ----------
         variables : str or list of str
             Numbers. What has effects at some values only, as a factor or the times of ``rw1(t)``, has no slope.
-        new_data, by
+        new_data, data, by
             As in `comparisons`: by default averages over the rows of the data with a response.
         slope : {"dydx", "eyex", "eydx", "dyex"}
             The derivative of y by x; an ``e`` in place of a ``d`` stands for that of ``ln y``, or by ``ln x``.
@@ -299,6 +308,7 @@ class Interpretation:
             fit,
             variables,
             new_data,
+            data=data,
             by=by,
             slope=slope,
             conditions=conditions,
@@ -435,9 +445,9 @@ class Interpretation:
         effects, conditions, kind, resolution, include_group_specific, new_levels, interval, seed
             As in `conditional_effects`; there is a panel for each effect, and for each combination of conditions.
         rug : bool
-            Whether the values of the data are marked below curves.
+            Whether the values of the data are marked below curves; of data in partitions, those of some rows.
         points : bool
-            Whether responses are shown, with ``kind="mean"``.
+            Whether responses are shown, with ``kind="mean"``; of data in partitions they are not there.
         ax : matplotlib axes, or an array of them, optional
             One for each panel, to draw on instead of a new figure.
         figsize : (width, height), optional

@@ -5,30 +5,36 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-import scipy.sparse as sp
-
 from lgm.data.table import of_library
 from lgm.errors import LgmError
 from lgm.results.interpret import grid
-from lgm.results.interpret.estimates import Estimand, How, averages, encoded, estimates, grouped, names_of_by, table
+from lgm.results.interpret.estimates import How, names_of_by, table
 from lgm.results.interpret.grid import Rows, Variables
+from lgm.results.interpret.questions import Question, answered, plainly
+from lgm.results.interpret.streamed import over_partitions
 
 if TYPE_CHECKING:
     from lgm.results.fit import Fit
 
 
-def predictions(fit: Fit, new_data: Any, *, by: Any, conditions: Any, groups: Any, how: How) -> Any:
+def predictions(fit: Fit, new_data: Any, *, data: Any, by: Any, conditions: Any, groups: Any, how: How) -> Any:
     """See `Fit.predictions`."""
+    if data is not None:
+        require_no_other(new_data)
+        return table(fit, *over_partitions(fit, data, Question(plainly), by, conditions, groups, how), how)
     rows = rows_of(fit, new_data, conditions, groups, by)
-    cells, labels = grouped(rows.frame, by)
-    weights = averages(cells, len(labels))
-    values = estimates(fit, encoded(fit, rows, how), Estimand((weights,)), how)
+    labels, values = answered(fit, rows, Question(plainly), by, how)
     found = table(fit, labels, values, how)
     if by is False and rows.library is not None:
         return of_library(found, rows.library)
     found.attrs = {"held": dict(rows.held)}
     return found
+
+
+def require_no_other(new_data: Any) -> None:
+    """Raise if there are other rows beside data=."""
+    if new_data is not None:
+        raise LgmError("data= are the rows of the fit, and new_data= are others; give one of them.")
 
 
 def rows_of(fit: Fit, new_data: Any, conditions: Any, groups: Any, by: Any, moved: Sequence[str] = ()) -> Rows:
@@ -44,16 +50,3 @@ def rows_of(fit: Fit, new_data: Any, conditions: Any, groups: Any, by: Any, move
     values |= {name: variables.spread(name) for name in names if name not in values}
     held = variables.typical([name for name in moved if name not in values])
     return grid.of_grid(fit, values, groups, held=held)
-
-
-def stacked(rows: Rows, frames: Sequence[pd.DataFrame]) -> Rows:
-    """Several versions of rows as one, so that what is random about them is the same in all."""
-    frame = pd.concat([each.reset_index(drop=True) for each in frames], ignore_index=True)
-    return Rows(frame, rows.parts, rows.held, rows.library)
-
-
-def in_version(weights: sp.csr_array, version: int, versions: int) -> sp.csr_array:
-    """Weights (cells, rows) of rows as weights of one of their versions, in `stacked` rows."""
-    cells, n = weights.shape
-    coo = weights.tocoo()
-    return sp.csr_array((coo.data, (coo.row, coo.col + version * n)), shape=(cells, n * versions))

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-import scipy.sparse as sp
 
 from lgm.arrays import FloatArray
 from lgm.data.table import is_number
+from lgm.data.values import Values
 from lgm.errors import LgmError
-from lgm.results.interpret.estimates import Estimand, How, averages, encoded, estimates, grouped, table
-from lgm.results.interpret.grid import Rows, Variables
-from lgm.results.interpret.predictions import in_version, rows_of, stacked
+from lgm.results.interpret.estimates import How, table
+from lgm.results.interpret.grid import Variables
+from lgm.results.interpret.predictions import require_no_other, rows_of
+from lgm.results.interpret.questions import Question, Versions, answered
+from lgm.results.interpret.streamed import over_partitions
 from lgm.words import suggest
 
 if TYPE_CHECKING:
@@ -29,7 +32,7 @@ BACKWARD = ((0.0, -1.0, -2.0), (1.5, -2.0, 0.5))
 
 
 def slopes(
-    fit: Fit, asked: Any, new_data: Any, *, by: Any, slope: Any, conditions: Any, groups: Any, how: How
+    fit: Fit, asked: Any, new_data: Any, *, data: Any, by: Any, slope: Any, conditions: Any, groups: Any, how: How
 ) -> pd.DataFrame:
     """See `Fit.slopes`."""
     if slope not in SLOPES:
@@ -44,26 +47,29 @@ def slopes(
         _require_slope(variables, name)
     found = []
     for name in names:
-        moved = (name,) if isinstance(new_data, str) else ()
-        found.append(_one(fit, rows_of(fit, new_data, conditions, groups, by, moved), name, slope, by, how))
+        question = _question(name, slope, variables.values(name))
+        if data is None:
+            moved = (name,) if isinstance(new_data, str) else ()
+            labels, values = answered(fit, rows_of(fit, new_data, conditions, groups, by, moved), question, by, how)
+        else:
+            require_no_other(new_data)
+            labels, values = over_partitions(fit, data, question, by, conditions, groups, how)
+        words = {"term": name, "slope": slope} if slope != "dydx" else {"term": name}
+        found.append(table(fit, labels, values, how, words))
     return pd.concat(found, ignore_index=by is not False)
 
 
-def _one(fit: Fit, rows: Rows, name: str, slope: str, by: Any, how: How) -> pd.DataFrame:
-    cells, labels = grouped(rows.frame, by)
-    frames, counts = _moved(rows.frame, name, Variables.of(fit).frame[name])
+def _question(name: str, slope: str, known: Values) -> Question:
+    of_rows = _log if slope in ("eyex", "eydx") else None
+    return Question(partial(_versions, name, slope, known.low, known.high), of_rows=of_rows)
+
+
+def _versions(name: str, slope: str, low: float, high: float, frame: pd.DataFrame) -> Versions:
+    """The rows at three points each, and what these count in the derivative."""
+    frames, counts = _moved(frame, name, low, high)
     if slope in ("eyex", "dyex"):  # by ln x
-        counts = counts * rows.frame[name].to_numpy(dtype=float)
-    each = averages(cells, len(labels))
-    weights = sum(
-        (in_version(sp.csr_array(each @ sp.diags_array(counts[k])), k, 3) for k in range(3)),
-        sp.csr_array((len(labels), 3 * len(rows.frame))),
-    )
-    weights = sp.csr_array(weights)
-    estimand = Estimand((weights,), of_rows=_log if slope in ("eyex", "eydx") else None)
-    values = estimates(fit, encoded(fit, stacked(rows, frames), how), estimand, how)
-    words = {"term": name, "slope": slope} if slope != "dydx" else {"term": name}
-    return table(fit, labels, values, how, words)
+        counts = counts * frame[name].to_numpy(dtype=float)
+    return Versions(frames, [counts])
 
 
 def _log(values: FloatArray) -> FloatArray:
@@ -71,9 +77,9 @@ def _log(values: FloatArray) -> FloatArray:
         return np.log(values)
 
 
-def _moved(frame: pd.DataFrame, name: str, data: pd.Series) -> tuple[list[pd.DataFrame], FloatArray]:
+def _moved(frame: pd.DataFrame, name: str, low: float, high: float) -> tuple[list[pd.DataFrame], FloatArray]:
     """The rows at three points each, and what these count (3, rows) in the derivative."""
-    x, low, high = frame[name].to_numpy(dtype=float), float(data.min()), float(data.max())
+    x = frame[name].to_numpy(dtype=float)
     step = STEP * (high - low)
     first, last = (low <= x) & (x - step < low), (x <= high) & (x + step > high)
     places, counts = (
@@ -94,5 +100,5 @@ def _require_slope(variables: Variables, name: str) -> None:
         raise LgmError(
             f"{on_points[name]} has effects at the values of `{name}` only, without a slope there; {instead}"
         )
-    if float(column.min()) == float(column.max()):
+    if variables.values(name).low == variables.values(name).high:
         raise LgmError(f"`{name}` has one value in the data, {column.iloc[0]}, so it has no slope.")

@@ -78,7 +78,7 @@ def test_by_the_logarithm() -> None:
 
 def test_points_stay_within_the_data() -> None:
     data = pd.Series([0.0, 1.0, 5.0, 10.0])
-    frames, counted = _moved(pd.DataFrame({"x": data}), "x", data)
+    frames, counted = _moved(pd.DataFrame({"x": data}), "x", 0.0, 10.0)
     at = np.column_stack([frame["x"] for frame in frames])
     assert at.min() == 0.0 and at.max() == 10.0
     np.testing.assert_allclose(counted.sum(axis=0), 0.0, atol=1e-9)
