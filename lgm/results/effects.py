@@ -53,7 +53,8 @@ class Kept:
         Of what tables show: the fixed effects, then the m variables of the terms (`Predictor.printed`).
         From the law of total variance: the variance of the conditional means over all thetas plus the average
         conditional variance over some of them, as many as bring its Monte Carlo error below half a percent of every
-        sd, but at most 200.
+        sd, but at most 200. At one theta where the effects are not normal: by the weighted points of which the draws
+        were made, beside the known variance of the normal draws behind these.
     ends : float array (2, p + m)
         Of the intervals of the same: quantiles of all draws, or exact where all draws have the same theta and the
         effects are normal given it.
@@ -332,7 +333,7 @@ def _by_points(drawing: Drawing, interval: float) -> Kept:
     kept, _ = _from_draws(drawing, interval, said)
     mean = said.mean / said.share
     moved = drawing.analysed.printed(mean - drawing.analysed.natural(centre))[drawing.p :]
-    variance = known + said.squares / said.share - moved**2
+    variance = np.maximum(known + said.squares / said.share - moved**2, 0.0)
     return replace(kept, mean=mean, sd=np.concatenate([np.zeros(drawing.p), np.sqrt(variance)]))
 
 
