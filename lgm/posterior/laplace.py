@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -20,7 +20,7 @@ from lgm.arrays import FloatArray
 from lgm.linalg._jax import vmap_in_parts
 from lgm.linalg.rows import Rows
 from lgm.posterior import points, spine, transport
-from lgm.posterior.approximation import approximate, moments
+from lgm.posterior.approximation import Moments, approximate, moments
 from lgm.posterior.every_row import EveryRow
 from lgm.posterior.functionals import Effects, FixedPoints, Linear, Odd, Sums
 from lgm.posterior.inner import Inner, Observed, derivatives
@@ -35,6 +35,8 @@ COSTLY = ("leaves", "transport")  # rungs for densities with one top, where ever
 # Where points are costly. Second moments of m draws among those of P pairs are as good as of m P / (m + P) independent
 # draws: of a quarter of m here.
 DRAWS_OF_A_PAIR = 3
+
+Found: TypeAlias = Moments | spine.Found  # what is common to all points at one theta
 
 
 @jax.tree_util.register_dataclass
@@ -142,45 +144,130 @@ class LaplaceData:
         self, prior: LatentPrior, analysis: linalg.Analysis, theta: jax.Array, z: jax.Array, take: int
     ) -> tuple[jax.Array, Effects]:
         inner, start = self.at(prior, analysis, theta)
+        made = self._of_draws(inner, self.found(inner, start), z, take)
+        return made.value + made.gain, self._drawn(inner, made, z, take)
+
+    def _of_draws(self, inner: Inner, found: Found, z: jax.Array, take: int) -> Points:
+        """The points among which so many draws are chosen."""
         pairs = max(self.pairs, take // DRAWS_OF_A_PAIR)
-        found = self.points(inner, start, z[:, :pairs] if self.costly else z)
-        share = jnp.cumsum(jax.nn.softmax(found.log_weights))
+        return self.points(inner, found, z[:, :pairs] if self.costly else z)
+
+    def _drawn(self, inner: Inner, made: Points, z: jax.Array, take: int) -> Effects:
+        """The effects by weighted points, and draws chosen among these by the last normals of columns."""
+        share = jnp.cumsum(jax.nn.softmax(made.log_weights))
         wanted = jax.scipy.special.ndtr(z[-1, :take]) * share[-1]
         chosen = jnp.minimum(jnp.searchsorted(share, wanted), share.shape[0] - 1)
-        drawn = found.mean[:, chosen]
-        if found.nodes is not None and self.leaves is not None:
+        drawn = made.mean[:, chosen]
+        if made.nodes is not None and self.leaves is not None:
             columns = self.leaves.columns
             uniform = jax.scipy.special.ndtr(z[-1 - columns.size : -1, :take]).reshape(*columns.shape, take)
-            own = spine.drawn_leaves(inner, self.leaves, found.nodes.take(chosen), uniform)
+            own = spine.drawn_leaves(inner, self.leaves, made.nodes.take(chosen), uniform)
             drawn = drawn.at[columns].set(own)
-        mean = found.mean @ jnp.diff(share, prepend=0.0)
-        return found.value + found.gain, Effects(mean, drawn, found.gain)
+        return Effects(made.mean @ jnp.diff(share, prepend=0.0), drawn, made.gain)
+
+    def found_at(self, prior: LatentPrior, analysis: linalg.Analysis, theta: jax.Array) -> Found:
+        """What `fixed_points` and `effects_and_squares` at this theta have in common, whatever their normals."""
+        return self.found(*self.at(prior, analysis, theta))
+
+    def effects_and_squares(
+        self,
+        prior: LatentPrior,
+        analysis: linalg.Analysis,
+        theta: jax.Array,
+        found: Found,
+        sums: Sequence[Sums],
+        z: jax.Array,
+        draws: int,
+    ) -> tuple[Effects, jax.Array]:
+        """The effects as from `conditional`, and of sums of them what the same points say of their spread.
+
+        Parameters
+        ----------
+        found : Found
+            That of theta.
+        sums : sequence of Sums
+        z : float array (n_normals, m)
+        draws : int
+
+        Returns
+        -------
+        effects : Effects
+        squares : float array (number of sums,)
+            Averages of the squares about `centre`, less those of the normal draws that points were made from: with
+            these averaged over calls, the variance is ``known + squares - (mean - centre)^2``, where ``known`` is that
+            of `normal_spread`.
+        """
+        inner, _ = self.at(prior, analysis, theta)
+        made = self._of_draws(inner, found, z, draws)
+        squares = self._squares(inner, made, sums, inner.scale * found.v)[0]
+        return self._drawn(inner, made, z, draws), squares
+
+    def normal_spread(
+        self, prior: LatentPrior, analysis: linalg.Analysis, theta: jax.Array, found: Found, sums: Sequence[Sums]
+    ) -> tuple[jax.Array, jax.Array]:
+        """The centre of all points (d,), natural scale, and the known part of the variances of sums."""
+        inner, _ = self.at(prior, analysis, theta)
+        nothing = jnp.zeros((prior.dim, 0))
+        known = normal_variances(prior, analysis, found.values, inner.scale, nothing, sums)[0]
+        if self.rung == "leaves" and self.leaves is not None:
+            for some in sums:
+                known = known.at[some.place].multiply(~self.leaves.inside(some, prior.dim))
+        return inner.scale * found.v, known
+
+    def _squares(
+        self, inner: Inner, made: Points, sums: Sequence[Sums], centre: jax.Array
+    ) -> tuple[jax.Array, jax.Array]:
+        """See `effects_and_squares`; and which sums have leaves, of which nothing is known beside the points."""
+        weights = jax.nn.softmax(made.log_weights)
+        size = sum(some.place.shape[0] for some in sums)
+        squares, inside = jnp.zeros(size), jnp.zeros(size, bool)
+        for some in sums:
+            away, normal = (
+                jnp.einsum("ms,msk->mk", some.weights, v[some.index]) for v in (made.mean - centre[:, None], made.drawn)
+            )
+            own = jnp.square(away) @ weights
+            known = jnp.mean(jnp.square(normal), axis=1)
+            if made.nodes is not None and self.leaves is not None:
+                of_leaf = self.leaves.inside(some, inner.prior.dim)
+                within = self.leaves.variances(some, inner.scale, made.nodes.cov @ weights)
+                own, known = own + within, jnp.where(of_leaf, 0.0, known)
+                inside = inside.at[some.place].set(of_leaf)
+            squares = squares.at[some.place].set(own - known)
+        return squares, inside
 
     def fixed_points(
-        self, prior: LatentPrior, analysis: linalg.Analysis, theta: jax.Array, basis: jax.Array, z: jax.Array
+        self,
+        prior: LatentPrior,
+        analysis: linalg.Analysis,
+        theta: jax.Array,
+        found: Found,
+        basis: jax.Array,
+        z: jax.Array,
     ) -> FixedPoints:
         """Fixed effects at pairs of weighted points, and the odd part of the weights.
 
         Parameters
         ----------
+        found : Found
+            That of theta.
         basis : float array (p, p)
             Combinations of the fixed effects, of which cubes are wanted.
         z : float array (n_normals, m)
             Standard normals, a column for each pair.
         """
-        inner, start = self.at(prior, analysis, theta)
-        found = self.points(inner, start, z)
+        inner, _ = self.at(prior, analysis, theta)
+        made = self.points(inner, found, z)
         p = prior.dim - prior.q
         own = inner.scale[:, None] * jnp.eye(prior.dim, p)
-        solved = inner.solve(found.values, own)
+        solved = inner.solve(made.values, own)
         cov = inner.scale[:p, None] * solved[:p]
-        mean = found.mean @ jax.nn.softmax(found.log_weights)
-        skew = found.skew
+        mean = made.mean @ jax.nn.softmax(made.log_weights)
+        skew = made.skew
         odd = None
         if skew is not None:
             cubes = skew.third @ (inner.spread(solved) @ basis.T) ** 3
             odd = Odd(skew.odd, inner.scale * skew.found, inner.scale * skew.known, cubes)
-        return FixedPoints(found.mean[:p], found.log_weights, found.drawn[:p], cov, mean, found.gain, odd)
+        return FixedPoints(made.mean[:p], made.log_weights, made.drawn[:p], cov, mean, made.gain, odd)
 
     def variances(
         self,
@@ -208,27 +295,16 @@ class LaplaceData:
         z: jax.Array,
     ) -> tuple[jax.Array, jax.Array]:
         inner, start = self.at(prior, analysis, theta)
-        found = self.points(inner, start, z)
-        printed, others = normal_variances(prior, analysis, found.values, inner.scale, functionals, sums)
+        made = self.points(inner, self.found(inner, start), z)
+        printed, others = normal_variances(prior, analysis, made.values, inner.scale, functionals, sums)
         if self.rung != "weighted" and not self.costly:
             return printed, others
-        weights = jax.nn.softmax(found.log_weights)
-
-        def weighted(values: jax.Array) -> jax.Array:
-            return jnp.square(values - (values @ weights)[:, None]) @ weights
-
-        def gained(values: jax.Array, normal: jax.Array) -> jax.Array:
-            """What weights add to the known variance of the draws that points were made from."""
-            return weighted(values) - jnp.mean(jnp.square(normal), axis=1)
-
-        for some in sums:
-            values, normal = (jnp.einsum("ms,msk->mk", some.weights, v[some.index]) for v in (found.mean, found.drawn))
-            total = printed[some.place] + gained(values, normal)
-            if found.nodes is not None and self.leaves is not None:
-                inside, within = self.leaves.variances(some, inner.scale, found.nodes.cov @ weights)
-                total = jnp.where(inside, weighted(values) + within, total)
-            printed = printed.at[some.place].set(total)
-        return printed, others + gained(functionals.T @ found.mean, functionals.T @ found.drawn)
+        weights = jax.nn.softmax(made.log_weights)
+        centre = made.mean @ weights
+        squares, inside = self._squares(inner, made, sums, centre)
+        away = functionals.T @ (made.mean - centre[:, None])
+        gained = jnp.square(away) @ weights - jnp.mean(jnp.square(functionals.T @ made.drawn), axis=1)
+        return jnp.where(inside, 0.0, printed) + squares, others + gained
 
     def accuracy(
         self, prior: LatentPrior, analysis: linalg.Analysis, theta: jax.Array, functionals: jax.Array, z: jax.Array
@@ -243,9 +319,10 @@ class LaplaceData:
             Standard normals, for m pairs.
         """
         inner, start = self.at(prior, analysis, theta)
-        log_weights = self.points(inner, start, z).log_weights
+        common = self.found(inner, start)
+        log_weights = self.points(inner, common, z).log_weights
         pairs = jnp.logaddexp(*jnp.split(log_weights, 2)) - jnp.log(2.0)
-        found = moments(inner, start)
+        found = common if isinstance(common, Moments) else moments(inner, start)
         variance = normal_variances(prior, analysis, found.values, inner.scale, functionals, ())[1]
         shift = functionals.T @ (inner.scale * found.shift)
         eta = points.noise(inner, found.values, _of_effects(prior, z)).eta
@@ -293,16 +370,23 @@ class LaplaceData:
         """The density of the effects at a theta, and where the search for its mode starts."""
         return Inner.at(self.observed, prior, analysis, theta), self.start.at(theta)
 
-    def points(self, inner: Inner, start: jax.Array, z: jax.Array) -> Points:
+    def found(self, inner: Inner, start: jax.Array) -> Found:
+        """What is common to all points by the rung."""
+        if self.rung == "leaves" and self.leaves is not None:
+            return spine.found(inner, self.leaves, start)
+        return moments(inner, start)
+
+    def points(self, inner: Inner, found: Found, z: jax.Array) -> Points:
         """By the rung, from columns of normals z (n_normals, m)."""
         z = _of_effects(inner.prior, z)
-        if self.rung == "leaves" and self.leaves is not None:
-            return spine.weighted(inner, self.leaves, start, z)
+        if isinstance(found, spine.Found):
+            assert self.leaves is not None
+            return spine.weighted(inner, self.leaves, found, z)
         if self.rung == "weighted":
-            return points.weighted(inner, start, z)
+            return points.weighted(inner, found, z)
         if self.rung == "transport":
-            return transport.weighted(inner, start, z)
-        return points.normal(inner, start, z, shifted=self.rung == "shifted")
+            return transport.weighted(inner, found, z)
+        return points.normal(inner, found, z, shifted=self.rung == "shifted")
 
 
 class Accuracy(NamedTuple):

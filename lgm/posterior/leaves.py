@@ -129,8 +129,16 @@ class Leaves:
         """Their blocks (G, k, k) of a symmetric matrix in pattern order."""
         return values.at[self.pairs].get(mode="fill", fill_value=0.0)
 
-    def variances(self, sums: Sums, scale: jax.Array, cov: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """Which sums have effects of leaves (m,), and the variances of these given the others (m,).
+    def inside(self, sums: Sums, d: int) -> jax.Array:
+        """Which sums of d effects have effects of leaves (m,)."""
+        return jnp.any(self._leaf(sums, d) < self.size, axis=1)
+
+    def _leaf(self, sums: Sums, d: int) -> jax.Array:
+        """The leaf of each effect (m, s), ``size`` for those of none."""
+        return jnp.full(d, self.size).at[self.columns].set(jnp.arange(self.size)[:, None])[sums.index]
+
+    def variances(self, sums: Sums, scale: jax.Array, cov: jax.Array) -> jax.Array:
+        """What leaves add to the variances of sums (m,), given the others.
 
         Parameters
         ----------
@@ -140,14 +148,12 @@ class Leaves:
         cov : float array (G, k, k)
             Of the whitened effects of each leaf.
         """
-        leaf = jnp.full(scale.shape, self.size).at[self.columns].set(jnp.arange(self.size)[:, None])[sums.index]
+        leaf = self._leaf(sums, scale.shape[0])
         place = jnp.zeros(scale.shape, int).at[self.columns].set(jnp.arange(self.order))[sums.index]
         weights = jnp.where(leaf < self.size, sums.weights * scale[sums.index], 0.0)
         one, other = leaf[:, :, None], leaf[:, None, :]
         pair = jnp.where(one == other, cov.at[one, place[:, :, None], place[:, None, :]].get(mode="clip"), 0.0)
-        return jnp.any(leaf < self.size, axis=1), jnp.einsum(
-            "ma,ma->m", weights, jnp.einsum("mab,mb->ma", pair, weights)
-        )
+        return jnp.einsum("ma,ma->m", weights, jnp.einsum("mab,mb->ma", pair, weights))
 
 
 def _members(which: IntArray, size: int) -> Rows:

@@ -7,7 +7,7 @@ edges lie along a leaf's axes, summed over one axis after the other: no array ha
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 import jax
@@ -18,6 +18,7 @@ from lgm.posterior.inner import slope_of
 from lgm.posterior.leaves import Frame, Given, Leaves, Likelihood, quadratic
 
 FINER = 8  # points between two nodes where draws are made
+TOGETHER = 64  # leaves that are gone through at once, so that what they have at all nodes stays near the processor
 
 
 class Rule(NamedTuple):
@@ -135,7 +136,7 @@ def draw(leaves: Leaves, likelihood: Likelihood, found: Nodes, uniform: jax.Arra
             height = _Heights(leaves, likelihood, found.given, lattice)
             counts = (2 * count - 1, *(count,) * (leaves.order - axis - 1))
             heights = _along(height, (0.0,) * axis, counts).log_mass
-        lattice = lattice.moved(axis, _inverted(heights, uniform[:, axis]))
+        lattice = lattice.moved(axis, _by_few(_inverted, heights, uniform[:, axis]))
     return lattice.corner
 
 
@@ -197,6 +198,27 @@ def _along(height: _Heights, index: Index, counts: tuple[int, ...]) -> _Sums:
 
 def _summed(along: _Sums) -> _Sums:
     """Over the axis in front too."""
+    return _Sums(*_by_few(lambda *parts: tuple(_summed_at_once(_Sums(*parts))), *along))
+
+
+def _by_few(function: Callable[..., Any], *arrays: jax.Array) -> Any:
+    """A function of arrays (..., G, c) with the results (..., G, c), for some leaves after others."""
+    if arrays[0].shape[-2] <= TOGETHER:
+        return function(*arrays)
+
+    def one(each: tuple[jax.Array, ...]) -> Any:
+        return jax.tree.map(lambda x: x[..., 0, :], function(*(x[..., None, :] for x in each)))
+
+    found = jax.lax.map(one, tuple(jnp.moveaxis(x, -2, 0) for x in arrays), batch_size=TOGETHER)
+    return jax.tree.map(lambda x: jnp.moveaxis(x, 0, -2), found)
+
+
+def _cumulative(values: jax.Array) -> jax.Array:
+    """Sums over the first axis up to each entry; a loop, for XLA's own takes the square of its length."""
+    return jax.lax.scan(lambda total, x: (total + x,) * 2, jnp.zeros_like(values[0]), values)[1]
+
+
+def _summed_at_once(along: _Sums) -> _Sums:
     weights = jax.nn.softmax(along.log_mass, axis=0)  # (K, G, c)
     own = jnp.broadcast_to(jnp.arange(len(weights), dtype=float)[:, None, None], weights.shape)
     places = [own, *(along.mean[:, a] for a in range(along.mean.shape[1]))]
@@ -217,7 +239,7 @@ def _inverted(height: jax.Array, uniform: jax.Array) -> jax.Array:
     padded = jnp.concatenate([ahead[None], height, behind[None]])
     a, b, c, d = (padded[k : k + height.shape[0] - 1] for k in range(4))
     middle = (9.0 * (b + c) - a - d) / 16.0
-    cells = jnp.cumsum(jnp.exp(b) + 4.0 * jnp.exp(middle) + jnp.exp(c), axis=0)
+    cells = _cumulative(jnp.exp(b) + 4.0 * jnp.exp(middle) + jnp.exp(c))
     wanted = uniform * cells[-1]
     cell = jnp.minimum(jnp.sum(cells < wanted, axis=0), cells.shape[0] - 1)
     ends = jnp.concatenate([jnp.zeros((1, *uniform.shape)), cells])
@@ -233,7 +255,7 @@ def _inside(around: Sequence[jax.Array], share: jax.Array) -> jax.Array:
     x = (jnp.arange(FINER + 1) / FINER).reshape(-1, *[1] * share.ndim)
     log_density = b + 0.5 * x * (c - a + x * (2.0 * a - 5.0 * b + 4.0 * c - d + x * (3.0 * (b - c) + d - a)))
     density = jnp.exp(log_density - jnp.max(log_density, axis=0))
-    mass = jnp.cumsum(0.5 * (density[1:] + density[:-1]), axis=0)
+    mass = _cumulative(0.5 * (density[1:] + density[:-1]))
     wanted = share * mass[-1]
     part = jnp.minimum(jnp.sum(mass < wanted, axis=0), FINER - 1)
     ends = jnp.concatenate([jnp.zeros((1, *share.shape)), mass])

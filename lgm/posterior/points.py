@@ -23,7 +23,7 @@ import jax.numpy as jnp
 
 from lgm import linalg
 from lgm.linalg.constrained import normals
-from lgm.posterior.approximation import Moments, moments
+from lgm.posterior.approximation import Moments
 from lgm.posterior.inner import Inner, derivatives
 from lgm.posterior.nodes import Nodes
 
@@ -92,9 +92,8 @@ def quadratic(inner: Inner, w: jax.Array, drawn: Noise) -> jax.Array:
     return jnp.sum(drawn.v * inner.times(drawn.v), axis=0) + w @ jnp.square(drawn.eta)
 
 
-def weighted(inner: Inner, start: jax.Array, z: jax.Array) -> Points:
+def weighted(inner: Inner, found: Moments, z: jax.Array) -> Points:
     """Antithetic points and their weights, from columns of normals z (d + k, m)."""
-    found = moments(inner, start)
     drawn = noise(inner, found.values, z)
     _, second, third = derivatives(inner.observed.loglik(inner.theta), found.eta, 3)
     w = -second
@@ -108,9 +107,8 @@ def weighted(inner: Inner, start: jax.Array, z: jax.Array) -> Points:
     return Points(found.value, log_mean(log_weights), found.values, mean, draws, log_weights, None, skew)
 
 
-def normal(inner: Inner, start: jax.Array, z: jax.Array, *, shifted: bool) -> Points:
+def normal(inner: Inner, found: Moments, z: jax.Array, *, shifted: bool) -> Points:
     """Points of the normal approximation, of equal weight: about its mode, or about the shifted mean."""
-    found = moments(inner, start)
     m = z.shape[1]
     if shifted:  # the same probes everywhere, so that the density is a function of theta
         z = jnp.concatenate([z, jax.random.normal(jax.random.key(0), (z.shape[0], PROBES))], axis=1)

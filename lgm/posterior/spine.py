@@ -37,12 +37,27 @@ class _Centre(NamedTuple):
     w: jax.Array  # (n,)
 
 
-def weighted(inner: Inner, leaves: Leaves, start: jax.Array, z: jax.Array) -> Points:
-    """Antithetic points of the spine and their weights, from columns of normals z (d + k, m)."""
+class Found(NamedTuple):
+    """What all points at one theta have in common."""
+
+    mode: jax.Array  # Laplace's (d,)
+    value: jax.Array  # log p_L(y | theta)
+    v: jax.Array  # the proposal's centre (d,)
+    values: jax.Array  # and its precision H', bordered
+    centre: _Centre
+
+
+def found(inner: Inner, leaves: Leaves, start: jax.Array) -> Found:
+    """By a search for the mode that begins at the start (d,), and some steps from there."""
     mode, value = approximate(inner, start)
-    columns = leaves.columns
     v, centre = _centred(inner, leaves, mode)
-    values = inner.curvature(centre.w)
+    return Found(mode, value, v, inner.curvature(centre.w), centre)
+
+
+def weighted(inner: Inner, leaves: Leaves, at: Found, z: jax.Array) -> Points:
+    """Antithetic points of the spine and their weights, from columns of normals z (d + k, m)."""
+    mode, value, v, values, centre = at
+    columns = leaves.columns
     drawn = noise(inner, values, z)
     product = inner.times(drawn.v) + inner.pull(centre.w[:, None] * drawn.eta)  # H' z
     root = roots(leaves.blocks(values))

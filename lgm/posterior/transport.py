@@ -28,7 +28,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from lgm.posterior.approximation import moments
+from lgm.posterior.approximation import Moments
 from lgm.posterior.inner import Inner, derivatives
 from lgm.posterior.points import Points, antithetic, log_mean, natural, noise, quadratic
 
@@ -63,9 +63,8 @@ class Bend(NamedTuple):
         return self.w * (1.0 + jnp.tanh(self.k * eta))
 
 
-def weighted(inner: Inner, start: jax.Array, z: jax.Array) -> Points:
+def weighted(inner: Inner, found: Moments, z: jax.Array) -> Points:
     """Points from antithetic draws and their weights, from columns of normals z (d + k, m)."""
-    found = moments(inner, start)
     drawn = noise(inner, found.values, z)
     _, second, third = derivatives(inner.observed.loglik(inner.theta), found.eta, 3)
     w = -second

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import jax
@@ -19,6 +20,8 @@ from lgm.inference.draws import Expected
 from lgm.inference.keys import normals
 from lgm.posterior.assemble import Analysed
 from lgm.posterior.density import Marginal, effects
+from lgm.results import at_theta
+from lgm.results.at_theta import AtTheta
 from lgm.results.progress import bar
 from lgm.xla import LOOPS, own_settings
 
@@ -39,6 +42,14 @@ class Block(NamedTuple):
     draws: FloatArray  # (B, p + q)
     means: FloatArray  # (slots, p + q)
     counts: IntArray  # (slots,)
+    points: PointsSay | None = None  # where there is one theta and its effects are not normal
+
+
+class PointsSay(NamedTuple):
+    """What the points of a block say beside its draws."""
+
+    gain: float  # log of their share among blocks
+    squares: FloatArray  # of printed sums, see `LaplaceData.effects_and_squares`
 
 
 def normals_shape(post: Marginal, how: tuple[int, int]) -> tuple[int, int, int]:
@@ -122,6 +133,11 @@ class Drawing:
         """Whether the effects are exactly normal: given one theta, if the data side says so."""
         return self.analysed.marginal.data.normal and self.alike
 
+    @cached_property
+    def at_theta(self) -> AtTheta:
+        """What draws have in common where all are at one theta and not normal."""
+        return AtTheta.of(self.analysed.marginal, self.thetas[0])
+
     def first_mean(self) -> FloatArray:
         """``E[u | theta, y]`` at the first theta (p + q,), natural scale."""
         post = self.analysed.marginal
@@ -143,18 +159,31 @@ class Drawing:
                 idle = self.size + start * each + np.arange(wanted.size).reshape(wanted.shape)
                 own = np.where(wanted >= 0, numbers[wanted], idle)  # points of their own where there is no draw
                 z = normals(self.seed, 1, numbers=own.ravel(), size=post.n_normals * columns_each(post, each))
-                with own_settings():
-                    means, draws = _draw_chunk(
-                        (size, each), post, distinct[theta[at]], z.reshape(normals_shape(post, (size, each)))
-                    )
+                means, draws, points = self._chunk((size, each), distinct[theta[at]], z)
                 real = wanted >= 0
                 yield Block(
                     numbers[wanted[real]],
-                    self.analysed.natural(np.asarray(draws)[real]),
-                    self.analysed.natural(np.asarray(means)),
+                    self.analysed.natural(draws[real]),
+                    self.analysed.natural(means),
                     np.count_nonzero(real, axis=1),
+                    points,
                 )
                 shown.update(np.count_nonzero(real))
+
+    def _chunk(
+        self, how: tuple[int, int], thetas: FloatArray, z: FloatArray
+    ) -> tuple[FloatArray, FloatArray, PointsSay | None]:
+        """Means (slots, p + q) and draws (slots, m, p + q), internal coordinates."""
+        post = self.analysed.marginal
+        if how[0] > 1 or post.data.normal or not self.alike:
+            with own_settings():
+                means, draws = _draw_chunk(how, post, thetas, z.reshape(normals_shape(post, how)))
+            return np.asarray(means), np.asarray(draws), None
+        at, z = self.at_theta, z.reshape(normals_shape(post, how)[1:])
+        with own_settings():
+            found, squares = at_theta.draw((how[1], len(z)), post, at.theta, at.found, z)
+        mean, draws, gain = map(np.asarray, found)
+        return mean[None], draws.T[None], PointsSay(float(gain), np.asarray(squares))
 
 
 def _slots(which: IntArray, counts: IntArray, each: int) -> tuple[IntArray, IntArray]:

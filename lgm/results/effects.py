@@ -20,8 +20,8 @@ from lgm.inference.draws import Draws, Expected, Mixture, joined
 from lgm.inference.keys import normals
 from lgm.posterior.assemble import Analysed
 from lgm.posterior.density import Marginal, variances
-from lgm.results import fixed_alone
-from lgm.results.drawing import MOST, Drawing, columns_at_once
+from lgm.results import at_theta, fixed_alone
+from lgm.results.drawing import Block, Drawing
 from lgm.results.drawing import programs as drawing_programs
 from lgm.results.fixed_alone import Fixed
 from lgm.results.progress import bar
@@ -32,7 +32,6 @@ from lgm.xla import own_settings
 KEPT_BYTES = 1e9  # most that draws of effects may take in memory
 CHUNK_BYTES = 64e6  # of intermediate results held at once
 VARIANCE_DRAWS = 200  # most thetas over which conditional variances are averaged
-REPEATS = 4  # estimates of a conditional variance at once, where all are at one theta
 NO_TABLE = np.zeros((4, 0))  # until all of it is there
 SD_ERROR = 0.005  # relative Monte Carlo error of every sd at which the average is good enough
 
@@ -54,7 +53,8 @@ class Kept:
         Of what tables show: the fixed effects, then the m variables of the terms (`Predictor.printed`).
         From the law of total variance: the variance of the conditional means over all thetas plus the average
         conditional variance over some of them, as many as bring its Monte Carlo error below half a percent of every
-        sd, but at most 200.
+        sd, but at most 200. At one theta where the effects are not normal: by the weighted points of which the draws
+        were made, beside the known variance of the normal draws behind these.
     ends : float array (2, p + m)
         Of the intervals of the same: quantiles of all draws, or exact where all draws have the same theta and the
         effects are normal given it.
@@ -277,6 +277,8 @@ def _kept(drawing: Drawing, drawn: Draws, interval: float, alone: Fixed | None) 
     known = drawn.effects_at()
     if known is not None and known[0].mean.shape[1] < drawing.dim:
         known = None
+    if known is None and drawing.alike:
+        return _with_table(_by_points(drawing, interval), drawing.p, alone)
     found, spread = _from_draws(drawing, interval) if known is None else _from_points(drawing, *known, interval)
     if known is not None and not (drawn.conditional and drawing.analysed.marginal.data.normal):
         sd = _sd_of_points(drawing, known[0], found.mean)
@@ -319,18 +321,52 @@ def _at_one_theta(drawing: Drawing, interval: float) -> Kept:
     return Kept(mean, NO_TABLE, sd, _normal_ends(centre, sd, interval), nothing[:, : drawing.p], nothing)
 
 
+def _by_points(drawing: Drawing, interval: float) -> Kept:
+    """From weighted points at one theta: those of which effects are drawn say how these spread too.
+
+    The fixed effects have no sd yet: theirs is found by themselves.
+    """
+    post, at = drawing.analysed.marginal, drawing.at_theta
+    with own_settings():
+        centre, known = map(np.asarray, at_theta.spread(None, post, at.theta, at.found))
+    said = _Said()
+    kept, _ = _from_draws(drawing, interval, said)
+    mean = said.mean / said.share
+    moved = drawing.analysed.printed(mean - drawing.analysed.natural(centre))[drawing.p :]
+    variance = np.maximum(known + said.squares / said.share - moved**2, 0.0)
+    return replace(kept, mean=mean, sd=np.concatenate([np.zeros(drawing.p), np.sqrt(variance)]))
+
+
+class _Said:
+    """What the points of all blocks say together, each by the average of its weights."""
+
+    def __init__(self) -> None:
+        self._first: float | None = None
+        self.share, self.mean, self.squares = 0.0, np.zeros(()), np.zeros(())
+
+    def add(self, block: Block) -> None:
+        assert block.points is not None
+        self._first = block.points.gain if self._first is None else self._first
+        share = np.exp(block.points.gain - self._first)
+        self.share += share
+        self.mean = self.mean + share * block.means[0]
+        self.squares = self.squares + share * block.points.squares
+
+
 def _normal_ends(centre: FloatArray, sd: FloatArray, interval: float) -> FloatArray:
     away = ndtri((1.0 + interval) / 2.0) * sd
     return np.stack([centre - away, centre + away])
 
 
-def _from_draws(drawing: Drawing, interval: float) -> tuple[Kept, FloatArray]:
+def _from_draws(drawing: Drawing, interval: float, said: _Said | None = None) -> tuple[Kept, FloatArray]:
     """All but the sd, and the variance of the conditional means over theta, from one pass over all draws."""
     analysed, size, dim = drawing.analysed, drawing.size, drawing.dim
     draws = _columns(size if fits(size, dim) else 0, dim)
     fixed, total, square = np.empty((size, drawing.p)), np.zeros(dim), np.zeros(())
     first, tails = np.zeros(0), None
     for block in drawing.blocks(np.arange(size)):
+        if said is not None:
+            said.add(block)
         printed = analysed.printed(block.draws)
         fixed[block.numbers] = block.draws[:, : drawing.p]
         if len(draws):
@@ -376,22 +412,20 @@ def _occurrences(index: IntArray) -> IntArray:
 @compiled(
     shapes=lambda post, how: (
         post,
-        floats(how[0], post.hyper.size),
+        floats(how, post.hyper.size),
         floats(post.dim, post.dim - post.prior.q),
-        floats(how[0], post.n_normals, how[1] * post.data.pairs),
+        floats(how, post.n_normals, post.data.pairs),
     )
 )
 def _variance_chunk(
-    how: tuple[int, int], post: Marginal, thetas: jax.Array, functionals: jax.Array, z: jax.Array
+    how: int, post: Marginal, thetas: jax.Array, functionals: jax.Array, z: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
     return jax.vmap(lambda theta, z: variances(post, theta, functionals, z=z))(thetas, z)
 
 
-def _variance_shape(post: Marginal, thetas: int) -> tuple[int, int]:
-    """Evaluations in one call, and for how many draws each has points."""
-    if thetas == 1 and not post.data.normal:
-        return REPEATS, max(min(columns_at_once(post) // REPEATS, MOST) // post.data.pairs, 1)
-    return int(np.clip(CHUNK_BYTES // (8 * 8 * post.dim), 1, min(50, thetas))), 1
+def _variance_shape(post: Marginal, thetas: int) -> int:
+    """Evaluations in one call."""
+    return int(np.clip(CHUNK_BYTES // (8 * 8 * post.dim), 1, min(50, thetas)))
 
 
 def programs(post: Marginal, expected: Expected) -> list[Plan]:
@@ -412,23 +446,20 @@ def _mean_variances(drawing: Drawing, spread: FloatArray) -> FloatArray:
     analysed, thetas, post, p = drawing.analysed, drawing.thetas, drawing.analysed.marginal, drawing.p
     functionals = np.zeros((post.dim, p))
     functionals[:p] = analysed.basis.T
-    how = _variance_shape(post, 1 if drawing.alike else len(thetas))
     if drawing.normal:
         thetas = thetas[:1]
-    chunk = min(how[0], len(thetas))
+    chunk = _variance_shape(post, len(thetas))
     parts = min(VARIANCE_DRAWS, len(thetas)) // chunk
-    if drawing.alike:  # no more points than draws
-        parts = min(parts, max(len(thetas) // (chunk * how[1] * post.data.pairs), 1))
     chosen = np.linspace(0, len(thetas) - 1, parts * chunk).astype(int)
     controls = _controls(thetas)
     rows: list[FloatArray] = []
     with bar(parts * chunk, "standard deviations", progress=drawing.progress) as shown:
         for part in range(parts):
             at = chosen[part::parts]  # every chunk is spread over all draws
-            z = normals(drawing.seed, 4, numbers=at, size=post.n_normals * post.data.pairs * how[1])
+            z = normals(drawing.seed, 4, numbers=at, size=post.n_normals * post.data.pairs)
             with own_settings():
                 z = z.reshape(chunk, post.n_normals, -1)
-                printed, fixed = _variance_chunk(how, post, thetas[at], functionals, z)
+                printed, fixed = _variance_chunk(chunk, post, thetas[at], functionals, z)
             rows.append(np.concatenate([np.asarray(fixed), np.asarray(printed)], axis=1))
             used = np.concatenate([chosen[done::parts] for done in range(part + 1)])
             average, error = _controlled_mean(np.concatenate(rows), controls[used])

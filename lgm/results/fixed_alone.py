@@ -19,16 +19,17 @@ import numpy as np
 from scipy.special import ndtr, ndtri
 
 from lgm.arrays import FloatArray
-from lgm.inference.compile import Plan, compiled, floats
+from lgm.inference.compile import Plan
 from lgm.inference.draws import Draws, Mixture
 from lgm.inference.keys import normals
 from lgm.inference.ladder import FEWEST, FEWEST_COSTLY
 from lgm.posterior.density import Marginal
 from lgm.posterior.functionals import FixedPoints
-from lgm.posterior.laplace import LaplaceData
+from lgm.results import at_theta
+from lgm.results.at_theta import data_of
 from lgm.results.drawing import CHUNK_BYTES, Drawing
 from lgm.results.quantiles import mixture_ends, weighted_ends, where
-from lgm.xla import LOOPS, own_settings
+from lgm.xla import own_settings
 
 MOST = 64  # pairs of points in one call
 LEAST = 256  # pairs in all: fewer have too few points beyond the ends of intervals to tell their own error
@@ -78,47 +79,30 @@ def _of_points(drawing: Drawing, points: Mixture, interval: float) -> Fixed:
     return Fixed(mean, sd, weighted_ends(draws.reshape(-1, drawing.p), np.repeat(weights, m), interval))
 
 
-@compiled(
-    shapes=lambda post, m: (
-        post,
-        floats(post.hyper.size),
-        floats(*(post.dim - post.prior.q,) * 2),
-        floats(m, post.n_normals),
-    ),
-    options=LOOPS,
-)
-def _points(m: int, post: Marginal, theta: jax.Array, basis: jax.Array, z: jax.Array) -> FixedPoints:
-    return _data(post).fixed_points(post.prior, post.analysis, theta, basis, z.T)
-
-
-def _data(post: Marginal) -> LaplaceData:
-    assert isinstance(post.data, LaplaceData)
-    return post.data
-
-
 def at_once(post: Marginal) -> int:
     """Pairs of points in one call."""
-    room = max(int(CHUNK_BYTES // (8 * 8 * max(post.n_normals, _data(post).observed.a.n))), 1)
+    room = max(int(CHUNK_BYTES // (8 * 8 * max(post.n_normals, data_of(post).observed.a.n))), 1)
     return min(MOST, 1 << (room.bit_length() - 1))
 
 
 def programs(post: Marginal) -> list[Plan]:
     """What `fixed_effects` will call."""
-    return [Plan(_points, at_once(post))]
+    return [Plan(at_theta.find, None), Plan(at_theta.fixed_points, at_once(post))]
 
 
 def _at_one_theta(drawing: Drawing, interval: float) -> Fixed:
     """Means of all effects, standard deviations and intervals of the fixed ones, given the first theta."""
     post, m = drawing.analysed.marginal, at_once(drawing.analysed.marginal)
-    parts: list[FixedPoints] = []
-    fewer = FEWEST // FEWEST_COSTLY if _data(post).costly else 1
+    at, parts = drawing.at_theta, list[FixedPoints]()
+    fewer = FEWEST // FEWEST_COSTLY if data_of(post).costly else 1
     draws, least = drawing.size // fewer, LEAST // fewer
     wanted, most = -(-least // m), -(-draws // m)
     while len(parts) < wanted:
         for part in range(len(parts), wanted):
             z = normals(drawing.seed, 5, numbers=np.arange(part * m, (part + 1) * m), size=post.n_normals)
             with own_settings():
-                parts.append(jax.tree.map(np.asarray, _points(m, post, drawing.thetas[0], drawing.analysed.basis, z)))
+                made = at_theta.fixed_points(m, post, at.theta, at.found, drawing.analysed.basis, z)
+            parts.append(jax.tree.map(np.asarray, made))
         found = _Found.of(drawing, parts)
         ends = np.stack([found.end(level) for level in ((1.0 - interval) / 2.0, (1.0 + interval) / 2.0)])
         wanted = min(math.ceil(wanted * found.lacking(ends, interval, draws)), most)

@@ -52,7 +52,8 @@ def test_the_odd_part_of_weights(rung):
     assert isinstance(data_side, LaplaceData)
     averages, alike = [], []
     with jax.enable_x64(True):
-        run = jax.jit(lambda z: data_side.fixed_points(post.prior, post.analysis, theta, basis, z))
+        found_at = data_side.found_at(post.prior, post.analysis, theta)
+        run = jax.jit(lambda z: data_side.fixed_points(post.prior, post.analysis, theta, found_at, basis, z))
         for seed in range(20):
             found = run(jax.random.normal(jax.random.key(seed), (post.n_normals, 1000)))
             odd, drawn = np.asarray(found.odd.values), basis @ np.asarray(found.drawn)

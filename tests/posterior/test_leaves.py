@@ -101,7 +101,7 @@ def test_variances_of_sums():
     index, weights = np.array([[2, 5], [2, 3], [0, 6], [0, 1]]), rng.normal(size=(4, 2))
     with jax.enable_x64(True):
         sums = Sums(jnp.asarray(index), jnp.asarray(weights), jnp.zeros((4, 2, 2), int), jnp.arange(4))
-        inside, found = leaves.variances(sums, jnp.asarray(scale), jnp.asarray(cov))
+        inside, found = leaves.inside(sums, 7), leaves.variances(sums, jnp.asarray(scale), jnp.asarray(cov))
     wanted = [w @ whole[np.ix_(own, own)] @ w for own, w in zip(index, weights, strict=True)]
     np.testing.assert_allclose(found, wanted, rtol=1e-12)
     np.testing.assert_array_equal(inside, [True, True, True, False])

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from oracles.leaves import LOGLIK, hard
 
+from lgm.posterior import nodes as lattices
 from lgm.posterior.leaves import Likelihood, framed
 from lgm.posterior.nodes import RULES, Lattice, averaged, draw, nodes
 
@@ -52,6 +53,14 @@ def test_integrals_moments_and_averages(k):
         np.testing.assert_allclose(curvature[rows], curvatures, atol=of_moments)
     mu = 1 / (1 + np.exp(-0.7))
     np.testing.assert_allclose([slope[-1], curvature[-1]], [1 - mu, mu * (1 - mu)], rtol=1e-12)
+
+
+def test_a_few_leaves_at_a_time_are_as_all_at_once(monkeypatch):
+    """Two effects each, so that sums are over both axes; some are left over at the end."""
+    whole, size = on_lattices(2), len(hard(2).y)
+    monkeypatch.setattr(lattices, "TOGETHER", size - 1)
+    parts = on_lattices.__wrapped__(2)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-10), parts, whole)
 
 
 @pytest.mark.parametrize("k", ORDERS)

@@ -57,7 +57,8 @@ def _effects(post, theta, z):
 
 @jit
 def _variances(post, theta, z, functionals):
-    points = post.data.points(*post.data.at(post.prior, post.analysis, theta), z)
+    inner, start = post.data.at(post.prior, post.analysis, theta)
+    points = post.data.points(inner, post.data.found(inner, start), z)
     return points.log_weights, density.variances(post, theta, functionals, None, z)
 
 

@@ -12,7 +12,7 @@ from scipy.special import logsumexp
 
 import lgm
 from lgm.inference import importance
-from lgm.results import drawing, effects, fixed_alone
+from lgm.results import at_theta, drawing, effects, fixed_alone
 
 SD = 1.5
 GROUPS, ROWS = 6, 3
@@ -99,15 +99,16 @@ def _without_effects(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         raise AssertionError("effects that the table does not show")
 
     pairs: list[int] = []
-    points = fixed_alone._points
+    points = at_theta.fixed_points
 
     def counted(m: int, *args: Any) -> Any:
         pairs.append(m)
         return points(m, *args)
 
     monkeypatch.setattr(drawing, "_draw_chunk", none)
+    monkeypatch.setattr(at_theta, "draw", none)
     monkeypatch.setattr(effects, "_variance_chunk", none)
-    monkeypatch.setattr(fixed_alone, "_points", counted)
+    monkeypatch.setattr(at_theta, "fixed_points", counted)
     monkeypatch.setattr(effects, "programs", lambda *_: [])
     return pairs
 

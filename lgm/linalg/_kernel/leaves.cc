@@ -8,14 +8,19 @@ namespace {
 
 constexpr int32_t kClimbs = 6, kParts = 4, kBisections = 10;
 constexpr double kAtTheTop = 1e-14;  // the square of a step in sds, whose next is smaller than rounding
+constexpr double kLeastRate = 1e-100;  // and its inverse the largest, with which rows are joined
 constexpr double kLongest = 2.0;     // of a step, in sds of the prior
 
 // One leaf: its rows' linear predictors without it, and what it adds to them.
+//
+// Counts with a log link on which it pushes alike are one row here: with total rate E and total count Y it says Y p t - E
+// exp(p t), but for a constant, and the rows' own derivatives follow from its.
 class Leaf {
  public:
   explicit Leaf(int64_t largest, int64_t nodes)
-      : eta_(largest), push_(largest), at_(largest * std::max<int64_t>(nodes, 2)), slopes_(largest * nodes),
-        curvatures_(largest * nodes), heights_(nodes), nodes_(nodes) {}
+      : eta_(largest), push_(largest), rates_(largest), value_(largest), weights_(largest), first_(largest + 1),
+        at_(largest * std::max<int64_t>(nodes, 2)), slopes_(largest * nodes), curvatures_(largest * nodes),
+        heights_(nodes), nodes_(nodes) {}
 
   void take(const Responses& y, const int64_t* rows, const LeafProblem& problem, int64_t leaf) {
     y_ = y;
@@ -24,6 +29,8 @@ class Leaf {
       eta_[j] = problem.eta[rows[j]];
       push_[j] = problem.push[rows[j]];
     }
+    of_rows_ = y;
+    joined_ = y.likelihood == Likelihood::kPoissonLog && join();
   }
 
   // The top of a concave density, by steps of Newton's method or parts of them.
@@ -95,13 +102,49 @@ class Leaf {
         s += heights_[k] * slopes_[k * y_.n + j];
         w += heights_[k] * curvatures_[k * y_.n + j];
       }
-      slope[rows[j]] = s / mass;
-      curvature[rows[j]] = w / mass;
+      if (!joined_) {
+        slope[rows[j]] = s / mass;
+        curvature[rows[j]] = w / mass;
+        continue;
+      }
+      const double gain = w / mass / y_.weights[j];  // mean of exp(p t)
+      for (int64_t i = first_[j]; i < first_[j + 1]; ++i) {
+        curvature[rows[i]] = gain * rates_[i];
+        slope[rows[i]] = of_rows_.weights[i] * of_rows_.value[i] - curvature[rows[i]];
+      }
     }
     return corner + edge * place / mass;
   }
 
  private:
+  // Rows next to each other on which the leaf pushes alike become one; false where their rates are too far out.
+  bool join() {
+    int64_t groups = 0;
+    for (int64_t i = 0; i < y_.n; ++i) {
+      rates_[i] = y_.weights[i] * std::exp(eta_[i]);
+      if (i == 0 || push_[i] != push_[i - 1]) {
+        first_[groups] = i;
+        value_[groups] = weights_[groups] = 0.0;
+        ++groups;
+      }
+      value_[groups - 1] += y_.weights[i] * y_.value[i];
+      weights_[groups - 1] += rates_[i];
+    }
+    for (int64_t j = 0; j < groups; ++j) {
+      if (!(weights_[j] > kLeastRate && weights_[j] < 1.0 / kLeastRate)) return false;
+    }
+    first_[groups] = y_.n;
+    for (int64_t j = 0; j < groups; ++j) {
+      value_[j] /= weights_[j];
+      eta_[j] = 0.0;
+      push_[j] = push_[first_[j]];
+    }
+    y_.n = groups;
+    y_.value = value_.data();
+    y_.weights = weights_.data();
+    return true;
+  }
+
   // Height, gradient and curvature at t.
   void system() {
     for (int64_t j = 0; j < y_.n; ++j) at_[j] = eta_[j] + push_[j] * t_;
@@ -114,9 +157,12 @@ class Leaf {
     }
   }
 
-  Responses y_;
+  Responses y_, of_rows_;  // as they are searched, and as they came
+  bool joined_ = false;
   double r_ = 0.0, t_ = 0.0, height_ = 0.0, gradient_ = 0.0, curvature_ = 0.0;
-  std::vector<double> eta_, push_, at_, slopes_, curvatures_, heights_;
+  std::vector<double> eta_, push_, rates_, value_, weights_;
+  std::vector<int64_t> first_;  // row of each that was joined
+  std::vector<double> at_, slopes_, curvatures_, heights_;
   int64_t nodes_;
 };
 
@@ -158,18 +204,15 @@ Responses LeafRows::of(int64_t leaf, const double* own) const {
 
 void leaf_heights(const LeafRows& leaves, const double* own, const double* eta, const double* edge, int64_t m,
                   int64_t count, double* out) {
-  std::vector<double> at(leaves.largest() * count * m), sums(count * m);
+  std::vector<double> at(leaves.largest() * m), moves(leaves.largest()), sums(count * m);
   for (int64_t g = 0; g < leaves.leaves(); ++g) {
     const Responses y = leaves.of(g, own);
     const int64_t* const rows = leaves.rows(g);
-    double* to = at.data();
     for (int64_t j = 0; j < y.n; ++j) {
-      const double* const from = eta + rows[j] * m;
-      for (int64_t k = 0; k < count; ++k) {
-        for (int64_t c = 0; c < m; ++c) *to++ = from[c] + static_cast<double>(k) * edge[rows[j]];
-      }
+      std::copy_n(eta + rows[j] * m, m, at.data() + j * m);
+      moves[j] = edge[rows[j]];
     }
-    log_likelihoods(y, at.data(), count * m, sums.data());
+    log_likelihoods_along(y, at.data(), moves.data(), m, count, sums.data());
     for (int64_t k = 0; k < count; ++k) std::copy_n(&sums[k * m], m, out + (k * leaves.leaves() + g) * m);
   }
 }

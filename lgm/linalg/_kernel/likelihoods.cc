@@ -259,6 +259,133 @@ void sums_of(const Logistic& family, const double* eta, int64_t m, double* out) 
   }
 }
 
+// Along lines of nodes ---------------------------------------------------------------------------------------------
+
+constexpr double kFinite = 600.0;    // exponentials of less, and their products with numbers near one, are finite
+constexpr double kFullest = 300.0;   // the log of a product of factors of at most two and such exponentials
+
+// Whether exponentials of a row's linear predictors (width) are finite at the first node and at the last one.
+bool finite_along(const double* row, int64_t width, double way) {
+  bool fine = std::abs(way) < kFinite;
+  for (int64_t c = 0; c < width; ++c) fine &= std::abs(row[c]) < kFinite;
+  return fine;
+}
+
+template <class Family>
+void along_lines(const Family& family, const double* eta, const double* edge, int64_t m, int64_t count, double* out) {
+  for (int64_t i = 0; i < family.y.n; ++i) {
+    for (int64_t k = 0; k < count; ++k) {
+      const double move = static_cast<double>(k) * edge[i];
+      for (int64_t c = 0; c < m; ++c) out[k * m + c] += family.at(i, eta[i * m + c] + move).value;
+    }
+  }
+}
+
+// One exponential for each row and column: from node to node a rate is multiplied, and rows that move alike do so
+// together.
+void along_lines(const PoissonLog& family, const double* eta, const double* edge, int64_t m, int64_t count,
+                 double* out) {
+  const Responses& y = family.y;
+  for (int64_t left = 0; left < m; left += kColumns) {
+    const int64_t width = std::min(kColumns, m - left);
+    double rate[kColumns] = {}, level[kColumns] = {}, slope = 0.0;
+    const auto subtract = [&](double by) {
+      const double factor = std::exp(by);
+      for (int64_t k = 0; k < count; ++k) {
+        for (int64_t c = 0; c < width; ++c) {
+          out[k * m + left + c] -= rate[c];
+          rate[c] *= factor;
+        }
+      }
+      std::fill_n(rate, width, 0.0);
+    };
+    int64_t last = -1;  // row that waits to be subtracted
+    for (int64_t i = 0; i < y.n; ++i) {
+      const double* const row = eta + i * m + left;
+      const double w = y.weights[i], wy = w * y.value[i];
+      if (!finite_along(row, width, edge[i] * static_cast<double>(count - 1))) {
+        for (int64_t k = 0; k < count; ++k) {
+          const double move = static_cast<double>(k) * edge[i];
+          for (int64_t c = 0; c < width; ++c) out[k * m + left + c] += family.at(i, row[c] + move).value;
+        }
+        continue;
+      }
+      if (last >= 0 && edge[last] != edge[i]) subtract(edge[last]);
+      last = i;
+      slope += wy * edge[i];
+      for (int64_t c = 0; c < width; ++c) {
+        level[c] += wy * row[c];
+        rate[c] += w * std::exp(row[c]);
+      }
+    }
+    if (last < 0) continue;
+    subtract(edge[last]);
+    for (int64_t k = 0; k < count; ++k) {
+      for (int64_t c = 0; c < width; ++c) out[k * m + left + c] += level[c] + static_cast<double>(k) * slope;
+    }
+  }
+}
+
+// The same for odds, and of single trials one logarithm for many rows.
+void along_lines(const Logistic& family, const double* eta, const double* edge, int64_t m, int64_t count, double* out) {
+  const Responses& y = family.y;
+  std::vector<double> product(count * std::min(kColumns, m), 1.0);
+  for (int64_t left = 0; left < m; left += kColumns) {
+    const int64_t width = std::min(kColumns, m - left);
+    double full = 0.0;
+    const auto subtract = [&] {
+      for (int64_t k = 0; k < count; ++k) {
+        for (int64_t c = 0; c < width; ++c) {
+          out[k * m + left + c] -= std::log(product[k * width + c]);
+          product[k * width + c] = 1.0;
+        }
+      }
+      full = 0.0;
+    };
+    for (int64_t i = 0; i < y.n; ++i) {
+      double x[kColumns], odds[kColumns];
+      const double w = y.weights[i], wy = w * y.value[i], n = w * family.total(i);
+      const double way = edge[i] * static_cast<double>(count - 1);
+      double most = 0.0;
+      for (int64_t c = 0; c < width; ++c) {
+        x[c] = eta[i * m + left + c] - family.shift;
+        most = std::max(most, std::max(x[c], x[c] + way));
+      }
+      if (!finite_along(x, width, way) || !(most < 0.5 * kFullest)) {
+        for (int64_t k = 0; k < count; ++k) {
+          for (int64_t c = 0; c < width; ++c) {
+            const double at = x[c] + static_cast<double>(k) * edge[i];
+            out[k * m + left + c] += wy * at - n * (std::max(at, 0.0) + std::log1p(std::exp(-std::abs(at))));
+          }
+        }
+        continue;
+      }
+      if (full + most + 1.0 > kFullest) subtract();
+      const double factor = std::exp(edge[i]);
+      for (int64_t c = 0; c < width; ++c) odds[c] = std::exp(x[c]);
+      if (n == 1.0) full += most + 1.0;
+      for (int64_t k = 0; k < count; ++k) {
+        double* const to = out + k * m + left;
+        const double move = static_cast<double>(k) * edge[i];
+        if (n == 1.0) {
+          double* const factors = product.data() + k * width;
+          for (int64_t c = 0; c < width; ++c) {
+            to[c] += wy * (x[c] + move);
+            factors[c] *= 1.0 + odds[c];
+            odds[c] *= factor;
+          }
+        } else {
+          for (int64_t c = 0; c < width; ++c) {
+            to[c] += wy * (x[c] + move) - n * std::log1p(odds[c]);
+            odds[c] *= factor;
+          }
+        }
+      }
+    }
+    if (full > 0.0) subtract();
+  }
+}
+
 // use(family) with the family of these responses.
 template <class Use>
 void with_family(const Responses& y, const Use& use) {
@@ -305,6 +432,12 @@ double log_likelihood(const Responses& y, const double* eta, double* slope, doub
 void log_likelihoods(const Responses& y, const double* eta, int64_t m, double* out) {
   std::fill_n(out, m, std::numeric_limits<double>::quiet_NaN());
   with_family(y, [&](const auto& family) { sums_of(family, eta, m, out); });
+}
+
+void log_likelihoods_along(const Responses& y, const double* eta, const double* edge, int64_t m, int64_t count,
+                           double* out) {
+  std::fill_n(out, count * m, y.likelihood == Likelihood::kUnknown ? std::numeric_limits<double>::quiet_NaN() : 0.0);
+  with_family(y, [&](const auto& family) { along_lines(family, eta, edge, m, count, out); });
 }
 
 Responses part_of(const Responses& y, int64_t first, int64_t count) {

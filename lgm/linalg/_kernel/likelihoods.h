@@ -38,6 +38,10 @@ double log_likelihood(const Responses& y, const double* eta, double* slope, doub
 // Of each of m columns of linear predictors (n x m) the sum of the log-likelihoods but for `constants`, into out (m).
 void log_likelihoods(const Responses& y, const double* eta, int64_t m, double* out);
 
+// The same at `count` nodes of a line, into out (count x m): from each node to the next a row moves by its edge (n).
+void log_likelihoods_along(const Responses& y, const double* eta, const double* edge, int64_t m, int64_t count,
+                           double* out);
+
 // Those of some of the rows, one after another.
 Responses part_of(const Responses& y, int64_t first, int64_t count);
 
