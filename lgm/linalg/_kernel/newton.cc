@@ -100,6 +100,7 @@ class Search {
     double *const lean = slope_new_, *const centre = eta_new_;
     shift_mean(out.spread, eta_new_, out.shift, lean);
     std::copy_n(eta_, n_, out.eta);
+    if (m == 0) return;
     for (int64_t i = 0; i < n_; ++i) centre[i] = eta_[i] + lean[i];
 
     // x'Rx is in J and in x'Hx with opposite signs: what the prior adds is linear in x.
