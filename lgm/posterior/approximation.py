@@ -76,7 +76,8 @@ def pairs(inner: Inner, start: jax.Array, z: jax.Array) -> Pairs:
     """All of it in one native call, for a likelihood that the kernel knows; z are standard normals (d + k, m)."""
     prior, d = inner.prior, inner.prior.dim
     normals = constrained.normals(z, d, prior.k)
-    mode, found = newton.find_mode_and_pairs(*_kernel_arguments(inner, start), normals)
+    arguments = (*_kernel_arguments(inner, start), normals)
+    mode, found = newton.find_mode_and_pairs(*arguments)
     values = _curvature(inner, found.eta)
     of_mode = Moments(mode.v[:d], _value(inner, mode), found.eta, values, found.spread, found.shift[:d])
     return Pairs(of_mode, found.drawn[:d], found.log_weights)
