@@ -53,6 +53,7 @@ class _Round(NamedTuple):
     mean: FloatArray  # (S, p + q), of as many of the first effects as are kept
     draws: FloatArray  # (S, m, p + q), of the same
     cov: FloatArray  # (S, p, p) of the fixed effects, or (S, 0, 0)
+    gain: FloatArray  # (S,), what the estimate adds to a deterministic log density
     failed: BoolArray  # (S,), whether there is a prior density, but none of the data
 
 
@@ -67,7 +68,7 @@ class _Taken(NamedTuple):
 def _evaluate(
     taken: _Taken, post: Marginal, y: jax.Array, key: jax.Array, counters: jax.Array
 ) -> tuple[jax.Array, ...]:
-    """Log densities, natural thetas, and of u conditional means, draws and covariances: one factorisation each.
+    """Log densities, natural thetas, and of u conditional means, draws, covariances and gains: one factorisation each.
 
     A density is NaN where that of the data is not known.
     """
@@ -77,10 +78,10 @@ def _evaluate(
     def of_u(theta: jax.Array, counter: jax.Array) -> tuple[jax.Array, ...]:
         if not draws:
             log_likelihood, fixed = density.log_likelihood_and_fixed(post, theta)
-            return log_likelihood, fixed.mean, jnp.zeros((0, first)), fixed.cov
+            return log_likelihood, fixed.mean, jnp.zeros((0, first)), fixed.cov, jnp.zeros(())
         z = jax.random.normal(jax.random.fold_in(key, counter), (post.n_normals, post.data.columns(draws)))
         log_likelihood, effects = density.log_likelihood_and_effects(post, theta, z, draws)
-        return log_likelihood, effects.mean[:first], effects.draws[:first].T, jnp.zeros((0, 0))
+        return log_likelihood, effects.mean[:first], effects.draws[:first].T, jnp.zeros((0, 0)), effects.gain
 
     def one(y: jax.Array, counter: jax.Array) -> tuple[jax.Array, ...]:
         theta = target.natural(y)
@@ -145,6 +146,7 @@ def weighted_points(
     drawn at each point.
     """
     taken, estimated = _taken(post, draws), not post.data.exact
+    noisy = estimated and post.data.pairs > 1
     sizes = [AHEAD] * estimated + [EVALUATIONS] * ROUNDS
     rounds: list[_Round] = []
     with (
@@ -161,7 +163,8 @@ def weighted_points(
             raw = pooled.log_density - _log_mixture(proposals, [len(one.x) for one in rounds], pooled.x)
             smoothed = pareto.smooth(raw)
             enough = max(ENOUGH, GOOD_SHARE * raw.size) if estimated else ENOUGH
-            if stopped or (smoothed.k < GOOD_K and smoothed.ess > enough) or r == len(sizes) - 1:
+            tame = smoothed.k < GOOD_K or (noisy and _only_noisy(raw, pooled.gain, smoothed.k))
+            if stopped or (tame and smoothed.ess > enough) or r == len(sizes) - 1:
                 break
             weights = np.exp(smoothed.log_weights)
             proposals.append(faces.refitted(proposals[-1], pooled.x, weights, recentred=estimated))
@@ -181,6 +184,16 @@ def weighted_points(
         failed=int(np.count_nonzero(pooled.failed)),
     )
     return points, pooled.log_density, bool(stopped)
+
+
+def _only_noisy(raw: FloatArray, gain: FloatArray, k: float) -> bool:
+    """Whether weights may be trusted, and the heaviness of their tail is that of the estimates of the density.
+
+    A refit moves the proposal of theta: it mends the tail of the weights without what estimates add to them, no other.
+    """
+    if k > pareto.threshold(raw.size):
+        return False
+    return pareto.smooth(raw - np.where(np.isfinite(raw), gain, 0.0)).k < GOOD_K
 
 
 def _log_mixture(proposals: list[Mixture], counts: list[int], x: FloatArray) -> FloatArray:
@@ -214,10 +227,10 @@ def _evaluate_all(
     y, log_jacobian = bend.to_folded(x), bend.log_jacobian(x)
     for start in range(0, len(x), BATCH):
         batch, counters = y[start : start + BATCH], np.arange(start, start + BATCH)
-        value, theta, mean, draws, cov = map(np.asarray, _evaluate(taken, post, batch, key, counters))
+        value, theta, mean, draws, cov, gain = map(np.asarray, _evaluate(taken, post, batch, key, counters))
         failed = np.isnan(value)
         value = np.where(failed, -np.inf, value) + log_jacobian[start : start + BATCH]
-        parts.append((theta, value, mean, draws, cov, failed))
+        parts.append((theta, value, mean, draws, cov, gain, failed))
         bar.update(BATCH)
         if stopped:
             break

@@ -29,6 +29,9 @@ SMALL_VARIANCE = 1.0  # of the log weight of a pair, up to which weights serve
 SMALL_K = 0.7  # their Pareto k
 PER_VARIANCE = 0.1  # of the log of the average weight
 FEWEST, MOST = 8, 32  # pairs at each theta
+# Where one pair can outweigh the others. ESS per second is about the same from 8 to 16: a pair costs a twentieth of the
+# search before it, and the optimum is flat. Of 16, one that stands out does half the harm.
+FEWEST_SPREAD = 16
 FEWEST_COSTLY = 2  # where a point costs a factorisation or many integrals, and weights are nearly alike
 SMALL_MOVE = 0.1  # posterior sds by which the plain approximation may be off unseen
 SMALL_SECOND = 0.5  # sd of the second-order term up to which it is a correction
@@ -190,8 +193,7 @@ def settle(
                 ]
                 raise LgmError(f'approximation="{name}" is for {NEEDED[name]}. Accepted here: {listed(there)}.')
             measured = tried(name if name in EXACT else USUAL)
-    fewest = FEWEST if name == USUAL else FEWEST_COSTLY
-    pairs = _pairs(measured.variance, fewest) if name in EXACT else {JOINT: FEWEST}.get(name, 1)
+    pairs = _pairs(name, measured.variance)
     rung = Rung(name, pairs, sd_second, measured.shift, measured.variance, measured.k)
     return approximated(post, rung), theta, rung
 
@@ -266,8 +268,13 @@ def with_rung(post: Marginal, rung: str, pairs: int) -> Marginal:
     return replace(post, data=replace(post.data, rung=rung, pairs=pairs))
 
 
-def _pairs(variance: float, fewest: int) -> int:
+def _pairs(name: str, variance: float) -> int:
     """A power of two, so that few programs serve all."""
+    if name not in EXACT:
+        return FEWEST if name == JOINT else 1
+    fewest = FEWEST_COSTLY
+    if name == USUAL:
+        fewest = FEWEST if variance <= PER_VARIANCE else FEWEST_SPREAD
     wanted = np.clip(np.ceil(variance / PER_VARIANCE), fewest, MOST)
     return int(2 ** np.ceil(np.log2(wanted)))
 

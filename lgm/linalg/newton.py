@@ -70,6 +70,19 @@ class Slopes(NamedTuple):
     lean: jax.Array  # A D times that (n,)
 
 
+class Pairs(NamedTuple):
+    """Pairs of points ``m + x``, ``m - x`` about the first-order mean ``m = v + shift``, x of the covariance H^-1.
+
+    Their log weights are those of ``exp(J(m +- x) - J(v) + x'Hx / 2)``.
+    """
+
+    eta: jax.Array  # at the mode (n,)
+    spread: jax.Array  # as of `Slopes` (n,)
+    shift: jax.Array  # (d,)
+    drawn: jax.Array  # x (d, m)
+    log_weights: jax.Array  # of all m + x, then of all m - x (2m,)
+
+
 def find_mode(
     sym: SparseAnalysis,
     likelihood: str,
@@ -124,6 +137,28 @@ def find_mode_and_slopes(
     call = _calls.shared("lgm_find_mode_and_slopes", problem, shapes, analysis=sym.key, family=likelihood)
     out = call(values, scale, own, start)
     return Mode(*out[:5]), Slopes(*out[5:])
+
+
+def find_mode_and_pairs(
+    sym: SparseAnalysis,
+    likelihood: str,
+    problem: Problem,
+    values: jax.Array,
+    scale: jax.Array,
+    own: jax.Array,
+    start: jax.Array,
+    normals: jax.Array,
+) -> tuple[Mode, Pairs]:
+    """The mode, and pairs of points about it of standard normals (d, m); other arguments as for `find_mode`."""
+    d, n, m = sym.n, problem.rows.n, normals.shape[-1]
+
+    def shapes(batch: tuple[int, ...]) -> Any:
+        more = [(n,), (n,), (d,), (d, m), (2 * m,)]
+        return _mode_shapes(batch, d) + [((*batch, *shape), np.float64) for shape in more]
+
+    call = _calls.shared("lgm_find_mode_and_pairs", problem, shapes, analysis=sym.key, family=likelihood)
+    out = call(values, scale, own, start, normals)
+    return Mode(*out[:5]), Pairs(*out[5:])
 
 
 def _mode_shapes(batch: tuple[int, ...], d: int) -> list[tuple[tuple[int, ...], Any]]:

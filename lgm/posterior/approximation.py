@@ -37,7 +37,7 @@ def approximate(inner: Inner, start: jax.Array) -> tuple[jax.Array, jax.Array]:
     start : float array (d,)
         Where the search begins; within the constraints.
     """
-    return _by_kernel(inner, start) if _known(inner) else _polished(inner, start)
+    return _by_kernel(inner, start) if known(inner) else _polished(inner, start)
 
 
 class Moments(NamedTuple):
@@ -53,11 +53,9 @@ class Moments(NamedTuple):
 
 def moments(inner: Inner, start: jax.Array) -> Moments:
     """The approximation in full; not differentiable. Arguments as for `approximate`."""
-    if _known(inner):
-        mode, slopes = newton.find_mode_and_slopes(*_kernel_arguments(inner, start))
-        values = inner.curvature(-derivatives(inner.observed.loglik(inner.theta), slopes.eta, 2)[1])
-        d = inner.prior.dim
-        return Moments(mode.v[:d], _value(inner, mode), slopes.eta, values, slopes.spread, slopes.shift[:d])
+    if known(inner):
+        nothing = jnp.zeros((inner.prior.dim + inner.prior.k, 0))
+        return pairs(inner, start, nothing).moments
     v, value = _polished(inner, start)
     eta, _, values = inner.point(v)
     spread = inner.observed.a.quadratic(inner.whole(linalg.selected_inverse(inner.analysis, values)))
@@ -66,7 +64,26 @@ def moments(inner: Inner, start: jax.Array) -> Moments:
     return Moments(v, value, eta, values, spread, inner.step(Point(eta, push, values)))
 
 
-def _known(inner: Inner) -> bool:
+class Pairs(NamedTuple):
+    """Antithetic pairs of points about the first-order mean."""
+
+    moments: Moments
+    drawn: jax.Array  # draws of the normal approximation about zero (d, m)
+    log_weights: jax.Array  # (2m,)
+
+
+def pairs(inner: Inner, start: jax.Array, z: jax.Array) -> Pairs:
+    """All of it in one native call, for a likelihood that the kernel knows; z are standard normals (d + k, m)."""
+    prior, d = inner.prior, inner.prior.dim
+    normals = constrained.normals(z, d, prior.k)
+    arguments = (*_kernel_arguments(inner, start), normals)
+    mode, found = newton.find_mode_and_pairs(*arguments)
+    values = _curvature(inner, found.eta)
+    of_mode = Moments(mode.v[:d], _value(inner, mode), found.eta, values, found.spread, found.shift[:d])
+    return Pairs(of_mode, found.drawn[:d], found.log_weights)
+
+
+def known(inner: Inner) -> bool:
     """Whether the kernel knows the likelihood."""
     return inner.observed.family.kernel is not None and isinstance(inner.analysis, linalg.SparseAnalysis)
 
@@ -180,6 +197,11 @@ _by_kernel.defjvp(_by_kernel_jvp, symbolic_zeros=True)
 def _instant(tangent: Any) -> Any:
     """A tangent as an array, zeros included."""
     return jnp.zeros(tangent.shape, tangent.dtype) if isinstance(tangent, SymbolicZero) else tangent
+
+
+def _curvature(inner: Inner, eta: jax.Array) -> jax.Array:
+    """H' at linear predictors (n,)."""
+    return inner.curvature(-derivatives(inner.observed.loglik(inner.theta), eta, 2)[1])
 
 
 def _kernel_arguments(inner: Inner, start: jax.Array) -> tuple[Any, ...]:

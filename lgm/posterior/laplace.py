@@ -144,13 +144,12 @@ class LaplaceData:
         self, prior: LatentPrior, analysis: linalg.Analysis, theta: jax.Array, z: jax.Array, take: int
     ) -> tuple[jax.Array, Effects]:
         inner, start = self.at(prior, analysis, theta)
-        made = self._of_draws(inner, self.found(inner, start), z, take)
+        made = self._anew(inner, start, self._for_draws(z, take))
         return made.value + made.gain, self._drawn(inner, made, z, take)
 
-    def _of_draws(self, inner: Inner, found: Found, z: jax.Array, take: int) -> Points:
-        """The points among which so many draws are chosen."""
-        pairs = max(self.pairs, take // DRAWS_OF_A_PAIR)
-        return self.points(inner, found, z[:, :pairs] if self.costly else z)
+    def _for_draws(self, z: jax.Array, take: int) -> jax.Array:
+        """Normals of the points among which so many draws are chosen."""
+        return z[:, : max(self.pairs, take // DRAWS_OF_A_PAIR)] if self.costly else z
 
     def _drawn(self, inner: Inner, made: Points, z: jax.Array, take: int) -> Effects:
         """The effects by weighted points, and draws chosen among these by the last normals of columns."""
@@ -198,7 +197,7 @@ class LaplaceData:
             of `normal_spread`.
         """
         inner, _ = self.at(prior, analysis, theta)
-        made = self._of_draws(inner, found, z, draws)
+        made = self.points(inner, found, self._for_draws(z, draws))
         squares = self._squares(inner, made, sums, inner.scale * found.v)[0]
         return self._drawn(inner, made, z, draws), squares
 
@@ -295,7 +294,7 @@ class LaplaceData:
         z: jax.Array,
     ) -> tuple[jax.Array, jax.Array]:
         inner, start = self.at(prior, analysis, theta)
-        made = self.points(inner, self.found(inner, start), z)
+        made = self._anew(inner, start, z)
         printed, others = normal_variances(prior, analysis, made.values, inner.scale, functionals, sums)
         if self.rung != "weighted" and not self.costly:
             return printed, others
@@ -387,6 +386,12 @@ class LaplaceData:
         if self.rung == "transport":
             return transport.weighted(inner, found, z)
         return points.normal(inner, found, z, shifted=self.rung == "shifted")
+
+    def _anew(self, inner: Inner, start: jax.Array, z: jax.Array) -> Points:
+        """The same at a theta of which nothing is known yet."""
+        if self.rung == "weighted":
+            return points.weighted_anew(inner, start, _of_effects(inner.prior, z))
+        return self.points(inner, self.found(inner, start), z)
 
 
 class Accuracy(NamedTuple):

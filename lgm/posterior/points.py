@@ -23,7 +23,7 @@ import jax.numpy as jnp
 
 from lgm import linalg
 from lgm.linalg.constrained import normals
-from lgm.posterior.approximation import Moments
+from lgm.posterior.approximation import Moments, Pairs, known, moments, pairs
 from lgm.posterior.inner import Inner, derivatives
 from lgm.posterior.nodes import Nodes
 
@@ -95,15 +95,24 @@ def quadratic(inner: Inner, w: jax.Array, drawn: Noise) -> jax.Array:
 def weighted(inner: Inner, found: Moments, z: jax.Array) -> Points:
     """Antithetic points and their weights, from columns of normals z (d + k, m)."""
     drawn = noise(inner, found.values, z)
-    _, second, third = derivatives(inner.observed.loglik(inner.theta), found.eta, 3)
-    w = -second
-    quad = quadratic(inner, w, drawn)
+    w = -derivatives(inner.observed.loglik(inner.theta), found.eta, 2)[1]
     v = antithetic(found.v + found.shift, drawn.v)
     heights = inner.joint(jnp.concatenate([found.v[:, None], v], axis=1), derivatives=False)
-    log_weights = heights[1:] - heights[0] + 0.5 * jnp.tile(quad, 2)
-    mean, draws = natural(inner, v, drawn.v)
+    log_weights = heights[1:] - heights[0] + 0.5 * jnp.tile(quadratic(inner, w, drawn), 2)
+    return _of_pairs(inner, Pairs(found, drawn.v, log_weights))
+
+
+def weighted_anew(inner: Inner, start: jax.Array, z: jax.Array) -> Points:
+    """The same where nothing is known of this theta yet; the search for the mode begins at the start (d,)."""
+    return _of_pairs(inner, pairs(inner, start, z)) if known(inner) else weighted(inner, moments(inner, start), z)
+
+
+def _of_pairs(inner: Inner, made: Pairs) -> Points:
+    found, drawn, log_weights = made
+    mean, draws = natural(inner, antithetic(found.v + found.shift, drawn), drawn)
+    third = derivatives(inner.observed.loglik(inner.theta), found.eta, 3)[2]
     lean = 0.5 * third * found.spread  # points are about the shifted mean
-    skew = Skew.of(inner, found.values, third, lean, drawn.v, drawn.eta, found.spread)
+    skew = Skew.of(inner, found.values, third, lean, drawn, inner.spread(drawn), found.spread)
     return Points(found.value, log_mean(log_weights), found.values, mean, draws, log_weights, None, skew)
 
 

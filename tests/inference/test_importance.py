@@ -10,7 +10,7 @@ from statistical import monte_carlo
 
 import lgm
 from lgm import priors
-from lgm.inference import draws, faces, importance, nuts, weighted
+from lgm.inference import draws, faces, importance, nuts, pareto, weighted
 from lgm.inference.chains import Chains
 from lgm.inference.mode import find_folded_mode, find_mode
 from lgm.posterior.priors import starts
@@ -159,6 +159,19 @@ def test_too_few_points_are_not_enough_either(monkeypatch: pytest.MonkeyPatch) -
     with pytest.warns(lgm.ConvergenceWarning, match="continuing with NUTS"):
         fit = lgm.fit(formula, data, method="importance", fallback="nuts", draws=50, seed=1, progress=False)
     assert fit.method == "nuts"
+
+
+def test_a_tail_that_estimates_make_is_told_from_that_of_a_proposal() -> None:
+    """Only the latter is mended by a refit."""
+    rng = np.random.default_rng(1)
+    bounded, heavy = 0.3 * rng.uniform(size=1280), 0.55 * rng.exponential(size=1280)  # weights of k = -1, and of 0.55
+    k = pareto.smooth(bounded + heavy).k
+    assert importance.GOOD_K < k < pareto.threshold(1280)
+    assert importance._only_noisy(bounded + heavy, heavy, k)
+    assert not importance._only_noisy(bounded + heavy, bounded, k)
+    assert not importance._only_noisy(bounded + 2.0 * heavy, 2.0 * heavy, 1.1)  # too heavy to be trusted at all
+    failed = np.where(np.arange(1280) == 7, -np.inf, bounded + heavy)
+    assert importance._only_noisy(failed, np.where(np.arange(1280) == 7, np.nan, heavy), k)
 
 
 def test_points_without_a_density_leave_the_means_of_effects_alone() -> None:

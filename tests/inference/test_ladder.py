@@ -44,6 +44,11 @@ def test_easy_counts_are_weighted(counts):
     assert counts.log_density({"sd(Intercept|g)": theta[0]}) > counts.log_density({"sd(Intercept|g)": 2 * theta[0]})
 
 
+def test_more_pairs_where_weights_spread():
+    assert [ladder._pairs("weighted", variance) for variance in (0.01, 0.1, 0.3, 0.9, 2.0)] == [8, 8, 16, 16, 32]
+    assert [ladder._pairs(name, 0.01) for name in ("quadrature", "transport", "second-order", "joint")] == [2, 2, 1, 8]
+
+
 def test_where_effects_are_sampled_the_plain_approximation_is_measured_all_the_same(counts):
     post, _, rung = chosen(counts, "joint")
     assert (rung.name, rung.pairs, post.data.rung, post.data.pairs) == ("joint", 8, "weighted", 8)

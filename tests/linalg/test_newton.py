@@ -14,7 +14,8 @@ from lgm.families.poisson import Poisson
 from lgm.families.response import Response
 from lgm.linalg._ffi import kernel
 from lgm.linalg.constrained import Border
-from lgm.linalg.newton import Problem, find_mode, find_mode_and_slopes, no_trials
+from lgm.linalg.constrained import normals as placed
+from lgm.linalg.newton import Problem, find_mode, find_mode_and_pairs, find_mode_and_slopes, no_trials
 from lgm.linalg.rows import Rows
 from lgm.pattern import Pattern
 
@@ -83,6 +84,15 @@ def test_likelihoods_far_out() -> None:
     from scipy.stats import nbinom
 
     np.testing.assert_allclose(many, nbinom.logpmf(5000, 0.3, 0.3 / (0.3 + np.exp(7.0))), rtol=1e-11)
+
+
+def test_the_logistic_likelihood_keeps_its_digits() -> None:
+    eta = np.linspace(-700.0, 700.0, 2001)
+    one, small = np.ones_like(eta), np.exp(-np.abs(eta))
+    found = np.array(kernel.likelihood("binomial_logit", eta, 0.0 * one, one, one, np.zeros(0)))
+    np.testing.assert_allclose(found[:, 0], -np.logaddexp(0.0, eta), rtol=1e-14, atol=4e-16)  # of a sum: absolute
+    np.testing.assert_allclose(found[:, 1], -np.where(eta < 0.0, small, 1.0) / (1.0 + small), rtol=1e-14)
+    np.testing.assert_allclose(found[:, 2], -small / (1.0 + small) ** 2, rtol=1e-14)
 
 
 class Case:
@@ -161,6 +171,35 @@ def test_a_mode_and_its_derivatives(name: str, constrained: bool) -> None:
     np.testing.assert_allclose(again.joint, mode.joint, rtol=1e-13)
 
 
+@pytest.mark.parametrize("constrained", [False, True])
+@pytest.mark.parametrize("name", ["binomial_logit", "poisson_log", "negativebinomial_log"])
+def test_pairs_about_a_mode(name: str, constrained: bool) -> None:
+    """Of unit vectors in place of normals, whose draws have the covariance itself as their sum of squares."""
+    case = Case(name, constrained=constrained)
+    k, parts = len(case.c), (case.values, case.scale, case.own)
+    units = placed(jnp.eye(D + k), D, k)
+    mode, pairs = find_mode_and_pairs(case.sym, name, case.problem, *parts, case.start, units)
+    basis = np.linalg.svd(case.c)[2][k:].T if k else np.eye(D)
+    v = mode.v[:D]
+    h = -np.asarray(jax.hessian(lambda v: case.joint(v, *parts))(v))
+    s = basis @ np.linalg.inv(basis.T @ h @ basis) @ basis.T
+    x = np.asarray(pairs.drawn[:D])
+    np.testing.assert_allclose(x @ x.T, s, atol=1e-12)
+    scaled = case.a * np.asarray(case.scale[:D])
+    np.testing.assert_allclose(pairs.eta, case.problem.offset + scaled @ v, atol=1e-12)
+    np.testing.assert_allclose(pairs.spread, np.sum((scaled @ s) * scaled, axis=1), rtol=1e-10)
+
+    def each(eta: Any, value: Any, weight: Any) -> Any:
+        return loglik(name, Response(value, jnp.asarray(5.0)), eta, case.own, weight)
+
+    third = jax.vmap(jax.grad(jax.grad(jax.grad(each))))(pairs.eta, case.problem.value, case.problem.weights)
+    shift = 0.5 * s @ (scaled.T @ (pairs.spread * third))
+    np.testing.assert_allclose(pairs.shift[:D], shift, atol=1e-10)
+    points = np.asarray(v + shift)[:, None] + np.concatenate([x, -x], axis=1)
+    heights = jax.vmap(lambda v: case.joint(v, *parts), 1)(points) - case.joint(v, *parts)
+    np.testing.assert_allclose(pairs.log_weights, heights + 0.5 * np.tile(np.sum(x * (h @ x), axis=0), 2), atol=1e-9)
+
+
 def test_with_a_gaussian_response_one_step_is_enough() -> None:
     case = Case("gaussian_identity", constrained=True)
     found = find_mode(case.sym, case.name, case.problem, case.values, case.scale, case.own, case.start)
@@ -194,9 +233,12 @@ def test_a_start_that_leads_nowhere_is_left_for_zero() -> None:
 
 def test_where_there_is_no_mode_all_is_nan() -> None:
     case = Case("poisson_log", constrained=False)
-    indefinite = case.values.at[0].set(-1e3)
+    indefinite, rest = case.values.at[0].set(-1e3), (case.scale, case.own)
     mode, slopes = find_mode_and_slopes(case.sym, case.name, case.problem, indefinite, case.scale, case.own, case.start)
     assert np.all(np.isnan(mode.v)) and np.isnan(mode.joint) and np.all(np.isnan(slopes.scale))
+    normals = jnp.zeros((D, 3))
+    pairs = find_mode_and_pairs(case.sym, case.name, case.problem, indefinite, *rest, case.start, normals)[1]
+    assert all(np.all(np.isnan(part)) for part in pairs)
     nothing = find_mode(case.sym, case.name, case.problem, case.values, case.scale * np.nan, case.own, case.start)
     assert np.isnan(nothing.joint)
 

@@ -17,6 +17,7 @@ void* rows_gram_handler();
 void* rows_quadratic_handler();
 void* find_mode_handler();
 void* find_mode_and_slopes_handler();
+void* find_mode_and_pairs_handler();
 void* log_likelihoods_handler();
 void* leaf_heights_handler();
 void* leaf_centres_handler();

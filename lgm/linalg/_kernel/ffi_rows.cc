@@ -20,6 +20,8 @@ bool fits(const Doubles& data, const Ints& columns, const Ints& starts) {
          starts.typed_data()[starts.element_count() - 1] == static_cast<int64_t>(data.element_count());
 }
 
+constexpr double kNanosecondsOfAPoint = 12.0;  // of one row at one point
+
 // About a nanosecond each.
 double cost_of(size_t entries, int64_t columns) { return static_cast<double>(entries) * static_cast<double>(columns); }
 
@@ -122,11 +124,11 @@ struct SearchArguments {
   }
 };
 
-// A search for each element: `find(symbolic, workspace, problem, v, i)`.
+// A search for each element, and `more` nanoseconds after it: `find(symbolic, workspace, problem, v, i)`.
 template <class Find>
 ffi::Error search(ffi::ThreadPool& pool, std::string_view key, std::string_view family, const SearchArguments& given,
                   DoublesOut& mode, DoublesOut& joint, DoublesOut& logdet, DoublesOut& gain,
-                  ffi::ResultBuffer<ffi::S32>& counts, const Find& find) {
+                  ffi::ResultBuffer<ffi::S32>& counts, const Find& find, double more = 0.0) {
   Call call = begin(key, given.values);
   if (call.error.failure()) return call.error;
   const Symbolic& symbolic = call.analysis->symbolic;
@@ -146,7 +148,7 @@ ffi::Error search(ffi::ThreadPool& pool, std::string_view key, std::string_view 
     counts->typed_data()[2 * i] = found.factorisations;
     counts->typed_data()[2 * i + 1] = found.steps;
   };
-  return run(pool, call, element, given.cost(symbolic));
+  return run(pool, call, element, given.cost(symbolic) + more);
 }
 
 // -> mode like the start, J (...), log-determinant (...), gain (...), factorisations and steps (..., 2)
@@ -183,6 +185,35 @@ ffi::Error find_mode_and_slopes_call(ffi::ThreadPool pool, std::string_view key,
                 });
 }
 
+// normals (..., d, m) -> the mode and all about it; eta and s (..., n), shift (..., d), draws like the normals, log
+// weights (..., 2m)
+ffi::Error find_mode_and_pairs_call(ffi::ThreadPool pool, std::string_view key, std::string_view family, Doubles values,
+                                    Doubles scale, Doubles own, Doubles start, Doubles normals, Doubles data,
+                                    Ints columns, Ints starts, Ints pairs, Doubles offset, Doubles value,
+                                    Doubles trials, Doubles weights, Doubles pull, DoublesOut mode, DoublesOut joint,
+                                    DoublesOut logdet, DoublesOut gain, ffi::ResultBuffer<ffi::S32> counts,
+                                    DoublesOut eta, DoublesOut spread, DoublesOut shift, DoublesOut drawn,
+                                    DoublesOut log_weights) {
+  const SearchArguments given{values, scale, own,   start,  data,    columns,
+                              starts, pairs, offset, value, trials, weights, pull};
+  const int64_t m = last(normals.dimensions()), d = last(start.dimensions());
+  if (batch_of(normals.dimensions(), {d, m}) != batch_of(start.dimensions(), {d})) return bad_shape("normals");
+  const double more = kNanosecondsOfAPoint * 2.0 * static_cast<double>(m) * static_cast<double>(value.element_count());
+  return search(
+      pool, key, family, given, mode, joint, logdet, gain, counts,
+      [&](const Symbolic& symbolic, Workspace<double>& workspace, const LatentProblem& problem, double* v, int64_t i) {
+        const int64_t n = problem.rows.n, size = d * m;
+        const lgm::Pairs out{{normals.typed_data() + i * size, static_cast<int32_t>(m)},
+                             eta->typed_data() + i * n,
+                             spread->typed_data() + i * n,
+                             shift->typed_data() + i * d,
+                             drawn->typed_data() + i * size,
+                             log_weights->typed_data() + i * 2 * m};
+        return find_mode_and_pairs(symbolic, workspace, problem, v, out);
+      },
+      more);
+}
+
 auto with_rows() {
   return ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Arg<Doubles>().Arg<Doubles>().Arg<Ints>().Arg<Ints>().Ret<Doubles>();
 }
@@ -199,7 +230,7 @@ auto with_pairs() {
       .Ret<Doubles>();
 }
 
-auto with_search() {
+auto with_own() {
   return ffi::Ffi::Bind()
       .Ctx<ffi::ThreadPool>()
       .Attr<std::string_view>("analysis")
@@ -207,22 +238,29 @@ auto with_search() {
       .Arg<Doubles>()
       .Arg<Doubles>()
       .Arg<Doubles>()
-      .Arg<Doubles>()
-      .Arg<Doubles>()
-      .Arg<Ints>()
-      .Arg<Ints>()
-      .Arg<Ints>()
-      .Arg<Doubles>()
-      .Arg<Doubles>()
-      .Arg<Doubles>()
-      .Arg<Doubles>()
-      .Arg<Doubles>()
-      .Ret<Doubles>()
-      .Ret<Doubles>()
-      .Ret<Doubles>()
-      .Ret<Doubles>()
-      .Ret<ffi::Buffer<ffi::S32>>();
+      .Arg<Doubles>();
 }
+
+template <class Binding>
+auto with_common(Binding own) {
+  return std::move(own)
+      .template Arg<Doubles>()
+      .template Arg<Ints>()
+      .template Arg<Ints>()
+      .template Arg<Ints>()
+      .template Arg<Doubles>()
+      .template Arg<Doubles>()
+      .template Arg<Doubles>()
+      .template Arg<Doubles>()
+      .template Arg<Doubles>()
+      .template Ret<Doubles>()
+      .template Ret<Doubles>()
+      .template Ret<Doubles>()
+      .template Ret<Doubles>()
+      .template Ret<ffi::Buffer<ffi::S32>>();
+}
+
+auto with_search() { return with_common(with_own()); }
 
 XLA_FFI_DEFINE_HANDLER(kRowsTimes, rows_times_call, with_rows());
 XLA_FFI_DEFINE_HANDLER(kRowsTransposedTimes, rows_transposed_times_call, with_rows());
@@ -232,6 +270,13 @@ XLA_FFI_DEFINE_HANDLER(kFindMode, find_mode_call, with_search());
 XLA_FFI_DEFINE_HANDLER(
     kFindModeAndSlopes, find_mode_and_slopes_call,
     with_search().Ret<Doubles>().Ret<Doubles>().Ret<Doubles>().Ret<Doubles>().Ret<Doubles>().Ret<Doubles>());
+XLA_FFI_DEFINE_HANDLER(kFindModeAndPairs, find_mode_and_pairs_call,
+                       with_common(with_own().Arg<Doubles>())
+                           .Ret<Doubles>()
+                           .Ret<Doubles>()
+                           .Ret<Doubles>()
+                           .Ret<Doubles>()
+                           .Ret<Doubles>());
 
 }  // namespace
 
@@ -241,5 +286,6 @@ void* rows_gram_handler() { return reinterpret_cast<void*>(kRowsGram); }
 void* rows_quadratic_handler() { return reinterpret_cast<void*>(kRowsQuadratic); }
 void* find_mode_handler() { return reinterpret_cast<void*>(kFindMode); }
 void* find_mode_and_slopes_handler() { return reinterpret_cast<void*>(kFindModeAndSlopes); }
+void* find_mode_and_pairs_handler() { return reinterpret_cast<void*>(kFindModeAndPairs); }
 
 }  // namespace lgm

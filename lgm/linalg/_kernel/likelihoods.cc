@@ -5,6 +5,7 @@
 #include <limits>
 #include <vector>
 
+#include "exponential.h"
 #include "log_product.h"
 
 namespace lgm {
@@ -182,19 +183,26 @@ struct Logistic {
   double total(int64_t i) const { return failures < 0.0 ? trials_of(y, i) : y.value[i] + failures; }
 
   double all(const double* eta, double* slope, double* curvature) const {
+    constexpr int64_t kRows = 64;
+    double small[kRows];  // exp(-|x|)
     LogProduct singles;
     double sum = 0.0;
-    for (int64_t i = 0; i < y.n; ++i) {
-      const double x = eta[i] - shift, w = y.weights[i], n = total(i);
-      const double t = std::exp(-std::abs(x)), share = 1.0 / (1.0 + t);
-      const double success = x >= 0.0 ? share : t * share;
-      slope[i] = w * (y.value[i] - n * success);
-      curvature[i] = w * n * t * share * share;
-      sum += w * (y.value[i] * x - n * std::max(x, 0.0));
-      if (w * n == 1.0) {
-        singles.multiply(1.0 + t);
-      } else {
-        sum -= w * n * std::log1p(t);
+    for (int64_t top = 0; top < y.n; top += kRows) {
+      const int64_t count = std::min(kRows, y.n - top);
+      for (int64_t j = 0; j < count; ++j) small[j] = exp_negative(-std::abs(eta[top + j] - shift));
+      for (int64_t j = 0; j < count; ++j) {
+        const int64_t i = top + j;
+        const double x = eta[i] - shift, w = y.weights[i], n = total(i);
+        const double t = small[j], share = 1.0 / (1.0 + t);
+        const double success = x >= 0.0 ? share : t * share;
+        slope[i] = w * (y.value[i] - n * success);
+        curvature[i] = w * n * t * share * share;
+        sum += w * (y.value[i] * x - n * std::max(x, 0.0));
+        if (w * n == 1.0) {
+          singles.multiply(1.0 + t);
+        } else {
+          sum -= w * n * std::log1p(t);
+        }
       }
     }
     return sum - singles.log();
@@ -234,10 +242,9 @@ constexpr int64_t kColumns = 32;   // at once
 constexpr int64_t kFactors = 512;  // of at most two each, whose product is finite
 
 void sums_of(const Logistic& family, const double* eta, int64_t m, double* out) {
-  double product[kColumns];
+  double product[kColumns], sum[kColumns], small[kColumns];
   for (int64_t left = 0; left < m; left += kColumns) {
     const int64_t width = std::min(kColumns, m - left);
-    double* const sum = out + left;
     std::fill_n(sum, width, 0.0);
     for (int64_t top = 0; top < family.y.n; top += kFactors) {
       std::fill_n(product, width, 1.0);
@@ -245,17 +252,19 @@ void sums_of(const Logistic& family, const double* eta, int64_t m, double* out) 
         const double w = family.y.weights[i], y = w * family.y.value[i], n = w * family.total(i);
         const double* const row = eta + i * m + left;
         for (int64_t c = 0; c < width; ++c) {
-          const double x = row[c] - family.shift, t = std::exp(-std::abs(x));
+          const double x = row[c] - family.shift;
+          small[c] = exp_negative(-std::abs(x));
           sum[c] += y * x - n * std::max(x, 0.0);
-          if (n == 1.0) {
-            product[c] *= 1.0 + t;
-          } else {
-            sum[c] -= n * std::log1p(t);
-          }
+        }
+        if (n == 1.0) {
+          for (int64_t c = 0; c < width; ++c) product[c] *= 1.0 + small[c];
+        } else {
+          for (int64_t c = 0; c < width; ++c) sum[c] -= n * std::log1p(small[c]);
         }
       }
       for (int64_t c = 0; c < width; ++c) sum[c] -= std::log(product[c]);
     }
+    std::copy_n(sum, width, out + left);
   }
 }
 

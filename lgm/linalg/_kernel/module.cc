@@ -165,6 +165,7 @@ nb::dict handlers() {
   out["lgm_rows_quadratic"] = nb::capsule(rows_quadratic_handler(), "xla._CUSTOM_CALL_TARGET");
   out["lgm_find_mode"] = nb::capsule(find_mode_handler(), "xla._CUSTOM_CALL_TARGET");
   out["lgm_find_mode_and_slopes"] = nb::capsule(find_mode_and_slopes_handler(), "xla._CUSTOM_CALL_TARGET");
+  out["lgm_find_mode_and_pairs"] = nb::capsule(find_mode_and_pairs_handler(), "xla._CUSTOM_CALL_TARGET");
   out["lgm_log_likelihoods"] = nb::capsule(log_likelihoods_handler(), "xla._CUSTOM_CALL_TARGET");
   out["lgm_leaf_heights"] = nb::capsule(leaf_heights_handler(), "xla._CUSTOM_CALL_TARGET");
   out["lgm_leaf_centres"] = nb::capsule(leaf_centres_handler(), "xla._CUSTOM_CALL_TARGET");

@@ -6,8 +6,6 @@
 #include <memory>
 #include <vector>
 
-#include "numeric.h"
-
 namespace lgm {
 namespace {
 
@@ -23,6 +21,8 @@ constexpr double kFound = 1e-6;        // a search that stalls further off has f
 constexpr double kHeldBelow = 0.05;    // gains from which the factor is held for the steps that follow
 constexpr double kHeldWhile = 0.1;     // the gain falls at least by this factor
 constexpr double kRoundingGain = 1e-8; // below, differences of J may be rounding
+
+constexpr int64_t kTogether = 128;  // rows whose linear predictors at pairs are there at once
 
 double dot(int64_t n, const double* x, const double* y) {
   double sum = 0.0;
@@ -72,24 +72,12 @@ class Search {
   }
 
   void slopes(const Slopes& out) {
-    // The factor is needed again once the inverse has been made of it.
-    const std::unique_ptr<double[]> factor(new double[sym_.panel_size]);
-    std::copy_n(work_.panels(), sym_.panel_size, factor.get());
-    const std::unique_ptr<double[]> inverse(new double[sym_.nnz]);
-    invert_again(sym_, work_, inverse.get());
-    std::copy_n(factor.get(), sym_.panel_size, work_.panels());
-
+    const std::unique_ptr<double[]> inverse = inverted();
     std::copy_n(eta_, n_, out.eta);
     std::fill_n(out.scale, d_, 0.0);
     spread_and_scale(inverse.get(), out);
-    double* const third = eta_step_;
-    third_derivatives(problem_.responses, eta_, third);
-    double* const inner = eta_new_;
-    for (int64_t i = 0; i < n_; ++i) inner[i] = 0.5 * out.spread[i] * third[i];
-    double* const q = out.shift;
-    transposed_times(rows_, inner, 1, d_, gradient_);
-    solve_again(sym_, work_, {gradient_, 1}, q);
-    times(rows_, q, 1, out.lean);
+    double *const inner = eta_new_, *const q = out.shift;
+    shift_mean(out.spread, inner, q, out.lean);
 
     double* const bar = slope_new_;
     for (int64_t i = 0; i < n_; ++i) bar[i] = slope_[i] + inner[i] - out.lean[i] * curvature_[i];
@@ -105,7 +93,72 @@ class Search {
     }
   }
 
+  void pairs(const Pairs& out) {
+    const int32_t m = out.normals.columns;
+    sample_again(sym_, work_, out.normals, out.drawn);
+    quadratic(rows_, inverted().get(), 2.0, out.spread);
+    double *const lean = slope_new_, *const centre = eta_new_;
+    shift_mean(out.spread, eta_new_, out.shift, lean);
+    std::copy_n(eta_, n_, out.eta);
+    if (m == 0) return;
+    for (int64_t i = 0; i < n_; ++i) centre[i] = eta_[i] + lean[i];
+
+    // x'Rx is in J and in x'Hx with opposite signs: what the prior adds is linear in x.
+    multiply_prior(out.shift, prior_step_);
+    const double even = dot(d_, pulled_, out.shift) - 0.5 * dot(d_, prior_step_, out.shift) - (joint_ - prior_);
+    std::fill_n(out.log_weights, m, 0.0);
+    for (int32_t i = 0; i < d_; ++i) add(m, pulled_[i] - prior_step_[i], out.drawn + i * int64_t{m}, out.log_weights);
+    for (int32_t c = 0; c < m; ++c) {
+      const double odd = out.log_weights[c];
+      out.log_weights[c] = even + odd;
+      out.log_weights[m + c] = even - odd;
+    }
+    for (int64_t first = 0; first < n_; first += kTogether) add_heights(first, std::min(kTogether, n_ - first), out);
+  }
+
  private:
+  // What some rows add to the log weights of pairs, the mean's linear predictors in `eta_new_`.
+  void add_heights(int64_t first, int64_t count, const Pairs& out) {
+    const int64_t m = out.normals.columns;
+    moved_.resize(count * m);
+    both_.resize(count * 2 * m);
+    sums_.assign(2 * m, 0.0);
+    std::vector<double> half(m, 0.0);
+    times({count, rows_.data, rows_.columns, rows_.starts + first, nullptr}, out.drawn, m, moved_.data());
+    for (int64_t i = 0; i < count; ++i) {
+      const double centre = eta_new_[first + i], w = 0.5 * curvature_[first + i];
+      const double* const x = moved_.data() + i * m;
+      double* const to = both_.data() + i * 2 * m;
+      for (int64_t c = 0; c < m; ++c) {
+        to[c] = centre + x[c];
+        to[m + c] = centre - x[c];
+        half[c] += w * x[c] * x[c];
+      }
+    }
+    log_likelihoods(part_of(problem_.responses, first, count), both_.data(), 2 * m, sums_.data());
+    for (int64_t c = 0; c < 2 * m; ++c) out.log_weights[c] += sums_[c] + half[c < m ? c : c - m];
+  }
+
+  // The selected inverse, and the factor back in its place.
+  std::unique_ptr<double[]> inverted() {
+    const std::unique_ptr<double[]> factor(new double[sym_.panel_size]);
+    std::copy_n(work_.panels(), sym_.panel_size, factor.get());
+    std::unique_ptr<double[]> inverse(new double[sym_.nnz]);
+    invert_again(sym_, work_, inverse.get());
+    std::copy_n(factor.get(), sym_.panel_size, work_.panels());
+    return inverse;
+  }
+
+  // From the variances of eta: inner = s l''' / 2 (n), shift = H^-1 D A' inner (d) and lean = A D shift (n).
+  void shift_mean(const double* spread, double* inner, double* shift, double* lean) {
+    double* const third = eta_step_;
+    third_derivatives(problem_.responses, eta_, third);
+    for (int64_t i = 0; i < n_; ++i) inner[i] = 0.5 * spread[i] * third[i];
+    transposed_times(rows_, inner, 1, d_, gradient_);
+    solve_again(sym_, work_, {gradient_, 1}, shift);
+    times(rows_, shift, 1, lean);
+  }
+
   // From v; false if it ends at no mode.
   // Steps of Newton's method, and between them steps with the factor held, which cost less and still converge fast
   // near the mode. The last factor is that of the mode itself.
@@ -251,6 +304,7 @@ class Search {
   double joint_ = 0.0;  // J without constants,
   double prior_ = 0.0;  // and the part of it that is the prior's
   Mode mode_;
+  std::vector<double> moved_, both_, sums_;  // of some rows and all pairs
 };
 
 }  // namespace
@@ -270,6 +324,22 @@ Mode find_mode_and_slopes(const Symbolic& symbolic, Workspace<double>& workspace
   std::fill_n(out.values, symbolic.nnz, kNaN);
   for (double* array : {out.scale, out.shift}) std::fill_n(array, symbolic.n, kNaN);
   for (double* array : {out.eta, out.spread, out.lean}) std::fill_n(array, problem.rows.n, kNaN);
+  return mode;
+}
+
+Mode find_mode_and_pairs(const Symbolic& symbolic, Workspace<double>& workspace, const LatentProblem& problem,
+                         double* v, const Pairs& out) {
+  Search search(symbolic, workspace, problem, v);
+  const Mode mode = search.run();
+  if (std::isfinite(mode.joint)) {
+    search.pairs(out);
+    return mode;
+  }
+  const int64_t m = out.normals.columns;
+  for (double* array : {out.eta, out.spread}) std::fill_n(array, problem.rows.n, kNaN);
+  std::fill_n(out.shift, symbolic.n, kNaN);
+  std::fill_n(out.drawn, symbolic.n * m, kNaN);
+  std::fill_n(out.log_weights, 2 * m, kNaN);
   return mode;
 }
 

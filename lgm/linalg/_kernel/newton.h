@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "likelihoods.h"
+#include "numeric.h"
 #include "rows.h"
 #include "symbolic.h"
 #include "workspace.h"
@@ -48,5 +49,19 @@ struct Slopes {
 
 Mode find_mode_and_slopes(const Symbolic& symbolic, Workspace<double>& workspace, const LatentProblem& problem,
                           double* v, const Slopes& out);
+
+// Pairs of points about the first-order mean,  m + x  and  m - x  with  m = v + shift  and x of the covariance H^-1, and
+// the logs of their weights  exp(J(m +- x) - J(v) + x'Hx / 2).
+struct Pairs {
+  ConstVectors normals;           // (d x m), standard: x is made of them
+  double* eta = nullptr;          // at the mode (n)
+  double* spread = nullptr;       // as for slopes (n)
+  double* shift = nullptr;        // (d)
+  double* drawn = nullptr;        // x (d x m)
+  double* log_weights = nullptr;  // of all m + x, then of all m - x (2m)
+};
+
+Mode find_mode_and_pairs(const Symbolic& symbolic, Workspace<double>& workspace, const LatentProblem& problem,
+                         double* v, const Pairs& out);
 
 }  // namespace lgm

@@ -241,6 +241,14 @@ void solve_again(const Symbolic& symbolic, Workspace<double>& workspace, ConstVe
   });
 }
 
+void sample_again(const Symbolic& symbolic, Workspace<double>& workspace, ConstVectors normals, double* draws) {
+  Factorisation<double> factorisation(symbolic, workspace);
+  Shuttle(symbolic, workspace).all(normals, draws, 0, [&](double* z, int32_t k) {
+    factorisation.constrain(z, k);
+    factorisation.solve_upper(z, k);
+  });
+}
+
 void invert_again(const Symbolic& symbolic, Workspace<double>& workspace, double* selected) {
   Factorisation<double> factorisation(symbolic, workspace);
   factorisation.invert([=](int32_t e, double z) { selected[e] = z; }, nullptr, 0);

@@ -30,6 +30,9 @@ Outcome factor_solve(const Symbolic& symbolic, Workspace<double>& workspace, con
 // More right-hand sides for the factor that `factor_solve` has left in the workspace.
 void solve_again(const Symbolic& symbolic, Workspace<double>& workspace, ConstVectors rhs, double* x);
 
+// More draws from it.
+void sample_again(const Symbolic& symbolic, Workspace<double>& workspace, ConstVectors normals, double* draws);
+
 // The inverse at the stored entries from that factor, which is overwritten.
 void invert_again(const Symbolic& symbolic, Workspace<double>& workspace, double* selected);
 

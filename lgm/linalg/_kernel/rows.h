@@ -39,6 +39,10 @@ inline void transposed_times(const Rows& a, const double* g, int64_t m, int64_t 
   std::fill_n(out, d * m, 0.0);
   for (int64_t row = 0; row < a.n; ++row) {
     const double* const from = g + row * m;
+    if (m == 1) {
+      for (int32_t j = a.starts[row]; j < a.starts[row + 1]; ++j) out[a.columns[j]] += a.data[j] * *from;
+      continue;
+    }
     for (int32_t j = a.starts[row]; j < a.starts[row + 1]; ++j) {
       double* const to = out + a.columns[j] * m;
       for (int64_t c = 0; c < m; ++c) to[c] += a.data[j] * from[c];
