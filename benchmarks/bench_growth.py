@@ -121,7 +121,7 @@ def sizes_of(name: str, points: int, factor: float) -> list[int]:
 def plot(table: pd.DataFrame, path: Path) -> None:
     """One panel for each axis, with the exponents in its legend."""
     names = list(table["axis"].unique())
-    figure, panels = plt.subplots(1, len(names), figsize=(4.2 * len(names), 4), layout="constrained", squeeze=False)
+    figure, panels = plt.subplots(1, len(names), figsize=(4.2 * len(names), 4.6), layout="constrained", squeeze=False)
     for panel, name in zip(panels.flat, names, strict=True):
         part = table[table["axis"] == name].dropna(axis=1, how="all")
         for column in (column for column in COLUMNS if column in part):
@@ -131,10 +131,12 @@ def plot(table: pd.DataFrame, path: Path) -> None:
             panel.plot(part["size"], part[column], "o-", ms=4, color=COLUMNS[column], label=said)
         panel.set(xscale="log", yscale="log", xlabel=name, title=name)
         panel.grid(alpha=0.3)
-        panel.legend(fontsize=8)
+        panel.set_xticks(part["size"], [f"{size:,}" for size in part["size"]], rotation=30)
+        panel.minorticks_off()
+        panel.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.28), ncols=2)  # covers no curve
     panels.flat[0].set_ylabel("processor seconds")
     path.parent.mkdir(exist_ok=True)
-    figure.savefig(path, dpi=120)
+    figure.savefig(path, dpi=120, bbox_inches="tight")
 
 
 def main() -> None:

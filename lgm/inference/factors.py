@@ -23,6 +23,8 @@ from lgm.posterior.hyperparameters import Hyperparameters
 from lgm.posterior.slots import Scalars, Slot
 
 _DEPENDENT = 1e-4  # what a row of a factor has of its own, beside all of it, below which that is nothing
+_LEFT = 0.01  # of a variance after a step of EM, whose slope may be off where the density is no normal one
+_SLIGHT = 1e-6  # change of a logarithm that is linear
 
 
 class Group(NamedTuple):
@@ -213,6 +215,39 @@ class Factors:
             out[diagonal] = np.where(square > 0.0, np.sqrt(square), np.broadcast_to(otherwise, z.shape)[diagonal])
             out[below] = out[diagonal[rows]]
         return out
+
+    def complete(self, unit: FloatArray, z: FloatArray, grad: FloatArray) -> FloatArray:
+        """Curvature along each coordinate (d,) by which a step of Newton's is, or is about, one of the EM algorithm.
+
+        With q effects of the sd s, EM has the variance ``s^2 (1 + g / q)``, g being the slope of the log density by
+        log s, and the information of complete data about log s is 2q. An sd far below its unit, where EM hardly moves,
+        is taken for one of a unit; coordinates of which nothing is known have a curvature of one.
+        """
+        out, at = 1.0 / np.square(unit), _scalars(self.post)
+        own = np.where(np.abs(z) >= 0.5 * unit, np.abs(z), unit)
+        for places, template in zip(self.post.prior.places, self.post.prior.templates, strict=True):
+            sds = [at[i] for i in dict(places).get("sd", ()) if i in at]
+            for i in sds:
+                count = template.n / len(sds)
+                slope = float(grad[i] * z[i]) if own[i] == abs(z[i]) else 0.0
+                change = 0.5 * np.log(max(1.0 + slope / count, _LEFT))
+                out[i] = (
+                    slope / (own[i] ** 2 * np.expm1(change)) if abs(change) > _SLIGHT else 2.0 * count / own[i] ** 2
+                )
+        for group in self.groups:
+            rows, _ = np.tril_indices(len(group.sd), -1)
+            out[list(group.below)] = self._effects(group) / np.square(own[np.array(group.diagonal)[rows]])
+        for _, i in self.logs:
+            count = self.post.data.scaled_rows
+            if count:
+                change = 0.5 * np.log(max(1.0 + grad[i] / count, _LEFT))
+                out[i] = grad[i] / change if abs(change) > _SLIGHT else 2.0 * count
+        return out
+
+    def _effects(self, group: Group) -> float:
+        """Number of levels of a group."""
+        blocks = zip(self.post.prior.places, self.post.prior.templates, strict=True)
+        return next(template.n for places, template in blocks if dict(places).get("sd") == group.sd) / len(group.sd)
 
     def _group(self, diagonal: jax.Array, below: jax.Array) -> tuple[jax.Array, jax.Array]:
         q = diagonal.size

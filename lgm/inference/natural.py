@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -17,7 +18,8 @@ from lgm.arrays import BoolArray, FloatArray
 from lgm.inference.compile import jit
 from lgm.inference.factors import Factors
 from lgm.inference.mode import first_finite, remembering, require_resolved
-from lgm.inference.search import CLOSELY, LOOSELY, Search, Top, no_gain
+from lgm.inference.quasi_newton import climb
+from lgm.inference.search import CLOSELY, Search, Top, no_gain
 from lgm.posterior import density
 from lgm.posterior.density import Marginal
 from lgm.posterior.slots import Slot
@@ -187,7 +189,7 @@ def _highest(seen: _Seen, first: FloatArray) -> tuple[FloatArray, FloatArray]:
     tops: list[Top] = []
     for x in sorted(starts, key=lambda x: -seen.at(x)[0]):
         if np.isfinite(seen.at(x)[0]):
-            top = search.climb(x, target.lower(), LOOSELY, tops)
+            top = climb(search, x, target.lower(), partial(target.complete, search.scale), tops)
             tops.append(Top(top, target.scale(top, search.scale)))
     z = _settled(search, target, max(tops, key=lambda top: seen.at(top.x)[0]).x)
     for i in map(int, np.flatnonzero(folded)):
@@ -219,7 +221,10 @@ def _lifted(target: Factors, z: FloatArray, i: int, value: float, by: float) -> 
 
 
 def _climbed(search: Search, target: Factors, x: FloatArray, *, loosely: bool) -> FloatArray:
-    return _settled(search, target, search.climb(x, target.lower(), LOOSELY if loosely else CLOSELY))
+    lower = target.lower()
+    expected = partial(target.complete, search.scale)
+    top = climb(search, x, lower, expected) if loosely else search.climb(x, lower, CLOSELY)
+    return _settled(search, target, top)
 
 
 def _settled(search: Search, target: Factors, top: FloatArray) -> FloatArray:

@@ -15,7 +15,6 @@ _WALL = 1e3  # how far below the best value so far an undefined density counts: 
 VANISHING = 1e-2  # of its starting value: a mode below this is zero, where the density itself may be undefined
 _FORETOLD = 0.1  # of the gain of a Newton step: how far its Hessian may be wrong about it and serve again
 CLOSELY = {"maxiter": 500, "ftol": 1e-15, "gtol": 1e-8}
-LOOSELY = {"maxiter": 500, "ftol": 1e-9, "gtol": 1e-3}  # to choose between modes
 _NEAR = 0.5  # of the scale at a top that is known: within this, a climb that rises towards it has nothing to find
 _SMALL = 1e-2  # a step, in units of the scale, that is taken where values differ by rounding alone
 _STEP = float(np.cbrt(np.finfo(float).eps))  # of differences, in units of the scale
@@ -78,7 +77,7 @@ class Search(NamedTuple):
             value, grad = self.target(here)
             best = max(best, value)
             for top in known:
-                if self._below(here, top):
+                if self.joins(here, top):
                     raise _Joined(top.x)
             return -max(value, best - _WALL), -grad * self.scale
 
@@ -91,7 +90,7 @@ class Search(NamedTuple):
             return joined.x
         return np.asarray(found.x * self.scale)
 
-    def _below(self, x: FloatArray, top: Top) -> bool:
+    def joins(self, x: FloatArray, top: Top) -> bool:
         """Whether x is on the slope of a top: it is near, and the way there rises as a concave one does."""
         away = top.x - x
         if np.any(np.abs(away) > _NEAR * top.scale):

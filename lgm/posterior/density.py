@@ -49,6 +49,10 @@ class DataSide(Protocol):
     def least_residual(self) -> float:
         """Least value of the family's scale that double precision can tell from zero beside the effects."""
 
+    @property
+    def scaled_rows(self) -> float:
+        """Number of rows of which the family's scale is the sd of the residual; zero where it is something else."""
+
     def lost(self, theta: FloatArray) -> str | None:
         """What is wrong with a theta (k,) where rounding takes the place of the effects, with its remedy; else None."""
 

@@ -107,6 +107,11 @@ class GaussianData:
         """Least sigma that double precision can tell from zero beside the effects."""
         return RESOLVED * self.spread
 
+    @property
+    def scaled_rows(self) -> float:
+        """All rows: sigma is the sd of the residual of each."""
+        return float(self.n)
+
     def lost(self, theta: FloatArray) -> str | None:
         """What is wrong with a sigma that is smaller."""
         sigma = float(by_kind(theta, self.places)["sigma"][0])

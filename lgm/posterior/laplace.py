@@ -98,6 +98,11 @@ class LaplaceData:
         """Nothing is lost to rounding where a parameter of the family is small."""
         return 1e-300
 
+    @property
+    def scaled_rows(self) -> float:
+        """None: a parameter of the family is no sd of a residual."""
+        return 0.0
+
     def lost(self, theta: FloatArray) -> str | None:
         """Nothing is."""
         return None

@@ -46,6 +46,7 @@ class NoRows:
     pairs = 1
     extra_normals = 0
     least_residual = 0.0
+    scaled_rows = 0.0
 
     def lost(self, theta: FloatArray) -> None:
         """Nothing is."""

@@ -3,11 +3,13 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pandas as pd
 import pytest
 
 import lgm
 from lgm.inference.factors import Factors
-from lgm.priors import constant
+from lgm.inference.mode import evaluate
+from lgm.priors import constant, flat
 
 LEAST = 1e-6
 
@@ -86,3 +88,40 @@ def test_a_group_with_a_value_that_is_held_keeps_its_own_coordinates() -> None:
     target = factors({"sd(x|g)": constant(1.0)})
     assert target.groups == ()
     assert target.folded.tolist() == [True, True, False, False, False, True, False, False]
+
+
+def test_a_first_step_is_that_of_em() -> None:
+    """Against ``s^2 = E(b'b | y) / q`` and ``sigma^2 = E(e'e | y) / n`` by dense algebra, with flat priors."""
+    rng = np.random.default_rng(8)
+    g, h = rng.integers(0, 6, 40), rng.integers(0, 4, 40)
+    data = pd.DataFrame({"g": g, "h": h, "x": rng.normal(size=40)})
+    data["y"] = data["x"] + rng.normal(size=6)[g] + rng.normal(size=4)[h] + rng.normal(size=40)
+    flat_ones = dict.fromkeys(["fixed", "Intercept", "sd", "sigma"], flat())
+    target = Factors.of(lgm.model("y ~ x + (1|g) + (1|h)", data, priors=flat_ones).analysed.marginal, LEAST)
+    s, t, sigma = 0.7, 1.9, 0.8
+    with jax.enable_x64(True):
+        z = target.start(np.array([s, t, sigma]))
+        grad = evaluate(target, z)[1]
+    step = grad / target.complete(np.ones(3), z, grad)
+    a = np.column_stack([np.ones(40), data["x"], np.eye(6)[g], np.eye(4)[h]])
+    prior = np.repeat([0.0, s**-2, t**-2], [2, 6, 4])
+    covariance = np.linalg.inv(a.T @ a / sigma**2 + np.diag(prior))
+    mean = covariance @ a.T @ data["y"].to_numpy() / sigma**2
+    square = mean**2 + np.diag(covariance)
+    errors = np.sum((data["y"].to_numpy() - a @ mean) ** 2) + np.trace(a @ covariance @ a.T)
+    found = [s + step[0], t + step[1], np.exp(z[2] + step[2])]
+    np.testing.assert_allclose(found, np.sqrt([square[2:8].mean(), square[8:].mean(), errors / 40]), rtol=1e-8)
+    small = target.complete(10.0 * np.ones(3), z, grad)  # sds far below their unit
+    np.testing.assert_allclose(small[:2], [2.0 * 6 / 100.0, 2.0 * 4 / 100.0])
+
+
+def test_information_of_complete_data() -> None:
+    """Of three effects in each of eight levels, of 40 times, and of 40 rows, at a density without slope."""
+    target = factors()
+    (group,) = target.groups
+    with jax.enable_x64(True):
+        z = target.start(np.array([1.0, 2.0, 3.0, 0.1, 0.2, 0.3, 4.0, 0.5, 6.0]))
+    found = target.complete(np.ones(9), z, np.zeros(9))
+    np.testing.assert_allclose(found[list(group.diagonal)], 2.0 * 8 / np.array([1.0, 4.0, 9.0]))
+    np.testing.assert_allclose(found[list(group.below)], 8 / np.array([4.0, 9.0, 9.0]))
+    np.testing.assert_allclose(found[6:], [2.0 * 40 / 16.0, 1.0, 2.0 * 40])
