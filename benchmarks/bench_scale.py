@@ -124,13 +124,13 @@ def measured(name: str, method: str, quick: bool) -> dict[str, float]:
     start, spent = time.perf_counter(), time.process_time()
     import lgm
     from lgm.inference import importance, mode
-    from lgm.results import drawing, effects
+    from lgm.results import drawing, variances
 
     for module, functions in {
         mode: ["_evaluate"],
         importance: ["_evaluate"],
         drawing: ["_draw_chunk"],
-        effects: ["_variance_chunk"],
+        variances: ["_chunk"],
     }.items():
         for function in functions:
             setattr(module, function, Counted(getattr(module, function)))

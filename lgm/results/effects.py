@@ -7,33 +7,26 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-import jax
 import numpy as np
-import scipy  # of which parts that are slow to read come when first needed
 from scipy.special import ndtri
 
 from lgm.arrays import FloatArray, IntArray
 from lgm.design.predictor import Printed
 from lgm.errors import IdentifiabilityError, LgmError
-from lgm.inference.compile import Plan, compiled, floats
+from lgm.inference.compile import Plan
 from lgm.inference.draws import Draws, Expected, Mixture, joined
-from lgm.inference.keys import normals
 from lgm.posterior.assemble import Analysed
-from lgm.posterior.density import Marginal, variances
-from lgm.results import at_theta, fixed_alone
+from lgm.posterior.density import Marginal
+from lgm.results import at_theta, fixed_alone, variances
 from lgm.results.drawing import Block, Drawing
 from lgm.results.drawing import programs as drawing_programs
 from lgm.results.fixed_alone import Fixed
-from lgm.results.progress import bar
 from lgm.results.quantiles import Tails, ends
 from lgm.words import amount
 from lgm.xla import own_settings
 
 KEPT_BYTES = 1e9  # most that draws of effects may take in memory
-CHUNK_BYTES = 64e6  # of intermediate results held at once
-VARIANCE_DRAWS = 200  # most thetas over which conditional variances are averaged
 NO_TABLE = np.zeros((4, 0))  # until all of it is there
-SD_ERROR = 0.005  # relative Monte Carlo error of every sd at which the average is good enough
 
 
 @dataclass(frozen=True, eq=False)
@@ -283,7 +276,7 @@ def _kept(drawing: Drawing, drawn: Draws, interval: float, alone: Fixed | None) 
     if known is not None and not (drawn.conditional and drawing.analysed.marginal.data.normal):
         sd = _sd_of_points(drawing, known[0], found.mean)
     else:
-        sd = np.sqrt(spread + _mean_variances(drawing, spread))
+        sd = np.sqrt(spread + variances.averaged(drawing, spread))
     return _with_table(replace(found, sd=sd), drawing.p, alone)
 
 
@@ -316,7 +309,7 @@ def _at_one_theta(drawing: Drawing, interval: float) -> Kept:
     """Normal, so that nothing need be drawn."""
     mean = drawing.first_mean()
     centre = drawing.analysed.printed(mean)
-    sd = np.sqrt(_mean_variances(drawing, np.zeros(centre.size)))
+    sd = np.sqrt(variances.averaged(drawing, np.zeros(centre.size)))
     nothing = np.zeros((0, mean.size))
     return Kept(mean, NO_TABLE, sd, _normal_ends(centre, sd, interval), nothing[:, : drawing.p], nothing)
 
@@ -409,90 +402,10 @@ def _occurrences(index: IntArray) -> IntArray:
     return out
 
 
-@compiled(
-    shapes=lambda post, how: (
-        post,
-        floats(how, post.hyper.size),
-        floats(post.dim, post.dim - post.prior.q),
-        floats(how, post.n_normals, post.data.pairs),
-    )
-)
-def _variance_chunk(
-    how: int, post: Marginal, thetas: jax.Array, functionals: jax.Array, z: jax.Array
-) -> tuple[jax.Array, jax.Array]:
-    return jax.vmap(lambda theta, z: variances(post, theta, functionals, z=z))(thetas, z)
-
-
-def _variance_shape(post: Marginal, thetas: int) -> int:
-    """Evaluations in one call."""
-    return int(np.clip(CHUNK_BYTES // (8 * 8 * post.dim), 1, min(50, thetas)))
-
-
 def programs(post: Marginal, expected: Expected) -> list[Plan]:
     """What the tables will call for the draws of a run."""
     if not expected.thetas:
         return []
     if expected.thetas == 1 and not post.data.normal:
         return fixed_alone.programs(post)
-    how = _variance_shape(post, expected.thetas)
-    return [*drawing_programs(post, expected), Plan(_variance_chunk, how)]
-
-
-def _mean_variances(drawing: Drawing, spread: FloatArray) -> FloatArray:
-    """Average conditional variance of the printed effects, chunk by chunk until it is known well enough.
-
-    ``spread`` is the other part of the total variance.
-    """
-    analysed, thetas, post, p = drawing.analysed, drawing.thetas, drawing.analysed.marginal, drawing.p
-    functionals = np.zeros((post.dim, p))
-    functionals[:p] = analysed.basis.T
-    if drawing.normal:
-        thetas = thetas[:1]
-    chunk = _variance_shape(post, len(thetas))
-    parts = min(VARIANCE_DRAWS, len(thetas)) // chunk
-    chosen = np.linspace(0, len(thetas) - 1, parts * chunk).astype(int)
-    controls = _controls(thetas)
-    rows: list[FloatArray] = []
-    with bar(parts * chunk, "standard deviations", progress=drawing.progress) as shown:
-        for part in range(parts):
-            at = chosen[part::parts]  # every chunk is spread over all draws
-            z = normals(drawing.seed, 4, numbers=at, size=post.n_normals * post.data.pairs)
-            with own_settings():
-                z = z.reshape(chunk, post.n_normals, -1)
-                printed, fixed = _variance_chunk(chunk, post, thetas[at], functionals, z)
-            rows.append(np.concatenate([np.asarray(fixed), np.asarray(printed)], axis=1))
-            used = np.concatenate([chosen[done::parts] for done in range(part + 1)])
-            average, error = _controlled_mean(np.concatenate(rows), controls[used])
-            shown.update(chunk)
-            if np.all(error <= 2.0 * SD_ERROR * (spread + average)):  # an sd's relative error is half its square's
-                break
-    return average
-
-
-def _controls(thetas: FloatArray) -> FloatArray:
-    """Normal scores of theta and their squares, standardised over all thetas; zero for what is held.
-
-    Ranks, because the local scales of a horseshoe have no moments: a few far thetas would be all that a regression on
-    theta itself sees.
-    """
-    moves = np.ptp(thetas, axis=0) > 0
-    if not np.any(moves):
-        return np.zeros((len(thetas), 2 * moves.size))
-    scores = ndtri((scipy.stats.rankdata(thetas, axis=0) - 0.5) / len(thetas))
-    centred = np.where(moves, scores - scores.mean(axis=0), 0.0)
-    linear = np.divide(centred, centred.std(axis=0), out=np.zeros_like(centred), where=moves)
-    return np.concatenate([linear, linear**2 - np.mean(linear**2, axis=0)], axis=1)
-
-
-def _controlled_mean(values: FloatArray, controls: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Mean over all thetas of what is known at some (n, m), and its Monte Carlo error.
-
-    By regression on control variates (n, c) whose mean over all thetas is zero (Owen 2013, Monte Carlo theory, methods
-    and examples, sec. 8.9): a conditional variance is a smooth function of theta, so little is left to chance.
-    """
-    n, c = controls.shape
-    design = np.column_stack([np.ones(n), controls]) if n > 2 * (c + 1) else np.ones((n, 1))
-    coefficients = np.linalg.lstsq(design, values, rcond=1e-8)[0]
-    residual = values - design @ coefficients
-    error = np.sqrt(np.sum(residual**2, axis=0) / max(n - design.shape[1], 1) / n)
-    return np.maximum(coefficients[0], 0.0), error
+    return [*drawing_programs(post, expected), *variances.programs(post, expected.thetas)]

@@ -9,14 +9,14 @@ from lgm.inference import importance, sampler
 from lgm.inference.compile import begin
 from lgm.inference.engine import ENGINES, Settings, engine
 from lgm.inference.held import Exact
-from lgm.results import drawing, effects
+from lgm.results import drawing, effects, variances
 
 COMPILED = (
     sampler.begin,
     sampler.advance,
     importance._evaluate,
     drawing._draw_chunk,
-    effects._variance_chunk,
+    variances._chunk,
 )
 
 

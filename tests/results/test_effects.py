@@ -10,8 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from dense_model import EPS, condition, correlation, icar_structure, rounding, rw_structure, scaled_covariance
-from scipy.special import ndtri
-from scipy.stats import norm, rankdata
+from scipy.stats import norm
 from synthetic import successes
 
 import lgm
@@ -21,7 +20,6 @@ from lgm.inference.weighted import Weighted
 from lgm.posterior import density
 from lgm.priors import flat, normal
 from lgm.results import drawing, effects
-from lgm.results.drawing import Drawing
 from lgm.results.effects import Effects
 
 EDGES = [[0, 3], [3, 1], [4, 5]]  # a path, a pair and the island 2
@@ -153,45 +151,6 @@ def test_mixture_over_theta(kind):
     variance = np.cov(np.transpose(means), bias=True) + np.mean(covariances, axis=0)
     np.testing.assert_allclose(found.mean, np.mean(means, axis=0), rtol=0, atol=max(bounds))
     np.testing.assert_allclose(found.sd**2, printed_variance(kind, variance), rtol=0, atol=10 * max(bounds))
-
-
-def test_average_variance_stops_early_and_keeps_its_promise(monkeypatch):
-    """A few of many thetas give the average over all of them, within its error, and closer than their plain mean."""
-    rng = np.random.default_rng(5)
-    thetas = THETAS[0] * np.exp(0.2 * rng.standard_normal((2000, 6)))
-    drawing = Drawing(model("proper").analysed, thetas, seed=1, progress=False)
-    spread = np.zeros(drawing.dim)
-    found = effects._mean_variances(drawing, spread)
-    monkeypatch.setattr(effects, "VARIANCE_DRAWS", len(thetas))
-    monkeypatch.setattr(effects, "SD_ERROR", 0.0)
-    everything = effects._mean_variances(drawing, spread)
-    monkeypatch.setattr(effects, "_controls", lambda thetas: thetas[:, :0])
-    np.testing.assert_allclose(effects._mean_variances(drawing, spread), everything, rtol=1e-10)
-    off = np.abs(found / everything - 1.0)
-    assert 0.0 < off.max() < 4 * 2 * 0.005  # the promise is one standard error of an sd, of which a variance has twice
-    monkeypatch.setattr(effects, "VARIANCE_DRAWS", 50)
-    plain = effects._mean_variances(drawing, spread)
-    assert np.median(off) < 0.5 * np.median(np.abs(plain / everything - 1.0))
-
-
-def test_what_is_held_controls_nothing():
-    thetas = np.column_stack([np.full(300, 0.3), np.random.default_rng(2).standard_normal(300)])
-    controls = effects._controls(thetas)
-    assert np.all(controls[:, [0, 2]] == 0.0)
-    np.testing.assert_allclose(controls.mean(axis=0), 0.0, atol=1e-14)
-    scores = ndtri((rankdata(thetas[:, 1:], axis=0) - 0.5) / 300)
-    average, error = effects._controlled_mean(2.0 + 3.0 * scores[:50] ** 2, controls[:50])
-    np.testing.assert_allclose(average, 2.0 + 3.0 * np.mean(scores**2), rtol=1e-12)  # exact for a quadratic of these
-    assert error[0] < 1e-12
-
-
-def test_thetas_without_moments_mislead_no_average():
-    """Bounded functions of many half-Cauchy thetas, of which some are far out, as of the scales of a horseshoe."""
-    thetas = np.abs(np.random.default_rng(4).standard_cauchy((2000, 40)))
-    values = thetas[:, :5] ** 2 / (1.0 + thetas[:, :5] ** 2)
-    average, error = effects._controlled_mean(values[:200], effects._controls(thetas)[:200])
-    assert np.all(np.abs(average - values.mean(axis=0)) < 5.0 * error)
-    assert np.all(error < np.std(values[:200], axis=0) / np.sqrt(200))
 
 
 def test_draws_satisfy_their_constraints():
