@@ -1,6 +1,7 @@
 """Settings of every test. Warnings are errors (pyproject.toml); x64 is left alone: lgm must switch it on itself."""
 
 import os
+import signal
 import sys
 from collections.abc import Iterator
 
@@ -22,7 +23,12 @@ def pytest_report_header() -> str:
 
 
 def pytest_sessionstart() -> None:
-    """`make test` sets LGM_TEST_INSTALLED: then the checkout beside the tests must not shadow the installed package."""
+    """Ctrl-C is heard, also of tests that a shell started in its background, which tells them not to.
+
+    `make test` sets LGM_TEST_INSTALLED: then the checkout beside the tests must not shadow the installed package.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if os.environ.get("LGM_TEST_INSTALLED") and PACKAGE == CHECKOUT / "lgm":
         pytest.exit(f"the tests would run against the checkout, {PACKAGE}, not the installed package", returncode=4)
 

@@ -133,6 +133,11 @@ class Drawing:
         """Whether the effects are exactly normal: given one theta, if the data side says so."""
         return self.analysed.marginal.data.normal and self.alike
 
+    @property
+    def of_points(self) -> bool:
+        """Whether all draws are among weighted points at one theta."""
+        return self.alike and not self.analysed.marginal.data.normal
+
     @cached_property
     def at_theta(self) -> AtTheta:
         """What draws have in common where all are at one theta and not normal."""
@@ -149,7 +154,7 @@ class Drawing:
         """The draws with these numbers, those of the same theta from one factorisation if there are several."""
         post = self.analysed.marginal
         distinct, which, counts = np.unique(self.thetas[numbers], axis=0, return_inverse=True, return_counts=True)
-        size, each = chunk_shape(post, len(distinct), len(numbers))
+        size, each = self._shape(len(distinct), len(numbers))
         theta, number = _slots(which.ravel(), counts, each)
         with bar(len(numbers), "effects", progress=self.progress) as shown:
             for start in range(0, len(theta), size):
@@ -170,12 +175,17 @@ class Drawing:
                 )
                 shown.update(np.count_nonzero(real))
 
+    def _shape(self, thetas: int, draws: int) -> tuple[int, int]:
+        """See `chunk_shape`; few draws, too, are chosen among the points of many."""
+        post = self.analysed.marginal
+        return (1, min(MOST, columns_at_once(post))) if self.of_points else chunk_shape(post, thetas, draws)
+
     def _chunk(
         self, how: tuple[int, int], thetas: FloatArray, z: FloatArray
     ) -> tuple[FloatArray, FloatArray, PointsSay | None]:
         """Means (slots, p + q) and draws (slots, m, p + q), internal coordinates."""
         post = self.analysed.marginal
-        if how[0] > 1 or post.data.normal or not self.alike:
+        if not self.of_points:
             with own_settings():
                 means, draws = _draw_chunk(how, post, thetas, z.reshape(normals_shape(post, how)))
             return np.asarray(means), np.asarray(draws), None

@@ -69,6 +69,11 @@ def _plain(basis: Basis, x: FloatArray, centre: FloatArray, constant: bool) -> F
     return np.column_stack([np.ones(len(x)), *columns] if constant else columns)
 
 
+def _average(columns: FloatArray, times: FloatArray | None) -> FloatArray:
+    """Over rows (n, m), of which there may be several of each; of no columns none."""
+    return np.asarray(columns.mean(axis=0) if times is None else times @ columns / times.sum())
+
+
 def margin(
     basis: Basis,
     x: FloatArray,
@@ -94,7 +99,7 @@ def margin(
     times : float array (n,), optional
         How many rows of the data each stands for.
     """
-    centre = np.zeros(basis.null.m) if constant else np.average(basis.null(rows(x)), axis=0, weights=times)
+    centre = np.zeros(basis.null.m) if constant else _average(basis.null(rows(x)), times)
     here = basis.evaluate(x).shape[1]
     k = here + centre.size + constant
     if knots is None:
@@ -108,7 +113,7 @@ def margin(
     elif (
         whole is not None
     ):  # the coordinates are an orthonormal basis of those whose functions sum to zero over the data
-        means = np.average(_plain(basis, x, np.zeros(centre.size), True), axis=0, weights=times)
+        means = _average(_plain(basis, x, np.zeros(centre.size), True), times)
         sums = np.linalg.solve(whole.T, means)
         free = np.linalg.qr(sums[:, None], mode="complete").Q[:, 1:]
         to_values = free.T @ (whole[:, 1:] - np.outer(whole[:, 0], np.append(centre, np.zeros(here))))

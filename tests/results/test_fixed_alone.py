@@ -12,7 +12,7 @@ from scipy.special import logsumexp
 
 import lgm
 from lgm.inference import importance
-from lgm.results import at_theta, drawing, effects, fixed_alone
+from lgm.results import at_theta, drawing, effects, fixed_alone, variances
 
 SD = 1.5
 GROUPS, ROWS = 6, 3
@@ -107,7 +107,7 @@ def _without_effects(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
     monkeypatch.setattr(drawing, "_draw_chunk", none)
     monkeypatch.setattr(at_theta, "draw", none)
-    monkeypatch.setattr(effects, "_variance_chunk", none)
+    monkeypatch.setattr(variances, "_chunk", none)
     monkeypatch.setattr(at_theta, "fixed_points", counted)
     monkeypatch.setattr(effects, "programs", lambda *_: [])
     return pairs
