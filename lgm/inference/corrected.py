@@ -28,6 +28,7 @@ from lgm.xla import LOOPS, own_settings
 
 BATCH = 64  # thetas in one vectorised call
 STORED_BYTES = 5e8  # effects drawn along with the weights are kept up to this size
+FEW = 0.25  # of the draws: where weights leave fewer, points that follow the density itself do better
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,10 @@ class Corrected(Chains):
                 f"Not reliable: {facts}. The approximation is too far off to be put right.{failed}", doubted=True
             )
         found = super().verdict(summary, points=points)
-        return Verdict(f"{found.text} Corrected by {facts}.{failed}", found.doubted)
+        advice = ""
+        if found.doubted and points and self.ess < FEW * size:
+            advice = ' Weights leave few of the draws: method="importance" has its points where the density itself is.'
+        return Verdict(f"{found.text} Corrected by {facts}.{failed}{advice}", found.doubted)
 
 
 @compiled(shapes=lambda post, _: (post, floats(BATCH, post.hyper.size), key(0), wholes(BATCH)), options=LOOPS)

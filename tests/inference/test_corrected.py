@@ -77,6 +77,9 @@ def test_the_verdict_knows_the_weights(moved):
     failed = replace(moved, failed=2)
     assert failed.verdict(summary).text == f"{fine.text} 2 of 192 points had no density."
     assert failed.facts(proper=True)["failed"] == 2
+    few = replace(moved, ess=20.0)
+    assert few.verdict(summary).text.endswith("20 of 192 effective.")
+    assert 'Weights leave few of the draws: method="importance"' in few.verdict(summary.assign(r_hat=1.1)).text
 
 
 def test_exact_chains_stay_as_they_are(model):

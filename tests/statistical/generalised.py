@@ -218,10 +218,15 @@ def small_groups_posterior() -> dict[str, dict[str, float]]:
 
 
 def small_groups_distances(fit: lgm.Fit) -> pd.DataFrame:
-    """As `distances`; quadrature has no error of its own."""
+    """As `distances`; quadrature has no error of its own, but chains have one here where few draws are effective."""
     rows = {}
     for variable, printed in small_groups_posterior().items():
         limit = OF_EFFECTS if variable == "Intercept" else OF_PARAMETERS
-        exact = {stat: monte_carlo.Estimate(printed[stat], 0.0) for stat in ("mean", "sd")}
-        rows[variable] = _row(fit.summary().loc[variable], printed["mean"], printed["sd"], limit, exact)
+        found = fit.summary().loc[variable]
+        error = printed["sd"] / np.sqrt(found.get("ess_bulk", np.inf))
+        own = {
+            "mean": monte_carlo.Estimate(printed["mean"], error),
+            "sd": monte_carlo.Estimate(printed["sd"], error / np.sqrt(2.0)),
+        }
+        rows[variable] = _row(found, printed["mean"], printed["sd"], limit, own)
     return pd.DataFrame(rows).T
