@@ -507,43 +507,10 @@ class Model(Embedding):
         progress: bool = True,
     ) -> Fit:
         """Draw from the posterior; the arguments are those of `lgm.fit`."""
-        _require(method in ENGINES, f"method={method!r}; accepted: {', '.join(repr(m) for m in ENGINES)}.")
-        accepted = ("auto", *APPROXIMATIONS)
-        _require(
-            approximation in accepted, f"approximation={approximation!r}; accepted: {', '.join(map(repr, accepted))}."
-        )
-        _require(
-            method != "joint" or approximation == "auto",
-            f'approximation={approximation!r}: method="joint" approximates nothing. Accepted with it: "auto".',
-        )
-        _require(
-            self.analysed.marginal.analysis.exact or self.analysed.marginal.hyper.working_size > 0,
-            'solver="iterative": there is no hyperparameter to find, so that nothing says how large its error is. '
-            'Accepted: solver="direct".',
-        )
-        _require(
-            method == "mode" or self.analysed.marginal.analysis.exact,
-            f'method={method!r} with solver="iterative"; accepted: method="mode", which says how large the error of '
-            'the solver is, or solver="direct".',
-        )
-        _require(fallback in (None, "nuts"), f'fallback={fallback!r}; accepted: None or "nuts".')
-        for name, value, least in (("chains", chains, 1), ("draws", draws, 4), ("warmup", warmup, 1)):
-            fine = (name == "warmup" and value is None) or _is_whole(value, least)
-            _require(fine, f"{name}={value!r}; accepted: a whole number of at least {least}.")
+        counts = {"chains": chains, "draws": draws, "warmup": warmup}
+        self._require_possible(method, approximation, fallback, interval, counts)
         chains, draws, warmup = int(chains), int(draws), None if warmup is None else int(warmup)
-        tables.require_interval(interval)
         seed = keys.chosen(seed)
-        if method == "joint":
-            effects.require_memory(chains * draws, self.analysed.marginal.dim)
-        if method != "mode" and not self.chosen_priors.proper_theta:
-            pairs = zip(self.design.parameters, self.chosen_priors.theta, strict=True)
-            flat = [parameter.names[0] for parameter, prior in pairs if isinstance(prior, Flat)]
-            raise PriorError(
-                f"the prior of {', '.join(flat)} is flat, so the posterior may be improper. "
-                'Accepted: a proper prior, or method="mode".'
-            )
-        if method == "mode":
-            require_highest(self.design, self.chosen_priors.theta)
         post, start = self.analysed.marginal, starts(self.design, self.chosen_priors.theta)
         asked = {
             "method": method,
@@ -571,6 +538,47 @@ class Model(Embedding):
         if made.doubt_of_theta:
             warn(made.doubt_of_theta, ConvergenceWarning)
         return made
+
+    def _require_possible(
+        self, method: str, approximation: str, fallback: str | None, interval: float, counts: Mapping[str, Any]
+    ) -> None:
+        """Raise if a run is asked for that there is not, or not of this model."""
+        _require(method in ENGINES, f"method={method!r}; accepted: {', '.join(repr(m) for m in ENGINES)}.")
+        accepted = ("auto", *APPROXIMATIONS)
+        _require(
+            approximation in accepted, f"approximation={approximation!r}; accepted: {', '.join(map(repr, accepted))}."
+        )
+        _require(
+            method != "joint" or approximation == "auto",
+            f'approximation={approximation!r}: method="joint" approximates nothing. Accepted with it: "auto".',
+        )
+        _require(
+            self.analysed.marginal.analysis.exact or self.analysed.marginal.hyper.working_size > 0,
+            'solver="iterative": there is no hyperparameter to find, so that nothing says how large its error is. '
+            'Accepted: solver="direct".',
+        )
+        _require(
+            method == "mode" or self.analysed.marginal.analysis.exact,
+            f'method={method!r} with solver="iterative"; accepted: method="mode", which says how large the error of '
+            'the solver is, or solver="direct".',
+        )
+        _require(fallback in (None, "nuts"), f'fallback={fallback!r}; accepted: None or "nuts".')
+        for name, least in (("chains", 1), ("draws", 4), ("warmup", 1)):
+            value = counts[name]
+            fine = (name == "warmup" and value is None) or _is_whole(value, least)
+            _require(fine, f"{name}={value!r}; accepted: a whole number of at least {least}.")
+        tables.require_interval(interval)
+        if method == "joint":
+            effects.require_memory(int(counts["chains"]) * int(counts["draws"]), self.analysed.marginal.dim)
+        if method != "mode" and not self.chosen_priors.proper_theta:
+            pairs = zip(self.design.parameters, self.chosen_priors.theta, strict=True)
+            flat = [parameter.names[0] for parameter, prior in pairs if isinstance(prior, Flat)]
+            raise PriorError(
+                f"the prior of {', '.join(flat)} is flat, so the posterior may be improper. "
+                'Accepted: a proper prior, or method="mode".'
+            )
+        if method == "mode":
+            require_highest(self.design, self.chosen_priors.theta)
 
     def __copy__(self) -> Model:
         return self

@@ -29,8 +29,8 @@ SMALL_VARIANCE = 1.0  # of the log weight of a pair, up to which weights serve
 SMALL_K = 0.7  # their Pareto k
 PER_VARIANCE = 0.1  # of the log of the average weight
 FEWEST, MOST = 8, 32  # pairs at each theta
-# Where one pair can outweigh the others. ESS per second is about the same from 8 to 16: a pair costs a twentieth of the
-# search before it, and the optimum is flat. Of 16, one that stands out does half the harm.
+# Where one pair can outweigh the others. ESS per second is about the same from 8 to 16: where two groups cross, a pair
+# costs a twentieth of the search before it, and the optimum is flat. Of 16, one that stands out does half the harm.
 FEWEST_SPREAD = 16
 FEWEST_COSTLY = 2  # where a point costs a factorisation or many integrals, and weights are nearly alike
 SMALL_MOVE = 0.1  # posterior sds by which the plain approximation may be off unseen

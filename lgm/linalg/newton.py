@@ -11,6 +11,7 @@ the border, and the maximum is a saddle point.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -109,13 +110,7 @@ def find_mode(
         The likelihood's parameters.
     start : float array (d,)
     """
-    d = sym.n
-
-    def shapes(batch: tuple[int, ...]) -> Any:
-        return _mode_shapes(batch, d)
-
-    call = _calls.shared("lgm_find_mode", problem, shapes, analysis=sym.key, family=likelihood)
-    return Mode(*call(values, scale, own, start))
+    return _searched("lgm_find_mode", sym, likelihood, problem, [], values, scale, own, start)[0]
 
 
 def find_mode_and_slopes(
@@ -128,15 +123,11 @@ def find_mode_and_slopes(
     start: jax.Array,
 ) -> tuple[Mode, Slopes]:
     """The same, and the derivatives there; arguments as for `find_mode`."""
-    d, n, nnz = sym.n, problem.rows.n, sym.nnz
-
-    def shapes(batch: tuple[int, ...]) -> Any:
-        more = [(*batch, size) for size in (nnz, d, n, n, d, n)]
-        return _mode_shapes(batch, d) + [(shape, np.float64) for shape in more]
-
-    call = _calls.shared("lgm_find_mode_and_slopes", problem, shapes, analysis=sym.key, family=likelihood)
-    out = call(values, scale, own, start)
-    return Mode(*out[:5]), Slopes(*out[5:])
+    d, n = sym.n, problem.rows.n
+    more = [(sym.nnz,), (d,), (n,), (n,), (d,), (n,)]
+    given = values, scale, own, start
+    mode, out = _searched("lgm_find_mode_and_slopes", sym, likelihood, problem, more, *given)
+    return mode, Slopes(*out)
 
 
 def find_mode_and_pairs(
@@ -151,19 +142,29 @@ def find_mode_and_pairs(
 ) -> tuple[Mode, Pairs]:
     """The mode, and pairs of points about it of standard normals (d, m); other arguments as for `find_mode`."""
     d, n, m = sym.n, problem.rows.n, normals.shape[-1]
+    more = [(n,), (n,), (d,), (d, m), (2 * m,)]
+    given = values, scale, own, start, normals
+    mode, out = _searched("lgm_find_mode_and_pairs", sym, likelihood, problem, more, *given)
+    return mode, Pairs(*out)
+
+
+def _searched(
+    target: str,
+    sym: SparseAnalysis,
+    likelihood: str,
+    problem: Problem,
+    more: Sequence[tuple[int, ...]],
+    *given: jax.Array,
+) -> tuple[Mode, Sequence[jax.Array]]:
+    """What a native search finds: the mode, and arrays of more shapes."""
+    d = sym.n
 
     def shapes(batch: tuple[int, ...]) -> Any:
-        more = [(n,), (n,), (d,), (d, m), (2 * m,)]
-        return _mode_shapes(batch, d) + [((*batch, *shape), np.float64) for shape in more]
+        floats = [((*batch, *shape), np.float64) for shape in [(d,), (), (), (), *more]]
+        return [*floats[:4], ((*batch, 2), np.int32), *floats[4:]]
 
-    call = _calls.shared("lgm_find_mode_and_pairs", problem, shapes, analysis=sym.key, family=likelihood)
-    out = call(values, scale, own, start, normals)
-    return Mode(*out[:5]), Pairs(*out[5:])
-
-
-def _mode_shapes(batch: tuple[int, ...], d: int) -> list[tuple[tuple[int, ...], Any]]:
-    numbers = [(batch, np.float64)] * 3
-    return [((*batch, d), np.float64), *numbers, ((*batch, 2), np.int32)]
+    out = _calls.shared(target, problem, shapes, analysis=sym.key, family=likelihood)(*given)
+    return Mode(*out[:5]), out[5:]
 
 
 def no_trials() -> jax.Array:
