@@ -150,7 +150,7 @@ class Pattern:
         DataError
             If an entry has no place in the pattern.
         """
-        i, j = np.asarray(rows, dtype=np.int64), np.asarray(cols, dtype=np.int64)
+        i, j = np.asarray(rows), np.asarray(cols)
         at = self.find(i, j)
         if np.any(at < 0):
             k = int(np.flatnonzero(at < 0)[0])
@@ -159,7 +159,11 @@ class Pattern:
 
     def find(self, rows: IntArray, cols: IntArray) -> IntArray:
         """The same, with -1 for entries that have no place."""
-        low, high = np.maximum(rows, cols), np.minimum(rows, cols)
+        i, j = (
+            np.asarray(rows, dtype=np.int64),
+            np.asarray(cols, dtype=np.int64),
+        )  # products of two would not fit 32 bits
+        low, high = np.maximum(i, j), np.minimum(i, j)
         if not self.nnz:
             return np.full(low.shape, -1)
         full = np.diff(self.indptr) == self.n - np.arange(self.n)  # columns with every row, such as fixed effects

@@ -53,6 +53,15 @@ def test_positions_find_both_triangles(entries):
     np.testing.assert_array_equal(pattern.positions(pattern.cols, pattern.rows), np.arange(pattern.nnz))
 
 
+def test_places_of_many_variables_by_numbers_of_32_bits():
+    """As of indices by scipy; the products of two would not fit."""
+    rows, cols = np.array([69_999, 69_998, 60_000]), np.array([69_998, 69_997, 50_000])
+    pattern = Pattern.from_entries(70_000, rows, cols)
+    found = pattern.find(rows.astype(np.int32), cols.astype(np.int32))
+    np.testing.assert_array_equal(found, pattern.positions(rows, cols))
+    assert np.all(found >= 0)
+
+
 def test_entries_without_a_place_beside_columns_with_every_row():
     pattern = Pattern.from_entries(4, [0, 1, 2, 3, 3], [0, 0, 0, 0, 1])
     rows, cols = np.array([[0, 1], [3, 2], [3, 3]]), np.array([[3, 1], [1, 1], [2, 3]])

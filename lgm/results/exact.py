@@ -117,7 +117,7 @@ def _alike(rows: sp.csr_array) -> Iterator[IntArray]:
 def _sums(drawing: Drawing, rows: sp.csr_array) -> tuple[Sums, BoolArray]:
     """Rows with as many entries as each other whose pairs are all in the pattern of H, and which rows these are."""
     n = rows.shape[0]
-    index, weights = rows.indices.reshape(n, -1).astype(np.int64), rows.data.reshape(n, -1)
+    index, weights = rows.indices.reshape(n, -1), rows.data.reshape(n, -1)
     analysis = drawing.analysed.marginal.analysis
     pairs = analysis.pattern.find(index[:, :, None], index[:, None, :])
     inside = np.all(pairs >= 0, axis=(1, 2)) & analysis.exact

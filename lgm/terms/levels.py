@@ -179,7 +179,7 @@ def _counted(column: pd.Series) -> tuple[IntArray, list[Hashable]] | None:
     """`_distinct` of whole numbers, in ascending order; None where they, or others, are too far apart to be counted."""
     if not isinstance(column.dtype, np.dtype) or column.dtype.kind != "i" or not column.size:
         return None
-    values = column.to_numpy()
+    values = column.to_numpy(dtype=np.int64)  # differences of small integers may not fit their own type
     low, high = int(values.min()), int(values.max())
     if high - low >= 4 * values.size:
         return None

@@ -145,8 +145,15 @@ def test_distinct_rows_by_counting_or_by_sorting(counts: tuple[int, ...]) -> Non
 @pytest.mark.parametrize("values", [[7, 5, 7, 9], [-3, 4, -3, 0], [10**18, 3, -(10**18)], [2, 2]], ids=str)
 def test_numbers_are_counted_where_they_are_close_together(values: list[int]) -> None:
     column = pd.Series(values)
-    assert (_counted(column) is None) == (max(values) - min(values) > 4 * len(values))
+    assert (_counted(column) is None) == (max(values) - min(values) >= 4 * len(values))
     levels, positions = Levels.read(column)
     assert list(levels.values) == sorted(set(values)) and {type(value) for value in levels.values} == {int}
     assert [levels.values[i] for i in positions] == values
     np.testing.assert_array_equal(positions, Levels.read(column.astype(object))[1])
+
+
+def test_numbers_of_eight_bits_that_are_further_apart_than_these_hold() -> None:
+    values = np.arange(-100, 101, dtype=np.int8)
+    levels, positions = Levels.read(pd.Series(values))
+    assert levels.values == tuple(range(-100, 101))
+    np.testing.assert_array_equal(positions, np.arange(201))
