@@ -159,10 +159,8 @@ class Pattern:
 
     def find(self, rows: IntArray, cols: IntArray) -> IntArray:
         """The same, with -1 for entries that have no place."""
-        i, j = (
-            np.asarray(rows, dtype=np.int64),
-            np.asarray(cols, dtype=np.int64),
-        )  # products of two would not fit 32 bits
+        # scipy's indices have 32 bits, into which products of two do not fit
+        i, j = np.asarray(rows, dtype=np.int64), np.asarray(cols, dtype=np.int64)
         low, high = np.maximum(i, j), np.minimum(i, j)
         if not self.nnz:
             return np.full(low.shape, -1)
