@@ -1,13 +1,16 @@
-"""Two crossed groups beyond a factorisation: solver="iterative" beside the direct one and lme4, with errors.
+"""Two crossed groups beyond a factorisation: solver="iterative" beside the direct one, GPBoost and lme4, with errors.
 
     python benchmarks/bench_crossed.py [--levels 2000 500] [--rows 20000] [--runs 3] [--without direct lme4] [--quick]
+                                       [--rival-python PATH]
 
 ``y ~ x + (1|g) + (1|h)`` of simulated ratings, levels at random, by mode with flat priors; every run is a fresh
 process, import included, all in turn. Printed: wall and processor time of building the model, finding theta and making
 the table of all effects; peak memory; how far theta is from that of the direct solver and from the truth, in standard
 errors, beside the error that the fit itself says it has. The direct solver's factor is dense in the levels of the
-smaller group, so leave it out (--without direct) above some 4,000; lme4 needs `Rscript` and its package (Debian:
-r-cran-lme4), and is skipped where it is not there.
+smaller group, so leave it out (--without direct) above some 4,000. GPBoost, whose method is of the same kind, finds the
+maximum likelihood estimate and the means of the effects, without standard errors; it needs an interpreter that has
+gpboost (option, or LGM_RIVAL_PYTHON). lme4 needs `Rscript` and its package (Debian: r-cran-lme4). Each is skipped where
+it is not there.
 """
 
 import argparse
@@ -18,7 +21,7 @@ import sys
 import tempfile
 
 import numpy as np
-from timing import ELSEWHERE, Contender, in_turn, ratio, table, under_test
+from timing import ELSEWHERE, Contender, in_turn, installed, ratio, table, under_test
 
 TRUTH = {"sd(Intercept|g)": 0.5, "sd(Intercept|h)": 0.3, "sigma": 1.0}
 
@@ -55,6 +58,26 @@ out |= {{f"own: {{name}}": value for name, value in summary.attrs.items() if nam
 out |= {{name: float(summary["mean"][name]) for name in summary.index}}
 out |= {{f"se: {{name}}": float(summary["sd"][name]) for name in summary.index}}
 np.save({path!r}, sd)
+print(json.dumps(out))
+"""
+
+GPBOOST = """
+import json, os, resource, time
+{data}
+import gpboost
+began, used = time.perf_counter(), time.process_time()
+quiet, out = os.open(os.devnull, os.O_WRONLY), os.dup(1)
+os.dup2(quiet, 1)  # it talks on stdout
+model = gpboost.GPModel(group_data=np.column_stack([g, h]), matrix_inversion_method="iterative")
+model.fit(y=y, X=np.column_stack([np.ones(n), x]))
+found = time.perf_counter()
+model.predict_training_data_random_effects()
+os.dup2(out, 1)
+sds = np.sqrt(np.ravel(model.get_cov_pars(format_pandas=False)))
+out = {{"theta": found - began, "effects": time.perf_counter() - found}}
+out |= {{"processor": time.process_time() - used, "all": time.perf_counter() - began}}
+out["peak GB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+out |= dict(zip(["sigma", "sd(Intercept|g)", "sd(Intercept|h)"], map(float, sds)))
 print(json.dumps(out))
 """
 
@@ -101,6 +124,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--without", nargs="*", choices=["direct", "lme4"], default=[])
     parser.add_argument("--quick", action="store_true", help="a single run with a fifth of the levels and rows")
+    parser.add_argument("--rival-python", default=os.environ.get("LGM_RIVAL_PYTHON"))
     options = parser.parse_args()
     runs, part = (1, 5) if options.quick else (options.runs, 1)
     first, second = (max(each // part, 2) for each in options.levels)
@@ -118,8 +142,14 @@ def main() -> None:
             for solver in solvers
         }
         rival = None if "lme4" in options.without else lme4(data, folder)
-        in_turn([*ours.values(), *([] if rival is None else [rival])], runs)
-        print(table([*ours.values(), *([] if rival is None else [rival])]))
+        gpboost = None
+        if installed(options.rival_python, "gpboost", "pandas"):
+            gpboost = Contender("GPBoost, ML", options.rival_python, GPBOOST.format(data=data))
+        else:
+            print("GPBoost is skipped: name an interpreter that has gpboost by --rival-python")
+        contenders = [*ours.values(), *(each for each in (gpboost, rival) if each is not None)]
+        in_turn(contenders, runs)
+        print(table(contenders))
         iterative = ours["iterative"].stages[0]
         print(f"\nfrom the truth, in standard errors: {away(iterative, TRUTH)}")
         if "direct" in ours:
@@ -128,6 +158,9 @@ def main() -> None:
             sds = [np.load(kept[solver]) for solver in ("iterative", "direct")]
             print(f"sds of effects: at most {np.max(np.abs(sds[0] / sds[1] - 1.0)):.1%} away")
             print(f"time, iterative / direct: {ratio(ours['iterative'], direct):.2f}")
+        if gpboost is not None:
+            print(f"from GPBoost: {away(iterative, gpboost.stages[0])}")
+            print(f"time, iterative / GPBoost: {ratio(ours['iterative'], gpboost):.2f}")
         if rival is not None:
             print(f"from lme4: {away(iterative, rival.stages[0])}")
             alone = Contender("", "", "", walls=[run["lmer() alone"] for run in rival.stages])
