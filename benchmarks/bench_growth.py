@@ -1,14 +1,15 @@
 """How cost grows with rows, levels, nodes and hyperparameters: measured exponents beside theoretical ones.
 
-    python benchmarks/bench_growth.py [--only rows levels ...] [--points 5] [--largest 1.0] [--quick]
+    python benchmarks/bench_growth.py [--only rows levels ...] [--points 5] [--largest 1.0] [--no-peers] [--quick]
 
 One axis at a time, sizes doubling up to the largest times a factor. Processor seconds, in one process: *build* reads
 data and makes the model, *evaluation* is one value and gradient of the density of theta, *fit* is the mode with its
-table by a model whose like was fitted before, so that nothing is compiled. lme4's REML estimate stands beside it where
-it has the model and Rscript has the package; the same data, its own processor seconds. An exponent is the slope of the
-logarithms over the larger half of the sizes. For a Gaussian response an evaluation does not touch the rows; nested
-effects are linear in their levels; a planar lattice has n^1.5 operations; crossed factors of l levels are dense in the
-end, l^3. The plot is output/growth.png.
+table by a model whose like was fitted before, so that nothing is compiled. REML estimates in R stand beside it, of the
+same data, in processor seconds of their own, where Rscript has the packages: lme4's where it has the model, and mgcv's
+of the lattice up to 700 nodes, of which it makes dense matrices. An exponent is the slope of the logarithms over the
+larger half of the sizes. For a Gaussian response an evaluation does not touch the rows; nested effects are linear in
+their levels; a planar lattice has n^1.5 operations; crossed factors of l levels are dense in the end, l^3. The plot is
+output/growth.png.
 """
 
 import argparse
@@ -23,7 +24,7 @@ from typing import NamedTuple
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from bench_scale import Problem, crossed, has_lme4, lattice, slopes
+from bench_scale import Problem, crossed, has, lattice, slopes
 from timing import under_test
 
 OUTPUT = Path(__file__).resolve().parents[1] / "output"
@@ -33,6 +34,20 @@ d <- read.csv("{path}")
 for (v in grep("^[gh]", names(d), value = TRUE)) d[[v]] <- factor(d[[v]])
 cat(sum(system.time(lmer({formula}, d, control = lmerControl(calc.derivs = FALSE)))[1:2]))
 """
+
+MGCV = """
+suppressMessages(library(mgcv))
+d <- read.csv("{path}")
+nodes <- max(d$area) + 1
+side <- sqrt(nodes)
+beside <- function(k) c(if (k >= side) k - side, if (k + side < nodes) k + side,
+                        if (k %% side > 0) k - 1, if (k %% side < side - 1) k + 1) + 1
+nb <- setNames(lapply(seq_len(nodes) - 1, beside), seq_len(nodes) - 1)
+d$area <- factor(d$area, levels = names(nb))
+field <- y ~ s(area, bs = "mrf", xt = list(nb = nb), k = nodes)
+cat(sum(system.time(gam(field, data = d, method = "REML"))[1:2]))
+"""
+DENSE = 700  # nodes: mgcv takes half a minute there, and the cube of it
 
 
 def groups(number: int) -> Problem:
@@ -59,7 +74,7 @@ AXES = {
     "nodes": Axis(lambda n: lattice(math.isqrt(n)), 10_000, {"build": 1.0, "evaluation": 1.5, "fit": 1.5}),
     "hyperparameters": Axis(lambda n: groups(n - 1), 9, {}),
 }
-COLUMNS = {"build": "#0072B2", "evaluation": "#009E73", "fit": "#D55E00", "lme4": "0.4"}
+COLUMNS = {"build": "#0072B2", "evaluation": "#009E73", "fit": "#D55E00", "lme4": "0.4", "mgcv": "0.6"}
 
 
 def spent(work: Callable[[], object]) -> float:
@@ -69,7 +84,16 @@ def spent(work: Callable[[], object]) -> float:
     return time.process_time() - start
 
 
-def measured(given: Problem, lme4: bool) -> dict[str, float]:
+def peer(given: Problem, installed: Sequence[str]) -> tuple[str, str] | None:
+    """The package in R that has the model, and what it runs."""
+    if given.reml and "lme4" in installed:
+        return "lme4", LME4
+    if given.env and given.data["area"].nunique() <= DENSE and "mgcv" in installed:
+        return "mgcv", MGCV
+    return None
+
+
+def measured(given: Problem, installed: Sequence[str]) -> dict[str, float]:
     """One size."""
     import lgm
     from lgm.inference.coordinates import Working
@@ -92,13 +116,15 @@ def measured(given: Problem, lme4: bool) -> dict[str, float]:
         many = spent(lambda: [evaluate(Working(post), x) for _ in range(min(times, 200))])
     fitted()
     out = {"build": spent(built), "evaluation": many / min(times, 200), "fit": spent(fitted)}
-    if lme4 and given.reml:
+    rival = peer(given, installed)
+    if rival is not None:
+        package, script = rival
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "data.csv"
             given.data.to_csv(path, index=False)
-            script = LME4.format(path=path, formula=given.formula)
-            done = subprocess.run(["Rscript", "-e", script], capture_output=True, text=True, check=True)
-            out["lme4"] = float(done.stdout.split()[-1])
+            code = script.format(path=path, formula=given.formula)
+            done = subprocess.run(["Rscript", "-e", code], capture_output=True, text=True, check=True)
+            out[package] = float(done.stdout.split()[-1])
     return out
 
 
@@ -108,6 +134,12 @@ def exponent(sizes: Sequence[int], seconds: Sequence[float]) -> float:
         return float("nan")
     half = min(len(sizes) // 2, len(sizes) - 2)
     return float(np.polyfit(np.log(sizes[half:]), np.log(np.maximum(seconds[half:], 1e-6)), 1)[0])
+
+
+def seen(part: pd.DataFrame, column: str) -> tuple[list[int], list[float]]:
+    """Sizes at which something was measured, and its seconds."""
+    there = part[["size", column]].dropna()
+    return there["size"].to_list(), there[column].to_list()
 
 
 def sizes_of(name: str, points: int, factor: float) -> list[int]:
@@ -126,9 +158,10 @@ def plot(table: pd.DataFrame, path: Path) -> None:
         part = table[table["axis"] == name].dropna(axis=1, how="all")
         for column in (column for column in COLUMNS if column in part):
             theory = AXES[name].theory.get(column)
-            said = f"{column}: {exponent(part['size'].to_list(), part[column].to_list()):.2f}"
+            sizes, seconds = seen(part, column)
+            said = f"{column}: {exponent(sizes, seconds):.2f}"
             said += "" if theory is None else f" (theory {theory:g})"
-            panel.plot(part["size"], part[column], "o-", ms=4, color=COLUMNS[column], label=said)
+            panel.plot(sizes, seconds, "o-", ms=4, color=COLUMNS[column], label=said)
         panel.set(xscale="log", yscale="log", xlabel=name, title=name)
         panel.grid(alpha=0.3)
         panel.set_xticks(part["size"], [f"{size:,}" for size in part["size"]], rotation=30)
@@ -145,22 +178,21 @@ def main() -> None:
     parser.add_argument("--points", type=int, default=5, help="sizes of each axis")
     parser.add_argument("--largest", type=float, default=1.0, help="factor of the largest sizes")
     parser.add_argument("--quick", action="store_true", help="two sizes of a hundredth")
-    parser.add_argument("--no-lme4", action="store_true", help="lgm alone")
+    parser.add_argument("--no-peers", action="store_true", help="lgm alone")
     options = parser.parse_args()
     points, factor = (2, 0.01) if options.quick else (options.points, options.largest)
     print(under_test())
-    lme4 = not options.no_lme4 and has_lme4()
+    installed = [] if options.no_peers else [package for package in ("lme4", "mgcv") if has(package)]
     rows = []
     for name in options.only:
         for size in sizes_of(name, points, factor):
-            found = measured(AXES[name].problem(size), lme4)
+            found = measured(AXES[name].problem(size), installed)
             rows.append({"axis": name, "size": size, **found})
-            beside = f"   fit / lme4 {found['fit'] / max(found['lme4'], 1e-3):6.2f}" if "lme4" in found else ""
+            peers = [package for package in installed if package in found]
+            beside = "".join(f"   fit / {each} {found['fit'] / max(found[each], 1e-3):6.2f}" for each in peers)
             print(f"{name:<16}{size:>9}" + "".join(f"  {k} {v:9.4f}" for k, v in found.items()) + beside, flush=True)
-        part = pd.DataFrame([row for row in rows if row["axis"] == name]).dropna(axis=1, how="all")
-        slopes_found = {
-            column: exponent(part["size"].to_list(), part[column].to_list()) for column in COLUMNS if column in part
-        }
+        part = pd.DataFrame([row for row in rows if row["axis"] == name])
+        slopes_found = {column: exponent(*seen(part, column)) for column in COLUMNS if column in part}
         print(f"{name:<16} exponents " + "  ".join(f"{k} {v:.2f}" for k, v in slopes_found.items()), flush=True)
     plot(pd.DataFrame(rows), OUTPUT / "growth.png")
     print(f"plot: {OUTPUT}/growth.png")

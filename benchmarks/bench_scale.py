@@ -185,11 +185,11 @@ def lme4(given: Problem, folder: str) -> float:
     return float(done.stdout.split()[-1])
 
 
-def has_lme4() -> bool:
-    """Whether there is lme4, said if there is none."""
-    has = "quit(status = !requireNamespace('lme4', quietly = TRUE))"
-    if shutil.which("Rscript") is None or subprocess.run(["Rscript", "-e", has], capture_output=True).returncode:
-        print("lme4 is skipped: it needs Rscript and the package lme4 (Debian: r-cran-lme4)")
+def has(package: str) -> bool:
+    """Whether R has a package, said if it has not."""
+    code = f"quit(status = !requireNamespace('{package}', quietly = TRUE))"
+    if shutil.which("Rscript") is None or subprocess.run(["Rscript", "-e", code], capture_output=True).returncode:
+        print(f"{package} is skipped: it needs Rscript and the package {package} (Debian: r-cran-{package})")
         return False
     return True
 
@@ -207,7 +207,7 @@ def main() -> None:
         print(json.dumps(measured(name, method, options.quick)))
         return
     print(under_test())
-    beside = not options.no_lme4 and has_lme4()
+    beside = not options.no_lme4 and has("lme4")
     heads = ["build", "fit", "table", "cpu s", "GB", "values", "kernel ms", "share", "lme4 s"]
     print(f"{'':<44}" + "".join(f"{head:>10}" for head in heads), flush=True)
     for name in (name for name in MODELS if any(part in name for part in options.only)):
