@@ -1,6 +1,6 @@
 """How cost grows with rows, levels, nodes and hyperparameters: measured exponents beside theoretical ones.
 
-    python benchmarks/bench_growth.py [--only rows levels ...] [--points 5] [--largest 1.0] [--no-peers] [--quick]
+    python benchmarks/bench_growth.py [--only rows levels ...] [--points 8] [--largest 1.0] [--no-peers] [--quick]
 
 One axis at a time, sizes doubling up to the largest times a factor. Processor seconds, in one process: *build* reads
 data and makes the model, *evaluation* is one value and gradient of the density of theta, *fit* is the mode with its
@@ -69,9 +69,9 @@ class Axis(NamedTuple):
 
 AXES = {
     "rows": Axis(lambda n: crossed(n, 200, 40), 800_000, {"build": 1.0, "evaluation": 0.0, "fit": 0.0}),
-    "levels": Axis(slopes, 16_000, {"build": 1.0, "evaluation": 1.0, "fit": 1.0}),
+    "levels": Axis(slopes, 128_000, {"build": 1.0, "evaluation": 1.0, "fit": 1.0}),
     "crossed levels": Axis(lambda n: crossed(20 * n, n, n), 800, {"evaluation": 3.0, "fit": 3.0}),
-    "nodes": Axis(lambda n: lattice(math.isqrt(n)), 10_000, {"build": 1.0, "evaluation": 1.5, "fit": 1.5}),
+    "nodes": Axis(lambda n: lattice(math.isqrt(n)), 90_000, {"build": 1.0, "evaluation": 1.5, "fit": 1.5}),
     "hyperparameters": Axis(lambda n: groups(n - 1), 9, {}),
 }
 COLUMNS = {"build": "#0072B2", "evaluation": "#009E73", "fit": "#D55E00", "lme4": "0.4", "mgcv": "0.6"}
@@ -159,7 +159,7 @@ def plot(table: pd.DataFrame, path: Path) -> None:
         for column in (column for column in COLUMNS if column in part):
             theory = AXES[name].theory.get(column)
             sizes, seconds = seen(part, column)
-            said = f"{column}: {exponent(sizes, seconds):.2f}"
+            said = f"{column}: {exponent(sizes, seconds):.2f}" if len(sizes) > 1 else column
             said += "" if theory is None else f" (theory {theory:g})"
             panel.plot(sizes, seconds, "o-", ms=4, color=COLUMNS[column], label=said)
         panel.set(xscale="log", yscale="log", xlabel=name, title=name)
@@ -175,7 +175,7 @@ def plot(table: pd.DataFrame, path: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", choices=AXES, default=list(AXES), help="axes")
-    parser.add_argument("--points", type=int, default=5, help="sizes of each axis")
+    parser.add_argument("--points", type=int, default=8, help="sizes of each axis")
     parser.add_argument("--largest", type=float, default=1.0, help="factor of the largest sizes")
     parser.add_argument("--quick", action="store_true", help="two sizes of a hundredth")
     parser.add_argument("--no-peers", action="store_true", help="lgm alone")
@@ -189,7 +189,7 @@ def main() -> None:
             found = measured(AXES[name].problem(size), installed)
             rows.append({"axis": name, "size": size, **found})
             peers = [package for package in installed if package in found]
-            beside = "".join(f"   fit / {each} {found['fit'] / max(found[each], 1e-3):6.2f}" for each in peers)
+            beside = "".join(f"   fit / {each} {found['fit'] / max(found[each], 1e-3):.2g}" for each in peers)
             print(f"{name:<16}{size:>9}" + "".join(f"  {k} {v:9.4f}" for k, v in found.items()) + beside, flush=True)
         part = pd.DataFrame([row for row in rows if row["axis"] == name])
         slopes_found = {column: exponent(*seen(part, column)) for column in COLUMNS if column in part}
