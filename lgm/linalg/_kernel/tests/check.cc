@@ -476,6 +476,65 @@ Model make_model(const Matrix& a, int32_t effects) {
   return m;
 }
 
+// Pairs about the mean are weighted by what the density has there beside the normal one; eta, spread and shift are those
+// of `at`. A multiplier has no part in any of them.
+void check_pairs(lgm::Analysis& analysis, const lgm::LatentProblem& problem, int32_t multiplier,
+                 const std::vector<double>& start, const lgm::Slopes& at) {
+  constexpr int32_t kPairs = 3;
+  const lgm::Symbolic& symbolic = analysis.symbolic;
+  const int64_t n = problem.rows.n;
+  const int32_t d = symbolic.n;
+  std::vector<double> normals(d * kPairs), eta(n), spread(n), shift(d), drawn(d * kPairs), log_weights(2 * kPairs);
+  for (size_t i = 0; i < normals.size(); ++i) normals[i] = std::sin(1.0 + 2.7 * i);
+  std::vector<double> v = start, slope(n), curvature(n);
+  lgm::WorkspacePool<double>::Lease lease(analysis.workspaces, symbolic);
+  const lgm::Mode mode = lgm::find_mode_and_pairs(
+      symbolic, *lease, problem, v.data(),
+      {{normals.data(), kPairs}, eta.data(), spread.data(), shift.data(), drawn.data(), log_weights.data()});
+  for (int64_t i = 0; i < n; ++i) require(near(eta[i], at.eta[i]) && near(spread[i], at.spread[i]), "rows at the mode");
+
+  // Of a point: its quadratic form in the prior, and the linear predictors without the offset.
+  const auto prior = [&](const std::vector<double>& x) {
+    double quad = 0.0;
+    for (int32_t j = 0; j < d; ++j) {
+      for (int64_t e = symbolic.pattern_ptr[j]; e < symbolic.pattern_ptr[j + 1]; ++e) {
+        const int32_t i = symbolic.pattern_row[e];
+        quad += (i == j ? 1.0 : 2.0) * problem.values[e] * x[i] * x[j];
+      }
+    }
+    return quad;
+  };
+  const auto predictors = [&](const std::vector<double>& x) {
+    std::vector<double> scaled(x);
+    for (int32_t j = 0; j < d; ++j) scaled[j] *= problem.scale[j];
+    std::vector<double> out(n);
+    lgm::times(problem.rows, scaled.data(), 1, out.data());
+    return out;
+  };
+  lgm::log_likelihood(problem.responses, eta.data(), slope.data(), curvature.data());
+  const std::vector<double> weights = curvature;  // of the rows, at the mode
+  for (int32_t c = 0; c < 2 * kPairs; ++c) {
+    std::vector<double> x(d, 0.0), point(d, 0.0);
+    for (int32_t j = 0; j < d; ++j) {
+      if (j == multiplier) continue;
+      require(near(shift[j], at.shift[j]), "shift of pairs");
+      x[j] = (c < kPairs ? 1.0 : -1.0) * drawn[j * kPairs + c % kPairs];
+      point[j] = v[j] + shift[j] + x[j];
+    }
+    std::vector<double> there = predictors(point);
+    const std::vector<double> away = predictors(x);
+    double normal = 0.5 * prior(x), joint = -0.5 * prior(point);
+    for (int64_t i = 0; i < n; ++i) {
+      normal += 0.5 * weights[i] * away[i] * away[i];
+      there[i] += problem.offset[i];
+    }
+    for (int32_t j = 0; j < d; ++j) joint += problem.pull[j] * point[j];
+    joint += lgm::log_likelihood(problem.responses, there.data(), slope.data(), curvature.data());
+    joint += lgm::constants(problem.responses);
+    require(std::abs(log_weights[c] - (joint - mode.joint + normal)) < 1e-8, "weights of pairs");
+  }
+}
+
 // The search ends where no direction gains, and its derivatives are those of its value.
 void check_search(const Matrix& h, std::vector<int32_t> order, const char* name, bool constrained) {
   const Matrix a = constrained ? bordered(h, 2.0) : h;
@@ -507,11 +566,11 @@ void check_search(const Matrix& h, std::vector<int32_t> order, const char* name,
     return mode.joint - 0.5 * mode.logdet;
   };
   v = m.start;
-  const lgm::Mode mode = lgm::find_mode_and_slopes(
-      symbolic, *lease, problem(), v.data(),
-      {by_values.data(), by_scale.data(), eta.data(), spread.data(), shift.data(), lean.data()});
+  const lgm::Slopes slopes{by_values.data(), by_scale.data(), eta.data(), spread.data(), shift.data(), lean.data()};
+  const lgm::Mode mode = lgm::find_mode_and_slopes(symbolic, *lease, problem(), v.data(), slopes);
   require(mode.gain < 1e-15 && mode.joint - 0.5 * mode.logdet == value(), "search");
   if (constrained) require(std::abs(std::accumulate(v.begin(), v.begin() + h.n, 0.0)) < 1e-9, "constraint");
+  check_pairs(analysis, problem(), constrained ? h.n : -1, m.start, slopes);
   const auto slope = [&](double& x) {
     const double h = 1e-4, at = x;
     x = at + h;
