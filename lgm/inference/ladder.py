@@ -37,6 +37,9 @@ FEWEST_SPREAD = 16
 FEWEST_COSTLY = 2  # where a point costs a factorisation or many integrals, and weights are nearly alike
 SMALL_MOVE = 0.1  # posterior sds by which the plain approximation may be off unseen
 SMALL_SECOND = 0.5  # sd of the second-order term up to which it is a correction
+# Of the variance of log weights for each effect: more than that, and effects are not nearly normal one by one, as in
+# large fields, where it is a hundredth. Derivatives at the mode, and so that term, say nothing of a plateau's edge.
+SMALL_EACH = 0.1
 
 # What users call the rungs, and the data side's names.
 USUAL = "weighted"
@@ -189,7 +192,8 @@ def settle(
 
         if approximation == "auto":
             name, measured = _least(data, tried)
-            if not measured.serves and sd_second <= SMALL_SECOND:
+            small = sd_second <= SMALL_SECOND and measured.variance <= SMALL_EACH * post.dim
+            if not measured.serves and small:
                 name = "second-order"
         else:
             name = approximation

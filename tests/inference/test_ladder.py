@@ -82,6 +82,16 @@ def test_weights_serve_away_from_the_mode_too():
     assert "spread too far" in chosen(model, "weighted")[2].doubt(held=False)
 
 
+def test_the_edge_of_a_plateau_is_no_second_order_matter():
+    """Outcomes that offsets foretell: the likelihood is flat at the mode and falls far out; derivatives say nothing."""
+    data = pd.DataFrame({"g": np.repeat(np.arange(4), 5), "e": np.tile([-20.0, 20.0], 10)})
+    data["y"] = (data["e"] > 0).astype(int)
+    model = lgm.model("y ~ 1 + offset(e) + (1|g)", data, "bernoulli", priors={"Intercept": normal(0, 20)})
+    rung = chosen(model)[2]
+    assert rung.sd_second < 0.1 and rung.name != "second-order"
+    assert "spread too far" in rung.doubt(held=False)
+
+
 def test_a_tail_in_doubt_is_measured_again(monkeypatch, counts):
     """Not where 64 pairs say enough: that the variance is small, or far too large."""
     post, x = counts.analysed.marginal, np.zeros(1)
