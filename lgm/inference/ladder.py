@@ -1,7 +1,9 @@
 """Which approximation of ``p(y | theta)`` serves a model: the cheapest whose error is known to be small.
 
 At the mode of theta by Laplace's approximation, 64 pairs of points tell how far their weights spread; the choice
-follows, unless the user made it. For a Gaussian response there is nothing to choose.
+follows, unless the user made it. Where outcomes are few and binary, weights that serve at the mode may spread too far
+for larger standard deviations, of which too little mass is then found, and nothing tells: so one sd away from the mode
+on all sides they have to serve as well. For a Gaussian response there is nothing to choose.
 """
 
 from __future__ import annotations
@@ -35,6 +37,9 @@ FEWEST_SPREAD = 16
 FEWEST_COSTLY = 2  # where a point costs a factorisation or many integrals, and weights are nearly alike
 SMALL_MOVE = 0.1  # posterior sds by which the plain approximation may be off unseen
 SMALL_SECOND = 0.5  # sd of the second-order term up to which it is a correction
+# Of the variance of log weights for each effect: more than that, and effects are not nearly normal one by one, as in
+# large fields, where it is a hundredth. Derivatives at the mode, and so that term, say nothing of a plateau's edge.
+SMALL_EACH = 0.1
 
 # What users call the rungs, and the data side's names.
 USUAL = "weighted"
@@ -76,7 +81,7 @@ class Rung:
     shift : float
         Largest first-order move of a fixed effect's mean from its mode, in its sds.
     variance : float
-        Of the log weights of pairs.
+        Of the log weights of pairs: at the mode, or one sd from it if there it is too large.
     k : float
         Pareto k of the weights.
     """
@@ -176,14 +181,19 @@ def settle(
         post = started(post, theta)
         data = post.data
         assert isinstance(data, LaplaceData)
-        sd_second = _spread_of_second(post, found, functionals, seed)
+        around = _around(post, found, functionals, seed)
+        sd_second = around.sd_second
 
         def tried(name: str) -> _Measured:
-            return _measured(with_rung(post, APPROXIMATIONS[name], FEWEST), found.x, functionals, seed)
+            at_mode = _measured(with_rung(post, APPROXIMATIONS[name], FEWEST), found.x, functionals, seed)
+            if name == USUAL and around.variance > SMALL_VARIANCE:
+                return at_mode._replace(variance=max(at_mode.variance, around.variance))
+            return at_mode
 
         if approximation == "auto":
             name, measured = _least(data, tried)
-            if not measured.serves and sd_second <= SMALL_SECOND:
+            small = sd_second <= SMALL_SECOND and measured.variance <= SMALL_EACH * post.dim
+            if not measured.serves and small:
                 name = "second-order"
         else:
             name = approximation
@@ -206,7 +216,7 @@ def approximated(post: Marginal, rung: Rung | None) -> Marginal:
 
 
 class _Measured(NamedTuple):
-    """Spread of the weights of pairs at the mode, and the largest shift of a fixed effect."""
+    """Spread of the weights of pairs, and the largest shift of a fixed effect."""
 
     variance: float
     k: float
@@ -279,13 +289,22 @@ def _pairs(name: str, variance: float) -> int:
     return int(2 ** np.ceil(np.log2(wanted)))
 
 
-def _spread_of_second(post: Marginal, found: Mode, functionals: FloatArray, seed: int) -> float:
-    """Sd of the second-order term over the posterior of theta, to first order: by differences along its axes."""
-    total, z = 0.0, _normals(post, seed)
+class _Around(NamedTuple):
+    """Over the posterior of theta, to first order: by differences along its axes."""
+
+    sd_second: float  # of the second-order term
+    variance: float  # largest of the log weights of pairs, one sd from the mode
+
+
+def _around(post: Marginal, found: Mode, functionals: FloatArray, seed: int) -> _Around:
+    total, variance, z = 0.0, 0.0, _normals(post, seed)
     for axis in found.root.T:
-        ends = [float(_accuracy(post, found.x + side * axis, functionals, z).second) for side in (1.0, -1.0)]
-        total += (0.5 * (ends[0] - ends[1])) ** 2
-    return float(np.sqrt(total)) if np.isfinite(total) else np.inf
+        ends = [_accuracy(post, found.x + side * axis, functionals, z) for side in (1.0, -1.0)]
+        total += (0.5 * (float(ends[0].second) - float(ends[1].second))) ** 2
+        for end in ends:
+            raw = np.asarray(end.log_weights)
+            variance = max(variance, float(np.var(raw, ddof=1)) if np.all(np.isfinite(raw)) else np.inf)
+    return _Around(float(np.sqrt(total)) if np.isfinite(total) else np.inf, variance)
 
 
 @jit

@@ -12,6 +12,7 @@ from lgm.inference import ladder
 from lgm.inference.ladder import Rung, approximated, settle
 from lgm.posterior.laplace import Accuracy
 from lgm.posterior.priors import starts
+from lgm.priors import exponential, normal
 
 
 def chosen(model, approximation="auto"):
@@ -63,6 +64,32 @@ def test_few_binary_outcomes_go_to_quadrature_and_alarms_fire(binary):
     assert rung.shift > 1.0 and rung.sd_second > 0.5
     for approximation, words in (("laplace", "off by about"), ("weighted", "spread too far")):
         assert words in chosen(binary, approximation)[2].doubt(held=False)
+
+
+def test_weights_serve_away_from_the_mode_too():
+    """Two binary outcomes a group: at the mode they do, but not at sds that are as likely.
+
+    There even a thousand pairs miss most of ``p(y | theta)``, and weighted points most of its upper tail.
+    """
+    rng = np.random.default_rng(1)
+    g, x = np.repeat(np.arange(20), 2), rng.normal(size=40)
+    eta = x - 2 + rng.normal(0, 4, 20)[g]
+    y = (rng.random(40) < 1 / (1 + np.exp(-eta))).astype(int)
+    priors = {"Intercept": normal(0, 5), "x": normal(0, 2.5), "sd": exponential(0.25)}
+    model = lgm.model("y ~ x + (1|g)", pd.DataFrame({"y": y, "x": x, "g": g}), "bernoulli", priors=priors)
+    rung = chosen(model)[2]
+    assert rung.name == "quadrature" and rung.doubt(held=False) is None
+    assert "spread too far" in chosen(model, "weighted")[2].doubt(held=False)
+
+
+def test_the_edge_of_a_plateau_is_no_second_order_matter():
+    """Outcomes that offsets foretell: the likelihood is flat at the mode and falls far out; derivatives say nothing."""
+    data = pd.DataFrame({"g": np.repeat(np.arange(4), 5), "e": np.tile([-20.0, 20.0], 10)})
+    data["y"] = (data["e"] > 0).astype(int)
+    model = lgm.model("y ~ 1 + offset(e) + (1|g)", data, "bernoulli", priors={"Intercept": normal(0, 20)})
+    rung = chosen(model)[2]
+    assert rung.sd_second < 0.1 and rung.name != "second-order"
+    assert "spread too far" in rung.doubt(held=False)
 
 
 def test_a_tail_in_doubt_is_measured_again(monkeypatch, counts):
