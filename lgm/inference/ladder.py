@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import jax
@@ -176,10 +177,12 @@ def settle(
         post = started(post, theta)
         data = post.data
         assert isinstance(data, LaplaceData)
-        sd_second = _spread_of_second(post, found, functionals, seed)
+        normals = partial(cache(_drawn_for), seed)
+        sd_second = _spread_of_second(post, found, functionals, normals(post.n_normals, 0))
 
         def tried(name: str) -> _Measured:
-            return _measured(with_rung(post, APPROXIMATIONS[name], FEWEST), found.x, functionals, seed)
+            there = with_rung(post, APPROXIMATIONS[name], FEWEST)
+            return _measured(there, found.x, functionals, partial(normals, there.n_normals))
 
         if approximation == "auto":
             name, measured = _least(data, tried)
@@ -238,12 +241,12 @@ def trusted(variance: float, k: float) -> bool:
     return variance <= PER_VARIANCE or (variance <= SMALL_VARIANCE and k < SMALL_K)
 
 
-def _measured(post: Marginal, x: FloatArray, functionals: FloatArray, seed: int) -> _Measured:
+def _measured(post: Marginal, x: FloatArray, functionals: FloatArray, normals: Callable[[int], jax.Array]) -> _Measured:
     """By 64 pairs, and by four times as many where these say that the tail alone is in doubt."""
     parts: list[FloatArray] = []
     found = _Measured(np.inf, np.inf, np.inf)
     for batch in range(BATCHES):
-        at = _accuracy(post, x, functionals, _normals(post, seed, batch))
+        at = _accuracy(post, x, functionals, normals(batch))
         parts.append(np.asarray(at.log_weights))
         raw, shift = np.concatenate(parts), float(np.max(np.abs(np.asarray(at.shift)), initial=0.0))
         fine = bool(np.all(np.isfinite(raw)))
@@ -253,8 +256,10 @@ def _measured(post: Marginal, x: FloatArray, functionals: FloatArray, seed: int)
     return found
 
 
-def _normals(post: Marginal, seed: int, batch: int = 0) -> jax.Array:
-    return _drawn(post.n_normals, key(seed, 8), np.asarray(batch))
+def _drawn_for(seed: int, size: int, batch: int) -> jax.Array:
+    """Standard normals (size, 64)."""
+    found: jax.Array = _drawn(size, key(seed, 8), np.asarray(batch))
+    return found
 
 
 @compiled(shapes=lambda post, how: (key(0), wholes()))
@@ -279,9 +284,9 @@ def _pairs(name: str, variance: float) -> int:
     return int(2 ** np.ceil(np.log2(wanted)))
 
 
-def _spread_of_second(post: Marginal, found: Mode, functionals: FloatArray, seed: int) -> float:
+def _spread_of_second(post: Marginal, found: Mode, functionals: FloatArray, z: jax.Array) -> float:
     """Sd of the second-order term over the posterior of theta, to first order: by differences along its axes."""
-    total, z = 0.0, _normals(post, seed)
+    total = 0.0
     for axis in found.root.T:
         ends = [float(_accuracy(post, found.x + side * axis, functionals, z).second) for side in (1.0, -1.0)]
         total += (0.5 * (ends[0] - ends[1])) ** 2
