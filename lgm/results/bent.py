@@ -25,6 +25,7 @@ from lgm.xla import own_settings
 
 KEPT_BYTES = 1e9  # most that points may take in memory
 TOGETHER = 2**20  # numbers that are gone through at once
+HALVINGS = 24  # of the range of an end, to a millionth of its sd; more would take as long as the points
 LOOKED_AT = 256  # effects whose Monte Carlo errors say how many points there shall be
 
 
@@ -81,7 +82,7 @@ def table(drawing: Drawing, interval: float) -> Table | None:
     variances = [np.zeros(0)]
     for start in range(0, size, block):
         some = _paired(calls, sd, np.arange(start, min(start + block, size)))
-        ends.append(some.interval(interval))
+        ends.append(some.interval(interval, HALVINGS))
         variances.append(some.variance)
     shares = softmax([call.gain for call in calls])
     mean = drawing.analysed.natural(shares @ np.stack([call.mean for call in calls]))

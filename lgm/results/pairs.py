@@ -14,7 +14,7 @@ import numpy as np
 from scipy.special import ndtr, ndtri
 
 from lgm.arrays import FloatArray
-from lgm.results.quantiles import where
+from lgm.results.quantiles import HALVINGS, where
 
 
 class Known(NamedTuple):
@@ -73,7 +73,7 @@ class Paired(NamedTuple):
         z = (t - self.centre) / self.sd
         return np.asarray(ndtr(z) - self.known.tilt(z) * np.exp(-0.5 * z**2) / np.sqrt(2.0 * np.pi))
 
-    def end(self, level: float) -> FloatArray:
+    def end(self, level: float, halvings: int = HALVINGS) -> FloatArray:
         """Where the probability below is this (p,), by bisection."""
         values = np.concatenate([self.x, self.normal], axis=2)
         far = self.centre + 2.0 * ndtri(level) * self.sd
@@ -82,12 +82,12 @@ class Paired(NamedTuple):
         def probability(t: FloatArray) -> FloatArray:
             return np.asarray(self._known_probability(t) + self._of_probability(t).mean(axis=(1, 2)))
 
-        return where(probability, level, low, high)
+        return where(probability, level, low, high, halvings)
 
-    def interval(self, probability: float) -> FloatArray:
+    def interval(self, probability: float, halvings: int = HALVINGS) -> FloatArray:
         """Ends (2, p) of the equal-tailed intervals."""
         tail = (1.0 - probability) / 2.0
-        return np.stack([self.end(tail), self.end(1.0 - tail)])
+        return np.stack([self.end(tail, halvings), self.end(1.0 - tail, halvings)])
 
     def errors(self, ends: FloatArray, interval: float) -> FloatArray:
         """Squared Monte Carlo errors (4, p) of mean, variance and ends, in units of those of one draw."""
