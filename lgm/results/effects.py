@@ -47,10 +47,11 @@ class Kept:
         From the law of total variance: the variance of the conditional means over all thetas plus the average
         conditional variance over some of them, as many as bring its Monte Carlo error below half a percent of every
         sd, but at most 200. At one theta where the effects are not normal: by the weighted points of which the draws
-        were made, beside the known variance of the normal draws behind these.
+        were made, beside the known variance of the normal draws behind these; where a point costs a factorisation, by
+        few points without any draws (`lgm.results.bent`).
     ends : float array (2, p + m)
-        Of the intervals of the same: quantiles of all draws, or exact where all draws have the same theta and the
-        effects are normal given it.
+        Of the intervals of the same: quantiles of all draws, or by such points, or exact where all draws have the same
+        theta and the effects are normal given it.
     fixed : float array (S, p)
         Draws of the fixed effects; (0, p) where they are yet to be made: with one theta no table needs them.
     draws : float array (S, p + q)
