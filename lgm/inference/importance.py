@@ -6,7 +6,8 @@ bent coordinates of `lgm.inference.coordinates`, folded where a standard deviati
 wherever the density reaches such a zero away from it (`lgm.inference.faces`). Draws are scrambled Sobol points; weights
 are Pareto-smoothed; if their tail is heavy the proposal is refitted to the weighted draws, and all draws are pooled
 under the mixture of the proposals (Cornuet et al. 2012). Where the density is estimated, the mode that is known is that
-of an approximation, and a few points go ahead to find where the posterior is.
+of an approximation, and a few points go ahead to find where the posterior is. In large fields, where each costs
+factorisations, they come in few at a time, until there are enough.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ ROUNDS = 4  # the first and three refits
 GOOD_K = 0.5  # no refit if k is below this, where the variance of the weights is finite, and points are enough
 GOOD_SHARE = 0.5  # of the points are effective: no refit above this where the density is estimated
 BATCH = 64  # thetas in one vectorised call
+AT_ONCE = 2**20  # effects of all thetas in one call, where each takes about a hundred numbers
 STORED_BYTES = 1e8  # effects drawn along with the values are kept up to this size, else the fixed ones
 
 
@@ -64,7 +66,17 @@ class _Taken(NamedTuple):
     effects: int
 
 
-@compiled(shapes=lambda post, _: (post, floats(BATCH, post.hyper.working_size), key(0), wholes(BATCH)), options=LOOPS)
+def _batch(post: Marginal) -> int:
+    """Thetas in one call."""
+    if not post.data.bent:
+        return BATCH
+    return min(BATCH, 1 << max(AT_ONCE // post.dim, 1).bit_length() - 1)
+
+
+@compiled(
+    shapes=lambda post, _: (post, floats(_batch(post), post.hyper.working_size), key(0), wholes(_batch(post))),
+    options=LOOPS,
+)
 def _evaluate(
     taken: _Taken, post: Marginal, y: jax.Array, key: jax.Array, counters: jax.Array
 ) -> tuple[jax.Array, ...]:
@@ -105,7 +117,7 @@ class Importance:
 
     Notes
     -----
-    Ctrl-C stops after the next batch of 64 points; with two batches or more, what there is gets weighted.
+    Ctrl-C stops after the next batch of up to 64 points; with 128 or more, what there is gets weighted.
     """
 
     draws: int
@@ -148,6 +160,8 @@ def weighted_points(
     taken, estimated = _taken(post, draws), not post.data.exact
     noisy = estimated and post.data.pairs > 1
     sizes = [AHEAD] * estimated + [EVALUATIONS] * ROUNDS
+    if post.data.bent:  # where each point costs factorisations, no more of them than are enough
+        sizes = [AHEAD] * (ROUNDS * EVALUATIONS // AHEAD)
     rounds: list[_Round] = []
     with (
         own_settings(),
@@ -168,7 +182,7 @@ def weighted_points(
                 break
             weights = np.exp(smoothed.log_weights)
             proposals.append(faces.refitted(proposals[-1], pooled.x, weights, recentred=estimated))
-            bar.total += EVALUATIONS
+            bar.total += sizes[r + 1]
     evidence = logsumexp(raw) - np.log(raw.size)
     error = np.std(np.exp(raw - evidence), ddof=1) / np.sqrt(raw.size)
     points = Points(
@@ -223,18 +237,18 @@ def _evaluate_all(
     stopped: list[bool],
 ) -> _Round:
     """Evaluate proposal points batch by batch, until all are done or somebody wants to stop."""
-    parts = []
+    parts, batch_size = [], _batch(post)
     y, log_jacobian = bend.to_folded(x), bend.log_jacobian(x)
-    for start in range(0, len(x), BATCH):
-        batch, counters = y[start : start + BATCH], np.arange(start, start + BATCH)
+    for start in range(0, len(x), batch_size):
+        batch, counters = y[start : start + batch_size], np.arange(start, start + batch_size)
         value, theta, mean, draws, cov, gain = map(np.asarray, _evaluate(taken, post, batch, key, counters))
         failed = np.isnan(value)
-        value = np.where(failed, -np.inf, value) + log_jacobian[start : start + BATCH]
+        value = np.where(failed, -np.inf, value) + log_jacobian[start : start + batch_size]
         parts.append((theta, value, mean, draws, cov, gain, failed))
-        bar.update(BATCH)
+        bar.update(batch_size)
         if stopped:
             break
-    done = len(parts) * BATCH
+    done = len(parts) * batch_size
     if done < 2 * BATCH < len(x):
         raise KeyboardInterrupt("stopped before there were enough points")
     return _Round(x[:done], *(np.concatenate(column) for column in zip(*parts, strict=True)))

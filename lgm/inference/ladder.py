@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import jax
@@ -181,11 +182,13 @@ def settle(
         post = started(post, theta)
         data = post.data
         assert isinstance(data, LaplaceData)
-        around = _around(post, found, functionals, seed)
+        normals = partial(cache(_drawn_for), seed)
+        around = _around(post, found, functionals, normals(post.n_normals, 0))
         sd_second = around.sd_second
 
         def tried(name: str) -> _Measured:
-            at_mode = _measured(with_rung(post, APPROXIMATIONS[name], FEWEST), found.x, functionals, seed)
+            there = with_rung(post, APPROXIMATIONS[name], FEWEST)
+            at_mode = _measured(there, found.x, functionals, partial(normals, there.n_normals))
             if name == USUAL and around.variance > SMALL_VARIANCE:
                 return at_mode._replace(variance=max(at_mode.variance, around.variance))
             return at_mode
@@ -248,12 +251,12 @@ def trusted(variance: float, k: float) -> bool:
     return variance <= PER_VARIANCE or (variance <= SMALL_VARIANCE and k < SMALL_K)
 
 
-def _measured(post: Marginal, x: FloatArray, functionals: FloatArray, seed: int) -> _Measured:
+def _measured(post: Marginal, x: FloatArray, functionals: FloatArray, normals: Callable[[int], jax.Array]) -> _Measured:
     """By 64 pairs, and by four times as many where these say that the tail alone is in doubt."""
     parts: list[FloatArray] = []
     found = _Measured(np.inf, np.inf, np.inf)
     for batch in range(BATCHES):
-        at = _accuracy(post, x, functionals, _normals(post, seed, batch))
+        at = _accuracy(post, x, functionals, normals(batch))
         parts.append(np.asarray(at.log_weights))
         raw, shift = np.concatenate(parts), float(np.max(np.abs(np.asarray(at.shift)), initial=0.0))
         fine = bool(np.all(np.isfinite(raw)))
@@ -263,8 +266,10 @@ def _measured(post: Marginal, x: FloatArray, functionals: FloatArray, seed: int)
     return found
 
 
-def _normals(post: Marginal, seed: int, batch: int = 0) -> jax.Array:
-    return _drawn(post.n_normals, key(seed, 8), np.asarray(batch))
+def _drawn_for(seed: int, size: int, batch: int) -> jax.Array:
+    """Standard normals (size, 64)."""
+    found: jax.Array = _drawn(size, key(seed, 8), np.asarray(batch))
+    return found
 
 
 @compiled(shapes=lambda post, how: (key(0), wholes()))
@@ -296,8 +301,8 @@ class _Around(NamedTuple):
     variance: float  # largest of the log weights of pairs, one sd from the mode
 
 
-def _around(post: Marginal, found: Mode, functionals: FloatArray, seed: int) -> _Around:
-    total, variance, z = 0.0, 0.0, _normals(post, seed)
+def _around(post: Marginal, found: Mode, functionals: FloatArray, z: jax.Array) -> _Around:
+    total, variance = 0.0, 0.0
     for axis in found.root.T:
         ends = [_accuracy(post, found.x + side * axis, functionals, z) for side in (1.0, -1.0)]
         total += (0.5 * (float(ends[0].second) - float(ends[1].second))) ** 2

@@ -71,6 +71,10 @@ class DataSide(Protocol):
         """Whether `log_likelihood` is all that is known of the density; else effects come with what it lacks."""
 
     @property
+    def bent(self) -> bool:
+        """Whether each point of the effects costs a factorisation, and was made from a normal draw of all of them."""
+
+    @property
     def pairs(self) -> int:
         """Columns of normals of which one draw is made."""
 

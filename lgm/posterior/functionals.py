@@ -18,6 +18,14 @@ class Effects(NamedTuple):
     gain: jax.Array  # log of what p(y | theta) is beside its deterministic value (), zero where that is exact
 
 
+class EffectsAtPoints(NamedTuple):
+    """Effects at weighted points given theta, and the normal draws about zero that these were made from."""
+
+    values: jax.Array  # (p + q, 2m), of two points for each draw
+    drawn: jax.Array  # (p + q, m)
+    log_weights: jax.Array  # (2m,)
+
+
 class FixedNormal(NamedTuple):
     """Distribution of the fixed effects given theta, where it is normal."""
 
@@ -35,6 +43,7 @@ class FixedPoints(NamedTuple):
     mean: jax.Array  # weighted, of all effects (p + q,)
     gain: jax.Array  # log of the average weight ()
     odd: Odd | None  # where weights have such a part
+    even: Even | None
 
 
 class Odd(NamedTuple):
@@ -44,6 +53,14 @@ class Odd(NamedTuple):
     found: jax.Array  # average of T x over the draws, of all effects (p + q,)
     known: jax.Array  # its expectation (p + q,)
     cubes: jax.Array  # expectation of T He3(x / sd) sd^3 for each combination of the fixed effects (p,)
+
+
+class Even(NamedTuple):
+    """Parts E of weights that are the same at a draw and at its mirror image: two of second degree, two of fourth."""
+
+    values: jax.Array  # E at each draw x (4, m)
+    squares: jax.Array  # of the first two: expectation of E He2(x / sd) sd^2 / 2 for each combination (2, p)
+    fourths: jax.Array  # of the others: expectation of E He4(x / sd) sd^4 / 24 (2, p)
 
 
 @jax.tree_util.register_dataclass

@@ -79,6 +79,7 @@ class GaussianData:
 
     normal = True  # the effects given theta
     exact = True  # the density that engines move on
+    bent = False
     pairs = 1
     extra_normals = 0
 

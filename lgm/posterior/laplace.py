@@ -22,7 +22,7 @@ from lgm.linalg.rows import Rows
 from lgm.posterior import points, spine, transport
 from lgm.posterior.approximation import Moments, approximate, moments
 from lgm.posterior.every_row import EveryRow
-from lgm.posterior.functionals import Effects, FixedPoints, Linear, Odd, Sums
+from lgm.posterior.functionals import Effects, EffectsAtPoints, Even, FixedPoints, Linear, Odd, Sums
 from lgm.posterior.inner import Inner, Observed, derivatives
 from lgm.posterior.latent_prior import LatentPrior, Places
 from lgm.posterior.leaves import Leaves
@@ -82,6 +82,11 @@ class LaplaceData:
     def costly(self) -> bool:
         """Whether each point costs a factorisation or many integrals."""
         return self.rung in COSTLY
+
+    @property
+    def bent(self) -> bool:
+        """Whether each point costs a factorisation, and was made from a normal draw of all effects."""
+        return self.rung == "transport"
 
     @property
     def extra_normals(self) -> int:
@@ -206,6 +211,13 @@ class LaplaceData:
         squares = self._squares(inner, made, sums, inner.scale * found.v)[0]
         return self._drawn(inner, made, z, draws), squares
 
+    def effects_at_points(
+        self, prior: LatentPrior, analysis: linalg.Analysis, theta: jax.Array, found: Found, z: jax.Array
+    ) -> EffectsAtPoints:
+        """All effects at pairs of weighted points, from columns of normals z (n_normals, m), and what is found."""
+        made = self.points(self.at(prior, analysis, theta)[0], found, z)
+        return EffectsAtPoints(made.mean, made.drawn, made.log_weights)
+
     def normal_spread(
         self, prior: LatentPrior, analysis: linalg.Analysis, theta: jax.Array, found: Found, sums: Sequence[Sums]
     ) -> tuple[jax.Array, jax.Array]:
@@ -248,7 +260,7 @@ class LaplaceData:
         basis: jax.Array,
         z: jax.Array,
     ) -> FixedPoints:
-        """Fixed effects at pairs of weighted points, and the odd part of the weights.
+        """Fixed effects at pairs of weighted points, and parts of the weights whose moments are known.
 
         Parameters
         ----------
@@ -266,12 +278,14 @@ class LaplaceData:
         solved = inner.solve(made.values, own)
         cov = inner.scale[:p, None] * solved[:p]
         mean = made.mean @ jax.nn.softmax(made.log_weights)
-        skew = made.skew
-        odd = None
+        skew, parts = made.skew, made.even
+        odd = even = None
+        along = inner.spread(solved) @ basis.T  # covariances with linear predictors
         if skew is not None:
-            cubes = skew.third @ (inner.spread(solved) @ basis.T) ** 3
-            odd = Odd(skew.odd, inner.scale * skew.found, inner.scale * skew.known, cubes)
-        return FixedPoints(made.mean[:p], made.log_weights, made.drawn[:p], cov, mean, made.gain, odd)
+            odd = Odd(skew.odd, inner.scale * skew.found, inner.scale * skew.known, skew.third @ along**3)
+        if parts is not None:
+            even = Even(parts.values, (parts.rows * parts.spread) @ along**2, parts.rows @ along**4)
+        return FixedPoints(made.mean[:p], made.log_weights, made.drawn[:p], cov, mean, made.gain, odd, even)
 
     def variances(
         self,

@@ -43,6 +43,7 @@ class NoRows:
 
     normal = True  # the effects given theta
     exact = True
+    bent = False
     pairs = 1
     extra_normals = 0
     least_residual = 0.0

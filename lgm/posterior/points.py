@@ -41,6 +41,7 @@ class Points(NamedTuple):
     log_weights: jax.Array  # (c,)
     nodes: Nodes | None  # of the leaves at each point
     skew: Skew | None = None
+    even: Even | None = None
 
 
 class Skew(NamedTuple):
@@ -69,6 +70,30 @@ class Skew(NamedTuple):
         odd = third @ (eta * jnp.square(eta)) / 6.0 - lean @ eta
         known = inner.solve(values, inner.pull((0.5 * third * spread - lean)[:, None]))[:, 0]
         return cls(third, odd, drawn @ odd / drawn.shape[1], known)
+
+
+class Even(NamedTuple):
+    """What log weights of bent points are to fourth order, as far as it is a sum over rows, even in the draws.
+
+    They are not such sums, but where rows are many and each says little nearly all of their spread is that of
+    ``sum_i c_i s_i He2(eta_i)`` and ``sum_i c_i He4(eta_i)``, for c the fourth derivative and for l3^2 / W. The Hermite
+    polynomials are those of the variance s_i, of mean zero.
+    """
+
+    rows: jax.Array  # c (2, n)
+    spread: jax.Array  # s (n,)
+    values: jax.Array  # the sums at each draw (4, m)
+
+    @classmethod
+    def of(cls, slopes: list[jax.Array], eta: jax.Array, spread: jax.Array) -> Even:
+        """From derivatives of the log-likelihood, the first four, and draws that add eta (n, m) to the rows."""
+        _, second, third, fourth = slopes
+        curved = second < 0.0
+        skewed = jnp.where(curved, jnp.square(third) / jnp.where(curved, -second, 1.0), 0.0)
+        rows, s = jnp.stack([fourth, skewed]), spread[:, None]
+        square = jnp.square(eta)
+        values = [(rows * spread) @ (square - s), rows @ (square * (square - 6.0 * s) + 3.0 * jnp.square(s))]
+        return cls(rows, spread, jnp.concatenate(values))
 
 
 class Noise(NamedTuple):

@@ -30,7 +30,7 @@ import jax.numpy as jnp
 
 from lgm.posterior.approximation import Moments
 from lgm.posterior.inner import Inner, derivatives
-from lgm.posterior.points import Points, antithetic, log_mean, natural, noise, quadratic
+from lgm.posterior.points import Even, Points, antithetic, log_mean, natural, noise, quadratic
 
 LEAST = 1e-2  # of |k eta|, below which log cosh is its series
 
@@ -66,8 +66,8 @@ class Bend(NamedTuple):
 def weighted(inner: Inner, found: Moments, z: jax.Array) -> Points:
     """Points from antithetic draws and their weights, from columns of normals z (d + k, m)."""
     drawn = noise(inner, found.values, z)
-    _, second, third = derivatives(inner.observed.loglik(inner.theta), found.eta, 3)
-    w = -second
+    slopes = derivatives(inner.observed.loglik(inner.theta), found.eta, 4)
+    w, third = -slopes[1], slopes[2]
     bend = Bend.of(w, third, found.spread)
     eta = antithetic(jnp.zeros_like(found.eta), drawn.eta)
     v = antithetic(found.v, drawn.v) + inner.solve(found.values, inner.pull(bend.push(eta)))
@@ -77,4 +77,5 @@ def weighted(inner: Inner, found: Moments, z: jax.Array) -> Points:
     log_weights = heights[1:] - heights[0] + 0.5 * jnp.tile(quadratic(inner, w, drawn), 2)
     log_weights = log_weights + logdet - drawn.logdet
     mean, draws = natural(inner, v, drawn.v)
-    return Points(found.value, log_mean(log_weights), found.values, mean, draws, log_weights, None)
+    even = Even.of(slopes, drawn.eta, found.spread)
+    return Points(found.value, log_mean(log_weights), found.values, mean, draws, log_weights, None, even=even)

@@ -13,7 +13,7 @@ import numpy as np
 from lgm.arrays import FloatArray
 from lgm.inference.compile import compiled, floats
 from lgm.posterior.density import Marginal
-from lgm.posterior.functionals import Effects, FixedPoints
+from lgm.posterior.functionals import Effects, EffectsAtPoints, FixedPoints
 from lgm.posterior.laplace import LaplaceData
 from lgm.xla import LOOPS, own_settings
 
@@ -47,6 +47,12 @@ def draw(how: tuple[int, int], post: Marginal, theta: jax.Array, found: Any, z: 
     """So many draws from so many columns of normals, and squares: see `LaplaceData.effects_and_squares`."""
     data = data_of(post)
     return data.effects_and_squares(post.prior, post.analysis, theta, found, post.printed, z.T, how[0])
+
+
+@compiled(shapes=lambda post, m: (post, *shapes(post), floats(m, post.n_normals)), options=LOOPS)
+def all_points(m: int, post: Marginal, theta: jax.Array, found: Any, z: jax.Array) -> EffectsAtPoints:
+    """See `LaplaceData.effects_at_points`."""
+    return data_of(post).effects_at_points(post.prior, post.analysis, theta, found, z.T)
 
 
 @compiled(shapes=lambda post, _: (post, *shapes(post)))

@@ -17,7 +17,7 @@ from lgm.inference.compile import Plan
 from lgm.inference.draws import Draws, Expected, Mixture, joined
 from lgm.posterior.assemble import Analysed
 from lgm.posterior.density import Marginal
-from lgm.results import at_theta, fixed_alone, variances
+from lgm.results import at_theta, bent, fixed_alone, variances
 from lgm.results.drawing import Block, Drawing
 from lgm.results.drawing import programs as drawing_programs
 from lgm.results.fixed_alone import Fixed
@@ -47,10 +47,11 @@ class Kept:
         From the law of total variance: the variance of the conditional means over all thetas plus the average
         conditional variance over some of them, as many as bring its Monte Carlo error below half a percent of every
         sd, but at most 200. At one theta where the effects are not normal: by the weighted points of which the draws
-        were made, beside the known variance of the normal draws behind these.
+        were made, beside the known variance of the normal draws behind these; where a point costs a factorisation, by
+        few points without any draws (`lgm.results.bent`).
     ends : float array (2, p + m)
-        Of the intervals of the same: quantiles of all draws, or exact where all draws have the same theta and the
-        effects are normal given it.
+        Of the intervals of the same: quantiles of all draws, or by such points, or exact where all draws have the same
+        theta and the effects are normal given it.
     fixed : float array (S, p)
         Draws of the fixed effects; (0, p) where they are yet to be made: with one theta no table needs them.
     draws : float array (S, p + q)
@@ -131,7 +132,7 @@ class Effects:
         kept, alone = self.kept, fixed_alone.fixed_effects(self.drawing, self._drawn, interval)
         if self.drawing.normal:
             found = _normal_ends(self.drawing.analysed.printed(kept.mean), kept.sd, interval)
-        elif len(kept.draws):
+        elif len(kept.draws) and not bent.serves(self.drawing):
             found = ends(np.ascontiguousarray(self.drawing.analysed.printed(kept.draws).T), interval)
         else:
             return _finite(_kept(self.drawing, self._drawn, interval, alone))
@@ -271,7 +272,9 @@ def _kept(drawing: Drawing, drawn: Draws, interval: float, alone: Fixed | None) 
     if known is not None and known[0].mean.shape[1] < drawing.dim:
         known = None
     if known is None and drawing.alike:
-        return _with_table(_by_points(drawing, interval), drawing.p, alone)
+        few = bent.table(drawing, interval)
+        kept = _by_points(drawing, interval) if few is None else _without_draws(drawing, *few)
+        return _with_table(kept, drawing.p, alone)
     found, spread = _from_draws(drawing, interval) if known is None else _from_points(drawing, *known, interval)
     if known is not None and not (drawn.conditional and drawing.analysed.marginal.data.normal):
         sd = _sd_of_points(drawing, known[0], found.mean)
@@ -312,6 +315,13 @@ def _at_one_theta(drawing: Drawing, interval: float) -> Kept:
     sd = np.sqrt(variances.averaged(drawing, np.zeros(centre.size)))
     nothing = np.zeros((0, mean.size))
     return Kept(mean, NO_TABLE, sd, _normal_ends(centre, sd, interval), nothing[:, : drawing.p], nothing)
+
+
+def _without_draws(drawing: Drawing, mean: FloatArray, sd: FloatArray, ends: FloatArray) -> Kept:
+    """From what is found of the effects of terms; the fixed effects are found by themselves."""
+    nothing, p = np.zeros((0, mean.size)), drawing.p
+    sd, ends = np.concatenate([np.zeros(p), sd]), np.concatenate([np.zeros((2, p)), ends], axis=1)
+    return Kept(mean, NO_TABLE, sd, ends, nothing[:, :p], nothing)
 
 
 def _by_points(drawing: Drawing, interval: float) -> Kept:

@@ -57,10 +57,14 @@ def mixture_ends(means: FloatArray, sds: FloatArray, weights: FloatArray, probab
 
 
 def where(
-    probability: Callable[[FloatArray], FloatArray], level: float, low: FloatArray, high: FloatArray
+    probability: Callable[[FloatArray], FloatArray],
+    level: float,
+    low: FloatArray,
+    high: FloatArray,
+    halvings: int = HALVINGS,
 ) -> FloatArray:
     """Where the probability below of each of m variables is this, between ends (m,), by bisection."""
-    for _ in range(HALVINGS):
+    for _ in range(halvings):
         middle = 0.5 * (low + high)
         below = probability(middle) < level
         low, high = np.where(below, middle, low), np.where(below, high, middle)

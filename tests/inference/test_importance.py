@@ -5,6 +5,7 @@ import signal
 import numpy as np
 import pytest
 from helpers import reference
+from oracles.small import walk
 from scipy import integrate
 from statistical import monte_carlo
 
@@ -12,6 +13,7 @@ import lgm
 from lgm import priors
 from lgm.inference import draws, faces, importance, nuts, pareto, weighted
 from lgm.inference.chains import Chains
+from lgm.inference.ladder import with_rung
 from lgm.inference.mode import find_folded_mode, find_mode
 from lgm.posterior.priors import starts
 
@@ -172,6 +174,21 @@ def test_a_tail_that_estimates_make_is_told_from_that_of_a_proposal() -> None:
     assert not importance._only_noisy(bounded + 2.0 * heavy, 2.0 * heavy, 1.1)  # too heavy to be trusted at all
     failed = np.where(np.arange(1280) == 7, -np.inf, bounded + heavy)
     assert importance._only_noisy(failed, np.where(np.arange(1280) == 7, np.nan, heavy), k)
+
+
+def test_points_of_large_fields_come_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many as are enough; how many are evaluated at once changes rounding alone."""
+    model = walk()[0]
+    how = {"method": "importance", "approximation": "transport", "draws": 250, "seed": 1, "progress": False}
+    whole = model.fit(**how).draws.points
+    assert whole.size == 2 * importance.AHEAD and whole.ess > draws.ENOUGH
+    monkeypatch.setattr(importance, "AT_ONCE", 16 * model.analysed.marginal.dim)
+    assert importance._batch(with_rung(model.analysed.marginal, "transport", 2)) == 16
+    assert importance._batch(model.analysed.marginal) == importance.BATCH
+    parts = model.fit(**how).draws.points
+    np.testing.assert_array_equal(parts.theta, whole.theta)
+    np.testing.assert_allclose(parts.log_weights, whole.log_weights, atol=1e-8)
+    np.testing.assert_allclose(parts.mean, whole.mean, atol=1e-8)
 
 
 def test_points_without_a_density_leave_the_means_of_effects_alone() -> None:

@@ -1,5 +1,7 @@
 """Which approximation is chosen, and what is said of it."""
 
+from functools import partial
+
 import jax
 import numpy as np
 import pandas as pd
@@ -106,7 +108,8 @@ def test_a_tail_in_doubt_is_measured_again(monkeypatch, counts):
 
         monkeypatch.setattr(ladder, "_accuracy", accuracy)
         with jax.enable_x64(True):
-            found = ladder._measured(post, x, np.zeros((post.dim, 1)), 1)
+            normals = partial(ladder._drawn_for, 1, post.n_normals)
+            found = ladder._measured(post, x, np.zeros((post.dim, 1)), normals)
         assert len(seen) == calls and found.variance == pytest.approx(np.var(weights, ddof=1), rel=0.02)
         assert all(np.any(seen[0] != other) for other in seen[1:])
 

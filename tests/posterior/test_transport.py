@@ -1,4 +1,4 @@
-"""Points that a map bends: its slope, no bias, and the posterior's variances, against algebra and integrals."""
+"""Points that a map bends: its slope, no bias, and what is known of their weights, against algebra and integrals."""
 
 import jax
 import jax.numpy as jnp
@@ -41,6 +41,34 @@ def test_weights_are_an_unbiased_estimate(made, sd):
     found, error = _averaged(with_rung(model.analysed.marginal, "transport", 256), sd, 20)
     assert error < 0.01 < abs(reference.laplace() - exact)
     assert abs(found - exact) < 4 * error + (0.0 if made is three else 0.004)
+
+
+def test_even_parts_have_the_moments_that_are_known():
+    """Their expectations with squares and fourth powers of the fixed effects, to four Monte Carlo errors."""
+    model, _ = walk()
+    post = with_rung(model.analysed.marginal, "transport", 2)
+    p = post.dim - post.prior.q
+    with jax.enable_x64(True):
+        z = jax.random.normal(jax.random.key(5), (post.n_normals, 20_000))
+        made = jax.tree.map(np.asarray, _fixed_points(post, jnp.array([0.7]), jnp.eye(p), z))
+    sd = np.sqrt(np.diag(made.cov))[:, None]
+    x = made.drawn / sd
+    hermite = [x**2 - 1.0, x**4 - 6.0 * x**2 + 3.0]
+    values, known = np.split(made.even.values, 2), (made.even.squares / sd.T**2, made.even.fourths / sd.T**4)
+    for part, wanted, polynomial, factorial, clear in zip(
+        values, known, hermite, (2.0, 24.0), (10.0, 2.0), strict=True
+    ):
+        products = part[:, None] * polynomial / factorial
+        error = products.std(axis=-1) / np.sqrt(x.shape[1])
+        assert np.all(np.abs(products.mean(axis=-1) - wanted) < 4.0 * error)
+        assert np.any(np.abs(wanted) > clear * error)
+
+
+@jit
+def _fixed_points(post, theta, basis, z):
+    data = post.data
+    found = data.found_at(post.prior, post.analysis, theta)
+    return data.fixed_points(post.prior, post.analysis, theta, found, basis, z)
 
 
 def _averaged(post, sd, batches):
