@@ -71,9 +71,9 @@ def test_derivatives_are_those_of_dense_algebra(sym: Analysis, transform) -> Non
 
 def test_a_batch_is_its_elements(sym: Analysis) -> None:
     values, x, _ = arrays(sym)
-    many = np.stack([values, 2.0 * values, -values])
+    many = jnp.stack([values, 2.0 * values, -values])
     slope = jax.jit(jax.grad(partial(ours, sym), (0, 1)))
-    for by, places in (((many, x), (0, None)), ((values, np.stack([x, -x])), (None, 0))):
+    for by, places in (((many, x), (0, None)), ((values, jnp.stack([x, -x])), (None, 0))):
         found = jax.jit(jax.vmap(slope, places))(*by)
         for i in range(len(found[0])):
             one = slope(*(each if at is None else each[i] for each, at in zip(by, places, strict=True)))
