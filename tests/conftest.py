@@ -1,10 +1,12 @@
 """Settings of every test. Warnings are errors (pyproject.toml); x64 is left alone: lgm must switch it on itself."""
 
+import gc
 import os
 import signal
 import sys
 from collections.abc import Iterator
 
+import jax
 import pytest
 from helpers import CHECKOUT, PACKAGE
 
@@ -16,6 +18,8 @@ os.environ["MPLBACKEND"] = "Agg"
 os.environ["XLA_FLAGS"] = " ".join(
     [os.environ.get("XLA_FLAGS", ""), *(f"--{name}={str(value).lower()}" for name, value in QUICK.items())]
 )
+# Where in Python an operation comes from is for readers of compiled programs, and half a dozen frames each.
+jax.config.update("jax_traceback_in_locations_limit", 0)
 
 
 def pytest_report_header() -> str:
@@ -31,6 +35,13 @@ def pytest_sessionstart() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if os.environ.get("LGM_TEST_INSTALLED") and PACKAGE == CHECKOUT / "lgm":
         pytest.exit(f"the tests would run against the checkout, {PACKAGE}, not the installed package", returncode=4)
+
+
+def pytest_collection_finish() -> None:
+    """What stays until the end is not looked through again, and what JAX keeps of its traces only seldom."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
 
 
 @pytest.fixture(autouse=True)

@@ -1,7 +1,9 @@
 """What every user of the installed package relies on."""
 
+import json
 import os
 from importlib import metadata, resources
+from typing import Any
 
 import pytest
 from helpers import run_fresh
@@ -49,31 +51,42 @@ def test_the_licence_is_shipped_and_named():
     assert any(path.name == "LICENSE" for path in metadata.files(DISTRIBUTION) or [])
 
 
-@pytest.mark.parametrize("value", ["True", "False"])
-def test_import_leaves_the_settings_of_jax_alone(value):
+@pytest.fixture(scope="module", params=[True, False], ids=["x64", "without x64"])
+def imported(request: pytest.FixtureRequest) -> tuple[bool, dict[str, Any]]:
+    """JAX's x64 mode before the import, and what a fresh process finds after it."""
     code = (
-        "import jax\n"
-        f"jax.config.update('jax_enable_x64', {value})\n"
+        "import json, jax, sys, warnings\n"
+        f"jax.config.update('jax_enable_x64', {request.param})\n"
         "before = dict(jax.config.values)\n"
+        "warnings.simplefilter('error')\n"
         "import lgm\n"
-        "changed = {k: v for k, v in jax.config.values.items() if before.get(k) != v}\n"
-        "print(changed, jax.config.jax_enable_x64)"
+        "found = {\n"
+        "    'read': sorted(sys.modules),\n"
+        "    'changed': [k for k, v in jax.config.values.items() if before.get(k) != v],\n"
+        "    'x64': jax.config.jax_enable_x64,\n"
+        "    'missing': [name for name in lgm.__all__ if not hasattr(lgm, name)],\n"
+        "    'beside': hasattr(lgm, 'plot'),\n"
+        "}\n"
+        "print(json.dumps(found))"
     )
-    assert run_fresh(code) == "{} " + value
+    return request.param, json.loads(run_fresh(code))  # no more is printed, nor warned of
 
 
-def test_import_leaves_for_later_what_is_slow_to_read():
+def test_import_leaves_the_settings_of_jax_alone(imported):
+    x64, found = imported
+    assert found["changed"] == [] and found["x64"] is x64
+
+
+def test_import_leaves_for_later_what_is_slow_to_read(imported):
     slow = {"arviz", "arviz_base", "arviz_stats", "matplotlib", "networkx", "libpysal", "polars", "scipy.stats"}
-    assert run_fresh(f"import sys, lgm; print(sorted({slow} & set(sys.modules)))") == "[]"
+    assert not slow & set(imported[1]["read"])
 
 
-def test_import_warns_of_nothing():
-    assert run_fresh("import warnings; warnings.simplefilter('error'); import lgm") == ""
+def test_every_public_part_is_there_after_the_import(imported):
+    assert imported[1]["missing"] == [] and not imported[1]["beside"]
 
 
-def test_every_public_part_is_there_after_the_import():
-    code = "import lgm; print([name for name in lgm.__all__ if not hasattr(lgm, name)], hasattr(lgm, 'plot'))"
-    assert run_fresh(code) == "[] False"
+def test_parts_are_read_when_they_are_asked_for():
     assert run_fresh("import lgm; print(lgm.plots.plot_term.__name__, lgm.distributions.__name__)") == (
         "plot_term lgm.distributions"
     )

@@ -22,9 +22,13 @@ def factors(priors: dict | None = None) -> Factors:
         return Factors.of(model.analysed.marginal, LEAST)
 
 
+# Compiled whole: outside of a program each operation in it is one.
+compiled = jax.jit(Factors.natural)
+
+
 def natural(target: Factors, z: np.ndarray) -> np.ndarray:
     with jax.enable_x64(True):
-        return np.asarray(target.natural(jnp.asarray(z)))
+        return np.asarray(compiled(target, jnp.asarray(z)))
 
 
 def test_theta_is_that_of_the_covariance() -> None:

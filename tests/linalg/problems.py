@@ -27,7 +27,7 @@ quickly = partial(jax.jit, compiler_options=QUICK)  # as the package does: most 
 
 def close(found: jax.Array, wanted: jax.Array, tolerance: float) -> None:
     """Agreement relative to the largest entry of what is wanted."""
-    scale = max(1.0, float(jnp.max(jnp.abs(wanted), initial=0.0)))
+    scale = max(1.0, float(np.max(np.abs(wanted), initial=0.0)))
     np.testing.assert_allclose(found, wanted, rtol=0.0, atol=tolerance * scale)
 
 
@@ -96,4 +96,4 @@ def check_gradient(sym: Analysis, values: jax.Array, b: jax.Array) -> None:
 
 def stacked(values: jax.Array, count: int) -> jax.Array:
     """A batch of positive multiples."""
-    return values * jnp.linspace(1.0, 2.0, count)[:, None]
+    return jnp.asarray(np.asarray(values) * np.linspace(1.0, 2.0, count)[:, None])

@@ -1,14 +1,12 @@
 """Symbolic analysis: orderings, content addresses, refusals."""
 
-import os
 import pickle
-import subprocess
-import sys
 
 import jax
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from helpers import run_fresh
 from hypothesis import given, settings
 from linalg.matrices import NAMES, grid, matrices, named
 
@@ -120,46 +118,34 @@ def test_equal_analyses_compile_once() -> None:
     assert traces == [1, 2]
 
 
-def test_an_analysis_survives_pickling_into_another_process(tmp_path) -> None:
-    matrix = named("grid")
-    sym = analyse(matrix)
+def test_an_analysis_survives_pickling() -> None:
+    sym = analyse(named("grid"))
     copy = pickle.loads(pickle.dumps(sym))
     assert copy == sym and copy.pattern == sym.pattern
-    path = tmp_path / "sym.pickle"
-    path.write_bytes(pickle.dumps((sym, sym.values(matrix))))
-    code = (
-        "import jax, pickle, sys; jax.config.update('jax_enable_x64', True)\n"
-        "from lgm.linalg import logdet\n"
-        "sym, values = pickle.load(open(sys.argv[1], 'rb'))\n"
-        "print(float(jax.jit(lambda v: logdet(sym, v))(values)).hex())"
-    )
-    found = subprocess.run([sys.executable, "-P", "-c", code, str(path)], capture_output=True, text=True, check=True)
-    assert found.stdout.strip() == float(logdet(sym, sym.values(matrix))).hex()
 
 
-def test_a_persistent_compilation_cache_serves_a_new_process(tmp_path) -> None:
+def test_pickles_and_a_persistent_compilation_cache_serve_new_processes(tmp_path) -> None:
+    matrix = named("grid")
+    sym = analyse(matrix)
+    values = sym.values(matrix)
+    stored, cache = tmp_path / "sym.pickle", tmp_path / "cache"
+    stored.write_bytes(pickle.dumps((sym, values)))
     code = (
-        "import jax, sys; jax.config.update('jax_enable_x64', True)\n"
-        "jax.config.update('jax_compilation_cache_dir', sys.argv[1])\n"
+        "import jax, pickle; jax.config.update('jax_enable_x64', True)\n"
+        f"jax.config.update('jax_compilation_cache_dir', {str(cache)!r})\n"
         "jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.0)\n"
         "jax.config.update('jax_persistent_cache_min_entry_size_bytes', -1)\n"
-        "from lgm.linalg import analyse, logdet\n"
-        "from linalg.matrices import named\n"
-        "m = named('grid'); sym = analyse(m)\n"
-        "print(float(jax.jit(jax.grad(lambda v: logdet(sym, v)))(sym.values(m))[0]).hex())"
+        "from lgm.linalg import logdet\n"
+        f"sym, values = pickle.load(open({str(stored)!r}, 'rb'))\n"
+        "value, gradient = jax.jit(jax.value_and_grad(lambda v: logdet(sym, v)))(values)\n"
+        "print(float(value).hex(), float(gradient[0]).hex())"
     )
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}  # finds the matrices of these tests
-    outputs = {
-        subprocess.run(
-            [sys.executable, "-P", "-c", code, str(tmp_path)],
-            capture_output=True,
-            text=True,
-            check=True,
-            env=environment,
-        ).stdout
-        for _ in range(2)
-    }
-    assert len(outputs) == 1 and any(tmp_path.iterdir())
+    value, gradient = jax.jit(jax.value_and_grad(lambda v: logdet(sym, v)))(values)
+    expected = f"{float(value).hex()} {float(gradient[0]).hex()}"
+    assert run_fresh(code) == expected
+    compiled = sorted(cache.glob("*-cache"))
+    assert run_fresh(code) == expected
+    assert compiled and sorted(cache.glob("*-cache")) == compiled
 
 
 def test_a_huge_factor_is_refused_before_its_memory_is_asked_for() -> None:

@@ -39,12 +39,12 @@ def dense(sym: Analysis, values: jax.Array) -> jax.Array:
 
 def test_products_are_those_of_dense_algebra(sym: Analysis) -> None:
     values, x, y = arrays(sym)
-    whole = dense(sym, values)
+    whole = np.asarray(dense(sym, values))
     np.testing.assert_allclose(products.multiply(sym, values, x), whole @ x, rtol=1e-13)
-    d = x[:, 0]
+    d = np.asarray(x[:, 0])
     wanted = (d[:, None] * whole * d)[sym.pattern.rows, sym.pattern.cols]
     np.testing.assert_allclose(products.scaled(sym, values, d), wanted, rtol=1e-13)
-    by_entry = jax.grad(lambda values: jnp.trace(x.T @ dense(sym, values) @ y))(values)
+    by_entry = jax.jit(jax.grad(lambda values: jnp.trace(x.T @ dense(sym, values) @ y)))(values)
     np.testing.assert_allclose(products.gradient(sym, x, y), by_entry, rtol=1e-13, atol=1e-15)
 
 
@@ -72,9 +72,9 @@ def test_derivatives_are_those_of_dense_algebra(sym: Analysis, transform) -> Non
 def test_a_batch_is_its_elements(sym: Analysis) -> None:
     values, x, _ = arrays(sym)
     many = jnp.stack([values, 2.0 * values, -values])
-    slope = jax.grad(partial(ours, sym), (0, 1))
+    slope = jax.jit(jax.grad(partial(ours, sym), (0, 1)))
     for by, places in (((many, x), (0, None)), ((values, jnp.stack([x, -x])), (None, 0))):
-        found = jax.vmap(slope, places)(*by)
+        found = jax.jit(jax.vmap(slope, places))(*by)
         for i in range(len(found[0])):
             one = slope(*(each if at is None else each[i] for each, at in zip(by, places, strict=True)))
             for a, b in zip(found, one, strict=True):

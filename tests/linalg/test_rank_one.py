@@ -1,5 +1,8 @@
 """Factors after a change of rank one, against factoring anew."""
 
+from functools import partial
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,7 +10,6 @@ import pytest
 import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from jax.test_util import check_grads
 
 from lgm.linalg import analyse_dense, cholesky_update, cholesky_update_info, factor_info
 
@@ -16,7 +18,8 @@ compiled = jax.jit(cholesky_update)
 compiled_info = jax.jit(cholesky_update_info)
 EPS = float(np.finfo(float).eps)
 N = 5
-sizes = st.integers(1, 12)
+# Each is a program of its own.
+sizes = st.sampled_from([1, 2, 3, 7, 12])
 seeds = st.integers(0, 2**31)
 
 
@@ -55,28 +58,32 @@ def test_only_the_lower_triangle_is_read() -> None:
         np.testing.assert_array_equal(cholesky_update(lower, np.zeros(N), -3.0), lower)
 
 
-@pytest.mark.parametrize("weight", [0.7, -0.7])
-def test_derivatives(weight: float) -> None:
-    """Those of factoring anew, and finite differences of the second ones."""
-    lower, x = drawn(N, 2, weight)
+def test_derivatives() -> None:
+    """Those of factoring anew: first and second ones, forward, reverse, and each over the other."""
     cotangent = np.tril(np.random.default_rng(3).normal(size=(N, N)))
+    by = (0, 1, 2)
 
     def anew(lower: jax.Array, x: jax.Array, weight: jax.Array) -> jax.Array:
+        lower = jnp.tril(lower)
         return jnp.sum(cotangent * jnp.linalg.cholesky(lower @ lower.T + weight * jnp.outer(x, x)))
 
-    @jax.jit
     def updated(lower: jax.Array, x: jax.Array, weight: jax.Array) -> jax.Array:
         return jnp.sum(cotangent * cholesky_update(lower, x, weight))
 
+    @jax.jit
+    def ours(*arguments: jax.Array) -> tuple[list[Any], list[Any]]:
+        forward, reverse = jax.jacfwd(updated, by), jax.grad(updated, by)
+        second = [jax.jacfwd(forward, by), jax.jacfwd(reverse, by), jax.jacrev(forward, by), jax.jacrev(reverse, by)]
+        return [forward(*arguments), reverse(*arguments)], [each(*arguments) for each in second]
+
+    theirs = jax.jit(lambda *arguments: (jax.grad(anew, by)(*arguments), jax.hessian(anew, by)(*arguments)))
     with jax.enable_x64(True):
-        expected = jax.grad(anew, argnums=(0, 1, 2))(lower, x, weight)
-        found = jax.grad(updated, argnums=(0, 1, 2))(lower, x, weight)
-        check_grads(updated, (lower, x, weight), order=2, modes=["fwd", "rev"], rtol=1e-5)
-        still = jax.grad(updated, argnums=1)(lower, jnp.zeros(N), weight)
-    np.testing.assert_allclose(found[0], np.tril(expected[0]), atol=1e-10)
-    for one, other in zip(found[1:], expected[1:], strict=True):
-        np.testing.assert_allclose(one, other, atol=1e-10)
-    np.testing.assert_array_equal(still, 0.0)
+        for weight in (0.7, -0.7):
+            lower, x = drawn(N, 2, weight)
+            for found, expected in zip(ours(lower, x, weight), theirs(lower, x, weight), strict=True):
+                for each in found:
+                    jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-9, atol=1e-9), each, expected)
+            np.testing.assert_array_equal(ours(lower, np.zeros(N), weight)[0][1][1], 0.0)
 
 
 def test_a_batch_is_a_loop() -> None:
@@ -85,11 +92,11 @@ def test_a_batch_is_a_loop() -> None:
     with jax.enable_x64(True):
         found = jax.jit(jax.vmap(cholesky_update, (0, 0, None)))(lowers, xs, -2.0)
         for one, (lower, x) in zip(found, several, strict=True):
-            np.testing.assert_allclose(one, cholesky_update(lower, x, -2.0), rtol=1e-13, atol=1e-15)
+            np.testing.assert_allclose(one, compiled(lower, x, -2.0), rtol=1e-13, atol=1e-15)
 
 
 @settings(max_examples=20, deadline=None, derandomize=True)
-@given(st.integers(1, 6), seeds)
+@given(st.sampled_from([1, 2, 3, 7]), seeds)
 def test_a_downdate_that_leaves_nothing(n: int, seed: int) -> None:
     """The row is the one at which factoring anew fails."""
     rng = np.random.default_rng(seed)
@@ -107,8 +114,8 @@ def test_what_is_not_finite() -> None:
     lower, x = drawn(N, 4, 1.0)
     with jax.enable_x64(True):
         for bad in (np.nan, np.inf):
-            assert np.all(np.isnan(cholesky_update(lower, np.where(np.arange(N) == 2, bad, x))))
-            assert int(cholesky_update_info(lower, np.where(np.arange(N) == 2, bad, x))) == 3
+            assert np.all(np.isnan(compiled(lower, np.where(np.arange(N) == 2, bad, x))))
+            assert int(compiled_info(lower, np.where(np.arange(N) == 2, bad, x))) == 3
 
 
 def test_what_is_refused() -> None:

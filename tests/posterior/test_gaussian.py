@@ -56,6 +56,6 @@ def test_the_likelihood_from_merged_statistics(model):
         first, last = halves(model)
         merged = dataclasses.replace(marginal, data=first + last)
         ours, wanted = (
-            float(density.log_likelihood(post, jnp.asarray(theta, dtype=float))) for post in (merged, marginal)
+            float(jax.jit(density.log_likelihood)(post, jnp.asarray(theta, dtype=float))) for post in (merged, marginal)
         )
     assert ours == pytest.approx(wanted, abs=1e-10)

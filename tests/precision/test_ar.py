@@ -89,7 +89,7 @@ def test_continuous_time(gaps, rho):
     corr = np.exp(np.log(rho) * np.abs(np.subtract.outer(t, t)))
     template = Ou(np.diff(t), t.size)
     with jax.enable_x64(True):
-        found = template.whiten({"sd": jnp.ones(1), "rho": jnp.array([rho])})
+        found = jax.jit(template.whiten)({"sd": np.ones(1), "rho": np.array([rho])})
     R = template.pattern.matrix(np.asarray(found.values)).toarray()
     # the inverse of the correlations, row by row: neighbours by their gap
     a = np.exp(np.log(rho) * np.diff(t))
@@ -153,7 +153,7 @@ def test_order_p(psi, more):
     n, p = len(psi) + more, len(psi)
     template, corr = Ar(n, p), dense_ar(psi, n)
     with jax.enable_x64(True):
-        found = template.whiten({"sd": jnp.array([0.7]), "pacf": jnp.array(psi)})
+        found = jax.jit(template.whiten)({"sd": np.array([0.7]), "pacf": np.array(psi)})
     R = template.pattern.matrix(np.asarray(found.values)).toarray()
     bound = rounding(n, corr) * np.abs(R).max()
     np.testing.assert_allclose(R @ corr, np.eye(n), rtol=0, atol=bound)

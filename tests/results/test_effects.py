@@ -234,7 +234,7 @@ def test_the_table_of_weighted_points_is_a_mixture_of_normals(kind):
     analysed, weights, p = model(kind).analysed, np.array([0.5, 0.3, 0.2]), 4
     with jax.enable_x64(True):
         found = [jax.jit(density.log_likelihood_and_fixed)(analysed.marginal, jnp.asarray(t)) for t in THETAS]
-        values = [density.log_likelihood(analysed.marginal, jnp.asarray(t)) for t in THETAS]
+        values = [jax.jit(density.log_likelihood)(analysed.marginal, jnp.asarray(t)) for t in THETAS]
     np.testing.assert_allclose([value for value, _ in found], values, rtol=1e-13)
     mean, cov = (np.array([getattr(fixed, name) for _, fixed in found]) for name in ("mean", "cov"))
     points = Points(THETAS, np.log(weights), mean, np.zeros((3, 0, p)), 0.1, 2.0, 0.0, 0.0, 0, cov=cov)
