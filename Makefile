@@ -7,6 +7,8 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 
 VENV ?= .venv
+# The extra of pyproject.toml that has the environment's tools.
+TOOLS ?= test
 VENV_ARVIZ1 ?= .venv312
 VENV_DOCS ?= .venv-docs
 VENV_PYMC ?= .venv-pymc
@@ -38,7 +40,7 @@ VIGNETTES := $(sort $(wildcard vignettes/*.md))
 FAST_VIGNETTES ?= vignettes/sleepstudy.md
 BENCHMARKS := $(sort $(wildcard benchmarks/bench_*.py))
 # What meets ArviZ or arviz-stats.
-ARVIZ_TESTS := tests/test_package.py tests/results/test_arviz.py tests/inference/test_pareto.py \
+ARVIZ_TESTS := tests/results/test_arviz.py tests/inference/test_pareto.py \
     tests/results/test_fit.py::test_names_that_collide_get_an_underscore
 # What people write by hand.
 TEXTS = $(wildcard *.md *.toml *.mk *.yaml *.cff Makefile .*.yaml .gitignore .ci/* data/*.md vignettes/*.md docs/*.md \
@@ -77,7 +79,7 @@ $(VENV)/lgm.stamp: $(SOURCES) | $(PY)
 
 $(VENV)/tools.stamp: pyproject.toml | $(PY)
 	@$(PY) -c 'import tomllib; extras = tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]; \
-	    print(*extras["test"], sep="\n")' > $(VENV)/tools.txt
+	    print(*extras["$(TOOLS)"], sep="\n")' > $(VENV)/tools.txt
 	$(PIP) install -r $(VENV)/tools.txt
 	@touch $@
 
@@ -162,7 +164,7 @@ test-arviz1:
 else
 test-arviz1:  ## what meets ArviZ, with its other major version
 	@echo "ArviZ 1: with $(PYTHON_ARVIZ1) in $(VENV_ARVIZ1)"
-	@$(MAKE) --no-print-directory arviz-tests PYTHON=$(PYTHON_ARVIZ1) VENV=$(VENV_ARVIZ1)
+	@$(MAKE) --no-print-directory arviz-tests PYTHON=$(PYTHON_ARVIZ1) VENV=$(VENV_ARVIZ1) TOOLS=test-arviz
 endif
 
 .PHONY: arviz-tests
