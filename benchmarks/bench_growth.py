@@ -193,7 +193,8 @@ def main() -> None:
             print(f"{name:<16}{size:>9}" + "".join(f"  {k} {v:9.4f}" for k, v in found.items()) + beside, flush=True)
         part = pd.DataFrame([row for row in rows if row["axis"] == name])
         slopes_found = {column: exponent(*seen(part, column)) for column in COLUMNS if column in part}
-        print(f"{name:<16} exponents " + "  ".join(f"{k} {v:.2f}" for k, v in slopes_found.items()), flush=True)
+        known = [f"{column} {slope:.2f}" for column, slope in slopes_found.items() if np.isfinite(slope)]
+        print(f"{name:<16} exponents " + "  ".join(known), flush=True)
     plot(pd.DataFrame(rows), OUTPUT / "growth.png")
     print(f"plot: {OUTPUT}/growth.png")
 
