@@ -136,7 +136,8 @@ def ambiguous(seed: int = 1, **how: object) -> lgm.Fit:
 @pytest.mark.slow
 def test_a_bad_case_raises_the_alarm_and_nuts_takes_over(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(faces, "NEAREST", np.inf)  # no parts but the one around the mode,
-    monkeypatch.setattr(faces.Surroundings, "widened", lambda self, x, root: root)  # which is as wide as its curvature
+    monkeypatch.setattr(faces.Surroundings, "widened", lambda self, x, root: 0.3 * root)  # which is far too narrow
+    monkeypatch.setattr(importance, "ROUNDS", 1)  # and stays so
     with pytest.warns(lgm.ConvergenceWarning, match="Not reliable: .*fallback="):
         alarmed = ambiguous(method="importance")
     assert alarmed.draws.points.k > alarmed.draws.points.limit and alarmed.verdict.startswith("Not reliable")
