@@ -39,7 +39,7 @@ FEWEST_COSTLY = 2  # where a point costs a factorisation or many integrals, and 
 SMALL_MOVE = 0.1  # posterior sds by which the plain approximation may be off unseen
 SMALL_SECOND = 0.5  # sd of the second-order term up to which it is a correction
 # Of the variance of log weights for each effect: more than that, and effects are not nearly normal one by one, as in
-# large fields, where it is a hundredth. Derivatives at the mode, and so that term, say nothing of a plateau's edge.
+# large fields, where it is some .002. Derivatives at the mode, and so that term, say nothing of a plateau's edge.
 SMALL_EACH = 0.1
 
 # What users call the rungs, and the data side's names.
@@ -278,8 +278,8 @@ def _drawn(size: int, key: jax.Array, batch: jax.Array) -> jax.Array:
 
 
 def with_rung(post: Marginal, rung: str, pairs: int) -> Marginal:
-    """The posterior with another approximation on its data side."""
-    assert isinstance(post.data, LaplaceData)
+    """The posterior with another approximation on its data side, which calls some otherwise than users do."""
+    assert isinstance(post.data, LaplaceData) and rung in RUNGS.values()
     return replace(post, data=replace(post.data, rung=rung, pairs=pairs))
 
 

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 from scipy.special import logsumexp
 
 import lgm
 from lgm.inference import importance
+from lgm.posterior.functionals import Even, FixedPoints, Odd
 from lgm.results import at_theta, drawing, effects, fixed_alone, variances
+from lgm.results.drawing import Drawing
 
 SD = 1.5
 GROUPS, ROWS = 6, 3
@@ -147,3 +151,36 @@ def test_a_summary_of_weighted_points_makes_no_other_effects(monkeypatch: pytest
     assert found.loc["Intercept", "sd"] == pytest.approx(whole.loc["Intercept", "sd"], rel=1e-9)
     with pytest.raises(AssertionError, match="does not show"):
         fit.ranef()
+
+
+def test_parts_of_weights_tilt_what_is_known_of_the_normal_draws() -> None:
+    """Weights ``1 + 0.02 He3(z) + 0.01 He2(z) + 0.002 He4(z)`` of a normal variable, all parts of known moments.
+
+    Points then add nothing to what is known, so that ends are those of ``cdf - density (0.02 He2 + 0.01 He1 + 0.002
+    He3)`` to the rounding of bisection, whatever the draws. The second and the last even part have no slope.
+    """
+    sd, odd, second, fourth = 2.0, 0.02, 0.01, 0.002
+    rng = np.random.default_rng(1)
+    z, other = rng.uniform(-2.5, 2.5, size=(2, 50))
+    cubic = z**3 - 3.0 * z
+    even = np.stack([z**2 - 1.0, other**2 - 1.0, z**4 - 6.0 * z**2 + 3.0, other**4 - 6.0 * other**2 + 3.0])
+    same = 1.0 + second * even[0] + fourth * even[2]
+    weights = np.concatenate([same + odd * cubic, same - odd * cubic])
+    none = np.zeros(1)
+    made = FixedPoints(
+        values=sd * np.concatenate([z, -z])[None],
+        log_weights=np.log(weights),
+        drawn=sd * z[None],
+        cov=np.array([[sd**2]]),
+        mean=none,
+        gain=np.array(0.0),
+        odd=Odd(cubic, none, none, np.array([6.0 * sd**3])),
+        even=Even(even, np.array([[sd**2], [0.0]]), np.array([[sd**4], [0.0]])),
+    )
+    analysed = SimpleNamespace(basis=np.eye(1), reference=np.zeros(1))
+    found, slope = fixed_alone._paired(cast(Drawing, SimpleNamespace(p=1, analysed=analysed)), [made])
+    assert slope == pytest.approx(odd)
+    np.testing.assert_allclose(found.variance, sd**2 * (1.0 + 2.0 * second))
+    for end, level in zip(found.interval(0.9)[:, 0] / sd, (0.05, 0.95), strict=True):
+        tilt = odd * (end**2 - 1.0) + second * end + fourth * (end**3 - 3.0 * end)
+        assert stats.norm.cdf(end) - tilt * stats.norm.pdf(end) == pytest.approx(level, abs=1e-9)
