@@ -49,7 +49,8 @@ TEXTS = $(wildcard *.md *.toml *.mk *.yaml *.cff Makefile .*.yaml .gitignore .ci
     \( -name '*.py' -o -name '*.pyi' -o -name '*.md' -o -name '*.cc' -o -name '*.h' -o -name CMakeLists.txt \) -print)
 
 # The script, because `python -m pytest` would put the checkout before the installed package.
-PYTEST := LGM_TEST_INSTALLED=1 $(BIN)/pytest
+# Processes side by side leave no processor for threads of BLAS, which would spin while they wait for each other.
+PYTEST := LGM_TEST_INSTALLED=1 OPENBLAS_NUM_THREADS=1 $(BIN)/pytest
 # A file stays with one process, where its tests share fits and what is compiled.
 PARALLEL := --numprocesses 2 --dist loadfile
 
