@@ -49,7 +49,8 @@ TEXTS = $(wildcard *.md *.toml *.mk *.yaml *.cff Makefile .*.yaml .gitignore .ci
     \( -name '*.py' -o -name '*.pyi' -o -name '*.md' -o -name '*.cc' -o -name '*.h' -o -name CMakeLists.txt \) -print)
 
 # The script, because `python -m pytest` would put the checkout before the installed package.
-PYTEST := LGM_TEST_INSTALLED=1 $(BIN)/pytest
+# Processes side by side leave no processor for threads of BLAS, which would spin while they wait for each other.
+PYTEST := LGM_TEST_INSTALLED=1 OPENBLAS_NUM_THREADS=1 $(BIN)/pytest
 # A file stays with one process, where its tests share fits and what is compiled.
 PARALLEL := --numprocesses 2 --dist loadfile
 
@@ -72,9 +73,16 @@ $(PY):
 	$(PYTHON) -m venv $(VENV)
 	@echo '*' > $(VENV)/.gitignore
 
-# Not editable: the tests shall see what a user gets.
-$(VENV)/lgm.stamp: $(SOURCES) | $(PY)
-	$(PIP) install .
+# One wheel for all environments, since no version of Python has a part in the kernel. Not editable: the tests shall see
+# what a user gets. A wheel of a version that is there already is only installed by force.
+build/wheel.stamp: $(SOURCES) | $(PY)
+	@rm -rf build/wheel
+	$(PIP) wheel --no-deps --wheel-dir build/wheel .
+	@touch $@
+
+$(VENV)/lgm.stamp: build/wheel.stamp | $(PY)
+	$(PIP) install build/wheel/*.whl
+	$(PIP) install --force-reinstall --no-deps build/wheel/*.whl
 	@touch $@
 
 $(VENV)/tools.stamp: pyproject.toml | $(PY)
@@ -107,8 +115,9 @@ vignettes: $(VENV)/lgm.stamp $(VENV)/tools.stamp  ## all vignettes as pages, in 
 
 # Sphinx documents the installed lgm (`python -m` would put the checkout before it). Notebooks are run by the environment's
 # own interpreter and cached in .docs-cache.
-$(VENV_DOCS)/docs.stamp: $(SOURCES) | docs-python
-	$(VENV_DOCS)/bin/python -m pip --disable-pip-version-check --quiet install '.[docs]'
+$(VENV_DOCS)/docs.stamp: build/wheel.stamp | docs-python
+	$(VENV_DOCS)/bin/python -m pip --disable-pip-version-check --quiet install "$$(echo build/wheel/*.whl)[docs]"
+	$(VENV_DOCS)/bin/python -m pip --disable-pip-version-check --quiet install --force-reinstall --no-deps build/wheel/*.whl
 	@touch $@
 
 .PHONY: docs-python
@@ -124,9 +133,9 @@ bench: $(VENV)/lgm.stamp $(VENV)/tools.stamp  ## all benchmarks, an hour or two;
 
 # Checks ---------------------------------------------------------------------------------------------------------------
 
-# What uses one processor goes two at a time, the making of the two environments above all. pytest comes last, so that its
-# closing line is the last one.
+# What uses one processor goes two at a time. pytest comes last, so that its closing line is the last one.
 test:  ## lint, test-arviz1, vignettes-fast and doctest, then all quick tests
+	@$(MAKE) --no-print-directory --jobs 2 build/wheel.stamp tools
 	@$(MAKE) --no-print-directory --jobs 2 --output-sync=line lint test-arviz1 vignettes-fast
 	@$(MAKE) --no-print-directory doctest
 	$(PYTEST) $(PARALLEL)

@@ -5,7 +5,7 @@ PYTHONS ?= $(foreach minor,11 12 13,$(call works,sys.version_info[:2] == (3$(com
 comma := ,
 
 .PHONY: wheel test-oldest
-wheel:  ## wheels for Python 3.11 to 3.13, those that are here, tried without a compiler; in ./dist
+wheel:  ## the wheel, tried without a compiler with Python 3.11 to 3.13, those that are here; in ./dist
 	@test -n "$(strip $(PYTHONS))" || { \
 	    echo "no Python was found; name some: make wheel PYTHONS=/path/to/python3.12" >&2; exit 1; }
 	.ci/wheel $(PYTHONS)

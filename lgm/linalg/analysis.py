@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ import scipy.sparse as sp
 
 from lgm.arrays import FloatArray, IntArray
 from lgm.linalg._ffi import kernel
+from lgm.linalg._library import Cost
 from lgm.linalg.ordering import Order, OrderingName, best_order, multipliers
 from lgm.pattern import Pattern
 
@@ -99,15 +100,16 @@ class SparseAnalysis(Analysis):
         content = pattern.key + own.tobytes() + constraints.to_bytes(4) + bytes([_PLAN_VERSION])
         key = hashlib.blake2b(content, digest_size=16).hexdigest()
         # Known to the kernel from here on; in a process that unpickles this, __init__ runs again.
-        facts = kernel.register_analysis(key, pattern.indptr, pattern.indices, own, multipliers(pattern.n, constraints))
+        negative = multipliers(pattern.n, constraints)
+        cost, workspace_bytes = kernel.register_analysis(key, pattern.indptr, pattern.indices, own, negative)
         for name, value in {
             "pattern": pattern,
             "constraints": constraints,
             "order": own,
             "ordering": ordering,
-            "nnz_factor": int(facts["nnz_factor"]),
-            "flops": float(facts["flops"]),
-            "workspace_bytes": int(facts["workspace_bytes"]),
+            "nnz_factor": cost.nnz_factor,
+            "flops": cost.flops,
+            "workspace_bytes": workspace_bytes,
             "_key": key,
         }.items():
             object.__setattr__(self, name, value)
@@ -225,14 +227,14 @@ def allowed_bytes(memory_limit: int | None) -> int:
     return memory_limit if memory_limit is not None else _physical_memory() * 3 // 4
 
 
-def _refuse_if_huge(pattern: Pattern, cost: Mapping[str, Any], memory_limit: int | None) -> None:
+def _refuse_if_huge(pattern: Pattern, cost: Cost, memory_limit: int | None) -> None:
     limit = allowed_bytes(memory_limit)
-    needed = 8 * int(cost["stored"]) + 8 * int(cost["row_entries"])
-    if needed <= limit and int(cost["largest_front"]) <= _MAX_INDEX:
+    needed = 8 * (cost.stored + cost.row_entries)
+    if needed <= limit and cost.largest_front <= _MAX_INDEX:
         return
     raise MemoryError(
         f"the Cholesky factor of this {pattern.n} x {pattern.n} matrix with {pattern.nnz} stored entries has "
-        f"{int(cost['nnz_factor'])} nonzeros: {needed / 2**30:.3g} GiB and {float(cost['flops']):.2g} operations per "
+        f"{cost.nnz_factor} nonzeros: {needed / 2**30:.3g} GiB and {cost.flops:.2g} operations per "
         f"factorisation, where at most {limit / 2**30:.3g} GiB and 2^31 - 1 entries per dense block are allowed. "
         "Fill like this comes from crossed factors with many levels or from dense columns"
     )

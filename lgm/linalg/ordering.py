@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from types import ModuleType
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,7 @@ from scipy.sparse.csgraph import reverse_cuthill_mckee
 from lgm.arrays import IntArray
 from lgm.errors import MissingPackageError
 from lgm.linalg._ffi import kernel
+from lgm.linalg._library import Cost
 from lgm.pattern import Pattern
 
 Order = npt.NDArray[np.int32]
@@ -28,26 +29,24 @@ def multipliers(n: int, constraints: int) -> Order:
     return np.arange(n - 2 * constraints, n - constraints, dtype=np.int32)
 
 
-def best_order(
-    pattern: Pattern, last: IntArray, wanted: str, constraints: int = 0
-) -> tuple[str, Order, dict[str, Any]]:
+def best_order(pattern: Pattern, last: IntArray, wanted: str, constraints: int = 0) -> tuple[str, Order, Cost]:
     """Name, order and cost of the ordering that takes the fewest operations (or of the one that is wanted)."""
     if wanted != "auto" and wanted not in _ORDERINGS:
         raise ValueError(f"ordering {wanted!r} is not one of 'auto', {', '.join(map(repr, _ORDERINGS))}")
     dense = _rows_to_go_last(pattern, last)
     sparse = np.setdiff1d(np.arange(pattern.n), dense, assume_unique=True)
     graph = _graph(pattern, sparse)
-    best: tuple[str, Order, dict[str, Any]] | None = None
+    best: tuple[str, Order, Cost] | None = None
     if sparse.size == 0 and wanted == "auto":
         wanted = "natural"  # all orders are one
     for name in _ORDERINGS if wanted == "auto" else (wanted,):
-        if name == "metis" and best is not None and (best[2]["flops"] < _FLOPS_WORTH_METIS or _pymetis() is None):
+        if name == "metis" and best is not None and (best[2].flops < _FLOPS_WORTH_METIS or _pymetis() is None):
             continue
         order = np.concatenate([sparse[_ORDERINGS[name](graph)], dense]).astype(np.int32)
         if constraints:
             order = _border_later(pattern, order, constraints)
         cost = kernel.predict_cost(pattern.indptr, pattern.indices, order, multipliers(pattern.n, constraints))
-        if best is None or cost["flops"] < best[2]["flops"]:
+        if best is None or cost.flops < best[2].flops:
             best = (name, order, cost)
     assert best is not None
     return best

@@ -20,6 +20,7 @@ from lgm.posterior.priors import starts
 # Working coordinates --------------------------------------------------------------------------------------------------
 
 FORMULA = "Reaction ~ Days + (Days||Subject)"
+DATA = lgm.load_dataset("sleepstudy")
 RATES = np.array([0.05, 0.2, 0.05])
 GIVEN = {
     "Intercept": priors.normal(0, 1000),
@@ -32,7 +33,7 @@ GIVEN = {
 
 @pytest.fixture(scope="module")
 def model() -> lgm.Model:
-    return lgm.model(FORMULA, lgm.load_dataset("sleepstudy"), priors=GIVEN)
+    return lgm.model(FORMULA, DATA, priors=GIVEN)
 
 
 @pytest.fixture(scope="module")
@@ -42,10 +43,9 @@ def found(model: lgm.Model) -> mode.Mode:
 
 def dense_density(x: np.ndarray) -> float:
     """``log N(y; 0, V) + log prior + log Jacobian`` of the three log standard deviations, from the covariance of y."""
-    data = lgm.load_dataset("sleepstudy")
-    days, y = data["Days"].to_numpy(dtype=float), data["Reaction"].to_numpy()
+    days, y = DATA["Days"].to_numpy(dtype=float), DATA["Reaction"].to_numpy()
     columns, theta = np.column_stack([np.ones(days.size), days]), np.exp(x)
-    V = dense.group(data["Subject"].cat.codes, columns, theta[:2]) + theta[2] ** 2 * np.eye(days.size)
+    V = dense.group(DATA["Subject"].cat.codes, columns, theta[:2]) + theta[2] ** 2 * np.eye(days.size)
     V = V + columns @ np.diag([1000.0**2, 100.0**2]) @ columns.T
     value, _ = dense.restricted(y, np.zeros((days.size, 0)), V)
     return float(value + np.sum(np.log(RATES) - RATES * theta + x))

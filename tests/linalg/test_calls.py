@@ -18,7 +18,7 @@ from linalg.dense_oracle import positive
 from linalg.matrices import grid, named
 
 from lgm.linalg import Analysis, _calls, analyse, factor_info, logdet_quad
-from lgm.linalg._ffi import _thread_control, kernel
+from lgm.linalg._ffi import _thread_control, _use_blas, kernel
 
 
 def sample_problem(name: str, count: int) -> tuple[Analysis, jax.Array, jax.Array]:
@@ -178,10 +178,10 @@ def test_blas_signatures_that_are_not_understood_are_refused() -> None:
     blas, lapack = scipy.linalg.cython_blas.__pyx_capi__, scipy.linalg.cython_lapack.__pyx_capi__
     strange, _keep = renamed(blas, b"int *", b"mystery *")
     with pytest.raises(RuntimeError, match="cannot tell the integer width of SciPy's BLAS.*dgemm"):
-        kernel.use_blas(strange, lapack, 0, 0)
+        _use_blas(strange, lapack, 0, 0)
     mixed, _keep_too = renamed(blas, b" int *", b" int64_t *", only="dsyrk")
     with pytest.raises(RuntimeError, match="differ in the width"):
-        kernel.use_blas(mixed, lapack, 0, 0)
+        _use_blas(mixed, lapack, 0, 0)
 
 
 def test_memory_does_not_grow() -> None:

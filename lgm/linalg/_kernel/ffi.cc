@@ -65,42 +65,38 @@ ffi::Error selected_inverse_tangent_call(ffi::ThreadPool pool, std::string_view 
   });
 }
 
-XLA_FFI_DEFINE_HANDLER(kFactorSolve, factor_solve_call,
-                       ffi::Ffi::Bind()
-                           .Ctx<ffi::ThreadPool>()
-                           .Attr<std::string_view>("analysis")
-                           .Arg<Doubles>()
-                           .Arg<Doubles>()
-                           .Arg<Doubles>()
-                           .Ret<Doubles>()
-                           .Ret<ffi::Buffer<ffi::S32>>()
-                           .Ret<Doubles>()
-                           .Ret<Doubles>());
-
-XLA_FFI_DEFINE_HANDLER(kFactorSolveInvert, factor_solve_invert_call,
-                       ffi::Ffi::Bind()
-                           .Ctx<ffi::ThreadPool>()
-                           .Attr<std::string_view>("analysis")
-                           .Arg<Doubles>()
-                           .Arg<Doubles>()
-                           .Ret<Doubles>()
-                           .Ret<ffi::Buffer<ffi::S32>>()
-                           .Ret<Doubles>()
-                           .Ret<Doubles>());
-
-XLA_FFI_DEFINE_HANDLER(kSelectedInverseTangent, selected_inverse_tangent_call,
-                       ffi::Ffi::Bind()
-                           .Ctx<ffi::ThreadPool>()
-                           .Attr<std::string_view>("analysis")
-                           .Arg<Doubles>()
-                           .Arg<Doubles>()
-                           .Ret<Doubles>());
-
 }  // namespace
 
-void* factor_solve_handler() { return reinterpret_cast<void*>(kFactorSolve); }
-void* factor_solve_invert_handler() { return reinterpret_cast<void*>(kFactorSolveInvert); }
-void* selected_inverse_tangent_handler() { return reinterpret_cast<void*>(kSelectedInverseTangent); }
+LGM_HANDLER(lgm_factor_solve, factor_solve_call,
+            ffi::Ffi::Bind()
+                .Ctx<ffi::ThreadPool>()
+                .Attr<std::string_view>("analysis")
+                .Arg<Doubles>()
+                .Arg<Doubles>()
+                .Arg<Doubles>()
+                .Ret<Doubles>()
+                .Ret<ffi::Buffer<ffi::S32>>()
+                .Ret<Doubles>()
+                .Ret<Doubles>());
+
+LGM_HANDLER(lgm_factor_solve_invert, factor_solve_invert_call,
+            ffi::Ffi::Bind()
+                .Ctx<ffi::ThreadPool>()
+                .Attr<std::string_view>("analysis")
+                .Arg<Doubles>()
+                .Arg<Doubles>()
+                .Ret<Doubles>()
+                .Ret<ffi::Buffer<ffi::S32>>()
+                .Ret<Doubles>()
+                .Ret<Doubles>());
+
+LGM_HANDLER(lgm_selected_inverse_tangent, selected_inverse_tangent_call,
+            ffi::Ffi::Bind()
+                .Ctx<ffi::ThreadPool>()
+                .Attr<std::string_view>("analysis")
+                .Arg<Doubles>()
+                .Arg<Doubles>()
+                .Ret<Doubles>());
 
 void set_max_threads(int64_t threads) { thread_limit = threads; }
 int64_t max_threads() { return thread_limit; }

@@ -128,67 +128,61 @@ ffi::Error stored_outer_call(std::string_view key, double diagonal, Doubles x, D
   return ffi::Error::Success();
 }
 
-XLA_FFI_DEFINE_HANDLER(kIterate, iterate_call,
-                       ffi::Ffi::Bind()
-                           .Ctx<ffi::ThreadPool>()
-                           .Attr<std::string_view>("analysis")
-                           .Attr<int64_t>("probes")
-                           .Attr<int64_t>("seed")
-                           .Arg<Doubles>()
-                           .Arg<Doubles>()
-                           .Arg<Doubles>()
-                           .Ret<Doubles>()
-                           .Ret<Doubles>()
-                           .Ret<Doubles>()
-                           .Ret<Doubles>()
-                           .Ret<ffi::Buffer<ffi::S32>>());
-
-XLA_FFI_DEFINE_HANDLER(kIterateEach, iterate_each_call,
-                       ffi::Ffi::Bind()
-                           .Ctx<ffi::ThreadPool>()
-                           .Attr<std::string_view>("analysis")
-                           .Attr<int64_t>("probes")
-                           .Attr<int64_t>("seed")
-                           .Arg<Doubles>()
-                           .Arg<Doubles>()
-                           .Ret<Doubles>()
-                           .Ret<Doubles>()
-                           .Ret<ffi::Buffer<ffi::S32>>());
-
-XLA_FFI_DEFINE_HANDLER(kIterateVariances, iterate_variances_call,
-                       ffi::Ffi::Bind()
-                           .Ctx<ffi::ThreadPool>()
-                           .Attr<std::string_view>("analysis")
-                           .Attr<int64_t>("draws")
-                           .Attr<int64_t>("seed")
-                           .Arg<Doubles>()
-                           .Ret<Doubles>()
-                           .Ret<Doubles>()
-                           .Ret<Doubles>()
-                           .Ret<ffi::Buffer<ffi::S32>>());
-
-XLA_FFI_DEFINE_HANDLER(kStoredMultiply, stored_multiply_call,
-                       ffi::Ffi::Bind()
-                           .Attr<std::string_view>("analysis")
-                           .Attr<double>("diagonal")
-                           .Arg<Doubles>()
-                           .Arg<Doubles>()
-                           .Ret<Doubles>());
-
-XLA_FFI_DEFINE_HANDLER(kStoredOuter, stored_outer_call,
-                       ffi::Ffi::Bind()
-                           .Attr<std::string_view>("analysis")
-                           .Attr<double>("diagonal")
-                           .Arg<Doubles>()
-                           .Arg<Doubles>()
-                           .Ret<Doubles>());
-
 }  // namespace
 
-void* iterate_handler() { return reinterpret_cast<void*>(kIterate); }
-void* iterate_each_handler() { return reinterpret_cast<void*>(kIterateEach); }
-void* iterate_variances_handler() { return reinterpret_cast<void*>(kIterateVariances); }
-void* stored_multiply_handler() { return reinterpret_cast<void*>(kStoredMultiply); }
-void* stored_outer_handler() { return reinterpret_cast<void*>(kStoredOuter); }
+LGM_HANDLER(lgm_iterate, iterate_call,
+            ffi::Ffi::Bind()
+                .Ctx<ffi::ThreadPool>()
+                .Attr<std::string_view>("analysis")
+                .Attr<int64_t>("probes")
+                .Attr<int64_t>("seed")
+                .Arg<Doubles>()
+                .Arg<Doubles>()
+                .Arg<Doubles>()
+                .Ret<Doubles>()
+                .Ret<Doubles>()
+                .Ret<Doubles>()
+                .Ret<Doubles>()
+                .Ret<ffi::Buffer<ffi::S32>>());
+
+LGM_HANDLER(lgm_iterate_each, iterate_each_call,
+            ffi::Ffi::Bind()
+                .Ctx<ffi::ThreadPool>()
+                .Attr<std::string_view>("analysis")
+                .Attr<int64_t>("probes")
+                .Attr<int64_t>("seed")
+                .Arg<Doubles>()
+                .Arg<Doubles>()
+                .Ret<Doubles>()
+                .Ret<Doubles>()
+                .Ret<ffi::Buffer<ffi::S32>>());
+
+LGM_HANDLER(lgm_iterate_variances, iterate_variances_call,
+            ffi::Ffi::Bind()
+                .Ctx<ffi::ThreadPool>()
+                .Attr<std::string_view>("analysis")
+                .Attr<int64_t>("draws")
+                .Attr<int64_t>("seed")
+                .Arg<Doubles>()
+                .Ret<Doubles>()
+                .Ret<Doubles>()
+                .Ret<Doubles>()
+                .Ret<ffi::Buffer<ffi::S32>>());
+
+LGM_HANDLER(lgm_stored_multiply, stored_multiply_call,
+            ffi::Ffi::Bind()
+                .Attr<std::string_view>("analysis")
+                .Attr<double>("diagonal")
+                .Arg<Doubles>()
+                .Arg<Doubles>()
+                .Ret<Doubles>());
+
+LGM_HANDLER(lgm_stored_outer, stored_outer_call,
+            ffi::Ffi::Bind()
+                .Attr<std::string_view>("analysis")
+                .Attr<double>("diagonal")
+                .Arg<Doubles>()
+                .Arg<Doubles>()
+                .Ret<Doubles>());
 
 }  // namespace lgm

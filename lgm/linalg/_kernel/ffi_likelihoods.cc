@@ -125,55 +125,51 @@ ffi::Error leaf_centres_call(ffi::ThreadPool pool, std::string_view family, doub
 
 auto with_family() { return ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Attr<std::string_view>("family"); }
 
-XLA_FFI_DEFINE_HANDLER(kLogLikelihoods, log_likelihoods_call,
-                       with_family()
-                           .Arg<Doubles>()
-                           .Arg<Doubles>()
-                           .Arg<Doubles>()
-                           .Arg<Ints>()
-                           .Arg<Ints>()
-                           .Arg<Doubles>()
-                           .Arg<Doubles>()
-                           .Arg<Doubles>()
-                           .Arg<Doubles>()
-                           .Ret<Doubles>());
-XLA_FFI_DEFINE_HANDLER(kLeafHeights, leaf_heights_call,
-                       with_family()
-                           .Arg<Doubles>()
-                           .Arg<Doubles>()
-                           .Arg<Doubles>()
-                           .Arg<Ints>()
-                           .Arg<Ints>()
-                           .Arg<Doubles>()
-                           .Arg<Doubles>()
-                           .Arg<Doubles>()
-                           .Ret<Doubles>());
-XLA_FFI_DEFINE_HANDLER(kLeafCentres, leaf_centres_call,
-                       with_family()
-                           .Attr<double>("fall")
-                           .Attr<int64_t>("nodes")
-                           .Arg<Doubles>()
-                           .Arg<Doubles>()
-                           .Arg<Doubles>()
-                           .Arg<Doubles>()
-                           .Arg<Doubles>()
-                           .Arg<Ints>()
-                           .Arg<Ints>()
-                           .Arg<Doubles>()
-                           .Arg<Doubles>()
-                           .Arg<Doubles>()
-                           .Ret<Doubles>()
-                           .Ret<Doubles>()
-                           .Ret<Doubles>()
-                           .Ret<Doubles>()
-                           .Ret<Doubles>()
-                           .Ret<Doubles>()
-                           .Ret<Doubles>());
-
 }  // namespace
 
-void* log_likelihoods_handler() { return reinterpret_cast<void*>(kLogLikelihoods); }
-void* leaf_heights_handler() { return reinterpret_cast<void*>(kLeafHeights); }
-void* leaf_centres_handler() { return reinterpret_cast<void*>(kLeafCentres); }
+LGM_HANDLER(lgm_log_likelihoods, log_likelihoods_call,
+            with_family()
+                .Arg<Doubles>()
+                .Arg<Doubles>()
+                .Arg<Doubles>()
+                .Arg<Ints>()
+                .Arg<Ints>()
+                .Arg<Doubles>()
+                .Arg<Doubles>()
+                .Arg<Doubles>()
+                .Arg<Doubles>()
+                .Ret<Doubles>());
+LGM_HANDLER(lgm_leaf_heights, leaf_heights_call,
+            with_family()
+                .Arg<Doubles>()
+                .Arg<Doubles>()
+                .Arg<Doubles>()
+                .Arg<Ints>()
+                .Arg<Ints>()
+                .Arg<Doubles>()
+                .Arg<Doubles>()
+                .Arg<Doubles>()
+                .Ret<Doubles>());
+LGM_HANDLER(lgm_leaf_centres, leaf_centres_call,
+            with_family()
+                .Attr<double>("fall")
+                .Attr<int64_t>("nodes")
+                .Arg<Doubles>()
+                .Arg<Doubles>()
+                .Arg<Doubles>()
+                .Arg<Doubles>()
+                .Arg<Doubles>()
+                .Arg<Ints>()
+                .Arg<Ints>()
+                .Arg<Doubles>()
+                .Arg<Doubles>()
+                .Arg<Doubles>()
+                .Ret<Doubles>()
+                .Ret<Doubles>()
+                .Ret<Doubles>()
+                .Ret<Doubles>()
+                .Ret<Doubles>()
+                .Ret<Doubles>()
+                .Ret<Doubles>());
 
 }  // namespace lgm

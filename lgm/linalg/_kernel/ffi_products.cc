@@ -41,27 +41,24 @@ ffi::Error outer_call(ffi::ThreadPool pool, std::string_view key, double diagona
   });
 }
 
-XLA_FFI_DEFINE_HANDLER(kMultiply, multiply_call,
-                       ffi::Ffi::Bind()
-                           .Ctx<ffi::ThreadPool>()
-                           .Attr<std::string_view>("analysis")
-                           .Attr<double>("diagonal")
-                           .Arg<Doubles>()
-                           .Arg<Doubles>()
-                           .Ret<Doubles>());
-
-XLA_FFI_DEFINE_HANDLER(kOuter, outer_call,
-                       ffi::Ffi::Bind()
-                           .Ctx<ffi::ThreadPool>()
-                           .Attr<std::string_view>("analysis")
-                           .Attr<double>("diagonal")
-                           .Arg<Doubles>()
-                           .Arg<Doubles>()
-                           .Ret<Doubles>());
-
 }  // namespace
 
-void* multiply_handler() { return reinterpret_cast<void*>(kMultiply); }
-void* outer_handler() { return reinterpret_cast<void*>(kOuter); }
+LGM_HANDLER(lgm_multiply, multiply_call,
+            ffi::Ffi::Bind()
+                .Ctx<ffi::ThreadPool>()
+                .Attr<std::string_view>("analysis")
+                .Attr<double>("diagonal")
+                .Arg<Doubles>()
+                .Arg<Doubles>()
+                .Ret<Doubles>());
+
+LGM_HANDLER(lgm_outer, outer_call,
+            ffi::Ffi::Bind()
+                .Ctx<ffi::ThreadPool>()
+                .Attr<std::string_view>("analysis")
+                .Attr<double>("diagonal")
+                .Arg<Doubles>()
+                .Arg<Doubles>()
+                .Ret<Doubles>());
 
 }  // namespace lgm

@@ -262,30 +262,22 @@ auto with_common(Binding own) {
 
 auto with_search() { return with_common(with_own()); }
 
-XLA_FFI_DEFINE_HANDLER(kRowsTimes, rows_times_call, with_rows());
-XLA_FFI_DEFINE_HANDLER(kRowsTransposedTimes, rows_transposed_times_call, with_rows());
-XLA_FFI_DEFINE_HANDLER(kRowsGram, rows_gram_call, with_pairs());
-XLA_FFI_DEFINE_HANDLER(kRowsQuadratic, rows_quadratic_call, with_pairs());
-XLA_FFI_DEFINE_HANDLER(kFindMode, find_mode_call, with_search());
-XLA_FFI_DEFINE_HANDLER(
-    kFindModeAndSlopes, find_mode_and_slopes_call,
-    with_search().Ret<Doubles>().Ret<Doubles>().Ret<Doubles>().Ret<Doubles>().Ret<Doubles>().Ret<Doubles>());
-XLA_FFI_DEFINE_HANDLER(kFindModeAndPairs, find_mode_and_pairs_call,
-                       with_common(with_own().Arg<Doubles>())
-                           .Ret<Doubles>()
-                           .Ret<Doubles>()
-                           .Ret<Doubles>()
-                           .Ret<Doubles>()
-                           .Ret<Doubles>());
-
 }  // namespace
 
-void* rows_times_handler() { return reinterpret_cast<void*>(kRowsTimes); }
-void* rows_transposed_times_handler() { return reinterpret_cast<void*>(kRowsTransposedTimes); }
-void* rows_gram_handler() { return reinterpret_cast<void*>(kRowsGram); }
-void* rows_quadratic_handler() { return reinterpret_cast<void*>(kRowsQuadratic); }
-void* find_mode_handler() { return reinterpret_cast<void*>(kFindMode); }
-void* find_mode_and_slopes_handler() { return reinterpret_cast<void*>(kFindModeAndSlopes); }
-void* find_mode_and_pairs_handler() { return reinterpret_cast<void*>(kFindModeAndPairs); }
+LGM_HANDLER(lgm_rows_times, rows_times_call, with_rows());
+LGM_HANDLER(lgm_rows_transposed_times, rows_transposed_times_call, with_rows());
+LGM_HANDLER(lgm_rows_gram, rows_gram_call, with_pairs());
+LGM_HANDLER(lgm_rows_quadratic, rows_quadratic_call, with_pairs());
+LGM_HANDLER(lgm_find_mode, find_mode_call, with_search());
+LGM_HANDLER(
+    lgm_find_mode_and_slopes, find_mode_and_slopes_call,
+    with_search().Ret<Doubles>().Ret<Doubles>().Ret<Doubles>().Ret<Doubles>().Ret<Doubles>().Ret<Doubles>());
+LGM_HANDLER(lgm_find_mode_and_pairs, find_mode_and_pairs_call,
+            with_common(with_own().Arg<Doubles>())
+                .Ret<Doubles>()
+                .Ret<Doubles>()
+                .Ret<Doubles>()
+                .Ret<Doubles>()
+                .Ret<Doubles>());
 
 }  // namespace lgm

@@ -13,10 +13,16 @@
 #include <utility>
 
 #include "blas.h"
+#include "exported.h"
 #include "ffi.h"
 #include "parallel.h"
 #include "registry.h"
 #include "xla/ffi/api/ffi.h"
+
+// A handler of XLA's calls, which the host finds by its name.
+#define LGM_HANDLER(name, call, ...)                            \
+  extern "C" LGM_EXPORT XLA_FFI_Error* name(XLA_FFI_CallFrame*); \
+  XLA_FFI_DEFINE_HANDLER_SYMBOL(name, call, __VA_ARGS__)
 
 namespace lgm {
 
