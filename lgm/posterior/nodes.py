@@ -66,8 +66,9 @@ class Lattice(NamedTuple):
 
     def shifted(self, by: Numbers) -> Lattice:
         """The same from further along each axis, by so many edges (G, k or 1, c)."""
-        by = jnp.broadcast_to(by, (*self.corner.shape[:2], by.shape[2]))
-        return self._replace(corner=self.corner + jnp.einsum("gac,gab->gbc", by, self.edges))
+        k = self.edges.shape[1]
+        by = jnp.broadcast_to(by, (by.shape[0], k, by.shape[2]))
+        return self._replace(corner=sum((by[:, a, None] * self.edges[:, a, :, None] for a in range(k)), self.corner))
 
     def halved(self, axis: int) -> Lattice:
         """The same with edges half as long along an axis."""
