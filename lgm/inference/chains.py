@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from lgm.inference.draws import ENOUGH, Draws, Verdict
 
 RHAT_LIMIT = 1.01
 DIVERGENT_SHARE = 0.005
+AGREEING = 4.0  # Monte Carlo errors by which the largest of some tens of differences may be off by chance
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,10 +27,20 @@ class Chains(Draws):
     step_size : float array (chains,)
     warmup : int
         Draws spent on adaptation, per chain.
+    apart : float
+        How far chains with a few divergences are from weighted points, in Monte Carlo errors
+        (`lgm.inference.agreement`); NaN where nothing was compared.
     """
 
     step_size: FloatArray
     warmup: int
+    apart: float = field(default=math.nan, kw_only=True)
+
+    @property
+    def few(self) -> bool:
+        """Whether some draws diverged, and so few that they may be of no matter."""
+        diverging = self.stats["diverging"]
+        return 0 < np.sum(diverging) <= DIVERGENT_SHARE * diverging.size
 
     def effects_at(self) -> None:
         """None: chains move in theta alone."""
@@ -62,6 +73,8 @@ class Chains(Draws):
     def verdict(self, summary: pd.DataFrame, *, points: bool = True) -> Verdict:
         """By R-hat, divergences and effective sample sizes, in this order; what is held is not judged.
 
+        A few divergences are of no matter where weighted points agree with the chains.
+
         Without ``points``, weighted points around the mode would not stand for theta, and are no advice.
         """
         moving = summary[summary["sd"] > 0]
@@ -72,7 +85,9 @@ class Chains(Draws):
         rhat, ess = moving["r_hat"].max(), moving[["ess_bulk", "ess_tail"]].min(axis=None)
         shown = "no R-hat from one chain" if chains == 1 else f"largest R-hat {rhat:.3f}"
         plural = "" if diverging == 1 else "s"
-        facts = f"{shown}, smallest effective sample size {ess:.0f}, {diverging} divergence{plural}"
+        agree = points and self.apart <= AGREEING  # not where it is NaN
+        where = " (weighted points around the mode agree)" if agree else ""
+        facts = f"{shown}, smallest effective sample size {ess:.0f}, {diverging} divergence{plural}{where}"
         if rhat > RHAT_LIMIT:
             worst = moving["r_hat"].idxmax()
             return Verdict(
@@ -80,9 +95,12 @@ class Chains(Draws):
                 f"{2 * self.warmup}); if that does not help, give it a narrower prior.",
                 doubted=True,
             )
-        if diverging:
-            few = diverging <= DIVERGENT_SHARE * chains * kept
-            bias = "Few, but where they are the chains may not have gone" if few else "Divergences can bias the draws"
+        if diverging and not agree:
+            bias = (
+                "Few, but where they are the chains may not have gone" if self.few else "Divergences can bias the draws"
+            )
+            if points and self.apart > AGREEING:
+                bias = f"Weighted points around the mode differ from the chains by {self.apart:.0f} Monte Carlo errors"
             other = 'compare with method="importance", ' if points else ""
             narrower = f"or give the {'standard deviations' if points else 'scales'} narrower priors"
             return Verdict(

@@ -28,7 +28,7 @@ from lgm.inference.coordinates import Bend, Folded, bent
 from lgm.inference.draws import ENOUGH, Expected, Points, Run
 from lgm.inference.interrupt import interruptible
 from lgm.inference.keys import key
-from lgm.inference.mode import FoldedMode, find_folded_mode, find_mode
+from lgm.inference.mode import FoldedMode, Mode, find_folded_mode, find_mode
 from lgm.inference.progress import bar as progress_bar
 from lgm.inference.proposal import Mixture, resampled
 from lgm.inference.weighted import Weighted
@@ -198,6 +198,13 @@ def weighted_points(
         failed=int(np.count_nonzero(pooled.failed)),
     )
     return points, pooled.log_density, bool(stopped)
+
+
+def new_points(post: Marginal, mode: Mode, seed: int) -> Points | None:
+    """Weighted points around a mode of the working density, for what chains do not tell; none if somebody stopped."""
+    wide = find_folded_mode(post, mode, jacobian=True)
+    points, _, stopped = weighted_points(post, wide, draws=1, seed=seed, progress=False)
+    return None if stopped else points
 
 
 def _only_noisy(raw: FloatArray, gain: FloatArray, k: float) -> bool:

@@ -24,7 +24,7 @@ from lgm.inference.keys import key
 from lgm.inference.mode import Mode, find_mode
 from lgm.posterior.density import Marginal, started
 from lgm.posterior.laplace import Accuracy, LaplaceData
-from lgm.words import listed
+from lgm.words import counted, listed
 from lgm.xla import own_settings
 
 MEASURED, BATCHES = 64, 4  # pairs at the mode, and how often so many where the tail of their weights is in doubt
@@ -85,6 +85,8 @@ class Rung:
         Of the log weights of pairs: at the mode, or one sd from it if there it is too large.
     k : float
         Pareto k of the weights.
+    effects : int
+        Number of effects.
     """
 
     name: str
@@ -93,6 +95,7 @@ class Rung:
     shift: float
     variance: float
     k: float
+    effects: int
 
     @property
     def exact(self) -> bool:
@@ -133,6 +136,11 @@ class Rung:
             return (
                 f"the second-order term is no small correction (its sd over the posterior is {self.sd_second:.2g}); "
                 f"{OTHERWISE}"
+            )
+        if self.name != JOINT and not nearly_normal(self.variance, self.effects):
+            return (
+                "derivatives at the mode of the effects do not describe their density (log weights of points around it "
+                f"have a variance of {self.variance:.2g}, of {counted(self.effects, 'effect')}); {OTHERWISE}"
             )
         return None
 
@@ -195,7 +203,7 @@ def settle(
 
         if approximation == "auto":
             name, measured = _least(data, tried)
-            small = sd_second <= SMALL_SECOND and measured.variance <= SMALL_EACH * post.dim
+            small = sd_second <= SMALL_SECOND and nearly_normal(measured.variance, post.dim)
             if not measured.serves and small:
                 name = "second-order"
         else:
@@ -207,7 +215,7 @@ def settle(
                 raise LgmError(f'approximation="{name}" is for {NEEDED[name]}. Accepted here: {listed(there)}.')
             measured = tried(name if name in EXACT else USUAL)
     pairs = _pairs(name, measured.variance)
-    rung = Rung(name, pairs, sd_second, measured.shift, measured.variance, measured.k)
+    rung = Rung(name, pairs, sd_second, measured.shift, measured.variance, measured.k, post.dim)
     return approximated(post, rung), theta, rung
 
 
@@ -249,6 +257,11 @@ def trusted(variance: float, k: float) -> bool:
     enough to matter.
     """
     return variance <= PER_VARIANCE or (variance <= SMALL_VARIANCE and k < SMALL_K)
+
+
+def nearly_normal(variance: float, effects: int) -> bool:
+    """Whether log weights of pairs vary as little as those of so many effects do that are nearly normal one by one."""
+    return variance <= SMALL_EACH * effects
 
 
 def _measured(post: Marginal, x: FloatArray, functionals: FloatArray, normals: Callable[[int], jax.Array]) -> _Measured:

@@ -14,6 +14,7 @@ import numpy as np
 from lgm.arrays import FloatArray
 from lgm.errors import ConvergenceWarning, warn
 from lgm.inference import progress, sampler
+from lgm.inference.agreement import compared
 from lgm.inference.chains import Chains
 from lgm.inference.compile import Plan, floats
 from lgm.inference.coordinates import Bend, Whitened, Working, whitened
@@ -63,6 +64,8 @@ class Nuts:
     Notes
     -----
     Ctrl-C stops at the next block of 10 draws; if warm-up is over, what has been drawn is returned with a warning.
+
+    Few divergences are compared with weighted points around the mode (`lgm.inference.agreement`).
     """
 
     chains: int
@@ -101,7 +104,10 @@ class Nuts:
         if made.stopped:
             warn(made.stopped, ConvergenceWarning)
         chains = Chains(made.drawn, made.stats, bool(made.stopped), made.step_size, made.warmup)
-        return Run(found, corrected(post, chains, self.seed, progress=self.progress), "nuts")
+        draws = corrected(post, chains, self.seed, progress=self.progress)
+        if chains.few and thetas is None:  # given ones come from points that were not to be trusted
+            draws = compared(post, found, draws, chains.theta[chains.stats["diverging"]], self.seed)
+        return Run(found, draws, "nuts")
 
     def _forecast(self, post: Marginal, found: Mode, how: Schedule) -> None:
         """Say what the run will take, if that is long; the function is the one that found the mode."""

@@ -3,6 +3,11 @@ r"""The densities of leaves at the nodes of lattices: integrals, moments and dra
 The integrands are smooth and fall off on all sides, for which the trapezoidal rule converges faster than any power of
 the step (Trefethen & Weideman 2014, SIAM Review 56, 385-458). In two or three dimensions it is that of a lattice whose
 edges lie along a leaf's axes, summed over one axis after the other: no array has all nodes of all leaves.
+
+Where the variance of leaves is large, nodes are further apart than the likelihood takes to rise, and what each sum is
+off by depends on where between two nodes that is. Leaves that are alike would all be off alike. So nodes of one leaf
+lie between those of others, and where sums are part of a weight, at random: over a lattice whose place is uniform, the
+expectation of the sum is the integral itself.
 """
 
 from __future__ import annotations
@@ -14,9 +19,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from lgm.arrays import Numbers
 from lgm.posterior.inner import slope_of
 from lgm.posterior.leaves import Frame, Given, Leaves, Likelihood, quadratic
 
+GOLDEN = 0.6180339887498949  # multiples of which are spread evenly between whole numbers
 FINER = 8  # points between two nodes where draws are made
 TOGETHER = 64  # leaves that are gone through at once, so that what they have at all nodes stays near the processor
 
@@ -51,6 +58,17 @@ class Lattice(NamedTuple):
     def moved(self, axis: int, by: jax.Array) -> Lattice:
         """The same from further along an axis, by so many edges (G, c)."""
         return self._replace(corner=self.corner + self.edges[:, axis, :, None] * by[:, None])
+
+    def apart(self) -> Lattice:
+        """The same with nodes of each leaf between those of others, by up to half an edge."""
+        at = GOLDEN * np.arange(self.corner.shape[0], dtype=float)
+        return self.shifted((at - np.floor(at) - 0.5)[:, None, None])
+
+    def shifted(self, by: Numbers) -> Lattice:
+        """The same from further along each axis, by so many edges (G, k or 1, c)."""
+        k = self.edges.shape[1]
+        by = jnp.broadcast_to(by, (by.shape[0], k, by.shape[2]))
+        return self._replace(corner=sum((by[:, a, None] * self.edges[:, a, :, None] for a in range(k)), self.corner))
 
     def halved(self, axis: int) -> Lattice:
         """The same with edges half as long along an axis."""

@@ -5,7 +5,7 @@ over the leaves. With ``H_s`` what H' leaves of the spine, and v^ Laplace's mode
 
     exp( J_s(s) - J(v^) + s'H_s s / 2 ) prod_g I_g(s) |H'_gg / 2 pi|^1/2  |H'(v^)|^1/2 / |H'|^1/2
 
-whose average estimates ``p(y | theta) / p_L(y | theta)`` without bias.
+whose average estimates ``p(y | theta) / p_L(y | theta)`` without bias: the nodes of ``I_g`` lie at random places.
 """
 
 from __future__ import annotations
@@ -66,6 +66,7 @@ def weighted(inner: Inner, leaves: Leaves, at: Found, z: jax.Array) -> Points:
     quad = jnp.sum(drawn.v * product, axis=0) - jnp.sum(jnp.square(half), axis=(0, 1))
     spine = antithetic(v, drawn.v)
     lattice = centre.lattice._replace(corner=antithetic(centre.lattice.corner[..., 0], drawn.v[columns] - away))
+    lattice = lattice.shifted(_at_random(half))
     each = nodes(leaves, _likelihood(inner), _given(inner, leaves, spine), lattice, RULES[leaves.order].nodes)
     places = jnp.concatenate([mode[:, None], spine.at[columns].set(0.0)], axis=1)
     top, heights = jnp.split(inner.joint(places, derivatives=False), [1])
@@ -77,6 +78,22 @@ def weighted(inner: Inner, leaves: Leaves, at: Found, z: jax.Array) -> Points:
     mean, draws = natural(inner, spine.at[columns].set(each.mean), drawn.v)
     skew = _skew(inner, leaves, values, v.at[columns].set(centre.mean), drawn.v.at[columns].add(-away))
     return Points(value, log_mean(log_weights), values, mean, draws, log_weights, each, skew)
+
+
+def _at_random(normals: jax.Array) -> jax.Array:
+    """Shifts of lattices in edges (G, k, 2m), uniform from -1/2 to 1/2, for pairs of points.
+
+    Parameters
+    ----------
+    normals : float array (G, k, m)
+        Of leaves given the spine, of which nothing else is made.
+
+    Notes
+    -----
+    The second of a pair is half an edge from the first: what sums are off by has then the other sign.
+    """
+    first = jax.scipy.special.ndtr(normals)
+    return jnp.concatenate([first, jnp.mod(first + 0.5, 1.0)], axis=-1) - 0.5
 
 
 def _skew(inner: Inner, leaves: Leaves, values: jax.Array, mean: jax.Array, drawn: jax.Array) -> Skew:
@@ -104,13 +121,14 @@ def drawn_leaves(inner: Inner, leaves: Leaves, found: Nodes, uniform: jax.Array)
 def _centred(inner: Inner, leaves: Leaves, mode: jax.Array) -> tuple[jax.Array, _Centre]:
     """Some steps from the mode up the density with the leaves integrated out: all effects (d,), and the leaves there.
 
-    The leaves' effects are at their means.
+    The leaves' effects are at their means, where the slope along them is zero on average: what it is not, few nodes are
+    off by, and the step takes what follows for the others out of it.
     """
 
     def climb(v: jax.Array, _: None) -> tuple[jax.Array, tuple[jax.Array, _Centre]]:
         here = _integrated(inner, leaves, v)
         mean = v.at[leaves.columns].set(here.mean)
-        slope = inner.slope(here.slope, mean).at[leaves.columns].set(0.0)
+        slope = inner.slope(here.slope, mean)
         return mean + inner.step(Point(here.slope, slope, inner.curvature(here.w))), (v, here)
 
     passed = jax.lax.scan(climb, mode, None, length=STEPS + 1)[1]
@@ -123,7 +141,7 @@ def _integrated(inner: Inner, leaves: Leaves, v: jax.Array) -> _Centre:
     if likelihood.known is not None and leaves.order == 1:
         return _by_kernel(leaves, likelihood.known, given, v[leaves.columns], rule)
     frame = framed(leaves, likelihood.loglik, given, v[leaves.columns], rule.fall)
-    rough = Lattice.over(frame, rule.rough)
+    rough = Lattice.over(frame, rule.rough).apart()
     found = nodes(leaves, likelihood, given, rough, rule.rough)
     return _Centre(Lattice.over(frame, rule.nodes), found.mean[..., 0], *averaged(leaves, likelihood, found))
 

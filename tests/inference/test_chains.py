@@ -1,5 +1,7 @@
 """Draws of chains: the branches of their verdict, and their words."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -32,6 +34,20 @@ def test_a_few_divergences_are_doubtful_too() -> None:
     found = _draws(diverging=1).verdict(_table())
     assert found.doubted and "1 divergence. Few, but" in found.text and found.text.startswith("Doubtful")
     assert not _draws().verdict(_table()).doubted
+
+
+def test_a_few_are_of_no_matter_where_weighted_points_agree() -> None:
+    few = _draws(diverging=2)
+    agreeing, other = (replace(few, apart=apart) for apart in (2.5, 7.4))
+    found = agreeing.verdict(_table())
+    assert not found.doubted and found.text == (
+        "Converged: largest R-hat 1.002, smallest effective sample size 1500, "
+        "2 divergences (weighted points around the mode agree)."
+    )
+    assert agreeing.verdict(_table(ess=100.0)).text.startswith("Too few draws")
+    assert "differ from the chains by 7 Monte Carlo errors: raise warmup" in other.verdict(_table()).text
+    for draws in (agreeing, other):  # points that stand for nothing
+        assert "Few, but" in draws.verdict(_table(), points=False).text
 
 
 def test_not_converged_names_the_worst_variable_and_what_to_do() -> None:

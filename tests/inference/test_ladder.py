@@ -92,6 +92,15 @@ def test_the_edge_of_a_plateau_is_no_second_order_matter():
     rung = chosen(model)[2]
     assert rung.sd_second < 0.1 and rung.name != "second-order"
     assert "spread too far" in rung.doubt(held=False)
+    for approximation in ("second-order", "laplace"):  # obeyed, and not believed
+        post, _, rung = chosen(model, approximation)
+        assert rung.name == approximation and post.data.rung == ladder.RUNGS[approximation]
+        assert "do not describe their density" in rung.doubt(held=False)
+
+
+def test_second_order_is_believed_where_effects_are_nearly_normal(counts):
+    post, _, rung = chosen(counts, "second-order")
+    assert post.data.rung == "shifted" and rung.doubt(held=False) is None
 
 
 def test_a_tail_in_doubt_is_measured_again(monkeypatch, counts):
@@ -149,19 +158,22 @@ def test_gaussian_responses_need_none():
 @pytest.mark.parametrize(
     ("rung", "held", "words"),
     [
-        (Rung("weighted", 8, 0.02, 0.2, 0.3, 0.4), False, None),
-        (Rung("weighted", 8, 0.02, 0.2, 0.3, 0.4), True, None),
-        (Rung("weighted", 8, 0.02, 0.2, 0.3, 0.8), False, "spread too far"),
-        (Rung("weighted", 8, 0.02, 0.2, 0.01, 0.8), False, None),  # weights that are all alike
-        (Rung("weighted", 8, 0.3, 0.2, 0.3, 0.4), True, "the mode of the hyperparameters is that of Laplace"),
-        (Rung("weighted", 32, 0.3, 0.2, 4.0, 0.9), False, "spread too far"),
-        (Rung("second-order", 1, 0.3, 0.2, 4.0, 0.9), False, None),
-        (Rung("second-order", 1, 0.8, 0.2, 4.0, 0.9), False, "no small correction"),
-        (Rung("weighted", 32, 0.8, 0.2, 4.0, 0.9), False, 'method="joint" samples effects'),
-        (Rung("second-order", 1, 0.8, 0.2, 4.0, 0.9), False, 'method="joint" samples effects'),
-        (Rung("joint", 8, 0.8, 0.9, 4.0, 0.9), False, None),
-        (Rung("laplace", 1, 0.02, 0.05, 0.3, 0.4), False, None),
-        (Rung("laplace", 1, 0.02, 0.3, 0.3, 0.4), False, "off by about 0.3 posterior sds"),
+        (Rung("weighted", 8, 0.02, 0.2, 0.3, 0.4, 50), False, None),
+        (Rung("weighted", 8, 0.02, 0.2, 0.3, 0.4, 50), True, None),
+        (Rung("weighted", 8, 0.02, 0.2, 0.3, 0.8, 50), False, "spread too far"),
+        (Rung("weighted", 8, 0.02, 0.2, 0.01, 0.8, 50), False, None),  # weights that are all alike
+        (Rung("weighted", 8, 0.3, 0.2, 0.3, 0.4, 50), True, "the mode of the hyperparameters is that of Laplace"),
+        (Rung("weighted", 32, 0.3, 0.2, 4.0, 0.9, 50), False, "spread too far"),
+        (Rung("second-order", 1, 0.3, 0.2, 4.0, 0.9, 50), False, None),
+        (Rung("second-order", 1, 0.8, 0.2, 4.0, 0.9, 50), False, "no small correction"),
+        (Rung("weighted", 32, 0.8, 0.2, 4.0, 0.9, 50), False, 'method="joint" samples effects'),
+        (Rung("second-order", 1, 0.8, 0.2, 4.0, 0.9, 50), False, 'method="joint" samples effects'),
+        (Rung("second-order", 1, 0.3, 0.2, 4.0, 0.9, 30), False, "variance of 4, of 30 effects"),
+        (Rung("second-order", 1, 0.0, 0.0, np.inf, np.inf, 5), False, "do not describe their density"),
+        (Rung("joint", 8, 0.8, 0.9, 4.0, 0.9, 5), False, None),
+        (Rung("laplace", 1, 0.02, 0.05, 0.3, 0.4, 50), False, None),
+        (Rung("laplace", 1, 0.02, 0.3, 0.3, 0.4, 50), False, "off by about 0.3 posterior sds"),
+        (Rung("laplace", 1, 0.02, 0.05, 0.9, 0.4, 5), False, "do not describe their density"),
     ],
 )
 def test_doubts(rung, held, words):

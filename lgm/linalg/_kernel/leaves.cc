@@ -10,6 +10,13 @@ constexpr int32_t kClimbs = 6, kParts = 4, kBisections = 10;
 constexpr double kAtTheTop = 1e-14;  // the square of a step in sds, whose next is smaller than rounding
 constexpr double kLeastRate = 1e-100;  // and its inverse the largest, with which rows are joined
 constexpr double kLongest = 2.0;     // of a step, in sds of the prior
+constexpr double kGolden = 0.6180339887498949;  // multiples of which are spread evenly between whole numbers
+
+// Where a leaf's nodes lie between those of other leaves, in edges: lgm/posterior/nodes.py says why they do.
+double phase(int64_t leaf) {
+  const double at = kGolden * static_cast<double>(leaf);
+  return at - std::floor(at) - 0.5;
+}
 
 // One leaf: its rows' linear predictors without it, and what it adds to them.
 //
@@ -226,8 +233,8 @@ void find_leaf_centres(const Responses& y, const LeafRows& leaves, const LeafPro
     out.top[g] = leaf.top();
     out.axis[g] = leaf.axis();
     leaf.ends(problem.fall, out.low + g, out.high + g);
-    const double corner = out.top[g] + out.low[g] * out.axis[g];
     const double edge = out.axis[g] * ((out.high[g] - out.low[g]) / static_cast<double>(problem.nodes - 1));
+    const double corner = out.top[g] + out.low[g] * out.axis[g] + phase(g) * edge;
     out.mean[g] = leaf.means(corner, edge, leaves.rows(g), out.slope, out.curvature);
   }
   for (const int64_t i : leaves.alone()) {

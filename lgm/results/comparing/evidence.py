@@ -9,8 +9,7 @@ import pandas as pd
 
 from lgm.errors import ConvergenceWarning, PriorError, warn
 from lgm.inference.draws import Points
-from lgm.inference.importance import weighted_points
-from lgm.inference.mode import find_folded_mode
+from lgm.inference.importance import new_points
 from lgm.priors import Flat
 from lgm.results.learned import learned
 
@@ -41,10 +40,8 @@ def evidence(fit: Fit) -> Points:
 
 
 def _new_points(fit: Fit) -> Points:
-    post = fit.analysed.marginal
-    wide = find_folded_mode(post, fit.mode, jacobian=True)
-    points, _, stopped = weighted_points(post, wide, draws=1, seed=fit.seed, progress=False)
-    if stopped:
+    points = new_points(fit.analysed.marginal, fit.mode, fit.seed)
+    if points is None:
         raise KeyboardInterrupt
     return points
 
