@@ -96,9 +96,9 @@ def _skew(inner: Inner, leaves: Leaves, values: jax.Array, mean: jax.Array, draw
     return skew._replace(known=skew.known.at[leaves.columns].add(-inside))
 
 
-def drawn_leaves(inner: Inner, leaves: Leaves, found: Nodes, uniform: jax.Array) -> jax.Array:
-    """Draws of leaves (G, k, c) given the spine, natural scale, with uniform numbers (G, k, c)."""
-    return inner.scale[leaves.columns][..., None] * draw(leaves, _likelihood(inner), found, uniform)
+def drawn_leaves(inner: Inner, leaves: Leaves, found: Nodes, chosen: jax.Array, uniform: jax.Array) -> jax.Array:
+    """Draws of leaves (G, k, c) given the spine, natural scale: at points ``chosen`` (c,), with uniform numbers."""
+    return inner.scale[leaves.columns][..., None] * draw(leaves, _likelihood(inner), found, uniform, chosen)
 
 
 def _centred(inner: Inner, leaves: Leaves, mode: jax.Array) -> tuple[jax.Array, _Centre]:

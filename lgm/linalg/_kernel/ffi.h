@@ -20,6 +20,8 @@ void* find_mode_and_slopes_handler();
 void* find_mode_and_pairs_handler();
 void* log_likelihoods_handler();
 void* leaf_heights_handler();
+void* leaf_integrals_handler();
+void* leaf_draws_handler();
 void* leaf_centres_handler();
 void* iterate_handler();
 void* iterate_each_handler();

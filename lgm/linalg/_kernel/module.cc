@@ -168,6 +168,8 @@ nb::dict handlers() {
   out["lgm_find_mode_and_pairs"] = nb::capsule(find_mode_and_pairs_handler(), "xla._CUSTOM_CALL_TARGET");
   out["lgm_log_likelihoods"] = nb::capsule(log_likelihoods_handler(), "xla._CUSTOM_CALL_TARGET");
   out["lgm_leaf_heights"] = nb::capsule(leaf_heights_handler(), "xla._CUSTOM_CALL_TARGET");
+  out["lgm_leaf_integrals"] = nb::capsule(leaf_integrals_handler(), "xla._CUSTOM_CALL_TARGET");
+  out["lgm_leaf_draws"] = nb::capsule(leaf_draws_handler(), "xla._CUSTOM_CALL_TARGET");
   out["lgm_leaf_centres"] = nb::capsule(leaf_centres_handler(), "xla._CUSTOM_CALL_TARGET");
   out["lgm_iterate"] = nb::capsule(iterate_handler(), "xla._CUSTOM_CALL_TARGET");
   out["lgm_iterate_each"] = nb::capsule(iterate_each_handler(), "xla._CUSTOM_CALL_TARGET");

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "../blas.h"
+#include "../lattices.h"
 #include "../leaves.h"
 #include "../newton.h"
 #include "../numeric.h"
