@@ -2,7 +2,7 @@
 
 KERNEL := lgm/linalg/_kernel
 KERNEL_SOURCES := $(addprefix $(KERNEL)/,blas.cc elimination.cc lattices.cc leaves.cc likelihoods.cc newton.cc numeric.cc \
-    ordering.cc plan.cc supernodes.cc symbolic.cc)
+    odds.cc ordering.cc plan.cc supernodes.cc symbolic.cc)
 KERNEL_CHECK := $(KERNEL)/tests/check.cc
 CXX ?= c++
 

@@ -25,7 +25,8 @@ from lgm.posterior.leaves import Frame, Given, Leaves, Likelihood, framed
 from lgm.posterior.nodes import RULES, Lattice, Nodes, Rule, averaged, draw, nodes
 from lgm.posterior.points import Points, Skew, antithetic, log_mean, natural, noise
 
-STEPS = 2  # towards where the spine is once leaves are integrated out
+PLACES = 2  # where leaves are integrated out, on the way to where the spine is then
+LONGEST = 4.0  # times the last step
 
 
 class _Centre(NamedTuple):
@@ -101,20 +102,39 @@ def drawn_leaves(inner: Inner, leaves: Leaves, found: Nodes, chosen: jax.Array, 
     return inner.scale[leaves.columns][..., None] * draw(leaves, _likelihood(inner), found, uniform, chosen)
 
 
+class _Passed(NamedTuple):
+    """A place that was looked at, with the leaves' effects at their means, and the step from there."""
+
+    v: jax.Array  # (d,)
+    slope: jax.Array  # of the spine's density
+    step: jax.Array
+    centre: _Centre
+
+
 def _centred(inner: Inner, leaves: Leaves, mode: jax.Array) -> tuple[jax.Array, _Centre]:
     """Some steps from the mode up the density with the leaves integrated out: all effects (d,), and the leaves there.
 
-    The leaves' effects are at their means.
+    Steps are too short or too long by about the same part each: their matrix takes the leaves for normal. How the slope
+    changed along the last but one tells by how much, and the last is made as long as it should be. At its end leaves
+    are not looked at again: they move with the spine as they do for points around it.
     """
+    columns = leaves.columns
 
-    def climb(v: jax.Array, _: None) -> tuple[jax.Array, tuple[jax.Array, _Centre]]:
+    def climb(v: jax.Array, _: None) -> tuple[jax.Array, _Passed]:
         here = _integrated(inner, leaves, v)
-        mean = v.at[leaves.columns].set(here.mean)
-        slope = inner.slope(here.slope, mean).at[leaves.columns].set(0.0)
-        return mean + inner.step(Point(here.slope, slope, inner.curvature(here.w))), (v, here)
+        mean = v.at[columns].set(here.mean)
+        slope = inner.slope(here.slope, mean).at[columns].set(0.0)
+        step = inner.step(Point(here.slope, slope, inner.curvature(here.w)))
+        return mean + step, _Passed(mean, slope, step, here)
 
-    passed = jax.lax.scan(climb, mode, None, length=STEPS + 1)[1]
-    return jax.tree.map(lambda x: x[-1], passed)
+    passed = jax.lax.scan(climb, mode, None, length=PLACES)[1]
+    before, last = jax.tree.map(lambda x: x[-2], passed), jax.tree.map(lambda x: x[-1], passed)
+    whole = jnp.vdot(before.step, before.slope)
+    left = jnp.where(whole > 0.0, jnp.vdot(before.step, last.slope) / jnp.where(whole > 0.0, whole, 1.0), 0.0)
+    step = last.step / jnp.maximum(1.0 - left, 1.0 / LONGEST)
+    lattice, mean = last.centre.lattice, last.centre.mean
+    moved = lattice._replace(corner=lattice.corner + step[columns][..., None])
+    return last.v + step, last.centre._replace(lattice=moved, mean=mean + step[columns])
 
 
 def _integrated(inner: Inner, leaves: Leaves, v: jax.Array) -> _Centre:

@@ -10,35 +10,49 @@
 namespace lgm {
 namespace {
 
-// A density along a line: its logs, padded by one node on each side, and what lies below each node.
-class Line {
- public:
-  Line(int64_t nodes, int64_t finer) : count_(nodes), finer_(finer), height_(nodes + 2), below_(nodes), at_(nodes),
-                                       middle_(nodes), density_(finer + 1), mass_(finer + 1) {}
+// Numbers in pairs, as vector instructions take them: what is odd would be a slow one by itself.
+int64_t even(int64_t count) { return count + count % 2; }
 
-  void take(const double* heights, int64_t stride) {
-    double most = heights[0];
-    for (int64_t k = 0; k < count_; ++k) most = std::max(most, heights[k * stride]);
-    double* const h = height_.data() + 1;
-    for (int64_t k = 0; k < count_; ++k) h[k] = heights[k * stride] - most;
-    h[-1] = 2.0 * h[0] - h[1];
-    h[count_] = 2.0 * h[count_ - 1] - h[count_ - 2];
-    for (int64_t k = 0; k < count_; ++k) at_[k] = exp_negative(h[k]);
-    for (int64_t k = 0; k + 1 < count_; ++k) {
-      middle_[k] = bounded((9.0 * (h[k] + h[k + 1]) - h[k - 1] - h[k + 2]) / 16.0);
+// Densities along lines: their logs, padded by one node on each side, and what lies below each node.
+class Lines {
+ public:
+  Lines(int64_t nodes, int64_t lines, int64_t finer)
+      : nodes_(nodes), finer_(finer), height_(lines * (nodes + 2)), at_(even(lines * nodes)),
+        middle_(even(lines * nodes)), below_(lines * nodes), density_(even(finer + 1)), mass_(finer + 1) {}
+
+  // Line c of a leaf is heights[k * stride + c].
+  void take(const double* heights, int64_t stride, int64_t lines) {
+    for (int64_t c = 0; c < lines; ++c) {
+      double* const h = &height_[c * (nodes_ + 2) + 1];
+      double most = heights[c];
+      for (int64_t k = 0; k < nodes_; ++k) most = std::max(most, heights[k * stride + c]);
+      for (int64_t k = 0; k < nodes_; ++k) h[k] = at_[c * nodes_ + k] = heights[k * stride + c] - most;
+      h[-1] = 2.0 * h[0] - h[1];
+      h[nodes_] = 2.0 * h[nodes_ - 1] - h[nodes_ - 2];
+      for (int64_t k = 0; k + 1 < nodes_; ++k) {
+        middle_[c * nodes_ + k] = (9.0 * (h[k] + h[k + 1]) - h[k - 1] - h[k + 2]) / 16.0;
+      }
+      middle_[(c + 1) * nodes_ - 1] = 0.0;  // there is no cell beyond the last node
     }
-    below_[0] = 0.0;
-    for (int64_t k = 0; k + 1 < count_; ++k) below_[k + 1] = below_[k] + (at_[k] + 4.0 * middle_[k] + at_[k + 1]);
+    for (double& height : at_) height = exp_negative(height);
+    for (double& height : middle_) height = bounded(height);
+    for (int64_t c = 0; c < lines; ++c) {
+      const double* const at = &at_[c * nodes_];
+      const double* const middle = &middle_[c * nodes_];
+      double* const below = &below_[c * nodes_];
+      below[0] = 0.0;
+      for (int64_t k = 0; k + 1 < nodes_; ++k) below[k + 1] = below[k] + (at[k] + 4.0 * middle[k] + at[k + 1]);
+    }
   }
 
-  // The place below which the density has this share.
-  double inverse(double uniform) {
-    const double wanted = uniform * below_[count_ - 1];
+  // The place on a line below which the density has this share.
+  double inverse(int64_t line, double uniform) {
+    const double* const below = &below_[line * nodes_];
+    const double wanted = uniform * below[nodes_ - 1];
     if (!std::isfinite(wanted)) return std::numeric_limits<double>::quiet_NaN();
-    const auto first = below_.begin() + 1, last = below_.begin() + count_ - 1;
-    const int64_t cell = std::lower_bound(first, last, wanted) - first;
-    const double share = (wanted - below_[cell]) / (below_[cell + 1] - below_[cell]);
-    return static_cast<double>(cell) + inside(&height_[cell], share);
+    const int64_t cell = std::lower_bound(below + 1, below + nodes_ - 1, wanted) - (below + 1);
+    const double share = (wanted - below[cell]) / (below[cell + 1] - below[cell]);
+    return static_cast<double>(cell) + inside(&height_[line * (nodes_ + 2) + cell], share);
   }
 
  private:
@@ -49,24 +63,23 @@ class Line {
 
   // Where in a cell (0 to 1) this share of its mass lies.
   double inside(const double* around, double share) {
-    const double a = around[0], b = around[1], c = around[2], d = around[3];
+    const double a = around[0], b = around[1], c = around[2], d = around[3], most = std::max(b, c);
     const double first = 0.5 * (c - a), second = 0.5 * (2.0 * a - 5.0 * b + 4.0 * c - d);
-    const double third = 0.5 * (3.0 * (b - c) + d - a), most = std::max(b, c);
-    for (int64_t i = 0; i <= finer_; ++i) {
-      const double x = static_cast<double>(i) / static_cast<double>(finer_);
+    const double third = 0.5 * (3.0 * (b - c) + d - a), part = 1.0 / static_cast<double>(finer_);
+    for (size_t i = 0; i < density_.size(); ++i) {
+      const double x = static_cast<double>(static_cast<int32_t>(i)) * part;
       density_[i] = bounded((b - most) + x * (first + x * (second + x * third)));
     }
     mass_[0] = 0.0;
     for (int64_t i = 0; i < finer_; ++i) mass_[i + 1] = mass_[i] + 0.5 * (density_[i] + density_[i + 1]);
     const double wanted = share * mass_[finer_];
-    const auto begin = mass_.begin() + 1, end = mass_.begin() + finer_;
-    const int64_t part = std::lower_bound(begin, end, wanted) - begin;
-    const double along = (wanted - mass_[part]) / (mass_[part + 1] - mass_[part]);
-    return (static_cast<double>(part) + std::min(std::max(along, 0.0), 1.0)) / static_cast<double>(finer_);
+    const int64_t before = std::lower_bound(&mass_[1], &mass_[finer_], wanted) - &mass_[1];
+    const double along = (wanted - mass_[before]) / (mass_[before + 1] - mass_[before]);
+    return (static_cast<double>(before) + std::min(std::max(along, 0.0), 1.0)) * part;
   }
 
-  int64_t count_, finer_;
-  std::vector<double> height_, below_, at_, middle_, density_, mass_;
+  int64_t nodes_, finer_;
+  std::vector<double> height_, at_, middle_, below_, density_, mass_;
 };
 
 // The linear predictors (rows x m) of a leaf's rows.
@@ -145,16 +158,11 @@ void integrate_leaves(const LeafRows& leaves, const double* own, const LeafLines
 
 void draw_along(const LeafDraws& problem, double* out) {
   const int64_t m = problem.m, draws = problem.draws;
-  std::vector<std::vector<int64_t>> takers(m);
-  for (int64_t c = 0; c < draws; ++c) takers[problem.chosen[c]].push_back(c);
-  Line line(problem.nodes, problem.finer);
+  Lines lines(problem.nodes, m, problem.finer);
   for (int64_t g = 0; g < problem.leaves; ++g) {
-    for (int64_t c = 0; c < m; ++c) {
-      if (takers[c].empty()) continue;
-      line.take(problem.heights + g * m + c, problem.leaves * m);
-      for (const int64_t taker : takers[c]) {
-        out[g * draws + taker] = line.inverse(problem.uniform[g * draws + taker]);
-      }
+    lines.take(problem.heights + g * m, problem.leaves * m, m);
+    for (int64_t c = 0; c < draws; ++c) {
+      out[g * draws + c] = lines.inverse(problem.chosen[c], problem.uniform[g * draws + c]);
     }
   }
 }

@@ -12,8 +12,8 @@ namespace lgm {
 void leaf_heights(const LeafRows& leaves, const double* own, const double* eta, const double* edge, int64_t m,
                   int64_t count, double* out);
 
-// Leaves with one effect t, density exp(sum [l(eta + push t) - l(eta)] - r t^2 / 2), at nodes corner + k edge, in each of
-// m columns.
+// Leaves with one effect t, density exp(sum [l(eta + push t) - l(eta)] - r t^2 / 2), at nodes corner + k edge, in each
+// of m columns.
 struct LeafLines {
   const double* eta = nullptr;     // (n x m)
   const double* push = nullptr;    // (n)
@@ -33,10 +33,10 @@ struct LeafSums {
 
 void integrate_leaves(const LeafRows& leaves, const double* own, const LeafLines& lines, const LeafSums& out);
 
-// Draws by inversion from densities at nodes, whose logs are `heights` (nodes x leaves x m): of each leaf one for each of
-// `draws` columns `chosen`, with uniform numbers (leaves x draws). Cells between nodes have masses by Simpson's rule; in
-// a cell the log density is the cubic of Catmull and Rom, at `finer` places with lines between them. out (leaves x draws)
-// in units of edges from the first node.
+// Draws by inversion from densities at nodes, whose logs are `heights` (nodes x leaves x m): of each leaf one for each
+// of `draws` columns `chosen`, with uniform numbers (leaves x draws). Cells between nodes have masses by Simpson's rule;
+// in a cell the log density is the cubic of Catmull and Rom, at the ends of `finer` parts with lines between them. out
+// (leaves x draws) in units of edges from the first node.
 struct LeafDraws {
   const double* heights = nullptr;
   const int32_t* chosen = nullptr;

@@ -18,8 +18,8 @@ constexpr double kLongest = 2.0;     // of a step, in sds of the prior
 // One leaf: its rows' linear predictors without it, and what it adds to them.
 //
 // Counts with a log link on which it pushes alike are one row here: with total rate E and total count Y it says Y p t - E
-// exp(p t), but for a constant, and the rows' own derivatives follow from its. Of logistic rows on which it pushes alike
-// the odds move together.
+// exp(p t), but for a constant, and the rows' own derivatives follow from its. The odds of logistic rows on which it
+// pushes alike move together.
 class Leaf {
  public:
   explicit Leaf(int64_t largest, int64_t nodes)

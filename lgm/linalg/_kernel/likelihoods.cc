@@ -337,17 +337,19 @@ void along_lines(const PoissonLog& family, const double* eta, const double* edge
   }
 }
 
-// The same for odds, and of single trials one logarithm for many rows. The nodes of a column are next to each other here.
+// The same for odds, and of single trials one logarithm for many rows. Nodes of a column are next to each other here.
 void along_lines(const Logistic& family, const double* eta, const double* edge, int64_t m, int64_t count, double* out) {
   const Responses& y = family.y;
-  std::vector<double> room(count + 3 * m + 2 * m * count);  // one, for there are many calls with few rows
+  std::vector<double> room(count + m + 2 * y.n * m + 2 * m * count);  // one, for there are many calls with few rows
   double* const factor = room.data();
   double* const level = factor + count;
-  double* const x = level + m;
-  double* const odds = x + m;
-  double* const total = odds + m;
+  double* const all_x = level + m;
+  double* const all_odds = all_x + y.n * m;
+  double* const total = all_odds + y.n * m;
   double* const product = total + m * count;
   std::fill_n(product, m * count, 1.0);
+  for (int64_t j = 0; j < y.n * m; ++j) all_x[j] = eta[j] - family.shift;
+  for (int64_t j = 0; j < y.n * m; ++j) all_odds[j] = exp_within(all_x[j]);  // which those too far out do not use
   double slope = 0.0, full = 0.0, last = std::numeric_limits<double>::quiet_NaN();  // edge that the factors are of
   const auto subtract = [&] {
     for (int64_t j = 0; j < m * count; ++j) {
@@ -359,11 +361,10 @@ void along_lines(const Logistic& family, const double* eta, const double* edge, 
   for (int64_t i = 0; i < y.n; ++i) {
     const double w = y.weights[i], wy = w * y.value[i], n = w * family.total(i);
     const double way = edge[i] * static_cast<double>(count - 1);
+    const double* const x = all_x + i * m;
+    const double* const odds = all_odds + i * m;
     double most = 0.0;
-    for (int64_t c = 0; c < m; ++c) {
-      x[c] = eta[i * m + c] - family.shift;
-      most = std::max(most, x[c] + std::max(way, 0.0));
-    }
+    for (int64_t c = 0; c < m; ++c) most = std::max(most, x[c] + std::max(way, 0.0));
     if (!finite_along(x, m, way) || !(most < 0.5 * kFullest)) {
       for (int64_t c = 0; c < m; ++c) {
         for (int64_t k = 0; k < count; ++k) {
@@ -380,10 +381,7 @@ void along_lines(const Logistic& family, const double* eta, const double* edge, 
       for (int64_t k = 1; k < count; ++k) factor[k] = factor[k - 1] * step;
     }
     slope += wy * edge[i];
-    for (int64_t c = 0; c < m; ++c) {
-      level[c] += wy * x[c];
-      odds[c] = exp_within(x[c]);
-    }
+    for (int64_t c = 0; c < m; ++c) level[c] += wy * x[c];
     if (n == 1.0) {
       if (full + most + 1.0 > kFullest) subtract();
       full += most + 1.0;

@@ -6,13 +6,13 @@
 
 namespace lgm {
 
-// log(x) for finite x >= 1e-307, to two units in the last place. With x = 2^k (1 + f), sqrt(1/2) <= 1 + f < sqrt(2), and
-// s = f / (2 + f), log(1 + f) = f - f^2/2 + s (f^2/2 + 2 s^2/3 + 2 s^4/5 + ...), by nine terms of that series: the next
-// is 5e-17 s.
+// log(x) for finite x >= 1e-307, to two units in the last place. With x = 2^k (1 + f), sqrt(1/2) <= 1 + f < sqrt(2),
+// and s = f / (2 + f), log(1 + f) = f - f^2/2 + s (f^2/2 + 2 s^2/3 + 2 s^4/5 + ...), by nine terms of that series: the
+// next is 5e-17 s.
 inline double log_normal(double x) {
   constexpr uint64_t kRootHalf = 0x3FE6A09E667F3BCD;  // bits of sqrt(1/2)
   constexpr uint64_t kBias = uint64_t{1023} << 52;
-  constexpr uint64_t kWhole = 0x4330000000000000;  // of 2^52: with a whole number as its last bits it is the sum of both
+  constexpr uint64_t kWhole = 0x4330000000000000;  // of 2^52, of which the last bits are a whole number to be added
   constexpr double kShift = 4503599627370496.0 + 1023.0;
   constexpr double kLog2High = 6.93147180369123816490e-01;  // its product with k has no rounding error
   constexpr double kLog2Low = 1.90821492927058770002e-10;
