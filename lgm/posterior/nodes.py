@@ -95,14 +95,6 @@ class Nodes(NamedTuple):
     mean: jax.Array  # (G, k, c)
     cov: jax.Array  # (G, k, k, c)
 
-    def take(self, chosen: jax.Array) -> Nodes:
-        """Those of some columns."""
-        kept = self._replace(
-            given=self.given._replace(eta=self.given.eta[:, chosen]),
-            lattice=self.lattice._replace(corner=self.lattice.corner[..., chosen]),
-        )
-        return kept._replace(**{name: getattr(self, name)[..., chosen] for name in self._fields[2:]})
-
 
 def nodes(leaves: Leaves, likelihood: Likelihood, given: Given, lattice: Lattice, count: int) -> Nodes:
     """All leaves on lattices with so many nodes along each axis."""
