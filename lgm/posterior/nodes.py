@@ -35,12 +35,12 @@ class Rule(NamedTuple):
 
     nodes: int
     fall: float
-    rough: int  # nodes where a proposal is all that comes of it: a little bias of each of many leaves moves it
+    rough: int  # nodes where a proposal is all that comes of it
 
 
 # By the number of effects of a leaf. Of four binary outcomes that are alike, with sds of 3, 2 and 2, the logs of the
 # integrals are off by 4e-7, 3e-6 and 3e-5 at the median, and at most by 5e-6, 2e-5 and 3e-4.
-RULES = {1: Rule(21, 16.0, 15), 2: Rule(15, 12.5, 9), 3: Rule(11, 12.0, 7)}
+RULES = {1: Rule(21, 16.0, 11), 2: Rule(15, 12.5, 9), 3: Rule(11, 12.0, 7)}
 
 Index: TypeAlias = tuple[Any, ...]  # of a node, along each axis
 
