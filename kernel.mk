@@ -1,8 +1,8 @@
 # Checks of the compiled kernel without Python: `make -f kernel.mk sanitize`, or include this from the Makefile.
 
 KERNEL := lgm/linalg/_kernel
-KERNEL_SOURCES := $(addprefix $(KERNEL)/,blas.cc elimination.cc leaves.cc likelihoods.cc newton.cc numeric.cc ordering.cc \
-    plan.cc supernodes.cc symbolic.cc)
+KERNEL_SOURCES := $(addprefix $(KERNEL)/,blas.cc elimination.cc lattices.cc leaves.cc likelihoods.cc newton.cc numeric.cc \
+    odds.cc ordering.cc plan.cc supernodes.cc symbolic.cc)
 KERNEL_CHECK := $(KERNEL)/tests/check.cc
 CXX ?= c++
 

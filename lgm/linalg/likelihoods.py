@@ -28,6 +28,35 @@ class Centres(NamedTuple):
     curvature: jax.Array
 
 
+class Integrals(NamedTuple):
+    """Of leaves with one effect t, in m columns."""
+
+    heights: jax.Array  # log densities at nodes, but for a constant of each leaf and column (K, G, m)
+    log_integral: jax.Array  # (G, m)
+    mean: jax.Array  # of t, and its variance
+    variance: jax.Array
+
+
+def draws_along(heights: jax.Array, uniform: jax.Array, chosen: jax.Array, *, finer: int) -> jax.Array:
+    """Draws (G, c) by inversion from densities at nodes, in units of their distance from the first.
+
+    Parameters
+    ----------
+    heights : float array (K, G, m)
+        Log densities. A cell between two nodes has its mass by Simpson's rule; in it the log density is the cubic of
+        Catmull and Rom.
+    uniform : float array (G, c)
+    chosen : int array (c,)
+        The columns that draws are from.
+    finer : int
+        Into how many parts a cell is cut, with lines between the densities at their ends.
+    """
+    call = _calls.shared(
+        "lgm_leaf_draws", (), lambda batch: [((*batch, *uniform.shape), np.float64)], finer=np.int64(finer)
+    )
+    return call(heights, uniform, chosen.astype(np.int32))[0]
+
+
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Likelihood:
@@ -76,6 +105,41 @@ class Likelihood:
         m = eta.shape[-1]
         call = self._call("lgm_leaf_heights", self._leaves(member), lambda batch: [(*batch, count, size, m)])
         return call(eta, edge, self.own)[0]
+
+    def integrals(
+        self,
+        member: Rows,
+        eta: jax.Array,
+        push: jax.Array,
+        r: jax.Array,
+        corner: jax.Array,
+        edge: jax.Array,
+        *,
+        nodes: int,
+    ) -> Integrals:
+        """Leaves with the densities ``exp(sum_i [l_i(eta_i + push_i t) - l_i(eta_i)] - r t^2 / 2)``.
+
+        By the trapezoidal rule.
+
+        Parameters
+        ----------
+        member : Rows
+            One where a row has a leaf.
+        eta : float array (n, m)
+        push : float array (n,)
+        r : float array (G,)
+            The prior's precision.
+        corner, edge : float arrays (G, m), (G,)
+            The first of the nodes, and the distance of one from the next.
+        nodes : int
+        """
+        size, m = corner.shape[-2:]
+
+        def shapes(batch: tuple[int, ...]) -> list[tuple[int, ...]]:
+            return [(*batch, nodes, size, m)] + [(*batch, size, m)] * 3
+
+        call = self._call("lgm_leaf_integrals", self._leaves(member), shapes)
+        return Integrals(*call(eta, push, r, corner, edge, self.own))
 
     def centres(
         self,

@@ -170,7 +170,7 @@ class LaplaceData:
         if made.nodes is not None and self.leaves is not None:
             columns = self.leaves.columns
             uniform = jax.scipy.special.ndtr(z[-1 - columns.size : -1, :take]).reshape(*columns.shape, take)
-            own = spine.drawn_leaves(inner, self.leaves, made.nodes.take(chosen), uniform)
+            own = spine.drawn_leaves(inner, self.leaves, made.nodes, chosen, uniform)
             drawn = drawn.at[columns].set(own)
         return Effects(made.mean @ jnp.diff(share, prepend=0.0), drawn, made.gain)
 

@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     from lgm.terms.block import Block
 
 MOST = 3  # effects of a leaf
-CLIMBS, BISECTIONS = 6, 10  # that find the top and the ends
+CLIMBS, TRIED_ENDS = 6, 10  # that find the top and the ends
+FAR_OUT = 5.0  # times the fall that is wanted
 TRIED = np.array([1.0, 0.5, 0.25, 0.125])  # parts of Newton's step
 
 Loglik: TypeAlias = Callable[[jax.Array], jax.Array]  # of one column of linear predictors (n,), elementwise
@@ -235,7 +236,9 @@ def framed(leaves: Leaves, loglik: Loglik, given: Given, start: jax.Array, fall:
     Notes
     -----
     The density is concave, and at least as much as the prior's: along an axis d it has fallen by f within
-    ``sqrt(2 f / d'Rd)``.
+    ``sqrt(2 f / d'Rd)``. Where it has fallen by as much is found by Newton's method on the root of the fall, which is
+    linear for a normal density, or on its log where it is much too large, as it is of exponentials. The last step is
+    from where the fall is right within one, and its result not looked at.
     """
     eta, push, r = given.eta[:, 0], given.push, given.precision
     slope = slope_of(loglik)
@@ -262,18 +265,41 @@ def framed(leaves: Leaves, loglik: Loglik, given: Given, start: jax.Array, fall:
 
     top = jax.lax.scan(climb, start, None, length=CLIMBS)[0]
     axes = system(top)[1]
-    wanted = height(top[..., None]) - fall
+    highest = height(top[..., None])
     ways = jnp.concatenate([-axes, axes], axis=1).swapaxes(1, 2)  # (G, k, 2k)
-
-    def halve(ends: tuple[jax.Array, jax.Array], _: None) -> tuple[tuple[jax.Array, jax.Array], None]:
-        inside, outside = ends
-        middle = 0.5 * (inside + outside)
-        still = height(top[..., None] + middle[:, None] * ways) > wanted
-        return (jnp.where(still, middle, inside), jnp.where(still, outside, middle)), None
-
+    along = leaves.pushed(push, ways)  # (n, 2k)
     widest = jnp.sqrt(fall / quadratic(r, ways))
-    far = jax.lax.scan(halve, (jnp.zeros_like(widest), widest), None, length=BISECTIONS)[0][1]
+
+    def nearer(ends: _Ends, _: None) -> tuple[_Ends, None]:
+        inside, outside, s, done = ends
+        t = top[..., None] + s[:, None] * ways
+        d = highest - height(t)
+        at = given.eta + leaves.pushed(push, t)
+        tied = jnp.sum(ways * jnp.einsum("gab,gbc->gac", r, t), axis=1)
+        rate = tied - leaves.by_leaf(along * jax.vmap(slope, 1, 1)(at))
+        inside, outside = jnp.where(d < fall, s, inside), jnp.where(d < fall, outside, s)
+        far = d > FAR_OUT * fall
+        step = jnp.where(far, d * jnp.log(fall / d), 2.0 * (jnp.sqrt(fall * d) - d)) / rate
+        within = (s + step > inside) & (s + step < outside)
+        tried = jnp.where(within, s + step, 0.5 * (inside + outside))
+        last = jnp.abs(d - fall) < 1.0
+        moved = jnp.where(last, jnp.minimum(s + step, widest), tried)
+        return _Ends(inside, outside, jnp.where(done, s, moved), done | last), None
+
+    start_of_ends = jnp.minimum(jnp.sqrt(2.0 * fall), widest)
+    begin = _Ends(jnp.zeros_like(widest), widest, start_of_ends, jnp.zeros_like(widest, bool))
+    found = jax.lax.scan(nearer, begin, None, length=TRIED_ENDS)[0]
+    far = jnp.where(found.done, found.s, found.outside)
     return Frame(top, axes, -far[:, :k], far[:, k:])
+
+
+class _Ends(NamedTuple):
+    """Places along ways from the tops, in units of axes (G, 2k)."""
+
+    inside: jax.Array  # where the density has not fallen far enough
+    outside: jax.Array  # where it has
+    s: jax.Array
+    done: jax.Array  # whether that is the end
 
 
 def quadratic(r: jax.Array, t: jax.Array) -> jax.Array:

@@ -12,7 +12,7 @@ expectation of the sum is the integral itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, NamedTuple, TypeAlias
 
 import jax
@@ -20,6 +20,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from lgm.arrays import Numbers
+from lgm.linalg.likelihoods import Likelihood as Known
+from lgm.linalg.likelihoods import draws_along
 from lgm.posterior.inner import slope_of
 from lgm.posterior.leaves import Frame, Given, Leaves, Likelihood, quadratic
 
@@ -93,17 +95,11 @@ class Nodes(NamedTuple):
     mean: jax.Array  # (G, k, c)
     cov: jax.Array  # (G, k, k, c)
 
-    def take(self, chosen: jax.Array) -> Nodes:
-        """Those of some columns."""
-        kept = self._replace(
-            given=self.given._replace(eta=self.given.eta[:, chosen]),
-            lattice=self.lattice._replace(corner=self.lattice.corner[..., chosen]),
-        )
-        return kept._replace(**{name: getattr(self, name)[..., chosen] for name in self._fields[2:]})
-
 
 def nodes(leaves: Leaves, likelihood: Likelihood, given: Given, lattice: Lattice, count: int) -> Nodes:
     """All leaves on lattices with so many nodes along each axis."""
+    if likelihood.known is not None and leaves.order == 1:
+        return _by_kernel(leaves, likelihood.known, given, lattice, count)
     height = _Heights(leaves, likelihood, given, lattice)
     along = _along(height, (), (count,) * leaves.order)
     total = _summed(along)
@@ -117,6 +113,15 @@ def nodes(leaves: Leaves, likelihood: Likelihood, given: Given, lattice: Lattice
         for b in range(k):
             cov = cov + (edges[:, a, :, None] * edges[:, b, None, :])[..., None] * total.cov[a, b][:, None, None]
     return Nodes(given, lattice, along.log_mass, total.log_mass - base + volume[:, None], mean, cov)
+
+
+def _by_kernel(leaves: Leaves, known: Known, given: Given, lattice: Lattice, count: int) -> Nodes:
+    """The same of leaves with one effect, in one native call."""
+    corner, edge = lattice.corner[:, 0], lattice.edges[:, 0, 0]
+    push, r = given.push[:, 0], given.precision[:, 0, 0]
+    found = known.integrals(leaves.member, given.eta, push, r, corner, edge, nodes=count)
+    moments = found.mean[:, None], found.variance[:, None, None]
+    return Nodes(given, lattice, found.heights, found.log_integral, *moments)
 
 
 def averaged(leaves: Leaves, likelihood: Likelihood, found: Nodes) -> tuple[jax.Array, jax.Array]:
@@ -141,20 +146,26 @@ def averaged(leaves: Leaves, likelihood: Likelihood, found: Nodes) -> tuple[jax.
     return jax.lax.scan(one, start, jnp.asarray(everywhere))[0]
 
 
-def draw(leaves: Leaves, likelihood: Likelihood, found: Nodes, uniform: jax.Array) -> jax.Array:
+def draw(
+    leaves: Leaves, likelihood: Likelihood, found: Nodes, uniform: jax.Array, chosen: jax.Array | None = None
+) -> jax.Array:
     """Draws of leaves (G, k, c) by inversion, with uniform numbers (G, k, c): along one axis, then the next given it.
 
-    The log density along an axis is a cubic between nodes.
+    From columns ``chosen`` (c,), by default one from each. The log density along an axis is a cubic between nodes.
     """
-    lattice, heights = found.lattice, found.height
+    each = jnp.arange(uniform.shape[-1])
+    chosen = each if chosen is None else chosen
+    given = found.given._replace(eta=found.given.eta[:, chosen])
+    lattice = found.lattice._replace(corner=found.lattice.corner[..., chosen])
+    heights = found.height
     count = heights.shape[0]
     for axis in range(leaves.order):
         if axis:  # cheap, so that there may be twice as many nodes
             lattice = lattice.halved(axis)
-            height = _Heights(leaves, likelihood, found.given, lattice)
+            height = _Heights(leaves, likelihood, given, lattice)
             counts = (2 * count - 1, *(count,) * (leaves.order - axis - 1))
-            heights = _along(height, (0.0,) * axis, counts).log_mass
-        lattice = lattice.moved(axis, _by_few(_inverted, heights, uniform[:, axis]))
+            heights, chosen = _along(height, (0.0,) * axis, counts).log_mass, each
+        lattice = lattice.moved(axis, draws_along(heights, uniform[:, axis], chosen, finer=FINER))
     return lattice.corner
 
 
@@ -231,11 +242,6 @@ def _by_few(function: Callable[..., Any], *arrays: jax.Array) -> Any:
     return jax.tree.map(lambda x: jnp.moveaxis(x, 0, -2), found)
 
 
-def _cumulative(values: jax.Array) -> jax.Array:
-    """Sums over the first axis up to each entry; a loop, for XLA's own takes the square of its length."""
-    return jax.lax.scan(lambda total, x: (total + x,) * 2, jnp.zeros_like(values[0]), values)[1]
-
-
 def _summed_at_once(along: _Sums) -> _Sums:
     weights = jax.nn.softmax(along.log_mass, axis=0)  # (K, G, c)
     own = jnp.broadcast_to(jnp.arange(len(weights), dtype=float)[:, None, None], weights.shape)
@@ -245,37 +251,3 @@ def _summed_at_once(along: _Sums) -> _Sums:
     inner = jnp.pad(jnp.sum(weights[:, None, None] * along.cov, axis=0), ((1, 0), (1, 0), (0, 0), (0, 0)))
     cov = jnp.stack([jnp.stack([jnp.sum(weights * one * other, axis=0) for other in away]) for one in away])
     return _Sums(jax.nn.logsumexp(along.log_mass, axis=0), jnp.stack(mean), cov + inner)
-
-
-def _inverted(height: jax.Array, uniform: jax.Array) -> jax.Array:
-    """Places (G, c) between 0 and K - 1 below which the density has the share ``uniform``, from its logs (K, G, c).
-
-    The cell between two nodes by Simpson's rule, the place within it on a finer grid.
-    """
-    height = height - jnp.max(height, axis=0)
-    ahead, behind = 2.0 * height[0] - height[1], 2.0 * height[-1] - height[-2]
-    padded = jnp.concatenate([ahead[None], height, behind[None]])
-    a, b, c, d = (padded[k : k + height.shape[0] - 1] for k in range(4))
-    middle = (9.0 * (b + c) - a - d) / 16.0
-    cells = _cumulative(jnp.exp(b) + 4.0 * jnp.exp(middle) + jnp.exp(c))
-    wanted = uniform * cells[-1]
-    cell = jnp.minimum(jnp.sum(cells < wanted, axis=0), cells.shape[0] - 1)
-    ends = jnp.concatenate([jnp.zeros((1, *uniform.shape)), cells])
-    low, high = (jnp.take_along_axis(ends, (cell + k)[None], axis=0)[0] for k in (0, 1))
-    share = (wanted - low) / (high - low)
-    around = [jnp.take_along_axis(padded, (cell + k)[None], axis=0)[0] for k in range(4)]
-    return cell + _inside(around, share)
-
-
-def _inside(around: Sequence[jax.Array], share: jax.Array) -> jax.Array:
-    """Where in a cell (0 to 1) this share of its mass lies, by the cubic (Catmull & Rom) through four log densities."""
-    a, b, c, d = around
-    x = (jnp.arange(FINER + 1) / FINER).reshape(-1, *[1] * share.ndim)
-    log_density = b + 0.5 * x * (c - a + x * (2.0 * a - 5.0 * b + 4.0 * c - d + x * (3.0 * (b - c) + d - a)))
-    density = jnp.exp(log_density - jnp.max(log_density, axis=0))
-    mass = _cumulative(0.5 * (density[1:] + density[:-1]))
-    wanted = share * mass[-1]
-    part = jnp.minimum(jnp.sum(mass < wanted, axis=0), FINER - 1)
-    ends = jnp.concatenate([jnp.zeros((1, *share.shape)), mass])
-    low, high = (jnp.take_along_axis(ends, (part + k)[None], axis=0)[0] for k in (0, 1))
-    return (part + jnp.clip((wanted - low) / (high - low), 0.0, 1.0)) / FINER

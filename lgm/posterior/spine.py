@@ -25,7 +25,8 @@ from lgm.posterior.leaves import Frame, Given, Leaves, Likelihood, framed
 from lgm.posterior.nodes import RULES, Lattice, Nodes, Rule, averaged, draw, nodes
 from lgm.posterior.points import Points, Skew, antithetic, log_mean, natural, noise
 
-STEPS = 2  # towards where the spine is once leaves are integrated out
+PLACES = 2  # where leaves are integrated out, on the way to where the spine is then
+LONGEST = 4.0  # times the last step
 
 
 class _Centre(NamedTuple):
@@ -113,9 +114,18 @@ def _skew(inner: Inner, leaves: Leaves, values: jax.Array, mean: jax.Array, draw
     return skew._replace(known=skew.known.at[leaves.columns].add(-inside))
 
 
-def drawn_leaves(inner: Inner, leaves: Leaves, found: Nodes, uniform: jax.Array) -> jax.Array:
-    """Draws of leaves (G, k, c) given the spine, natural scale, with uniform numbers (G, k, c)."""
-    return inner.scale[leaves.columns][..., None] * draw(leaves, _likelihood(inner), found, uniform)
+def drawn_leaves(inner: Inner, leaves: Leaves, found: Nodes, chosen: jax.Array, uniform: jax.Array) -> jax.Array:
+    """Draws of leaves (G, k, c) given the spine, natural scale: at points ``chosen`` (c,), with uniform numbers."""
+    return inner.scale[leaves.columns][..., None] * draw(leaves, _likelihood(inner), found, uniform, chosen)
+
+
+class _Passed(NamedTuple):
+    """A place that was looked at, with the leaves' effects at their means, and the step from there."""
+
+    v: jax.Array  # (d,)
+    slope: jax.Array  # of the spine's density
+    step: jax.Array
+    centre: _Centre
 
 
 def _centred(inner: Inner, leaves: Leaves, mode: jax.Array) -> tuple[jax.Array, _Centre]:
@@ -123,16 +133,28 @@ def _centred(inner: Inner, leaves: Leaves, mode: jax.Array) -> tuple[jax.Array, 
 
     The leaves' effects are at their means, where the slope along them is zero on average: what it is not, few nodes are
     off by, and the step takes what follows for the others out of it.
+
+    Steps are too short or too long by about the same part each: their matrix takes the leaves for normal. How the slope
+    changed along the last but one tells by how much, and the last is made as long as it should be. At its end leaves
+    are not looked at again: they move with the spine as they do for points around it.
     """
+    columns = leaves.columns
 
-    def climb(v: jax.Array, _: None) -> tuple[jax.Array, tuple[jax.Array, _Centre]]:
+    def climb(v: jax.Array, _: None) -> tuple[jax.Array, _Passed]:
         here = _integrated(inner, leaves, v)
-        mean = v.at[leaves.columns].set(here.mean)
+        mean = v.at[columns].set(here.mean)
         slope = inner.slope(here.slope, mean)
-        return mean + inner.step(Point(here.slope, slope, inner.curvature(here.w))), (v, here)
+        step = inner.step(Point(here.slope, slope, inner.curvature(here.w)))
+        return mean + step, _Passed(mean, slope.at[columns].set(0.0), step, here)
 
-    passed = jax.lax.scan(climb, mode, None, length=STEPS + 1)[1]
-    return jax.tree.map(lambda x: x[-1], passed)
+    passed = jax.lax.scan(climb, mode, None, length=PLACES)[1]
+    before, last = jax.tree.map(lambda x: x[-2], passed), jax.tree.map(lambda x: x[-1], passed)
+    whole = jnp.vdot(before.step, before.slope)
+    left = jnp.where(whole > 0.0, jnp.vdot(before.step, last.slope) / jnp.where(whole > 0.0, whole, 1.0), 0.0)
+    step = last.step / jnp.maximum(1.0 - left, 1.0 / LONGEST)
+    lattice, mean = last.centre.lattice, last.centre.mean
+    moved = lattice._replace(corner=lattice.corner + step[columns][..., None])
+    return last.v + step, last.centre._replace(lattice=moved, mean=mean + step[columns])
 
 
 def _integrated(inner: Inner, leaves: Leaves, v: jax.Array) -> _Centre:

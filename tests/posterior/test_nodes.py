@@ -32,7 +32,7 @@ def on_lattices(k):
         frame = framed(case.leaves, loglik, given, jnp.zeros((n, k)), rule.fall)
         likelihood = Likelihood(loglik)
         found = nodes(case.leaves, likelihood, given, Lattice.over(frame, rule.nodes), rule.nodes)
-        drawn = draw(case.leaves, likelihood, found.take(jnp.zeros(uniform.shape[-1], int)), uniform)
+        drawn = draw(case.leaves, likelihood, found, uniform, jnp.zeros(uniform.shape[-1], int))
         return found, averaged(case.leaves, likelihood, found), drawn
 
     with jax.enable_x64(True):

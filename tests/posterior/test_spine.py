@@ -31,7 +31,7 @@ def model():
 
 
 def by_grid(model, sd):
-    """``log p(y | sd)``, moments of the intercept, and those of the first group's effect, on a grid of the two."""
+    """``log p(y | sd)``, moments of the intercept and of the first group's effect, the mode, on a grid of the two."""
     successes = np.bincount(model.design.scope.frame["g"], model.design.y)
     b = np.linspace(-24.0, 18.0, 1001)
     eta = b[:, None] + sd * T
@@ -44,7 +44,8 @@ def by_grid(model, sd):
     inside = np.exp(heights[int(successes[0])] - each[int(successes[0])][:, None])
     mean = w @ b
     leaf = w @ (inside @ (sd * T))
-    return value, (mean, np.sqrt(w @ (b - mean) ** 2)), (leaf, np.sqrt(w @ (inside @ (sd * T) ** 2) - leaf**2))
+    moments = (mean, np.sqrt(w @ (b - mean) ** 2)), (leaf, np.sqrt(w @ (inside @ (sd * T) ** 2) - leaf**2))
+    return value, *moments, b[np.argmax(total)]
 
 
 PAIRS = 256
@@ -70,7 +71,7 @@ def test_density_and_effects_are_those_of_a_grid(model, sd, most):
     nodes the density would be off by a quarter and more, and the points would lie elsewhere.
     """
     post = with_rung(model.analysed.marginal, "leaves", PAIRS)
-    value, fixed, leaf = by_grid(model, sd)
+    value, fixed, leaf, _ = by_grid(model, sd)
     with jax.enable_x64(True):
         z = jax.random.normal(jax.random.key(3), (post.n_normals, PAIRS))
         found, effects = jax.tree.map(np.asarray, _effects(post, jnp.array([sd]), z))
@@ -96,6 +97,24 @@ def test_points_lie_where_the_spine_is(model, sd):
         z = jax.random.normal(jax.random.key(3), (post.n_normals, PAIRS))
         log_weights = np.asarray(_variances(post, jnp.array([sd]), z, np.eye(post.dim)[:, :1])[0])
     assert np.var(np.logaddexp(*np.split(log_weights, 2))) < 0.1
+
+
+@jit
+def _found(post, theta):
+    inner, start = post.data.at(post.prior, post.analysis, theta)
+    found = post.data.found(inner, start)
+    return inner.scale * found.mode, inner.scale * found.v
+
+
+@pytest.mark.parametrize("sd", [1.5, 3.0])
+def test_the_proposal_is_about_the_mode_with_leaves_integrated_out(model, sd):
+    """From Laplace's, half an sd away or more, to within a twentieth of one and half the grid's step."""
+    post = with_rung(model.analysed.marginal, "leaves", 1)
+    _, fixed, _, mode = by_grid(model, sd)
+    with jax.enable_x64(True):
+        start, found = (model.analysed.natural(np.asarray(v))[0] for v in _found(post, jnp.array([sd])))
+    assert abs(start - mode) > 0.5 * fixed[1]
+    assert abs(found - mode) < 0.05 * fixed[1] + 0.011
 
 
 # Leaves of several effects --------------------------------------------------------------------------------------------
@@ -192,7 +211,7 @@ def test_variances_of_effects_in_one_leaf():
 
 
 def test_the_plain_approximation_fails_where_leaves_do_not(model):
-    value, fixed, _ = by_grid(model, 3.0)
+    value, fixed, *_ = by_grid(model, 3.0)
     post = with_rung(model.analysed.marginal, "laplace", 1)
     with jax.enable_x64(True):
         nothing = jnp.zeros((post.n_normals, 1))

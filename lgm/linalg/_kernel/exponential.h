@@ -6,15 +6,13 @@
 
 namespace lgm {
 
-// exp(given) for given <= 0, to two units in the last place, and zero below -708, about 3e-308. With k the whole number
-// next to it in units of log 2, it is 2^k exp(r), |r| <= log(2) / 2, by fourteen terms of its series: the next is 4e-18.
-inline double exp_negative(double given) {
+// exp(x) for |x| <= 708, to two units in the last place. With k the whole number next to x in units of log 2, it is
+// 2^k exp(r), |r| <= log(2) / 2, by fourteen terms of its series: the next is 4e-18.
+inline double exp_within(double x) {
   constexpr double kInverseLog2 = 1.4426950408889634074;
   constexpr double kLog2High = 6.93147180369123816490e-01;  // its product with k has no rounding error
   constexpr double kLog2Low = 1.90821492927058770002e-10;
   constexpr double kToWhole = 6755399441055744.0;  // 1.5 * 2^52: the sum's last bits are the whole number
-  constexpr double kLeast = -708.0;
-  const double x = given < kLeast ? kLeast : given;  // NaN stays
   const double shifted = x * kInverseLog2 + kToWhole;
   const double k = shifted - kToWhole;
   const double r = (x - k * kLog2High) - k * kLog2Low;
@@ -30,7 +28,14 @@ inline double exp_negative(double given) {
   bits = (bits << 52) + (uint64_t{1023} << 52);
   double power;
   std::memcpy(&power, &bits, sizeof power);
-  return given < kLeast ? 0.0 : sum * power;
+  return sum * power;
+}
+
+// exp(given) for given <= 0, as exactly, and zero below -708, about 3e-308.
+inline double exp_negative(double given) {
+  constexpr double kLeast = -708.0;
+  const double found = exp_within(given < kLeast ? kLeast : given);  // NaN stays
+  return given < kLeast ? 0.0 : found;
 }
 
 }  // namespace lgm

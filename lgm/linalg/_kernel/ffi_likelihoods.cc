@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "ffi_support.h"
+#include "lattices.h"
 #include "leaves.h"
 #include "rows.h"
 
@@ -93,6 +94,64 @@ ffi::Error leaf_heights_call(ffi::ThreadPool pool, std::string_view family, Doub
   });
 }
 
+// eta (..., n, m), push (..., n), r (..., leaves), corner (..., leaves, m), edge (..., leaves), parameters (..., p) ->
+// heights (..., nodes, leaves, m), log integrals, means and variances (..., leaves, m)
+ffi::Error leaf_integrals_call(ffi::ThreadPool pool, std::string_view family, Doubles eta, Doubles push, Doubles r,
+                               Doubles corner, Doubles edge, Doubles own, Ints columns, Ints starts, Doubles value,
+                               Doubles trials, Doubles weights, DoublesOut heights, DoublesOut log_integral,
+                               DoublesOut mean, DoublesOut variance) {
+  const Likelihood likelihood = likelihood_named(family);
+  if (likelihood == Likelihood::kUnknown) return unknown(family);
+  const Answers answers{value, trials, weights};
+  const int64_t n = value.element_count(), parameters = parameters_of(likelihood);
+  const int64_t size = last(r.dimensions()), m = last(eta.dimensions());
+  const auto batch = batch_of(eta.dimensions(), {n, -1});
+  if (!batch || !answers.fits(n) || static_cast<int64_t>(starts.element_count()) != n + 1 ||
+      batch_of(push.dimensions(), {n}) != batch || batch_of(r.dimensions(), {size}) != batch ||
+      batch_of(corner.dimensions(), {size, m}) != batch || batch_of(edge.dimensions(), {size}) != batch ||
+      batch_of(own.dimensions(), {parameters}) != batch || batch_of(heights->dimensions(), {-1, size, m}) != batch) {
+    return bad_shape("rows, responses or lines of nodes");
+  }
+  const int64_t nodes = heights->dimensions()[heights->dimensions().size() - 3];
+  const LeafRows leaves(answers.with(likelihood, own.typed_data()), columns.typed_data(), starts.typed_data(), size);
+  const double cost = kNanosecondsOfARow * static_cast<double>(n * m * nodes);
+  return run(pool, *batch, cost, [&](int64_t element) {
+    const LeafLines lines{eta.typed_data() + element * n * m, push.typed_data() + element * n,
+                          r.typed_data() + element * size,    corner.typed_data() + element * size * m,
+                          edge.typed_data() + element * size, m,
+                          nodes};
+    const auto of_leaves = [&](auto& array) { return array->typed_data() + element * size * m; };
+    const LeafSums found{heights->typed_data() + element * nodes * size * m, of_leaves(log_integral), of_leaves(mean),
+                         of_leaves(variance)};
+    integrate_leaves(leaves, own.typed_data() + element * parameters, lines, found);
+  });
+}
+
+// heights (..., nodes, leaves, m), uniform (..., leaves, draws), chosen (..., draws) -> places (..., leaves, draws)
+ffi::Error leaf_draws_call(ffi::ThreadPool pool, int64_t finer, Doubles heights, Doubles uniform, Ints chosen,
+                           DoublesOut out) {
+  const int64_t draws = last(chosen.dimensions());
+  const auto batch = batch_of(chosen.dimensions(), {-1});
+  if (heights.dimensions().size() < 3 || finer < 1) return bad_shape("heights");
+  const auto core = heights.dimensions().end() - 3;
+  const int64_t nodes = core[0], size = core[1], m = core[2];
+  if (batch_of(heights.dimensions(), {-1, -1, -1}) != batch || nodes < 2 ||
+      batch_of(uniform.dimensions(), {size, draws}) != batch || batch_of(out->dimensions(), {size, draws}) != batch) {
+    return bad_shape("heights, uniform numbers or columns");
+  }
+  if (std::any_of(chosen.typed_data(), chosen.typed_data() + chosen.element_count(),
+                  [m](int32_t c) { return c < 0 || c >= m; })) {
+    return ffi::Error(ffi::ErrorCode::kInvalidArgument, "lgm: draws from columns that are not there");
+  }
+  const double cost = kNanosecondsOfARow * static_cast<double>(size) *
+                      static_cast<double>(nodes * std::min(m, draws) + finer * draws);
+  return run(pool, *batch, cost, [&](int64_t element) {
+    const LeafDraws problem{heights.typed_data() + element * nodes * size * m, chosen.typed_data() + element * draws,
+                            uniform.typed_data() + element * size * draws,     nodes, size, m, draws, finer};
+    draw_along(problem, out->typed_data() + element * size * draws);
+  });
+}
+
 // eta and push (..., n), r and start (..., leaves), parameters (..., p) -> top, axis, low, high, mean (..., leaves),
 // slope and curvature (..., n)
 ffi::Error leaf_centres_call(ffi::ThreadPool pool, std::string_view family, double fall, int64_t nodes, Doubles eta,
@@ -149,6 +208,31 @@ LGM_HANDLER(lgm_leaf_heights, leaf_heights_call,
                 .Arg<Doubles>()
                 .Arg<Doubles>()
                 .Arg<Doubles>()
+                .Ret<Doubles>());
+LGM_HANDLER(lgm_leaf_integrals, leaf_integrals_call,
+            with_family()
+                .Arg<Doubles>()
+                .Arg<Doubles>()
+                .Arg<Doubles>()
+                .Arg<Doubles>()
+                .Arg<Doubles>()
+                .Arg<Doubles>()
+                .Arg<Ints>()
+                .Arg<Ints>()
+                .Arg<Doubles>()
+                .Arg<Doubles>()
+                .Arg<Doubles>()
+                .Ret<Doubles>()
+                .Ret<Doubles>()
+                .Ret<Doubles>()
+                .Ret<Doubles>());
+LGM_HANDLER(lgm_leaf_draws, leaf_draws_call,
+            ffi::Ffi::Bind()
+                .Ctx<ffi::ThreadPool>()
+                .Attr<int64_t>("finer")
+                .Arg<Doubles>()
+                .Arg<Doubles>()
+                .Arg<Ints>()
                 .Ret<Doubles>());
 LGM_HANDLER(lgm_leaf_centres, leaf_centres_call,
             with_family()

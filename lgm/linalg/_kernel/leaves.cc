@@ -3,10 +3,14 @@
 #include <algorithm>
 #include <cmath>
 
+#include "exponential.h"
+#include "odds.h"
+
 namespace lgm {
 namespace {
 
-constexpr int32_t kClimbs = 6, kParts = 4, kBisections = 10;
+constexpr int32_t kClimbs = 6, kParts = 4, kTried = 10;
+constexpr double kFarOut = 5.0;  // times the fall that is wanted
 constexpr double kAtTheTop = 1e-14;  // the square of a step in sds, whose next is smaller than rounding
 constexpr double kLeastRate = 1e-100;  // and its inverse the largest, with which rows are joined
 constexpr double kLongest = 2.0;     // of a step, in sds of the prior
@@ -21,13 +25,14 @@ double phase(int64_t leaf) {
 // One leaf: its rows' linear predictors without it, and what it adds to them.
 //
 // Counts with a log link on which it pushes alike are one row here: with total rate E and total count Y it says Y p t - E
-// exp(p t), but for a constant, and the rows' own derivatives follow from its.
+// exp(p t), but for a constant, and the rows' own derivatives follow from its. The odds of logistic rows on which it
+// pushes alike move together.
 class Leaf {
  public:
   explicit Leaf(int64_t largest, int64_t nodes)
       : eta_(largest), push_(largest), rates_(largest), value_(largest), weights_(largest), first_(largest + 1),
-        at_(largest * std::max<int64_t>(nodes, 2)), slopes_(largest * nodes), curvatures_(largest * nodes),
-        heights_(nodes), nodes_(nodes) {}
+        at_(largest), slopes_(largest * nodes), curvatures_(largest * nodes), heights_(Odds::padded(nodes), 0.0),
+        odds_(largest, nodes), nodes_(nodes) {}
 
   void take(const Responses& y, const int64_t* rows, const LeafProblem& problem, int64_t leaf) {
     y_ = y;
@@ -38,83 +43,88 @@ class Leaf {
     }
     of_rows_ = y;
     joined_ = y.likelihood == Likelihood::kPoissonLog && join();
+    logistic_ = odds_.take(y, eta_.data(), push_.data());
   }
 
   // The top of a concave density, by steps of Newton's method or parts of them.
   void climb(double start) {
     t_ = start;
-    system();
+    here_ = at(t_);
     for (int32_t climbs = 0; climbs < kClimbs; ++climbs) {
-      const double step = gradient_ / curvature_, length = std::sqrt(r_) * std::abs(step);
+      const double step = here_.gradient / here_.curvature, length = std::sqrt(r_) * std::abs(step);
       const double from = t_, whole = step * (kLongest / std::max(length, kLongest));
-      const bool last = !(step * step * curvature_ > kAtTheTop);
+      const bool last = !(step * step * here_.curvature > kAtTheTop);
       t_ = from + whole;
-      system();
+      here_ = at(t_);
       // Past the top, the highest of halves, quarters and eighths: the density has one top.
-      for (int32_t part = 1; part < kParts && gradient_ * whole < 0.0; ++part) {
-        const double here = t_, height = height_, gradient = gradient_, curvature = curvature_;
-        t_ = from + std::ldexp(whole, -part);
-        system();
-        if (height_ > height) continue;
-        t_ = here, height_ = height, gradient_ = gradient, curvature_ = curvature;
-        break;
+      for (int32_t part = 1; part < kParts && !last && here_.gradient * whole < 0.0; ++part) {
+        const double t = from + std::ldexp(whole, -part);
+        const Place nearer = at(t);
+        if (!(nearer.height > here_.height)) break;
+        t_ = t, here_ = nearer;
       }
       if (last) return;
     }
   }
 
   double top() const { return t_; }
-  double axis() const { return 1.0 / std::sqrt(curvature_); }
+  double axis() const { return 1.0 / std::sqrt(here_.curvature); }
 
-  // How far on both sides, in units of the axis, the density has fallen so much.
-  void ends(double fall, double* low, double* high) {
-    const double unit = axis(), wanted = height_ - fall, widest = std::sqrt(fall / (0.5 * r_ * unit * unit));
-    double inside[2] = {0.0, 0.0}, outside[2] = {widest, widest};
-    for (int32_t halvings = 0; halvings < kBisections; ++halvings) {
-      double t[2], sums[2];
-      for (int32_t side = 0; side < 2; ++side) {
-        t[side] = t_ + 0.5 * (inside[side] + outside[side]) * (side ? unit : -unit);
-      }
-      for (int64_t j = 0; j < y_.n; ++j) {
-        for (int32_t side = 0; side < 2; ++side) at_[2 * j + side] = eta_[j] + push_[j] * t[side];
-      }
-      log_likelihoods(y_, at_.data(), 2, sums);
-      for (int32_t side = 0; side < 2; ++side) {
-        const bool still = sums[side] - 0.5 * r_ * t[side] * t[side] > wanted;
-        (still ? inside : outside)[side] = 0.5 * (inside[side] + outside[side]);
-      }
+  // How far on one side (1 or -1), in units of the axis, the density has fallen so much: where d(s) = fall.
+  //
+  // By Newton's method on sqrt(d), which is linear for a normal density, or on log(d) where d is much too large, as it
+  // is of exponentials. The last step is from where d is within one, and its result not looked at.
+  double end(double side, double fall) {
+    const double unit = side * axis(), widest = std::sqrt(fall / (0.5 * r_ * unit * unit));
+    double inside = 0.0, outside = widest, s = std::min(std::sqrt(2.0 * fall), widest);
+    for (int32_t tried = 0; tried < kTried; ++tried) {
+      const Place there = at(t_ + s * unit);
+      const double d = here_.height - there.height, rate = -there.gradient * unit;
+      (d < fall ? inside : outside) = s;
+      const double step = d > kFarOut * fall ? d * std::log(fall / d) / rate : 2.0 * (std::sqrt(fall * d) - d) / rate;
+      if (std::abs(d - fall) < 1.0) return std::min(s + step, widest);
+      s = s + step > inside && s + step < outside ? s + step : 0.5 * (inside + outside);
     }
-    *low = -outside[0];
-    *high = outside[1];
+    return outside;
   }
 
   // By the trapezoidal rule: the mean of t, and those of the rows' derivatives into `slope` and `curvature`.
   double means(double corner, double edge, const int64_t* rows, double* slope, double* curvature) {
+    const double end = corner + static_cast<double>(nodes_ - 1) * edge;
+    const bool by_odds = logistic_ && odds_.serves(corner) && odds_.serves(end);
+    if (by_odds) odds_.along(corner, edge, nodes_, heights_.data());
     for (int64_t k = 0; k < nodes_; ++k) {
       const double t = corner + static_cast<double>(k) * edge;
-      for (int64_t j = 0; j < y_.n; ++j) at_[j] = eta_[j] + push_[j] * t;
-      heights_[k] =
-          log_likelihood(y_, at_.data(), &slopes_[k * y_.n], &curvatures_[k * y_.n]) - 0.5 * r_ * t * t;
+      if (!by_odds) {
+        for (int64_t j = 0; j < y_.n; ++j) at_[j] = eta_[j] + push_[j] * t;
+        heights_[k] = log_likelihood(y_, at_.data(), &slopes_[k * y_.n], &curvatures_[k * y_.n]);
+      }
+      heights_[k] -= 0.5 * r_ * t * t;
     }
-    const double most = *std::max_element(heights_.begin(), heights_.end());
+    const double most = *std::max_element(heights_.begin(), heights_.begin() + nodes_);
     double mass = 0.0, place = 0.0;
+    for (int64_t k = 0; k < nodes_; ++k) heights_[k] = exp_negative(heights_[k] - most);
     for (int64_t k = 0; k < nodes_; ++k) {
-      heights_[k] = std::exp(heights_[k] - most);
       mass += heights_[k];
       place += heights_[k] * static_cast<double>(k);
     }
+    for (int64_t k = 0; k < nodes_; ++k) heights_[k] /= mass;
     for (int64_t j = 0; j < y_.n; ++j) {
+      if (by_odds) {
+        odds_.means(y_, j, heights_.data(), nodes_, slope + rows[j], curvature + rows[j]);
+        continue;
+      }
       double s = 0.0, w = 0.0;
       for (int64_t k = 0; k < nodes_; ++k) {
         s += heights_[k] * slopes_[k * y_.n + j];
         w += heights_[k] * curvatures_[k * y_.n + j];
       }
       if (!joined_) {
-        slope[rows[j]] = s / mass;
-        curvature[rows[j]] = w / mass;
+        slope[rows[j]] = s;
+        curvature[rows[j]] = w;
         continue;
       }
-      const double gain = w / mass / y_.weights[j];  // mean of exp(p t)
+      const double gain = w / y_.weights[j];  // mean of exp(p t)
       for (int64_t i = first_[j]; i < first_[j + 1]; ++i) {
         curvature[rows[i]] = gain * rates_[i];
         slope[rows[i]] = of_rows_.weights[i] * of_rows_.value[i] - curvature[rows[i]];
@@ -152,24 +162,30 @@ class Leaf {
     return true;
   }
 
-  // Height, gradient and curvature at t.
-  void system() {
-    for (int64_t j = 0; j < y_.n; ++j) at_[j] = eta_[j] + push_[j] * t_;
-    height_ = log_likelihood(y_, at_.data(), slopes_.data(), curvatures_.data()) - 0.5 * r_ * t_ * t_;
-    gradient_ = -r_ * t_;
-    curvature_ = r_;
-    for (int64_t j = 0; j < y_.n; ++j) {
-      gradient_ += push_[j] * slopes_[j];
-      curvature_ += push_[j] * push_[j] * curvatures_[j];
+  // The log density.
+  Place at(double t) {
+    Place out;
+    if (logistic_ && odds_.serves(t)) {
+      out = odds_.at(t);
+    } else {
+      for (int64_t j = 0; j < y_.n; ++j) at_[j] = eta_[j] + push_[j] * t;
+      out.height = log_likelihood(y_, at_.data(), slopes_.data(), curvatures_.data());
+      for (int64_t j = 0; j < y_.n; ++j) {
+        out.gradient += push_[j] * slopes_[j];
+        out.curvature += push_[j] * push_[j] * curvatures_[j];
+      }
     }
+    return {out.height - 0.5 * r_ * t * t, out.gradient - r_ * t, out.curvature + r_};
   }
 
   Responses y_, of_rows_;  // as they are searched, and as they came
-  bool joined_ = false;
-  double r_ = 0.0, t_ = 0.0, height_ = 0.0, gradient_ = 0.0, curvature_ = 0.0;
+  bool joined_ = false, logistic_ = false;
+  double r_ = 0.0, t_ = 0.0;
+  Place here_;  // at t
   std::vector<double> eta_, push_, rates_, value_, weights_;
   std::vector<int64_t> first_;  // row of each that was joined
   std::vector<double> at_, slopes_, curvatures_, heights_;
+  Odds odds_;
   int64_t nodes_;
 };
 
@@ -209,21 +225,6 @@ Responses LeafRows::of(int64_t leaf, const double* own) const {
   return part_of(all, starts_[leaf], size(leaf));
 }
 
-void leaf_heights(const LeafRows& leaves, const double* own, const double* eta, const double* edge, int64_t m,
-                  int64_t count, double* out) {
-  std::vector<double> at(leaves.largest() * m), moves(leaves.largest()), sums(count * m);
-  for (int64_t g = 0; g < leaves.leaves(); ++g) {
-    const Responses y = leaves.of(g, own);
-    const int64_t* const rows = leaves.rows(g);
-    for (int64_t j = 0; j < y.n; ++j) {
-      std::copy_n(eta + rows[j] * m, m, at.data() + j * m);
-      moves[j] = edge[rows[j]];
-    }
-    log_likelihoods_along(y, at.data(), moves.data(), m, count, sums.data());
-    for (int64_t k = 0; k < count; ++k) std::copy_n(&sums[k * m], m, out + (k * leaves.leaves() + g) * m);
-  }
-}
-
 void find_leaf_centres(const Responses& y, const LeafRows& leaves, const LeafProblem& problem,
                        const LeafCentres& out) {
   Leaf leaf(leaves.largest(), problem.nodes);
@@ -232,7 +233,8 @@ void find_leaf_centres(const Responses& y, const LeafRows& leaves, const LeafPro
     leaf.climb(problem.start[g]);
     out.top[g] = leaf.top();
     out.axis[g] = leaf.axis();
-    leaf.ends(problem.fall, out.low + g, out.high + g);
+    out.low[g] = -leaf.end(-1.0, problem.fall);
+    out.high[g] = leaf.end(1.0, problem.fall);
     const double edge = out.axis[g] * ((out.high[g] - out.low[g]) / static_cast<double>(problem.nodes - 1));
     const double corner = out.top[g] + out.low[g] * out.axis[g] + phase(g) * edge;
     out.mean[g] = leaf.means(corner, edge, leaves.rows(g), out.slope, out.curvature);

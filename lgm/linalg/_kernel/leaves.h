@@ -30,11 +30,6 @@ class LeafRows {
   int64_t largest_ = 0;
 };
 
-// Sums over the rows of each leaf of the log-likelihoods but for constants, at `count` nodes: the row's linear
-// predictor is eta (n x m) at the first, and moves by edge (n) from each to the next. out (count x leaves x m).
-void leaf_heights(const LeafRows& leaves, const double* own, const double* eta, const double* edge, int64_t m,
-                  int64_t count, double* out);
-
 // What is searched for where all else is given: leaves with one effect t, density exp(sum l(eta + push t) - r t^2 / 2).
 struct LeafProblem {
   const double* eta = nullptr;    // (n)

@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <type_traits>
 #include <vector>
 
 #include "exponential.h"
 #include "log_product.h"
+#include "logarithm.h"
 
 namespace lgm {
 namespace {
@@ -259,10 +261,10 @@ void sums_of(const Logistic& family, const double* eta, int64_t m, double* out) 
         if (n == 1.0) {
           for (int64_t c = 0; c < width; ++c) product[c] *= 1.0 + small[c];
         } else {
-          for (int64_t c = 0; c < width; ++c) sum[c] -= n * std::log1p(small[c]);
+          for (int64_t c = 0; c < width; ++c) sum[c] -= n * log_one_plus(small[c]);
         }
       }
-      for (int64_t c = 0; c < width; ++c) sum[c] -= std::log(product[c]);
+      for (int64_t c = 0; c < width; ++c) sum[c] -= log_normal(product[c]);
     }
     std::copy_n(sum, width, out + left);
   }
@@ -324,7 +326,7 @@ void along_lines(const PoissonLog& family, const double* eta, const double* edge
       slope += wy * edge[i];
       for (int64_t c = 0; c < width; ++c) {
         level[c] += wy * row[c];
-        rate[c] += w * std::exp(row[c]);
+        rate[c] += w * exp_within(row[c]);
       }
     }
     if (last < 0) continue;
@@ -335,63 +337,68 @@ void along_lines(const PoissonLog& family, const double* eta, const double* edge
   }
 }
 
-// The same for odds, and of single trials one logarithm for many rows.
+// The same for odds, and of single trials one logarithm for many rows. Nodes of a column are next to each other here.
 void along_lines(const Logistic& family, const double* eta, const double* edge, int64_t m, int64_t count, double* out) {
   const Responses& y = family.y;
-  std::vector<double> product(count * std::min(kColumns, m), 1.0);
-  for (int64_t left = 0; left < m; left += kColumns) {
-    const int64_t width = std::min(kColumns, m - left);
-    double full = 0.0;
-    const auto subtract = [&] {
-      for (int64_t k = 0; k < count; ++k) {
-        for (int64_t c = 0; c < width; ++c) {
-          out[k * m + left + c] -= std::log(product[k * width + c]);
-          product[k * width + c] = 1.0;
-        }
-      }
-      full = 0.0;
-    };
-    for (int64_t i = 0; i < y.n; ++i) {
-      double x[kColumns], odds[kColumns];
-      const double w = y.weights[i], wy = w * y.value[i], n = w * family.total(i);
-      const double way = edge[i] * static_cast<double>(count - 1);
-      double most = 0.0;
-      for (int64_t c = 0; c < width; ++c) {
-        x[c] = eta[i * m + left + c] - family.shift;
-        most = std::max(most, std::max(x[c], x[c] + way));
-      }
-      if (!finite_along(x, width, way) || !(most < 0.5 * kFullest)) {
+  std::vector<double> room(count + m + 2 * y.n * m + 2 * m * count);  // one, for there are many calls with few rows
+  double* const factor = room.data();
+  double* const level = factor + count;
+  double* const all_x = level + m;
+  double* const all_odds = all_x + y.n * m;
+  double* const total = all_odds + y.n * m;
+  double* const product = total + m * count;
+  std::fill_n(product, m * count, 1.0);
+  for (int64_t j = 0; j < y.n * m; ++j) all_x[j] = eta[j] - family.shift;
+  for (int64_t j = 0; j < y.n * m; ++j) all_odds[j] = exp_within(all_x[j]);  // which those too far out do not use
+  double slope = 0.0, full = 0.0, last = std::numeric_limits<double>::quiet_NaN();  // edge that the factors are of
+  const auto subtract = [&] {
+    for (int64_t j = 0; j < m * count; ++j) {
+      total[j] -= log_normal(product[j]);
+      product[j] = 1.0;
+    }
+    full = 0.0;
+  };
+  for (int64_t i = 0; i < y.n; ++i) {
+    const double w = y.weights[i], wy = w * y.value[i], n = w * family.total(i);
+    const double way = edge[i] * static_cast<double>(count - 1);
+    const double* const x = all_x + i * m;
+    const double* const odds = all_odds + i * m;
+    double most = 0.0;
+    for (int64_t c = 0; c < m; ++c) most = std::max(most, x[c] + std::max(way, 0.0));
+    if (!finite_along(x, m, way) || !(most < 0.5 * kFullest)) {
+      for (int64_t c = 0; c < m; ++c) {
         for (int64_t k = 0; k < count; ++k) {
-          for (int64_t c = 0; c < width; ++c) {
-            const double at = x[c] + static_cast<double>(k) * edge[i];
-            out[k * m + left + c] += wy * at - n * (std::max(at, 0.0) + std::log1p(std::exp(-std::abs(at))));
-          }
+          const double at = x[c] + static_cast<double>(k) * edge[i];
+          total[c * count + k] += wy * at - n * (std::max(at, 0.0) + std::log1p(std::exp(-std::abs(at))));
         }
-        continue;
       }
+      continue;
+    }
+    if (edge[i] != last) {
+      last = edge[i];
+      const double step = exp_within(last);
+      factor[0] = 1.0;
+      for (int64_t k = 1; k < count; ++k) factor[k] = factor[k - 1] * step;
+    }
+    slope += wy * edge[i];
+    for (int64_t c = 0; c < m; ++c) level[c] += wy * x[c];
+    if (n == 1.0) {
       if (full + most + 1.0 > kFullest) subtract();
-      const double factor = std::exp(edge[i]);
-      for (int64_t c = 0; c < width; ++c) odds[c] = std::exp(x[c]);
-      if (n == 1.0) full += most + 1.0;
-      for (int64_t k = 0; k < count; ++k) {
-        double* const to = out + k * m + left;
-        const double move = static_cast<double>(k) * edge[i];
-        if (n == 1.0) {
-          double* const factors = product.data() + k * width;
-          for (int64_t c = 0; c < width; ++c) {
-            to[c] += wy * (x[c] + move);
-            factors[c] *= 1.0 + odds[c];
-            odds[c] *= factor;
-          }
-        } else {
-          for (int64_t c = 0; c < width; ++c) {
-            to[c] += wy * (x[c] + move) - n * std::log1p(odds[c]);
-            odds[c] *= factor;
-          }
-        }
+      full += most + 1.0;
+      for (int64_t c = 0; c < m; ++c) {
+        double* const factors = product + c * count;
+        for (int64_t k = 0; k < count; ++k) factors[k] *= 1.0 + odds[c] * factor[k];
+      }
+    } else {
+      for (int64_t c = 0; c < m; ++c) {
+        double* const to = total + c * count;
+        for (int64_t k = 0; k < count; ++k) to[k] -= n * log_one_plus(odds[c] * factor[k]);
       }
     }
-    if (full > 0.0) subtract();
+  }
+  if (full > 0.0) subtract();
+  for (int64_t k = 0; k < count; ++k) {
+    for (int64_t c = 0; c < m; ++c) out[k * m + c] = total[c * count + k] + (level[c] + static_cast<double>(k) * slope);
   }
 }
 
@@ -486,6 +493,18 @@ void third_derivatives(const Responses& y, const double* eta, double* third) {
   with_family(y, [&](const auto& family) {
     for (int64_t i = 0; i < y.n; ++i) third[i] = family.third(i, eta[i]);
   });
+}
+
+bool logistic(const Responses& y, double* shift, double* failures) {
+  bool out = false;
+  with_family(y, [&](const auto& family) {
+    if constexpr (std::is_same_v<std::decay_t<decltype(family)>, Logistic>) {
+      *shift = family.shift;
+      *failures = family.failures;
+      out = true;
+    }
+  });
+  return out;
 }
 
 double longest_step(Likelihood likelihood) {

@@ -51,6 +51,10 @@ double constants(const Responses& y);
 // Third derivatives.
 void third_derivatives(const Responses& y, const double* eta, double* third);
 
+// Whether a row's log-likelihood is y x - n log(1 + exp(x)) with x = eta - shift, and n the trials, or where `failures`
+// is not negative y + failures; times its weight.
+bool logistic(const Responses& y, double* shift, double* failures);
+
 // The longest step in eta that Newton's method may try at once: exponentials of more are far from quadratic.
 double longest_step(Likelihood likelihood);
 

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "../blas.h"
+#include "../lattices.h"
 #include "../leaves.h"
 #include "../newton.h"
 #include "../numeric.h"
@@ -644,8 +645,42 @@ void check_leaves(const char* name, bool many_trials) {
     }
   }
 
+  const std::vector<double> r(kLeaves, 0.4), start(kLeaves, 0.3), ones(kLeaves, 1.0);
+  std::vector<double> flat(kRows * kColumns), corner(kLeaves * kColumns), heights(sums.size());
+  std::vector<double> integrals(kLeaves * kColumns), means(integrals.size()), variances(integrals.size());
+  for (int64_t i = 0; i < kRows; ++i) std::fill_n(&flat[i * kColumns], kColumns, eta[i]);
+  for (int64_t g = 0; g < kLeaves; ++g) std::copy_n(places, kColumns, &corner[g * kColumns]);
+  lgm::integrate_leaves(leaves, &own,
+                        {flat.data(), push.data(), r.data(), corner.data(), ones.data(), kColumns, kNodes},
+                        {heights.data(), integrals.data(), means.data(), variances.data()});
+  for (int64_t g = 0; g < kLeaves; ++g) {
+    for (int64_t c = 0; c < kColumns; ++c) {
+      double mass = 0.0, first = 0.0, second = 0.0;
+      for (int64_t k = 0; k < kNodes; ++k) {
+        const double t = places[c] + static_cast<double>(k), sum = sums[(k * kLeaves + g) * kColumns + c];
+        const double own_height = heights[(k * kLeaves + g) * kColumns + c];
+        if (std::isfinite(sum)) require(near(own_height, sum - 0.5 * r[g] * t * t), "heights of integrated leaves");
+        const double w = std::exp(sum - 0.5 * r[g] * t * t - height(g, 0.0));
+        mass += w, first += w * t, second += w * t * t;
+      }
+      if (!(mass > 1e-250) || !std::isfinite(mass)) continue;
+      require(near(integrals[g * kColumns + c], std::log(mass)), "integral of a leaf");
+      require(near(means[g * kColumns + c], first / mass), "mean over nodes");
+      require(std::abs(variances[g * kColumns + c] - (second / mass - first / mass * first / mass)) < 1e-8, "variance");
+    }
+  }
+  constexpr int64_t kDraws = 3;
+  const int32_t chosen[kDraws] = {2, 0, 2};
+  std::vector<double> uniform(kLeaves * kDraws, 0.25), drawn(uniform.size());
+  for (int64_t g = 0; g < kLeaves; ++g) uniform[g * kDraws + 2] = 0.75;
+  lgm::draw_along({heights.data(), chosen, uniform.data(), kNodes, kLeaves, kColumns, kDraws, 8}, drawn.data());
+  for (int64_t g = 0; g < kLeaves; ++g) {
+    const double* const own_draws = &drawn[g * kDraws];
+    require(own_draws[0] < own_draws[2] && own_draws[0] >= 0.0 && own_draws[2] <= kNodes - 1.0, "draws of a leaf");
+    require(own_draws[1] >= 0.0 && own_draws[1] <= kNodes - 1.0, "draws of another column");
+  }
+
   constexpr double kFall = 16.0;
-  const std::vector<double> r(kLeaves, 0.4), start(kLeaves, 0.3);
   std::vector<double> top(kLeaves), axis(kLeaves), low(kLeaves), high(kLeaves), mean(kLeaves), slope(kRows, 7.0);
   std::vector<double> curvature(kRows, 7.0);
   const lgm::LeafCentres found{top.data(),  axis.data(),  low.data(),      high.data(),
