@@ -58,12 +58,16 @@ def interruptible(piece: str) -> Iterator[list[bool]]:
     if not _ours():
         yield stopped
         return
+    # In a thread: the key may be pressed while a progress bar is being written, and a stream cannot be written to from
+    # within its own writing.
+    words = f"stopping after this {piece}; press Ctrl-C again to stop at once"
+    saying = threading.Thread(target=_log.warning, args=(words,))
 
     def note(signum: int, frame: Any) -> None:
         if stopped:  # pressed twice: stop now
             raise KeyboardInterrupt
         stopped.append(True)
-        _log.warning("stopping after this %s; press Ctrl-C again to stop at once", piece)
+        saying.start()
 
     before = signal.getsignal(signal.SIGINT)
     _raise_if_pressed(before)
@@ -72,3 +76,5 @@ def interruptible(piece: str) -> Iterator[list[bool]]:
         yield stopped
     finally:
         signal.signal(signal.SIGINT, before)
+        if stopped:
+            saying.join()

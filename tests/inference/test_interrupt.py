@@ -2,10 +2,13 @@
 
 import asyncio
 import contextlib
+import io
 import logging
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -77,6 +80,38 @@ def test_a_piece_of_work_is_finished_first(caplog: pytest.LogCaptureFixture) -> 
     assert done == [False, True]
     words = "stopping after this block of draws; press Ctrl-C again to stop at once"
     assert caplog.record_tuples == [("lgm.inference.interrupt", logging.WARNING, words)]
+
+
+def test_a_key_pressed_while_the_screen_is_written_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stream refuses what a handler writes to it from within its own writing."""
+
+    class Screen(io.RawIOBase):
+        shown = b""
+
+        def writable(self) -> bool:
+            return True
+
+        def write(self, data: Any) -> int:
+            if bytes(data).startswith(b"bar"):
+                press()
+            self.shown += bytes(data)
+            return len(data)
+
+    screen = Screen()
+    stderr = io.TextIOWrapper(io.BufferedWriter(screen), line_buffering=True)
+    monkeypatch.setattr(sys, "stderr", stderr)
+    log, handler = logging.getLogger("lgm.inference.interrupt"), logging.StreamHandler(stderr)
+    log.addHandler(handler)
+    try:
+        with interruptible("block of draws") as stopped:
+            print("bar", file=sys.stderr)
+            assert stopped
+    finally:
+        log.removeHandler(handler)
+    assert screen.shown.decode().splitlines()[:2] == [
+        "bar",
+        "stopping after this block of draws; press Ctrl-C again to stop at once",
+    ]
 
 
 def test_a_second_press_stops_at_once() -> None:
