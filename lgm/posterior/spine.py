@@ -5,7 +5,8 @@ over the leaves. With ``H_s`` what H' leaves of the spine, and v^ Laplace's mode
 
     exp( J_s(s) - J(v^) + s'H_s s / 2 ) prod_g I_g(s) |H'_gg / 2 pi|^1/2  |H'(v^)|^1/2 / |H'|^1/2
 
-whose average estimates ``p(y | theta) / p_L(y | theta)`` without bias: the nodes of ``I_g`` lie at random places.
+whose average estimates ``p(y | theta) / p_L(y | theta)`` without bias, as the nodes of ``I_g`` lie at random places,
+but for what is beyond their ends: next to nothing where s is near the centre, and the larger the further out it is.
 """
 
 from __future__ import annotations
