@@ -48,9 +48,7 @@ class Cost(ctypes.Structure):
 
 
 _ERRORS: dict[int, type[Exception]] = {1: ValueError, 2: MemoryError}
-_POINTERS = {
-    np.dtype(kind): POINTER(one) for kind, one in ((np.int32, c_int32), (np.int64, c_int64), (float, c_double))
-}
+_POINTERS = {np.dtype(kind): POINTER(kind) for kind in (c_int32, c_int64, c_double)}
 
 library.lgm_error.restype = c_char_p
 
@@ -88,7 +86,6 @@ _likelihood = _function("lgm_likelihood", c_char_p, c_int64, *[_DOUBLES] * 5, c_
 writes_wide_info = _function("lgm_writes_wide_info", c_void_p)
 use_blas = _function("lgm_use_blas", POINTER(c_void_p), c_int32, c_void_p, c_void_p, result=None)
 set_max_threads = _function("lgm_set_max_threads", c_int64, result=None)
-max_threads = _function("lgm_max_threads", result=c_int64)
 
 
 def predict_cost(indptr: Int64s, indices: Int64s, order: Int32s, negative: Int32s) -> Cost:

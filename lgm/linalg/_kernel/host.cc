@@ -172,6 +172,5 @@ LGM_EXPORT int32_t lgm_likelihood(const char* name, int64_t n, const double* eta
 }
 
 LGM_EXPORT void lgm_set_max_threads(int64_t threads) { lgm::set_max_threads(threads); }
-LGM_EXPORT int64_t lgm_max_threads() { return lgm::max_threads(); }
 
 }  // extern "C"
