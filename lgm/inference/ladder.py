@@ -9,7 +9,7 @@ on all sides they have to serve as well. For a Gaussian response there is nothin
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import Any, NamedTuple
 
@@ -109,8 +109,8 @@ class Rung:
     variance: float
     k: float
     effects: int
-    tails: FloatArray = field(default_factory=lambda: np.zeros((0, 0)))
-    reach: FloatArray = field(default_factory=lambda: np.zeros((0, 2)))
+    tails: FloatArray
+    reach: FloatArray
 
     @property
     def exact(self) -> bool:
@@ -238,9 +238,9 @@ def settle(
                 raise LgmError(f'approximation="{name}" is for {NEEDED[name]}. Accepted here: {listed(there)}.')
             measured = tried(name) if name in EXACT else tried(USUAL, follow=False)
     pairs = _pairs(name, measured.variance)
-    rung = Rung(name, pairs, sd_second, measured.shift, measured.variance, measured.k, post.dim)
-    if name in FOLLOWING and measured.tails is not None:
-        rung = replace(rung, tails=measured.tails.functionals, reach=measured.tails.reach)
+    at_mode = sd_second, measured.shift, measured.variance, measured.k
+    tails = (measured.tails if name in FOLLOWING else None) or _no_tails(post.dim)
+    rung = Rung(name, pairs, *at_mode, post.dim, np.asarray(tails.functionals), np.asarray(tails.reach))
     return approximated(post, rung), theta, rung
 
 
@@ -352,6 +352,10 @@ def _long_tails(post: Marginal, x: FloatArray, lean: FloatArray) -> Tails | None
         reach = np.maximum(FAR * widths, 1.0)
     long = np.max(widths, axis=1) > LONG
     return Tails(functionals[:, long], reach[long]) if np.any(long) else None
+
+
+def _no_tails(d: int) -> Tails:
+    return Tails(np.zeros((d, 0)), np.zeros((0, 2)))
 
 
 def _several(found: Leaning) -> list[int]:

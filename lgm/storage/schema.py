@@ -39,7 +39,7 @@ SHAPES: dict[str, dict[str, str]] = {
     "Mixture": {"theta": "pk", "log_weights": "p", "mean": "pA", "draws": "pAA", "cov": "AAA"},
     "Points": {"theta": "pk", "log_weights": "p", "mean": "pA", "draws": "pAA", "cov": "AAA"},
     "Kept": {"mean": "u", "table": "Ab", "sd": "t", "ends": "At", "fixed": "Ab", "draws": "Au"},
-    "Rung": {"tails": "Al", "reach": "lA"},
+    "Rung": {"tails": "ul", "reach": "lA"},
 }
 _NUMBERS: dict[Any, tuple[type, ...]] = {
     bool: (bool, np.bool_),
