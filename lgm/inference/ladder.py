@@ -24,6 +24,7 @@ from lgm.inference.keys import key
 from lgm.inference.mode import Mode, find_mode
 from lgm.posterior.density import Marginal, started
 from lgm.posterior.laplace import Accuracy, LaplaceData
+from lgm.posterior.stretch import LEAN, Leaning, Tails
 from lgm.words import counted, listed
 from lgm.xla import own_settings
 
@@ -42,6 +43,13 @@ SMALL_SECOND = 0.5  # sd of the second-order term up to which it is a correction
 # large fields, where it is some .002. Derivatives at the mode, and so that term, say nothing of a plateau's edge.
 SMALL_EACH = 0.1
 
+# Tails are followed where they are so many times as long as those of normal points, whose weights have a Pareto k of
+# 1 - 1 / w^2 there.
+LONG, MOST_TAILS = 1.2, 8
+ALONE = 1 / 27  # of how much they lean together, what each of three effects does that lean alike
+FAR, LOOKS = 4.0, 3  # sds from the centre at which their width is measured, after so many looks
+NEW = 0.1  # part of the variance of a combination that others must leave it
+
 # What users call the rungs, and the data side's names.
 USUAL = "weighted"
 APPROXIMATIONS = {
@@ -55,6 +63,7 @@ APPROXIMATIONS = {
 JOINT = "joint"
 RUNGS = {**APPROXIMATIONS, JOINT: APPROXIMATIONS[USUAL]}
 OTHERWISE = 'method="joint" samples effects with the hyperparameters, slower but exact up to Monte Carlo error'
+FOLLOWING = (USUAL, "quadrature")  # those whose points can follow long tails
 EXACT = (USUAL, "quadrature", "transport")  # up to Monte Carlo error, in the order of what they cost
 NEEDED = {
     "quadrature": (
@@ -87,6 +96,10 @@ class Rung:
         Pareto k of the weights.
     effects : int
         Number of effects.
+    tails : float array (d, J)
+        Combinations of effects whose long tails points follow.
+    reach : float array (J, 2)
+        How far from the centre these tails are looked at, in sds.
     """
 
     name: str
@@ -96,6 +109,8 @@ class Rung:
     variance: float
     k: float
     effects: int
+    tails: FloatArray
+    reach: FloatArray
 
     @property
     def exact(self) -> bool:
@@ -112,6 +127,7 @@ class Rung:
             "largest_shift": self.shift,
             "log_weight_variance": self.variance,
             "pair_k": self.k,
+            "long_tails": len(self.reach),
         }
 
     def doubt(self, *, held: bool) -> str | None:
@@ -147,6 +163,8 @@ class Rung:
     def said(self, *, held: bool) -> list[tuple[str, str]]:
         """The approximation in words, and what the plain one would miss."""
         spread = f"log-weight variance {self.variance:.2g}, k {self.k:.2f}"
+        if len(self.reach):
+            spread += f", {counted(len(self.reach), 'long tail')} followed"
         how = {
             "weighted": f"exact up to Monte Carlo error: effects weighted, {self.pairs} pairs at each theta ({spread})",
             "quadrature": f"exact up to Monte Carlo error: a group integrated out, {self.pairs} pairs ({spread})",
@@ -191,14 +209,19 @@ def settle(
         data = post.data
         assert isinstance(data, LaplaceData)
         normals = partial(cache(_drawn_for), seed)
-        around = _around(post, found, functionals, normals(post.n_normals, 0))
-        sd_second = around.sd_second
+        around = partial(_around, found=found, functionals=functionals, z=normals(post.n_normals, 0))
+        plain = around(post)
+        sd_second = plain.sd_second
 
-        def tried(name: str) -> _Measured:
+        def tried(name: str, *, follow: bool = True) -> _Measured:
             there = with_rung(post, APPROXIMATIONS[name], FEWEST)
-            at_mode = _measured(there, found.x, functionals, partial(normals, there.n_normals))
-            if name == USUAL and around.variance > SMALL_VARIANCE:
-                return at_mode._replace(variance=max(at_mode.variance, around.variance))
+            tails = _long_tails(there, found.x, plain.lean) if follow and name in FOLLOWING else None
+            there = _following(there, tails)
+            at_mode = _measured(there, found.x, functionals, partial(normals, there.n_normals))._replace(tails=tails)
+            if name == USUAL:
+                variance = (plain if tails is None else around(there)).variance
+                if variance > SMALL_VARIANCE:
+                    return at_mode._replace(variance=max(at_mode.variance, variance))
             return at_mode
 
         if approximation == "auto":
@@ -213,9 +236,11 @@ def settle(
                     f'"{each}"' for each in ("auto", *APPROXIMATIONS) if data.serves(APPROXIMATIONS.get(each, each))
                 ]
                 raise LgmError(f'approximation="{name}" is for {NEEDED[name]}. Accepted here: {listed(there)}.')
-            measured = tried(name if name in EXACT else USUAL)
+            measured = tried(name) if name in EXACT else tried(USUAL, follow=False)
     pairs = _pairs(name, measured.variance)
-    rung = Rung(name, pairs, sd_second, measured.shift, measured.variance, measured.k, post.dim)
+    at_mode = sd_second, measured.shift, measured.variance, measured.k
+    tails = (measured.tails if name in FOLLOWING else None) or _no_tails(post.dim)
+    rung = Rung(name, pairs, *at_mode, post.dim, np.asarray(tails.functionals), np.asarray(tails.reach))
     return approximated(post, rung), theta, rung
 
 
@@ -223,7 +248,8 @@ def approximated(post: Marginal, rung: Rung | None) -> Marginal:
     """The posterior by an approximation that was chosen before."""
     if rung is None or not isinstance(post.data, LaplaceData):
         return post
-    return with_rung(post, RUNGS[rung.name], rung.pairs)
+    tails = Tails(rung.tails, rung.reach) if len(rung.reach) else None
+    return _following(with_rung(post, RUNGS[rung.name], rung.pairs), tails)
 
 
 class _Measured(NamedTuple):
@@ -232,6 +258,7 @@ class _Measured(NamedTuple):
     variance: float
     k: float
     shift: float
+    tails: Tails | None = None
 
     @property
     def serves(self) -> bool:
@@ -296,6 +323,54 @@ def with_rung(post: Marginal, rung: str, pairs: int) -> Marginal:
     return replace(post, data=replace(post.data, rung=rung, pairs=pairs))
 
 
+def _following(post: Marginal, tails: Tails | None) -> Marginal:
+    """The posterior with points that follow the long tails of some effects."""
+    if tails is None:
+        return post
+    assert isinstance(post.data, LaplaceData)
+    return replace(post, data=replace(post.data, tails=tails))
+
+
+def _long_tails(post: Marginal, x: FloatArray, lean: FloatArray) -> Tails | None:
+    """Combinations of effects with long tails at the mode of theta, near effects that lean (d,), if there are any."""
+    data = post.data
+    assert isinstance(data, LaplaceData)
+    if data.leaves is not None:
+        lean = lean.copy()
+        lean[np.asarray(data.leaves.columns)] = 0.0
+    near = np.argsort(-lean, kind="stable")[:MOST_TAILS]
+    near = near[lean[near] > LEAN * ALONE]
+    if not near.size:
+        return None
+    found = jax.tree.map(np.asarray, _leaning(post, x, np.eye(post.dim)[:, near]))
+    functionals = found.functionals[:, _several(found)]
+    reach = np.full((functionals.shape[1], 2), FAR)
+    for _ in range(LOOKS):
+        if not reach.size:
+            return None
+        widths = np.asarray(_widths(_following(post, Tails(functionals, reach)), x))
+        reach = np.maximum(FAR * widths, 1.0)
+    long = np.max(widths, axis=1) > LONG
+    return Tails(functionals[:, long], reach[long]) if np.any(long) else None
+
+
+def _no_tails(d: int) -> Tails:
+    return Tails(np.zeros((d, 0)), np.zeros((0, 2)))
+
+
+def _several(found: Leaning) -> list[int]:
+    """Which combinations lean, the most first, without those that earlier ones foretell."""
+    chosen: list[int] = []
+    for j in np.argsort(-np.abs(found.third), kind="stable"):
+        own = found.cov[j, j]
+        if chosen:
+            given = found.cov[chosen, j]
+            own = own - given @ np.linalg.solve(found.cov[np.ix_(chosen, chosen)], given)
+        if np.abs(found.third[j]) > LEAN and own > NEW * found.cov[j, j]:
+            chosen.append(int(j))
+    return chosen
+
+
 def _pairs(name: str, variance: float) -> int:
     """A power of two, so that few programs serve all."""
     if name not in EXACT:
@@ -312,17 +387,22 @@ class _Around(NamedTuple):
 
     sd_second: float  # of the second-order term
     variance: float  # largest of the log weights of pairs, one sd from the mode
+    lean: FloatArray  # how much the densities of effects lean there, at most (d,)
 
 
 def _around(post: Marginal, found: Mode, functionals: FloatArray, z: jax.Array) -> _Around:
-    total, variance = 0.0, 0.0
+    at_mode = [_accuracy(post, found.x, functionals, z)] if not found.x.size else []  # nothing is around it
+    total, variance, lean = 0.0, 0.0, np.zeros(post.dim)
     for axis in found.root.T:
         ends = [_accuracy(post, found.x + side * axis, functionals, z) for side in (1.0, -1.0)]
         total += (0.5 * (float(ends[0].second) - float(ends[1].second))) ** 2
         for end in ends:
             raw = np.asarray(end.log_weights)
             variance = max(variance, float(np.var(raw, ddof=1)) if np.all(np.isfinite(raw)) else np.inf)
-    return _Around(float(np.sqrt(total)) if np.isfinite(total) else np.inf, variance)
+            lean = np.fmax(lean, np.abs(np.asarray(end.lean)))
+    for each in at_mode:
+        lean = np.abs(np.asarray(each.lean))
+    return _Around(float(np.sqrt(total)) if np.isfinite(total) else np.inf, variance, lean)
 
 
 @jit
@@ -334,3 +414,15 @@ def _natural(post: Marginal, x: jax.Array) -> jax.Array:
 def _accuracy(post: Marginal, x: jax.Array, functionals: jax.Array, z: jax.Array) -> Accuracy:
     data: Any = post.data
     return data.accuracy(post.prior, post.analysis, post.hyper.natural(x), functionals, z)
+
+
+@jit
+def _leaning(post: Marginal, x: jax.Array, start: jax.Array) -> Leaning:
+    data: Any = post.data
+    return data.leaning(post.prior, post.analysis, post.hyper.natural(x), start)
+
+
+@jit
+def _widths(post: Marginal, x: jax.Array) -> jax.Array:
+    data: Any = post.data
+    return data.widths(post.prior, post.analysis, post.hyper.natural(x))

@@ -14,12 +14,13 @@ from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from lgm import linalg
 from lgm.arrays import FloatArray
 from lgm.linalg._jax import vmap_in_parts
 from lgm.linalg.rows import Rows
-from lgm.posterior import points, spine, transport
+from lgm.posterior import points, spine, stretch, transport
 from lgm.posterior.approximation import Moments, approximate, moments
 from lgm.posterior.every_row import EveryRow
 from lgm.posterior.functionals import Effects, EffectsAtPoints, Even, FixedPoints, Linear, Odd, Sums
@@ -28,6 +29,7 @@ from lgm.posterior.latent_prior import LatentPrior, Places
 from lgm.posterior.leaves import Leaves
 from lgm.posterior.linear_start import Start
 from lgm.posterior.points import Points
+from lgm.posterior.stretch import Tails
 from lgm.posterior.variances import normal_variances
 
 TOGETHER = 2**18  # rows times points that are gone through at once where leaves are integrated out
@@ -57,6 +59,8 @@ class LaplaceData:
         all but the leaves, which are integrated out; or with such pairs after a map that bends them.
     pairs : int
         Pairs that estimate the error at one theta, and of which effects are drawn.
+    tails : Tails, optional
+        Effects whose long tails weighted points follow, where leaves are integrated out and where none are.
     """
 
     observed: Observed
@@ -64,6 +68,7 @@ class LaplaceData:
     leaves: Leaves | None
     rung: str = field(default="weighted", metadata={"static": True})
     pairs: int = field(default=8, metadata={"static": True})
+    tails: Tails | None = None
 
     normal = False  # the effects given theta
 
@@ -344,7 +349,28 @@ class LaplaceData:
         variance = normal_variances(prior, analysis, found.values, inner.scale, functionals, ())[1]
         shift = functionals.T @ (inner.scale * found.shift)
         eta = points.noise(inner, found.values, _of_effects(prior, z)).eta
-        return Accuracy(pairs, shift / jnp.sqrt(variance), points.second_order(inner, found, eta))
+        second = points.second_order(inner, found, eta)
+        return Accuracy(pairs, shift / jnp.sqrt(variance), second, stretch.lean(inner, found))
+
+    def leaning(
+        self, prior: LatentPrior, analysis: linalg.Analysis, theta: jax.Array, start: jax.Array
+    ) -> stretch.Leaning:
+        """Combinations of effects along which the density leans most, of those near some functionals (d, J).
+
+        Effects of leaves are in none: where their densities lean far, they are integrated out.
+        """
+        inner, begin = self.at(prior, analysis, theta)
+        apart = np.zeros(0, dtype=int) if self.leaves is None else self.leaves.columns
+        return stretch.leaning(inner, moments(inner, begin), start, apart)
+
+    def widths(self, prior: LatentPrior, analysis: linalg.Analysis, theta: jax.Array) -> jax.Array:
+        """How far points follow the tails, below and above (J, 2)."""
+        assert self.tails is not None
+        found = self.found(*self.at(prior, analysis, theta))
+        if isinstance(found, spine.Found):
+            assert found.stretch is not None
+            return found.stretch.widths
+        return points.stretched(self.at(prior, analysis, theta)[0], found, self.tails)[1].widths
 
     def linear(self, prior: LatentPrior, analysis: linalg.Analysis, theta: jax.Array, a: Rows) -> Linear:
         """Modes, variances and shifts of ``A u`` by the normal approximation.
@@ -391,7 +417,7 @@ class LaplaceData:
     def found(self, inner: Inner, start: jax.Array) -> Found:
         """What is common to all points by the rung."""
         if self.rung == "leaves" and self.leaves is not None:
-            return spine.found(inner, self.leaves, start)
+            return spine.found(inner, self.leaves, start, self.tails)
         return moments(inner, start)
 
     def points(self, inner: Inner, found: Found, z: jax.Array) -> Points:
@@ -401,7 +427,7 @@ class LaplaceData:
             assert self.leaves is not None
             return spine.weighted(inner, self.leaves, found, z)
         if self.rung == "weighted":
-            return points.weighted(inner, found, z)
+            return points.weighted(inner, found, z, self.tails)
         if self.rung == "transport":
             return transport.weighted(inner, found, z)
         return points.normal(inner, found, z, shifted=self.rung == "shifted")
@@ -409,16 +435,20 @@ class LaplaceData:
     def _anew(self, inner: Inner, start: jax.Array, z: jax.Array) -> Points:
         """The same at a theta of which nothing is known yet."""
         if self.rung == "weighted":
-            return points.weighted_anew(inner, start, _of_effects(inner.prior, z))
+            return points.weighted_anew(inner, start, _of_effects(inner.prior, z), self.tails)
         return self.points(inner, self.found(inner, start), z)
 
 
 class Accuracy(NamedTuple):
-    """Log weights of pairs (m,), shifts of functionals in sds (j,), and the second-order term of ``log p``."""
+    """Log weights of pairs (m,), shifts of functionals in sds (j,), and the second-order term of ``log p``.
+
+    And how the densities of effects lean at the mode (d,).
+    """
 
     log_weights: jax.Array
     shift: jax.Array
     second: jax.Array
+    lean: jax.Array
 
 
 def _of_effects(prior: LatentPrior, z: jax.Array) -> jax.Array:

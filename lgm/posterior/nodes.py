@@ -20,8 +20,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from lgm.arrays import Numbers
+from lgm.linalg.likelihoods import Integrals, draws_along
 from lgm.linalg.likelihoods import Likelihood as Known
-from lgm.linalg.likelihoods import draws_along
 from lgm.posterior.inner import slope_of
 from lgm.posterior.leaves import Frame, Given, Leaves, Likelihood, quadratic
 
@@ -49,17 +49,18 @@ class Lattice(NamedTuple):
     """Places ``corner + sum_a i_a edge_a`` of nodes, each ``i_a`` from 0 to K - 1."""
 
     corner: jax.Array  # (G, k, c)
-    edges: jax.Array  # one in each row (G, k, k), zero above the diagonal
+    edges: jax.Array  # one in each row (G, k, k, c), zero above the diagonal; or one for all columns (G, k, k, 1)
 
     @classmethod
     def over(cls, frame: Frame, nodes: int) -> Lattice:
         """That with so many nodes along each axis of a frame, in one column."""
         corner = frame.top + jnp.einsum("ga,gab->gb", frame.low, frame.axes)
-        return cls(corner[..., None], frame.axes * ((frame.high - frame.low) / (nodes - 1))[..., None])
+        edges = frame.axes * ((frame.high - frame.low) / (nodes - 1))[..., None]
+        return cls(corner[..., None], edges[..., None])
 
     def moved(self, axis: int, by: jax.Array) -> Lattice:
         """The same from further along an axis, by so many edges (G, c)."""
-        return self._replace(corner=self.corner + self.edges[:, axis, :, None] * by[:, None])
+        return self._replace(corner=self.corner + self.edges[:, axis] * by[:, None])
 
     def apart(self) -> Lattice:
         """The same with nodes of each leaf between those of others, by up to half an edge."""
@@ -70,7 +71,16 @@ class Lattice(NamedTuple):
         """The same from further along each axis, by so many edges (G, k or 1, c)."""
         k = self.edges.shape[1]
         by = jnp.broadcast_to(by, (by.shape[0], k, by.shape[2]))
-        return self._replace(corner=sum((by[:, a, None] * self.edges[:, a, :, None] for a in range(k)), self.corner))
+        return self._replace(corner=sum((by[:, a, None] * self.edges[:, a] for a in range(k)), self.corner))
+
+    def chosen(self, columns: jax.Array) -> Lattice:
+        """That of some columns (c,)."""
+        return Lattice(self.corner[..., columns], self.edges[..., columns] if self.own else self.edges)
+
+    @property
+    def own(self) -> bool:
+        """Whether each of several columns has edges of its own."""
+        return self.edges.shape[-1] > 1
 
     def halved(self, axis: int) -> Lattice:
         """The same with edges half as long along an axis."""
@@ -104,22 +114,30 @@ def nodes(leaves: Leaves, likelihood: Likelihood, given: Given, lattice: Lattice
     along = _along(height, (), (count,) * leaves.order)
     total = _summed(along)
     edges = lattice.edges
-    volume = jnp.sum(jnp.log(jnp.diagonal(edges, axis1=1, axis2=2)), axis=1)
+    volume = jnp.sum(jnp.log(jnp.diagonal(edges, axis1=1, axis2=2)), axis=2)  # (G, c or 1)
     base = height.without()
     k = leaves.order
-    mean = lattice.corner + sum(edges[:, a, :, None] * total.mean[a][:, None] for a in range(k))
+    mean = lattice.corner + sum(edges[:, a] * total.mean[a][:, None] for a in range(k))
     cov: Any = 0.0
     for a in range(k):
         for b in range(k):
-            cov = cov + (edges[:, a, :, None] * edges[:, b, None, :])[..., None] * total.cov[a, b][:, None, None]
-    return Nodes(given, lattice, along.log_mass, total.log_mass - base + volume[:, None], mean, cov)
+            cov = cov + edges[:, a, :, None] * edges[:, b, None] * total.cov[a, b][:, None, None]
+    return Nodes(given, lattice, along.log_mass, total.log_mass - base + volume, mean, cov)
 
 
 def _by_kernel(leaves: Leaves, known: Known, given: Given, lattice: Lattice, count: int) -> Nodes:
     """The same of leaves with one effect, in one native call."""
-    corner, edge = lattice.corner[:, 0], lattice.edges[:, 0, 0]
     push, r = given.push[:, 0], given.precision[:, 0, 0]
-    found = known.integrals(leaves.member, given.eta, push, r, corner, edge, nodes=count)
+
+    def integrals(eta: jax.Array, corner: jax.Array, edge: jax.Array) -> Integrals:
+        return known.integrals(leaves.member, eta, push, r, corner, edge, nodes=count)
+
+    corner, edges = lattice.corner[:, 0], lattice.edges[:, 0, 0]
+    if lattice.own:
+        each = jax.vmap(integrals, -1, -1)(given.eta[:, None], corner[:, None], edges)
+        found = Integrals(*(x[..., 0, :] for x in each))
+    else:
+        found = integrals(given.eta, corner, edges[:, 0])
     moments = found.mean[:, None], found.variance[:, None, None]
     return Nodes(given, lattice, found.heights, found.log_integral, *moments)
 
@@ -156,7 +174,7 @@ def draw(
     each = jnp.arange(uniform.shape[-1])
     chosen = each if chosen is None else chosen
     given = found.given._replace(eta=found.given.eta[:, chosen])
-    lattice = found.lattice._replace(corner=found.lattice.corner[..., chosen])
+    lattice = found.lattice.chosen(chosen)
     heights = found.height
     count = heights.shape[0]
     for axis in range(leaves.order):
@@ -174,9 +192,10 @@ class _Heights:
 
     def __init__(self, leaves: Leaves, likelihood: Likelihood, given: Given, lattice: Lattice) -> None:
         self._leaves, self._lattice, self._precision = leaves, lattice, given.precision
-        self._known, self._own, self._eta = likelihood.known, jax.vmap(likelihood.loglik, 1, 1), given.eta
+        self._known = None if lattice.own else likelihood.known
+        self._own, self._eta = jax.vmap(likelihood.loglik, 1, 1), given.eta
         self._start = given.eta + leaves.pushed(given.push, lattice.corner)
-        self._edges = [leaves.pushed(given.push, lattice.edges[:, a, :, None]) for a in range(leaves.order)]
+        self._edges = [leaves.pushed(given.push, lattice.edges[:, a]) for a in range(leaves.order)]
 
     def rows(self, index: Index) -> jax.Array:
         """Linear predictors (n, c)."""
@@ -185,7 +204,7 @@ class _Heights:
     def of(self, rows: jax.Array, index: Index) -> jax.Array:
         """Log densities (G, c), where the rows are these."""
         corner, edges = self._lattice
-        t = sum((i * edges[:, a, :, None] for a, i in enumerate(index)), corner)
+        t = sum((i * edges[:, a] for a, i in enumerate(index)), corner)
         return self._leaves.by_leaf(self._own(rows)) - quadratic(self._precision, t)
 
     def at(self, index: Index) -> jax.Array:
@@ -199,7 +218,7 @@ class _Heights:
         i = jnp.arange(count, dtype=float)
         corner, edges = self._lattice
         sums = self._by_kernel(self.rows((*index, 0.0)), self._edges[-1][:, 0], count)
-        t = jax.vmap(lambda i: sum((j * edges[:, a, :, None] for a, j in enumerate((*index, i))), corner))(i)
+        t = jax.vmap(lambda i: sum((j * edges[:, a] for a, j in enumerate((*index, i))), corner))(i)
         return sums - jax.vmap(quadratic, (None, 0))(self._precision, t)
 
     def without(self) -> jax.Array:

@@ -16,6 +16,7 @@ estimates the log of that ratio.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -26,6 +27,7 @@ from lgm.linalg.constrained import normals
 from lgm.posterior.approximation import Moments, Pairs, known, moments, pairs
 from lgm.posterior.inner import Inner, derivatives
 from lgm.posterior.nodes import Nodes
+from lgm.posterior.stretch import Stretch, Tails
 
 PROBES = 24  # draws that estimate the second-order term
 
@@ -117,19 +119,42 @@ def quadratic(inner: Inner, w: jax.Array, drawn: Noise) -> jax.Array:
     return jnp.sum(drawn.v * inner.times(drawn.v), axis=0) + w @ jnp.square(drawn.eta)
 
 
-def weighted(inner: Inner, found: Moments, z: jax.Array) -> Points:
+def weighted(inner: Inner, found: Moments, z: jax.Array, tails: Tails | None = None) -> Points:
     """Antithetic points and their weights, from columns of normals z (d + k, m)."""
     drawn = noise(inner, found.values, z)
     w = -derivatives(inner.observed.loglik(inner.theta), found.eta, 2)[1]
+    quad = 0.5 * jnp.tile(quadratic(inner, w, drawn), 2)
+    if tails is not None:
+        return _stretched(inner, found, drawn, quad, tails)
     v = antithetic(found.v + found.shift, drawn.v)
     heights = inner.joint(jnp.concatenate([found.v[:, None], v], axis=1), derivatives=False)
-    log_weights = heights[1:] - heights[0] + 0.5 * jnp.tile(quadratic(inner, w, drawn), 2)
-    return _of_pairs(inner, Pairs(found, drawn.v, log_weights))
+    return _of_pairs(inner, Pairs(found, drawn.v, heights[1:] - heights[0] + quad))
 
 
-def weighted_anew(inner: Inner, start: jax.Array, z: jax.Array) -> Points:
+def weighted_anew(inner: Inner, start: jax.Array, z: jax.Array, tails: Tails | None = None) -> Points:
     """The same where nothing is known of this theta yet; the search for the mode begins at the start (d,)."""
-    return _of_pairs(inner, pairs(inner, start, z)) if known(inner) else weighted(inner, moments(inner, start), z)
+    if known(inner) and tails is None:
+        return _of_pairs(inner, pairs(inner, start, z))
+    return weighted(inner, moments(inner, start), z, tails)
+
+
+def stretched(inner: Inner, found: Moments, tails: Tails) -> tuple[jax.Array, Stretch]:
+    """The centre (d,) of points that follow long tails, and how they do.
+
+    It is the first-order mean, but for what of its shift follows from those tails.
+    """
+    stretch = Stretch.of(inner, found.values, found.v, tails, partial(inner.joint, derivatives=False))
+    return found.v + stretch.across(found.shift), stretch
+
+
+def _stretched(inner: Inner, found: Moments, drawn: Noise, quad: jax.Array, tails: Tails) -> Points:
+    centre, stretch = stretched(inner, found, tails)
+    moved, gained = stretch.moved(antithetic(jnp.zeros_like(centre), drawn.v))
+    v = centre[:, None] + moved
+    heights = inner.joint(jnp.concatenate([found.v[:, None], v], axis=1), derivatives=False)
+    log_weights = heights[1:] - heights[0] + quad + gained
+    mean, draws = natural(inner, v, drawn.v)
+    return Points(found.value, log_mean(log_weights), found.values, mean, draws, log_weights, None)
 
 
 def _of_pairs(inner: Inner, made: Pairs) -> Points:

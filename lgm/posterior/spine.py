@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 
 from lgm import linalg
+from lgm.linalg.likelihoods import Centres
 from lgm.linalg.likelihoods import Likelihood as Known
 from lgm.linalg.small import roots
 from lgm.posterior.approximation import approximate
@@ -25,6 +26,7 @@ from lgm.posterior.latent_prior import LOG_2PI
 from lgm.posterior.leaves import Frame, Given, Leaves, Likelihood, framed
 from lgm.posterior.nodes import RULES, Lattice, Nodes, Rule, averaged, draw, nodes
 from lgm.posterior.points import Points, Skew, antithetic, log_mean, natural, noise
+from lgm.posterior.stretch import Stretch, Tails
 
 PLACES = 2  # where leaves are integrated out, on the way to where the spine is then
 LONGEST = 4.0  # times the last step
@@ -47,18 +49,33 @@ class Found(NamedTuple):
     v: jax.Array  # the proposal's centre (d,)
     values: jax.Array  # and its precision H', bordered
     centre: _Centre
+    stretch: Stretch | None
 
 
-def found(inner: Inner, leaves: Leaves, start: jax.Array) -> Found:
+def found(inner: Inner, leaves: Leaves, start: jax.Array, tails: Tails | None) -> Found:
     """By a search for the mode that begins at the start (d,), and some steps from there."""
     mode, value = approximate(inner, start)
     v, centre = _centred(inner, leaves, mode)
-    return Found(mode, value, v, inner.curvature(centre.w), centre)
+    values = inner.curvature(centre.w)
+    stretch = None if tails is None else stretched(inner, leaves, v, values, centre.mean, tails)
+    return Found(mode, value, v, values, centre, stretch)
+
+
+def stretched(inner: Inner, leaves: Leaves, v: jax.Array, values: jax.Array, mean: jax.Array, tails: Tails) -> Stretch:
+    """How points about v (d,) with the precision H' follow long tails; leaves have the means (G, k) there."""
+
+    def height(v: jax.Array) -> jax.Array:
+        lattice = _around(inner, leaves, v, mean).apart()
+        each = nodes(leaves, _likelihood(inner), _given(inner, leaves, v), lattice, RULES[leaves.order].nodes)
+        without = inner.joint(v.at[leaves.columns].set(0.0), derivatives=False)
+        return without + jnp.sum(each.log_integral, axis=0)
+
+    return Stretch.of(inner, values, v, tails, height)
 
 
 def weighted(inner: Inner, leaves: Leaves, at: Found, z: jax.Array) -> Points:
     """Antithetic points of the spine and their weights, from columns of normals z (d + k, m)."""
-    mode, value, v, values, centre = at
+    mode, value, v, values, centre, stretch = at
     columns = leaves.columns
     drawn = noise(inner, values, z)
     product = inner.times(drawn.v) + inner.pull(centre.w[:, None] * drawn.eta)  # H' z
@@ -66,8 +83,13 @@ def weighted(inner: Inner, leaves: Leaves, at: Found, z: jax.Array) -> Points:
     half = jnp.einsum("gab,gbm->gam", root, product[columns])
     away = jnp.einsum("gab,gam->gbm", root, half)  # of each leaf from its mean given the spine
     quad = jnp.sum(drawn.v * product, axis=0) - jnp.sum(jnp.square(half), axis=(0, 1))
-    spine = antithetic(v, drawn.v)
-    lattice = centre.lattice._replace(corner=antithetic(centre.lattice.corner[..., 0], drawn.v[columns] - away))
+    if stretch is None:
+        spine, gained = antithetic(v, drawn.v), jnp.zeros(())
+        lattice = centre.lattice._replace(corner=antithetic(centre.lattice.corner[..., 0], drawn.v[columns] - away))
+    else:
+        moved, gained = stretch.moved(antithetic(jnp.zeros_like(v), drawn.v))
+        spine = v[:, None] + moved
+        lattice = _around(inner, leaves, spine, centre.mean)
     lattice = lattice.shifted(_at_random(half))
     each = nodes(leaves, _likelihood(inner), _given(inner, leaves, spine), lattice, RULES[leaves.order].nodes)
     places = jnp.concatenate([mode[:, None], spine.at[columns].set(0.0)], axis=1)
@@ -75,10 +97,12 @@ def weighted(inner: Inner, leaves: Leaves, at: Found, z: jax.Array) -> Points:
     logdet_mode = inner.logdet - 2.0 * (value - top[0])
     logdet_leaves = -2.0 * jnp.sum(jnp.log(jnp.diagonal(root, axis1=1, axis2=2)))
     known = 0.5 * (logdet_mode - drawn.logdet + logdet_leaves - columns.size * LOG_2PI) - top[0]
-    log_weights = heights + known + 0.5 * jnp.tile(quad, 2)
+    log_weights = heights + known + 0.5 * jnp.tile(quad, 2) + gained
     log_weights = log_weights + jnp.sum(each.log_integral, axis=0)
     mean, draws = natural(inner, spine.at[columns].set(each.mean), drawn.v)
-    skew = _skew(inner, leaves, values, v.at[columns].set(centre.mean), drawn.v.at[columns].add(-away))
+    skew = None  # where points are stretched, log weights are not what the third derivatives say
+    if stretch is None:
+        skew = _skew(inner, leaves, values, v.at[columns].set(centre.mean), drawn.v.at[columns].add(-away))
     return Points(value, log_mean(log_weights), values, mean, draws, log_weights, each, skew)
 
 
@@ -162,22 +186,42 @@ def _integrated(inner: Inner, leaves: Leaves, v: jax.Array) -> _Centre:
     likelihood, given = _likelihood(inner), _given(inner, leaves, v[:, None])
     rule = RULES[leaves.order]
     if likelihood.known is not None and leaves.order == 1:
-        return _by_kernel(leaves, likelihood.known, given, v[leaves.columns], rule)
+        frame, centres = _by_kernel(leaves, likelihood.known, given, v[leaves.columns], rule)
+        return _Centre(Lattice.over(frame, rule.nodes), centres.mean[:, None], centres.slope, centres.curvature)
     frame = framed(leaves, likelihood.loglik, given, v[leaves.columns], rule.fall)
     rough = Lattice.over(frame, rule.rough).apart()
     found = nodes(leaves, likelihood, given, rough, rule.rough)
     return _Centre(Lattice.over(frame, rule.nodes), found.mean[..., 0], *averaged(leaves, likelihood, found))
 
 
-def _by_kernel(leaves: Leaves, known: Known, given: Given, start: jax.Array, rule: Rule) -> _Centre:
-    """The same of leaves with one effect, in one native call."""
+def _by_kernel(leaves: Leaves, known: Known, given: Given, start: jax.Array, rule: Rule) -> tuple[Frame, Centres]:
+    """Frames of leaves with one effect, and means over them, in one native call."""
     r = given.precision[:, 0, 0]
     found = known.centres(
         leaves.member, given.eta[:, 0], given.push[:, 0], r, start[:, 0], fall=rule.fall, nodes=rule.rough
     )
     ends = (each[:, None] for each in (found.low, found.high))
-    frame = Frame(found.top[:, None], found.axis[:, None, None], *ends)
-    return _Centre(Lattice.over(frame, rule.nodes), found.mean[:, None], found.slope, found.curvature)
+    return Frame(found.top[:, None], found.axis[:, None, None], *ends), found
+
+
+def _around(inner: Inner, leaves: Leaves, v: jax.Array, start: jax.Array) -> Lattice:
+    """Lattices where the leaves are at each column of v (d, c): they need not move with the spine by a straight line.
+
+    The search for the tops begins at a start (G, k).
+    """
+    likelihood, given = _likelihood(inner), _given(inner, leaves, v)
+    rule = RULES[leaves.order]
+
+    def one(eta: jax.Array) -> Lattice:
+        here = given._replace(eta=eta)
+        if likelihood.known is not None and leaves.order == 1:
+            frame = _by_kernel(leaves, likelihood.known, here, start, rule)[0]
+        else:
+            frame = framed(leaves, likelihood.loglik, here, start, rule.fall)
+        return Lattice.over(frame, rule.nodes)
+
+    found = jax.vmap(one, -1, -1)(given.eta[:, None])
+    return jax.tree.map(lambda x: x[..., 0, :], found)
 
 
 def _likelihood(inner: Inner) -> Likelihood:

@@ -30,7 +30,7 @@ from lgm.storage.archive import Archive
 if TYPE_CHECKING:
     from lgm.results.fit import Fit
 
-FORMAT = 9  # raise it whenever an older lgm could not read what is written
+FORMAT = 10  # raise it whenever an older lgm could not read what is written
 # Draws of effects up to this size are in the file, larger ones are made again from the seed. Those that importance
 # sampling drew along with its points cannot be, but they are half as large as what it keeps or smaller; those that were
 # sampled together with theta are all in the file.

@@ -26,7 +26,7 @@ _RESULTS = (Mode, Chains, Corrected, Sampled, Weighted, Conditional, Exact, Inde
 RESULTS = {kind.__name__: kind for kind in _RESULTS}
 
 # The sizes of each array, a letter each: (c)hains, (d)raws, (k) hyperparameters, (f)ree ones, (u) effects,
-# (b) fixed effects, (t) effects in tables, (p)oints. Capitals are of any size.
+# (b) fixed effects, (t) effects in tables, (p)oints, (l)ong tails. Capitals are of any size.
 SHAPES: dict[str, dict[str, str]] = {
     "Mode": {"x": "f", "root": "ff"},
     "Chains": {"theta": "cdk", "stats": "cd", "step_size": "c"},
@@ -39,7 +39,7 @@ SHAPES: dict[str, dict[str, str]] = {
     "Mixture": {"theta": "pk", "log_weights": "p", "mean": "pA", "draws": "pAA", "cov": "AAA"},
     "Points": {"theta": "pk", "log_weights": "p", "mean": "pA", "draws": "pAA", "cov": "AAA"},
     "Kept": {"mean": "u", "table": "Ab", "sd": "t", "ends": "At", "fixed": "Ab", "draws": "Au"},
-    "Rung": {},
+    "Rung": {"tails": "ul", "reach": "lA"},
 }
 _NUMBERS: dict[Any, tuple[type, ...]] = {
     bool: (bool, np.bool_),

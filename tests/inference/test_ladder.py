@@ -12,8 +12,9 @@ import lgm
 from lgm.errors import LgmError
 from lgm.inference import ladder
 from lgm.inference.ladder import Rung, approximated, settle
-from lgm.posterior.laplace import Accuracy
+from lgm.posterior.laplace import Accuracy, LaplaceData
 from lgm.posterior.priors import starts
+from lgm.posterior.stretch import Leaning
 from lgm.priors import exponential, normal
 
 
@@ -113,7 +114,7 @@ def test_a_tail_in_doubt_is_measured_again(monkeypatch, counts):
 
         def accuracy(post, x, functionals, z, weights=weights, seen=seen):
             seen.append(np.asarray(z))
-            return Accuracy(weights, np.zeros(1), np.zeros(()))
+            return Accuracy(weights, np.zeros(1), np.zeros(()), np.zeros(post.dim))
 
         monkeypatch.setattr(ladder, "_accuracy", accuracy)
         with jax.enable_x64(True):
@@ -121,6 +122,42 @@ def test_a_tail_in_doubt_is_measured_again(monkeypatch, counts):
             found = ladder._measured(post, x, np.zeros((post.dim, 1)), normals)
         assert len(seen) == calls and found.variance == pytest.approx(np.var(weights, ddof=1), rel=0.02)
         assert all(np.any(seen[0] != other) for other in seen[1:])
+
+
+@pytest.fixture(scope="module")
+def one_sided():
+    """Two of five levels without a single success."""
+    rng = np.random.default_rng(2)
+    h = np.tile(np.arange(5), 24)
+    data = pd.DataFrame({"y": np.where(h < 2, 0, rng.binomial(1, 0.5, h.size)), "h": h, "g": np.arange(120) // 5})
+    given = {"Intercept": normal(0, 5), "sd": exponential(0.2)}
+    return lgm.model("y ~ 1 + (1|g) + (1|h)", data, "bernoulli", priors=given)
+
+
+@pytest.mark.parametrize("approximation", ["weighted", "quadrature"])
+def test_long_tails_are_found_and_followed(one_sided, approximation):
+    """Of the intercept and an effect together, as those of the rows of a level are."""
+    post, _, rung = chosen(one_sided, approximation)
+    intercept, levels = rung.tails[0], rung.tails[-5:]
+    assert rung.facts["long_tails"] == 2 and "2 long tails followed" in rung.said(held=False)[0][1]
+    which = np.argmax(np.abs(levels), axis=0)
+    assert sorted(which) == [0, 1]
+    np.testing.assert_allclose(levels, np.where(np.arange(5)[:, None] == which, intercept, 0.0), atol=0.05)
+    assert isinstance(post.data, LaplaceData) and post.data.tails is not None
+    again = approximated(one_sided.analysed.marginal, rung).data
+    assert isinstance(again, LaplaceData) and again.tails is not None and again.tails.reach is rung.reach
+
+
+def test_easy_counts_have_no_long_tails(counts):
+    post, _, rung = chosen(counts)
+    assert isinstance(post.data, LaplaceData) and post.data.tails is None and rung.facts["long_tails"] == 0
+
+
+def test_tails_of_the_same_combination_are_one():
+    """Of three directions of which the last is nearly the first, and of one that leans little."""
+    cov = np.array([[1.0, 0.1, 0.99, 0.0], [0.1, 1.0, 0.1, 0.0], [0.99, 0.1, 1.0, 0.0], [0.0, 0.0, 0.0, 1.0]])
+    third = np.array([0.9, -2.0, 1.0, 0.3])
+    assert ladder._several(Leaning(np.eye(4), third, cov)) == [1, 2]
 
 
 @pytest.mark.slow
@@ -155,25 +192,30 @@ def test_gaussian_responses_need_none():
     assert rung is None and approximated(post, rung) is post
 
 
+def of(name, pairs, sd_second, shift, variance, k, effects=50):
+    """A rung without long tails."""
+    return Rung(name, pairs, sd_second, shift, variance, k, effects, np.zeros((effects, 0)), np.zeros((0, 2)))
+
+
 @pytest.mark.parametrize(
     ("rung", "held", "words"),
     [
-        (Rung("weighted", 8, 0.02, 0.2, 0.3, 0.4, 50), False, None),
-        (Rung("weighted", 8, 0.02, 0.2, 0.3, 0.4, 50), True, None),
-        (Rung("weighted", 8, 0.02, 0.2, 0.3, 0.8, 50), False, "spread too far"),
-        (Rung("weighted", 8, 0.02, 0.2, 0.01, 0.8, 50), False, None),  # weights that are all alike
-        (Rung("weighted", 8, 0.3, 0.2, 0.3, 0.4, 50), True, "the mode of the hyperparameters is that of Laplace"),
-        (Rung("weighted", 32, 0.3, 0.2, 4.0, 0.9, 50), False, "spread too far"),
-        (Rung("second-order", 1, 0.3, 0.2, 4.0, 0.9, 50), False, None),
-        (Rung("second-order", 1, 0.8, 0.2, 4.0, 0.9, 50), False, "no small correction"),
-        (Rung("weighted", 32, 0.8, 0.2, 4.0, 0.9, 50), False, 'method="joint" samples effects'),
-        (Rung("second-order", 1, 0.8, 0.2, 4.0, 0.9, 50), False, 'method="joint" samples effects'),
-        (Rung("second-order", 1, 0.3, 0.2, 4.0, 0.9, 30), False, "variance of 4, of 30 effects"),
-        (Rung("second-order", 1, 0.0, 0.0, np.inf, np.inf, 5), False, "do not describe their density"),
-        (Rung("joint", 8, 0.8, 0.9, 4.0, 0.9, 5), False, None),
-        (Rung("laplace", 1, 0.02, 0.05, 0.3, 0.4, 50), False, None),
-        (Rung("laplace", 1, 0.02, 0.3, 0.3, 0.4, 50), False, "off by about 0.3 posterior sds"),
-        (Rung("laplace", 1, 0.02, 0.05, 0.9, 0.4, 5), False, "do not describe their density"),
+        (of("weighted", 8, 0.02, 0.2, 0.3, 0.4), False, None),
+        (of("weighted", 8, 0.02, 0.2, 0.3, 0.4), True, None),
+        (of("weighted", 8, 0.02, 0.2, 0.3, 0.8), False, "spread too far"),
+        (of("weighted", 8, 0.02, 0.2, 0.01, 0.8), False, None),  # weights that are all alike
+        (of("weighted", 8, 0.3, 0.2, 0.3, 0.4), True, "the mode of the hyperparameters is that of Laplace"),
+        (of("weighted", 32, 0.3, 0.2, 4.0, 0.9), False, "spread too far"),
+        (of("second-order", 1, 0.3, 0.2, 4.0, 0.9), False, None),
+        (of("second-order", 1, 0.8, 0.2, 4.0, 0.9), False, "no small correction"),
+        (of("weighted", 32, 0.8, 0.2, 4.0, 0.9), False, 'method="joint" samples effects'),
+        (of("second-order", 1, 0.8, 0.2, 4.0, 0.9), False, 'method="joint" samples effects'),
+        (of("second-order", 1, 0.3, 0.2, 4.0, 0.9, 30), False, "variance of 4, of 30 effects"),
+        (of("second-order", 1, 0.0, 0.0, np.inf, np.inf, 5), False, "do not describe their density"),
+        (of("joint", 8, 0.8, 0.9, 4.0, 0.9, 5), False, None),
+        (of("laplace", 1, 0.02, 0.05, 0.3, 0.4), False, None),
+        (of("laplace", 1, 0.02, 0.3, 0.3, 0.4), False, "off by about 0.3 posterior sds"),
+        (of("laplace", 1, 0.02, 0.05, 0.9, 0.4, 5), False, "do not describe their density"),
     ],
 )
 def test_doubts(rung, held, words):

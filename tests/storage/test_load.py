@@ -442,3 +442,18 @@ def test_a_fit_of_counts(tmp_path: Path) -> None:
     for kind in ("linear", "mean", "response"):
         pd.testing.assert_frame_equal(again.predict(kind=kind), fit.predict(kind=kind))
     assert repr(again) == repr(fit)
+
+
+def test_long_tails_are_followed_again(tmp_path: Path) -> None:
+    """Draws of effects that are not in the file are made as they were."""
+    data = pd.DataFrame({"y": np.tile([0, 1, 0, 0], 8), "arm": np.tile([0, 0, 1, 1], 8), "g": np.repeat(range(8), 4)})
+    with pytest.warns(lgm.IdentifiabilityWarning, match="separation"):
+        given = {"arm": lgm.priors.normal(0, 10)}
+        fit = lgm.fit(
+            "y ~ arm + (1|g)", data, "bernoulli", priors=given, method="importance", draws=200, progress=False
+        )
+    assert fit.summary().attrs["long_tails"] == 1
+    fit.save(tmp_path / "arm.lgm")
+    again = lgm.load(tmp_path / "arm.lgm")
+    assert again.summary().attrs == fit.summary().attrs
+    pd.testing.assert_frame_equal(again.predict(kind="mean"), fit.predict(kind="mean"))
