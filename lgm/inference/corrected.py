@@ -29,6 +29,7 @@ from lgm.xla import LOOPS, own_settings
 BATCH = 64  # thetas in one vectorised call
 STORED_BYTES = 5e8  # effects drawn along with the weights are kept up to this size
 FEW = 0.25  # of the draws: where weights leave fewer, points that follow the density itself do better
+INSTEAD = 'method="importance" has its points where the density itself is.'
 
 
 @dataclass(frozen=True)
@@ -77,13 +78,12 @@ class Corrected(Chains):
         facts = f"weights of the chains: Pareto k {self.k:.2f} (limit {limit:.2f}), {self.ess:.0f} of {size} effective"
         failed = without_density(self.failed, size)
         if not self.k <= limit:
-            return Verdict(
-                f"Not reliable: {facts}. The approximation is too far off to be put right.{failed}", doubted=True
-            )
+            why = "Chains follow Laplace's approximation, in places too far off for weights to put it right:"
+            return Verdict(f"Not reliable: {facts}. {why} {INSTEAD}{failed}", doubted=True)
         found = super().verdict(summary, points=points)
         advice = ""
         if found.doubted and points and self.ess < FEW * size:
-            advice = ' Weights leave few of the draws: method="importance" has its points where the density itself is.'
+            advice = f" Weights leave few of the draws: {INSTEAD}"
         return Verdict(f"{found.text} Corrected by {facts}.{failed}{advice}", found.doubted)
 
 
