@@ -152,8 +152,9 @@ lint: $(VENV)/lgm.stamp $(VENV)/tools.stamp  ## style, types and import rules
 	$(BIN)/end-of-file-fixer $(TEXTS)
 	$(BIN)/trailing-whitespace-fixer $(TEXTS)
 
+# With the settings of all tests (tests/conftest.py), which has no examples itself.
 doctest: $(VENV)/lgm.stamp $(VENV)/tools.stamp  ## the examples in docstrings
-	$(PYTEST) $(PARALLEL) --quiet --doctest-modules --doctest-ignore-import-errors --pyargs lgm
+	$(PYTEST) $(PARALLEL) --quiet --doctest-modules --doctest-ignore-import-errors --pyargs lgm tests/conftest.py
 
 vignettes-fast: $(VENV)/lgm.stamp $(VENV)/tools.stamp  ## the code of the quick vignettes
 	@for source in $(FAST_VIGNETTES); do \
