@@ -29,6 +29,9 @@ endif
 BIN := $(VENV)/bin
 PY := $(BIN)/python
 PIP := $(PY) -m pip --disable-pip-version-check --quiet
+# Bytecode of what is imported is made then: that of all that is installed takes longer than installing it.
+INSTALL := $(PIP) install --no-compile
+unexport PYTHONDONTWRITEBYTECODE
 export MPLBACKEND := Agg
 export JUPYTER_PREFER_ENV_PATH := 1
 
@@ -81,14 +84,14 @@ build/wheel.stamp: $(SOURCES) | $(PY)
 	@touch $@
 
 $(VENV)/lgm.stamp: build/wheel.stamp | $(PY)
-	$(PIP) install build/wheel/*.whl
-	$(PIP) install --force-reinstall --no-deps build/wheel/*.whl
+	$(INSTALL) build/wheel/*.whl
+	$(INSTALL) --force-reinstall --no-deps build/wheel/*.whl
 	@touch $@
 
 $(VENV)/tools.stamp: pyproject.toml | $(PY)
 	@$(PY) -c 'import tomllib; extras = tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]; \
 	    print(*extras["$(TOOLS)"], sep="\n")' > $(VENV)/tools.txt
-	$(PIP) install -r $(VENV)/tools.txt
+	$(INSTALL) -r $(VENV)/tools.txt
 	@touch $@
 
 install: $(VENV)/lgm.stamp  ## lgm, built and installed in the environment .venv
@@ -152,8 +155,9 @@ lint: $(VENV)/lgm.stamp $(VENV)/tools.stamp  ## style, types and import rules
 	$(BIN)/end-of-file-fixer $(TEXTS)
 	$(BIN)/trailing-whitespace-fixer $(TEXTS)
 
+# With the settings of all tests (tests/conftest.py), which has no examples itself.
 doctest: $(VENV)/lgm.stamp $(VENV)/tools.stamp  ## the examples in docstrings
-	$(PYTEST) $(PARALLEL) --quiet --doctest-modules --doctest-ignore-import-errors --pyargs lgm
+	$(PYTEST) $(PARALLEL) --quiet --doctest-modules --doctest-ignore-import-errors --pyargs lgm tests/conftest.py
 
 vignettes-fast: $(VENV)/lgm.stamp $(VENV)/tools.stamp  ## the code of the quick vignettes
 	@for source in $(FAST_VIGNETTES); do \

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import jax
@@ -179,6 +180,7 @@ class Distance:
         return float(found)
 
 
+@partial(jax.jit, inline=True)  # outside a trace each of its steps would be compiled by itself
 def _log_distance(nodes: jax.Array, coefficients: jax.Array, t: jax.Array) -> tuple[jax.Array, jax.Array]:
     """``log d`` and its derivative in t."""
     i = jnp.clip(jnp.floor((t - nodes[0]) / (nodes[1] - nodes[0])).astype(jnp.int32), 0, nodes.shape[0] - 2)

@@ -146,9 +146,9 @@ def _stopped_early(model: lgm.Model, theta: dict[str, float]) -> tuple[float, fl
         def log_density(eta: jax.Array) -> jax.Array:
             return jnp.sum(design.family.loglik(design.response, eta, {}, design.weights))
 
-        first = jax.grad(log_density)
-        second = jax.grad(lambda eta: jnp.sum(first(eta)))
-        third = jax.grad(lambda eta: jnp.sum(second(eta)))
+        first = jax.jit(jax.grad(log_density))
+        second = jax.jit(jax.grad(lambda eta: jnp.sum(first(eta))))
+        third = jax.jit(jax.grad(lambda eta: jnp.sum(second(eta))))
         v = np.zeros(len(R))
         for _ in range(30):
             eta = jnp.asarray(A @ v + design.predictor.offset)

@@ -19,6 +19,7 @@ import lgm
 from lgm.arrays import FloatArray
 from lgm.design.design import encode
 from lgm.errors import PriorError
+from lgm.posterior.density import Marginal
 from lgm.priors import flat
 
 ORACLES = Path(__file__).parent / "oracles"
@@ -73,10 +74,14 @@ class Dense(NamedTuple):
 
 def prior_scale(model: lgm.Model, theta: dict[str, float]) -> FloatArray:
     """Prior standard deviations of the latent effects, which are independent."""
-    post = model.analysed.marginal
     with jax.enable_x64(True):
         values = jnp.asarray([theta[name] for name in model.design.theta_names])
-        return np.asarray(post.prior.whiten(post.hyper.from_printed(values)).scale)[model.design.p :]
+        return np.asarray(_scale(model.analysed.marginal, values))[model.design.p :]
+
+
+@jax.jit
+def _scale(post: Marginal, printed: jax.Array) -> jax.Array:
+    return post.prior.whiten(post.hyper.from_printed(printed)).scale
 
 
 def dense(model: lgm.Model, theta: dict[str, float], new_data: pd.DataFrame | None = None) -> Dense:

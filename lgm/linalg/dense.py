@@ -7,6 +7,7 @@ Any hardware can run it, and it is the oracle of the sparse kernel. Derivatives 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -17,6 +18,9 @@ from lgm.linalg import backend
 from lgm.linalg.analysis import Analysis, allowed_bytes, pattern_to_factor
 from lgm.linalg.small import Factored, factor
 from lgm.pattern import Pattern
+
+# Outside a trace each of the thirty steps would be compiled by itself.
+_one_program = partial(jax.jit, static_argnums=0, inline=True)
 
 
 @dataclass(frozen=True)
@@ -84,25 +88,29 @@ def analyse_dense(
     return DenseAnalysis(pattern, constraints)
 
 
-@backend.logdet_quad.register
+@backend.logdet_quad.register(DenseAnalysis)
+@_one_program
 def _logdet_quad(sym: DenseAnalysis, q: jax.Array, b: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
     found = _factor(sym, q)
     x = found.solve(b)
     return found.logdet, b.T @ x, x
 
 
-@backend.solve.register
+@backend.solve.register(DenseAnalysis)
+@_one_program
 def _solve(sym: DenseAnalysis, q: jax.Array, b: jax.Array) -> jax.Array:
     return _factor(sym, q).solve(b)
 
 
-@backend.solve_and_invert.register
+@backend.solve_and_invert.register(DenseAnalysis)
+@_one_program
 def _solve_and_invert(sym: DenseAnalysis, q: jax.Array, b: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
     found = _factor(sym, q)
     return found.logdet, found.solve(b), found.inverse[sym.pattern.rows, sym.pattern.cols]
 
 
-@backend.solve_and_sample.register
+@backend.solve_and_sample.register(DenseAnalysis)
+@_one_program
 def _solve_and_sample(
     sym: DenseAnalysis, q: jax.Array, b: jax.Array, z: jax.Array
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
@@ -110,7 +118,8 @@ def _solve_and_sample(
     return found.logdet, found.solve(b), found.draw(z)
 
 
-@backend.factor_info.register
+@backend.factor_info.register(DenseAnalysis)
+@_one_program
 def _factor_info(sym: DenseAnalysis, q: jax.Array) -> jax.Array:
     """By bisection: leading blocks that end before the pivot have a factor, those that include it have none."""
     full, place, k = _matrix(sym, q), jnp.arange(sym.n), sym.constraints

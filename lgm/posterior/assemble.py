@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -36,10 +37,11 @@ from lgm.posterior.leaves import Leaves
 from lgm.posterior.linear_start import Start
 from lgm.posterior.slots import slot
 from lgm.posterior.solvers import solved
+from lgm.precision.template import Template, Theta
 from lgm.priors import FixedEffectPrior, Normal, ThetaPrior
 from lgm.sparse import between
 from lgm.terms.block import Block
-from lgm.xla import own_settings
+from lgm.xla import QUICK, own_settings
 
 
 @dataclass(frozen=True, eq=False)
@@ -369,8 +371,13 @@ def _rows(null_space: sp.csc_array) -> Rows:
 def _typical_diagonal(block: Block) -> float:
     """The mean diagonal entry of R; constraints belong to structures that theta does not change."""
     unit = {parameter.kind: np.full(len(parameter.names), parameter.start) for parameter in block.parameters}
-    entries = np.asarray(block.template.whiten(unit).values)
+    entries = np.asarray(_entries(block.template, unit))
     return float(entries[block.template.pattern.indptr[:-1]].mean())
+
+
+@partial(jax.jit, compiler_options=QUICK)
+def _entries(template: Template, theta: Theta) -> jax.Array:
+    return template.whiten(theta).values
 
 
 def _pattern(rows: IntArray, cols: IntArray, p: int, blocks: Sequence[Block]) -> tuple[Pattern, IntArray]:

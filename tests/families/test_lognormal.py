@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from oracles.elementwise import orders, slope_errors
+from oracles.elementwise import orders, slope_errors, values
 from scipy import stats
 
 import lgm
@@ -21,14 +21,14 @@ def known(eta, sigma):
 def test_log_likelihood():
     rng = np.random.default_rng(1)
     y, eta, w = rng.gamma(2.0, size=6), rng.standard_normal(6), rng.uniform(0.3, 3.0, 6)
-    found = orders(FAMILY, Response(y), eta, {"sigma": 0.8}, w)[0]
+    found = values(FAMILY, Response(y), eta, {"sigma": 0.8}, w)
     np.testing.assert_allclose(found, w * known(eta, 0.8).logpdf(y), rtol=1e-12)
     np.testing.assert_allclose(FAMILY.mean(eta, {"sigma": np.array(0.8)}), known(eta, 0.8).mean(), rtol=1e-12)
 
 
 def test_censored_values_are_probabilities():
     y, upper, eta = np.array([1.0, 1.0, 0.5]), np.array([1.0, 1.0, 0.9]), np.array([0.3, -0.2, 1.0])
-    found = orders(FAMILY, Response(y, upper=upper, censored=np.array([1, -1, 2])), eta, {"sigma": 0.6})[0]
+    found = values(FAMILY, Response(y, upper=upper, censored=np.array([1, -1, 2])), eta, {"sigma": 0.6})
     of = known(eta, 0.6)
     expected = [of.sf(y)[0], of.cdf(y)[1], (of.cdf(upper) - of.cdf(y))[2]]
     np.testing.assert_allclose(found, np.log(expected), rtol=1e-12)

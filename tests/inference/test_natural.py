@@ -299,6 +299,6 @@ def test_standard_errors_are_those_of_the_density_itself() -> None:
         grad = jax.jit(jax.grad(lambda theta: density.log_likelihood(post, theta) + post.hyper.log_prior(theta)))
         steps = np.diag(1e-5 * np.abs(found.theta))
         rows = [np.asarray(grad(found.theta + s) - grad(found.theta - s)) / (2.0 * s.sum()) for s in steps]
-        slopes = np.asarray(jax.jacfwd(post.hyper.printed)(found.theta))
+        slopes = np.asarray(jax.jit(jax.jacfwd(post.hyper.printed))(found.theta))
     inverse = slopes @ np.linalg.inv(-0.5 * (np.array(rows) + np.array(rows).T)) @ slopes.T
     np.testing.assert_allclose(found.standard_errors, np.sqrt(np.diag(inverse)), rtol=1e-6)

@@ -139,6 +139,13 @@ def test_draws_along_lines():
 T = np.linspace(-14.0, 14.0, 20001)
 
 
+def _with_slopes(function, at):
+    """A function of single numbers, its first and its second derivative."""
+    ones = jnp.ones_like(at)
+    (value, first), (_, second) = jax.jvp(lambda e: jax.jvp(function, (e,), (ones,)), (at,), (ones,))
+    return value, first, second
+
+
 @pytest.mark.parametrize("alike", [False, True], ids=["pushes differ", "pushes alike"])
 def test_centres_of_leaves(case, alike):
     """Tops, curvatures there, ends and means, on a grid; starts are far off, and a leaf without rows is its prior."""
@@ -152,12 +159,7 @@ def test_centres_of_leaves(case, alike):
         likelihood = case.kernel(own)
         found = jax.jit(lambda *args: likelihood.centres(case.member, *args, fall=fall, nodes=41))(eta, push, r, start)
         line = eta[:, None] + push[:, None] * T
-        rows, first = jax.jvp(lambda e: case.each(e, own), (line,), (jnp.ones_like(line),))
-        second = jax.jvp(
-            lambda e: jax.jvp(lambda e: case.each(e, own), (e,), (jnp.ones_like(e),))[1],
-            (line,),
-            (jnp.ones_like(line),),
-        )[1]
+        rows, first, second = jax.jit(lambda line: _with_slopes(lambda e: case.each(e, own), line))(line)
     rows, first, second = (np.asarray(each) for each in (rows, first, second))
     step = T[1] - T[0]
     for g in range(G):

@@ -59,8 +59,8 @@ def test_likelihoods_and_their_derivatives(name: str) -> None:
     orders = [one]
     for _ in range(3):
         orders.append(jax.grad(orders[-1]))
-    for k, order in enumerate(orders):
-        wanted = np.asarray(jax.vmap(order)(eta, value, weights))
+    at_once = jax.jit(jax.vmap(lambda *at: [order(*at) for order in orders]))
+    for k, wanted in enumerate(at_once(eta, value, weights)):
         np.testing.assert_allclose(found[:, k], wanted, rtol=2e-11 if k else 2e-12, atol=1e-11)
 
 
@@ -181,7 +181,8 @@ def test_pairs_about_a_mode(name: str, constrained: bool) -> None:
     mode, pairs = find_mode_and_pairs(case.sym, name, case.problem, *parts, case.start, units)
     basis = np.linalg.svd(case.c)[2][k:].T if k else np.eye(D)
     v = mode.v[:D]
-    h = -np.asarray(jax.hessian(lambda v: case.joint(v, *parts))(v))
+    joint = jax.jit(lambda v: case.joint(v, *parts))
+    h = -np.asarray(jax.jit(jax.hessian(joint))(v))
     s = basis @ np.linalg.inv(basis.T @ h @ basis) @ basis.T
     x = np.asarray(pairs.drawn[:D])
     np.testing.assert_allclose(x @ x.T, s, atol=1e-12)
@@ -192,11 +193,11 @@ def test_pairs_about_a_mode(name: str, constrained: bool) -> None:
     def each(eta: Any, value: Any, weight: Any) -> Any:
         return loglik(name, Response(value, jnp.asarray(5.0)), eta, case.own, weight)
 
-    third = jax.vmap(jax.grad(jax.grad(jax.grad(each))))(pairs.eta, case.problem.value, case.problem.weights)
+    third = jax.jit(jax.vmap(jax.grad(jax.grad(jax.grad(each)))))(pairs.eta, case.problem.value, case.problem.weights)
     shift = 0.5 * s @ (scaled.T @ (pairs.spread * third))
     np.testing.assert_allclose(pairs.shift[:D], shift, atol=1e-10)
     points = np.asarray(v + shift)[:, None] + np.concatenate([x, -x], axis=1)
-    heights = jax.vmap(lambda v: case.joint(v, *parts), 1)(points) - case.joint(v, *parts)
+    heights = jax.jit(jax.vmap(joint, 1))(points) - joint(v)
     np.testing.assert_allclose(pairs.log_weights, heights + 0.5 * np.tile(np.sum(x * (h @ x), axis=0), 2), atol=1e-9)
 
 

@@ -9,8 +9,8 @@ import numpy as np
 from lgm.xla import QUICK
 
 
-@partial(jax.jit, static_argnums=0, compiler_options=QUICK)
-def _orders(family, y, eta, theta, weights):
+@partial(jax.jit, static_argnums=(0, 1), compiler_options=QUICK)
+def _orders(family, most, y, eta, theta, weights):
     def higher(function):
         def more(e):
             found, slopes = jax.jvp(function, (e,), (jnp.ones_like(e),))
@@ -21,19 +21,26 @@ def _orders(family, y, eta, theta, weights):
     def function(e):
         return (family.loglik(y, e, theta, weights),)
 
-    for _ in range(4):
+    for _ in range(most):
         function = higher(function)
     return jnp.stack(function(eta))
 
 
-def orders(family, y, eta, theta=None, weights=1.0):
-    """The log-likelihood and its first four derivatives (5, n); parameters may have a value for each row."""
+def values(family, y, eta, theta=None, weights=1.0):
+    """The log-likelihood (n,); parameters may have a value for each row."""
+    return orders(family, y, eta, theta, weights, most=0)[0]
+
+
+def orders(family, y, eta, theta=None, weights=1.0, *, most=4):
+    """The log-likelihood and its first four derivatives (5, n), or fewer; parameters may have a value for each row."""
     eta = np.asarray(eta, dtype=float)
     with jax.enable_x64(True):
         theta = {
             kind: np.broadcast_to(np.asarray(value, dtype=float), eta.shape) for kind, value in (theta or {}).items()
         }
-        return np.asarray(_orders(family, y, eta, theta, np.broadcast_to(np.asarray(weights, dtype=float), eta.shape)))
+        return np.asarray(
+            _orders(family, most, y, eta, theta, np.broadcast_to(np.asarray(weights, dtype=float), eta.shape))
+        )
 
 
 def slope_errors(family, y, eta, theta=None, step=2e-3):

@@ -22,7 +22,7 @@ def test_scales(copies: int, parts: int) -> None:
     sd = rng.gamma(1.0, size=copies * parts)
     block = Summed(weights, copies)
     with jax.enable_x64(True):
-        found = block.whiten({"sd": sd})
+        found = jax.jit(block.whiten)({"sd": sd})
         slopes = np.asarray(jax.jit(jax.jacobian(lambda s: block.whiten({"sd": s}).scale))(sd))
     np.testing.assert_allclose(found.scale, by_definition(weights, sd), rtol=1e-14)
     assert block.n == copies * 6 and np.asarray(found.values).tolist() == [1.0] * block.n
@@ -41,7 +41,7 @@ def test_zero_is_an_ordinary_point() -> None:
     """The scale of what an sd of zero penalises is zero, and rises with that sd; the others are as they were."""
     block = Summed(np.array([[1.0, 0.0], [0.0, 4.0], [1.0, 1.0]]))
     with jax.enable_x64(True):
-        scale, slopes = block.whiten, jax.jit(jax.jacobian(lambda s: block.whiten({"sd": s}).scale))
+        scale, slopes = jax.jit(block.whiten), jax.jit(jax.jacobian(lambda s: block.whiten({"sd": s}).scale))
         assert np.asarray(scale({"sd": np.array([0.0, 3.0])}).scale).tolist() == [0.0, 1.5, 0.0]
         assert np.asarray(slopes(np.array([0.0, 3.0]))).tolist() == [[1.0, 0.0], [0.0, 0.5], [1.0, 0.0]]
         assert np.all(np.isfinite(slopes(np.zeros(2))))
