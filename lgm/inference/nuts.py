@@ -33,6 +33,7 @@ WARMUP = 150  # draws that find the step size; NumPyro restarts its search after
 ADAPTATION = 300  # draws that find the metric as well
 TARGET_ACCEPT = 0.95  # posteriors of two sds can be thin arcs, where longer steps diverge; costs 10 to 30 % more steps
 MAX_TREE_DEPTH = 8
+QUICK = 2000  # normal effects up to which a draw takes a millisecond or less
 
 _log = logging.getLogger(__name__)
 
@@ -63,7 +64,8 @@ class Nuts:
 
     Notes
     -----
-    Ctrl-C stops at the next block of 10 draws; if warm-up is over, what has been drawn is returned with a warning.
+    Ctrl-C stops at the next block of 10 draws, of 50 where they take no time; if warm-up is over, what has been drawn is
+    returned with a warning.
 
     Few divergences are compared with weighted points around the mode (`lgm.inference.agreement`).
     """
@@ -83,7 +85,7 @@ class Nuts:
 
     def programs(self, post: Marginal) -> list[Plan]:
         """What `run` will call; see `lgm.inference.sampler.advance`."""
-        moving = Plan(sampler.advance, self._schedule(adapt_metric=self.warmup is not None))
+        moving = Plan(sampler.advance, self._schedule(post, adapt_metric=self.warmup is not None))
         return [moving, *correcting(post, self.chains * self.draws)]
 
     def run(self, post: Marginal, start: FloatArray) -> Run[Chains]:
@@ -92,7 +94,7 @@ class Nuts:
 
     def run_from(self, post: Marginal, found: Mode, thetas: FloatArray | None = None) -> Run[Chains]:
         """Draw with coordinates scaled at a mode, from starts near it or from given ones (chains, k), natural scale."""
-        how = self._schedule(adapt_metric=self.warmup is not None or thetas is not None)
+        how = self._schedule(post, adapt_metric=self.warmup is not None or thetas is not None)
         with own_settings():
             self._forecast(post, found, how)
             target = whitened(post, found, np.asarray(folded_scale(post, found.x)))
@@ -119,6 +121,7 @@ class Nuts:
         if words:
             _log.warning(words)  # a warning, because others go nowhere unless a program has asked for them
 
-    def _schedule(self, *, adapt_metric: bool) -> Schedule:
+    def _schedule(self, post: Marginal, *, adapt_metric: bool) -> Schedule:
         warmup = self.warmup or (ADAPTATION if adapt_metric else WARMUP)
-        return Schedule(warmup, adapt_metric, True, TARGET_ACCEPT, MAX_TREE_DEPTH, _shapes)
+        length = sampler.BLOCK_OF_QUICK if post.data.normal and post.dim <= QUICK else sampler.BLOCK
+        return Schedule(warmup, adapt_metric, True, TARGET_ACCEPT, MAX_TREE_DEPTH, _shapes, length)

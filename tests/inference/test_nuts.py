@@ -219,8 +219,8 @@ def press(monkeypatch: pytest.MonkeyPatch, at: Callable[[int], bool]) -> None:
 
 def test_ctrl_c_keeps_what_is_drawn(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     whole = quick(draws=200)
-    made = 2 * sampler.BLOCK
-    press(monkeypatch, at=lambda number: number == nuts.WARMUP // sampler.BLOCK + 2)
+    made = 2 * sampler.BLOCK_OF_QUICK
+    press(monkeypatch, at=lambda number: number == nuts.WARMUP // sampler.BLOCK_OF_QUICK + 2)
     with pytest.warns(ConvergenceWarning, match=f"stopped after {made} of 200 draws per chain"):
         part = quick(draws=200)
     assert part.draws.interrupted
