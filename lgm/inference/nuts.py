@@ -64,7 +64,7 @@ class Nuts:
 
     Notes
     -----
-    Ctrl-C stops at the next block of 10 draws, of 50 where they take no time; if warm-up is over, what has been drawn is
+    Ctrl-C stops at the next block of 10 draws, of 50 where they take no time; if warm-up is over, what was drawn is
     returned with a warning.
 
     Few divergences are compared with weighted points around the mode (`lgm.inference.agreement`).

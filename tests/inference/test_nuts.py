@@ -238,7 +238,7 @@ def test_ctrl_c_during_warmup_leaves_nothing(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_ctrl_c_twice_stops_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    press(monkeypatch, at=lambda number: number == nuts.WARMUP // sampler.BLOCK + 2)
+    press(monkeypatch, at=lambda number: number == nuts.WARMUP // sampler.BLOCK_OF_QUICK + 2)
     monkeypatch.setattr(jax.tree, "map", lambda *_: signal.raise_signal(signal.SIGINT))
     with pytest.raises(KeyboardInterrupt):
         quick(draws=200)
