@@ -342,7 +342,9 @@ def _long_tails(post: Marginal, x: FloatArray, lean: FloatArray) -> Tails | None
     near = near[lean[near] > LEAN * ALONE]
     if not near.size:
         return None
-    found = jax.tree.map(np.asarray, _leaning(post, x, np.eye(post.dim)[:, near]))
+    start = np.zeros((post.dim, near.size))
+    start[near, np.arange(near.size)] = 1.0
+    found = jax.tree.map(np.asarray, _leaning(post, x, start))
     functionals = found.functionals[:, _several(found)]
     reach = np.full((functionals.shape[1], 2), FAR)
     for _ in range(LOOKS):

@@ -1,6 +1,8 @@
 """Which approximation is chosen, and what is said of it."""
 
+from dataclasses import replace
 from functools import partial
+from types import SimpleNamespace
 
 import jax
 import numpy as np
@@ -151,6 +153,23 @@ def test_long_tails_are_found_and_followed(one_sided, approximation):
 def test_easy_counts_have_no_long_tails(counts):
     post, _, rung = chosen(counts)
     assert isinstance(post.data, LaplaceData) and post.data.tails is None and rung.facts["long_tails"] == 0
+
+
+def test_directions_start_from_effects_of_any_number(monkeypatch, counts):
+    """A million effects of which three lean: no array has a row and a column for each."""
+    d, seen = 10**6, []
+
+    def leaning(post, x, start):
+        seen.append(start)
+        return Leaning(start, np.zeros(3), np.eye(3))
+
+    monkeypatch.setattr(ladder, "_leaning", leaning)
+    post = SimpleNamespace(dim=d, data=replace(counts.analysed.marginal.data, leaves=None))
+    lean = np.zeros(d)
+    lean[[5, d - 1, 17]] = 0.3, 0.2, 0.1
+    assert ladder._long_tails(post, np.zeros(1), lean) is None
+    at, column = np.nonzero(seen[0])
+    assert seen[0].shape == (d, 3) and dict(zip(at, column, strict=True)) == {5: 0, d - 1: 1, 17: 2}
 
 
 def test_tails_of_the_same_combination_are_one():
