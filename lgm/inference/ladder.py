@@ -29,6 +29,7 @@ from lgm.words import counted, listed
 from lgm.xla import own_settings
 
 MEASURED, BATCHES = 64, 4  # pairs at the mode, and how often so many where the tail of their weights is in doubt
+BATCHES_ALONE = 16  # how often where theta does not move, so that nothing else judges the weights
 SMALL_VARIANCE = 1.0  # of the log weight of a pair, up to which weights serve
 SMALL_K = 0.7  # their Pareto k
 PER_VARIANCE = 0.1  # of the log of the average weight
@@ -45,7 +46,12 @@ SMALL_EACH = 0.1
 
 # Tails are followed where they are so many times as long as those of normal points, whose weights have a Pareto k of
 # 1 - 1 / w^2 there.
-LONG, MOST_TAILS = 1.2, 8
+LONG = 1.2
+FEW_STARTS, MOST_STARTS = (
+    8,
+    64,
+)  # effects near which directions are looked for: of one size or another, for few programs
+SHARE = 4  # where one of so many starts leads to a long tail and others were left out, these may lead to some, too
 ALONE = 1 / 27  # of how much they lean together, what each of three effects does that lean alike
 FAR, LOOKS = 4.0, 3  # sds from the centre at which their width is measured, after so many looks
 NEW = 0.1  # part of the variance of a combination that others must leave it
@@ -100,6 +106,8 @@ class Rung:
         Combinations of effects whose long tails points follow.
     reach : float array (J, 2)
         How far from the centre these tails are looked at, in sds.
+    more : bool
+        Whether others may have long tails that points do not follow.
     """
 
     name: str
@@ -111,6 +119,7 @@ class Rung:
     effects: int
     tails: FloatArray
     reach: FloatArray
+    more: bool
 
     @property
     def exact(self) -> bool:
@@ -142,6 +151,8 @@ class Rung:
                 return (
                     f"the weights of effects spread too far (variance {self.variance:.2g}, k {self.k:.2f}); {OTHERWISE}"
                 )
+            if self.more:
+                return f"more effects may have long tails than the {len(self.reach)} that points follow; {OTHERWISE}"
             return None
         if self.name == "laplace" and max(self.sd_second, self.shift) > SMALL_MOVE:
             return (
@@ -215,11 +226,13 @@ def settle(
 
         def tried(name: str, *, follow: bool = True) -> _Measured:
             there = with_rung(post, APPROXIMATIONS[name], FEWEST)
-            tails = _long_tails(there, found.x, plain.lean) if follow and name in FOLLOWING else None
-            there = _following(there, tails)
-            at_mode = _measured(there, found.x, functionals, partial(normals, there.n_normals))._replace(tails=tails)
+            found_tails = _long_tails(there, found.x, plain.lean) if follow and name in FOLLOWING else None
+            if found_tails is not None:
+                there = _following(there, found_tails.tails)
+            at_mode = _measured(there, found.x, functionals, partial(normals, there.n_normals))
+            at_mode = at_mode._replace(followed=found_tails)
             if name == USUAL:
-                variance = (plain if tails is None else around(there)).variance
+                variance = (plain if found_tails is None else around(there)).variance
                 if variance > SMALL_VARIANCE:
                     return at_mode._replace(variance=max(at_mode.variance, variance))
             return at_mode
@@ -239,8 +252,8 @@ def settle(
             measured = tried(name) if name in EXACT else tried(USUAL, follow=False)
     pairs = _pairs(name, measured.variance)
     at_mode = sd_second, measured.shift, measured.variance, measured.k
-    tails = (measured.tails if name in FOLLOWING else None) or _no_tails(post.dim)
-    rung = Rung(name, pairs, *at_mode, post.dim, np.asarray(tails.functionals), np.asarray(tails.reach))
+    tails, more = (measured.followed if name in FOLLOWING else None) or _no_tails(post.dim)
+    rung = Rung(name, pairs, *at_mode, post.dim, np.asarray(tails.functionals), np.asarray(tails.reach), more)
     return approximated(post, rung), theta, rung
 
 
@@ -248,8 +261,15 @@ def approximated(post: Marginal, rung: Rung | None) -> Marginal:
     """The posterior by an approximation that was chosen before."""
     if rung is None or not isinstance(post.data, LaplaceData):
         return post
-    tails = Tails(rung.tails, rung.reach) if len(rung.reach) else None
-    return _following(with_rung(post, RUNGS[rung.name], rung.pairs), tails)
+    post = with_rung(post, RUNGS[rung.name], rung.pairs)
+    return _following(post, Tails(rung.tails, rung.reach)) if len(rung.reach) else post
+
+
+class _Followed(NamedTuple):
+    """Long tails, and whether others may be left."""
+
+    tails: Tails
+    more: bool
 
 
 class _Measured(NamedTuple):
@@ -258,7 +278,7 @@ class _Measured(NamedTuple):
     variance: float
     k: float
     shift: float
-    tails: Tails | None = None
+    followed: _Followed | None = None
 
     @property
     def serves(self) -> bool:
@@ -292,16 +312,16 @@ def nearly_normal(variance: float, effects: int) -> bool:
 
 
 def _measured(post: Marginal, x: FloatArray, functionals: FloatArray, normals: Callable[[int], jax.Array]) -> _Measured:
-    """By 64 pairs, and by four times as many where these say that the tail alone is in doubt."""
+    """By 64 pairs, and by four times as many where these say that the tail alone is in doubt; by more at one theta."""
     parts: list[FloatArray] = []
     found = _Measured(np.inf, np.inf, np.inf)
-    for batch in range(BATCHES):
+    for batch in range(BATCHES if x.size else BATCHES_ALONE):
         at = _accuracy(post, x, functionals, normals(batch))
         parts.append(np.asarray(at.log_weights))
         raw, shift = np.concatenate(parts), float(np.max(np.abs(np.asarray(at.shift)), initial=0.0))
         fine = bool(np.all(np.isfinite(raw)))
         found = _Measured(*(float(np.var(raw, ddof=1)), pareto.smooth(raw).k) if fine else (np.inf, np.inf), shift)
-        if batch == 0 and (found.serves or found.variance > SMALL_VARIANCE):
+        if batch == 0 and ((found.serves and x.size) or found.variance > SMALL_VARIANCE):
             break
     return found
 
@@ -323,27 +343,26 @@ def with_rung(post: Marginal, rung: str, pairs: int) -> Marginal:
     return replace(post, data=replace(post.data, rung=rung, pairs=pairs))
 
 
-def _following(post: Marginal, tails: Tails | None) -> Marginal:
+def _following(post: Marginal, tails: Tails) -> Marginal:
     """The posterior with points that follow the long tails of some effects."""
-    if tails is None:
-        return post
     assert isinstance(post.data, LaplaceData)
     return replace(post, data=replace(post.data, tails=tails))
 
 
-def _long_tails(post: Marginal, x: FloatArray, lean: FloatArray) -> Tails | None:
+def _long_tails(post: Marginal, x: FloatArray, lean: FloatArray) -> _Followed | None:
     """Combinations of effects with long tails at the mode of theta, near effects that lean (d,), if there are any."""
     data = post.data
     assert isinstance(data, LaplaceData)
     if data.leaves is not None:
         lean = lean.copy()
         lean[np.asarray(data.leaves.columns)] = 0.0
-    near = np.argsort(-lean, kind="stable")[:MOST_TAILS]
+    near = np.argsort(-lean, kind="stable")
     near = near[lean[near] > LEAN * ALONE]
     if not near.size:
         return None
-    start = np.zeros((post.dim, near.size))
-    start[near, np.arange(near.size)] = 1.0
+    size = FEW_STARTS if near.size <= FEW_STARTS else MOST_STARTS
+    start = np.zeros((post.dim, size))
+    start[np.resize(near, size), np.arange(size)] = 1.0  # what comes twice leads to nothing new
     found = jax.tree.map(np.asarray, _leaning(post, x, start))
     functionals = found.functionals[:, _several(found)]
     reach = np.full((functionals.shape[1], 2), FAR)
@@ -353,11 +372,13 @@ def _long_tails(post: Marginal, x: FloatArray, lean: FloatArray) -> Tails | None
         widths = np.asarray(_widths(_following(post, Tails(functionals, reach)), x))
         reach = np.maximum(FAR * widths, 1.0)
     long = np.max(widths, axis=1) > LONG
-    return Tails(functionals[:, long], reach[long]) if np.any(long) else None
+    if not np.any(long):
+        return None
+    return _Followed(Tails(functionals[:, long], reach[long]), bool(near.size > size and np.sum(long) * SHARE >= size))
 
 
-def _no_tails(d: int) -> Tails:
-    return Tails(np.zeros((d, 0)), np.zeros((0, 2)))
+def _no_tails(d: int) -> _Followed:
+    return _Followed(Tails(np.zeros((d, 0)), np.zeros((0, 2))), more=False)
 
 
 def _several(found: Leaning) -> list[int]:

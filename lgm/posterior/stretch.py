@@ -43,7 +43,7 @@ from lgm.posterior.inner import Inner, derivatives
 LEAN = 0.5  # third derivative in sds from which tails are looked at; of a level with p successes about 1 / sqrt(p)
 NARROWEST = 0.5  # of widths: what is too wide costs some points, what is too narrow cuts
 LEAST_FALL = 1e-3
-CLIMBS = 8  # steps to where the density leans most
+CLIMBS = 5  # steps to where the density leans most
 
 Height = Callable[[jax.Array], jax.Array]  # log densities (c,) at effects (d, c)
 

@@ -107,11 +107,12 @@ def test_second_order_is_believed_where_effects_are_nearly_normal(counts):
 
 
 def test_a_tail_in_doubt_is_measured_again(monkeypatch, counts):
-    """Not where 64 pairs say enough: that the variance is small, or far too large."""
-    post, x = counts.analysed.marginal, np.zeros(1)
+    """Not where 64 pairs say enough: that the variance is small, or far too large. At one theta more are taken."""
+    post = counts.analysed.marginal
     normal = 0.2 * stats.norm.ppf((np.arange(64) + 0.5) / 64)
     tailed = np.concatenate([0.1 * normal[:-2], [3.0, 5.0]])  # two that outweigh all others
-    for weights, calls in ((normal, 1), (20.0 * normal, 1), (tailed, ladder.BATCHES)):
+    cases = [(normal, 1, 1), (20.0 * normal, 1, 1), (tailed, 1, ladder.BATCHES), (normal, 0, ladder.BATCHES_ALONE)]
+    for weights, free, calls in cases:
         seen: list[np.ndarray] = []
 
         def accuracy(post, x, functionals, z, weights=weights, seen=seen):
@@ -121,7 +122,7 @@ def test_a_tail_in_doubt_is_measured_again(monkeypatch, counts):
         monkeypatch.setattr(ladder, "_accuracy", accuracy)
         with jax.enable_x64(True):
             normals = partial(ladder._drawn_for, 1, post.n_normals)
-            found = ladder._measured(post, x, np.zeros((post.dim, 1)), normals)
+            found = ladder._measured(post, np.zeros(free), np.zeros((post.dim, 1)), normals)
         assert len(seen) == calls and found.variance == pytest.approx(np.var(weights, ddof=1), rel=0.02)
         assert all(np.any(seen[0] != other) for other in seen[1:])
 
@@ -161,15 +162,28 @@ def test_directions_start_from_effects_of_any_number(monkeypatch, counts):
 
     def leaning(post, x, start):
         seen.append(start)
-        return Leaning(start, np.zeros(3), np.eye(3))
+        return Leaning(start, np.zeros(8), np.eye(8))
 
     monkeypatch.setattr(ladder, "_leaning", leaning)
     post = SimpleNamespace(dim=d, data=replace(counts.analysed.marginal.data, leaves=None))
     lean = np.zeros(d)
     lean[[5, d - 1, 17]] = 0.3, 0.2, 0.1
     assert ladder._long_tails(post, np.zeros(1), lean) is None
-    at, column = np.nonzero(seen[0])
-    assert seen[0].shape == (d, 3) and dict(zip(at, column, strict=True)) == {5: 0, d - 1: 1, 17: 2}
+    assert seen[0].shape == (d, 8) and list(np.argmax(seen[0], axis=0)[:4]) == [5, d - 1, 17, 5]
+
+
+def test_tails_that_are_left_out_are_told_of(monkeypatch, counts):
+    """Of a hundred effects that lean, of which the first 64 lead to 20 long tails; of 64, none was left out."""
+    directions = Leaning(np.eye(100)[:, :64], np.where(np.arange(64) < 20, 2.0, 0.1), np.eye(64))
+    monkeypatch.setattr(ladder, "_leaning", lambda *_: directions)
+    monkeypatch.setattr(ladder, "_widths", lambda *_: np.full((20, 2), 1.5))
+    post = replace(counts.analysed.marginal, data=replace(counts.analysed.marginal.data, leaves=None))
+    monkeypatch.setattr(type(post), "dim", 100)
+    found = ladder._long_tails(post, np.zeros(1), np.ones(100))
+    assert found.more and found.tails.reach.shape == (20, 2)
+    assert not ladder._long_tails(post, np.zeros(1), np.where(np.arange(100) < 64, 1.0, 0.0)).more
+    rung = replace(of("weighted", 8, 0.02, 0.2, 0.3, 0.4), reach=found.tails.reach, more=True)
+    assert "more effects may have long tails than the 20 that points follow" in rung.doubt(held=False)
 
 
 def test_tails_of_the_same_combination_are_one():
@@ -213,7 +227,9 @@ def test_gaussian_responses_need_none():
 
 def of(name, pairs, sd_second, shift, variance, k, effects=50):
     """A rung without long tails."""
-    return Rung(name, pairs, sd_second, shift, variance, k, effects, np.zeros((effects, 0)), np.zeros((0, 2)))
+    return Rung(
+        name, pairs, sd_second, shift, variance, k, effects, np.zeros((effects, 0)), np.zeros((0, 2)), more=False
+    )
 
 
 @pytest.mark.parametrize(
