@@ -107,7 +107,7 @@ class Rung:
     reach : float array (J, 2)
         How far from the centre these tails are looked at, in sds.
     more : bool
-        Whether others may have long tails that points do not follow.
+        Whether there are long tails, or may be, that points do not follow.
     """
 
     name: str
@@ -151,8 +151,11 @@ class Rung:
                 return (
                     f"the weights of effects spread too far (variance {self.variance:.2g}, k {self.k:.2f}); {OTHERWISE}"
                 )
-            if self.more:
+            if self.more and self.name in FOLLOWING:
                 return f"more effects may have long tails than the {len(self.reach)} that points follow; {OTHERWISE}"
+        if self.more:
+            return f"some effects have long tails on one side, which this approximation cuts; {OTHERWISE}"
+        if self.exact:
             return None
         if self.name == "laplace" and max(self.sd_second, self.shift) > SMALL_MOVE:
             return (
@@ -224,15 +227,19 @@ def settle(
         plain = around(post)
         sd_second = plain.sd_second
 
+        @cache
+        def long_tails(name: str) -> _Followed | None:
+            return _long_tails(with_rung(post, APPROXIMATIONS[name], FEWEST), found.x, plain.lean)
+
         def tried(name: str, *, follow: bool = True) -> _Measured:
             there = with_rung(post, APPROXIMATIONS[name], FEWEST)
-            found_tails = _long_tails(there, found.x, plain.lean) if follow and name in FOLLOWING else None
-            if found_tails is not None:
-                there = _following(there, found_tails.tails)
+            followed = long_tails(name) if follow and name in FOLLOWING else None
+            if followed is not None:
+                there = _following(there, followed.tails)
             at_mode = _measured(there, found.x, functionals, partial(normals, there.n_normals))
-            at_mode = at_mode._replace(followed=found_tails)
+            at_mode = at_mode._replace(followed=followed)
             if name == USUAL:
-                variance = (plain if found_tails is None else around(there)).variance
+                variance = (plain if followed is None else around(there)).variance
                 if variance > SMALL_VARIANCE:
                     return at_mode._replace(variance=max(at_mode.variance, variance))
             return at_mode
@@ -240,7 +247,7 @@ def settle(
         if approximation == "auto":
             name, measured = _least(data, tried)
             small = sd_second <= SMALL_SECOND and nearly_normal(measured.variance, post.dim)
-            if not measured.serves and small:
+            if not measured.serves and small and long_tails(USUAL) is None:
                 name = "second-order"
         else:
             name = approximation
@@ -250,10 +257,11 @@ def settle(
                 ]
                 raise LgmError(f'approximation="{name}" is for {NEEDED[name]}. Accepted here: {listed(there)}.')
             measured = tried(name) if name in EXACT else tried(USUAL, follow=False)
+        cut = name not in (*FOLLOWING, JOINT) and long_tails(USUAL) is not None
     pairs = _pairs(name, measured.variance)
     at_mode = sd_second, measured.shift, measured.variance, measured.k
     tails, more = (measured.followed if name in FOLLOWING else None) or _no_tails(post.dim)
-    rung = Rung(name, pairs, *at_mode, post.dim, np.asarray(tails.functionals), np.asarray(tails.reach), more)
+    rung = Rung(name, pairs, *at_mode, post.dim, np.asarray(tails.functionals), np.asarray(tails.reach), more or cut)
     return approximated(post, rung), theta, rung
 
 

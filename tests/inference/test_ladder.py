@@ -11,7 +11,7 @@ import pytest
 from scipy import stats
 
 import lgm
-from lgm.errors import LgmError
+from lgm.errors import IdentifiabilityWarning, LgmError
 from lgm.inference import ladder
 from lgm.inference.ladder import Rung, approximated, settle
 from lgm.posterior.laplace import Accuracy, LaplaceData
@@ -149,6 +149,25 @@ def test_long_tails_are_found_and_followed(one_sided, approximation):
     assert isinstance(post.data, LaplaceData) and post.data.tails is not None
     again = approximated(one_sided.analysed.marginal, rung).data
     assert isinstance(again, LaplaceData) and again.tails is not None and again.tails.reach is rung.reach
+
+
+@pytest.mark.parametrize("approximation", ["transport", "second-order", "laplace"])
+def test_approximations_that_cut_long_tails_say_so(one_sided, approximation):
+    rung = chosen(one_sided, approximation)[2]
+    assert rung.name == approximation and rung.facts["long_tails"] == 0
+    assert rung.more and "on one side, which this approximation cuts" in replace(rung, sd_second=0.0, shift=0.0).doubt(
+        held=False
+    )
+
+
+def test_second_order_is_not_for_long_tails():
+    """Of 60 levels of which 50 are empty: weights spread too far, and little for each effect."""
+    h = np.repeat(np.arange(60), 12)
+    data = pd.DataFrame({"y": np.where(h < 50, 0, np.arange(h.size) % 2), "h": [f"h{each:02d}" for each in h]})
+    with pytest.warns(IdentifiabilityWarning, match="separation"):
+        model = lgm.model("y ~ 0 + h", data, "bernoulli", priors={"fixed": normal(0, 5)})
+    rung = chosen(model)[2]
+    assert rung.name != "second-order" and rung.doubt(held=False) is not None
 
 
 def test_easy_counts_have_no_long_tails(counts):
