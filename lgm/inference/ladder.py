@@ -3,7 +3,8 @@
 At the mode of theta by Laplace's approximation, 64 pairs of points tell how far their weights spread; the choice
 follows, unless the user made it. Where outcomes are few and binary, weights that serve at the mode may spread too far
 for larger standard deviations, of which too little mass is then found, and nothing tells: so one sd away from the mode
-on all sides they have to serve as well. For a Gaussian response there is nothing to choose.
+on all sides they have to serve as well. Where effects have long tails, points that can follow these do
+(`lgm.inference.tails`). For a Gaussian response there is nothing to choose.
 """
 
 from __future__ import annotations
@@ -22,9 +23,10 @@ from lgm.inference import pareto
 from lgm.inference.compile import compiled, jit, wholes
 from lgm.inference.keys import key
 from lgm.inference.mode import Mode, find_mode
+from lgm.inference.tails import Followed, following, long_tails, no_tails
 from lgm.posterior.density import Marginal, started
 from lgm.posterior.laplace import Accuracy, LaplaceData
-from lgm.posterior.stretch import LEAN, Leaning, Tails
+from lgm.posterior.stretch import Tails
 from lgm.words import counted, listed
 from lgm.xla import own_settings
 
@@ -43,18 +45,6 @@ SMALL_SECOND = 0.5  # sd of the second-order term up to which it is a correction
 # Of the variance of log weights for each effect: more than that, and effects are not nearly normal one by one, as in
 # large fields, where it is some .002. Derivatives at the mode, and so that term, say nothing of a plateau's edge.
 SMALL_EACH = 0.1
-
-# Tails are followed where they are so many times as long as those of normal points, whose weights have a Pareto k of
-# 1 - 1 / w^2 there.
-LONG = 1.2
-FEW_STARTS, MOST_STARTS = (
-    8,
-    64,
-)  # effects near which directions are looked for: of one size or another, for few programs
-SHARE = 4  # where one of so many starts leads to a long tail and others were left out, these may lead to some, too
-ALONE = 1 / 27  # of how much they lean together, what each of three effects does that lean alike
-FAR, LOOKS = 4.0, 3  # sds from the centre at which their width is measured, after so many looks
-NEW = 0.1  # part of the variance of a combination that others must leave it
 
 # What users call the rungs, and the data side's names.
 USUAL = "weighted"
@@ -146,13 +136,10 @@ class Rung:
                 f"the mode of the hyperparameters is that of Laplace's approximation, off by about "
                 f'{self.sd_second:.1g} posterior sds: use method="importance" or "nuts"'
             )
-        if self.exact:
-            if not trusted(self.variance, self.k):
-                return (
-                    f"the weights of effects spread too far (variance {self.variance:.2g}, k {self.k:.2f}); {OTHERWISE}"
-                )
-            if self.more and self.name in FOLLOWING:
-                return f"more effects may have long tails than the {len(self.reach)} that points follow; {OTHERWISE}"
+        if self.exact and not trusted(self.variance, self.k):
+            return f"the weights of effects spread too far (variance {self.variance:.2g}, k {self.k:.2f}); {OTHERWISE}"
+        if self.more and self.name in FOLLOWING:
+            return f"more effects may have long tails than the {len(self.reach)} that points follow; {OTHERWISE}"
         if self.more:
             return f"some effects have long tails on one side, which this approximation cuts; {OTHERWISE}"
         if self.exact:
@@ -228,14 +215,14 @@ def settle(
         sd_second = plain.sd_second
 
         @cache
-        def long_tails(name: str) -> _Followed | None:
-            return _long_tails(with_rung(post, APPROXIMATIONS[name], FEWEST), found.x, plain.lean)
+        def tails(name: str) -> Followed | None:
+            return long_tails(with_rung(post, APPROXIMATIONS[name], FEWEST), found.x, plain.lean)
 
         def tried(name: str, *, follow: bool = True) -> _Measured:
             there = with_rung(post, APPROXIMATIONS[name], FEWEST)
-            followed = long_tails(name) if follow and name in FOLLOWING else None
+            followed = tails(name) if follow and name in FOLLOWING else None
             if followed is not None:
-                there = _following(there, followed.tails)
+                there = following(there, followed.tails)
             at_mode = _measured(there, found.x, functionals, partial(normals, there.n_normals))
             at_mode = at_mode._replace(followed=followed)
             if name == USUAL:
@@ -247,7 +234,7 @@ def settle(
         if approximation == "auto":
             name, measured = _least(data, tried)
             small = sd_second <= SMALL_SECOND and nearly_normal(measured.variance, post.dim)
-            if not measured.serves and small and long_tails(USUAL) is None:
+            if not measured.serves and small and tails(USUAL) is None:
                 name = "second-order"
         else:
             name = approximation
@@ -257,11 +244,11 @@ def settle(
                 ]
                 raise LgmError(f'approximation="{name}" is for {NEEDED[name]}. Accepted here: {listed(there)}.')
             measured = tried(name) if name in EXACT else tried(USUAL, follow=False)
-        cut = name not in (*FOLLOWING, JOINT) and long_tails(USUAL) is not None
+        cut = name not in (*FOLLOWING, JOINT) and tails(USUAL) is not None
     pairs = _pairs(name, measured.variance)
     at_mode = sd_second, measured.shift, measured.variance, measured.k
-    tails, more = (measured.followed if name in FOLLOWING else None) or _no_tails(post.dim)
-    rung = Rung(name, pairs, *at_mode, post.dim, np.asarray(tails.functionals), np.asarray(tails.reach), more or cut)
+    (functionals, reach), more = (measured.followed if name in FOLLOWING else None) or no_tails(post.dim)
+    rung = Rung(name, pairs, *at_mode, post.dim, np.asarray(functionals), np.asarray(reach), more or cut)
     return approximated(post, rung), theta, rung
 
 
@@ -270,14 +257,7 @@ def approximated(post: Marginal, rung: Rung | None) -> Marginal:
     if rung is None or not isinstance(post.data, LaplaceData):
         return post
     post = with_rung(post, RUNGS[rung.name], rung.pairs)
-    return _following(post, Tails(rung.tails, rung.reach)) if len(rung.reach) else post
-
-
-class _Followed(NamedTuple):
-    """Long tails, and whether others may be left."""
-
-    tails: Tails
-    more: bool
+    return following(post, Tails(rung.tails, rung.reach)) if len(rung.reach) else post
 
 
 class _Measured(NamedTuple):
@@ -286,7 +266,7 @@ class _Measured(NamedTuple):
     variance: float
     k: float
     shift: float
-    followed: _Followed | None = None
+    followed: Followed | None = None
 
     @property
     def serves(self) -> bool:
@@ -351,57 +331,6 @@ def with_rung(post: Marginal, rung: str, pairs: int) -> Marginal:
     return replace(post, data=replace(post.data, rung=rung, pairs=pairs))
 
 
-def _following(post: Marginal, tails: Tails) -> Marginal:
-    """The posterior with points that follow the long tails of some effects."""
-    assert isinstance(post.data, LaplaceData)
-    return replace(post, data=replace(post.data, tails=tails))
-
-
-def _long_tails(post: Marginal, x: FloatArray, lean: FloatArray) -> _Followed | None:
-    """Combinations of effects with long tails at the mode of theta, near effects that lean (d,), if there are any."""
-    data = post.data
-    assert isinstance(data, LaplaceData)
-    if data.leaves is not None:
-        lean = lean.copy()
-        lean[np.asarray(data.leaves.columns)] = 0.0
-    near = np.argsort(-lean, kind="stable")
-    near = near[lean[near] > LEAN * ALONE]
-    if not near.size:
-        return None
-    size = FEW_STARTS if near.size <= FEW_STARTS else MOST_STARTS
-    start = np.zeros((post.dim, size))
-    start[np.resize(near, size), np.arange(size)] = 1.0  # what comes twice leads to nothing new
-    found = jax.tree.map(np.asarray, _leaning(post, x, start))
-    functionals = found.functionals[:, _several(found)]
-    reach = np.full((functionals.shape[1], 2), FAR)
-    for _ in range(LOOKS):
-        if not reach.size:
-            return None
-        widths = np.asarray(_widths(_following(post, Tails(functionals, reach)), x))
-        reach = np.maximum(FAR * widths, 1.0)
-    long = np.max(widths, axis=1) > LONG
-    if not np.any(long):
-        return None
-    return _Followed(Tails(functionals[:, long], reach[long]), bool(near.size > size and np.sum(long) * SHARE >= size))
-
-
-def _no_tails(d: int) -> _Followed:
-    return _Followed(Tails(np.zeros((d, 0)), np.zeros((0, 2))), more=False)
-
-
-def _several(found: Leaning) -> list[int]:
-    """Which combinations lean, the most first, without those that earlier ones foretell."""
-    chosen: list[int] = []
-    for j in np.argsort(-np.abs(found.third), kind="stable"):
-        own = found.cov[j, j]
-        if chosen:
-            given = found.cov[chosen, j]
-            own = own - given @ np.linalg.solve(found.cov[np.ix_(chosen, chosen)], given)
-        if np.abs(found.third[j]) > LEAN and own > NEW * found.cov[j, j]:
-            chosen.append(int(j))
-    return chosen
-
-
 def _pairs(name: str, variance: float) -> int:
     """A power of two, so that few programs serve all."""
     if name not in EXACT:
@@ -422,7 +351,8 @@ class _Around(NamedTuple):
 
 
 def _around(post: Marginal, found: Mode, functionals: FloatArray, z: jax.Array) -> _Around:
-    at_mode = [_accuracy(post, found.x, functionals, z)] if not found.x.size else []  # nothing is around it
+    if not found.x.size:  # nothing is around it
+        return _Around(0.0, 0.0, np.abs(np.asarray(_accuracy(post, found.x, functionals, z).lean)))
     total, variance, lean = 0.0, 0.0, np.zeros(post.dim)
     for axis in found.root.T:
         ends = [_accuracy(post, found.x + side * axis, functionals, z) for side in (1.0, -1.0)]
@@ -431,8 +361,6 @@ def _around(post: Marginal, found: Mode, functionals: FloatArray, z: jax.Array) 
             raw = np.asarray(end.log_weights)
             variance = max(variance, float(np.var(raw, ddof=1)) if np.all(np.isfinite(raw)) else np.inf)
             lean = np.fmax(lean, np.abs(np.asarray(end.lean)))
-    for each in at_mode:
-        lean = np.abs(np.asarray(each.lean))
     return _Around(float(np.sqrt(total)) if np.isfinite(total) else np.inf, variance, lean)
 
 
@@ -445,15 +373,3 @@ def _natural(post: Marginal, x: jax.Array) -> jax.Array:
 def _accuracy(post: Marginal, x: jax.Array, functionals: jax.Array, z: jax.Array) -> Accuracy:
     data: Any = post.data
     return data.accuracy(post.prior, post.analysis, post.hyper.natural(x), functionals, z)
-
-
-@jit
-def _leaning(post: Marginal, x: jax.Array, start: jax.Array) -> Leaning:
-    data: Any = post.data
-    return data.leaning(post.prior, post.analysis, post.hyper.natural(x), start)
-
-
-@jit
-def _widths(post: Marginal, x: jax.Array) -> jax.Array:
-    data: Any = post.data
-    return data.widths(post.prior, post.analysis, post.hyper.natural(x))

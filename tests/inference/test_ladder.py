@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from functools import partial
-from types import SimpleNamespace
 
 import jax
 import numpy as np
@@ -16,7 +15,6 @@ from lgm.inference import ladder
 from lgm.inference.ladder import Rung, approximated, settle
 from lgm.posterior.laplace import Accuracy, LaplaceData
 from lgm.posterior.priors import starts
-from lgm.posterior.stretch import Leaning
 from lgm.priors import exponential, normal
 
 
@@ -175,43 +173,6 @@ def test_easy_counts_have_no_long_tails(counts):
     assert isinstance(post.data, LaplaceData) and post.data.tails is None and rung.facts["long_tails"] == 0
 
 
-def test_directions_start_from_effects_of_any_number(monkeypatch, counts):
-    """A million effects of which three lean: no array has a row and a column for each."""
-    d, seen = 10**6, []
-
-    def leaning(post, x, start):
-        seen.append(start)
-        return Leaning(start, np.zeros(8), np.eye(8))
-
-    monkeypatch.setattr(ladder, "_leaning", leaning)
-    post = SimpleNamespace(dim=d, data=replace(counts.analysed.marginal.data, leaves=None))
-    lean = np.zeros(d)
-    lean[[5, d - 1, 17]] = 0.3, 0.2, 0.1
-    assert ladder._long_tails(post, np.zeros(1), lean) is None
-    assert seen[0].shape == (d, 8) and list(np.argmax(seen[0], axis=0)[:4]) == [5, d - 1, 17, 5]
-
-
-def test_tails_that_are_left_out_are_told_of(monkeypatch, counts):
-    """Of a hundred effects that lean, of which the first 64 lead to 20 long tails; of 64, none was left out."""
-    directions = Leaning(np.eye(100)[:, :64], np.where(np.arange(64) < 20, 2.0, 0.1), np.eye(64))
-    monkeypatch.setattr(ladder, "_leaning", lambda *_: directions)
-    monkeypatch.setattr(ladder, "_widths", lambda *_: np.full((20, 2), 1.5))
-    post = replace(counts.analysed.marginal, data=replace(counts.analysed.marginal.data, leaves=None))
-    monkeypatch.setattr(type(post), "dim", 100)
-    found = ladder._long_tails(post, np.zeros(1), np.ones(100))
-    assert found.more and found.tails.reach.shape == (20, 2)
-    assert not ladder._long_tails(post, np.zeros(1), np.where(np.arange(100) < 64, 1.0, 0.0)).more
-    rung = replace(of("weighted", 8, 0.02, 0.2, 0.3, 0.4), reach=found.tails.reach, more=True)
-    assert "more effects may have long tails than the 20 that points follow" in rung.doubt(held=False)
-
-
-def test_tails_of_the_same_combination_are_one():
-    """Of three directions of which the last is nearly the first, and of one that leans little."""
-    cov = np.array([[1.0, 0.1, 0.99, 0.0], [0.1, 1.0, 0.1, 0.0], [0.99, 0.1, 1.0, 0.0], [0.0, 0.0, 0.0, 1.0]])
-    third = np.array([0.9, -2.0, 1.0, 0.3])
-    assert ladder._several(Leaning(np.eye(4), third, cov)) == [1, 2]
-
-
 @pytest.mark.slow
 def test_large_fields_are_bent():
     """Weights of normal points spread with the number of regions; those of bent points serve."""
@@ -267,6 +228,12 @@ def of(name, pairs, sd_second, shift, variance, k, effects=50):
         (of("second-order", 1, 0.3, 0.2, 4.0, 0.9, 30), False, "variance of 4, of 30 effects"),
         (of("second-order", 1, 0.0, 0.0, np.inf, np.inf, 5), False, "do not describe their density"),
         (of("joint", 8, 0.8, 0.9, 4.0, 0.9, 5), False, None),
+        (
+            replace(of("weighted", 8, 0.02, 0.2, 0.3, 0.4), more=True),
+            False,
+            "more effects may have long tails than the 0",
+        ),
+        (replace(of("transport", 8, 0.02, 0.2, 0.3, 0.4), more=True), False, "which this approximation cuts"),
         (of("laplace", 1, 0.02, 0.05, 0.3, 0.4), False, None),
         (of("laplace", 1, 0.02, 0.3, 0.3, 0.4), False, "off by about 0.3 posterior sds"),
         (of("laplace", 1, 0.02, 0.05, 0.9, 0.4, 5), False, "do not describe their density"),
