@@ -9,15 +9,16 @@ import pytest
 
 import lgm
 from lgm.inference import tails
+from lgm.posterior.laplace import LaplaceData
 from lgm.posterior.stretch import Leaning
 
 
 @pytest.fixture(scope="module")
 def post():
     """A posterior of counts, of which only the shape matters here."""
-    found = lgm.model(
-        "y ~ 1 + (1|g)", pd.DataFrame({"y": [0, 2, 1, 3], "g": list("aabb")}), "poisson"
-    ).analysed.marginal
+    data = pd.DataFrame({"y": [0, 2, 1, 3], "g": list("aabb")})
+    found = lgm.model("y ~ 1 + (1|g)", data, "poisson").analysed.marginal
+    assert isinstance(found.data, LaplaceData)
     return replace(found, data=replace(found.data, leaves=None))
 
 
