@@ -141,7 +141,8 @@ class Rung:
         if self.more and self.name in FOLLOWING:
             return f"more effects may have long tails than the {len(self.reach)} that points follow; {OTHERWISE}"
         if self.more:
-            return f"some effects have long tails on one side, which this approximation cuts; {OTHERWISE}"
+            follows = f'approximation="{USUAL}" follows them'
+            return f"some effects have long tails on one side, which this approximation cuts; {follows}, {OTHERWISE}"
         if self.exact:
             return None
         if self.name == "laplace" and max(self.sd_second, self.shift) > SMALL_MOVE:
