@@ -25,7 +25,7 @@ from lgm.inference.interrupt import interruptible
 from lgm.xla import LOOPS
 
 BLOCK = 10  # draws between two looks at the keyboard and two steps of the progress bar
-# The same where a draw takes a millisecond or less: calls of the program would take a third of the time otherwise.
+# The same where a draw takes a millisecond or less: calls of the program would take a fifth of the time otherwise.
 BLOCK_OF_QUICK = 50
 
 __all__ = ["BLOCK", "BLOCK_OF_QUICK", "ParamInfo", "Schedule", "Target", "Traced", "begin", "run"]

@@ -366,11 +366,11 @@ class LaplaceData:
     def widths(self, prior: LatentPrior, analysis: linalg.Analysis, theta: jax.Array) -> jax.Array:
         """How far points follow the tails, below and above (J, 2)."""
         assert self.tails is not None
-        found = self.found(*self.at(prior, analysis, theta))
-        if isinstance(found, spine.Found):
-            assert found.stretch is not None
-            return found.stretch.widths
-        return points.stretched(self.at(prior, analysis, theta)[0], found, self.tails)[1].widths
+        inner, start = self.at(prior, analysis, theta)
+        found = self.found(inner, start)
+        own = found.stretch if isinstance(found, spine.Found) else points.stretched(inner, found, self.tails)[1]
+        assert own is not None
+        return own.widths
 
     def linear(self, prior: LatentPrior, analysis: linalg.Analysis, theta: jax.Array, a: Rows) -> Linear:
         """Modes, variances and shifts of ``A u`` by the normal approximation.

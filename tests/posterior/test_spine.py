@@ -15,7 +15,7 @@ from lgm.inference.ladder import with_rung
 from lgm.posterior import density, spine
 from lgm.posterior.laplace import LaplaceData
 from lgm.posterior.leaves import Likelihood, framed
-from lgm.posterior.nodes import RULES, Lattice, averaged, nodes
+from lgm.posterior.nodes import RULES, Lattice, averaged, draw, nodes
 
 T = np.linspace(-9.0, 9.0, 2001)
 
@@ -208,6 +208,41 @@ def test_variances_of_effects_in_one_leaf():
     groups = len(spread[0]) // 2
     np.testing.assert_allclose(np.sqrt(spread[0][[0, groups]]), printed, rtol=4 / np.sqrt(1024))
     assert np.sqrt(spread[1][0]) == pytest.approx(fixed[1], rel=4 / np.sqrt(1024))
+
+
+@jit
+def _of_its_own(post, theta, shift, uniform):
+    """Leaves at two places of the spine, each on a lattice of its own: both at once, and one after the other."""
+    inner, start = post.data.at(post.prior, post.analysis, theta)
+    leaves, likelihood = post.data.leaves, spine._likelihood(inner)
+    v = jnp.stack([start, start.at[0].add(shift)], axis=1)
+    lattice = spine._around(inner, leaves, v, start[leaves.columns])
+
+    def on(columns):
+        given = spine._given(inner, leaves, v[:, columns])
+        found = nodes(leaves, likelihood, given, lattice.chosen(columns), RULES[leaves.order].nodes)
+        return (*found[2:], draw(leaves, likelihood, found, uniform[..., columns]))
+
+    return lattice.edges, on(np.array([0, 1])), on(np.array([0])), on(np.array([1]))
+
+
+@pytest.mark.parametrize("k", [1, 2])
+def test_columns_with_lattices_of_their_own(model, k):
+    """By the kernel for one effect, by JAX for two: as each column alone, to rounding."""
+    post = with_rung((model if k == 1 else slopes(2)).analysed.marginal, "leaves", 2)
+    assert isinstance(post.data, LaplaceData) and post.data.leaves is not None
+    leaves = post.data.leaves
+    uniform = np.random.default_rng(3).uniform(size=(*leaves.columns.shape, 2))
+    with jax.enable_x64(True):
+        found = _of_its_own(post, jnp.array([3.0] if k == 1 else THETA[2]), 2.0, uniform)
+        edges, both, *each = jax.tree.map(np.asarray, found)
+    first = edges[:, 0, 0]
+    assert np.max(np.abs(first[:, 0] / first[:, 1] - 1.0)) > 0.05  # they do differ
+    for joint, one, other in zip(both, *each, strict=True):
+        apart = np.concatenate([one, other], axis=-1)
+        if joint is both[0]:  # heights are up to a constant, which the kernel and JAX do not share
+            joint, apart = joint - joint[:1], apart - apart[:1]
+        np.testing.assert_allclose(joint, apart, rtol=1e-9, atol=1e-9)
 
 
 def test_the_plain_approximation_fails_where_leaves_do_not(model):
