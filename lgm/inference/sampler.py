@@ -1,14 +1,15 @@
 """NumPyro's NUTS kernel in blocks of draws, chain beside chain.
 
 The blocks are jitted at module level, so that a second model of the same structure compiles nothing, progress can be
-shown, and Ctrl-C keeps what there is. The program is that of one chain, called for each of them, and JAX runs such
-calls beside each other. A vectorised one takes twice as long to trace and to compile, since its trees are loops within
-loops over all chains, and every chain would wait for the longest tree.
+shown, and Ctrl-C keeps what there is. The program is that of one chain. Each chain calls it in a thread of its own,
+since XLA runs the programs of one thread one after another. A vectorised one takes twice as long to trace and to
+compile, as its trees are loops within loops over all chains, and every chain would wait for the longest tree.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 
@@ -22,7 +23,7 @@ from lgm.inference import progress
 from lgm.inference.compile import compiled
 from lgm.inference.coordinates import log_density
 from lgm.inference.interrupt import interruptible
-from lgm.xla import LOOPS
+from lgm.xla import LOOPS, own_settings
 
 BLOCK = 10  # draws between two looks at the keyboard and two steps of the progress bar
 # The same where a draw takes a millisecond or less: calls of the program would take a fifth of the time otherwise.
@@ -123,11 +124,16 @@ def advance(how: Schedule, target: Target, state: Any) -> tuple[Any, _Trace]:
     return jax.lax.scan(one, state, None, length=how.length)
 
 
-def block(how: Schedule, target: Target, states: Sequence[Any]) -> tuple[list[Any], list[_Trace]]:
-    """The next draws of all chains: JAX returns before it has made them, so that chains run beside each other."""
-    made = [advance(how, target, state) for state in states]
+def block(how: Schedule, target: Target, states: Sequence[Any], threads: Executor) -> tuple[list[Any], list[_Trace]]:
+    """The next draws of all chains."""
+
+    def ready(state: Any) -> tuple[Any, _Trace]:
+        with own_settings():  # JAX's settings are those of a thread
+            return jax.block_until_ready(advance(how, target, state))
+
+    made = threads.map(ready, states)
     states, traces = map(list, zip(*made, strict=True))
-    return jax.block_until_ready(states), traces
+    return states, traces
 
 
 def run(how: Schedule, target: Target, states: Sequence[Any], draws: int, *, shown: bool) -> Traced:
@@ -148,13 +154,14 @@ def run(how: Schedule, target: Target, states: Sequence[Any], draws: int, *, sho
     before = -(-how.warmup // length) * length
     parts: list[list[_Trace]] = []
     with (
+        ThreadPoolExecutor(len(states), thread_name_prefix="lgm-chain") as threads,
         interruptible("block of draws") as stopped,
         progress.bar(before + draws, "draw", shown=shown) as bar,
     ):
         for done in range(0, before + draws, length):
             if done == before and not how.adapt_metric:
                 states = _of_one_step(states)
-            states, traces = block(how, target, states)
+            states, traces = block(how, target, states, threads)
             if done >= before:
                 parts.append(jax.tree.map(np.asarray, traces))
             bar.update(min(length, before + draws - done))

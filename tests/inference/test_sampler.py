@@ -1,6 +1,8 @@
 """Chains run beside each other as each does alone; what of NumPyro is used beyond its public interface."""
 
 import inspect
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import jax
@@ -36,7 +38,8 @@ def test_chains_run_beside_each_other_as_each_does_alone() -> None:
             return [sampler.begin(how, target, point, np.eye(2), key) for point, key in each]
 
         together = sampler.run(how, target, begun(), 25, shown=False)
-        _, traces = sampler.block(how, target, begun())
+        with ThreadPoolExecutor(3) as threads:
+            _, traces = sampler.block(how, target, begun(), threads)
         alone = [sampler.advance(how, target, state)[1] for state in begun()]
     assert together.drawn.shape == (3, 25, 1)
     assert together.warmup == 20
@@ -45,6 +48,21 @@ def test_chains_run_beside_each_other_as_each_does_alone() -> None:
     assert len({float(trace.lp[-1]) for trace in traces}) == 3
     for one, two in zip(traces, alone, strict=True):
         jax.tree.map(np.testing.assert_array_equal, one, two)
+
+
+def test_each_chain_has_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Called from one, XLA would run them one after another: no chain would meet the others."""
+    advance, together = sampler.advance, threading.Barrier(3)
+
+    def met(*args: object) -> object:
+        together.wait(timeout=60)
+        return advance(*args)
+
+    monkeypatch.setattr(sampler, "advance", met)
+    with jax.enable_x64(True):
+        target, how = Normal(np.array([1.0, 3.0])), Schedule(10, False, True, 0.8, 5, lambda post, how: ())
+        states = [sampler.begin(how, target, np.ones(2), np.eye(2), key) for key in keys(1, size=3)]
+        assert sampler.run(how, target, states, 10, shown=False).drawn.shape == (3, 10, 1)
 
 
 def test_numpyro_has_what_we_use_of_it() -> None:
