@@ -46,15 +46,20 @@ def smooth(log_weights: FloatArray) -> Smoothed:
     """
     size = log_weights.size
     order = np.argsort(log_weights, kind="stable")
-    ascending = np.exp(log_weights[order] - log_weights[order[-1]])
+    found = log_weights[order] - log_weights[order[-1]]
+    ascending = np.exp(found)
     longest = int(min(np.ceil(0.2 * size), np.ceil(3.0 * np.sqrt(size))))
     cutoff = ascending[-longest - 1]
     tail = int(np.sum(ascending > cutoff))
-    k, found = np.inf, log_weights[order]  # a handful of points has all the weight, too few to tell a tail's shape
+    k = np.inf  # a handful of points has all the weight, too few to tell a tail's shape
     if 1.0 - cutoff <= 1e-12 or (tail >= FEWEST and ascending[-tail] == 1.0):
         k = -np.inf  # equal weights: the tail has no spread at all
     elif tail >= FEWEST:
-        k, found = _fitted(found, tail)
+        with np.errstate(all="ignore"):  # where most of the tail is zero beside the largest weight: that handful again
+            shape, above = _fitted((ascending[-tail:] - cutoff)[:, None])
+            smoothed = np.minimum(np.log(above[:, 0] + cutoff), 0.0)
+        if np.isfinite(shape[0]) and np.all(np.isfinite(smoothed)):
+            k, found[-tail:] = shape[0], smoothed
     found = found - found[-1]
     normalised = np.empty(size)
     normalised[order] = found - np.log(np.sum(np.exp(found)))
@@ -78,7 +83,7 @@ def smooth_columns(log_weights: FloatArray) -> tuple[FloatArray, FloatArray]:
         plain = (longest >= FEWEST) & (weights[0] > TINY) & (weights[0] < 1.0 - 1e-6)
         plain = plain & np.all(np.diff(weights, axis=0) > 0, axis=0)
         if plain.any():
-            shape, tail = _fitted_columns(weights[1:, plain] - weights[0, plain])
+            shape, tail = _fitted(weights[1:, plain] - weights[0, plain])
             found = ascending[:, plain]
             found[-longest:] = np.minimum(np.log(tail + weights[0, plain]), 0.0)
             found = found - np.log(np.sum(np.exp(found), axis=0))
@@ -91,7 +96,7 @@ def smooth_columns(log_weights: FloatArray) -> tuple[FloatArray, FloatArray]:
     return out, k
 
 
-def _fitted_columns(x: FloatArray) -> tuple[FloatArray, FloatArray]:
+def _fitted(x: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Shapes (n,) of generalised Pareto distributions of ascending columns (M, n), and their order statistics (M, n).
 
     Zhang & Stephens (2009, Technometrics 51, 316-325), with the prior of k of Vehtari et al. (2024), as ArviZ.
@@ -110,19 +115,3 @@ def _fitted_columns(x: FloatArray) -> tuple[FloatArray, FloatArray]:
     scale, k = -k / mean, (m * k + 5.0) / (m + 10.0)
     p = (np.arange(m) + 0.5)[:, None] / m
     return k, scale * np.expm1(-k * np.log1p(-p)) / k
-
-
-def _fitted(ascending: FloatArray, tail: int) -> tuple[float, FloatArray]:
-    """ArviZ's k and ascending log weights for a tail of this length.
-
-    It takes logarithms of inverse weights, and the length from their number S and efficiency, as ``floor(3 sqrt(S /
-    r_eff))`` where ``S r_eff > 225``; weights of zero make S large enough, and change nothing else. Where most of the
-    tail is zero beside the largest weight its numbers overflow: that handful again.
-    """
-    from arviz_stats.base.array import array_stats  # noqa: PLC0415, TID253 - late, so that `import lgm` stays fast
-
-    padded = np.pad(-ascending, (max(5 * (tail + 1) - ascending.size, 0), 0), constant_values=np.inf)
-    with np.errstate(all="ignore"):
-        found, k = array_stats.psislw(padded, r_eff=9.0 * padded.size / (tail + 0.5) ** 2)
-    found = np.sort(found[-ascending.size :])  # its own order of equal weights is any
-    return (np.inf, ascending) if np.any(np.isnan(found)) else (k, found)
