@@ -619,7 +619,7 @@ class Model(Embedding):
 
 def _begin(post: Marginal, chosen: Engine) -> None:
     """Begin to compile what a run and its tables will call, unless that has begun."""
-    begin(post, [*chosen.programs(post), *effects.programs(post, chosen.expected)])
+    begin(post, [*chosen.programs(post), *effects.programs(post, chosen.expected(post))])
 
 
 def _require(fine: bool, message: str) -> None:

@@ -10,10 +10,11 @@ import numpy as np
 
 from lgm.arrays import FloatArray
 from lgm.inference.compile import Plan, jit
+from lgm.inference.coordinates import Working
 from lgm.inference.draws import Expected, Run
 from lgm.inference.held import Conditional, Exact
-from lgm.inference.mode import find_mode
-from lgm.inference.natural import find_natural_mode
+from lgm.inference.mode import evaluation, find_mode
+from lgm.inference.natural import find_natural_mode, searching
 from lgm.inference.probed import Probed
 from lgm.posterior.density import Marginal
 from lgm.posterior.solvers import estimated
@@ -32,11 +33,14 @@ class AtMode:
     draws: int
 
     moves = False
-    expected = Expected(thetas=1, draws=0)
+
+    def expected(self, post: Marginal) -> Expected:
+        """One theta."""
+        return Expected(thetas=1, draws=0)
 
     def programs(self, post: Marginal) -> list[Plan]:
-        """Nothing."""
-        return []
+        """Those of the search."""
+        return searching(post)
 
     def run(self, post: Marginal, start: FloatArray) -> Run[Conditional]:
         """See `lgm.inference.engine.Engine`."""
@@ -57,11 +61,14 @@ class AllFixed:
     method: str
 
     moves = False
-    expected = Expected(thetas=1, draws=0)
+
+    def expected(self, post: Marginal) -> Expected:
+        """One theta."""
+        return Expected(thetas=1, draws=0)
 
     def programs(self, post: Marginal) -> list[Plan]:
-        """Nothing."""
-        return []
+        """The density."""
+        return [evaluation(Working(post))]
 
     def run(self, post: Marginal, start: FloatArray) -> Run[Exact]:
         """See `lgm.inference.engine.Engine`."""

@@ -91,12 +91,13 @@ class Compiled:
         forked.refuse()
         return self._program(how, args, wait=True).executable.result()(*args)
 
-    def ahead(self, post: Any, how: Hashable) -> Any:
-        """Begin to compile for this posterior.
+    def ahead(self, post: Any, how: Hashable, args: tuple[Any, ...] | None = None) -> Any:
+        """Begin to compile for this posterior, or for arguments like these.
 
         Returns the shapes of the result, as soon as the function is traced.
         """
-        return self._program(how, self._shapes(post, how), wait=False).result_shapes.result()
+        shapes = self._shapes(post, how) if args is None else args
+        return self._program(how, shapes, wait=False).result_shapes.result()
 
     def _program(self, how: Hashable, args: tuple[Any, ...], *, wait: bool) -> _Program:
         leaves, structure = jax.tree.flatten(args)
@@ -134,18 +135,35 @@ class Compiled:
             raise
 
 
-def jit(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compile when called, as `jax.jit` does, and keep as few programs as `Compiled` does.
+class Jitted:
+    """A function of arrays alone, compiled when called, as by `jax.jit`, but keeping as few programs as `Compiled`.
 
     Examples
     --------
     >>> import numpy as np
+    >>> square = Jitted(jnp.square)
     >>> with jax.enable_x64(True):
-    ...     jit(jnp.square)(np.array([3.0])).tolist()
+    ...     begin(None, [square.plan(floats(1))])
+    ...     square(np.array([3.0])).tolist()
     [9.0]
     """
-    kept = Compiled(lambda _, *args: function(*args), shapes=lambda post, how: ())
-    return functools.wraps(function)(lambda *args: kept(None, *args))
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        functools.update_wrapper(self, function)
+        self._compiled = Compiled(lambda _, *args: function(*args), shapes=lambda post, how: ())
+
+    def __call__(self, *args: Any) -> Any:
+        """Call, compiling first if that is still to be done."""
+        return self._compiled(None, *args)
+
+    def plan(self, *args: Any) -> Plan:
+        """To compile it for arguments like these."""
+        return Plan(self._compiled, None, args)
+
+
+def jit(function: Callable[..., Any]) -> Jitted:
+    """`Jitted` as a decorator."""
+    return Jitted(function)
 
 
 def compiled(**how: Any) -> Callable[[Callable[..., Any]], Compiled]:
@@ -158,6 +176,7 @@ class Plan(NamedTuple):
 
     function: Compiled
     how: Hashable
+    args: tuple[Any, ...] | None = None  # their shapes, where they do not follow from these
 
 
 def begin(post: Any, plans: Iterable[Plan]) -> None:
@@ -165,7 +184,7 @@ def begin(post: Any, plans: Iterable[Plan]) -> None:
     forked.refuse()
     with own_settings():
         for plan in plans:
-            plan.function.ahead(post, plan.how)
+            plan.function.ahead(post, plan.how, plan.args)
 
 
 def floats(*shape: int) -> jax.ShapeDtypeStruct:

@@ -91,6 +91,10 @@ def _namespace(x: Any) -> Any:
 class Target(Protocol):
     """The log density of theta in some coordinates; a pytree, so that compiled functions take it."""
 
+    @property
+    def post(self) -> Marginal:
+        """Whose theta it is."""
+
     def natural(self, x: jax.Array) -> jax.Array:
         """Theta, natural scale."""
 

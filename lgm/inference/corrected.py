@@ -143,6 +143,11 @@ def corrected(post: Marginal, chains: Chains, seed: int, *, progress: bool) -> C
     )
 
 
+def brings_effects(post: Marginal, thetas: int) -> bool:
+    """Whether chains of so many thetas get effects with their weights."""
+    return not post.data.exact and _kept(post, thetas) > 0
+
+
 def _kept(post: Marginal, thetas: int) -> int:
     """One draw of u at each theta, or none if that is too much to keep."""
     return 1 if 16.0 * thetas * post.dim <= STORED_BYTES else 0

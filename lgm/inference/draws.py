@@ -222,7 +222,7 @@ class Run(NamedTuple, Generic[Kind]):
 
 
 class Expected(NamedTuple):
-    """What a run will return: how many different thetas whose effects have moments to find, how many need draws."""
+    """What a run will leave to find of the effects: their moments at how many thetas, and draws at how many."""
 
     thetas: int
     draws: int

@@ -43,9 +43,8 @@ class Engine(Protocol):
     def moves(self) -> bool:
         """Whether it moves theta, for which there must be something to move."""
 
-    @property
-    def expected(self) -> Expected:
-        """What `run` will return."""
+    def expected(self, post: Marginal) -> Expected:
+        """What `run` will leave to the tables."""
 
     def programs(self, post: Marginal) -> list[Plan]:
         """The compiled functions that `run` will call."""
@@ -70,10 +69,9 @@ class WithFallback:
 
     moves = True
 
-    @property
-    def expected(self) -> Expected:
+    def expected(self, post: Marginal) -> Expected:
         """What the first engine expects."""
-        return self.first.expected
+        return self.first.expected(post)
 
     def programs(self, post: Marginal) -> list[Plan]:
         """Those of the first engine."""

@@ -61,8 +61,7 @@ class FromPrior:
 
     moves = False
 
-    @property
-    def expected(self) -> Expected:
+    def expected(self, post: Marginal) -> Expected:
         """As many thetas as draws, none of them with effects."""
         return Expected(self.draws, self.draws)
 

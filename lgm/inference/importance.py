@@ -24,11 +24,11 @@ from lgm.arrays import BoolArray, FloatArray
 from lgm.errors import ConvergenceWarning, warn
 from lgm.inference import faces, pareto
 from lgm.inference.compile import Plan, compiled, floats, wholes
-from lgm.inference.coordinates import Bend, Folded, bent
+from lgm.inference.coordinates import Bend, Folded, Working, bent
 from lgm.inference.draws import ENOUGH, Expected, Points, Run
 from lgm.inference.interrupt import interruptible
 from lgm.inference.keys import key
-from lgm.inference.mode import FoldedMode, Mode, find_folded_mode, find_mode
+from lgm.inference.mode import FoldedMode, Mode, evaluation, find_folded_mode, find_mode
 from lgm.inference.progress import bar as progress_bar
 from lgm.inference.proposal import Mixture, resampled
 from lgm.inference.weighted import Weighted
@@ -126,14 +126,16 @@ class Importance:
 
     moves = True
 
-    @property
-    def expected(self) -> Expected:
-        """As many thetas as draws, few without effects: those drawn more often than their points have draws of u."""
-        return Expected(self.draws, 1)
+    def expected(self, post: Marginal) -> Expected:
+        """Nothing of effects that points have; where these are normal, moments, and draws of what is drawn often."""
+        if _taken(post, self.draws).effects < post.dim:
+            return Expected(self.draws, self.draws)
+        return Expected(self.draws, 1) if post.data.normal else Expected(0, 0)
 
     def programs(self, post: Marginal) -> list[Plan]:
         """What `run` will call."""
-        return [Plan(_evaluate, _taken(post, self.draws))]
+        searched = [evaluation(Working(post)), evaluation(Folded(post, True))]
+        return [Plan(_evaluate, _taken(post, self.draws)), *searched]
 
     def run(self, post: Marginal, start: FloatArray) -> Run[Weighted]:
         """See `lgm.inference.engine.Engine`."""

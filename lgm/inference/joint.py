@@ -102,7 +102,10 @@ class JointNuts:
     progress: bool
 
     moves = False
-    expected = Expected(thetas=0, draws=0)
+
+    def expected(self, post: Marginal) -> Expected:
+        """Nothing: effects are among the draws."""
+        return Expected(thetas=0, draws=0)
 
     def programs(self, post: Marginal) -> list[Plan]:
         """What `run` will call."""

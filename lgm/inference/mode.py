@@ -18,7 +18,7 @@ from scipy.optimize import minimize
 from lgm.arrays import BoolArray, FloatArray
 from lgm.errors import IdentifiabilityError
 from lgm.inference import coordinates
-from lgm.inference.compile import jit
+from lgm.inference.compile import Plan, floats, jit
 from lgm.inference.coordinates import Folded, Target, Working
 from lgm.inference.search import VANISHING, Search, inverse_root
 from lgm.posterior.density import Marginal
@@ -81,6 +81,11 @@ def evaluate(target: Target, x: FloatArray) -> tuple[float, FloatArray]:
     """Log density and its gradient; ``(-inf, 0)`` where either is undefined."""
     value, grad = _evaluate(target, x)
     return float(value), np.asarray(grad)
+
+
+def evaluation(target: Target) -> Plan:
+    """The program of `evaluate`, for targets like this."""
+    return _evaluate.plan(target, floats(target.post.hyper.working_size))
 
 
 def remembering(target: Target) -> Callable[[FloatArray], tuple[float, FloatArray]]:

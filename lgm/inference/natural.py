@@ -15,9 +15,9 @@ import jax
 import numpy as np
 
 from lgm.arrays import BoolArray, FloatArray
-from lgm.inference.compile import jit
+from lgm.inference.compile import Plan, floats, jit
 from lgm.inference.factors import Factors
-from lgm.inference.mode import first_finite, remembering, require_resolved
+from lgm.inference.mode import evaluation, first_finite, remembering, require_resolved
 from lgm.inference.quasi_newton import climb
 from lgm.inference.search import CLOSELY, Search, Top, no_gain
 from lgm.posterior import density
@@ -91,6 +91,13 @@ def _likelihood(target: Factors, z: jax.Array) -> jax.Array:
 @jit
 def _slopes(target: Factors, z: jax.Array) -> jax.Array:
     return jax.jacfwd(lambda z: target.post.hyper.printed(target.natural(z)))(z)
+
+
+def searching(post: Marginal) -> list[Plan]:
+    """What `find_natural_mode` will call."""
+    with own_settings():
+        target = Factors.of(post, _SOFT)
+    return [evaluation(target), _slopes.plan(target, floats(post.hyper.working_size))]
 
 
 def find_natural_mode(post: Marginal, start: FloatArray) -> NaturalMode:
@@ -298,8 +305,9 @@ def _described(target: Factors, theta: FloatArray, value: float, top: _Top) -> N
 
 def _unspoken(target: Factors, z: FloatArray, printed: FloatArray) -> BoolArray:
     """Which values of theta (k,) the data do not speak of, because effects that they are about have no variance."""
-    out, here = target.unspoken(printed), float(_likelihood(target, z))
-    for place, at in target.beside_zero(z).items():
+    out, beside = target.unspoken(printed), target.beside_zero(z)
+    here = float(_likelihood(target, z)) if beside else 0.0
+    for place, at in beside.items():
         moved = z.copy()
         moved[at] += 1.0
         out[place] |= abs(float(_likelihood(target, moved)) - here) <= no_gain(here)

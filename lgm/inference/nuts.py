@@ -18,12 +18,12 @@ from lgm.inference.agreement import compared
 from lgm.inference.chains import Chains
 from lgm.inference.compile import Plan, floats
 from lgm.inference.coordinates import Bend, Whitened, Working, whitened
-from lgm.inference.corrected import corrected
+from lgm.inference.corrected import brings_effects, corrected
 from lgm.inference.corrected import programs as correcting
 from lgm.inference.draws import Expected, Run
 from lgm.inference.importance import EVALUATIONS
 from lgm.inference.keys import key, keys
-from lgm.inference.mode import Mode, evaluate, find_mode, folded_scale
+from lgm.inference.mode import Mode, evaluate, evaluation, find_mode, folded_scale
 from lgm.inference.sampler import ParamInfo, Schedule
 from lgm.inference.start import from_points, from_thetas
 from lgm.posterior.density import Marginal
@@ -78,15 +78,15 @@ class Nuts:
 
     moves = True
 
-    @property
-    def expected(self) -> Expected:
-        """As many thetas as draws, none of them with effects."""
-        return Expected(self.chains * self.draws, self.chains * self.draws)
+    def expected(self, post: Marginal) -> Expected:
+        """As many thetas as draws, none of them with effects; where weights bring these, draws of repeated ones."""
+        thetas = self.chains * self.draws
+        return Expected(0, 1) if brings_effects(post, thetas) else Expected(thetas, thetas)
 
     def programs(self, post: Marginal) -> list[Plan]:
         """What `run` will call; see `lgm.inference.sampler.advance`."""
         moving = Plan(sampler.advance, self._schedule(post, adapt_metric=self.warmup is not None))
-        return [moving, *correcting(post, self.chains * self.draws)]
+        return [moving, evaluation(Working(post)), *correcting(post, self.chains * self.draws)]
 
     def run(self, post: Marginal, start: FloatArray) -> Run[Chains]:
         """See `lgm.inference.engine.Engine`."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -74,7 +75,7 @@ class Observed:
     def loglik(self, theta: jax.Array) -> Callable[[jax.Array], jax.Array]:
         """The log-likelihoods (n,) as an elementwise function of eta (n,)."""
         own = self.own(theta)
-        return lambda eta: self._spoken(self.family.loglik(self.y, eta, own, self.weights))
+        return lambda eta: self._spoken(_loglik(self.family, self.y, eta, own, self.weights))
 
     def known(self, theta: jax.Array) -> likelihoods.Likelihood | None:
         """The likelihood in the kernel, if that knows it."""
@@ -94,6 +95,12 @@ class Observed:
 
     def _spoken(self, values: jax.Array) -> jax.Array:
         return values if self.counted is None else jnp.where(self.counted > 0, values, 0.0)
+
+
+@partial(jax.jit, static_argnums=0)
+def _loglik(family: Family, y: Response, eta: jax.Array, own: dict[str, jax.Array], weights: Numbers) -> Any:
+    """Jitted, so that its derivatives, wanted in many places, are traced once."""
+    return family.loglik(y, eta, own, weights)
 
 
 class Point(NamedTuple):

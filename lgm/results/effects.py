@@ -414,8 +414,7 @@ def _occurrences(index: IntArray) -> IntArray:
 
 def programs(post: Marginal, expected: Expected) -> list[Plan]:
     """What the tables will call for the draws of a run."""
-    if not expected.thetas:
-        return []
     if expected.thetas == 1 and not post.data.normal:
         return fixed_alone.programs(post)
-    return [*drawing_programs(post, expected), *variances.programs(post, expected.thetas)]
+    moments = variances.programs(post, expected.thetas) if expected.thetas else []
+    return [*drawing_programs(post, expected), *moments]

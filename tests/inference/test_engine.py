@@ -1,12 +1,13 @@
 """Engines by name, and that what is compiled ahead is what they call."""
 
+import numpy as np
 import pytest
 from compilations import compilations
 
 import lgm
 from lgm import priors
-from lgm.inference import importance, sampler
-from lgm.inference.compile import begin
+from lgm.inference import corrected, importance, mode, natural, sampler
+from lgm.inference.compile import Compiled, begin
 from lgm.inference.engine import ENGINES, Settings, engine
 from lgm.inference.held import Exact
 from lgm.results import drawing, effects, variances
@@ -15,6 +16,9 @@ COMPILED = (
     sampler.begin,
     sampler.advance,
     importance._evaluate,
+    corrected._weigh,
+    mode._evaluate._compiled,
+    natural._slopes._compiled,
     drawing._draw_chunk,
     variances._chunk,
 )
@@ -40,11 +44,28 @@ def test_all_that_is_called_is_planned(method: str, warmup: int | None) -> None:
     model = lgm.model("y ~ 1 + (1|g)", data)
     settings = Settings(method, 2, 40, warmup, 1, False, None)
     chosen, post, before = engine(model.analysed.marginal, settings), model.analysed.marginal, known()
-    begin(post, [*chosen.programs(post), *effects.programs(post, chosen.expected)])
+    begin(post, [*chosen.programs(post), *effects.programs(post, chosen.expected(post))])
     planned = known()
     assert planned != before
     str(model.fit(method=method, chains=2, draws=settings.draws, warmup=warmup, seed=1, progress=False))
     assert known() == planned
+
+
+@pytest.mark.parametrize("method", ["importance", "nuts"])
+def test_what_is_planned_for_other_families_is_called(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Points have effects already: no moments are to be found, and draws of repeated points only."""
+    rng = np.random.default_rng(1)
+    data = {"y": rng.poisson(2.0, 132), "x": rng.normal(size=132), "g": np.arange(132) % 12}
+    found, planned, called = Compiled._program, set(), set()
+
+    def noted(function: Compiled, how: object, args: object, *, wait: bool) -> object:
+        (called if wait else planned).add((function, how))
+        return found(function, how, args, wait=wait)
+
+    monkeypatch.setattr(Compiled, "_program", noted)
+    # of 2000 thetas some are drawn twice
+    str(lgm.fit("y ~ x + (1|g)", data, family="poisson", method=method, chains=2, seed=1, progress=False))
+    assert planned and planned <= called
 
 
 def test_a_second_fit_compiles_nothing() -> None:
