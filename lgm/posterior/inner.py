@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import jax
@@ -75,7 +75,8 @@ class Observed:
     def loglik(self, theta: jax.Array) -> Callable[[jax.Array], jax.Array]:
         """The log-likelihoods (n,) as an elementwise function of eta (n,)."""
         own = self.own(theta)
-        return lambda eta: self._spoken(_loglik(self.family, self.y, eta, own, self.weights))
+        loglik = _traced_once(self.family, self.y.value.shape)
+        return lambda eta: self._spoken(loglik(self.y, eta, own, self.weights))
 
     def known(self, theta: jax.Array) -> likelihoods.Likelihood | None:
         """The likelihood in the kernel, if that knows it."""
@@ -97,10 +98,13 @@ class Observed:
         return values if self.counted is None else jnp.where(self.counted > 0, values, 0.0)
 
 
-@partial(jax.jit, static_argnums=0)
-def _loglik(family: Family, y: Response, eta: jax.Array, own: dict[str, jax.Array], weights: Numbers) -> Any:
-    """Jitted, so that its derivatives, wanted in many places, are traced once."""
-    return family.loglik(y, eta, own, weights)
+@lru_cache(maxsize=8)
+def _traced_once(family: Family, shape: tuple[int, ...]) -> Any:
+    """A family's log-likelihood as a jitted function: its derivatives, wanted in many places, are traced once.
+
+    JAX keeps what it traced as long as the function lives, 2 MB for each shape.
+    """
+    return jax.jit(lambda *args: family.loglik(*args))
 
 
 class Point(NamedTuple):
