@@ -5,25 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import jax
 import numpy as np
 
 from lgm.arrays import FloatArray
-from lgm.inference.compile import Plan, jit
+from lgm.inference.compile import Plan
 from lgm.inference.coordinates import Working
 from lgm.inference.draws import Expected, Run
 from lgm.inference.held import Conditional, Exact
 from lgm.inference.mode import evaluation, find_mode
 from lgm.inference.natural import find_natural_mode, searching
 from lgm.inference.probed import Probed
+from lgm.inference.scales import natural_scale
 from lgm.posterior.density import Marginal
 from lgm.posterior.solvers import estimated
 from lgm.xla import own_settings
-
-
-@jit
-def _natural(post: Marginal, x: jax.Array) -> jax.Array:
-    return post.hyper.natural(x)
 
 
 @dataclass(frozen=True)
@@ -74,7 +69,7 @@ class AllFixed:
         """See `lgm.inference.engine.Engine`."""
         found = find_mode(post, start)
         with own_settings():
-            theta = np.asarray(_natural(post, found.x))
+            theta = np.asarray(natural_scale(post.hyper, found.x))
         return Run(found, Exact(**_held(theta, found.value, self.draws)), self.method)
 
 

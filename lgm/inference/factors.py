@@ -17,9 +17,9 @@ import numpy as np
 
 from lgm.arrays import BoolArray, FloatArray, IntArray
 from lgm.inference.compile import jit
+from lgm.inference.scales import natural_to_folded
 from lgm.posterior import density
 from lgm.posterior.density import Marginal
-from lgm.posterior.hyperparameters import Hyperparameters
 from lgm.posterior.slots import Scalars, Slot
 
 _DEPENDENT = 1e-4  # what a row of a factor has of its own, beside all of it, below which that is nothing
@@ -181,7 +181,7 @@ class Factors:
 
     def start(self, theta: FloatArray) -> FloatArray:
         """Coordinates of a theta whose correlations are ignored, as those of a first guess are."""
-        x = np.array(_folded(self.post.hyper, np.asarray(theta)))
+        x = np.array(natural_to_folded(self.post.hyper, np.asarray(theta)))
         for group in self.groups:
             x[list(group.diagonal)], x[list(group.below)] = theta[list(group.sd)], 0.0
         for i, at in self.logs:
@@ -259,11 +259,6 @@ class Factors:
         unit = jnp.where(there, sd, 1.0)
         lower = jnp.diag(jnp.where(there, own / unit, 1.0)).at[rows, cols].set(below / unit[rows])
         return sd, (lower @ lower.T)[rows, cols]
-
-
-@jit
-def _folded(hyper: Hyperparameters, theta: jax.Array) -> jax.Array:
-    return hyper.to_folded(theta)
 
 
 @jit

@@ -23,6 +23,7 @@ from lgm.inference import pareto
 from lgm.inference.compile import compiled, jit, wholes
 from lgm.inference.keys import key
 from lgm.inference.mode import Mode, find_mode
+from lgm.inference.scales import natural_scale
 from lgm.inference.tails import Followed, following, long_tails, no_tails
 from lgm.posterior.density import Marginal, started
 from lgm.posterior.laplace import Accuracy, LaplaceData
@@ -206,7 +207,7 @@ def settle(
     functionals = np.zeros((post.dim, 2 * p))
     functionals[:p] = np.hstack([basis.T, np.eye(p)])  # those of the centred basis too: the level at the means
     with own_settings():
-        theta = np.asarray(_natural(post, found.x))
+        theta = np.asarray(natural_scale(post.hyper, found.x))
         post = started(post, theta)
         data = post.data
         assert isinstance(data, LaplaceData)
@@ -363,11 +364,6 @@ def _around(post: Marginal, found: Mode, functionals: FloatArray, z: jax.Array) 
             variance = max(variance, float(np.var(raw, ddof=1)) if np.all(np.isfinite(raw)) else np.inf)
             lean = np.fmax(lean, np.abs(np.asarray(end.lean)))
     return _Around(float(np.sqrt(total)) if np.isfinite(total) else np.inf, variance, lean)
-
-
-@jit
-def _natural(post: Marginal, x: jax.Array) -> jax.Array:
-    return post.hyper.natural(x)
 
 
 @jit

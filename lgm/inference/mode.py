@@ -20,6 +20,7 @@ from lgm.errors import IdentifiabilityError
 from lgm.inference import coordinates
 from lgm.inference.compile import Plan, floats, jit
 from lgm.inference.coordinates import Folded, Target, Working
+from lgm.inference.scales import folded_scale, folded_to_natural, natural_scale, prior_draw, working_scale
 from lgm.inference.search import VANISHING, Search, inverse_root
 from lgm.posterior.density import Marginal
 from lgm.xla import own_settings
@@ -101,28 +102,6 @@ def remembering(target: Target) -> Callable[[FloatArray], tuple[float, FloatArra
     return at
 
 
-@jit
-def working_scale(post: Marginal, theta: jax.Array) -> jax.Array:
-    """Theta from its natural to its working scale."""
-    return post.hyper.working(theta)
-
-
-@jit
-def folded_scale(post: Marginal, x: jax.Array) -> jax.Array:
-    """Theta from its working to its folded scale."""
-    return post.hyper.to_folded(post.hyper.natural(x))
-
-
-@jit
-def _natural(target: Target, x: jax.Array) -> jax.Array:
-    return target.natural(x)
-
-
-@jit
-def _prior_draw(post: Marginal, key: jax.Array) -> jax.Array:
-    return post.hyper.sample(key)
-
-
 # Working coordinates --------------------------------------------------------------------------------------------------
 
 
@@ -152,7 +131,7 @@ def find_mode(post: Marginal, start: FloatArray) -> Mode:
         if x0.size == 0:
             return Mode(x0, np.zeros((0, 0)), -negative(x0)[0], 0.0)
         found = minimize(negative, x0, jac=True, method="BFGS", options={"gtol": 1e-6, "maxiter": 200})
-        require_resolved(post, np.asarray(_natural(target, found.x)))
+        require_resolved(post, np.asarray(natural_scale(post.hyper, found.x)))
         local = Search(partial(evaluate, target), np.ones(x0.size))
         root = inverse_root(local.hessian(found.x, np.arange(x0.size)), local.scale)
     return Mode(found.x, root, -float(found.fun), float(np.max(np.abs(root.T @ found.jac))))
@@ -163,10 +142,10 @@ def finite_start(post: Marginal, start: FloatArray) -> FloatArray:
     target = Working(post)
 
     def value(theta: FloatArray) -> float:
-        x = np.asarray(working_scale(post, theta))
+        x = np.asarray(working_scale(post.hyper, theta))
         return evaluate(target, x)[0] if np.all(np.isfinite(x)) else -np.inf
 
-    return np.asarray(working_scale(post, first_finite(post, start, value)))
+    return np.asarray(working_scale(post.hyper, first_finite(post, start, value)))
 
 
 def first_finite(post: Marginal, start: FloatArray, value: Callable[[FloatArray], float]) -> FloatArray:
@@ -178,7 +157,7 @@ def first_finite(post: Marginal, start: FloatArray, value: Callable[[FloatArray]
         If there is none.
     """
     tries = range(20 if post.hyper.proper else 0)
-    draws = (np.asarray(_prior_draw(post, jax.random.key(attempt))) for attempt in tries)
+    draws = (np.asarray(prior_draw(post.hyper, jax.random.key(attempt))) for attempt in tries)
     for theta in itertools.chain([start], draws):
         if np.isfinite(value(theta)):
             return theta
@@ -217,7 +196,7 @@ def find_folded_mode(post: Marginal, start: Mode, *, jacobian: bool) -> FoldedMo
     """
     target = Folded(post, jacobian)
     with own_settings():
-        x = np.asarray(folded_scale(post, start.x))
+        x = np.asarray(folded_scale(post.hyper, start.x))
         folded = np.array(post.hyper.folded, dtype=bool)
         search = Search(remembering(target), np.where(folded, np.abs(x), 1.0))
         boundary = np.zeros(x.size, dtype=bool)
@@ -229,4 +208,4 @@ def find_folded_mode(post: Marginal, start: Mode, *, jacobian: bool) -> FoldedMo
         x = search.newton(x, free)
         value, hessian = search.target(x)[0], search.hessian(x, free)
         root = search.root(x, value, boundary, hessian)
-        return FoldedMode(x, np.asarray(_natural(target, x)), root, value, boundary)
+        return FoldedMode(x, np.asarray(folded_to_natural(post.hyper, x)), root, value, boundary)

@@ -23,8 +23,9 @@ from lgm.inference.corrected import programs as correcting
 from lgm.inference.draws import Expected, Run
 from lgm.inference.importance import EVALUATIONS
 from lgm.inference.keys import key, keys
-from lgm.inference.mode import Mode, evaluate, evaluation, find_mode, folded_scale
+from lgm.inference.mode import Mode, evaluate, evaluation, find_mode
 from lgm.inference.sampler import ParamInfo, Schedule
+from lgm.inference.scales import folded_scale
 from lgm.inference.start import from_points, from_thetas
 from lgm.posterior.density import Marginal
 from lgm.xla import own_settings
@@ -97,7 +98,7 @@ class Nuts:
         how = self._schedule(post, adapt_metric=self.warmup is not None or thetas is not None)
         with own_settings():
             self._forecast(post, found, how)
-            target = whitened(post, found, np.asarray(folded_scale(post, found.x)))
+            target = whitened(post, found, np.asarray(folded_scale(post.hyper, found.x)))
             begun = from_points(target, self.chains, self.seed) if thetas is None else from_thetas(target, thetas)
             points = map(ParamInfo, begun.z, -begun.value, -begun.grad)
             each = zip(points, keys(self.seed, size=self.chains), strict=True)

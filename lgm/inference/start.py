@@ -12,8 +12,9 @@ import numpy as np
 from lgm.arrays import FloatArray
 from lgm.inference import pareto
 from lgm.inference.coordinates import Whitened, Working
-from lgm.inference.mode import evaluate, working_scale
+from lgm.inference.mode import evaluate
 from lgm.inference.proposal import Proposal, resampled
+from lgm.inference.scales import working_scale
 
 POINTS = 128  # a power of two, as Sobol points want it
 PRIOR_POINTS = 5.0  # what the identity, the metric at the mode, counts for beside the weighted points
@@ -57,7 +58,7 @@ def from_points(target: Whitened, chains: int, seed: int) -> Start:
 
 def from_thetas(target: Whitened, thetas: FloatArray) -> Start:
     """Starts at given thetas (chains, k), natural scale, with the metric of the mode."""
-    working = [working_scale(target.post, theta) for theta in thetas]
+    working = [working_scale(target.post.hyper, theta) for theta in thetas]
     z, values, grads = _at_working(target, np.array(working))
     return Start(z, values, grads, np.eye(z.shape[1]))
 

@@ -9,6 +9,7 @@ from scipy import stats
 import lgm
 from lgm.inference import coordinates, mode, start
 from lgm.inference.coordinates import Whitened
+from lgm.inference.scales import folded_scale
 from lgm.posterior.priors import starts
 
 FORMULA = "diameter ~ 1 + (1|plate) + (1|sample)"
@@ -20,7 +21,7 @@ def target() -> Whitened:
     post = model.analysed.marginal
     found = mode.find_mode(post, starts(model.design, model.chosen_priors.theta))
     with jax.enable_x64(True):
-        return coordinates.whitened(post, found, np.asarray(mode.folded_scale(post, jnp.asarray(found.x))))
+        return coordinates.whitened(post, found, np.asarray(folded_scale(post.hyper, jnp.asarray(found.x))))
 
 
 @pytest.fixture(scope="module")
