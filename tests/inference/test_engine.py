@@ -56,7 +56,9 @@ def test_what_is_planned_for_other_families_is_called(method: str, monkeypatch: 
     """Points have effects already: no moments are to be found, and draws of repeated points only."""
     rng = np.random.default_rng(1)
     data = {"y": rng.poisson(2.0, 132), "x": rng.normal(size=132), "g": np.arange(132) % 12}
-    found, planned, called = Compiled._program, set(), set()
+    found = Compiled._program
+    planned: set[tuple[Compiled, object]] = set()
+    called: set[tuple[Compiled, object]] = set()
 
     def noted(function: Compiled, how: object, args: object, *, wait: bool) -> object:
         (called if wait else planned).add((function, how))
