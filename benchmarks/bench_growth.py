@@ -97,7 +97,7 @@ def measured(given: Problem, installed: Sequence[str]) -> dict[str, float]:
     """One size."""
     import lgm
     from lgm.inference.coordinates import Working
-    from lgm.inference.mode import evaluate
+    from lgm.inference.mode import evaluated
     from lgm.inference.scales import working_scale
     from lgm.posterior.priors import starts
     from lgm.xla import own_settings
@@ -112,9 +112,10 @@ def measured(given: Problem, installed: Sequence[str]) -> dict[str, float]:
     post = model.analysed.marginal
     with own_settings():
         x = np.asarray(working_scale(post.hyper, starts(model.design, model.chosen_priors.theta)))
-        evaluate(Working(post), x)
-        times = max(3, int(0.5 / max(spent(lambda: evaluate(Working(post), x)), 1e-4)))
-        many = spent(lambda: [evaluate(Working(post), x) for _ in range(min(times, 200))])
+        at = evaluated(Working(post))
+        at(x)
+        times = max(3, int(0.5 / max(spent(lambda: at(x)), 1e-4)))
+        many = spent(lambda: [at(x) for _ in range(min(times, 200))])
     fitted()
     out = {"build": spent(built), "evaluation": many / min(times, 200), "fit": spent(fitted)}
     rival = peer(given, installed)

@@ -117,6 +117,9 @@ class Counted:
         Counted.total += np.shape(found[0])[0] if np.ndim(found[0]) else 1
         return found
 
+    def bound(self, *first: Any) -> Callable[..., Any]:
+        return Counted(self._function.bound(*first))
+
 
 def measured(name: str, method: str, quick: bool) -> dict[str, float]:
     """All figures of one fit, in this process."""

@@ -8,7 +8,6 @@ from helpers import CHECKOUT
 # Nothing in them can go wrong by itself: names of types, a contract without code, the registration of the kernel.
 WITHOUT = {
     "arrays.py",
-    "precision/template.py",
     "linalg/_arguments.py",
     "linalg/_ffi.py",
     "posterior/functionals.py",

@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -88,8 +88,25 @@ class Compiled:
 
     def __call__(self, how: Hashable, *args: Any) -> Any:
         """Call, compiling first if that is still to be done, or waiting for the thread that is at it."""
-        forked.refuse()
-        return self._program(how, args, wait=True).executable.result()(*args)
+        return self.bound(how)(*args)
+
+    def bound(self, how: Hashable, *first: Any) -> Callable[..., Any]:
+        """The function of its last arguments, the first ones given.
+
+        Arguments are looked at for longer than a small program runs. Of calls with the same first ones, and last ones
+        of the same shapes, only the first call does so.
+        """
+        before = jax.tree.leaves(first)
+        executable: Callable[..., Any] | None = None
+
+        def call(*last: Any) -> Any:
+            nonlocal executable
+            if executable is None:
+                forked.refuse()
+                executable = self._program(how, (*first, *last), wait=True).executable.result()
+            return executable(*before, *jax.tree.leaves(last))
+
+        return call
 
     def ahead(self, post: Any, how: Hashable, args: tuple[Any, ...] | None = None) -> Any:
         """Begin to compile for this posterior, or for arguments like these.
@@ -113,9 +130,7 @@ class Compiled:
             while len(self._known) > KEPT:
                 self._known.popitem(last=False)
         try:
-            function = functools.wraps(self._function)(functools.partial(self._function, how))
-            specs = [jax.ShapeDtypeStruct(shape, dtype) for shape, dtype in kinds]
-            lowered = jax.jit(function, donate_argnums=self._donate).lower(*jax.tree.unflatten(structure, specs))
+            lowered = self._traced(how, args, [jax.ShapeDtypeStruct(*kind) for kind in kinds])
             program.result_shapes.set_result(lowered.out_info)
         except BaseException as error:
             program.fail(error)
@@ -126,6 +141,18 @@ class Compiled:
         else:
             _compilers().submit(self._finish, lowered, options, program)
         return program
+
+    def _traced(self, how: Hashable, args: tuple[Any, ...], leaves: Sequence[jax.ShapeDtypeStruct]) -> Any:
+        """A program of leaves: a call with trees would take them apart again, in Python."""
+        structure = jax.tree.structure(args)
+
+        def of_leaves(*leaves: Any) -> Any:
+            return self._function(how, *jax.tree.unflatten(structure, leaves))
+
+        of_leaves.__name__ = self._function.__name__
+        owners = [i for i, arg in enumerate(args) for _ in jax.tree.leaves(arg)]
+        donated = [place for place, i in enumerate(owners) if i in self._donate]
+        return jax.jit(of_leaves, donate_argnums=donated).lower(*leaves)
 
     def _finish(self, lowered: Any, options: dict[str, Any], program: _Program) -> None:
         try:
@@ -155,6 +182,10 @@ class Jitted:
     def __call__(self, *args: Any) -> Any:
         """Call, compiling first if that is still to be done."""
         return self._compiled(None, *args)
+
+    def bound(self, *first: Any) -> Callable[..., Any]:
+        """See `Compiled.bound`."""
+        return self._compiled.bound(None, *first)
 
     def plan(self, *args: Any) -> Plan:
         """To compile it for arguments like these."""

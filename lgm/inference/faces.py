@@ -9,14 +9,15 @@ that centre and the curvature there. One gradient is enough for a face where the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from lgm.arrays import BoolArray, FloatArray
 from lgm.inference.coordinates import BentMode, Folded
-from lgm.inference.mode import evaluate
+from lgm.inference.mode import evaluated
 from lgm.inference.proposal import Mixture, Proposal
 from lgm.inference.search import Search, inverse_root
 from lgm.posterior.density import Marginal
@@ -51,13 +52,17 @@ class Surroundings:
         """Which coordinates are standard deviations, (d,)."""
         return self.at.bend.bent
 
+    @cached_property
+    def _in_folded(self) -> Callable[[FloatArray], tuple[float, FloatArray]]:
+        return evaluated(Folded(self.post, True))
+
     def height(self, x: FloatArray) -> tuple[float, FloatArray]:
         """Log density and gradient; ``(-inf, 0)`` where either is undefined."""
         with np.errstate(over="ignore"):
             there = self.at.bend.to_folded(x)
         if not np.all(np.isfinite(there)):
             return -np.inf, np.zeros_like(x)
-        value, grad = evaluate(Folded(self.post, True), there)
+        value, grad = self._in_folded(there)
         gained = np.tanh(np.where(self.folded, x, 0.0))
         return value + float(self.at.bend.log_jacobian(x)), grad * self.at.bend.slope(x) + gained
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 
 import jax
 import numpy as np
@@ -78,25 +77,31 @@ class FoldedMode:
 _evaluate = jit(coordinates.value_and_grad)
 
 
-def evaluate(target: Target, x: FloatArray) -> tuple[float, FloatArray]:
-    """Log density and its gradient; ``(-inf, 0)`` where either is undefined."""
-    value, grad = _evaluate(target, x)
-    return float(value), np.asarray(grad)
+def evaluated(target: Target) -> Callable[[FloatArray], tuple[float, FloatArray]]:
+    """Log density and its gradient as a function of x; ``(-inf, 0)`` where either is undefined."""
+    of = _evaluate.bound(target)
+
+    def at(x: FloatArray) -> tuple[float, FloatArray]:
+        value, grad = of(x)
+        return float(value), np.asarray(grad)
+
+    return at
 
 
 def evaluation(target: Target) -> Plan:
-    """The program of `evaluate`, for targets like this."""
+    """The program of `evaluated`, for targets like this."""
     return _evaluate.plan(target, floats(target.post.hyper.working_size))
 
 
 def remembering(target: Target) -> Callable[[FloatArray], tuple[float, FloatArray]]:
-    """`evaluate` of a target, once for each point: searches come back to where they were."""
+    """`evaluated`, once for each point: searches come back to where they were."""
+    of = evaluated(target)
     known: dict[bytes, tuple[float, FloatArray]] = {}
 
     def at(x: FloatArray) -> tuple[float, FloatArray]:
         key = x.tobytes()
         if key not in known:
-            known[key] = evaluate(target, x)
+            known[key] = of(x)
         return known[key]
 
     return at
@@ -119,10 +124,10 @@ def find_mode(post: Marginal, start: FloatArray) -> Mode:
     IdentifiabilityError
         If the density is not finite at any start.
     """
-    target = Working(post)
+    at = evaluated(Working(post))
 
     def negative(x: FloatArray) -> tuple[float, FloatArray]:
-        value, grad = evaluate(target, x)
+        value, grad = at(x)
         # a finite wall instead of infinity keeps the line search going back
         return (-value if np.isfinite(value) else 1e100), -grad
 
@@ -132,18 +137,18 @@ def find_mode(post: Marginal, start: FloatArray) -> Mode:
             return Mode(x0, np.zeros((0, 0)), -negative(x0)[0], 0.0)
         found = minimize(negative, x0, jac=True, method="BFGS", options={"gtol": 1e-6, "maxiter": 200})
         require_resolved(post, np.asarray(natural_scale(post.hyper, found.x)))
-        local = Search(partial(evaluate, target), np.ones(x0.size))
+        local = Search(at, np.ones(x0.size))
         root = inverse_root(local.hessian(found.x, np.arange(x0.size)), local.scale)
     return Mode(found.x, root, -float(found.fun), float(np.max(np.abs(root.T @ found.jac))))
 
 
 def finite_start(post: Marginal, start: FloatArray) -> FloatArray:
     """The guess on the working scale if the density is finite there, else the first of some others where it is."""
-    target = Working(post)
+    at = evaluated(Working(post))
 
     def value(theta: FloatArray) -> float:
         x = np.asarray(working_scale(post.hyper, theta))
-        return evaluate(target, x)[0] if np.all(np.isfinite(x)) else -np.inf
+        return at(x)[0] if np.all(np.isfinite(x)) else -np.inf
 
     return np.asarray(working_scale(post.hyper, first_finite(post, start, value)))
 

@@ -134,7 +134,7 @@ def find_natural_mode(post: Marginal, start: FloatArray) -> NaturalMode:
 
 
 class _Seen(NamedTuple):
-    """A density, and what it is at points (`evaluate`), each of which is evaluated once."""
+    """A density, and what it is at points (`evaluated`), each of which is evaluated once."""
 
     target: Factors
     at: Callable[[FloatArray], tuple[float, FloatArray]]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ from lgm.inference.corrected import programs as correcting
 from lgm.inference.draws import Expected, Run
 from lgm.inference.importance import EVALUATIONS
 from lgm.inference.keys import key, keys
-from lgm.inference.mode import Mode, evaluate, evaluation, find_mode
+from lgm.inference.mode import Mode, evaluated, evaluation, find_mode
 from lgm.inference.sampler import ParamInfo, Schedule
 from lgm.inference.scales import folded_scale
 from lgm.inference.start import from_points, from_thetas
@@ -116,7 +117,7 @@ class Nuts:
         """Say what the run will take, if that is long; the function is the one that found the mode."""
         if not self.progress:
             return
-        gradient = progress.seconds(lambda: evaluate(Working(post), found.x))
+        gradient = progress.seconds(partial(evaluated(Working(post)), found.x))
         draws = how.warmup + self.draws
         words = progress.forecast(gradient, chains=self.chains, draws=draws, values=EVALUATIONS)
         if words:

@@ -12,7 +12,7 @@ import numpy as np
 from lgm.arrays import FloatArray
 from lgm.inference import pareto
 from lgm.inference.coordinates import Whitened, Working
-from lgm.inference.mode import evaluate
+from lgm.inference.mode import evaluated
 from lgm.inference.proposal import Proposal, resampled
 from lgm.inference.scales import working_scale
 
@@ -65,7 +65,7 @@ def from_thetas(target: Whitened, thetas: FloatArray) -> Start:
 
 def _at_working(target: Whitened, points: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Points of the working scale in coordinates z, their log densities and gradients."""
-    working = Working(target.post)
-    found = [target.from_working(u, *evaluate(working, u)) for u in points]
+    at = evaluated(Working(target.post))
+    found = [target.from_working(u, *at(u)) for u in points]
     z, values, grads = (np.array(column) for column in zip(*found, strict=True))
     return z, values, grads

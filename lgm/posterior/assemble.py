@@ -32,12 +32,12 @@ from lgm.posterior.gaussian import GaussianData
 from lgm.posterior.hyperparameters import Hyperparameters, Reprinted
 from lgm.posterior.inner import Observed
 from lgm.posterior.laplace import LaplaceData
-from lgm.posterior.latent_prior import LatentPrior, Places, needs_factor, places_of
+from lgm.posterior.latent_prior import LatentPrior, Places, places_of
 from lgm.posterior.leaves import Leaves
 from lgm.posterior.linear_start import Start
 from lgm.posterior.slots import slot
 from lgm.posterior.solvers import solved
-from lgm.precision.template import Template, Theta
+from lgm.precision.template import Template, Theta, leaves_determinant
 from lgm.priors import FixedEffectPrior, Normal, ThetaPrior
 from lgm.sparse import between
 from lgm.terms.block import Block
@@ -321,6 +321,7 @@ def _latent_prior(
     base[border.pattern.rows < p] += by_column(beta.precision)
     ends = np.cumsum([0, *(sum(len(q.names) for q in block.parameters) for block in blocks)])
     places = tuple(places_of(block.parameters, int(start)) for block, start in zip(blocks, ends[:-1], strict=True))
+    counts = [tuple((kind, len(positions)) for kind, positions in where) for where in places]
     return LatentPrior(
         templates=tuple(block.template for block in blocks),
         base=base,
@@ -333,8 +334,8 @@ def _latent_prior(
         log_border=np.asarray(border.log_scale, dtype=float),
         places=places,
         factored=tuple(
-            linalg.analyse(block.template.pattern) if needs_factor(block.template, where) else None
-            for block, where in zip(blocks, places, strict=True)
+            linalg.analyse(block.template.pattern) if leaves_determinant(block.template, kinds) else None
+            for block, kinds in zip(blocks, counts, strict=True)
         ),
     )
 

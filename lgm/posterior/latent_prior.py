@@ -19,7 +19,7 @@ from lgm.arrays import Numbers
 from lgm.linalg import constrained, products
 from lgm.linalg.rows import Rows
 from lgm.parameter import Parameter
-from lgm.precision.template import Template, Theta
+from lgm.precision.template import Template
 
 LOG_2PI = 1.8378770664093453
 
@@ -144,10 +144,3 @@ def _logdet(known: jax.Array | None, values: jax.Array, analysis: linalg.Analysi
         return known
     assert analysis is not None
     return linalg.logdet(analysis, values)
-
-
-def needs_factor(template: Template, places: Places) -> bool:
-    """Whether a template leaves its determinant to a factorisation."""
-    size = max((max(where) for _, where in places), default=-1) + 1
-    shapes: Theta = jax.eval_shape(lambda theta: by_kind(theta, places), jax.ShapeDtypeStruct((size,), jnp.float64))
-    return jax.eval_shape(template.whiten, shapes).logdet is None

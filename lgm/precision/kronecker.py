@@ -16,8 +16,7 @@ import scipy.sparse as sp
 from lgm import linalg
 from lgm.arrays import IntArray
 from lgm.pattern import Pattern
-from lgm.precision.template import Constraint, Kinds, Template, Theta, Whitened
-from lgm.xla import own_settings
+from lgm.precision.template import Constraint, Kinds, Template, Theta, Whitened, leaves_determinant
 
 
 @jax.tree_util.register_dataclass
@@ -89,7 +88,7 @@ class Kronecker:
         both = (outer, inner)
         ranks = [each.n - _nullity(constraint) for each, constraint in zip(both, constraints, strict=True)]
         factored = [
-            linalg.analyse(each.pattern) if _leaves_logdet(each, kinds) else None
+            linalg.analyse(each.pattern) if leaves_determinant(each, kinds) else None
             for each, kinds in zip(both, counts, strict=True)
         ]
         return cls(outer, inner, left, right, pattern, (ranks[0], ranks[1]), counts[1], (factored[0], factored[1]))
@@ -120,13 +119,6 @@ class Kronecker:
         analysis = self.factored[which]
         assert analysis is not None
         return linalg.logdet(analysis, found.values)
-
-
-def _leaves_logdet(template: Template, kinds: Kinds) -> bool:
-    """Whether a template leaves its determinant to a factorisation."""
-    with own_settings():
-        theta = {kind: jnp.ones(count) / 2.0 for kind, count in kinds}
-        return jax.eval_shape(template.whiten, theta).logdet is None
 
 
 def _nullity(constraint: Constraint | None) -> int:

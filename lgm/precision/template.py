@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import jax
+import numpy as np
 import scipy.sparse as sp
 
 from lgm.arrays import IntArray, Numbers
 from lgm.pattern import Pattern
+from lgm.xla import own_settings
 
 Theta = Mapping[str, Numbers]  # the values of a block's hyperparameters by kind, each a vector
 Kinds: TypeAlias = tuple[tuple[str, int], ...]  # how many hyperparameters a template has of each kind
@@ -71,6 +74,20 @@ class Template(Protocol):
         Each kind of hyperparameter is a vector, in the order of the block's parameters of that kind: ``theta["sd"]``
         has one entry for a walk and q for a group with q effects per level.
         """
+
+
+def leaves_determinant(template: Template, kinds: Kinds) -> bool:
+    """Whether a template leaves its determinant to a factorisation, which its structure and shapes tell."""
+    with own_settings():
+        leaves, structure = jax.tree.flatten(template)
+        return _leaves_determinant(structure, tuple((np.shape(leaf), leaf.dtype) for leaf in leaves), kinds)
+
+
+@lru_cache(maxsize=16)
+def _leaves_determinant(structure: Any, leaves: tuple[tuple[Any, Any], ...], kinds: Kinds) -> bool:
+    template = jax.tree.unflatten(structure, [jax.ShapeDtypeStruct(*leaf) for leaf in leaves])
+    theta = {kind: jax.ShapeDtypeStruct((count,), np.float64) for kind, count in kinds}
+    return jax.eval_shape(lambda template, theta: template.whiten(theta), template, theta).logdet is None
 
 
 class Printing(Protocol):

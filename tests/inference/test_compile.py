@@ -88,6 +88,39 @@ def test_programs_used_longest_ago_are_let_go(monkeypatch: pytest.MonkeyPatch) -
     assert traced == [1, 2, 3, 2]
 
 
+def test_first_arguments_may_be_given_before() -> None:
+    """Of any structure; what is compiled for them is what a call with all arguments uses."""
+    traced = []
+
+    @compiled(shapes=lambda post, how: ())
+    def total(how: int, first: dict[str, jax.Array], x: jax.Array, more: list[jax.Array]) -> jax.Array:
+        traced.append(how)
+        return how * first["a"] + first["b"] * x + sum(more)
+
+    ones = np.ones(2, dtype=np.float32)
+    given = total.bound(2, {"b": 3 * ones, "a": ones})
+    for x in (0.0, 4.0):
+        assert given(x * ones, [ones, ones]).tolist() == [4.0 + 3.0 * x] * 2
+        assert total(2, {"a": ones, "b": 3 * ones}, x * ones, [ones, ones]).tolist() == [4.0 + 3.0 * x] * 2
+    assert traced == [2]
+    with pytest.raises(TypeError):
+        given(np.ones(3, dtype=np.float32), [ones, ones])
+
+
+def test_memory_is_given_away_argument_by_argument() -> None:
+    """Of the leaves of the donated one, and of no other."""
+
+    @compiled(shapes=lambda post, how: (), donate=(1,))
+    def moved(how: None, by: tuple[jax.Array, jax.Array], state: dict[str, jax.Array]) -> dict[str, jax.Array]:
+        return {name: value + by[0] * by[1] for name, value in state.items()}
+
+    by, state = (jnp.ones(3), jnp.ones(3)), {"x": jnp.zeros(3), "y": jnp.ones(3)}
+    after = moved(None, by, state)
+    assert {name: value.tolist() for name, value in after.items()} == {"x": [1.0] * 3, "y": [2.0] * 3}
+    assert all(value.is_deleted() for value in state.values())
+    assert not any(value.is_deleted() for value in by)
+
+
 def test_jit_keeps_as_few(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compile, "KEPT", 1)
     traced = []

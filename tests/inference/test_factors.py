@@ -8,7 +8,7 @@ import pytest
 
 import lgm
 from lgm.inference.factors import Factors
-from lgm.inference.mode import evaluate
+from lgm.inference.mode import evaluated
 from lgm.priors import constant, flat
 
 LEAST = 1e-6
@@ -105,7 +105,7 @@ def test_a_first_step_is_that_of_em() -> None:
     s, t, sigma = 0.7, 1.9, 0.8
     with jax.enable_x64(True):
         z = target.start(np.array([s, t, sigma]))
-        grad = evaluate(target, z)[1]
+        grad = evaluated(target)(z)[1]
     step = grad / target.complete(np.ones(3), z, grad)
     a = np.column_stack([np.ones(40), data["x"], np.eye(6)[g], np.eye(4)[h]])
     prior = np.repeat([0.0, s**-2, t**-2], [2, 6, 4])

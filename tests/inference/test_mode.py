@@ -77,7 +77,7 @@ def test_equals_a_dense_optimiser(found: mode.Mode) -> None:
 def test_gradient_vanishes(model: lgm.Model, found: mode.Mode) -> None:
     assert found.gradient_norm < 1e-5
     with jax.enable_x64(True):
-        value, grad = mode.evaluate(Working(model.analysed.marginal), found.x)
+        value, grad = mode.evaluated(Working(model.analysed.marginal))(found.x)
     assert value == pytest.approx(found.value, abs=1e-12)
     assert np.abs(found.root.T @ grad).max() < 1e-5
 
