@@ -173,8 +173,10 @@ class Whitened:
     def _bent(self, z: jax.Array) -> jax.Array:
         return jnp.matmul(self.root, z) + self.centre
 
-    def from_working(self, u: FloatArray, value: float, grad: FloatArray) -> tuple[FloatArray, float, FloatArray]:
-        """A point of the working scale with its log density and gradient, in coordinates z.
+    def from_working(
+        self, u: FloatArray, value: FloatArray, grad: FloatArray
+    ) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Points (n, d) of the working scale with their log densities (n,) and gradients (n, d), in coordinates z.
 
         With ``u = log sd = log(scale sinh x)``: ``du/dx = coth x``, so the density gains ``log coth x`` and the
         gradient ``d log coth x / dx = -2 / sinh 2x``.
@@ -183,8 +185,8 @@ class Whitened:
         safe = np.where(bent, x, 1.0)
         coth = np.where(bent, 1.0 / np.tanh(safe), 1.0)
         grad_x = grad * coth - np.where(bent, 2.0 / np.sinh(2.0 * safe), 0.0)
-        z = np.asarray(np.linalg.solve(self.root, x - self.centre) if x.size else x, dtype=np.float64)
-        return z, value + float(np.sum(np.log(coth))), self.root.T @ grad_x
+        z = np.asarray(np.linalg.solve(self.root, (x - self.centre).T).T, dtype=np.float64)
+        return z, value + np.sum(np.log(coth), axis=1), grad_x @ self.root
 
 
 def whitened(post: Marginal, mode: Mode, y: FloatArray) -> Whitened:

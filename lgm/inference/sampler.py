@@ -124,12 +124,14 @@ def advance(how: Schedule, target: Target, state: Any) -> tuple[Any, _Trace]:
     return jax.lax.scan(one, state, None, length=how.length)
 
 
-def block(how: Schedule, target: Target, states: Sequence[Any], threads: Executor) -> tuple[list[Any], list[_Trace]]:
-    """The next draws of all chains."""
+def block(
+    step: Callable[[Any], tuple[Any, _Trace]], states: Sequence[Any], threads: Executor
+) -> tuple[list[Any], list[_Trace]]:
+    """The next draws of all chains; ``step`` is `advance` of a state."""
 
     def ready(state: Any) -> tuple[Any, _Trace]:
         with own_settings():  # JAX's settings are those of a thread
-            return jax.block_until_ready(advance(how, target, state))
+            return jax.block_until_ready(step(state))
 
     made = threads.map(ready, states)
     states, traces = map(list, zip(*made, strict=True))
@@ -150,7 +152,7 @@ def run(how: Schedule, target: Target, states: Sequence[Any], draws: int, *, sho
     shown : bool
         Whether to show progress.
     """
-    length = how.length
+    step, length = advance.bound(how, target), how.length
     before = -(-how.warmup // length) * length
     parts: list[list[_Trace]] = []
     with (
@@ -161,7 +163,7 @@ def run(how: Schedule, target: Target, states: Sequence[Any], draws: int, *, sho
         for done in range(0, before + draws, length):
             if done == before and not how.adapt_metric:
                 states = _of_one_step(states)
-            states, traces = block(how, target, states, threads)
+            states, traces = block(step, states, threads)
             if done >= before:
                 parts.append(jax.tree.map(np.asarray, traces))
             bar.update(min(length, before + draws - done))

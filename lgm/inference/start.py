@@ -66,6 +66,5 @@ def from_thetas(target: Whitened, thetas: FloatArray) -> Start:
 def _at_working(target: Whitened, points: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Points of the working scale in coordinates z, their log densities and gradients."""
     at = evaluated(Working(target.post))
-    found = [target.from_working(u, *at(u)) for u in points]
-    z, values, grads = (np.array(column) for column in zip(*found, strict=True))
-    return z, values, grads
+    values, grads = map(np.array, zip(*map(at, points), strict=True))
+    return target.from_working(points, values, grads)

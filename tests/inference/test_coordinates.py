@@ -109,14 +109,16 @@ def target() -> Whitened:
 
 def test_equals_the_working_density_by_change_of_variables(target: Whitened) -> None:
     with jax.enable_x64(True):
-        u = np.array([3.0, 1.5, 0.2, 3.3])
-        value, grad = jax.jit(coordinates.value_and_grad)(Working(target.post), jnp.asarray(u))
-        z, moved, moved_grad = target.from_working(u, float(value), np.asarray(grad))
-        direct, direct_grad = jax.jit(coordinates.value_and_grad)(target, jnp.asarray(z))
-        theta = target.post.hyper.natural(jnp.asarray(u))
-        np.testing.assert_allclose(target.natural(jnp.asarray(z)), theta, rtol=1e-12)
-    assert float(direct) == pytest.approx(moved, rel=1e-12)
-    np.testing.assert_allclose(direct_grad, moved_grad, rtol=1e-9)
+        points = np.array([[3.0, 1.5, 0.2, 3.3], [2.5, 1.9, -0.4, 3.0]])
+        value_and_grad = jax.jit(coordinates.value_and_grad)
+        found = [value_and_grad(Working(target.post), jnp.asarray(u)) for u in points]
+        moved = target.from_working(points, *map(np.array, zip(*found, strict=True)))
+        for u, z, value, grad in zip(points, *moved, strict=True):
+            direct, direct_grad = value_and_grad(target, jnp.asarray(z))
+            theta = target.post.hyper.natural(jnp.asarray(u))
+            np.testing.assert_allclose(target.natural(jnp.asarray(z)), theta, rtol=1e-12)
+            assert float(direct) == pytest.approx(value, rel=1e-12)
+            np.testing.assert_allclose(direct_grad, grad, rtol=1e-9)
 
 
 def test_gradient_against_central_differences(target: Whitened) -> None:

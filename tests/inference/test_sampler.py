@@ -2,8 +2,10 @@
 
 import inspect
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -39,7 +41,7 @@ def test_chains_run_beside_each_other_as_each_does_alone() -> None:
 
         together = sampler.run(how, target, begun(), 25, shown=False)
         with ThreadPoolExecutor(3) as threads:
-            _, traces = sampler.block(how, target, begun(), threads)
+            _, traces = sampler.block(sampler.advance.bound(how, target), begun(), threads)
         alone = [sampler.advance(how, target, state)[1] for state in begun()]
     assert together.drawn.shape == (3, 25, 1)
     assert together.warmup == 20
@@ -52,13 +54,16 @@ def test_chains_run_beside_each_other_as_each_does_alone() -> None:
 
 def test_each_chain_has_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     """Called from one, XLA would run them one after another: no chain would meet the others."""
-    advance, together = sampler.advance, threading.Barrier(3)
+    block, together = sampler.block, threading.Barrier(3)
 
-    def met(*args: object) -> object:
-        together.wait(timeout=60)
-        return advance(*args)
+    def met(step: Callable[..., Any], *args: Any) -> Any:
+        def meeting(state: object) -> object:
+            together.wait(timeout=60)
+            return step(state)
 
-    monkeypatch.setattr(sampler, "advance", met)
+        return block(meeting, *args)
+
+    monkeypatch.setattr(sampler, "block", met)
     with jax.enable_x64(True):
         target, how = Normal(np.array([1.0, 3.0])), Schedule(10, False, True, 0.8, 5, lambda post, how: ())
         states = [sampler.begin(how, target, np.ones(2), np.eye(2), key) for key in keys(1, size=3)]
