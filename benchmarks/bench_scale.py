@@ -102,19 +102,19 @@ def problem(name: str, quick: bool) -> Problem:
 
 
 class Counted:
-    """A compiled function that counts the thetas of its calls."""
+    """A compiled function that counts the thetas of its calls: the rows of its first result, or one."""
 
     total = 0
 
-    def __init__(self, function: Any) -> None:
-        self._function = function
+    def __init__(self, function: Any, *, many: bool = False) -> None:
+        self._function, self._many = function, many
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._function, name)
 
     def __call__(self, *args: Any) -> Any:
         found = self._function(*args)
-        Counted.total += np.shape(found[0])[0] if np.ndim(found[0]) else 1
+        Counted.total += len(found[0]) if self._many else 1
         return found
 
     def bound(self, *first: Any) -> Callable[..., Any]:
@@ -127,16 +127,12 @@ def measured(name: str, method: str, quick: bool) -> dict[str, float]:
     start, spent = time.perf_counter(), time.process_time()
     import lgm
     from lgm.inference import importance, mode
-    from lgm.results import drawing, variances
+    from lgm.results import drawing, normal, variances
 
-    for module, functions in {
-        mode: ["_evaluate"],
-        importance: ["_evaluate"],
-        drawing: ["_draw_chunk"],
-        variances: ["_chunk"],
-    }.items():
-        for function in functions:
-            setattr(module, function, Counted(getattr(module, function)))
+    for module, name in [(mode, "_evaluate"), (normal, "_moments")]:
+        setattr(module, name, Counted(getattr(module, name)))
+    for module, name in [(importance, "_evaluate"), (drawing, "_draw_chunk"), (variances, "_chunk")]:
+        setattr(module, name, Counted(getattr(module, name), many=True))
     model = lgm.model(given.formula, given.data, env=given.env)
     model.analysed  # noqa: B018  (made when first asked for)
     built = time.perf_counter()

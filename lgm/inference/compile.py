@@ -177,7 +177,12 @@ class Jitted:
 
     def __init__(self, function: Callable[..., Any]) -> None:
         functools.update_wrapper(self, function)
-        self._compiled = Compiled(lambda _, *args: function(*args), shapes=lambda post, how: ())
+
+        @functools.wraps(function)
+        def of_arrays(_: None, *args: Any) -> Any:
+            return function(*args)
+
+        self._compiled = Compiled(of_arrays, shapes=lambda post, how: ())
 
     def __call__(self, *args: Any) -> Any:
         """Call, compiling first if that is still to be done."""

@@ -79,25 +79,31 @@ class NaturalMode:
 
 
 @jit
-def _natural(target: Factors, z: jax.Array) -> jax.Array:
-    return target.natural(z)
-
-
-@jit
 def _likelihood(target: Factors, z: jax.Array) -> jax.Array:
     return density.log_likelihood(target.post, target.natural(z))
 
 
 @jit
-def _slopes(target: Factors, z: jax.Array) -> jax.Array:
-    return jax.jacfwd(lambda z: target.post.hyper.printed(target.natural(z)))(z)
+def _theta(target: Factors, z: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Natural, and the slopes of what is printed."""
+
+    def printed(z: jax.Array) -> tuple[jax.Array, jax.Array]:
+        theta = target.natural(z)
+        return target.post.hyper.printed(theta), theta
+
+    slopes, theta = jax.jacfwd(printed, has_aux=True)(z)
+    return theta, slopes
+
+
+def _natural(target: Factors, z: FloatArray) -> FloatArray:
+    return np.asarray(_theta(target, z)[0])
 
 
 def searching(post: Marginal) -> list[Plan]:
     """What `find_natural_mode` will call."""
     with own_settings():
         target = Factors.of(post, _SOFT)
-    return [evaluation(target), _slopes.plan(target, floats(post.hyper.working_size))]
+    return [evaluation(target), _theta.plan(target, floats(post.hyper.working_size))]
 
 
 def find_natural_mode(post: Marginal, start: FloatArray) -> NaturalMode:
@@ -128,7 +134,7 @@ def find_natural_mode(post: Marginal, start: FloatArray) -> NaturalMode:
             top = _top(search, softly, closely, _climbed(search, target, z, loosely=False), units, _MANY)
         _require_residual(closely, top.z)
         finest = max(closely, finely, key=lambda each: each.at(top.z)[0])
-        theta, value = np.asarray(_natural(finest.target, top.z)), finest.at(top.z)[0]
+        theta, value = _natural(finest.target, top.z), finest.at(top.z)[0]
         require_resolved(post, theta)
         return _described(target, theta, value, top)
 
@@ -158,7 +164,7 @@ def _require_residual(seen: _Seen, z: FloatArray) -> None:
         small[at] = least[at] + np.log(_RESIDUAL)
         if np.isfinite(least[at]) and seen.at(small)[0] >= seen.at(z)[0] - _LEVEL:
             small[at] = least[at]
-            require_resolved(target.post, np.asarray(_natural(target, small)))
+            require_resolved(target.post, _natural(target, small))
 
 
 def _guess(seen: _Seen, start: FloatArray) -> FloatArray:
@@ -276,7 +282,7 @@ def _top(search: Search, soft: _Seen, seen: _Seen, z: FloatArray, units: FloatAr
         search, where = search._replace(target=soft.at), z
     hessian = search.hessian(where, free, _STEP)
     curvature, directions = np.linalg.eigh(-hessian * np.outer(unit, unit))
-    slopes = np.asarray(_slopes(target, z))[:, free] * unit
+    slopes = np.asarray(_theta(target, z)[1])[:, free] * unit
     return _Top(z, directions.T @ (seen.at(z)[1][free] * unit), curvature, slopes @ directions)
 
 

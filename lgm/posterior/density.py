@@ -11,10 +11,10 @@ Notation, used in all of lgm:
 
 It is hyperparameters x latent prior x data side: priors of theta (`lgm.posterior.hyperparameters`), the prior
 of u given theta (`lgm.posterior.latent_prior`), and what the rows say of u (`lgm.posterior.gaussian` or
-`lgm.posterior.laplace`). Five functions
-of this file, ``log_likelihood``, ``value_and_grad``, ``log_likelihood_and_effects``, ``effects`` and ``variances``,
-are all that engines, tables and predictions use of it; criteria that leave rows out ask for ``linear`` and ``keeping``,
-and models of others, in which response or offset move, for ``answering``.
+`lgm.posterior.laplace`). Six functions of this file, ``log_likelihood``, ``value_and_grad``,
+``log_likelihood_and_effects``, ``effects``, ``variances`` and ``normal_moments``, are all that engines, tables and
+predictions use of it; criteria that leave rows out ask for ``linear`` and ``keeping``, and models of others, in which
+response or offset move, for ``answering``.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Protocol
+from typing import Protocol, cast
 
 import jax
 import jax.numpy as jnp
@@ -123,6 +123,20 @@ class DataSide(Protocol):
 
     def answering(self, rows: EveryRow) -> DataSide:
         """The data side of all rows, one by one, with responses and offsets of their own."""
+
+
+class NormalSide(DataSide, Protocol):
+    """Where the effects given theta are exactly normal."""
+
+    def moments(
+        self,
+        prior: LatentPrior,
+        analysis: linalg.Analysis,
+        theta: jax.Array,
+        functionals: jax.Array,
+        sums: Sequence[Sums],
+    ) -> tuple[jax.Array, jax.Array, jax.Array]:
+        """Conditional means of the effects, and variances of sums of them and of linear functionals."""
 
 
 @jax.tree_util.register_dataclass
@@ -268,6 +282,13 @@ def variances(
     normals = jnp.zeros((post.n_normals, post.data.pairs)) if z is None else z
     wanted = post.printed if sums is None else sums
     return post.data.variances(post.prior, post.analysis, theta, functionals, wanted, normals)
+
+
+def normal_moments(post: Marginal, theta: jax.Array, functionals: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Conditional mean of u given theta before `variances`, from one factorisation, where u is exactly normal."""
+    assert post.data.normal
+    data = cast("NormalSide", post.data)
+    return data.moments(post.prior, post.analysis, theta, functionals, post.printed)
 
 
 def linear(post: Marginal, theta: jax.Array, a: Rows) -> Linear:

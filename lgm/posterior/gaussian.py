@@ -31,7 +31,7 @@ from lgm.linalg.rows import Rows
 from lgm.posterior.every_row import EveryRow
 from lgm.posterior.functionals import Effects, FixedNormal, Linear, Sums
 from lgm.posterior.latent_prior import LOG_2PI, LatentPrior, Places, by_kind, quadratic
-from lgm.posterior.variances import normal_rows, normal_variances
+from lgm.posterior.variances import normal_moments, normal_rows, normal_variances
 
 # Least sigma, beside the response less its fixed effects: the likelihood is a difference of squares of the two.
 RESOLVED = 1e-6
@@ -181,6 +181,18 @@ class GaussianData:
         """Exact conditional variances of sums of few effects, and of linear functionals (p + q, m) of u."""
         system = self._system(prior, analysis, theta)
         return normal_variances(prior, analysis, system.values, system.scale, functionals, sums)
+
+    def moments(
+        self,
+        prior: LatentPrior,
+        analysis: linalg.Analysis,
+        theta: jax.Array,
+        functionals: jax.Array,
+        sums: Sequence[Sums],
+    ) -> tuple[jax.Array, jax.Array, jax.Array]:
+        """Exact means of the effects before these variances."""
+        system = self._system(prior, analysis, theta)
+        return normal_moments(prior, analysis, system.values, system.scale, system.rhs, functionals, sums)
 
     def linear(self, prior: LatentPrior, analysis: linalg.Analysis, theta: jax.Array, a: Rows) -> Linear:
         """Exact means and variances of ``A u`` for rows whose pairs of columns are in the pattern of H."""

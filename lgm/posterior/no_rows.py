@@ -17,7 +17,7 @@ from lgm.posterior.density import Marginal
 from lgm.posterior.every_row import EveryRow
 from lgm.posterior.functionals import Effects, Linear, Sums
 from lgm.posterior.latent_prior import LatentPrior, Places
-from lgm.posterior.variances import normal_rows, normal_variances
+from lgm.posterior.variances import normal_moments, normal_rows, normal_variances
 
 
 def without_rows(post: Marginal) -> Marginal:
@@ -92,6 +92,19 @@ class NoRows:
         """Variances of sums of few effects, and of linear functionals (p + q, m) of u, given theta."""
         at = prior.whiten(theta)
         return normal_variances(prior, analysis, at.values, at.scale, functionals, sums)
+
+    def moments(
+        self,
+        prior: LatentPrior,
+        analysis: linalg.Analysis,
+        theta: jax.Array,
+        functionals: jax.Array,
+        sums: Sequence[Sums],
+    ) -> tuple[jax.Array, jax.Array, jax.Array]:
+        """Means of the effects given theta before these variances."""
+        at = prior.whiten(theta)
+        pull = constrained.bordered(prior.pull[:, None], prior.k)
+        return normal_moments(prior, analysis, at.values, at.scale, pull, functionals, sums)
 
     def linear(self, prior: LatentPrior, analysis: linalg.Analysis, theta: jax.Array, a: Rows) -> Linear:
         """Means and variances of ``A u`` for rows whose pairs of columns are in the pattern of H."""

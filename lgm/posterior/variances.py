@@ -41,12 +41,32 @@ def normal_variances(
     """
     d, whitened = prior.dim, scale[:, None] * functionals
     _, solved, inverse = linalg.solve_and_invert(analysis, values, constrained.bordered(whitened, prior.k))
+    return _of_sums(inverse, scale, sums), jnp.sum(whitened * solved[:d], axis=0)
+
+
+def normal_moments(
+    prior: LatentPrior,
+    analysis: linalg.Analysis,
+    values: jax.Array,
+    scale: jax.Array,
+    rhs: jax.Array,
+    functionals: jax.Array,
+    sums: Sequence[Sums],
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Means of the effects (d,) before the variances, by one factorisation; and a right-hand side, bordered."""
+    d, whitened = prior.dim, scale[:, None] * functionals
+    both = jnp.concatenate([rhs, constrained.bordered(whitened, prior.k)], axis=1)
+    _, solved, inverse = linalg.solve_and_invert(analysis, values, both)
+    return scale * solved[:d, 0], _of_sums(inverse, scale, sums), jnp.sum(whitened * solved[:d, 1:], axis=0)
+
+
+def _of_sums(inverse: jax.Array, scale: jax.Array, sums: Sequence[Sums]) -> jax.Array:
     printed = jnp.zeros(sum(some.place.shape[0] for some in sums))
     for some in sums:
         scales = some.weights * scale[some.index]
         own = jnp.einsum("ma,mab,mb->m", scales, inverse[some.pairs], scales)
         printed = printed.at[some.place].set(own)
-    return printed, jnp.sum(whitened * solved[:d], axis=0)
+    return printed
 
 
 def normal_rows(

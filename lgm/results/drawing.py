@@ -29,7 +29,6 @@ CHUNK_BYTES = 128e6  # of intermediate results held at once
 MANY, FEW = 250, 16  # thetas in one call
 SEVERAL, MOST = 4, 64  # draws for each theta in one call, where several have the same
 WORTH = 2  # draws for each theta on average, from which on a factorisation saved is worth draws that nobody wants
-_MEAN_ONLY = (1, 0)
 
 
 class Block(NamedTuple):
@@ -94,8 +93,6 @@ def columns_at_once(post: Marginal) -> int:
 
 def programs(post: Marginal, expected: Expected) -> list[Plan]:
     """What will be called for the draws of a run."""
-    if expected.thetas == 1:
-        return [Plan(_draw_chunk, _MEAN_ONLY)]
     return [Plan(_draw_chunk, chunk_shape(post, expected.draws, expected.draws))] if expected.draws else []
 
 
@@ -124,6 +121,13 @@ class Drawing:
         return self.analysed.reference.size
 
     @property
+    def functionals(self) -> FloatArray:
+        """What the fixed effects are of all effects, internal coordinates: (p + q, p)."""
+        out = np.zeros((self.dim, self.p))
+        out[: self.p] = self.analysed.basis.T
+        return out
+
+    @property
     def alike(self) -> bool:
         """Whether all draws have the same theta."""
         return bool(np.all(self.thetas == self.thetas[0]))
@@ -142,13 +146,6 @@ class Drawing:
     def at_theta(self) -> AtTheta:
         """What draws have in common where all are at one theta and not normal."""
         return AtTheta.of(self.analysed.marginal, self.thetas[0])
-
-    def first_mean(self) -> FloatArray:
-        """``E[u | theta, y]`` at the first theta (p + q,), natural scale."""
-        post = self.analysed.marginal
-        with own_settings():
-            means, _ = _draw_chunk(_MEAN_ONLY, post, self.thetas[:1], np.zeros(normals_shape(post, _MEAN_ONLY)))
-        return self.analysed.natural(np.asarray(means)[0])
 
     def blocks(self, numbers: IntArray) -> Iterator[Block]:
         """The draws with these numbers, those of the same theta from one factorisation if there are several."""

@@ -17,7 +17,7 @@ from lgm.inference.compile import Plan
 from lgm.inference.draws import Draws, Expected, Mixture, joined
 from lgm.posterior.assemble import Analysed
 from lgm.posterior.density import Marginal
-from lgm.results import at_theta, bent, fixed_alone, variances
+from lgm.results import at_theta, bent, fixed_alone, normal, variances
 from lgm.results.drawing import Block, Drawing
 from lgm.results.drawing import programs as drawing_programs
 from lgm.results.fixed_alone import Fixed
@@ -310,11 +310,10 @@ def _sd_of_points(drawing: Drawing, points: Mixture, mean: FloatArray) -> FloatA
 
 def _at_one_theta(drawing: Drawing, interval: float) -> Kept:
     """Normal, so that nothing need be drawn."""
-    mean = drawing.first_mean()
-    centre = drawing.analysed.printed(mean)
-    sd = np.sqrt(variances.averaged(drawing, np.zeros(centre.size)))
-    nothing = np.zeros((0, mean.size))
-    return Kept(mean, NO_TABLE, sd, _normal_ends(centre, sd, interval), nothing[:, : drawing.p], nothing)
+    mean, variance = normal.moments(drawing)
+    sd, nothing = np.sqrt(variance), np.zeros((0, mean.size))
+    found = _normal_ends(drawing.analysed.printed(mean), sd, interval)
+    return Kept(mean, NO_TABLE, sd, found, nothing[:, : drawing.p], nothing)
 
 
 def _without_draws(drawing: Drawing, mean: FloatArray, sd: FloatArray, ends: FloatArray) -> Kept:
@@ -414,7 +413,7 @@ def _occurrences(index: IntArray) -> IntArray:
 
 def programs(post: Marginal, expected: Expected) -> list[Plan]:
     """What the tables will call for the draws of a run."""
-    if expected.thetas == 1 and not post.data.normal:
-        return fixed_alone.programs(post)
+    if expected.thetas == 1:
+        return normal.programs(post) if post.data.normal else fixed_alone.programs(post)
     moments = variances.programs(post, expected.thetas) if expected.thetas else []
     return [*drawing_programs(post, expected), *moments]

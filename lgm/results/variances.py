@@ -50,11 +50,7 @@ def averaged(drawing: Drawing, spread: FloatArray) -> FloatArray:
 
     ``spread`` is the other part of the total variance.
     """
-    analysed, thetas, post, p = drawing.analysed, drawing.thetas, drawing.analysed.marginal, drawing.p
-    functionals = np.zeros((post.dim, p))
-    functionals[:p] = analysed.basis.T
-    if drawing.normal:
-        thetas = thetas[:1]
+    thetas, post, functionals = drawing.thetas, drawing.analysed.marginal, drawing.functionals
     chunk = _shape(post, len(thetas))
     parts = min(MOST, len(thetas)) // chunk
     chosen = np.linspace(0, len(thetas) - 1, parts * chunk).astype(int)

@@ -10,7 +10,7 @@ from lgm.inference import corrected, importance, mode, natural, sampler
 from lgm.inference.compile import Compiled, begin
 from lgm.inference.engine import ENGINES, Settings, engine
 from lgm.inference.held import Exact
-from lgm.results import drawing, effects, variances
+from lgm.results import drawing, effects, normal, variances
 
 COMPILED = (
     sampler.begin,
@@ -18,8 +18,9 @@ COMPILED = (
     importance._evaluate,
     corrected._weigh,
     mode._evaluate._compiled,
-    natural._slopes._compiled,
+    natural._theta._compiled,
     drawing._draw_chunk,
+    normal._moments,
     variances._chunk,
 )
 

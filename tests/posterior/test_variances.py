@@ -10,7 +10,7 @@ from scipy.linalg import null_space
 import lgm
 from lgm.posterior.functionals import Sums
 from lgm.posterior.gaussian import GaussianData
-from lgm.posterior.variances import normal_variances
+from lgm.posterior.variances import normal_moments, normal_variances
 
 
 def test_against_dense_algebra():
@@ -29,9 +29,15 @@ def test_against_dense_algebra():
         system = post.data._system(post.prior, post.analysis, jnp.asarray(theta))
         values, scale = np.asarray(system.values), np.asarray(system.scale)
         found = normal_variances(post.prior, post.analysis, values, scale, functionals, (sums,))
+        rhs = np.asarray(system.rhs)
+        mean, *same = normal_moments(post.prior, post.analysis, values, scale, rhs, functionals, (sums,))
     whole, free = unbordered(post, values), null_space(constraints(post).T)
     covariance = scale[:, None] * (free @ np.linalg.inv(free.T @ whole @ free) @ free.T) * scale
     weights = np.zeros((2, d))
     weights[[0, 0, 1, 1], index.ravel()] = np.asarray(sums.weights).ravel()
     np.testing.assert_allclose(found[0], np.diag(weights @ covariance @ weights.T), rtol=1e-9)
     np.testing.assert_allclose(found[1], np.diag(functionals.T @ covariance @ functionals), rtol=1e-9)
+    for one, two in zip(found, same, strict=True):
+        np.testing.assert_allclose(one, two, rtol=1e-12)
+    # relative to the reference the intercept is zero
+    np.testing.assert_allclose(mean, covariance @ (rhs[:d, 0] / scale), rtol=1e-9, atol=1e-14)

@@ -15,7 +15,7 @@ from scipy.special import logsumexp
 import lgm
 from lgm.inference import importance
 from lgm.posterior.functionals import Even, FixedPoints, Odd
-from lgm.results import at_theta, drawing, effects, fixed_alone, variances
+from lgm.results import at_theta, drawing, effects, fixed_alone, normal, variances
 from lgm.results.drawing import Drawing
 
 SD = 1.5
@@ -112,6 +112,7 @@ def _without_effects(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     monkeypatch.setattr(drawing, "_draw_chunk", none)
     monkeypatch.setattr(at_theta, "draw", none)
     monkeypatch.setattr(variances, "_chunk", none)
+    monkeypatch.setattr(normal, "_moments", none)
     monkeypatch.setattr(at_theta, "fixed_points", counted)
     monkeypatch.setattr(effects, "programs", lambda *_: [])
     return pairs
