@@ -17,6 +17,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import jax
+import numpy as np
 
 from lgm.errors import LgmError
 
@@ -38,6 +39,19 @@ def suited(options: dict[str, Any], shapes: Iterable[tuple[int, ...]]) -> dict[s
     if all(math.prod(shape) <= MANY for shape in shapes):
         return options
     return {name: value for name, value in options.items() if name not in _BRIEF}
+
+
+def shape_and_type(leaf: Any) -> tuple[Any, Any]:
+    """Of an array, or of a number as JAX takes it.
+
+    Examples
+    --------
+    >>> shape_and_type(np.ones((2, 3)))
+    ((2, 3), dtype('float64'))
+    """
+    if hasattr(leaf, "dtype"):
+        return leaf.shape, leaf.dtype
+    return np.shape(leaf), jax.dtypes.result_type(leaf)
 
 
 @contextmanager

@@ -16,11 +16,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from lgm.inference import forked
-from lgm.xla import QUICK, own_settings, suited
+from lgm.xla import QUICK, own_settings, shape_and_type, suited
 
 KEPT = 24  # structures for which a function is kept compiled, each about 10 MB; the one used longest ago goes first
 
@@ -118,7 +117,7 @@ class Compiled:
 
     def _program(self, how: Hashable, args: tuple[Any, ...], *, wait: bool) -> _Program:
         leaves, structure = jax.tree.flatten(args)
-        kinds = tuple(map(_kind, leaves))
+        kinds = tuple(map(shape_and_type, leaves))
         key = (how, structure, kinds)
         with self._lock:
             program = self._known.get(key)
@@ -167,7 +166,7 @@ class Jitted:
 
     Examples
     --------
-    >>> import numpy as np
+    >>> import jax.numpy as jnp
     >>> square = Jitted(jnp.square)
     >>> with jax.enable_x64(True):
     ...     begin(None, [square.plan(floats(1))])
@@ -231,10 +230,3 @@ def floats(*shape: int) -> jax.ShapeDtypeStruct:
 def wholes(*shape: int) -> jax.ShapeDtypeStruct:
     """An array of integers of this shape, without its numbers."""
     return jax.ShapeDtypeStruct(shape, np.int64)
-
-
-def _kind(leaf: Any) -> tuple[Any, Any]:
-    """Shape and type, of numbers too."""
-    if hasattr(leaf, "dtype"):
-        return leaf.shape, leaf.dtype
-    return jnp.shape(leaf), jax.dtypes.result_type(leaf)

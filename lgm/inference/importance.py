@@ -127,10 +127,12 @@ class Importance:
     moves = True
 
     def expected(self, post: Marginal) -> Expected:
-        """Nothing of effects that points have; where these are normal, moments, and draws of what is drawn often."""
-        if _taken(post, self.draws).effects < post.dim:
-            return Expected(self.draws, self.draws)
-        return Expected(self.draws, 1) if post.data.normal else Expected(0, 0)
+        """Nothing of effects that points have; where these are normal, moments, and draws of what is drawn often.
+
+        Where points have the fixed effects alone, the summary asks for no others.
+        """
+        alone = _taken(post, self.draws).effects < post.dim
+        return Expected(0, 0) if alone or not post.data.normal else Expected(self.draws, 1)
 
     def programs(self, post: Marginal) -> list[Plan]:
         """What `run` will call."""

@@ -13,7 +13,7 @@ import scipy.sparse as sp
 
 from lgm.arrays import IntArray, Numbers
 from lgm.pattern import Pattern
-from lgm.xla import own_settings
+from lgm.xla import own_settings, shape_and_type
 
 Theta = Mapping[str, Numbers]  # the values of a block's hyperparameters by kind, each a vector
 Kinds: TypeAlias = tuple[tuple[str, int], ...]  # how many hyperparameters a template has of each kind
@@ -80,7 +80,7 @@ def leaves_determinant(template: Template, kinds: Kinds) -> bool:
     """Whether a template leaves its determinant to a factorisation, which its structure and shapes tell."""
     with own_settings():
         leaves, structure = jax.tree.flatten(template)
-        return _leaves_determinant(structure, tuple((np.shape(leaf), leaf.dtype) for leaf in leaves), kinds)
+        return _leaves_determinant(structure, tuple(map(shape_and_type, leaves)), kinds)
 
 
 @lru_cache(maxsize=16)

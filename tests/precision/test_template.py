@@ -16,10 +16,10 @@ traced: list[Theta] = []
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Diagonal:
-    """With ``log|R|`` where its numbers are known, as in some areal models."""
+    """With ``log|R|`` where its numbers are known, as in some areal models; they may be a plain number."""
 
     n = 2
-    logs: np.ndarray | None
+    logs: np.ndarray | float | None
 
     @property
     def pattern(self) -> Pattern:
@@ -31,11 +31,11 @@ class Diagonal:
         return Whitened(sd, sd**-2.0, None if self.logs is None else jnp.sum(jnp.asarray(self.logs)))
 
 
-@pytest.mark.parametrize("known", [True, False])
-def test_structure_tells_whether_the_determinant_is_left(known: bool) -> None:
+@pytest.mark.parametrize("logs", [(np.ones(2), np.zeros(2)), (0.5, 1.5), (None, None)], ids=["array", "number", "none"])
+def test_structure_tells_whether_the_determinant_is_left(logs: tuple[np.ndarray | float | None, ...]) -> None:
     """Templates are looked at once, not once for each model."""
     traced.clear()
-    for numbers in (np.ones(2), np.zeros(2)):
-        assert leaves_determinant(Diagonal(numbers if known else None), (("sd", 2),)) is not known
+    for each in logs:
+        assert leaves_determinant(Diagonal(each), (("sd", 2),)) is (each is None)
     assert len(traced) <= 1
     assert all(theta["sd"].shape == (2,) and theta["sd"].dtype == np.float64 for theta in traced)
