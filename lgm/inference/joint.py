@@ -16,9 +16,10 @@ from lgm.arrays import FloatArray
 from lgm.errors import ConvergenceWarning, IdentifiabilityError, NotPositiveDefiniteError, warn
 from lgm.inference import sampler
 from lgm.inference.compile import Compiled, Plan, floats
+from lgm.inference.coordinates import Working
 from lgm.inference.draws import Expected, Run
 from lgm.inference.keys import key, keys
-from lgm.inference.mode import find_mode
+from lgm.inference.mode import evaluation, find_mode
 from lgm.inference.sampled import Sampled
 from lgm.inference.sampler import Schedule
 from lgm.linalg.root import entries, square_root
@@ -109,7 +110,7 @@ class JointNuts:
 
     def programs(self, post: Marginal) -> list[Plan]:
         """What `run` will call."""
-        return [Plan(sampler.advance, self._schedule)]
+        return [Plan(sampler.advance, self._schedule), evaluation(Working(post))]
 
     def run(self, post: Marginal, start: FloatArray) -> Run[Sampled]:
         """See `lgm.inference.engine.Engine`."""
