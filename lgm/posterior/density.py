@@ -32,9 +32,10 @@ from lgm.arrays import FloatArray
 from lgm.linalg.rows import Rows
 from lgm.posterior.every_row import EveryRow
 from lgm.posterior.functionals import Effects, FixedNormal, Linear, Sums
-from lgm.posterior.gaussian import GaussianData
+from lgm.posterior.gaussian import GaussianData, System
 from lgm.posterior.hyperparameters import Hyperparameters
 from lgm.posterior.latent_prior import LatentPrior, Places
+from lgm.posterior.variances import means_and_variances
 from lgm.xla import LOOPS, own_settings
 
 
@@ -128,15 +129,8 @@ class DataSide(Protocol):
 class NormalSide(DataSide, Protocol):
     """Where the effects given theta are exactly normal."""
 
-    def moments(
-        self,
-        prior: LatentPrior,
-        analysis: linalg.Analysis,
-        theta: jax.Array,
-        functionals: jax.Array,
-        sums: Sequence[Sums],
-    ) -> tuple[jax.Array, jax.Array, jax.Array]:
-        """Conditional means of the effects, and variances of sums of them and of linear functionals."""
+    def system(self, prior: LatentPrior, analysis: linalg.Analysis, theta: jax.Array) -> System:
+        """Whose solution is their mean, and whose matrix is their precision, in whitened coordinates."""
 
 
 @jax.tree_util.register_dataclass
@@ -287,8 +281,8 @@ def variances(
 def normal_moments(post: Marginal, theta: jax.Array, functionals: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Conditional mean of u given theta before `variances`, from one factorisation, where u is exactly normal."""
     assert post.data.normal
-    data = cast("NormalSide", post.data)
-    return data.moments(post.prior, post.analysis, theta, functionals, post.printed)
+    at = cast("NormalSide", post.data).system(post.prior, post.analysis, theta)
+    return means_and_variances(post.prior, post.analysis, at.values, at.scale, at.rhs, functionals, post.printed)
 
 
 def linear(post: Marginal, theta: jax.Array, a: Rows) -> Linear:

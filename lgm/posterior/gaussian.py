@@ -31,7 +31,7 @@ from lgm.linalg.rows import Rows
 from lgm.posterior.every_row import EveryRow
 from lgm.posterior.functionals import Effects, FixedNormal, Linear, Sums
 from lgm.posterior.latent_prior import LOG_2PI, LatentPrior, Places, by_kind, quadratic
-from lgm.posterior.variances import normal_moments, normal_rows, normal_variances
+from lgm.posterior.variances import normal_rows, normal_variances
 
 # Least sigma, beside the response less its fixed effects: the likelihood is a difference of squares of the two.
 RESOLVED = 1e-6
@@ -136,7 +136,7 @@ class GaussianData:
 
     def log_likelihood(self, prior: LatentPrior, analysis: linalg.Analysis, theta: jax.Array) -> jax.Array:
         """``log p(y | theta)``, every constant kept; NaN where H is not positive definite."""
-        system = self._system(prior, analysis, theta)
+        system = self.system(prior, analysis, theta)
         logdet, quad, _ = linalg.logdet_quad(analysis, system.values, system.rhs)
         return self._marginal(prior, theta, system, logdet, quad[0, 0])
 
@@ -153,7 +153,7 @@ class GaussianData:
         draws: int | None = None,
     ) -> tuple[jax.Array, Effects]:
         """``log p(y | theta)`` and the effects given theta, one draw per column of standard normals z."""
-        system = self._system(prior, analysis, theta)
+        system = self.system(prior, analysis, theta)
         d = prior.dim
         logdet, solved, noise = linalg.solve_and_sample(analysis, system.values, system.rhs, normals(z, d, prior.k))
         mean = solved[:d, 0]
@@ -162,7 +162,7 @@ class GaussianData:
 
     def fixed(self, prior: LatentPrior, analysis: linalg.Analysis, theta: jax.Array) -> tuple[jax.Array, FixedNormal]:
         """``log p(y | theta)`` and the distribution of the fixed effects given theta."""
-        system, p = self._system(prior, analysis, theta), prior.dim - prior.q
+        system, p = self.system(prior, analysis, theta), prior.dim - prior.q
         own = constrained.bordered(jnp.eye(prior.dim, p), prior.k)
         logdet, quad, _ = linalg.logdet_quad(analysis, system.values, jnp.concatenate([system.rhs, own], axis=1))
         scale = system.scale[:p]
@@ -179,24 +179,12 @@ class GaussianData:
         z: jax.Array,
     ) -> tuple[jax.Array, jax.Array]:
         """Exact conditional variances of sums of few effects, and of linear functionals (p + q, m) of u."""
-        system = self._system(prior, analysis, theta)
+        system = self.system(prior, analysis, theta)
         return normal_variances(prior, analysis, system.values, system.scale, functionals, sums)
-
-    def moments(
-        self,
-        prior: LatentPrior,
-        analysis: linalg.Analysis,
-        theta: jax.Array,
-        functionals: jax.Array,
-        sums: Sequence[Sums],
-    ) -> tuple[jax.Array, jax.Array, jax.Array]:
-        """Exact means of the effects before these variances."""
-        system = self._system(prior, analysis, theta)
-        return normal_moments(prior, analysis, system.values, system.scale, system.rhs, functionals, sums)
 
     def linear(self, prior: LatentPrior, analysis: linalg.Analysis, theta: jax.Array, a: Rows) -> Linear:
         """Exact means and variances of ``A u`` for rows whose pairs of columns are in the pattern of H."""
-        system = self._system(prior, analysis, theta)
+        system = self.system(prior, analysis, theta)
         return normal_rows(prior, analysis, system.values, system.scale, system.rhs, a)
 
     def keeping(self, rows: EveryRow, counted: jax.Array, nnz: int) -> GaussianData:
@@ -235,14 +223,15 @@ class GaussianData:
 
     def precision(self, prior: LatentPrior, analysis: linalg.Analysis, theta: jax.Array) -> jax.Array:
         """H' (nnz,), bordered, in pattern order."""
-        return self._system(prior, analysis, theta).values
+        return self.system(prior, analysis, theta).values
 
     def mode(self, prior: LatentPrior, analysis: linalg.Analysis, theta: jax.Array) -> jax.Array:
         """The most probable whitened effects given theta, which are their mean."""
-        system = self._system(prior, analysis, theta)
+        system = self.system(prior, analysis, theta)
         return linalg.solve(analysis, system.values, system.rhs)[: prior.dim, 0]
 
-    def _system(self, prior: LatentPrior, analysis: linalg.Analysis, theta: jax.Array) -> System:
+    def system(self, prior: LatentPrior, analysis: linalg.Analysis, theta: jax.Array) -> System:
+        """Whose solution is the mean of the effects given theta, and whose matrix is their precision."""
         whitened = prior.whiten(theta)
         # divided by sigma one by one, as its square may have no place among doubles
         inverse = 1.0 / self._sigma(theta)

@@ -16,8 +16,9 @@ from lgm.linalg.rows import Rows
 from lgm.posterior.density import Marginal
 from lgm.posterior.every_row import EveryRow
 from lgm.posterior.functionals import Effects, Linear, Sums
+from lgm.posterior.gaussian import System
 from lgm.posterior.latent_prior import LatentPrior, Places
-from lgm.posterior.variances import normal_moments, normal_rows, normal_variances
+from lgm.posterior.variances import normal_rows, normal_variances
 
 
 def without_rows(post: Marginal) -> Marginal:
@@ -73,9 +74,8 @@ class NoRows:
         draws: int | None = None,
     ) -> tuple[jax.Array, Effects]:
         """Zero, and the effects given theta, one draw per column of standard normals z."""
-        at, d = prior.whiten(theta), prior.dim
-        pull = constrained.bordered(prior.pull[:, None], prior.k)
-        _, solved, noise = linalg.solve_and_sample(analysis, at.values, pull, normals(z, d, prior.k))
+        at, d = self.system(prior, analysis, theta), prior.dim
+        _, solved, noise = linalg.solve_and_sample(analysis, at.values, at.rhs, normals(z, d, prior.k))
         mean = solved[:d, 0]
         drawn = at.scale[:, None] * (mean[:, None] + noise[:d])
         return jnp.zeros(()), Effects(at.scale * mean, drawn, jnp.zeros(()))
@@ -90,27 +90,13 @@ class NoRows:
         z: jax.Array,
     ) -> tuple[jax.Array, jax.Array]:
         """Variances of sums of few effects, and of linear functionals (p + q, m) of u, given theta."""
-        at = prior.whiten(theta)
+        at = self.system(prior, analysis, theta)
         return normal_variances(prior, analysis, at.values, at.scale, functionals, sums)
-
-    def moments(
-        self,
-        prior: LatentPrior,
-        analysis: linalg.Analysis,
-        theta: jax.Array,
-        functionals: jax.Array,
-        sums: Sequence[Sums],
-    ) -> tuple[jax.Array, jax.Array, jax.Array]:
-        """Means of the effects given theta before these variances."""
-        at = prior.whiten(theta)
-        pull = constrained.bordered(prior.pull[:, None], prior.k)
-        return normal_moments(prior, analysis, at.values, at.scale, pull, functionals, sums)
 
     def linear(self, prior: LatentPrior, analysis: linalg.Analysis, theta: jax.Array, a: Rows) -> Linear:
         """Means and variances of ``A u`` for rows whose pairs of columns are in the pattern of H."""
-        at = prior.whiten(theta)
-        pull = constrained.bordered(prior.pull[:, None], prior.k)
-        return normal_rows(prior, analysis, at.values, at.scale, pull, a)
+        at = self.system(prior, analysis, theta)
+        return normal_rows(prior, analysis, at.values, at.scale, at.rhs, a)
 
     def keeping(self, rows: EveryRow, counted: jax.Array, nnz: int) -> NoRows:
         """The same."""
@@ -130,5 +116,10 @@ class NoRows:
 
     def mode(self, prior: LatentPrior, analysis: linalg.Analysis, theta: jax.Array) -> jax.Array:
         """The whitened prior mean of the effects."""
-        pull = constrained.bordered(prior.pull[:, None], prior.k)
-        return linalg.solve(analysis, prior.whiten(theta).values, pull)[: prior.dim, 0]
+        at = self.system(prior, analysis, theta)
+        return linalg.solve(analysis, at.values, at.rhs)[: prior.dim, 0]
+
+    def system(self, prior: LatentPrior, analysis: linalg.Analysis, theta: jax.Array) -> System:
+        """See `GaussianData.system`: here it is that of the prior."""
+        at = prior.whiten(theta)
+        return System(at.values, constrained.bordered(prior.pull[:, None], prior.k), at.scale, at.logdet)

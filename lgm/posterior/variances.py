@@ -44,7 +44,7 @@ def normal_variances(
     return _of_sums(inverse, scale, sums), jnp.sum(whitened * solved[:d], axis=0)
 
 
-def normal_moments(
+def means_and_variances(
     prior: LatentPrior,
     analysis: linalg.Analysis,
     values: jax.Array,

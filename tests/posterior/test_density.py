@@ -206,7 +206,7 @@ def built(name):
     assert set(case.theta) == set(model.design.theta_names)
     theta = np.array([case.theta[parameter] for parameter in model.design.theta_names])
     y, X, covariance = case.definition(model)
-    systems = jax.jit(lambda post, theta: post.data._system(post.prior, post.analysis, theta).values)
+    systems = jax.jit(lambda post, theta: post.data.system(post.prior, post.analysis, theta).values)
 
     def oracle(theta):
         V = covariance(theta)

@@ -10,7 +10,7 @@ from scipy.linalg import null_space
 import lgm
 from lgm.posterior.functionals import Sums
 from lgm.posterior.gaussian import GaussianData
-from lgm.posterior.variances import normal_moments, normal_variances
+from lgm.posterior.variances import means_and_variances, normal_variances
 
 
 def test_against_dense_algebra():
@@ -26,11 +26,11 @@ def test_against_dense_algebra():
     sums = Sums(index, np.array([[1.0, 2.0], [0.5, -1.0]]), pairs, np.arange(2))
     assert isinstance(post.data, GaussianData)
     with jax.enable_x64(True):
-        system = post.data._system(post.prior, post.analysis, jnp.asarray(theta))
+        system = post.data.system(post.prior, post.analysis, jnp.asarray(theta))
         values, scale = np.asarray(system.values), np.asarray(system.scale)
         found = normal_variances(post.prior, post.analysis, values, scale, functionals, (sums,))
         rhs = np.asarray(system.rhs)
-        mean, *same = normal_moments(post.prior, post.analysis, values, scale, rhs, functionals, (sums,))
+        mean, *same = means_and_variances(post.prior, post.analysis, values, scale, rhs, functionals, (sums,))
     whole, free = unbordered(post, values), null_space(constraints(post).T)
     covariance = scale[:, None] * (free @ np.linalg.inv(free.T @ whole @ free) @ free.T) * scale
     weights = np.zeros((2, d))
